@@ -1,0 +1,7 @@
+"""`python -m darkroom` is the `darkroom` command."""
+
+import sys
+
+from darkroom.cli import main
+
+sys.exit(main())

@@ -1,0 +1,121 @@
+"""What each command does: asks an edge, and shows the answer."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Table
+
+from darkroom import demo as demonstration
+from darkroom import launch, session, showing
+from darkroom import where as survey
+from darkroom.client import Client
+from darkroom.session import CommandError
+
+_READY_TIMEOUT_S = 120.0
+
+
+def up(options: Namespace) -> int:
+    launch.up(options.data, options.port)
+    return 0
+
+
+def demo(options: Namespace) -> int:
+    return demonstration.main(options.data, options.photos, options.once, options.port)
+
+
+def where(options: Namespace) -> int:
+    return survey.main(options.data, options.photo)
+
+
+def signup(options: Namespace) -> int:
+    url = session.edge_url(options.data, options.edge)
+    user = Client(url).sign_up(options.name, options.country.upper())
+    edge = options.edge or next(iter(session.addresses(options.data).edges))
+    name = session.profile_name(options.profile or options.name)
+    session.keep(options.data, session.Profile(name, edge, user["id"], user["token"]))
+    console = Console()
+    console.print(f"[green]✓[/] You are [bold]{user['id']}[/], and your photos live in [bold]{user['home_region']}[/].")
+    console.print(f"  Others follow you with [cyan]darkroom follow {user['id']}[/] or at {url}/?follow={user['id']}")
+    return 0
+
+
+def upload(options: Namespace) -> int:
+    """All files go, then all are waited for, so that they are processed at the same time."""
+    if options.resume and len(options.files) > 1:
+        raise CommandError("--resume goes on with one file.", "Name that file alone.", 2)
+    client, _ = _signed_in(options)
+    console = Console()
+    photo_ids = []
+    with progress_bars(console) as bars:
+        for path in options.files:
+            photo_ids.append(upload_file(client, bars, path, options.caption, options.resume))
+    for path, photo_id in zip(options.files, photo_ids, strict=True):
+        if not options.no_wait:
+            with console.status(f"{showing.plain(path.name)} is being processed"):
+                client.wait_until_ready(photo_id, _READY_TIMEOUT_S)
+        state = "uploaded" if options.no_wait else "ready"
+        console.print(f"[green]✓[/] [bold]{photo_id}[/] {state}", showing.text(path.name))
+    return 0
+
+
+def upload_file(client: Client, bars: Progress, path: Path, caption: str | None, resume_id: str | None = None) -> str:
+    """Uploads one file with a bar of its own; returns the photo's id."""
+    task = bars.add_task(showing.plain(path.name), total=path.stat().st_size)
+    return client.upload(path, caption, lambda size_bytes: bars.advance(task, size_bytes), resume_id)
+
+
+def progress_bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def feed(options: Namespace) -> int:
+    client, profile = _signed_in(options)
+    page = client.feed(profile.id, options.before, options.limit)
+    console = Console()
+    table = Table("photo", "of", "caption", "since")
+    for photo in page["items"]:
+        table.add_row(photo["id"], photo["owner"], showing.text(photo["caption"]), photo["created_at"])
+    console.print(table if page["items"] else "Nothing yet. Follow somebody: [cyan]darkroom follow u_…[/]")
+    if page.get("unavailable"):
+        console.print(f"[yellow]{len(page['unavailable'])} more can't be shown for now: their home does not answer.[/]")
+    if page["next"]:
+        console.print(f"Older ones: [cyan]darkroom feed --before {page['next']}[/]")
+    return 0
+
+
+def photo(options: Namespace) -> int:
+    client, _ = _anyone(options)
+    found = client.photo(options.photo)
+    table = Table(show_header=False, box=None)
+    for name in ("id", "owner", "caption", "status", "created_at", "width", "height"):
+        if found.get(name) is not None:
+            table.add_row(name, showing.text(str(found[name])))
+    if found.get("reason"):
+        table.add_row("reason", showing.text(f"{found['reason']['detail']} ({found['reason']['code']})"))
+    for size, url in found["variants"].items():
+        table.add_row(f"{size} px", showing.text(url))
+    Console().print(table)
+    return 0
+
+
+def follow(options: Namespace) -> int:
+    client, profile = _signed_in(options)
+    client.follow(profile.id, options.author)
+    author = client.user(options.author)
+    Console().print("[green]✓[/] You follow", showing.text(author["name"]) + ".", "See [cyan]darkroom feed[/].")
+    return 0
+
+
+def _signed_in(options: Namespace) -> tuple[Client, session.Profile]:
+    session.addresses(options.data)
+    profile = session.profile(options.data, options.profile)
+    return Client(session.edge_url(options.data, profile.edge), profile.token), profile

@@ -1,0 +1,60 @@
+"""Every decision that lets data cross a border is on the audit log before the data moves.
+
+A decision that is asked again and again (a popular photo, a feed that refreshes) is logged once an hour.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from regions.policy import Action, Policy
+from regions.records import AuditEntry, Photo
+from regions.residency import Decision, decide, subject_of
+from regions.stores.catalog import Catalog
+from regions.topology import Place
+
+_AGAIN_MS = 3600 * 1000
+_REMEMBERED = 20_000
+
+
+class AuditTrail:
+    def __init__(self, catalog: Catalog, clock_ms: Callable[[], int]) -> None:
+        self._catalog, self._clock_ms = catalog, clock_ms
+        self._seen: OrderedDict[tuple[str, str, str, str], int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def decide(
+        self, policy: Policy | None, photos: list[Photo], actions: list[Action], place: Place
+    ) -> dict[tuple[str, Action], Decision]:
+        """The decision for each photo and action, written down."""
+        now_ms = self._clock_ms()
+        decisions = {
+            (photo.photo_id, action): decide(policy, subject_of(photo), action, place)
+            for photo in photos
+            for action in actions
+        }
+        entries = [
+            AuditEntry(photo_id, action, place.name, made.allowed, made.rule, made.policy_version, now_ms)
+            for (photo_id, action), made in decisions.items()
+        ]
+        if fresh := [entry for entry in entries if self._is_fresh(entry)]:
+            self._catalog.append_audit(fresh)
+            self._remember(fresh)
+        return decisions
+
+    def _is_fresh(self, entry: AuditEntry) -> bool:
+        with self._lock:
+            logged_ms = self._seen.get(_key(entry))
+        return logged_ms is None or entry.at_ms - logged_ms >= _AGAIN_MS
+
+    def _remember(self, entries: list[AuditEntry]) -> None:
+        with self._lock:
+            for entry in entries:
+                self._seen[_key(entry)] = entry.at_ms
+                self._seen.move_to_end(_key(entry))
+            while len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+
+
+def _key(entry: AuditEntry) -> tuple[str, str, str, str]:
+    return entry.photo_id, entry.action, entry.place, entry.rule + entry.policy_version

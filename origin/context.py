@@ -1,0 +1,76 @@
+"""What every handler of one origin needs, wired once at start."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import falcon
+import urllib3
+
+from regions import ids, tokens
+from regions.errors import Forbidden, Misdirected, NotFound, Unauthenticated
+from regions.config import Stores
+from regions.messages import Event
+from regions.outbox import Outbox
+from regions.policy_view import PolicyView
+from regions.topology import Edge, Region, Topology
+
+NODE_HEADER = "Darkroom-Node"
+
+
+@dataclass(frozen=True)
+class Context:
+    """`mint(kind)` makes an id, `clock_ms()` tells the time, `private_key` signs this region's tokens."""
+
+    region: Region
+    topology: Topology
+    stores: Stores
+    policy: PolicyView
+    outbox: Outbox
+    mint: Callable[[str], str]
+    clock_ms: Callable[[], int]
+    private_key: str
+    http: urllib3.PoolManager
+
+    def user_id(self, request: falcon.Request) -> str:
+        """Who acts. Raises Unauthenticated."""
+        scheme, _, token = (request.get_header("Authorization") or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("send `Authorization: Bearer TOKEN` with the token that signing up gave you")
+        return tokens.user_id(token.strip(), self.topology.public_key, self._region_name)
+
+    def require_user(self, request: falcon.Request, user_id: str) -> None:
+        """Raises Misdirected where the user lives elsewhere, Forbidden where somebody else acts."""
+        self.require_home(ids.USER, user_id)
+        if self.user_id(request) != user_id:
+            raise Forbidden("the token is another user's")
+
+    def node(self, request: falcon.Request) -> str:
+        """Which region or edge asks. Raises Unauthenticated."""
+        return tokens.node_name(request.get_header(NODE_HEADER) or "", self.topology.public_key)
+
+    def require_home(self, kind: str, public_id: str) -> None:
+        """Raises NotFound for what is no id of that kind, Misdirected for another region's."""
+        region = self.home_of(kind, public_id)
+        if region.name != self.region.name:
+            raise Misdirected(region.name)
+
+    def home_of(self, kind: str, public_id: str) -> Region:
+        region = self.topology.region_numbered(ids.parse(kind, public_id).region)
+        if region is None:
+            raise NotFound(f"there is nothing called {public_id}")
+        return region
+
+    def edge(self, request: falcon.Request) -> Edge:
+        """The edge through which the request came, else the region's shield: where its images are to be had."""
+        try:
+            edge = self.topology.edges.get(self.node(request))
+        except Unauthenticated:
+            edge = None
+        return edge or self.topology.shield_of(self.region.name)
+
+    def tell(self, event: Event) -> None:
+        self.outbox.tell(event)
+
+    def _region_name(self, number: int) -> str | None:
+        region = self.topology.region_numbered(number)
+        return region.name if region else None

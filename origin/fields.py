@@ -1,0 +1,84 @@
+"""Reads what clients send: every field has a type and a bound, and a refusal names the field."""
+
+import json
+import re
+from typing import Any
+
+import falcon
+
+from regions.errors import BadRequest, TooLarge
+
+MAX_BODY_BYTES = 64 * 1024
+DEFAULT_LIMIT, MAX_LIMIT = 30, 100
+
+Body = dict[str, Any]
+
+
+def body(request: falcon.Request) -> Body:
+    """The request's JSON object. Raises TooLarge over 64 KiB and BadRequest for anything but an object."""
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise TooLarge(f"the body may have {MAX_BODY_BYTES} bytes")
+    data = request.bounded_stream.read(MAX_BODY_BYTES + 1)
+    if len(data) > MAX_BODY_BYTES:
+        raise TooLarge(f"the body may have {MAX_BODY_BYTES} bytes")
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("the body is not JSON") from error
+    if not isinstance(value, dict):
+        raise BadRequest("the body must be a JSON object")
+    return value
+
+
+def text(source: Body, name: str, most: int, pattern: str | None = None) -> str:
+    """A string of 1 to `most` characters, without control characters, around which white space is cut off."""
+    value = source.get(name)
+    if not isinstance(value, str) or not value.strip() or len(value) > most:
+        raise BadRequest(f"{name} must be a text of 1 to {most} characters")
+    value = value.strip()
+    if any(ord(letter) < 32 and letter not in "\n\t" or 0xD800 <= ord(letter) < 0xE000 for letter in value):
+        raise BadRequest(f"{name} has characters that are not text")
+    if pattern is not None and not re.fullmatch(pattern, value):
+        raise BadRequest(f"{name} must look like {pattern}")
+    return value
+
+
+def optional_text(source: Body, name: str, most: int, pattern: str | None = None) -> str | None:
+    if source.get(name) in (None, ""):
+        return None
+    return text(source, name, most, pattern)
+
+
+def integer(source: Body, name: str, least: int, most: int) -> int:
+    value = source.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise BadRequest(f"{name} must be a whole number from {least} to {most}")
+    return value
+
+
+def objects(source: Body, name: str, most: int) -> list[Body]:
+    value = source.get(name)
+    if not isinstance(value, list) or len(value) > most or not all(isinstance(item, dict) for item in value):
+        raise BadRequest(f"{name} must be a list of at most {most} objects")
+    return value
+
+
+def texts(source: Body, name: str, most: int, longest: int) -> list[str]:
+    value = source.get(name)
+    if not isinstance(value, list) or len(value) > most:
+        raise BadRequest(f"{name} must be a list of at most {most} texts")
+    return [text({name: item}, name, longest) for item in value]
+
+
+def page(request: falcon.Request) -> tuple[str | None, int]:
+    """`?before=` and `?limit=` of a list."""
+    limit = request.get_param_as_int("limit", default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT)
+    before = request.get_param("before")
+    if before is not None and len(before) > 64:
+        raise BadRequest("before is not a cursor of ours")
+    return before, limit
+
+
+def listing(items: list[Any], limit: int, cursors: list[str]) -> Body:
+    """A page as every list of the API gives it; `cursors` are those of the items that were read."""
+    return {"items": items, "next": cursors[-1] if len(cursors) == limit else None}

@@ -1,0 +1,87 @@
+"""What other servers ask: grants for the shield, tombstones for the edges, details for another region's feeds."""
+
+from typing import Any
+
+import falcon
+
+from origin import fields
+from origin.audit_trail import AuditTrail
+from origin.context import Context
+from regions import ids
+from regions.errors import BadRequest, Forbidden, NotFound
+from regions.policy import Action
+from regions.records import VARIANT_SIZES, Photo, Status, Variant, to_json
+from regions.stores.objects import VARIANTS, variant_key
+from regions.topology import Place
+
+Request, Response = falcon.Request, falcon.Response
+
+MAX_DETAILS = 100
+_URL_TTL_MS = 60_000
+_MAX_PLACES = 4
+_MAX_TOMBSTONES = 1000
+
+
+class Grants:
+    def __init__(self, context: Context, audit: AuditTrail) -> None:
+        self._context, self._audit = context, audit
+        self._catalog = context.stores.catalog
+
+    def on_get(self, request: Request, response: Response, photo_id: str, size: int) -> None:
+        if self._context.node(request) not in self._context.topology.edges:
+            raise Forbidden("grants are for edges")
+        photo, variant = self._find(photo_id, size)
+        places = self._places(request.get_param_as_list("place") or [])
+        expires_at_ms = self._context.clock_ms() + _URL_TTL_MS
+        response.media = {
+            "url": self._context.stores.objects.sign_get(VARIANTS, variant_key(photo_id, size), expires_at_ms),
+            "sha256": variant.sha256,
+            "size_bytes": variant.size_bytes,
+            "residency_class": photo.residency_class,
+            "home_region": photo.home_region,
+            "places": {place.name: self._grant(photo, place) for place in places},
+        }
+
+    def on_get_tombstones(self, request: Request, response: Response) -> None:
+        self._context.node(request)
+        after = request.get_param_as_int("after", default=0, min_value=0)
+        stones = self._catalog.tombstones_after(after, _MAX_TOMBSTONES)
+        response.media = {
+            "items": [{"photo_id": stone.tombstone.photo_id, "position": stone.position} for stone in stones],
+            "last": stones[-1].position if stones else after,
+        }
+
+    def on_post_details(self, request: Request, response: Response) -> None:
+        region = self._context.topology.regions.get(self._context.node(request))
+        if region is None:
+            raise Forbidden("details are for regions")
+        photo_ids = fields.texts(fields.body(request), "ids", MAX_DETAILS, 20)
+        found = list(self._catalog.photos(photo_ids).values())
+        decisions = self._audit.decide(self._context.policy.current(), found, [Action.SERVE], region.place)
+        response.media = {
+            "items": [to_json(photo) for photo in found if decisions[photo.photo_id, Action.SERVE].allowed]
+        }
+
+    def _find(self, photo_id: str, size: int) -> tuple[Photo, Variant]:
+        self._context.require_home(ids.PHOTO, photo_id)
+        photo = self._catalog.photo(photo_id)
+        if photo is None or photo.status is not Status.READY or size not in VARIANT_SIZES:
+            raise NotFound(f"there is no image of {photo_id} in size {size}")
+        return photo, next(variant for variant in photo.variants if variant.size == size)
+
+    def _places(self, names: list[str]) -> list[Place]:
+        places = [place for name in names[:_MAX_PLACES] if (place := self._context.topology.place(name))]
+        if len(places) != len(names) or not places:
+            raise BadRequest(f"name one to {_MAX_PLACES} places that the topology knows")
+        return places
+
+    def _grant(self, photo: Photo, place: Place) -> dict[str, Any]:
+        decisions = self._audit.decide(
+            self._context.policy.current(), [photo], [Action.SERVE, Action.CACHE], place
+        )
+        serve, cache = decisions[photo.photo_id, Action.SERVE], decisions[photo.photo_id, Action.CACHE]
+        return {
+            "serve": serve.allowed,
+            "cache": cache.allowed,
+            "rule": cache.rule if serve.allowed else serve.rule,
+        }

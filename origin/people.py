@@ -1,0 +1,109 @@
+"""People: sign-up (which fixes the home region for ever), profiles, and whom they follow."""
+
+
+import falcon
+import urllib3
+
+from origin import fields, views
+from origin.context import Context
+from regions import ids, messages, tokens
+from regions.errors import Misdirected, NotFound, ResidencyDenied, Unavailable, Unprocessable
+from regions.policy import Action
+from regions.records import User
+from regions.residency import Subject, decide
+
+Request, Response = falcon.Request, falcon.Response
+
+_ASK_S = 2.0
+
+
+class People:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._catalog = context.stores.catalog
+
+    def on_post(self, request: Request, response: Response) -> None:
+        body = fields.body(request)
+        name = fields.text(body, "name", 80)
+        country = fields.text(body, "country", 2, "[A-Z]{2}")
+        user = self._settle(name, country)
+        self._catalog.add_user(user)
+        response.status = falcon.HTTP_201
+        response.media = {
+            "id": user.user_id,
+            "token": tokens.issue_user(
+                user.user_id, user.home_region, self._context.private_key, self._context.clock_ms() // 1000
+            ),
+            "home_region": user.home_region,
+        }
+
+    def on_get(self, request: Request, response: Response, user_id: str) -> None:
+        response.media = views.user(self._find(user_id))
+
+    def on_get_photos(self, request: Request, response: Response, user_id: str) -> None:
+        self._find(user_id)
+        before, limit = fields.page(request)
+        photos = self._catalog.photos_of(user_id, before, limit)
+        edge_url = self._context.edge(request).url
+        items = [views.photo(photo, edge_url) for photo in photos]
+        response.media = fields.listing(items, limit, [photo.photo_id for photo in photos])
+
+    def on_get_following(self, request: Request, response: Response, user_id: str) -> None:
+        self._context.require_user(request, user_id)
+        before, limit = fields.page(request)
+        author_ids = self._catalog.following(user_id, before, limit)
+        response.media = fields.listing(author_ids, limit, author_ids)
+
+    def on_put_author(self, request: Request, response: Response, user_id: str, author_id: str) -> None:
+        self._context.require_user(request, user_id)
+        if author_id == user_id:
+            raise Unprocessable("nobody follows themselves")
+        self._require_author(author_id)
+        self._set_following(user_id, author_id, True)
+        response.status = falcon.HTTP_204
+
+    def on_delete_author(self, request: Request, response: Response, user_id: str, author_id: str) -> None:
+        self._context.require_user(request, user_id)
+        self._context.home_of(ids.USER, author_id)
+        self._set_following(user_id, author_id, False)
+        response.status = falcon.HTTP_204
+
+    def _set_following(self, user_id: str, author_id: str, following: bool) -> None:
+        event = messages.follow_changed(user_id, author_id, following, self._context.clock_ms())
+        self._catalog.set_following(user_id, author_id, following, event)
+        self._context.tell(event)
+
+    def _settle(self, name: str, country: str) -> User:
+        """A new user where the policy wants them. Fails closed: no policy, no sign-up."""
+        policy = self._context.policy.current()
+        if policy is None:
+            raise Unavailable("the residency policy can't be read, so nobody can be given a home")
+        home_region, residency_class = policy.home_region(country), policy.class_of(country).name
+        if home_region != self._context.region.name:
+            raise Misdirected(home_region)
+        subject = Subject(residency_class, home_region)
+        decision = decide(policy, subject, Action.REST_METADATA, self._context.region.place)
+        if not decision.allowed:
+            raise ResidencyDenied(decision.because, decision.rule)
+        user_id, now_ms = self._context.mint(ids.USER), self._context.clock_ms()
+        return User(user_id, name, country, residency_class, home_region, now_ms)
+
+    def _find(self, user_id: str) -> User:
+        self._context.require_home(ids.USER, user_id)
+        user = self._catalog.user(user_id)
+        if user is None:
+            raise NotFound(f"there is no user {user_id}")
+        return user
+
+    def _require_author(self, author_id: str) -> None:
+        """Raises NotFound where the author is not there. A home that does not answer gets the benefit of the doubt."""
+        home = self._context.home_of(ids.USER, author_id)
+        if home.name == self._context.region.name:
+            self._find(author_id)
+            return
+        try:
+            answer = self._context.http.request("GET", f"{home.origin}/v1/users/{author_id}", timeout=_ASK_S, retries=False)
+        except urllib3.exceptions.HTTPError:
+            return
+        if answer.status == 404:
+            raise NotFound(f"there is no user {author_id}")

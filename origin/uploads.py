@@ -1,0 +1,169 @@
+"""Uploads: the client asks, PUTs the parts straight to objects, and completes. No byte of a photo passes here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import falcon
+
+from origin import fields
+from origin.context import Context
+from regions import ids, messages
+from regions.errors import BadRequest, Conflict, Forbidden, Gone, NotFound, Unprocessable
+from regions.records import Photo, Status, Upload, rfc3339
+from regions.stores.objects import RAW, Part, raw_key
+
+PART_SIZE_BYTES = 5 * 1024 * 1024
+MAX_SIZE_BYTES = 100 * 1024 * 1024
+CONTENT_TYPES = ("image/jpeg", "image/png", "image/webp", "image/heic", "image/heif", "image/avif")
+
+_MAX_PARTS = -(-MAX_SIZE_BYTES // PART_SIZE_BYTES)
+_URL_TTL_MS = 3600 * 1000
+_UPLOAD_TTL_MS = 24 * 3600 * 1000
+
+
+class Uploads:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._catalog, self._objects = context.stores.catalog, context.stores.objects
+
+    def on_post_init(self, request: falcon.Request, response: falcon.Response) -> None:
+        user_id = self._context.user_id(request)
+        self._context.require_home(ids.USER, user_id)
+        photo, filename = self._new_photo(user_id, fields.body(request))
+        multipart_id = self._objects.begin(RAW, raw_key(photo.photo_id))
+        expires_at_ms = photo.created_at_ms + _UPLOAD_TTL_MS
+        upload = Upload(photo.photo_id, multipart_id, filename, photo.size_bytes, PART_SIZE_BYTES, expires_at_ms)
+        self._catalog.begin_photo(photo, upload)
+        url_expires_at_ms = self._url_expiry_ms(upload)
+        parts = self._sign(upload, range(1, len(upload.part_sizes()) + 1), url_expires_at_ms)
+        response.media = {
+            "upload_id": photo.photo_id,
+            "photo_id": photo.photo_id,
+            "part_size": PART_SIZE_BYTES,
+            "parts": parts,
+            "presigned_url": parts[0]["url"],
+            "expires_at": rfc3339(url_expires_at_ms),
+        }
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, upload_id: str) -> None:
+        photo, upload = self._find(request, upload_id)
+        arrived, missing, url_expires_at_ms = [], [], self._url_expiry_ms(upload)
+        if photo.status is Status.UPLOADING:
+            arrived = self._objects.parts(upload.multipart_id)
+            missing = self._sign(upload, missing_parts(upload, arrived), url_expires_at_ms)
+        response.media = {
+            "upload_id": photo.photo_id,
+            "photo_id": photo.photo_id,
+            "status": photo.status,
+            "part_size": upload.part_size_bytes,
+            "parts": [{"number": part.number, "etag": part.etag, "size_bytes": part.size_bytes} for part in arrived],
+            "missing": missing,
+            "expires_at": rfc3339(url_expires_at_ms),
+        }
+
+    def on_delete(self, request: falcon.Request, response: falcon.Response, upload_id: str) -> None:
+        photo, upload = self._find(request, upload_id)
+        if photo.status is not Status.UPLOADING:
+            raise Conflict("the upload is complete; delete the photo instead")
+        self._catalog.abandon_photo(photo.photo_id)
+        self._objects.abort(upload.multipart_id)
+        response.status = falcon.HTTP_204
+
+    def on_post_complete(self, request: falcon.Request, response: falcon.Response, upload_id: str) -> None:
+        photo, upload = self._find(request, upload_id)
+        said = _parts_said(fields.body(request))
+        if photo.status is Status.UPLOADING:
+            self._complete(photo, upload, said)
+        response.status = falcon.HTTP_201
+        response.media = {"photo_id": photo.photo_id, "status": Status.PROCESSING}
+
+    def _complete(self, photo: Photo, upload: Upload, said: Mapping[int, str]) -> None:
+        if self._context.clock_ms() >= upload.expires_at_ms:
+            raise Gone("the upload has expired; begin again")
+        if not self._is_whole(upload):
+            parts = chosen_parts(upload, said, self._objects.parts(upload.multipart_id))
+            self._objects.finish(upload.multipart_id, parts)
+        event = messages.photos_uploaded(photo, self._context.clock_ms())
+        processing = replace(photo, status=Status.PROCESSING)
+        if self._catalog.change_photo(processing, {Status.UPLOADING}, event):
+            self._context.tell(event)
+        elif self._catalog.photo(photo.photo_id) is None:
+            self._objects.delete(RAW, raw_key(photo.photo_id))
+            raise NotFound(f"the upload {photo.photo_id} was aborted")
+
+    def _is_whole(self, upload: Upload) -> bool:
+        """True where an earlier complete got as far as the object, and died before it could say so."""
+        return self._objects.info(RAW, raw_key(upload.photo_id)) is not None
+
+    def _new_photo(self, user_id: str, body: fields.Body) -> tuple[Photo, str]:
+        user = self._catalog.user(user_id)
+        if user is None:
+            raise NotFound(f"there is no user {user_id}")
+        filename = fields.text(body, "filename", 255)
+        content_type = fields.text(body, "content_type", 100).lower()
+        if content_type not in CONTENT_TYPES:
+            raise Unprocessable(f"content_type must be one of {', '.join(CONTENT_TYPES)}")
+        photo = Photo(
+            photo_id=self._context.mint(ids.PHOTO),
+            owner_id=user.user_id,
+            residency_class=user.residency_class,
+            home_region=user.home_region,
+            status=Status.UPLOADING,
+            caption=fields.optional_text(body, "caption", 2200) or "",
+            size_bytes=fields.integer(body, "size_bytes", 1, MAX_SIZE_BYTES),
+            sha256=fields.optional_text(body, "sha256", 64, "[0-9a-f]{64}"),
+            created_at_ms=self._context.clock_ms(),
+            content_type=content_type,
+        )
+        return photo, filename
+
+    def _find(self, request: falcon.Request, upload_id: str) -> tuple[Photo, Upload]:
+        self._context.require_home(ids.PHOTO, upload_id)
+        user_id = self._context.user_id(request)
+        photo, upload = self._catalog.photo(upload_id), self._catalog.upload(upload_id)
+        if photo is None or upload is None:
+            raise NotFound(f"there is no upload {upload_id}")
+        if photo.owner_id != user_id:
+            raise Forbidden("the upload is another user's")
+        return photo, upload
+
+    def _url_expiry_ms(self, upload: Upload) -> int:
+        return min(self._context.clock_ms() + _URL_TTL_MS, upload.expires_at_ms)
+
+    def _sign(self, upload: Upload, numbers: Sequence[int], expires_at_ms: int) -> list[dict[str, Any]]:
+        sizes = upload.part_sizes()
+        signed = [
+            self._objects.sign_part(upload.multipart_id, number, sizes[number - 1], expires_at_ms)
+            for number in numbers
+        ]
+        return [{"number": part.number, "url": part.url, "headers": dict(part.headers)} for part in signed]
+
+
+def missing_parts(upload: Upload, arrived: Sequence[Part]) -> list[int]:
+    """The numbers of the parts that have not arrived in their right length."""
+    sizes = {part.number: part.size_bytes for part in arrived}
+    return [number for number, size in enumerate(upload.part_sizes(), 1) if sizes.get(number) != size]
+
+
+def chosen_parts(upload: Upload, said: Mapping[int, str], arrived: Sequence[Part]) -> list[Part]:
+    """The parts that make the object. Raises Unprocessable unless the client named exactly what has arrived."""
+    if missing := missing_parts(upload, arrived):
+        raise Unprocessable(f"parts {missing} have not arrived in full; GET the upload for their URLs", missing=missing)
+    wanted = range(1, len(upload.part_sizes()) + 1)
+    if unsaid := [number for number in wanted if number not in said]:
+        raise Unprocessable(f"parts {unsaid} are not in the list", missing=unsaid)
+    if extra := sorted(set(said) - set(wanted)):
+        raise Unprocessable(f"the upload has no parts {extra}", unknown=extra)
+    parts = {part.number: part for part in arrived}
+    if wrong := [number for number in wanted if said[number].strip('"') != parts[number].etag.strip('"')]:
+        raise Unprocessable(f"the ETags of parts {wrong} are not those of what arrived", wrong=wrong)
+    return [parts[number] for number in wanted]
+
+
+def _parts_said(body: fields.Body) -> dict[int, str]:
+    parts = fields.objects(body, "parts", _MAX_PARTS)
+    said = {fields.integer(part, "number", 1, _MAX_PARTS): fields.text(part, "etag", 100) for part in parts}
+    if len(said) < len(parts):
+        raise BadRequest("parts names a number twice")
+    return said

@@ -1,0 +1,45 @@
+"""How records look to clients. Pure."""
+
+from typing import Any
+
+from regions.records import VARIANT_SIZES, Comment, Photo, Status, User, rfc3339
+
+
+def photo(record: Photo, edge_url: str) -> dict[str, Any]:
+    view: dict[str, Any] = {
+        "id": record.photo_id,
+        "owner": record.owner_id,
+        "caption": record.caption,
+        "status": record.status,
+        "created_at": rfc3339(record.created_at_ms),
+        "width": record.width,
+        "height": record.height,
+        "variants": _variants(record, edge_url),
+    }
+    if record.reason is not None:
+        view["reason"] = {"code": record.reason.code, "detail": record.reason.detail}
+    return view
+
+
+def user(record: User) -> dict[str, Any]:
+    return {
+        "id": record.user_id,
+        "name": record.name,
+        "home_region": record.home_region,
+        "created_at": rfc3339(record.created_at_ms),
+    }
+
+
+def comment(record: Comment) -> dict[str, Any]:
+    return {
+        "id": record.comment_id,
+        "author": record.author_id,
+        "text": record.text,
+        "created_at": rfc3339(record.created_at_ms),
+    }
+
+
+def _variants(record: Photo, edge_url: str) -> dict[str, str]:
+    if record.status is not Status.READY:
+        return {}
+    return {str(size): f"{edge_url}/p/{record.photo_id}/{size}.jpg" for size in VARIANT_SIZES}

@@ -1,0 +1,110 @@
+"""The one error tree. Every error that can reach a client knows its HTTP status and its problem document.
+
+Pure: knows neither HTTP servers nor stores. Rooms raise these; one place in each server turns them
+into `application/problem+json` (RFC 9457).
+"""
+
+from typing import Any
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class Problem(Exception):
+    """Something a client is told. `members` are extension members (RFC 9457 section 3.2)."""
+
+    status = 500
+    slug = "internal"
+    title = "Something went wrong on our side"
+
+    def __init__(self, detail: str, **members: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.members = members
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "type": f"urn:darkroom:problem:{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }
+
+
+class BadRequest(Problem):
+    status, slug, title = 400, "bad-request", "The request can't be understood"
+
+
+class Unauthenticated(Problem):
+    status, slug, title = 401, "unauthenticated", "A valid token is needed"
+
+
+class Forbidden(Problem):
+    status, slug, title = 403, "forbidden", "This is not yours to do"
+
+
+class NotFound(Problem):
+    status, slug, title = 404, "not-found", "There is no such thing here"
+
+
+class Conflict(Problem):
+    status, slug, title = 409, "conflict", "That does not go with the present state"
+
+
+class Gone(Problem):
+    status, slug, title = 410, "gone", "This is over"
+
+
+class LengthRequired(Problem):
+    status, slug, title = 411, "length-required", "Say how long the body is"
+
+
+class TooLarge(Problem):
+    status, slug, title = 413, "too-large", "The body is over its limit"
+
+
+class Misdirected(Problem):
+    """Another region's business. The member `region` says whose."""
+
+    status, slug, title = 421, "misdirected", "Another region answers for this"
+
+    def __init__(self, region: str) -> None:
+        super().__init__(f"ask region {region}", region=region)
+        self.region = region
+
+
+class Unprocessable(Problem):
+    status, slug, title = 422, "unprocessable", "The request is well formed but can't be carried out"
+
+
+class BadGateway(Problem):
+    status, slug, title = 502, "bad-gateway", "Another server gave no usable answer"
+
+
+class Unavailable(Problem):
+    """A store or another server is away; trying again later may help."""
+
+    status, slug, title = 503, "unavailable", "Not available for the moment"
+
+
+class LeaseLost(Unavailable):
+    """A process number is no longer ours; no id may be made with it."""
+
+    slug = "lease-lost"
+
+
+class ResidencyDenied(Problem):
+    """The policy forbids this. The member `rule` says which rule, by file and line."""
+
+    status, slug, title = 451, "residency", "The residency policy does not allow this"
+
+    def __init__(self, detail: str, rule: str) -> None:
+        super().__init__(detail, rule=rule)
+
+
+class PolicyError(Exception):
+    """A policy file that can't be read or satisfied; the message names the file and the line."""
+
+
+class TopologyError(Exception):
+    """A topology file that can't be used; the message says what to mend."""

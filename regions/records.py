@@ -1,0 +1,155 @@
+"""What the catalog keeps: plain frozen records, and how each becomes JSON and back.
+
+Pure. Times are Unix milliseconds (`…_ms`), sizes are bytes, SHA-256 sums are lower-case hex, ids are
+the public text of `regions.ids`.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+VARIANT_SIZES = (150, 320, 640, 1080)
+"""The widths of the variants, in pixels."""
+
+
+class Status(StrEnum):
+    UPLOADING = "uploading"
+    PROCESSING = "processing"
+    READY = "ready"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    user_id: str
+    name: str
+    country: str
+    residency_class: str
+    home_region: str
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a photo is `failed` or `rejected`: a stable code, and a sentence for people."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One rendering. `size` names it (150 …); `width` is less where the raw is narrower than that."""
+
+    size: int
+    width: int
+    height: int
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo's metadata. Before `ready`, `sha256` is what the client said (or nothing), after it what was found."""
+
+    photo_id: str
+    owner_id: str
+    residency_class: str
+    home_region: str
+    status: Status
+    caption: str
+    size_bytes: int
+    sha256: str | None
+    created_at_ms: int
+    content_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    taken_at: str | None = None
+    camera: str | None = None
+    perceptual_hash: str | None = None
+    variants: tuple[Variant, ...] = ()
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """An upload in the making; it shares its photo's id. All parts but the last are `part_size_bytes` long."""
+
+    photo_id: str
+    multipart_id: str
+    filename: str
+    size_bytes: int
+    part_size_bytes: int
+    expires_at_ms: int
+
+    def part_sizes(self) -> list[int]:
+        """The length of each part in bytes, part 1 first."""
+        whole, rest = divmod(self.size_bytes, self.part_size_bytes)
+        return [self.part_size_bytes] * whole + ([rest] if rest else [])
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    comment_id: str
+    photo_id: str
+    author_id: str
+    text: str
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A verified copy of a photo's objects in another region, and the rule that allowed it."""
+
+    photo_id: str
+    region: str
+    raw: bool
+    variants: bool
+    rule: str
+    policy_version: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    photo_id: str
+    owner_id: str
+    deleted_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One decision that moved data, or refused to: stamped with the policy's version so that it can be replayed."""
+
+    photo_id: str
+    action: str
+    place: str
+    allowed: bool
+    rule: str
+    policy_version: str
+    at_ms: int
+
+
+def to_json(record: Any) -> dict[str, Any]:
+    """Any record above as plain JSON values."""
+    return dataclasses.asdict(record)
+
+
+def photo_from_json(value: dict[str, Any]) -> Photo:
+    reason = value.get("reason")
+    return Photo(
+        **{
+            **value,
+            "status": Status(value["status"]),
+            "variants": tuple(Variant(**variant) for variant in value["variants"]),
+            "reason": Reason(**reason) if reason else None,
+        }
+    )
+
+
+def rfc3339(at_ms: int) -> str:
+    """The way times look in the API (RFC 3339, UTC, milliseconds)."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

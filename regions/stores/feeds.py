@@ -1,0 +1,24 @@
+"""The feeds port: for each user one list of photo ids, newest first, capped. A cache of what the catalogs know."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+CAP = 500
+
+
+class Feeds(Protocol):
+    """Every method raises `Unavailable` where the store can't be reached."""
+
+    def add(self, photo_id: str, user_ids: Collection[str]) -> None:
+        """Puts the photo into each user's feed, once however often it is told, and trims each to the newest `CAP`."""
+        ...
+
+    def page(self, user_id: str, before: str | None, limit: int) -> list[str]:
+        """Photo ids, newest (highest id) first, after the id `before`."""
+        ...
+
+    def remove(self, photo_ids: Collection[str], user_id: str) -> None:
+        """Idempotent."""
+        ...
+
+    def close(self) -> None: ...

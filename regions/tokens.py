@@ -1,0 +1,106 @@
+"""Bearer tokens: JSON Web Tokens (RFC 7519) signed with the Ed25519 key of the node that vouches (RFC 8037).
+
+A user's token is signed by the home region, and says so in its `kid`; every region can check it with the
+public keys of the topology, and none can forge another's. A node's token says which server asks.
+Tokens are hostile until they are checked, and every failure looks the same from outside.
+"""
+
+from collections.abc import Callable
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from regions import ids
+from regions.errors import NotFound, Unauthenticated
+
+PublicKeys = Callable[[str], str | None]
+
+_ALGORITHM = "EdDSA"
+_USER, _NODE = "darkroom:user", "darkroom:node"
+_USER_TTL_S = 365 * 24 * 3600
+_NODE_TTL_S = 60
+_CLOCK_SKEW_S = 30
+_MAX_CHARS = 2048
+
+
+def make_key() -> tuple[str, str]:
+    """A new Ed25519 key as PEM text: (private, public)."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return private.decode(), public.decode()
+
+
+def public_half(private_key_pem: str) -> str:
+    """The public key of a private one, both PEM text."""
+    key = serialization.load_pem_private_key(private_key_pem.encode(), password=None)
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    ).decode()
+
+
+def issue_user(user_id: str, region: str, private_key_pem: str, now_s: int) -> str:
+    return _issue(user_id, region, _USER, private_key_pem, now_s, _USER_TTL_S)
+
+
+def issue_node(name: str, private_key_pem: str, now_s: int) -> str:
+    """Says that the region or edge `name` asks. Good for a minute."""
+    return _issue(name, name, _NODE, private_key_pem, now_s, _NODE_TTL_S)
+
+
+def user_id(token: str, public_key: PublicKeys, region_of: Callable[[int], str | None]) -> str:
+    """Whose token this is. `region_of` gives a region's name by its number. Raises Unauthenticated.
+
+    A region can vouch for its own users only: the id in the token must be of the region that signed it.
+    """
+    kid, subject = _check(token, _USER, public_key)
+    try:
+        home = region_of(ids.parse(ids.USER, subject).region)
+    except NotFound as error:
+        raise _refused() from error
+    if home != kid:
+        raise _refused()
+    return subject
+
+
+def node_name(token: str, public_key: PublicKeys) -> str:
+    """Which region or edge asks. Raises Unauthenticated."""
+    kid, subject = _check(token, _NODE, public_key)
+    if subject != kid:
+        raise _refused()
+    return subject
+
+
+def _issue(subject: str, kid: str, audience: str, private_key_pem: str, now_s: int, ttl_s: int) -> str:
+    claims = {"sub": subject, "aud": audience, "iat": now_s, "exp": now_s + ttl_s}
+    return jwt.encode(claims, private_key_pem, algorithm=_ALGORITHM, headers={"kid": kid})
+
+
+def _check(token: str, audience: str, public_key: PublicKeys) -> tuple[str, str]:
+    try:
+        if len(token) > _MAX_CHARS:
+            raise _refused()
+        kid = str(jwt.get_unverified_header(token).get("kid"))
+        key = public_key(kid)
+        if key is None:
+            raise _refused()
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[_ALGORITHM],
+            audience=audience,
+            leeway=_CLOCK_SKEW_S,
+            options={"require": ["sub", "aud", "iat", "exp"]},
+        )
+    except jwt.InvalidTokenError as error:
+        raise _refused() from error
+    return kid, str(claims["sub"])
+
+
+def _refused() -> Unauthenticated:
+    return Unauthenticated("the token is missing, not ours, or has run out; sign up again for a new one")

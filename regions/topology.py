@@ -1,0 +1,148 @@
+"""Which regions and edges there are, where they lie, and how each is reached.
+
+Pure: takes the text of a TOML file, gives frozen values. Regions carry the numbers that ids do.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from math import asin, cos, radians, sin, sqrt
+from typing import Any
+
+from regions.errors import TopologyError
+from regions.ids import MAX_REGIONS
+
+_EARTH_RADIUS_KM = 6371.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A region or an edge, as a residency decision sees it."""
+
+    name: str
+    kind: str
+    jurisdiction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One region. `origin` is the API's URL, the five ports follow as store URLs, `scheduler` is Dask's address.
+
+    An empty `scheduler` means a cluster of the processor's own. `public_key` is the PEM of the Ed25519
+    key that proves the region's tokens.
+    """
+
+    name: str
+    number: int
+    jurisdiction: str
+    latitude: float
+    longitude: float
+    origin: str
+    objects: str
+    catalog: str
+    feeds: str
+    events: str
+    settings: str
+    public_key: str
+    scheduler: str = ""
+
+    @property
+    def place(self) -> Place:
+        return Place(self.name, "region", self.jurisdiction)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One CDN node. `shield_of` names the region beside whose objects it lies, if any; `cache` is its folder."""
+
+    name: str
+    jurisdiction: str
+    latitude: float
+    longitude: float
+    url: str
+    cache: str
+    public_key: str
+    shield_of: str = ""
+
+    @property
+    def place(self) -> Place:
+        return Place(self.name, "edge", self.jurisdiction)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    regions: Mapping[str, Region]
+    edges: Mapping[str, Edge]
+
+    def region_numbered(self, number: int) -> Region | None:
+        return next((region for region in self.regions.values() if region.number == number), None)
+
+    def shield_of(self, region: str) -> Edge:
+        """The edge through which every other edge reaches this region."""
+        return next(edge for edge in self.edges.values() if edge.shield_of == region)
+
+    def nearest_region(self, latitude: float, longitude: float) -> Region:
+        return min(self.regions.values(), key=lambda region: _distance_km(region, latitude, longitude))
+
+    def place(self, name: str) -> Place | None:
+        node = self.regions.get(name) or self.edges.get(name)
+        return node.place if node else None
+
+    def public_key(self, name: str) -> str | None:
+        node = self.regions.get(name) or self.edges.get(name)
+        return node.public_key if node else None
+
+
+def parse(text: str, overrides: Mapping[tuple[str, str], str] | None = None) -> Topology:
+    """Raises TopologyError, with a sentence that says what to mend.
+
+    `overrides` maps (region or edge name, field) to a value that replaces the file's.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise TopologyError(f"the topology is not TOML: {error}") from error
+    nodes = {
+        kind: {
+            name: table | {field: value for (node, field), value in (overrides or {}).items() if node == name}
+            for name, table in tables.get(f"{kind}s", {}).items()
+        }
+        for kind in ("region", "edge")
+    }
+    topology = Topology(
+        {name: _build(Region, name, table) for name, table in nodes["region"].items()},
+        {name: _build(Edge, name, table) for name, table in nodes["edge"].items()},
+    )
+    _check(topology)
+    return topology
+
+
+def _build(kind: Any, name: str, table: dict[str, Any]) -> Any:
+    known = {field.name for field in fields(kind)}
+    if unknown := set(table) - known:
+        raise TopologyError(f"{name} has keys that nobody reads: {', '.join(sorted(unknown))}")
+    try:
+        return kind(name=name, **table)
+    except TypeError as error:
+        raise TopologyError(f"{name} is not complete: {error}") from error
+
+
+def _check(topology: Topology) -> None:
+    if not topology.regions:
+        raise TopologyError("the topology has no regions")
+    if both := set(topology.regions) & set(topology.edges):
+        raise TopologyError(f"a region and an edge share the name {', '.join(sorted(both))}")
+    numbers = [region.number for region in topology.regions.values()]
+    if len(set(numbers)) < len(numbers) or not all(0 <= number < MAX_REGIONS for number in numbers):
+        raise TopologyError(f"region numbers must differ and lie between 0 and {MAX_REGIONS - 1}")
+    shields = sorted(edge.shield_of for edge in topology.edges.values() if edge.shield_of)
+    if shields != sorted(topology.regions):
+        raise TopologyError("each region needs exactly one edge that is `shield_of` it")
+
+
+def _distance_km(region: Region, latitude: float, longitude: float) -> float:
+    """Great-circle distance (haversine)."""
+    here, there = radians(latitude), radians(region.latitude)
+    north, east = there - here, radians(region.longitude - longitude)
+    chord = sin(north / 2) ** 2 + cos(here) * cos(there) * sin(east / 2) ** 2
+    return 2 * _EARTH_RADIUS_KM * asin(sqrt(chord))

@@ -1,0 +1,149 @@
+"""A small real HTTP server that speaks as much of an edge and an object door as the client needs, and fails on demand."""
+
+import hashlib
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+PART_SIZE_BYTES = 1000
+DROP = 0
+"""Instead of a status: the connection is closed without an answer."""
+
+UPLOAD_ID = "p_00000000001"
+
+
+@dataclass
+class FakeEdge:
+    """One upload and the answers it gives. `served` counts requests by `METHOD path`, refused ones too."""
+
+    url: str = ""
+    size_bytes: int = 0
+    said: dict = field(default_factory=dict)
+    parts: dict[int, bytes] = field(default_factory=dict)
+    completed: list = field(default_factory=list)
+    photos: list[dict] = field(default_factory=list)
+    served: Counter = field(default_factory=Counter)
+    signature: int = 1
+    oldest_good_signature: int = 1
+    failures: list[tuple[str, int, bool]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fail(self, request: str, *statuses: int, after: bool = False) -> None:
+        """The next requests that match the pattern `request` get these statuses; `after` they have had their effect."""
+        self.failures += [(request, status, after) for status in statuses]
+
+    def failure(self, request: str, after: bool) -> int | None:
+        with self.lock:
+            for failure in self.failures:
+                if re.fullmatch(failure[0], request) and failure[2] is after:
+                    self.failures.remove(failure)
+                    return failure[1]
+        return None
+
+    def numbers(self) -> range:
+        return range(1, -(-self.size_bytes // PART_SIZE_BYTES) + 1)
+
+    def signed(self, number: int) -> dict:
+        url = f"{self.url}/part/{number}?signature={self.signature}"
+        return {"number": number, "url": url, "headers": {"X-Signed": "yes"}}
+
+    def answer(self, request: str, query: str, headers: dict, body: bytes) -> tuple[int, dict, dict]:
+        if request == "POST /v1/uploads/init":
+            self.said = json.loads(body)
+            self.size_bytes = self.said["size_bytes"]
+            return 200, {}, {**self.upload(), "parts": [self.signed(number) for number in self.numbers()]}
+        if request == f"GET /v1/uploads/{UPLOAD_ID}":
+            self.signature += 1
+            return 200, {}, self.upload()
+        if request.startswith("PUT /part/"):
+            return self.take_part(int(request.rpartition("/")[2]), query, headers, body)
+        if request == f"POST /v1/uploads/{UPLOAD_ID}/complete":
+            self.completed = json.loads(body)["parts"]
+            return 201, {}, {"photo_id": UPLOAD_ID, "status": "processing"}
+        if request == f"GET /v1/photos/{UPLOAD_ID}":
+            return 200, {}, self.photos.pop(0) if len(self.photos) > 1 else self.photos[0]
+        if request == "PUT /v1/photos/p_liked/like":
+            return 204, {}, {}
+        return 404, {}, {"title": "There is no such thing here", "detail": f"nothing at {request}", "status": 404}
+
+    def take_part(self, number: int, query: str, headers: dict, body: bytes) -> tuple[int, dict, dict]:
+        if int(query.removeprefix("signature=")) < self.oldest_good_signature:
+            return 403, {}, {"title": "This URL has expired", "detail": "ask for another"}
+        assert headers.get("X-Signed") == "yes"
+        self.parts[number] = body
+        return 200, {"ETag": etag(body)}, {}
+
+    def upload(self) -> dict:
+        arrived = [{"number": n, "etag": etag(body), "size_bytes": len(body)} for n, body in self.parts.items()]
+        return {
+            "upload_id": UPLOAD_ID,
+            "photo_id": UPLOAD_ID,
+            "status": "processing" if self.completed else "uploading",
+            "part_size": PART_SIZE_BYTES,
+            "parts": arrived,
+            "missing": [self.signed(number) for number in self.numbers() if number not in self.parts],
+        }
+
+    def arrived(self) -> bytes:
+        return b"".join(self.parts[number] for number in self.numbers())
+
+
+def etag(body: bytes) -> str:
+    return f'"{hashlib.md5(body).hexdigest()}"'
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    edge: FakeEdge
+
+    def do(self) -> None:
+        path, _, query = self.path.partition("?")
+        request = f"{self.command} {path}"
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        with self.edge.lock:
+            self.edge.served[request] += 1
+        status = self.edge.failure(request, after=False)
+        if status is None:
+            with self.edge.lock:
+                answer = self.edge.answer(request, query, dict(self.headers), body)
+            status = self.edge.failure(request, after=True)
+            if status is None:
+                return self.send(*answer)
+        if status == DROP:
+            self.close_connection = True
+        else:
+            self.send(status, {}, {"title": "Not available for the moment", "detail": "by order", "status": status})
+
+    def send(self, status: int, headers: dict, document: dict) -> None:
+        data = b"" if status == 204 else json.dumps(document).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do
+
+    def log_message(self, *arguments: object) -> None:
+        """Tests look at `served` instead."""
+
+
+@pytest.fixture
+def edge() -> Iterator[FakeEdge]:
+    fake = FakeEdge()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"edge": fake}))
+    server.daemon_threads = True
+    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield fake
+    server.shutdown()
+    thread.join()
+    server.server_close()
