@@ -1,0 +1,51 @@
+# Darkroom. `make help` lists what there is to do.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= var
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo test check bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo
+	@echo "  PHOTOS=FOLDER make demo   uploads the photos of that folder; ONCE=1 make demo ends after the report"
+	@echo "  DATA=FOLDER make up       keeps everything under that folder instead of var/"
+
+up: $(VENV)/run  ## start three regions and four edges on this machine, and print the page's address
+	@$(BIN)/darkroom --data $(DATA) up
+
+demo: $(VENV)/run  ## the same, with two people, photos and a report of where every byte lies
+	@$(BIN)/darkroom --data $(DATA) demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(ONCE),--once)
+
+test: $(VENV)/test  ## all tests
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q
+
+check: $(VENV)/test  ## style, who imports whom, and types
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+
+bench: $(VENV)/bench  ## every performance figure, each beside a peer in the same run
+	@$(BIN)/python -m bench
+
+bench-%: $(VENV)/bench  ## one benchmark, such as bench-photos
+	@$(BIN)/python -m bench $*
+
+clean:  ## remove what `make` made: the environment and the data
+	rm -rf $(VENV) $(DATA) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# One environment; each mark says which of its dependencies are in.
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Darkroom needs Python 3.11: install it, or say where it is with make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Making the environment in $(VENV) (once) …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run: setup.cfg pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable . && touch $@
+
+$(VENV)/test $(VENV)/bench: $(VENV)/%: setup.cfg pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]' && touch $@ $(VENV)/run
