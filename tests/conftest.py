@@ -1,0 +1,180 @@
+"""What tests of the whole system share: one running system, people in it, and photos to upload."""
+
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from PIL import Image
+
+from darkroom.client import Client
+
+_START_S = 60
+_STOP_S = 30
+_EVENTUALLY_S = 60
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever uses the one system runs in one worker, so that it is started once."""
+    for item in items:
+        if "system" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("system"))
+
+
+@dataclass
+class Person:
+    """Somebody who signed up, and their client."""
+
+    id: str
+    token: str
+    home_region: str
+    client: Client
+
+    def upload(self, photo: bytes, caption: str | None = None) -> str:
+        return self.client.upload(photo, caption)
+
+    def upload_ready(self, photo: bytes, caption: str | None = None) -> dict[str, Any]:
+        return self.client.wait_until_ready(self.upload(photo, caption), _EVENTUALLY_S)
+
+    def move_to(self, edge_url: str) -> None:
+        self.client = Client(edge_url, self.token)
+
+    def feed_ids(self) -> list[str]:
+        return [photo["id"] for photo in self.client.feed(self.id, limit=100)["items"]]
+
+
+@dataclass
+class System:
+    """`darkroom up` on a folder of its own and on free ports. `objects` are the folders of the regions' objects."""
+
+    data: Path
+    process: subprocess.Popen[bytes] | None = None
+    edges: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    objects: dict[str, Path] = field(default_factory=dict)
+
+    def start(self) -> None:
+        addresses = self.data / "addresses.json"
+        addresses.unlink(missing_ok=True)
+        self.data.mkdir(parents=True, exist_ok=True)
+        with (self.data / "up.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "darkroom", "--data", str(self.data), "up", "--port", "0"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        eventually(lambda: addresses.exists() and self._answers(), _START_S, self.said)
+
+    def stop(self) -> None:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(_STOP_S)
+
+    def pids(self) -> dict[str, int]:
+        """The system's processes by name."""
+        return dict(json.loads((self.data / "processes.json").read_text()))
+
+    def kill(self, name: str) -> None:
+        os.kill(self.pids()[name], signal.SIGKILL)
+
+    def person(self, name: str, country: str, edge: str) -> Person:
+        user = Client(self.edges[edge]).sign_up(name, country)
+        client = Client(self.edges[edge], user["token"])
+        return Person(user["id"], user["token"], user["home_region"], client)
+
+    def files_of(self, photo_id: str) -> list[Path]:
+        """Every file on this machine that holds bytes of the photo, found by walking the folders."""
+        kept = ("objects", "cache")
+        paths = [path.relative_to(self.data) for path in self.data.rglob("*") if path.is_file()]
+        return [path for path in paths if photo_id in path.as_posix() and any(part in kept for part in path.parts)]
+
+    def said(self) -> str:
+        return (self.data / "up.log").read_text(errors="replace")[-2000:]
+
+    def _answers(self) -> bool:
+        try:
+            addresses = json.loads((self.data / "addresses.json").read_text())
+            self.edges, self.origins = addresses["edges"], addresses["origins"]
+            self.objects = {region: Path(path) for region, path in addresses["objects"].items()}
+            urls = [*self.edges.values(), *self.origins.values()]
+            return all(urllib3.request("GET", f"{url}/health", retries=False, timeout=2).status == 200 for url in urls)
+        except (ValueError, OSError, urllib3.exceptions.HTTPError):
+            return False
+
+
+def eventually(condition: Callable[[], Any], within_s: float, explain: Callable[[], str] = lambda: "") -> Any:
+    """The condition's first true value; fails when there is none in time."""
+    deadline_s = time.monotonic() + within_s
+    while True:
+        if value := condition():
+            return value
+        if time.monotonic() > deadline_s:
+            pytest.fail(f"this did not become true within {within_s} s: {explain()}")
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session", name="eventually")
+def eventually_fixture() -> Callable[..., Any]:
+    """Waits for a condition: `eventually(condition, within_s=60)`."""
+    return lambda condition, within_s=_EVENTUALLY_S, explain=lambda: "": eventually(condition, within_s, explain)
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The running system that all tests of a session share; each brings people of its own."""
+    yield from _running(tmp_path_factory.mktemp("system"))
+
+
+@pytest.fixture(scope="module")
+def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system that the tests of one module may break."""
+    yield from _running(tmp_path_factory.mktemp("own_system"))
+
+
+def _running(data: Path) -> Iterator[System]:
+    running = System(data)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[..., bytes]:
+    """Draws a JPEG with EXIF and GPS; the same seed draws the same bytes: `draw(seed, width=…, height=…)`."""
+    return draw_photo
+
+
+def draw_photo(seed: int, width: int = 400, height: int = 300) -> bytes:
+    shade = random.Random(seed)
+    grain = Image.frombytes("RGB", (16, 12), shade.randbytes(16 * 12 * 3))
+    exif = Image.Exif()
+    exif[0x0110] = "Darkroom Test Camera"
+    exif.get_ifd(0x8825).update({1: "N", 2: (38.0, 43.0, 12.0), 3: "W", 4: (9.0, 8.0, 24.0)})
+    file = io.BytesIO()
+    grain.resize((width, height), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90, exif=exif)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def photo_folder() -> Path:
+    """The folder of real photos, one for each orientation: `DARKROOM_TEST_PHOTOS` names it."""
+    folder = os.environ.get("DARKROOM_TEST_PHOTOS")
+    if folder is None:
+        if os.environ.get("CI"):
+            pytest.fail("DARKROOM_TEST_PHOTOS must name the folder of orientation photos")
+        pytest.skip("DARKROOM_TEST_PHOTOS names no folder of orientation photos")
+    return Path(folder)

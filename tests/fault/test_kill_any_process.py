@@ -1,0 +1,109 @@
+"""kill -9 of any one process in the middle of 50 uploads: nothing acknowledged is lost, nothing is told twice."""
+
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import psutil
+import pytest
+
+from darkroom.client import ClientError
+
+PHOTOS = 50
+TRIES = 20
+READY_S = 120
+
+pytestmark = pytest.mark.xdist_group("kill")
+
+
+@pytest.fixture(scope="module")
+def followed(own_system, eventually):
+    """Ana in Lisbon uploads through lisbon; Bob in Chicago follows her."""
+    ana, bob = own_system.person("Ana", "PT", "lisbon"), own_system.person("Bob", "US", "chicago")
+    bob.client.follow(bob.id, ana.id)
+    return ana, bob
+
+
+def stubborn_upload(person, photo: bytes) -> str:
+    """Uploads as an app does that is not put off by a broken connection: it goes on where it stopped."""
+    resume_id = None
+    for _ in range(TRIES):
+        try:
+            return person.client.upload(photo, resume_id=resume_id)
+        except ClientError as error:
+            resume_id = getattr(error, "upload_id", resume_id)
+            threading.Event().wait(0.5)
+    raise AssertionError("the upload could not be brought to an end")
+
+
+def upload_all(person, photos: list[bytes], in_the_middle) -> list[str]:
+    """Uploads them four at a time, and does the deed when half are acknowledged."""
+    photo_ids = []
+    with ThreadPoolExecutor(4) as threads:
+        for upload in as_completed([threads.submit(stubborn_upload, person, photo) for photo in photos]):
+            photo_ids.append(upload.result())
+            if len(photo_ids) == PHOTOS // 2:
+                in_the_middle()
+    return photo_ids
+
+
+def all_ready_once(ana, bob, photo_ids: list[str], eventually) -> None:
+    for photo_id in photo_ids:
+        assert ana.client.wait_until_ready(photo_id, READY_S)["status"] == "ready"
+    eventually(lambda: set(photo_ids) <= set(feed_of(bob)), READY_S)
+    feed = feed_of(bob)
+    assert sorted(feed) == sorted(set(feed))
+
+
+def feed_of(person) -> list[str]:
+    photo_ids, before = [], None
+    while True:
+        page = person.client.feed(person.id, before, 100)
+        photo_ids += [photo["id"] for photo in page["items"]]
+        before = page["next"]
+        if before is None:
+            return photo_ids
+
+
+def kill_dask_worker(system) -> None:
+    """The process that decodes photos: the busiest child of the processor."""
+    children = psutil.Process(system.pids()["processor-eu-west"]).children(recursive=True)
+    os.kill(max(children, key=lambda child: child.memory_info().rss).pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "name", ["origin-eu-west", "door-eu-west", "processor-eu-west", "replicator-eu-west", "edge-lisbon"]
+)
+def test_a_killed_process_loses_nothing(own_system, followed, draw, eventually, name):
+    """It is started again, and all 50 become ready and are in the follower's feed once."""
+    photos = [draw(seed) for seed in range(PHOTOS)]
+    pid = own_system.pids()[name]
+    photo_ids = upload_all(followed[0], photos, lambda: own_system.kill(name))
+    assert len(set(photo_ids)) == PHOTOS
+    eventually(lambda: own_system.pids()[name] != pid)
+    all_ready_once(*followed, photo_ids, eventually)
+
+
+def test_a_killed_dask_worker_loses_nothing(own_system, followed, draw, eventually):
+    """The photos it was working on are worked on again."""
+    photos = [draw(seed) for seed in range(PHOTOS)]
+    photo_ids = upload_all(followed[0], photos, lambda: kill_dask_worker(own_system))
+    all_ready_once(*followed, photo_ids, eventually)
+
+
+def test_a_killed_launcher_loses_nothing(own_system, followed, draw, eventually):
+    """The whole system goes down with it; started again, it goes on where it was."""
+    ana, bob = followed
+
+    def kill_and_restart() -> None:
+        before = own_system.pids()
+        own_system.process.kill()
+        own_system.process.wait()
+        eventually(lambda: not any(psutil.pid_exists(pid) for pid in before.values()))
+        own_system.start()
+        ana.move_to(own_system.edges["lisbon"])
+        bob.move_to(own_system.edges["chicago"])
+
+    photo_ids = upload_all(ana, [draw(seed) for seed in range(PHOTOS)], kill_and_restart)
+    all_ready_once(ana, bob, photo_ids, eventually)

@@ -1,0 +1,208 @@
+"""From a photo on disk to a follower's feed in another region, through real processes."""
+
+import hashlib
+import io
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from darkroom.client import Client, ClientError, PhotoRefused
+
+EU_FOLDERS = ("regions/eu-west/", "regions/eu-central/", "edges/lisbon/", "edges/frankfurt/")
+
+
+@pytest.fixture
+def ana(system):
+    return system.person("Ana", "PT", "lisbon")
+
+
+@pytest.fixture
+def bob(system):
+    return system.person("Bob", "US", "chicago")
+
+
+def variants_in(system, photo_id: str, folder: str) -> set[str]:
+    return {
+        path.name.partition(".")[0]
+        for path in system.files_of(photo_id)
+        if path.as_posix().startswith(f"regions/{folder}/objects/variants/")
+    }
+
+
+def has_raw(system, photo_id: str, folder: str) -> bool:
+    prefix = f"regions/{folder}/objects/raw/"
+    return any(path.as_posix().startswith(prefix) for path in system.files_of(photo_id))
+
+
+def image_of(photo: dict, size: str = "320") -> Image.Image:
+    data, _ = Client("http://unused").image(photo["variants"][size])
+    return Image.open(io.BytesIO(data))
+
+
+def test_people_live_where_the_policy_says(system, ana, bob):
+    """Portugal's home is eu-west, the United States' is us-central, whichever edge they came through."""
+    carla = system.person("Carla", "DE", "sydney")
+    assert (ana.home_region, carla.home_region, bob.home_region) == ("eu-west", "eu-central", "us-central")
+
+
+def test_a_photo_reaches_a_follower_across_the_ocean(system, ana, bob, draw, eventually):
+    """Bob in Chicago follows Ana in Lisbon, and sees her photo once, through his own edge."""
+    bob.client.follow(bob.id, ana.id)
+    photo = ana.upload_ready(draw(1, 1400, 1000), "The harbour")
+    eventually(lambda: photo["id"] in bob.feed_ids())
+    item = bob.client.feed(bob.id)["items"][0]
+    assert (item["id"], item["owner"], item["caption"]) == (photo["id"], ana.id, "The harbour")
+    assert all(url.startswith(system.edges["chicago"]) for url in item["variants"].values())
+    assert image_of(item, "1080").size == (1080, 771)
+    assert bob.feed_ids().count(photo["id"]) == 1
+
+
+def test_a_new_follower_finds_older_photos(ana, bob, draw, eventually):
+    """What was there before the follow comes into the feed too."""
+    photo = ana.upload_ready(draw(2))
+    bob.client.follow(bob.id, ana.id)
+    eventually(lambda: photo["id"] in bob.feed_ids())
+
+
+def test_nothing_personal_is_left_in_a_variant(ana, draw):
+    """The raw has a camera and a place; no variant has any metadata."""
+    photo = ana.upload_ready(draw(3, 1400, 1000))
+    for size in photo["variants"]:
+        data, _ = ana.client.image(photo["variants"][size])
+        assert b"Exif" not in data
+        assert b"Darkroom Test Camera" not in data
+        assert not Image.open(io.BytesIO(data)).getexif()
+
+
+def test_bytes_of_an_eu_photo_stay_in_the_eu(system, ana, bob, draw, eventually):
+    """Both EU regions hold it whole; nothing lies elsewhere, not even at the edges that showed it."""
+    photo = ana.upload_ready(draw(4))
+    eventually(lambda: has_raw(system, photo["id"], "eu-central"))
+    eventually(lambda: len(variants_in(system, photo["id"], "eu-central")) == 4)
+    for edge, url in system.edges.items():
+        data, _ = ana.client.image(f"{url}/p/{photo['id']}/320.jpg")
+        assert data.startswith(b"\xff\xd8"), edge
+    files = [path.as_posix() for path in system.files_of(photo["id"])]
+    assert any(path.startswith("edges/lisbon/cache/") for path in files)
+    assert [path for path in files if not path.startswith(EU_FOLDERS)] == []
+
+
+def test_bytes_of_a_us_photo_lie_where_its_class_allows(system, bob, draw, eventually):
+    """The raw is not kept in eu-west, whose rule says so; variants are kept everywhere."""
+    photo = bob.upload_ready(draw(5))
+    eventually(lambda: has_raw(system, photo["id"], "eu-central"))
+    for region in ("us-central", "eu-west", "eu-central"):
+        eventually(lambda region=region: len(variants_in(system, photo["id"], region)) == 4)
+    assert has_raw(system, photo["id"], "us-central")
+    assert not has_raw(system, photo["id"], "eu-west")
+
+
+def test_copies_are_the_same_bytes(system, ana, draw, eventually):
+    """Every copy of an object has the same SHA-256 as the upload."""
+    data = draw(6)
+    photo = ana.upload_ready(data)
+    eventually(lambda: has_raw(system, photo["id"], "eu-central"))
+    raws = [path for path in system.files_of(photo["id"]) if "/objects/raw/" in path.as_posix()]
+    sums = {hashlib.sha256((system.data / path).read_bytes()).hexdigest() for path in raws}
+    assert sums == {hashlib.sha256(data).hexdigest()}
+
+
+def test_a_deleted_photo_is_gone_everywhere(system, ana, bob, draw, eventually):
+    """No edge shows it, no feed lists it, and no folder holds a byte of it."""
+    bob.client.follow(bob.id, ana.id)
+    photo = ana.upload_ready(draw(7))
+    eventually(lambda: photo["id"] in bob.feed_ids())
+    eventually(lambda: has_raw(system, photo["id"], "eu-central"))
+    for url in system.edges.values():
+        ana.client.image(f"{url}/p/{photo['id']}/320.jpg")
+    ana.client.delete(photo["id"])
+    eventually(lambda: not system.files_of(photo["id"]), explain=lambda: str(system.files_of(photo["id"])))
+    for url in system.edges.values():
+        with pytest.raises(ClientError) as refused:
+            ana.client.image(f"{url}/p/{photo['id']}/320.jpg")
+        assert refused.value.status == 404
+    eventually(lambda: photo["id"] not in bob.feed_ids())
+
+
+def test_a_large_photo_comes_in_parts(ana, draw):
+    """Over 5 MB there are several parts, and the image is whole."""
+    noise = Image.effect_noise((4000, 3000), 60).convert("RGB")
+    file = io.BytesIO()
+    noise.save(file, "JPEG", quality=92)
+    assert file.tell() > 5 * 1024 * 1024
+    photo = ana.upload_ready(file.getvalue())
+    assert (photo["width"], photo["height"]) == (4000, 3000)
+
+
+def test_a_second_look_comes_from_the_edges_cache(ana, draw):
+    """The first is a miss that is stored, the second a hit (RFC 9211)."""
+    photo = ana.upload_ready(draw(8))
+    _, first = ana.client.image(photo["variants"]["640"])
+    _, second = ana.client.image(photo["variants"]["640"])
+    assert "fwd=" in first["Cache-Status"]
+    assert "lisbon; hit" in second["Cache-Status"]
+
+
+def test_likes_and_comments_cross_the_ocean(ana, bob, draw):
+    """They live at the photo's home, wherever they come from."""
+    photo = ana.upload_ready(draw(9))
+    bob.client.like(photo["id"])
+    comment = bob.client.comment(photo["id"], "How blue!")
+    assert ana.client.likes(photo["id"])["items"] == [bob.id]
+    assert ana.client.comments(photo["id"])["items"] == [comment]
+
+
+@pytest.mark.parametrize("kind", ["landscape", "portrait"])
+def test_every_orientation_becomes_upright(system, photo_folder, kind):
+    """Within a set, the 320 px variants of all nine orientations differ by under 2 grey levels on average."""
+    owner = system.person("Ines", "PT", "lisbon")
+    paths = sorted(photo_folder.glob(f"{kind}_*.jpg"))
+    assert len(paths) == 9
+    with ThreadPoolExecutor(4) as threads:
+        photo_ids = list(threads.map(owner.client.upload, paths))
+    images = [image_of(owner.client.wait_until_ready(photo_id)).convert("L") for photo_id in photo_ids]
+    for path, image in zip(paths, images, strict=True):
+        assert image.size == images[0].size, path.name
+        assert ImageStat.Stat(ImageChops.difference(image, images[0])).mean[0] < 2, path.name
+
+
+def huge_header() -> bytes:
+    """A JPEG whose frame header says 65,500 × 65,500 px, the most that the format can say."""
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "JPEG")
+    data = bytearray(file.getvalue())
+    start = data.index(b"\xff\xc0") + 5
+    data[start : start + 4] = (65_500).to_bytes(2, "big") * 2
+    return bytes(data)
+
+
+def huge_png_header() -> bytes:
+    """A PNG whose header says 100,000 × 100,000 px."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND\xaeB`\x82"
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (lambda draw: b"To whom it may concern: this is a text.", "not-an-image"),
+        (lambda draw: draw(10, 1400, 1000)[:20_000], "truncated"),
+        (lambda draw: huge_header(), "too-many-pixels"),
+        (lambda draw: huge_png_header(), "too-many-pixels"),
+    ],
+    ids=["text", "truncated", "huge-jpeg-header", "huge-png-header"],
+)
+def test_what_is_no_photo_fails_with_a_reason(system, ana, draw, tmp_path, make, code):
+    """The file's name says .jpg; its photo is `failed`, says why, and leaves no variant."""
+    path = tmp_path / "holiday.jpg"
+    path.write_bytes(make(draw))
+    photo_id = ana.client.upload(path)
+    with pytest.raises(PhotoRefused) as refused:
+        ana.client.wait_until_ready(photo_id, 60)
+    assert refused.value.document["status"] == "failed"
+    assert refused.value.document["reason"]["code"] == code
+    assert variants_in(system, photo_id, ana.home_region) == set()
