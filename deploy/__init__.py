@@ -1,1 +1,1 @@
-"""What an operator starts from: the topology of one machine (`one_machine.toml`) and a residency policy (`policy.yaml`)."""
+"""What an operator starts from: a residency policy (`policy.yaml`), and real servers on one machine (`servers/`)."""

@@ -1,0 +1,88 @@
+"""`python -m deploy.servers`: install the real servers, run them until Ctrl-C, or run them around a command."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from deploy.servers import fleet, versitygw
+from deploy.servers.process import Server, ServerError
+
+ROOT = Path(__file__).parents[2] / ".servers"
+_BASE_PORT = 8700
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m deploy.servers", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("install", help="fetch and build all that is not there yet")
+    up = commands.add_parser("up", help="start them, and stop them on Ctrl-C")
+    up.add_argument("--port", type=int, default=_BASE_PORT, help=f"the first port (default: {_BASE_PORT})")
+    run = commands.add_parser("run", help="start what is installed around a command: run -- COMMAND")
+    run.add_argument("rest", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
+    console = Console(stderr=True)
+    try:
+        if options.command == "install":
+            return install(console)
+        if options.command == "up":
+            return hold(console, options.port)
+        return around(console, options.rest[1:] if options.rest[:1] == ["--"] else options.rest)
+    except ServerError as error:
+        console.print(f"[red]✗[/] {error}")
+        return 1
+
+
+def install(console: Console) -> int:
+    for name in fleet.NAMES:
+        began_s = time.monotonic()
+        already = fleet.is_installed(ROOT, name)
+        with console.status(f"{name} is being installed (Consul takes some minutes)"):
+            fleet.install(ROOT, name)
+        took = "is there" if already else f"installed in {time.monotonic() - began_s:.0f} s"
+        console.print(f"[green]✓[/] {name} {took}")
+    return 0
+
+
+def hold(console: Console, port: int) -> int:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with fleet.running(ROOT, ROOT / "data", fleet.ports_from(port), lambda server: _tell(console, server)):
+        console.print("All answer. [bold]Ctrl-C[/] stops them; their data stays in .servers/data.")
+        stop.wait()
+    return 0
+
+
+def around(console: Console, command: list[str]) -> int:
+    """The command's exit code. It finds each server's address in `DARKROOM_TEST_<NAME>`."""
+    for name in fleet.NAMES:
+        if not fleet.is_installed(ROOT, name):
+            console.print(f"[yellow]![/] {name} is not installed: its tests are left out (`make servers` installs it)")
+    with (
+        tempfile.TemporaryDirectory(prefix="darkroom-servers-") as folder,
+        fleet.running(ROOT, Path(folder), told=lambda server: _tell(console, server)) as servers,
+    ):
+        return subprocess.run(command, env={**os.environ, **environment(servers)}).returncode
+
+
+def environment(servers: dict[str, Server]) -> dict[str, str]:
+    """What a test needs to reach them."""
+    addresses = {f"DARKROOM_TEST_{name.upper()}": server.address for name, server in servers.items()}
+    if versitygw.NAME in servers:
+        addresses["DARKROOM_TEST_VERSITYGW_SECRET"] = versitygw.secret(servers[versitygw.NAME].folder)
+    return addresses
+
+
+def _tell(console: Console, server: Server) -> None:
+    console.print(f"[green]✓[/] {server.name} answers at {server.address}")
+
+
+sys.exit(main())

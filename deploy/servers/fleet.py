@@ -1,0 +1,70 @@
+"""All five servers together: which are installed, started in parallel on one folder, stopped in the end."""
+
+import fcntl
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from deploy.servers import cassandra, consul, kafka, redis, versitygw
+from deploy.servers.process import Server, Start, free_port
+
+Ports = Callable[[], int]
+
+NAMES = (cassandra.NAME, kafka.NAME, redis.NAME, consul.NAME, versitygw.NAME)
+_INSTALL = {module.NAME: module.install for module in (cassandra, kafka, redis, consul, versitygw)}
+_START: Mapping[str, Callable[[Path, Path, Ports], Start]] = {
+    cassandra.NAME: lambda root, folder, port: cassandra.start(root, folder, port(), port()),
+    kafka.NAME: lambda root, folder, port: kafka.start(root, folder, port(), port()),
+    redis.NAME: lambda root, folder, port: redis.start(root, folder, port()),
+    consul.NAME: lambda root, folder, port: consul.start(root, folder, port()),
+    versitygw.NAME: lambda root, folder, port: versitygw.start(root, folder, port()),
+}
+
+
+def is_installed(root: Path, name: str) -> bool:
+    return _mark(root, name).exists()
+
+
+def install(root: Path, name: str) -> None:
+    """Does nothing where it is done already. Raises ServerError."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_installed(root, name):
+            _INSTALL[name](root)
+            _mark(root, name).touch()
+
+
+def prepare(root: Path, folder: Path, name: str, ports: Ports = free_port) -> Server:
+    """A server that is not started yet, on a folder of its own."""
+    return Server(_START[name](root, folder / name, ports), folder / name)
+
+
+@contextmanager
+def running(
+    root: Path, folder: Path, ports: Ports = free_port, told: Callable[[Server], None] = lambda server: None
+) -> Iterator[dict[str, Server]]:
+    """The installed servers, started and answering, by name; `told` hears of each as it answers."""
+    servers = {name: prepare(root, folder, name, ports) for name in NAMES if is_installed(root, name)}
+    try:
+        with ThreadPoolExecutor(len(NAMES)) as threads:
+            for server in servers.values():
+                server.start()
+            for server, _ in zip(servers.values(), threads.map(Server.wait, servers.values()), strict=True):
+                told(server)
+        yield servers
+    finally:
+        with ThreadPoolExecutor(len(NAMES)) as threads:
+            list(threads.map(Server.stop, servers.values()))
+
+
+def ports_from(base: int) -> Ports:
+    """Ports that are the same each time: `base`, `base` + 1, …"""
+    numbers = count(base)
+    return lambda: next(numbers)
+
+
+def _mark(root: Path, name: str) -> Path:
+    return root / f"{name}.installed"

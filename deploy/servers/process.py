@@ -1,0 +1,108 @@
+"""One server process: started on a folder and a port of its own, waited for until it truly answers, ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_STOP_S = 30
+_POLL_S = 0.1
+
+
+class ServerError(Exception):
+    """A server that can't be installed or does not come up; the message says where to look."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """How one server is started. `answers` does a real request and raises, or returns False, until it is served.
+
+    `prepare` runs once before each start; `start_s` is how long it may take on a slow machine.
+    """
+
+    name: str
+    address: str
+    command: Sequence[str]
+    answers: Callable[[], bool]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[], None] = lambda: None
+    start_s: float = 90
+
+
+class Server:
+    """A started server. `kill` and `start` again keep its folder and its port, as a crash does."""
+
+    def __init__(self, how: Start, folder: Path) -> None:
+        self.how, self.folder = how, folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.how.name
+
+    @property
+    def address(self) -> str:
+        return self.how.address
+
+    def start(self) -> None:
+        """Returns when it runs, not yet when it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.how.prepare()
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                list(self.how.command),
+                cwd=self.folder,
+                env={**os.environ, **self.how.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def wait(self) -> None:
+        """Returns when it answers. Raises ServerError."""
+        deadline_s = time.monotonic() + self.how.start_s
+        while not self._answers():
+            if self._process is None or self._process.poll() is not None:
+                raise ServerError(f"{self.name} ended; see {self.log}")
+            if time.monotonic() > deadline_s:
+                raise ServerError(f"{self.name} does not answer after {self.how.start_s:g} s; see {self.log}")
+            time.sleep(_POLL_S)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """As a crash would: no warning, nothing flushed."""
+        self._end(signal.SIGKILL)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    def _end(self, with_signal: signal.Signals) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(with_signal)
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            return self.how.answers()
+        except Exception:  # noqa: BLE001 - whatever a client raises while its server is not there yet
+            return False
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,49 @@
+"""versitygw 1.8, an S3 gateway over a directory, built by Go."""
+
+import secrets
+from pathlib import Path
+
+from deploy.servers.maven import run
+from deploy.servers.process import Start
+
+NAME = "versitygw"
+
+
+def install(root: Path) -> None:
+    bin_folder = root / "bin"
+    bin_folder.mkdir(parents=True, exist_ok=True)
+    run(["go", "install", "github.com/versity/versitygw/cmd/versitygw@v1.8.0"], root, GOBIN=str(bin_folder))
+
+
+def start(root: Path, folder: Path, port: int) -> Start:
+    """The root user's access key is `darkroom`; its secret is in the file `secret` of the folder."""
+
+    def prepare() -> None:
+        (folder / "data").mkdir(exist_ok=True)
+
+    command = [str(root / "bin" / NAME), "--port", f"127.0.0.1:{port}", "posix", str(folder / "data")]
+    environment = {"ROOT_ACCESS_KEY": "darkroom", "ROOT_SECRET_KEY": secret(folder)}
+    address = f"http://127.0.0.1:{port}"
+    return Start(NAME, address, command, lambda: _answers(address, folder), environment, prepare)
+
+
+def secret(folder: Path) -> str:
+    path = folder / "secret"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch(0o600)
+        path.write_text(secrets.token_hex(20))
+    return path.read_text()
+
+
+def _answers(address: str, folder: Path) -> bool:
+    import boto3
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=address,
+        aws_access_key_id="darkroom",
+        aws_secret_access_key=secret(folder),
+        region_name="us-east-1",
+    )
+    return "Buckets" in client.list_buckets()
