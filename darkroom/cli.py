@@ -44,7 +44,9 @@ def _argument(*flags: str, **settings: Any) -> Argument:
 
 
 _EDGE = _argument("--edge", metavar="NAME|URL", help="the edge to go through (default: the first there is)")
-_PORT = _argument("--port", type=int, help="the first edge's port (default: any that is free)")
+_PORT = _argument(
+    "--port", type=int, default=8600, help="the first of ten ports, the page's (default: 8600; 0: any that are free)"
+)
 _BEFORE = _argument("--before", metavar="PHOTO", help="begin after this photo, to see older ones")
 _LIMIT = _argument("--limit", type=int, default=20, help="how many (default: 20)")
 
@@ -82,7 +84,12 @@ COMMANDS = (
         ),
     ),
     Command("feed", "photos of the people you follow", "darkroom.commands:feed", (_BEFORE, _LIMIT)),
-    Command("photo", "one photo, and where to get it", "darkroom.commands:photo", (_argument("photo", metavar="ID"),)),
+    Command(
+        "photo",
+        "one photo, and where to get it",
+        "darkroom.commands:photo",
+        (_argument("photo", metavar="ID"), _EDGE),
+    ),
     Command("follow", "follow somebody", "darkroom.commands:follow", (_argument("author", metavar="ID"),)),
     Command(
         "where",
@@ -113,7 +120,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, default=Path("var"), help="the system's folder (default: var)")
+    parser.add_argument(
+        "--data", type=Path, default=Path("var"), metavar="FOLDER", help="the system's folder (default: var)"
+    )
     parser.add_argument("--as", dest="profile", metavar="NAME", help="who you are (default: who signed up last)")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
@@ -127,7 +136,7 @@ def _add(subparsers: Any, command: Command) -> None:
     parser.set_defaults(function=command.function)
     for argument in command.arguments:
         parser.add_argument(*argument.flags, **argument.settings)
-    parser.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="the system's folder (default: var)")
+    parser.add_argument("--data", type=Path, default=argparse.SUPPRESS, metavar="FOLDER", help="the system's folder")
     parser.add_argument("--as", dest="profile", metavar="NAME", default=argparse.SUPPRESS, help="who you are")
 
 

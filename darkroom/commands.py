@@ -1,10 +1,8 @@
 """What each command does: asks an edge, and shows the answer."""
 
 from argparse import Namespace
-from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
 from darkroom import demo as demonstration
@@ -48,9 +46,9 @@ def upload(options: Namespace) -> int:
     client, _ = _signed_in(options)
     console = Console()
     photo_ids = []
-    with progress_bars(console) as bars:
+    with showing.progress_bars(console) as bars:
         for path in options.files:
-            photo_ids.append(upload_file(client, bars, path, options.caption, options.resume))
+            photo_ids.append(showing.upload_file(client, bars, path, options.caption, options.resume))
     for path, photo_id in zip(options.files, photo_ids, strict=True):
         if not options.no_wait:
             with console.status(f"{showing.plain(path.name)} is being processed"):
@@ -58,23 +56,6 @@ def upload(options: Namespace) -> int:
         state = "uploaded" if options.no_wait else "ready"
         console.print(f"[green]✓[/] [bold]{photo_id}[/] {state}", showing.text(path.name))
     return 0
-
-
-def upload_file(client: Client, bars: Progress, path: Path, caption: str | None, resume_id: str | None = None) -> str:
-    """Uploads one file with a bar of its own; returns the photo's id."""
-    task = bars.add_task(showing.plain(path.name), total=path.stat().st_size)
-    return client.upload(path, caption, lambda size_bytes: bars.advance(task, size_bytes), resume_id)
-
-
-def progress_bars(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
 
 
 def feed(options: Namespace) -> int:
@@ -93,8 +74,7 @@ def feed(options: Namespace) -> int:
 
 
 def photo(options: Namespace) -> int:
-    client, _ = _anyone(options)
-    found = client.photo(options.photo)
+    found = Client(session.edge_url(options.data, options.edge)).photo(options.photo)
     table = Table(show_header=False, box=None)
     for name in ("id", "owner", "caption", "status", "created_at", "width", "height"):
         if found.get(name) is not None:
@@ -116,6 +96,5 @@ def follow(options: Namespace) -> int:
 
 
 def _signed_in(options: Namespace) -> tuple[Client, session.Profile]:
-    session.addresses(options.data)
     profile = session.profile(options.data, options.profile)
     return Client(session.edge_url(options.data, profile.edge), profile.token), profile

@@ -59,7 +59,8 @@ def edge_url(data: Path, edge: str | None) -> str:
     edges = addresses(data).edges
     name = edge or next(iter(edges), "")
     if name not in edges:
-        raise CommandError(f"There is no edge called {name!r}.", f"Known here: {', '.join(edges)}; a URL will do too.", 2)
+        known = ", ".join(edges)
+        raise CommandError(f"There is no edge called {name!r}.", f"Known here: {known}; a URL will do too.", 2)
     return edges[name]
 
 
@@ -84,7 +85,8 @@ def profile(data: Path, name: str | None) -> Profile:
         who = f"as {name}" if name else "yet"
         known = ", ".join(sorted(path.stem for path in (data / _PROFILES).glob("*.json")))
         also = f" Signed up here: {known}." if known else ""
-        raise CommandError(f"Nobody has signed up {who}.", f"Run `darkroom signup --name … --country …` first.{also}") from error
+        advice = f"Run `darkroom signup --name … --country …` first.{also}"
+        raise CommandError(f"Nobody has signed up {who}.", advice) from error
     except (ValueError, TypeError) as error:
         raise CommandError(f"{paths[-1]} can't be read.", "Delete it and sign up again.") from error
 

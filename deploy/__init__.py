@@ -1,1 +1,1 @@
-"""What an operator starts from: a residency policy (`policy.yaml`), and real servers on one machine (`servers/`)."""
+"""What an operator starts from: one machine's regions and edges (`one_machine.toml`) and a policy (`policy.yaml`)."""

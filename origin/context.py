@@ -7,8 +7,8 @@ import falcon
 import urllib3
 
 from regions import ids, tokens
-from regions.errors import Forbidden, Misdirected, NotFound, Unauthenticated
 from regions.config import Stores
+from regions.errors import Forbidden, Misdirected, NotFound, Unauthenticated
 from regions.messages import Event
 from regions.outbox import Outbox
 from regions.policy_view import PolicyView

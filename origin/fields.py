@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from unicodedata import category
 
 import falcon
 
@@ -12,6 +13,9 @@ MAX_BODY_BYTES = 64 * 1024
 DEFAULT_LIMIT, MAX_LIMIT = 30, 100
 
 Body = dict[str, Any]
+
+# Control characters, and halves of surrogate pairs, which no UTF-8 can carry.
+_NOT_TEXT = ("Cc", "Cs")
 
 
 def body(request: falcon.Request) -> Body:
@@ -30,23 +34,26 @@ def body(request: falcon.Request) -> Body:
     return value
 
 
-def text(source: Body, name: str, most: int, pattern: str | None = None) -> str:
-    """A string of 1 to `most` characters, without control characters, around which white space is cut off."""
+def text(source: Body, name: str, most: int, pattern: str | None = None, lines: bool = False) -> str:
+    """A string of 1 to `most` characters, white space around it cut off; `lines` allows line ends and tabs."""
     value = source.get(name)
     if not isinstance(value, str) or not value.strip() or len(value) > most:
         raise BadRequest(f"{name} must be a text of 1 to {most} characters")
-    value = value.strip()
-    if any(ord(letter) < 32 and letter not in "\n\t" or 0xD800 <= ord(letter) < 0xE000 for letter in value):
+    value = value.strip().replace("\r\n", "\n")
+    allowed = "\n\t" if lines else ""
+    if any(category(letter) in _NOT_TEXT and letter not in allowed for letter in value):
         raise BadRequest(f"{name} has characters that are not text")
     if pattern is not None and not re.fullmatch(pattern, value):
         raise BadRequest(f"{name} must look like {pattern}")
     return value
 
 
-def optional_text(source: Body, name: str, most: int, pattern: str | None = None) -> str | None:
+def optional_text(
+    source: Body, name: str, most: int, pattern: str | None = None, lines: bool = False
+) -> str | None:
     if source.get(name) in (None, ""):
         return None
-    return text(source, name, most, pattern)
+    return text(source, name, most, pattern, lines)
 
 
 def integer(source: Body, name: str, least: int, most: int) -> int:

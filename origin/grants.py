@@ -10,11 +10,9 @@ from origin.context import Context
 from regions import ids
 from regions.errors import BadRequest, Forbidden, NotFound
 from regions.policy import Action
-from regions.records import VARIANT_SIZES, Photo, Status, Variant, to_json
+from regions.records import Photo, Status, Variant, to_json
 from regions.stores.objects import VARIANTS, variant_key
 from regions.topology import Place
-
-Request, Response = falcon.Request, falcon.Response
 
 MAX_DETAILS = 100
 _URL_TTL_MS = 60_000
@@ -27,9 +25,8 @@ class Grants:
         self._context, self._audit = context, audit
         self._catalog = context.stores.catalog
 
-    def on_get(self, request: Request, response: Response, photo_id: str, size: int) -> None:
-        if self._context.node(request) not in self._context.topology.edges:
-            raise Forbidden("grants are for edges")
+    def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str, size: int) -> None:
+        self._require_edge(request)
         photo, variant = self._find(photo_id, size)
         places = self._places(request.get_param_as_list("place") or [])
         expires_at_ms = self._context.clock_ms() + _URL_TTL_MS
@@ -42,8 +39,8 @@ class Grants:
             "places": {place.name: self._grant(photo, place) for place in places},
         }
 
-    def on_get_tombstones(self, request: Request, response: Response) -> None:
-        self._context.node(request)
+    def on_get_tombstones(self, request: falcon.Request, response: falcon.Response) -> None:
+        self._require_edge(request)
         after = request.get_param_as_int("after", default=0, min_value=0)
         stones = self._catalog.tombstones_after(after, _MAX_TOMBSTONES)
         response.media = {
@@ -51,23 +48,29 @@ class Grants:
             "last": stones[-1].position if stones else after,
         }
 
-    def on_post_details(self, request: Request, response: Response) -> None:
+    def on_post_details(self, request: falcon.Request, response: falcon.Response) -> None:
         region = self._context.topology.regions.get(self._context.node(request))
         if region is None:
             raise Forbidden("details are for regions")
         photo_ids = fields.texts(fields.body(request), "ids", MAX_DETAILS, 20)
-        found = list(self._catalog.photos(photo_ids).values())
+        found = [photo for photo in self._catalog.photos(photo_ids).values() if photo.status is Status.READY]
         decisions = self._audit.decide(self._context.policy.current(), found, [Action.SERVE], region.place)
         response.media = {
             "items": [to_json(photo) for photo in found if decisions[photo.photo_id, Action.SERVE].allowed]
         }
 
+    def _require_edge(self, request: falcon.Request) -> None:
+        if self._context.node(request) not in self._context.topology.edges:
+            raise Forbidden("this is for edges")
+
     def _find(self, photo_id: str, size: int) -> tuple[Photo, Variant]:
         self._context.require_home(ids.PHOTO, photo_id)
         photo = self._catalog.photo(photo_id)
-        if photo is None or photo.status is not Status.READY or size not in VARIANT_SIZES:
-            raise NotFound(f"there is no image of {photo_id} in size {size}")
-        return photo, next(variant for variant in photo.variants if variant.size == size)
+        if photo is not None and photo.status is Status.READY:
+            for variant in photo.variants:
+                if variant.size == size:
+                    return photo, variant
+        raise NotFound(f"there is no image of {photo_id} in size {size}")
 
     def _places(self, names: list[str]) -> list[Place]:
         places = [place for name in names[:_MAX_PLACES] if (place := self._context.topology.place(name))]

@@ -1,6 +1,5 @@
 """People: sign-up (which fixes the home region for ever), profiles, and whom they follow."""
 
-
 import falcon
 import urllib3
 
@@ -12,8 +11,6 @@ from regions.policy import Action
 from regions.records import User
 from regions.residency import Subject, decide
 
-Request, Response = falcon.Request, falcon.Response
-
 _ASK_S = 2.0
 
 
@@ -22,7 +19,7 @@ class People:
         self._context = context
         self._catalog = context.stores.catalog
 
-    def on_post(self, request: Request, response: Response) -> None:
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         body = fields.body(request)
         name = fields.text(body, "name", 80)
         country = fields.text(body, "country", 2, "[A-Z]{2}")
@@ -37,10 +34,10 @@ class People:
             "home_region": user.home_region,
         }
 
-    def on_get(self, request: Request, response: Response, user_id: str) -> None:
+    def on_get(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         response.media = views.user(self._find(user_id))
 
-    def on_get_photos(self, request: Request, response: Response, user_id: str) -> None:
+    def on_get_photos(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._find(user_id)
         before, limit = fields.page(request)
         photos = self._catalog.photos_of(user_id, before, limit)
@@ -48,13 +45,13 @@ class People:
         items = [views.photo(photo, edge_url) for photo in photos]
         response.media = fields.listing(items, limit, [photo.photo_id for photo in photos])
 
-    def on_get_following(self, request: Request, response: Response, user_id: str) -> None:
+    def on_get_following(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._context.require_user(request, user_id)
         before, limit = fields.page(request)
         author_ids = self._catalog.following(user_id, before, limit)
         response.media = fields.listing(author_ids, limit, author_ids)
 
-    def on_put_author(self, request: Request, response: Response, user_id: str, author_id: str) -> None:
+    def on_put_author(self, request: falcon.Request, response: falcon.Response, user_id: str, author_id: str) -> None:
         self._context.require_user(request, user_id)
         if author_id == user_id:
             raise Unprocessable("nobody follows themselves")
@@ -62,7 +59,9 @@ class People:
         self._set_following(user_id, author_id, True)
         response.status = falcon.HTTP_204
 
-    def on_delete_author(self, request: Request, response: Response, user_id: str, author_id: str) -> None:
+    def on_delete_author(
+        self, request: falcon.Request, response: falcon.Response, user_id: str, author_id: str
+    ) -> None:
         self._context.require_user(request, user_id)
         self._context.home_of(ids.USER, author_id)
         self._set_following(user_id, author_id, False)
@@ -102,7 +101,8 @@ class People:
             self._find(author_id)
             return
         try:
-            answer = self._context.http.request("GET", f"{home.origin}/v1/users/{author_id}", timeout=_ASK_S, retries=False)
+            url = f"{home.origin}/v1/users/{author_id}"
+            answer = self._context.http.request("GET", url, timeout=_ASK_S, retries=False)
         except urllib3.exceptions.HTTPError:
             return
         if answer.status == 404:

@@ -8,57 +8,56 @@ from regions import ids, messages
 from regions.errors import Conflict, Forbidden, NotFound
 from regions.records import Comment, Photo, Status, Tombstone
 
-Request, Response = falcon.Request, falcon.Response
-
 
 class Photos:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._catalog = context.stores.catalog
 
-    def on_get(self, request: Request, response: Response, photo_id: str) -> None:
+    def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         response.media = views.photo(self._find(photo_id), self._context.edge(request).url)
 
-    def on_delete(self, request: Request, response: Response, photo_id: str) -> None:
+    def on_delete(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         """Idempotent for the owner: the tombstone remembers whose photo it was."""
         self._context.require_home(ids.PHOTO, photo_id)
         user_id = self._context.user_id(request)
-        buried = self._catalog.tombstone(photo_id)
-        owner_id = buried.owner_id if buried else self._find(photo_id).owner_id
-        if owner_id != user_id:
-            raise NotFound(f"there is no photo {photo_id}") if buried else Forbidden("the photo is another user's")
-        if not buried:
-            self._bury(photo_id)
+        photo = self._catalog.photo(photo_id)
+        if photo is None:
+            self._require_buried(photo_id, user_id)
+        elif photo.owner_id != user_id:
+            raise Forbidden("the photo is another user's")
+        else:
+            self._bury(photo)
         response.status = falcon.HTTP_204
 
-    def on_put_like(self, request: Request, response: Response, photo_id: str) -> None:
+    def on_put_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
         self._find_ready(photo_id)
         self._catalog.like(photo_id, user_id, self._context.clock_ms())
         response.status = falcon.HTTP_204
 
-    def on_delete_like(self, request: Request, response: Response, photo_id: str) -> None:
+    def on_delete_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
         self._find_ready(photo_id)
         self._catalog.unlike(photo_id, user_id)
         response.status = falcon.HTTP_204
 
-    def on_get_likes(self, request: Request, response: Response, photo_id: str) -> None:
+    def on_get_likes(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         self._find(photo_id)
         before, limit = fields.page(request)
         user_ids = self._catalog.likes(photo_id, before, limit)
         response.media = fields.listing(user_ids, limit, user_ids)
 
-    def on_post_comments(self, request: Request, response: Response, photo_id: str) -> None:
+    def on_post_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
         self._find_ready(photo_id)
-        text = fields.text(fields.body(request), "text", 2000)
+        text = fields.text(fields.body(request), "text", 2000, lines=True)
         comment = Comment(self._context.mint(ids.COMMENT), photo_id, user_id, text, self._context.clock_ms())
         self._catalog.add_comment(comment)
         response.status = falcon.HTTP_201
         response.media = views.comment(comment)
 
-    def on_get_comments(self, request: Request, response: Response, photo_id: str) -> None:
+    def on_get_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         self._find(photo_id)
         before, limit = fields.page(request)
         comments = self._catalog.comments(photo_id, before, limit)
@@ -77,13 +76,17 @@ class Photos:
         if photo.status is not Status.READY:
             raise Conflict(f"the photo is {photo.status}, not ready")
 
-    def _bury(self, photo_id: str) -> None:
+    def _require_buried(self, photo_id: str, user_id: str) -> None:
+        """Raises NotFound where it never was, or was another user's."""
+        buried = self._catalog.tombstone(photo_id)
+        if buried is None or buried.owner_id != user_id:
+            raise NotFound(f"there is no photo {photo_id}")
+
+    def _bury(self, photo: Photo) -> None:
         """The tombstone comes first: from then on nothing that is under way can bring the photo back."""
-        photo, upload = self._find(photo_id), self._catalog.upload(photo_id)
-        at_ms = self._context.clock_ms()
+        upload, at_ms = self._catalog.upload(photo.photo_id), self._context.clock_ms()
         event = messages.photo_deleted(photo, at_ms)
-        if self._catalog.bury(Tombstone(photo_id, photo.owner_id, at_ms), event):
+        if self._catalog.bury(Tombstone(photo.photo_id, photo.owner_id, at_ms), event):
             self._context.tell(event)
         if upload is not None:
             self._context.stores.objects.abort(upload.multipart_id)
-

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from http import HTTPStatus
+from typing import Any
 
 import falcon
 
@@ -18,34 +20,35 @@ def install(app: falcon.App[falcon.Request, falcon.Response]) -> None:
     app.add_error_handler(Problem, _problem)
 
 
-def _answer(response: falcon.Response, problem: Problem, status: int | None = None) -> None:
-    document = problem.document()
-    if status is not None:
-        document["status"] = status
+def _answer(response: falcon.Response, document: dict[str, Any]) -> None:
     response.status = document["status"]
     response.content_type = PROBLEM_JSON
     response.text = json.dumps(document)
-    if isinstance(problem, Unavailable):
-        response.set_header("Retry-After", str(_RETRY_AFTER_S))
 
 
 def _problem(request: falcon.Request, response: falcon.Response, problem: Problem, params: object) -> None:
     if problem.status >= 500:
         log.error("refused", extra={"path": request.path, "problem": problem.slug, "detail": problem.detail})
-    _answer(response, problem)
+    if isinstance(problem, Unavailable):
+        response.set_header("Retry-After", str(_RETRY_AFTER_S))
+    _answer(response, problem.document())
 
 
 def _falcon_error(
     request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, params: object
 ) -> None:
-    detail = error.description or error.title or "the request can't be served"
+    """What Falcon itself refuses. Where no type of ours fits, the status says it all (RFC 9457 section 4.2.1)."""
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = error.description or phrase
+    document = {"type": "about:blank", "title": phrase, "status": error.status_code, "detail": detail}
     if error.status_code == 404:
-        return _answer(response, NotFound(f"nothing is served at {request.path}"))
-    for name, value in (error.headers or {}).items() if isinstance(error.headers, dict) else ():
-        response.set_header(name, value)
-    _answer(response, BadRequest(detail), error.status_code)
+        document = NotFound(f"nothing is served at {request.path[:200]}").document()
+    elif error.status_code == 400:
+        document = BadRequest(detail).document()
+    response.set_headers(error.headers or {})
+    _answer(response, document)
 
 
 def _unexpected(request: falcon.Request, response: falcon.Response, error: Exception, params: object) -> None:
     log.error("a handler failed", exc_info=error, extra={"path": request.path})
-    _answer(response, Problem("an error of ours; it has been logged"))
+    _answer(response, Problem("an error of ours; it has been logged").document())

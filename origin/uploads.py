@@ -50,6 +50,7 @@ class Uploads:
         photo, upload = self._find(request, upload_id)
         arrived, missing, url_expires_at_ms = [], [], self._url_expiry_ms(upload)
         if photo.status is Status.UPLOADING:
+            self._require_unexpired(upload)
             arrived = self._objects.parts(upload.multipart_id)
             missing = self._sign(upload, missing_parts(upload, arrived), url_expires_at_ms)
         response.media = {
@@ -79,11 +80,11 @@ class Uploads:
         response.media = {"photo_id": photo.photo_id, "status": Status.PROCESSING}
 
     def _complete(self, photo: Photo, upload: Upload, said: Mapping[int, str]) -> None:
-        if self._context.clock_ms() >= upload.expires_at_ms:
-            raise Gone("the upload has expired; begin again")
+        self._require_unexpired(upload)
+        # Asked for first: whoever completes at the same time makes the object, and only then forgets the parts.
+        arrived = self._objects.parts(upload.multipart_id)
         if not self._is_whole(upload):
-            parts = chosen_parts(upload, said, self._objects.parts(upload.multipart_id))
-            self._objects.finish(upload.multipart_id, parts)
+            self._objects.finish(upload.multipart_id, chosen_parts(upload, said, arrived))
         event = messages.photos_uploaded(photo, self._context.clock_ms())
         processing = replace(photo, status=Status.PROCESSING)
         if self._catalog.change_photo(processing, {Status.UPLOADING}, event):
@@ -92,8 +93,12 @@ class Uploads:
             self._objects.delete(RAW, raw_key(photo.photo_id))
             raise NotFound(f"the upload {photo.photo_id} was aborted")
 
+    def _require_unexpired(self, upload: Upload) -> None:
+        if self._context.clock_ms() >= upload.expires_at_ms:
+            raise Gone("the upload has expired; begin again")
+
     def _is_whole(self, upload: Upload) -> bool:
-        """True where an earlier complete got as far as the object, and died before it could say so."""
+        """True where another complete got as far as the object, and is about to say so or died before it could."""
         return self._objects.info(RAW, raw_key(upload.photo_id)) is not None
 
     def _new_photo(self, user_id: str, body: fields.Body) -> tuple[Photo, str]:
@@ -110,7 +115,7 @@ class Uploads:
             residency_class=user.residency_class,
             home_region=user.home_region,
             status=Status.UPLOADING,
-            caption=fields.optional_text(body, "caption", 2200) or "",
+            caption=fields.optional_text(body, "caption", 2200, lines=True) or "",
             size_bytes=fields.integer(body, "size_bytes", 1, MAX_SIZE_BYTES),
             sha256=fields.optional_text(body, "sha256", 64, "[0-9a-f]{64}"),
             created_at_ms=self._context.clock_ms(),

@@ -111,7 +111,7 @@ def _adapter(module: str, name: str) -> Any:
 def _objects_directory(url: str, secret: bytes) -> Any:
     split = urlsplit(url)
     door = parse_qs(split.query).get("door", [""])[0]
-    return _adapter("objects_directory", "ObjectsDirectory")(split.path, door, secret, now_ms)
+    return _adapter("objects_directory", "ObjectsDirectory")(split.path, door, secret)
 
 
 _ADAPTERS: Mapping[tuple[str, str], Callable[..., Any]] = {

@@ -47,6 +47,10 @@ class NotFound(Problem):
     status, slug, title = 404, "not-found", "There is no such thing here"
 
 
+class MethodNotAllowed(Problem):
+    status, slug, title = 405, "method-not-allowed", "This can't be done here"
+
+
 class Conflict(Problem):
     status, slug, title = 409, "conflict", "That does not go with the present state"
 
@@ -63,6 +67,10 @@ class TooLarge(Problem):
     status, slug, title = 413, "too-large", "The body is over its limit"
 
 
+class RangeNotSatisfiable(Problem):
+    status, slug, title = 416, "range-not-satisfiable", "There are no such bytes"
+
+
 class Misdirected(Problem):
     """Another region's business. The member `region` says whose."""
 
@@ -75,6 +83,10 @@ class Misdirected(Problem):
 
 class Unprocessable(Problem):
     status, slug, title = 422, "unprocessable", "The request is well formed but can't be carried out"
+
+
+class HeadTooLarge(Problem):
+    status, slug, title = 431, "head-too-large", "The request's header is over its limit"
 
 
 class BadGateway(Problem):
@@ -100,6 +112,10 @@ class ResidencyDenied(Problem):
 
     def __init__(self, detail: str, rule: str) -> None:
         super().__init__(detail, rule=rule)
+
+
+class LoopDetected(Problem):
+    status, slug, title = 508, "loop", "The request came here before"
 
 
 class PolicyError(Exception):

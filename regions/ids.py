@@ -100,7 +100,8 @@ class IdMint:
     @property
     def used_until_ms(self) -> int:
         """Every id so far carries an earlier time than this."""
-        return self._at_ms + 1
+        with self._lock:
+            return self._at_ms + 1
 
     def _after(self, now_ms: int) -> tuple[int, int]:
         if now_ms > self._at_ms:

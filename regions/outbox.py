@@ -30,12 +30,18 @@ class Outbox:
             log.warning("event left to the sweep", extra={"event_id": event.event_id, "error": error.detail})
 
     def run_once(self) -> int:
-        """Publishes what has waited for longer than a request takes; returns how many events that were."""
-        before_ms = self._clock_ms() - _SWEEP_AFTER_MS
-        stale = [event for event in self._catalog.outbox(_SWEEP_LIMIT) if event.at_ms <= before_ms]
+        """Publishes what has waited for longer than a request takes; returns how many events that were.
+
+        Raises Unavailable. Safe to run in any number of processes at once.
+        """
+        stale = [event for event in self._catalog.outbox(_SWEEP_LIMIT) if self._is_stale(event)]
         if stale:
             self._publish(stale)
         return len(stale)
+
+    def _is_stale(self, event: Event) -> bool:
+        """So is one from the future: it was written before the clock stepped back, and would else wait for that time."""
+        return not 0 <= self._clock_ms() - event.at_ms < _SWEEP_AFTER_MS
 
     def _publish(self, events: list[Event]) -> None:
         self._events.publish(events)

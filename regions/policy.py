@@ -102,7 +102,8 @@ def parse(text: str, file: str) -> Policy:
 def check(policy: Policy, topology: Topology) -> None:
     """Raises PolicyError where the policy names a place that is not there, or a home that may not hold its people."""
     known = {ANYWHERE, HOME, *topology.regions, *topology.edges}
-    jurisdictions = {f"{JURISDICTION}{node.jurisdiction}" for node in (*topology.regions.values(), *topology.edges.values())}
+    places = [region.place for region in topology.regions.values()] + [edge.place for edge in topology.edges.values()]
+    jurisdictions = {f"{JURISDICTION}{place.jurisdiction}" for place in places}
     for residency_class in policy.classes.values():
         for rule in residency_class.rules:
             if unknown := [spec for spec in rule.places if spec not in known | jurisdictions]:

@@ -40,4 +40,6 @@ def _parse(text: str) -> policy.Policy | None:
         return policy.parse(text, FILE)
     except PolicyError as error:
         log.error("no policy: it does not parse", extra={"error": str(error)})
-        return None
+    except Exception:  # the last line of defence: whatever such a text does to the parser, nothing may cross by it
+        log.exception("no policy: reading it went wrong")
+    return None

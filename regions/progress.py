@@ -6,29 +6,35 @@ so that a crash repeats work but never skips it.
 
 
 class CommitWindow:
-    """What is under way, by partition. Not thread-safe: one thread feeds it."""
+    """What was started and is not committable yet, by partition. Not thread-safe: one thread feeds it."""
 
     def __init__(self) -> None:
-        self._started: dict[int, list[int]] = {}
-        self._finished: dict[int, set[int]] = {}
+        # Offsets in the order of starting, each with whether it is finished.
+        self._started: dict[int, dict[int, bool]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._started.values()))
 
     def start(self, partition: int, offset: int) -> None:
-        self._started.setdefault(partition, []).append(offset)
-        self._finished.setdefault(partition, set())
+        """An offset that does not grow means that the partition went and came back: what was before is forgotten."""
+        started = self._started.setdefault(partition, {})
+        if started and offset <= next(reversed(started)):
+            started.clear()
+        started[offset] = False
 
     def finish(self, partition: int, offset: int) -> int | None:
         """The highest offset up to which everything is done, if that moved; None otherwise."""
-        started, finished = self._started.get(partition, []), self._finished.get(partition, set())
+        started = self._started.get(partition, {})
         if offset not in started:
             return None
-        finished.add(offset)
+        started[offset] = True
         committable = None
-        while started and started[0] in finished:
-            committable = started.pop(0)
-            finished.remove(committable)
+        while started and started[first := next(iter(started))]:
+            del started[first]
+            committable = first
         return committable
 
     def keep_only(self, partitions: set[int]) -> None:
         """Forgets partitions that someone else has now."""
         for partition in set(self._started) - partitions:
-            del self._started[partition], self._finished[partition]
+            del self._started[partition]

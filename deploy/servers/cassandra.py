@@ -62,6 +62,8 @@ cdc_raw_directory: {folder}/cdc_raw
 # Batch, not periodic: what was acknowledged is on the disk.
 commitlog_sync: batch
 commitlog_disk_access_mode: legacy
+# Else emptying a table costs a snapshot of it.
+auto_snapshot: false
 # Small, since a test machine runs many servers.
 memtable_heap_space: 64MiB
 memtable_offheap_space: 64MiB

@@ -51,7 +51,9 @@ class Events(Protocol):
         """Durable when it returns."""
         ...
 
-    def consumer(self, topic: str, group: str, member: str) -> Consumer: ...
+    def consumer(self, topic: str, group: str, member: str) -> Consumer:
+        """Joins the group. A new group begins with the oldest event that is kept."""
+        ...
 
     def lag(self, topic: str, group: str) -> dict[int, int]:
         """Events not yet committed by the group, by partition."""

@@ -13,8 +13,15 @@ class Feeds(Protocol):
         """Puts the photo into each user's feed, once however often it is told, and trims each to the newest `CAP`."""
         ...
 
-    def page(self, user_id: str, before: str | None, limit: int) -> list[str]:
-        """Photo ids, newest (highest id) first, after the id `before`."""
+    def page(self, user_id: str, before: str | None, limit: int) -> list[str] | None:
+        """Photo ids, newest (highest id) first, after the id `before`.
+
+        None where the feed was never begun, or was lost: what was added since is not all that belongs there.
+        """
+        ...
+
+    def begin(self, user_id: str) -> None:
+        """From now on the feed is whole: whoever calls this has had it filled. Idempotent."""
         ...
 
     def remove(self, photo_ids: Collection[str], user_id: str) -> None:

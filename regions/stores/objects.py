@@ -45,7 +45,11 @@ class SignedPart:
 
 
 class Objects(Protocol):
-    """Every method raises `Unavailable` where the store can't be reached. What has returned survives kill -9."""
+    """What has returned survives kill -9.
+
+    Every method raises `Unavailable` where the store can't be reached, and `BadRequest` for a bucket or a key that
+    is none of ours: a key is segments of ASCII letters, digits, `_`, `-` and `.`, none of which begins with `-` or `.`.
+    """
 
     def begin(self, bucket: str, key: str) -> str:
         """Begins a multipart upload and returns its id."""
@@ -70,7 +74,7 @@ class Objects(Protocol):
     def put(
         self, bucket: str, key: str, chunks: Iterable[bytes], sha256: str, content_type: str, cache_control: str = ""
     ) -> ObjectInfo:
-        """Stores the object whole, or, where its bytes do not have that SHA-256, raises Unprocessable and stores nothing."""
+        """Stores the object whole. Where its bytes have another SHA-256, raises Unprocessable and stores nothing."""
         ...
 
     def info(self, bucket: str, key: str) -> ObjectInfo | None: ...
@@ -88,7 +92,7 @@ class Objects(Protocol):
         ...
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Every object whose key starts with `prefix`, in no order; read from where the bytes are, not from an index."""
+        """Every object whose key starts with `prefix`, in no order, read from where the bytes are."""
         ...
 
 

@@ -1,15 +1,23 @@
 """The settings port: a small tree of live values, services and leased numbers.
 
-Keys are paths such as `residency/policy`; values are text of at most `MAX_VALUE_BYTES`.
+Keys are paths such as `residency/policy`; values are text of at most `MAX_VALUE_BYTES` in UTF-8.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from regions.errors import BadRequest, TooLarge
+
 MAX_VALUE_BYTES = 512 * 1024
+MAX_KEY_CHARS = 200
 POLICY = "residency/policy"
 KNOWN_BAD = "moderation/known_bad"
+
+
+# No segment begins with a dot, so that no key reads as a way out of the tree.
+_KEY = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,10 @@ class Settings(Protocol):
     def read(self, key: str) -> Setting | None: ...
 
     def write(self, key: str, value: str, expected_version: int | None = None) -> bool:
-        """Sets the value; with `expected_version` only if it has that version (0: only if it is not there), else False."""
+        """Sets the value; with `expected_version` only if it has that version (0: only if it is not there), else False.
+
+        Raises BadRequest for what is no key or no text, TooLarge for a value over `MAX_VALUE_BYTES`.
+        """
         ...
 
     def delete(self, key: str) -> None:
@@ -85,3 +96,15 @@ class Settings(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def check_setting(key: str, value: str) -> None:
+    """What every adapter asks before it writes. Raises BadRequest or TooLarge."""
+    if len(key) > MAX_KEY_CHARS or not _KEY.fullmatch(key):
+        raise BadRequest(f"{key[:40]!r} is not the key of a setting: a path of letters, digits and . _ -")
+    try:
+        size_bytes = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise BadRequest("the value of a setting is text") from error
+    if size_bytes > MAX_VALUE_BYTES:
+        raise TooLarge(f"the value has {size_bytes} bytes, over the limit of {MAX_VALUE_BYTES}")

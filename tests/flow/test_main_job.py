@@ -26,9 +26,9 @@ def bob(system):
 
 def variants_in(system, photo_id: str, folder: str) -> set[str]:
     return {
-        path.name.partition(".")[0]
+        path.stem
         for path in system.files_of(photo_id)
-        if path.as_posix().startswith(f"regions/{folder}/objects/variants/")
+        if path.suffix == ".jpg" and path.as_posix().startswith(f"regions/{folder}/objects/variants/")
     }
 
 
@@ -105,7 +105,8 @@ def test_copies_are_the_same_bytes(system, ana, draw, eventually):
     data = draw(6)
     photo = ana.upload_ready(data)
     eventually(lambda: has_raw(system, photo["id"], "eu-central"))
-    raws = [path for path in system.files_of(photo["id"]) if "/objects/raw/" in path.as_posix()]
+    raws = [path for path in system.files_of(photo["id"]) if path.name == photo["id"]]
+    assert len(raws) == 2
     sums = {hashlib.sha256((system.data / path).read_bytes()).hexdigest() for path in raws}
     assert sums == {hashlib.sha256(data).hexdigest()}
 
@@ -157,16 +158,20 @@ def test_likes_and_comments_cross_the_ocean(ana, bob, draw):
 
 @pytest.mark.parametrize("kind", ["landscape", "portrait"])
 def test_every_orientation_becomes_upright(system, photo_folder, kind):
-    """Within a set, the 320 px variants of all nine orientations differ by under 2 grey levels on average."""
+    """Within a set, the 320 px variants of all nine orientations differ by under 2 grey levels on average.
+
+    The files were each compressed anew, so single ones differ by a little more; one that is turned differs by over 20.
+    """
     owner = system.person("Ines", "PT", "lisbon")
     paths = sorted(photo_folder.glob(f"{kind}_*.jpg"))
     assert len(paths) == 9
     with ThreadPoolExecutor(4) as threads:
         photo_ids = list(threads.map(owner.client.upload, paths))
     images = [image_of(owner.client.wait_until_ready(photo_id)).convert("L") for photo_id in photo_ids]
-    for path, image in zip(paths, images, strict=True):
-        assert image.size == images[0].size, path.name
-        assert ImageStat.Stat(ImageChops.difference(image, images[0])).mean[0] < 2, path.name
+    assert {image.size for image in images} == {images[0].size}
+    apart = [ImageStat.Stat(ImageChops.difference(image, images[0])).mean[0] for image in images[1:]]
+    assert sum(apart) / len(apart) < 2
+    assert max(apart) < 3
 
 
 def huge_header() -> bytes:
@@ -181,9 +186,11 @@ def huge_header() -> bytes:
 
 def huge_png_header() -> bytes:
     """A PNG whose header says 100,000 × 100,000 px."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND\xaeB`\x82"
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
 
 
 @pytest.mark.parametrize(

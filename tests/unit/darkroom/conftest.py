@@ -1,4 +1,4 @@
-"""A small real HTTP server that speaks as much of an edge and an object door as the client needs, and fails on demand."""
+"""A small real HTTP server that speaks as much of an edge and a door as the client needs, and fails on demand."""
 
 import hashlib
 import json

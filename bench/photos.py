@@ -1,0 +1,199 @@
+"""The photo job's imaging: a JPEG in, four upright JPEG variants and a grey thumbnail out.
+
+Beside Pillow and, where node has it (`npm i sharp` in `bench/peers/`), sharp: as its manual says, a clone for
+each size, and once more in our way, by decoding once and making all sizes of the largest.
+Ours also makes the perceptual hash. Speed alone would be easy to have, so each speed stands beside how near the
+640 px variant comes to a full decode and a Lanczos resize, and how many bytes the variants take.
+
+Time is that of the processor, over all threads: a farm of workers does so many photos on each of its cores,
+however a library spreads one photo over several.
+"""
+
+import io
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from bench import camera, harness
+from processing import fingerprints, imaging
+from regions.records import VARIANT_SIZES
+
+PEERS = Path(__file__).parent / "peers"
+PHOTOS = {"12 MP": (4000, 3000), "24 MP": (6000, 4000)}
+REPEATS = 9
+COMPARED_PX = 640
+
+Variants = dict[int, bytes]
+
+_SHARP = """
+const sharp = require('sharp'); const fs = require('fs');
+sharp.concurrency(1); sharp.cache(false);
+const sizes = JSON.parse(process.argv[2]);
+async function variants(data, once) {
+  let image = sharp(data, {sequentialRead: true, failOn: 'error'}).rotate();
+  if (once) {
+    const {data: pixels, info} = await image
+      .resize({width: Math.max(...sizes), withoutEnlargement: true}).raw().toBuffer({resolveWithObject: true});
+    image = sharp(pixels, {raw: info});
+  }
+  const grey = image.clone().resize(32, 32, {fit: 'fill'}).greyscale().raw().toBuffer();
+  const drawn = await Promise.all(sizes.map(width =>
+    image.clone().resize({width, withoutEnlargement: true}).jpeg({quality: 85}).toBuffer()));
+  await grey;
+  return drawn;
+}
+require('readline').createInterface({input: process.stdin}).on('line', async line => {
+  const {photo, keep, once} = JSON.parse(line);
+  const data = fs.readFileSync(photo);
+  const start = process.cpuUsage();
+  const drawn = await variants(data, once);
+  const {user, system} = process.cpuUsage(start);
+  const seconds = (user + system) / 1e6;
+  if (keep) drawn.forEach((bytes, n) => fs.writeFileSync(`${keep}/${sizes[n]}.jpg`, bytes));
+  console.log(JSON.stringify(seconds));
+});
+"""
+
+
+def run() -> list[harness.Row]:
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, _sharp(Path(folder)) as sharp:
+        for label, (width, height) in PHOTOS.items():
+            data = camera.jpeg(1, width, height)
+            photo = Path(folder) / f"{width}.jpg"
+            photo.write_bytes(data)
+            rows += _rows(label, data, photo, sharp)
+    return rows
+
+
+def ours(data: bytes) -> Variants:
+    header = imaging.read_header(data, imaging.content_type(data))
+    master = imaging.decode(data, header)
+    fingerprints.perceptual_hash(imaging.grey(master))
+    return {rendering.size: rendering.data for rendering in imaging.render(master)}
+
+
+def pillow(data: bytes) -> Variants:
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    image.resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0).convert("L").tobytes()
+    variants = {}
+    for width in VARIANT_SIZES:
+        shape = (width, round(image.height * width / image.width))
+        file = io.BytesIO()
+        image.resize(shape, Image.Resampling.LANCZOS, reducing_gap=3.0).save(file, "JPEG", quality=85, optimize=True)
+        variants[width] = file.getvalue()
+    return variants
+
+
+class Sharp:
+    """One node process that draws what it is told to, and measures itself."""
+
+    def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
+        self._process, self._folder = process, folder
+
+    def seconds(self, photo: Path, once: bool, keep: Path | None = None) -> float:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        order = {"photo": str(photo), "keep": str(keep) if keep else None, "once": once}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return float(json.loads(self._process.stdout.readline()))
+
+    def variants(self, photo: Path, once: bool) -> Variants:
+        self.seconds(photo, once, self._folder)
+        return {width: (self._folder / f"{width}.jpg").read_bytes() for width in VARIANT_SIZES}
+
+
+@contextmanager
+def _sharp(folder: Path) -> Iterator[Sharp | None]:
+    """None where there is no node, or no sharp."""
+    node = shutil.which("node")
+    if node is None or not (PEERS / "node_modules" / "sharp").is_dir():
+        yield None
+        return
+    command = [node, "-e", _SHARP, "--", "sharp", json.dumps(VARIANT_SIZES)]
+    with subprocess.Popen(command, cwd=PEERS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Sharp(process, folder)
+        process.terminate()
+
+
+def _rows(label: str, data: bytes, photo: Path, sharp: Sharp | None) -> list[harness.Row]:
+    contenders: dict[str, Callable[[], Any]] = {
+        "ours": lambda: _done(ours(data)),
+        "Pillow": lambda: _done(pillow(data)),
+    }
+    drawn = {"ours": ours(data), "Pillow": pillow(data)}
+    if sharp is not None:
+        for name, once in (("sharp", False), ("sharp, decoding once", True)):
+            contenders[name] = partial(sharp.seconds, photo, once)
+            drawn[name] = sharp.variants(photo, once)
+    taken_s = harness.median_s(contenders, REPEATS, time.process_time)
+    reference = _reference(data)
+    pixels = {name: _pixels(variants[COMPARED_PX]) for name, variants in drawn.items()}
+    return [
+        _row(f"{label}: photos per core-second", "1/s", {name: 1 / spent for name, spent in taken_s.items()}, 1.0),
+        _row(
+            f"{label}: SSIM at {COMPARED_PX} px", "", {name: _ssim(p, reference) for name, p in pixels.items()}, 0.995
+        ),
+        _row(
+            f"{label}: PSNR at {COMPARED_PX} px", "dB", {name: _psnr(p, reference) for name, p in pixels.items()}, 0.99
+        ),
+        _row(f"{label}: bytes of all variants", "kB", {name: _kilobytes(v) for name, v in drawn.items()}, None, False),
+    ]
+
+
+def _row(
+    figure: str, unit: str, values: dict[str, float], goal: float | None, more_is_better: bool = True
+) -> harness.Row:
+    peers = {name: value for name, value in values.items() if name != "ours"}
+    return harness.compare(figure, unit, values["ours"], peers, more_is_better=more_is_better, goal=goal)
+
+
+def _done(_: Variants) -> None:
+    """Measured by the harness."""
+
+
+def _kilobytes(variants: Variants) -> float:
+    return sum(map(len, variants.values())) / 1000
+
+
+def _reference(data: bytes) -> NDArray[np.float64]:
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    shape = (COMPARED_PX, round(image.height * COMPARED_PX / image.width))
+    return np.asarray(image.resize(shape, Image.Resampling.LANCZOS), np.float64)
+
+
+def _pixels(jpeg: bytes) -> NDArray[np.float64]:
+    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"), np.float64)
+
+
+def _psnr(pixels: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    return float(10 * np.log10(255**2 / np.mean((pixels - reference) ** 2)))
+
+
+def _ssim(pixels: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """Of luma in 8 × 8 windows (Wang et al., "Image Quality Assessment: From Error Visibility to …", 2004)."""
+    a, b = (image @ np.array([0.299, 0.587, 0.114]) for image in (pixels, reference))
+    mean_a, mean_b = _windows(a), _windows(b)
+    spread_a, spread_b = _windows(a * a) - mean_a**2, _windows(b * b) - mean_b**2
+    both = _windows(a * b) - mean_a * mean_b
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    likeness = (2 * mean_a * mean_b + c1) * (2 * both + c2)
+    return float(np.mean(likeness / ((mean_a**2 + mean_b**2 + c1) * (spread_a + spread_b + c2))))
+
+
+def _windows(image: NDArray[np.float64], side: int = 8) -> NDArray[np.float64]:
+    """The mean of each window of that side."""
+    views = np.lib.stride_tricks.sliding_window_view(image, (side, side))
+    means: NDArray[np.float64] = views.mean(axis=(2, 3))
+    return means

@@ -1,0 +1,127 @@
+"""The `--data` folder of one machine's system: who may use it now, its secrets, its topology, its residency policy."""
+
+import fcntl
+import importlib.resources
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from darkroom import one_machine, session
+from darkroom.one_machine import Machine
+from darkroom.session import CommandError
+from regions import config, policy, policy_view, tokens
+from regions.stores.settings import POLICY
+
+PROCESSES = "processes.json"
+_SECRETS = "secrets"
+_LAUNCHER_LOCK, _PROCESSES_LOCK = "launcher.lock", "processes.lock"
+_AFTERMATH_S = 20.0
+_OBJECTS_SECRET_BYTES = 32
+
+
+class AlreadyRunning(CommandError):
+    """Another launcher has the folder."""
+
+    def __init__(self, data: Path) -> None:
+        super().__init__(
+            f"A system is running in {data} already.",
+            "Use it, stop it with Ctrl-C where it was started, or name another folder with --data.",
+        )
+
+
+@contextmanager
+def claimed(data: Path) -> Iterator[int]:
+    """Makes the folder ours alone; yields the descriptor of a lock that all processes of the system must inherit.
+
+    Raises AlreadyRunning. Where a launcher was killed and its processes are not all gone, waits for them: they
+    hold the inherited lock, and the ports.
+    """
+    if any(char in str(data) for char in "?#%"):
+        raise CommandError(f"The folder {data} can't be part of a URL.", "Name one without ?, # and % with --data.", 2)
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / _LAUNCHER_LOCK).open("w") as launcher, (data / _PROCESSES_LOCK).open("w") as processes:
+        if not _locked(launcher.fileno(), 0):
+            raise AlreadyRunning(data)
+        if not _locked(processes.fileno(), _AFTERMATH_S):
+            raise CommandError(
+                f"Processes of an earlier run in {data} have not ended.",
+                f"Their ids are in {data / PROCESSES}: end them, and try again.",
+            )
+        yield processes.fileno()
+
+
+def _locked(descriptor: int, within_s: float) -> bool:
+    deadline_s = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline_s:
+                return False
+            time.sleep(0.05)
+
+
+def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Config:
+    """Secrets where there are none, the topology of these ports, every store's file, and a policy in each region."""
+    public_keys = _keep_secrets(data / _SECRETS, machine)
+    write(data / session.TOPOLOGY, machine.topology(data, ports, public_keys))
+    (data / "logs").mkdir(exist_ok=True)
+    prepared = config.load(data / session.TOPOLOGY, os.environ)
+    publish_policy(prepared)
+    return prepared
+
+
+def publish_policy(topology: config.Config) -> None:
+    """Gives the policy that we ship to each region that has none. Raises PolicyError where it does not fit."""
+    text = importlib.resources.files("deploy").joinpath(policy_view.FILE).read_text()
+    policy.check(policy.parse(text, policy_view.FILE), topology.topology)
+    for region in topology.topology.regions:
+        # All five are opened, so that their files are made here, once, and not by several processes at a time.
+        stores = config.open_stores(topology, region)
+        try:
+            stores.settings.write(POLICY, text, expected_version=0)
+        finally:
+            stores.close()
+
+
+def machine() -> Machine:
+    return one_machine.read(importlib.resources.files("deploy").joinpath("one_machine.toml").read_text())
+
+
+def write(path: Path, text: str) -> None:
+    """Whole or not at all, for whoever reads it meanwhile."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def write_processes(data: Path, pids: Mapping[str, int]) -> None:
+    write(data / PROCESSES, json.dumps(pids, indent=2) + "\n")
+
+
+def _keep_secrets(folder: Path, machine: Machine) -> dict[str, str]:
+    """The public keys by name of region and edge, whose private halves lie in the folder now."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for region in machine.regions:
+        _keep(folder / f"{region}.objects", lambda: secrets.token_bytes(_OBJECTS_SECRET_BYTES))
+    return {
+        name: tokens.public_half(_keep(folder / f"{name}.pem", lambda: tokens.make_key()[0].encode()).decode())
+        for name in (*machine.regions, *machine.edges)
+    }
+
+
+def _keep(path: Path, make: Callable[[], bytes]) -> bytes:
+    """What the file holds; where there is none it is made, readable by its owner alone."""
+    if not path.exists():
+        fresh = path.with_name(f".{path.name}.new")
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(make())
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    return path.read_bytes()

@@ -1,0 +1,105 @@
+/* Starts the page: which view an address shows, and what works everywhere. */
+
+import { el } from "./dom.js";
+import { trouble } from "./problems.js";
+import { idIn, session } from "./session.js";
+import { feedView } from "./view_feed.js";
+import { meView, peopleView, personView } from "./view_people.js";
+import { photoView } from "./view_photo.js";
+import { addFiles, isUploading, uploadView } from "./view_upload.js";
+import { welcomeView } from "./view_welcome.js";
+
+const main = document.getElementById("main");
+const nav = document.getElementById("nav");
+const drop = document.getElementById("drop");
+let shown = new AbortController();
+let wanted = "#/feed"; // where signing up leads to
+
+/* [address, view, for everybody?]; other addresses lead to the feed. */
+const ROUTES = [
+  [/^#\/feed$/, (signal) => feedView(signal), false],
+  [/^#\/me$/, (signal) => meView(signal), false],
+  [/^#\/people$/, (signal) => peopleView(signal), false],
+  [/^#\/upload$/, () => uploadView(), false],
+  [/^#\/u\/(u_[0-9A-Za-z]{11})$/, (signal, id) => personView(id, signal), true],
+  [/^#\/p\/(p_[0-9A-Za-z]{11})$/, (signal, id) => photoView(id, signal), true],
+];
+
+function viewOf(hash, signal) {
+  const found = ROUTES.find(([address]) => address.test(hash));
+  if (found && !session()) wanted = hash;
+  if (found && (found[2] || session())) return found[1](signal, hash.match(found[0])[1]);
+  if (hash === "#/welcome" && !session()) return welcomeView(idIn(wanted), wanted);
+  location.replace(session() ? "#/feed" : "#/welcome");
+  return new Promise(() => {}); // the new address shows something else
+}
+
+async function show() {
+  shown.abort();
+  shown = new AbortController();
+  const { signal } = shown;
+  mark(location.hash);
+  const patience = setTimeout(() => signal.aborted || main.replaceChildren(loading()), 150);
+  try {
+    const view = await viewOf(location.hash, signal);
+    if (!signal.aborted) put(view);
+  } catch (error) {
+    if (!signal.aborted) put(trouble(error, show));
+  } finally {
+    clearTimeout(patience);
+  }
+}
+
+function put(view) {
+  main.replaceChildren(view);
+  window.scrollTo(0, 0);
+  const heading = view.querySelector("h1");
+  document.title = heading ? `${heading.textContent} · Darkroom` : "Darkroom";
+  heading?.setAttribute("tabindex", "-1");
+  heading?.focus({ preventScroll: true });
+}
+
+function loading() {
+  return el("section", { class: "loading", "aria-busy": "true" }, el("p", { role: "status" }, "Developing …"));
+}
+
+function mark(hash) {
+  nav.hidden = !session();
+  for (const link of nav.querySelectorAll("a")) {
+    if (link.getAttribute("href") === hash) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+/* `/?follow=u_…` is what people share; from here on the address is the person's page. */
+function acceptInvitation() {
+  const inviter = idIn(new URLSearchParams(location.search).get("follow") ?? "");
+  if (location.search) history.replaceState(null, "", inviter ? `/#/u/${inviter}` : `/${location.hash}`);
+}
+
+function dragged(event) {
+  if (!session() || ![...event.dataTransfer.types].includes("Files")) return;
+  event.preventDefault();
+  drop.hidden = event.type !== "dragover";
+}
+
+window.addEventListener("hashchange", show);
+window.addEventListener("dragover", dragged);
+window.addEventListener("dragleave", (event) => event.relatedTarget === null && (drop.hidden = true));
+window.addEventListener("drop", (event) => {
+  dragged(event);
+  if (session() && event.dataTransfer.files.length) {
+    addFiles(event.dataTransfer.files);
+    location.hash = "#/upload";
+  }
+});
+window.addEventListener("beforeunload", (event) => isUploading() && event.preventDefault());
+document.querySelector(".skip").addEventListener("click", (event) => (event.preventDefault(), main.focus()));
+document.addEventListener("session", () => mark(location.hash));
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, dialog");
+  if (event.key === "Escape" && !typing && location.hash.startsWith("#/p/")) history.back();
+});
+
+acceptInvitation();
+show();

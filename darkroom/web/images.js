@@ -1,0 +1,62 @@
+/* How photos look: one image in the sizes there are, and a grid of them with older ones below. */
+
+import { nameOf } from "./api.js";
+import { announce, busy, el } from "./dom.js";
+import { told } from "./problems.js";
+
+/** An `<img>` of the photo through the edge that served this page, whatever host its URLs name. */
+export function image(photo, sizes, attributes = {}) {
+  const offered = widths(photo);
+  const path = (size) => new URL(photo.variants[size], location.href).pathname;
+  return el("img", {
+    src: path(offered.at(-1)[0]),
+    srcset: offered.map(([size, width]) => `${path(size)} ${width}w`).join(", "),
+    sizes,
+    width: photo.width,
+    height: photo.height,
+    alt: photo.caption || "A photo without a caption",
+    decoding: "async",
+    ...attributes,
+  });
+}
+
+/** [size, width in pixels] of the variants; a raw that is narrower than a size makes the larger ones superfluous. */
+function widths(photo) {
+  const all = Object.keys(photo.variants).map(Number).sort((a, b) => a - b);
+  const most = photo.width || Infinity;
+  const enough = all.findIndex((size) => size >= most);
+  const offered = enough < 0 ? all : all.slice(0, enough + 1);
+  return offered.map((size) => [size, Math.min(size, most)]);
+}
+
+/** A grid of one page, and a button for older ones. `more(before)` gives {items, next}. */
+export function gallery(page, more, { owners = false } = {}) {
+  const grid = el("ul", { class: "grid" });
+  const older = el("button", { type: "button", class: "quiet older" }, "Older photos");
+  let next = null;
+  const add = ({ items, next: cursor }) => {
+    grid.append(...items.map((photo) => tile(photo, owners)));
+    next = cursor;
+    older.hidden = !next;
+  };
+  older.addEventListener("click", () =>
+    busy(older, async () => {
+      const count = grid.childElementCount;
+      add(await more(next));
+      grid.children[count]?.querySelector("a").focus();
+    }, (error) => announce(told(error))));
+  add(page);
+  return el("div", {}, grid, older);
+}
+
+function tile(photo, owners) {
+  const ratio = Math.min(2.4, Math.max(0.6, photo.width / photo.height || 1));
+  const owner = el("span", { class: "owner" });
+  if (owners) nameOf(photo.owner).then((name) => owner.append(name));
+  const item = el("li", { class: "tile" },
+    el("a", { href: `#/p/${photo.id}` },
+      image(photo, `(max-width: 40rem) 60vw, ${Math.ceil(ratio * 18)}rem`, { loading: "lazy" }),
+      el("span", { class: "label" }, el("span", {}, photo.caption), owners ? owner : null)));
+  item.style.setProperty("--ratio", ratio);
+  return item;
+}

@@ -1,0 +1,67 @@
+/* The feed: photos of those one follows, newest first. */
+
+import { backoffMs, feed, pause } from "./api.js";
+import { announce, el } from "./dom.js";
+import { gallery } from "./images.js";
+import { session } from "./session.js";
+
+const LOOK_EVERY_MS = 6000;
+const LOOK_WHILE_EMPTY_MS = 1000;
+
+export async function feedView(signal) {
+  const me = session().id;
+  const view = el("section", {}, el("h1", {}, "Feed"));
+  const content = el("div");
+  view.append(content);
+  const show = (page) => content.replaceChildren(filled(page, (before) => feed(me, before, signal)));
+  const first = await feed(me, null, signal);
+  show(first);
+  watch(me, first, show, signal);
+  return view;
+}
+
+function filled(page, more) {
+  const away = page.unavailable?.length ?? 0;
+  if (!page.items.length && !away) return empty();
+  return el("div", {},
+    away > 0 && el("p", { class: "hint" }, `${away === 1 ? "One photo is" : `${away} photos are`} `,
+      "out of reach for the moment: the home region does not answer."),
+    gallery(page, more, { owners: true }));
+}
+
+function empty() {
+  return el("div", { class: "empty" },
+    el("p", { class: "big" }, "Nothing in the tray yet."),
+    el("p", {}, "Photos of the people you follow develop here."),
+    el("div", { class: "row middle" },
+      el("a", { class: "button", href: "#/people" }, "Follow somebody"),
+      el("a", { class: "button quiet", href: "#/upload" }, "Upload a photo")));
+}
+
+/** Looks now and then for newer ones: an empty feed fills itself, another one offers them. */
+async function watch(me, first, show, signal) {
+  let newest = first.items[0]?.id ?? "";
+  for (;;) {
+    try {
+      await pause((first.items.length ? LOOK_EVERY_MS : LOOK_WHILE_EMPTY_MS) + backoffMs(3), signal);
+      if (document.hidden) continue;
+      const page = await feed(me, null, signal);
+      const fresh = page.items.filter(({ id }) => id > newest);
+      if (!fresh.length) continue;
+      newest = page.items[0].id;
+      if (!first.items.length) show((first = page));
+      else offer(page, show);
+      announce(fresh.length === 1 ? "A new photo has arrived." : `${fresh.length} new photos have arrived.`);
+    } catch {
+      // Left, or out of reach for now: a feed that is shown stays shown, and the next look tells.
+      if (signal.aborted) return;
+    }
+  }
+}
+
+function offer(page, show) {
+  document.querySelector(".fresh")?.remove();
+  const button = el("button", { type: "button", class: "fresh", onclick: () => (button.remove(), show(page)) },
+    "Show new photos");
+  document.querySelector("#main h1")?.after(button);
+}

@@ -1,0 +1,143 @@
+/* People: oneself, those one follows, and somebody's own page. */
+
+import * as api from "./api.js";
+import { announce, busy, confirmed, copyButton, el, field } from "./dom.js";
+import { gallery } from "./images.js";
+import { told } from "./problems.js";
+import { idIn, session, signOut } from "./session.js";
+
+const MAX_PAGES = 10;
+
+/** My photos, where they live, my link, and the way out. */
+export async function meView(signal) {
+  const me = session();
+  const page = await api.photosOf(me.id, null, signal);
+  const mine = page.items.length
+    ? gallery(page, (before) => api.photosOf(me.id, before, signal))
+    : el("div", { class: "empty" },
+        el("p", { class: "big" }, "Nothing developed yet."),
+        el("p", {}, "Photos you upload hang here once they are ready."),
+        el("a", { class: "button", href: "#/upload" }, "Upload a photo"));
+  return el("section", {},
+    el("header", { class: "head" },
+      el("div", {}, el("h1", {}, me.name), lives(me.home_region, "Your photos live in")),
+      el("div", { class: "row" },
+        copyButton("Copy my key", me.token),
+        el("button", { type: "button", class: "quiet", onclick: leave }, "Sign out"))),
+    mine);
+}
+
+/** Whom I follow, how to follow somebody, and how others follow me. */
+export async function peopleView(signal) {
+  const ids = await everybody(signal);
+  const list = el("ul", { class: "people" }, ids.map((id) => person(id, (item) => item.remove())));
+  return el("section", { class: "narrow" },
+    el("h1", {}, "People"),
+    followForm(),
+    el("h2", {}, "Your link"),
+    ownLink(),
+    el("h2", {}, "You follow"),
+    ids.length ? list : el("p", { class: "hint" }, "Nobody yet. Ask a friend for their link."));
+}
+
+/** Somebody's page. */
+export async function personView(id, signal) {
+  if (session()?.id === id) return meView(signal);
+  const [person, page, ids] = await Promise.all([
+    api.user(id, signal), api.photosOf(id, null, signal), session() ? everybody(signal) : [],
+  ]);
+  return el("section", {},
+    el("header", { class: "head" },
+      el("div", {}, el("h1", {}, person.name), lives(person.home_region, "Photos live in")),
+      session()
+        ? followButton(id, person.name, ids.includes(id))
+        : el("a", { class: "button", href: "#/welcome" }, `Sign up to follow ${person.name}`)),
+    page.items.length
+      ? gallery(page, (before) => api.photosOf(id, before, signal))
+      : el("div", { class: "empty" }, el("p", { class: "big" }, `${person.name} has no photos yet.`)));
+}
+
+function lives(region, words) {
+  return el("p", { class: "lives" }, `${words} `, el("strong", {}, region), ".");
+}
+
+function followForm() {
+  const input = el("input",
+    { required: true, autocomplete: "off", spellcheck: "false", placeholder: "u_… or a link" });
+  const problem = el("p", { class: "problem", role: "alert" });
+  const button = el("button", {}, "Find");
+  const find = (event) => {
+    event.preventDefault();
+    const id = idIn(input.value);
+    if (id) location.hash = `#/u/${id}`;
+    else problem.textContent = "There is no id in that. It looks like u_0Ab…, eleven letters and digits after u_.";
+  };
+  return el("form", { class: "line", onsubmit: find },
+    field("Follow by id or link", input), button, problem);
+}
+
+function ownLink() {
+  const link = `${location.origin}/?follow=${session().id}`;
+  return el("div", { class: "share" },
+    el("input", { readonly: true, value: link, "aria-label": "Your link", onfocus: (event) => event.target.select() }),
+    copyButton("Copy", link),
+    el("p", { class: "hint" }, "Whoever opens it can follow you. It works through every edge."));
+}
+
+function person(id, gone) {
+  const link = el("a", { href: `#/u/${id}` }, id);
+  const button = el("button", { type: "button", class: "quiet small" }, "Unfollow");
+  const item = el("li", {}, link, button);
+  api.nameOf(id).then((name) => {
+    link.textContent = name;
+    button.setAttribute("aria-label", `Unfollow ${name}`);
+  });
+  button.addEventListener("click", () =>
+    busy(button, async () => {
+      await api.unfollow(session().id, id);
+      announce(`You no longer follow ${link.textContent}.`);
+      gone(item);
+    }, (error) => announce(told(error))));
+  return item;
+}
+
+function followButton(id, name, follows) {
+  const button = el("button", { type: "button" });
+  const note = el("p", { class: "hint" });
+  const show = () => {
+    button.textContent = follows ? `Unfollow ${name}` : `Follow ${name}`;
+    button.className = follows ? "quiet" : "";
+  };
+  button.addEventListener("click", () =>
+    busy(button, async () => {
+      await (follows ? api.unfollow : api.follow)(session().id, id);
+      follows = !follows;
+      show();
+      announce(follows ? `You follow ${name}. Photos will come into your feed.` : `You no longer follow ${name}.`);
+    }, (error) => (note.textContent = told(error))));
+  show();
+  return el("div", {}, button, note);
+}
+
+async function everybody(signal) {
+  const ids = [];
+  for (let page = 0, next = null; page === 0 || (next && page < MAX_PAGES); page += 1) {
+    const answer = await api.following(session().id, next, signal);
+    ids.push(...answer.items);
+    next = answer.next;
+  }
+  return ids;
+}
+
+async function leave() {
+  const key = session().token;
+  const agreed = await confirmed(
+    "Sign out of this browser?",
+    "Your key is kept here and nowhere else. Without a copy of it nobody, not even we, can let you in again.",
+    "Sign out",
+    copyButton("Copy my key first", key));
+  if (!agreed) return;
+  signOut();
+  announce("Signed out. The key is forgotten here.");
+  location.hash = "#/welcome";
+}

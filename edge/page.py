@@ -1,0 +1,68 @@
+"""`/` and `/static/…`: the web page's files, and nothing else of the disk."""
+
+import hashlib
+import re
+from pathlib import Path
+
+from edge import answers, ranges
+from edge.answers import Answer, Request
+from regions.errors import NotFound
+
+# Images and parts come from other edges and from the objects, whose addresses the page is told as it goes.
+_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data: http: https:; connect-src 'self' http: https:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+}
+_NAME = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_MAX_DEPTH = 4
+
+
+class Page:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+
+    def answer(self, request: Request, path: str) -> Answer:
+        """The file at `path` beneath the folder. Raises NotFound."""
+        file = self._file(path)
+        content_type = _TYPES.get(file.suffix)
+        if content_type is None:
+            raise NotFound("nothing is served there")
+        try:
+            body = file.read_bytes()
+        except OSError as error:
+            raise NotFound("nothing is served there") from error
+        etag = f'"{hashlib.sha256(body).hexdigest()}"'
+        fields = [("ETag", etag), ("Cache-Control", "no-cache"), *_security()]
+        if ranges.matches(request.field("if-none-match"), etag):
+            return answers.not_modified(*fields)
+        return answers.of_bytes(200, content_type, body, *fields)
+
+    def _file(self, path: str) -> Path:
+        """No escape, no hidden file, no link that leads out."""
+        names = path.split("/")
+        if len(names) > _MAX_DEPTH or not all(_NAME.fullmatch(name) for name in names):
+            raise NotFound("nothing is served there")
+        file = self._folder.joinpath(*names).resolve()
+        if not file.is_relative_to(self._folder) or not file.is_file():
+            raise NotFound("nothing is served there")
+        return file
+
+
+def _security() -> answers.Fields:
+    return [
+        ("Content-Security-Policy", _POLICY),
+        ("Referrer-Policy", "no-referrer"),
+        ("X-Frame-Options", "DENY"),
+    ]

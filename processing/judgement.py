@@ -1,0 +1,64 @@
+"""Which photos are known to be bad. Pure: knows neither the settings nor pixels, only text and fingerprints.
+
+The setting `moderation/known_bad` is text, one entry a line; what follows `#` is for people:
+
+    sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08   # exactly this file
+    phash  c3d4a5b6978869fe                                                  # what looks like this: up to 6 bits apart
+    phash  c3d4a5b6978869fe 10                                               # up to 10 bits apart
+
+A list with one line that can't be read judges nothing: whoever holds photos against it must hold them back.
+"""
+
+import re
+from dataclasses import dataclass
+
+DISTANCE_BITS = 6
+MAX_DISTANCE_BITS = 16
+"""Beyond this, photos that have nothing in common would match: unrelated ones are 32 bits apart, give or take 4."""
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+_PHASH = re.compile("[0-9a-f]{16}")
+_DISTANCE = re.compile("[0-9]{1,2}")
+
+
+class KnownBadError(ValueError):
+    """The list can't be read; the message names the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBad:
+    """`hashes` are perceptual hashes, each with the greatest Hamming distance, in bits, that still matches."""
+
+    sums: frozenset[str] = frozenset()
+    hashes: tuple[tuple[int, int], ...] = ()
+
+
+def parse(text: str) -> KnownBad:
+    """Raises KnownBadError."""
+    sums: set[str] = set()
+    hashes: list[tuple[int, int]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        match line.partition("#")[0].split():
+            case []:
+                continue
+            case ["sha256", digest] if _SHA256.fullmatch(digest):
+                sums.add(digest)
+            case ["phash", value] if _PHASH.fullmatch(value):
+                hashes.append((int(value, 16), DISTANCE_BITS))
+            case ["phash", value, bits] if _PHASH.fullmatch(value) and _is_distance(bits):
+                hashes.append((int(value, 16), int(bits)))
+            case _:
+                raise KnownBadError(f"line {number} of the known-bad list is no `sha256 HEX` and no `phash HEX [BITS]`")
+    return KnownBad(frozenset(sums), tuple(hashes))
+
+
+def is_known_bad(known: KnownBad, sha256: str, perceptual_hash: str) -> bool:
+    """`sha256` and `perceptual_hash` are lower-case hex."""
+    if sha256 in known.sums:
+        return True
+    looks = int(perceptual_hash, 16)
+    return any((looks ^ value).bit_count() <= bits for value, bits in known.hashes)
+
+
+def _is_distance(bits: str) -> bool:
+    return _DISTANCE.fullmatch(bits) is not None and int(bits) <= MAX_DISTANCE_BITS

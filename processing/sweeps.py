@@ -1,0 +1,46 @@
+"""What is done again and again: events that a crash left in the outbox, and uploads that nobody finished."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from regions.config import Stores
+from regions.errors import Unavailable
+from regions.stores.objects import RAW, raw_key
+
+log = logging.getLogger(__name__)
+
+OUTBOX_EVERY_S = 1.0
+UPLOADS_EVERY_S = 60.0
+
+# A request to complete that began just before the upload expired has ended by then.
+_SLACK_MS = 5 * 60 * 1000
+_LIMIT = 100
+
+
+def run_forever(stop: threading.Event, every_s: float, run_once: Callable[[], int]) -> None:
+    """Until `stop` is set. A store that is away is asked again the next time."""
+    while not stop.wait(every_s):
+        try:
+            run_once()
+        except Unavailable as error:
+            log.warning("a sweep is put off", extra={"sweep": repr(run_once), "error": error.detail})
+
+
+class ExpiredUploads:
+    """Takes away uploads that have expired, with their parts; their photos never were."""
+
+    def __init__(self, stores: Stores, clock_ms: Callable[[], int]) -> None:
+        self._catalog, self._objects, self._clock_ms = stores.catalog, stores.objects, clock_ms
+
+    def run_once(self) -> int:
+        """Returns how many uploads that were: at most `_LIMIT`, the rest the next time."""
+        uploads = self._catalog.expired_uploads(self._clock_ms() - _SLACK_MS, _LIMIT)
+        for upload in uploads:
+            # The parts first: the catalog is what remembers them, should we be killed between.
+            self._objects.abort(upload.multipart_id)
+            self._catalog.abandon_photo(upload.photo_id)
+            if self._catalog.photo(upload.photo_id) is None:
+                # Left by a request to complete that was killed before it could say so.
+                self._objects.delete(RAW, raw_key(upload.photo_id))
+        return len(uploads)

@@ -1,0 +1,85 @@
+"""The feeds port over Redis: a sorted set for each user, all of one score, so that its members sort as text, as ids do.
+
+Redis may lose a feed at any time (a restart, an eviction): the member `_BEGUN`, which sorts above all ids and is
+never trimmed, says that the rest of the set is what was told. A score could not carry an id: it has 53 bits.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.backoff import FullJitterBackoff
+from redis.retry import Retry
+
+from regions.errors import Unavailable
+from regions.stores.feeds import CAP
+
+_BEGUN = "~"
+_FOLLOWERS_A_ROUND_TRIP = 1000
+_TIMEOUT_S = 2.0
+# Every command here is idempotent, so that a lost answer may be asked for again.
+_RETRY = Retry(FullJitterBackoff(base=0.02, cap=0.5), retries=3)
+
+
+class FeedsRedis:
+    """`url` is `redis://host:port/DB`; all keys begin with `prefix`."""
+
+    def __init__(self, url: str, prefix: str, password: str | None = None) -> None:
+        self._prefix = prefix
+        self._redis = redis.Redis.from_url(
+            url,
+            password=password,
+            decode_responses=True,
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+            health_check_interval=30,
+            retry=_RETRY,
+        )
+
+    def add(self, photo_id: str, user_ids: Collection[str]) -> None:
+        told = list(user_ids)
+        for start in range(0, len(told), _FOLLOWERS_A_ROUND_TRIP):
+            with _reaching(), self._redis.pipeline(transaction=False) as pipeline:
+                for user_id in told[start : start + _FOLLOWERS_A_ROUND_TRIP]:
+                    key = self._key(user_id)
+                    pipeline.zadd(key, {photo_id: 0})
+                    # One more than the cap where `_BEGUN` is among them; a feed that is not begun may be one over.
+                    pipeline.zremrangebyrank(key, 0, -(CAP + 2))
+                pipeline.execute()
+
+    def page(self, user_id: str, before: str | None, limit: int) -> list[str] | None:
+        key = self._key(user_id)
+        with _reaching(), self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.zscore(key, _BEGUN)
+            pipeline.zrevrangebylex(key, "(" + _bound(before), "-", start=0, num=min(limit, CAP))
+            begun, photo_ids = pipeline.execute()
+        return list(photo_ids) if begun is not None else None
+
+    def begin(self, user_id: str) -> None:
+        with _reaching():
+            self._redis.zadd(self._key(user_id), {_BEGUN: 0})
+
+    def remove(self, photo_ids: Collection[str], user_id: str) -> None:
+        if photo_ids:
+            with _reaching():
+                self._redis.zrem(self._key(user_id), *photo_ids)
+
+    def close(self) -> None:
+        self._redis.close()
+
+    def _key(self, user_id: str) -> str:
+        return f"{self._prefix}feed:{user_id}"
+
+
+def _bound(before: str | None) -> str:
+    """Any text will do, a hostile one too; nothing sorts between the ids and `_BEGUN`."""
+    return _BEGUN if before is None else min(before.encode(errors="replace").decode(), _BEGUN)
+
+
+@contextmanager
+def _reaching() -> Iterator[Any]:
+    try:
+        yield
+    except redis.RedisError as error:
+        raise Unavailable(f"the feeds do not answer: {type(error).__name__}") from error

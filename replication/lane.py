@@ -1,0 +1,157 @@
+"""What a lane does about an event: what it sees goes in, instructions come out, in the order they must be done.
+
+Pure: knows no store and no clock. Two laws hold whatever the order of events, crashes and repeats, as long as
+whoever carries out `on_ready` looks for a tombstone once more afterwards and then does `on_deleted`: a tombstone
+wins, and what is done already is not done again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from regions.messages import Event, photo_referenced
+from regions.policy import Action
+from regions.records import AuditEntry, Photo, Replica, Tombstone
+from regions.residency import Decision
+from regions.topology import Place
+from replication.placement import ExpectedObject, Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a lane sees of one photo that is ready and has no tombstone, and what came of it so far.
+
+    `lacking` are the objects that may lie at the destination and do not yet; `copy` is the metadata there;
+    `followed` says whether the owner has followers there; `audited` is the end of the photo's audit log.
+    """
+
+    photo: Photo
+    placement: Placement
+    lacking: Sequence[ExpectedObject]
+    copy: Photo | None
+    replica: Replica | None
+    followed: bool
+    audited: Sequence[AuditEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Write these on the audit log of the photo's home, before anything else is done."""
+
+    entries: Sequence[AuditEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class CopyObject:
+    expected: ExpectedObject
+
+
+@dataclass(frozen=True, slots=True)
+class KeepMetadata:
+    photo: Photo
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReplica:
+    """To be skipped where an object could not be copied."""
+
+    replica: Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Refer:
+    """Publish these in the event log of the followers' region."""
+
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    tombstone: Tombstone
+
+
+@dataclass(frozen=True, slots=True)
+class EraseObjects:
+    photo_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetReplica:
+    """The home's sign that the destination has confirmed the deletion."""
+
+    photo_id: str
+    region: str
+
+
+Instruction = Audit | CopyObject | KeepMetadata | RecordReplica | Refer | Bury | EraseObjects | ForgetReplica
+
+
+def on_ready(seen: Seen, at_ms: int) -> list[Instruction]:
+    """Brings what may come. The reference goes last, so that a feed that shows the photo finds what may lie there."""
+    placement = seen.placement
+    instructions: list[Instruction] = [CopyObject(expected) for expected in seen.lacking]
+    if placement.metadata.allowed and seen.copy != seen.photo:
+        instructions.append(KeepMetadata(seen.photo))
+    replica = _replica(seen.photo, placement, at_ms)
+    if replica is not None and not _is_recorded(replica, seen.replica):
+        instructions.append(RecordReplica(replica))
+    decided = dict(placement.at_rest)
+    if seen.followed:
+        decided[Action.REFERENCE] = placement.reference
+        if placement.reference.allowed:
+            instructions.append(Refer([_reference(seen.photo, at_ms)]))
+    entries = _unsaid(_entries(seen.photo, placement.place, decided, at_ms), seen.audited)
+    return [*([Audit(entries)] if entries else []), *instructions]
+
+
+def on_deleted(tombstone: Tombstone, destination: str) -> list[Instruction]:
+    """Asks no policy, since nothing may hold a deletion up; therefore only the photo's id travels, not its owner's."""
+    photo_id = tombstone.photo_id
+    return [Bury(replace(tombstone, owner_id="")), EraseObjects(photo_id), ForgetReplica(photo_id, destination)]
+
+
+def on_followed(
+    photos: Sequence[tuple[Photo, Decision, Sequence[AuditEntry]]], place: Place, at_ms: int
+) -> list[Instruction]:
+    """References for a place that has a new follower: each photo with its decision and the end of its audit log."""
+    entries = [
+        entry
+        for photo, decision, audited in photos
+        for entry in _unsaid(_entries(photo, place, {Action.REFERENCE: decision}, at_ms), audited)
+    ]
+    events = [_reference(photo, at_ms) for photo, decision, _ in photos if decision.allowed]
+    return [*([Audit(entries)] if entries else []), *([Refer(events)] if events else [])]
+
+
+def _replica(photo: Photo, placement: Placement, at_ms: int) -> Replica | None:
+    raw, variants = placement.raw, placement.variants
+    allowing = [decision for decision in (raw, variants) if decision.allowed]
+    if not allowing:
+        return None
+    rule = ", ".join(dict.fromkeys(decision.rule for decision in allowing))
+    version = allowing[0].policy_version
+    return Replica(photo.photo_id, placement.place.name, raw.allowed, variants.allowed, rule, version, at_ms)
+
+
+def _is_recorded(replica: Replica, recorded: Replica | None) -> bool:
+    return recorded is not None and replace(recorded, at_ms=replica.at_ms) == replica
+
+
+def _reference(photo: Photo, at_ms: int) -> Event:
+    return photo_referenced(photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms)
+
+
+def _entries(photo: Photo, place: Place, decided: Mapping[Action, Decision], at_ms: int) -> list[AuditEntry]:
+    return [
+        AuditEntry(photo.photo_id, action, place.name, made.allowed, made.rule, made.policy_version, at_ms)
+        for action, made in decided.items()
+    ]
+
+
+def _unsaid(entries: Sequence[AuditEntry], audited: Sequence[AuditEntry]) -> list[AuditEntry]:
+    """Without what only repeats the last word on its action and place: a lane that tries again decides nothing new."""
+    last = {(entry.action, entry.place): entry for entry in audited}
+    return [
+        entry
+        for entry in entries
+        if (said := last.get((entry.action, entry.place))) is None or replace(said, at_ms=entry.at_ms) != entry
+    ]

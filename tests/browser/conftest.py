@@ -1,0 +1,143 @@
+"""A real Chromium, and visitors: each has a browser profile of their own, at one edge.
+
+When a test is over, no visitor's page may have complained: no error, no violation of the content security policy.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_PATIENCE_MS = 20_000
+_READY_MS = 60_000
+_PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
+File = dict[str, Any]
+
+
+@dataclass
+class Visitor:
+    """Somebody in front of a browser. `complaints` is what the page's console said of errors."""
+
+    page: Page
+    edge_url: str
+    complaints: list[str] = field(default_factory=list)
+    foreseen: tuple[str, ...] = ()
+
+    def open(self, path: str = "/") -> None:
+        self.page.goto(f"{self.edge_url}{path}")
+
+    def go(self, tab: str) -> None:
+        self.page.get_by_role("navigation").get_by_role("link", name=tab).click()
+        expect(self.page.get_by_role("navigation").get_by_role("link", name=tab)).to_have_attribute(
+            "aria-current", "page"
+        )
+
+    def sign_up(self, name: str, country: str) -> None:
+        self.page.get_by_label("Name").fill(name)
+        self.page.get_by_label("Country").select_option(country)
+        self.page.get_by_role("button", name="Sign up").click()
+        expect(self.page.get_by_role("heading", name=f"Welcome, {name}")).to_be_visible()
+
+    def choose(self, *files: File) -> None:
+        self.go("Upload")
+        self.page.get_by_label("Choose photos").set_input_files(files)
+
+    def upload(self, data: bytes, caption: str = "", name: str = "photo.jpg") -> None:
+        """Uploads one photo and waits until the page says that it is ready."""
+        self.choose(jpeg(data, name))
+        self.page.get_by_label("Caption").fill(caption)
+        self.page.get_by_role("button", name="Upload this photo").click()
+        expect(self.page.get_by_role("link", name="Look at it").first).to_be_visible(timeout=_READY_MS)
+
+    def photo(self, caption: str) -> Any:
+        """The image with that caption, once it has been drawn."""
+        image = self.page.get_by_role("img", name=caption, exact=True).first
+        expect(image).to_be_visible(timeout=_READY_MS)
+        image.evaluate("image => image.decode()")
+        return image
+
+    def key(self) -> str | None:
+        return self.page.evaluate("JSON.parse(localStorage.getItem('darkroom'))?.token ?? null")
+
+    def link(self) -> str:
+        """The path of the link that this person shares."""
+        self.go("People")
+        return str(self.page.get_by_label("Your link").input_value()).removeprefix(self.edge_url)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is not installed: apt-get install chromium")
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Browser, system: Any) -> Iterator[Callable[..., Visitor]]:
+    """`visit("lisbon")` is somebody new at that edge's page; `phone=True` on a phone."""
+    visitors = []
+
+    def visit(edge: str, path: str = "/", phone: bool = False) -> Visitor:
+        context = chromium.new_context(**(_PHONE if phone else {}), locale="en-GB")
+        context.set_default_timeout(_PATIENCE_MS)
+        visitor = Visitor(context.new_page(), system.edges[edge])
+        visitors.append(visitor)
+        _listen(visitor)
+        visitor.open(path)
+        return visitor
+
+    expect.set_options(timeout=_PATIENCE_MS)
+    yield visit
+    for visitor in visitors:
+        visitor.page.context.close()
+    assert [complaint for visitor in visitors for complaint in _unforeseen(visitor)] == []
+
+
+@pytest.fixture
+def ana(visit: Callable[..., Visitor]) -> Visitor:
+    """Somebody from Portugal who has signed up at Lisbon's edge."""
+    visitor = visit("lisbon")
+    visitor.sign_up("Ana", "PT")
+    return visitor
+
+
+@pytest.fixture(name="jpeg", scope="session")
+def jpeg_fixture() -> Callable[..., File]:
+    """A file as one chooses it: `jpeg(data, name)`."""
+    return jpeg
+
+
+def jpeg(data: bytes, name: str = "photo.jpg") -> File:
+    return {"name": name, "mimeType": "image/jpeg", "buffer": data}
+
+
+def _listen(visitor: Visitor) -> None:
+    visitor.page.on("console", lambda message: message.type == "error" and visitor.complaints.append(message.text))
+    visitor.page.on("pageerror", lambda error: visitor.complaints.append(f"uncaught: {error}"))
+
+
+def _unforeseen(visitor: Visitor) -> list[str]:
+    """A browser reports every refused request as an error; a test that provokes one says so."""
+    return [
+        complaint for complaint in visitor.complaints if not any(part in complaint for part in visitor.foreseen)
+    ]

@@ -1,0 +1,202 @@
+"""What every adapter of the objects port promises of multipart uploads, whose parts arrive by HTTP."""
+
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import urllib3
+
+from regions.errors import Conflict
+from regions.stores.objects import RAW, Part, raw_key
+
+KEY = raw_key("p_00000000abc")
+PART_BYTES = 5 << 20
+"""The least that S3 takes for a part which is not the last."""
+MINUTE_MS = 60_000
+
+
+def grain(size_bytes: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size_bytes)
+
+
+def whole(objects, bucket: str, key: str) -> bytes:
+    with objects.open(bucket, key) as chunks:
+        return b"".join(chunks)
+
+
+def keys(objects, bucket: str, prefix: str = "") -> list[str]:
+    return sorted(info.key for info in objects.list(bucket, prefix))
+
+
+def send(method: str, url: str, body: bytes | None = None, **headers: str) -> urllib3.BaseHTTPResponse:
+    return urllib3.request(method, url, body=body, headers=headers, retries=False, timeout=20)
+
+
+@pytest.fixture
+def put_part(objects, clock):
+    """Sends a part through a URL signed for `size_bytes`, by default its true size."""
+
+    def put_part(multipart_id: str, number: int, data: bytes, size_bytes: int | None = None):
+        size_bytes = len(data) if size_bytes is None else size_bytes
+        signed = objects.sign_part(multipart_id, number, size_bytes, clock.now_ms() + MINUTE_MS)
+        return send("PUT", signed.url, data, **signed.headers)
+
+    return put_part
+
+
+@pytest.fixture
+def multipart_id(objects):
+    return objects.begin(RAW, KEY)
+
+
+def test_parts_become_an_object(objects, multipart_id, put_part):
+    """In the order of their numbers, whatever order they arrived in."""
+    first, last = grain(PART_BYTES), b"the rest"
+    assert put_part(multipart_id, 2, last).status == put_part(multipart_id, 1, first).status == 200
+    objects.finish(multipart_id, objects.parts(multipart_id))
+    assert whole(objects, RAW, KEY) == first + last
+    assert objects.info(RAW, KEY).size_bytes == PART_BYTES + len(last)
+
+
+def test_an_upload_of_one_part_becomes_an_object(objects, multipart_id, put_part):
+    """The usual case: most photos fit in one."""
+    put_part(multipart_id, 1, b"a photo")
+    objects.finish(multipart_id, objects.parts(multipart_id))
+    assert whole(objects, RAW, KEY) == b"a photo"
+    assert keys(objects, RAW) == [KEY]
+
+
+def test_parts_that_arrived_are_known(objects, multipart_id, put_part):
+    """With their number, size, and the ETag that the client was told."""
+    answer = put_part(multipart_id, 3, b"the third")
+    (part,) = objects.parts(multipart_id)
+    assert (part.number, part.size_bytes) == (3, 9)
+    assert part.etag.strip('"') == answer.headers["ETag"].strip('"')
+
+
+def test_an_unfinished_upload_is_no_object(objects, multipart_id, put_part):
+    """Neither asked for nor listed."""
+    put_part(multipart_id, 1, b"a photo")
+    assert objects.info(RAW, KEY) is None
+    assert keys(objects, RAW) == []
+
+
+def test_a_part_sent_again_replaces_the_first(objects, multipart_id, put_part):
+    """Shorter, longer, or as long: what came last counts."""
+    for data in (b"one", b"a longer one", b"b longer one"):
+        put_part(multipart_id, 1, data)
+        assert [part.size_bytes for part in objects.parts(multipart_id)] == [len(data)]
+    objects.finish(multipart_id, objects.parts(multipart_id))
+    assert whole(objects, RAW, KEY) == b"b longer one"
+
+
+def test_the_same_part_sent_twice_is_one_part(objects, multipart_id, put_part):
+    """A client that lost the answer may send it again."""
+    put_part(multipart_id, 1, b"a photo")
+    put_part(multipart_id, 1, b"a photo")
+    assert len(objects.parts(multipart_id)) == 1
+
+
+def test_parts_sent_at_the_same_time_all_arrive(objects, multipart_id, put_part):
+    """As a client does that sends several at once."""
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda number: put_part(multipart_id, number, grain(1000, number)), range(1, 9)))
+    assert {answer.status for answer in answers} == {200}
+    assert [part.number for part in objects.parts(multipart_id)] == list(range(1, 9))
+
+
+def test_finishing_twice_is_finishing_once(objects, multipart_id, put_part):
+    """The second time nothing happens, so that a lost answer does no harm."""
+    put_part(multipart_id, 1, b"a photo")
+    parts = objects.parts(multipart_id)
+    objects.finish(multipart_id, parts)
+    objects.finish(multipart_id, parts)
+    assert whole(objects, RAW, KEY) == b"a photo"
+    assert objects.parts(multipart_id) == []
+
+
+def test_a_wrong_etag_is_no_part(objects, multipart_id, put_part):
+    """Conflict, and the upload can still be finished."""
+    put_part(multipart_id, 1, b"a photo")
+    with pytest.raises(Conflict):
+        objects.finish(multipart_id, [Part(1, '"00000000000000000000000000000000"', 7)])
+    assert objects.info(RAW, KEY) is None
+    objects.finish(multipart_id, objects.parts(multipart_id))
+
+
+@pytest.mark.parametrize("etag", ["../../../raw/ab", '"' + "0" * 31 + '"', "", "*", '"\0"'])
+def test_an_etag_that_plays_tricks_is_no_part(objects, multipart_id, put_part, etag):
+    """Whatever a client may have sent."""
+    put_part(multipart_id, 1, b"a photo")
+    with pytest.raises(Conflict):
+        objects.finish(multipart_id, [Part(1, etag, 7)])
+
+
+def test_a_missing_part_is_a_conflict(objects, multipart_id, put_part):
+    """And no object is made of the rest."""
+    put_part(multipart_id, 1, grain(PART_BYTES))
+    (arrived,) = objects.parts(multipart_id)
+    with pytest.raises(Conflict):
+        objects.finish(multipart_id, [arrived, Part(2, arrived.etag, 7)])
+    assert objects.info(RAW, KEY) is None
+
+
+def test_no_parts_are_a_conflict(objects, multipart_id):
+    """An object is made of something."""
+    with pytest.raises(Conflict):
+        objects.finish(multipart_id, [])
+
+
+def test_parts_out_of_order_are_a_conflict(objects, multipart_id, put_part):
+    """The caller has confused something, and no object is made of it."""
+    put_part(multipart_id, 1, grain(PART_BYTES))
+    put_part(multipart_id, 2, grain(PART_BYTES, 2))
+    with pytest.raises(Conflict):
+        objects.finish(multipart_id, objects.parts(multipart_id)[::-1])
+    assert objects.info(RAW, KEY) is None
+
+
+def test_an_aborted_upload_is_over(objects, multipart_id, put_part):
+    """Its parts are gone, no more are taken, and it can't be finished; aborting again is no error."""
+    put_part(multipart_id, 1, b"a photo")
+    parts = objects.parts(multipart_id)
+    objects.abort(multipart_id)
+    objects.abort(multipart_id)
+    assert objects.parts(multipart_id) == []
+    assert put_part(multipart_id, 2, b"late").status == 404
+    with pytest.raises(Conflict):
+        objects.finish(multipart_id, parts)
+    assert objects.info(RAW, KEY) is None
+
+
+def test_a_part_that_comes_after_the_end_is_refused(objects, multipart_id, put_part):
+    """The object stays what it was."""
+    put_part(multipart_id, 1, b"a photo")
+    objects.finish(multipart_id, objects.parts(multipart_id))
+    assert put_part(multipart_id, 1, b"another").status == 404
+    assert whole(objects, RAW, KEY) == b"a photo"
+
+
+def test_two_uploads_of_one_key_are_apart(objects, multipart_id, put_part):
+    """A part of one is no part of the other."""
+    other = objects.begin(RAW, KEY)
+    put_part(multipart_id, 1, b"a photo")
+    assert objects.parts(other) == []
+    objects.abort(other)
+    assert len(objects.parts(multipart_id)) == 1
+
+
+def test_finishing_races_with_a_part(objects, multipart_id, put_part):
+    """Whatever comes first, the object is one that was acknowledged."""
+    put_part(multipart_id, 1, b"the first")
+    parts = objects.parts(multipart_id)
+    late = threading.Thread(target=put_part, args=(multipart_id, 1, b"the other"))
+    late.start()
+    try:
+        objects.finish(multipart_id, parts)
+        assert whole(objects, RAW, KEY) == b"the first"
+    except Conflict:
+        assert objects.info(RAW, KEY) is None
+    finally:
+        late.join()

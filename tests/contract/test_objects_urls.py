@@ -1,0 +1,156 @@
+"""What every adapter of the objects port promises of its signed URLs, used as a client uses them: by HTTP."""
+
+import hashlib
+import random
+
+import pytest
+import urllib3
+
+from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
+
+PHOTO = "p_00000000abc"
+KEY = raw_key(PHOTO)
+MINUTE_MS = 60_000
+
+
+def grain(size_bytes: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size_bytes)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def put(objects, key: str, data: bytes, bucket: str = VARIANTS):
+    return objects.put(bucket, key, [data], sha256(data), "image/jpeg", IMMUTABLE)
+
+
+def whole(objects, bucket: str, key: str) -> bytes:
+    with objects.open(bucket, key) as chunks:
+        return b"".join(chunks)
+
+
+def send(method: str, url: str, body: bytes | None = None, **headers: str) -> urllib3.BaseHTTPResponse:
+    return urllib3.request(method, url, body=body, headers=headers, retries=False, timeout=20)
+
+
+def other_end(text: str) -> str:
+    return text[:-1] + ("1" if text[-1] == "0" else "0")
+
+
+def altered_urls(url: str) -> list[str]:
+    """The URL with one thing changed at a time: the end of its path, and the end of each value in its query."""
+    path, _, query = url.partition("?")
+    pairs = query.split("&")
+    changed = [[*pairs[:at], other_end(pair), *pairs[at + 1 :]] for at, pair in enumerate(pairs)]
+    return [f"{other_end(path)}?{query}", *(f"{path}?{'&'.join(pairs)}" for pairs in changed)]
+
+
+@pytest.fixture
+def put_part(objects, clock):
+    """Sends a part through a URL signed for `size_bytes`, by default its true size."""
+
+    def put_part(multipart_id: str, number: int, data: bytes, size_bytes: int | None = None):
+        size_bytes = len(data) if size_bytes is None else size_bytes
+        signed = objects.sign_part(multipart_id, number, size_bytes, clock.now_ms() + MINUTE_MS)
+        return send("PUT", signed.url, data, **signed.headers)
+
+    return put_part
+
+
+@pytest.fixture
+def multipart_id(objects):
+    return objects.begin(RAW, KEY)
+
+
+def test_a_part_over_its_size_is_refused(objects, multipart_id, put_part):
+    """And leaves no trace."""
+    assert 400 <= put_part(multipart_id, 1, b"ten bytes!", size_bytes=9).status < 500
+    assert objects.parts(multipart_id) == []
+
+
+def test_a_part_under_its_size_is_refused(objects, multipart_id, put_part):
+    """And leaves no trace."""
+    assert 400 <= put_part(multipart_id, 1, b"ten bytes!", size_bytes=11).status < 500
+    assert objects.parts(multipart_id) == []
+
+
+def test_an_expired_part_url_is_refused(objects, multipart_id, clock):
+    """403, and the part has not arrived."""
+    signed = objects.sign_part(multipart_id, 1, 7, clock.now_ms() + 1000)
+    clock.advance(2000)
+    assert send("PUT", signed.url, b"a photo", **signed.headers).status == 403
+    assert objects.parts(multipart_id) == []
+
+
+def test_an_altered_part_url_is_refused(objects, multipart_id, clock):
+    """Another number, another upload, another time or signature is not what was signed."""
+    signed = objects.sign_part(multipart_id, 1, 7, clock.now_ms() + MINUTE_MS)
+    for altered in altered_urls(signed.url):
+        assert 400 <= send("PUT", altered, b"a photo", **signed.headers).status < 500
+    assert objects.parts(multipart_id) == []
+
+
+def test_a_signed_url_gives_the_object(objects, clock):
+    """With its length, type and how long it may be kept."""
+    put(objects, variant_key(PHOTO, 640), b"a photo")
+    answer = send("GET", objects.sign_get(VARIANTS, variant_key(PHOTO, 640), clock.now_ms() + MINUTE_MS))
+    assert (answer.status, answer.data) == (200, b"a photo")
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert answer.headers["Cache-Control"] == IMMUTABLE
+    assert answer.headers["Content-Length"] == "7"
+    assert answer.headers["ETag"]
+
+
+def test_a_signed_url_gives_a_range(objects, clock):
+    """From the beginning, from within, and the end."""
+    put(objects, KEY, b"0123456789")
+    url = objects.sign_get(VARIANTS, KEY, clock.now_ms() + MINUTE_MS)
+    for asked, given in (("0-3", b"0123"), ("4-4", b"4"), ("7-", b"789"), ("-2", b"89"), ("8-99", b"89")):
+        answer = send("GET", url, Range=f"bytes={asked}")
+        assert (answer.status, answer.data) == (206, given)
+        assert answer.headers["Content-Range"].endswith("/10")
+    assert send("GET", url, Range="bytes=10-").status == 416
+
+
+def test_a_finished_upload_can_be_fetched(objects, multipart_id, put_part, clock):
+    """What came in by URL goes out by URL."""
+    put_part(multipart_id, 1, grain(3000))
+    objects.finish(multipart_id, objects.parts(multipart_id))
+    assert send("GET", objects.sign_get(RAW, KEY, clock.now_ms() + MINUTE_MS)).data == grain(3000)
+
+
+def test_a_signed_url_of_nothing_is_not_found(objects, clock):
+    """Signing asks no store, so the URL finds out."""
+    assert send("GET", objects.sign_get(VARIANTS, KEY, clock.now_ms() + MINUTE_MS)).status == 404
+
+
+def test_an_expired_url_is_refused(objects, clock):
+    """403, whatever lies there."""
+    put(objects, KEY, b"a photo")
+    url = objects.sign_get(VARIANTS, KEY, clock.now_ms() + 1000)
+    clock.advance(2000)
+    assert send("GET", url).status == 403
+
+
+def test_an_altered_url_is_refused(objects, clock):
+    """One signature opens one object until one moment."""
+    put(objects, KEY, b"a photo")
+    put(objects, KEY + "b", b"a secret")
+    url = objects.sign_get(VARIANTS, KEY, clock.now_ms() + MINUTE_MS)
+    for altered in altered_urls(url):
+        assert 400 <= send("GET", altered).status < 500
+
+
+def test_a_url_without_a_signature_is_refused(objects, clock):
+    """Nobody reaches an object by its key alone."""
+    put(objects, KEY, b"a photo")
+    url = objects.sign_get(VARIANTS, KEY, clock.now_ms() + MINUTE_MS)
+    assert send("GET", url.partition("?")[0]).status == 403
+
+
+def test_a_url_for_reading_does_not_write(objects, clock):
+    """Nor does one for a part give an object."""
+    put(objects, KEY, b"a photo")
+    assert 400 <= send("PUT", objects.sign_get(VARIANTS, KEY, clock.now_ms() + MINUTE_MS), b"mine").status < 500
+    assert whole(objects, VARIANTS, KEY) == b"a photo"

@@ -1,0 +1,409 @@
+"""Real edges in processes of their own, over two small regions that answer as an origin and an object door do.
+
+The regions fail on demand. Tokens, policy and decisions are the real ones.
+"""
+
+import base64
+import contextlib
+import hashlib
+import http.client
+import itertools
+import json
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import urllib3
+
+from regions import ids, residency, tokens
+from regions.clock import now_s
+from regions.errors import Unauthenticated
+from regions.policy import Action, Policy, parse
+from regions.residency import Subject
+from regions.topology import Place
+
+WAIT_S = 20
+REGIONS = {"eu-west": (1, "EU", 38.7, -9.1), "us-central": (2, "US", 41.9, -87.6)}
+EDGES = {
+    "lisbon": ("EU", 38.7, -9.1, "eu-west"),
+    "chicago": ("US", 41.9, -87.6, "us-central"),
+    "madrid": ("EU", 40.4, -3.7, ""),
+}
+POLICY = parse((Path(__file__).parents[3] / "deploy/policy.yaml").read_text(), "policy.yaml")
+
+
+@dataclass
+class Image:
+    """One photo at its home. `behave` is what its object does: whole, short, wrong or held (half, until `release`)."""
+
+    photo_id: str
+    residency_class: str
+    body: bytes
+    behave: str = "whole"
+    release: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.body).hexdigest()
+
+
+@dataclass
+class Region:
+    """A home region. `served` counts requests by path; `away` refuses all; `tombstones` are told in order."""
+
+    name: str
+    world: "World"
+    url: str = ""
+    images: dict[str, Image] = field(default_factory=dict)
+    tombstones: list[str] = field(default_factory=list)
+    served: Counter = field(default_factory=Counter)
+    heard: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    replies: dict[str, tuple[int, dict[str, str], Any]] = field(default_factory=dict)
+    away: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, residency_class: str = "eu", size_bytes: int = 200_000, behave: str = "whole") -> Image:
+        number = ids.compose(ids.Snowflake(now_s() * 1000, REGIONS[self.name][0], 0, next(self.world.sequence)))
+        image = Image(ids.to_public(ids.PHOTO, number), residency_class, random.randbytes(size_bytes), behave)
+        self.images[image.photo_id] = image
+        return image
+
+    def bury(self, image: Image) -> None:
+        with self.lock:
+            del self.images[image.photo_id]
+            self.tombstones.append(image.photo_id)
+
+    def fetched(self, image: Image) -> int:
+        """How often the image's bytes were asked for."""
+        return self.served[f"/object/{image.photo_id}"]
+
+    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], Any]:
+        path = urlsplit(target).path
+        if path.startswith("/v1/grants/"):
+            return self._grant(path, parse_qs(urlsplit(target).query)["place"], headers)
+        if path == "/v1/tombstones":
+            return self._told(int(parse_qs(urlsplit(target).query)["after"][0]), headers)
+        self.heard.append((method, target, headers, body))
+        return self.replies.get(path, (200, {}, {"region": self.name, "said": body.decode(errors="replace")}))
+
+    def _grant(self, path: str, places: list[str], headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:
+        asker = self._node(headers)
+        image = self.images.get(path.split("/")[3])
+        if image is None or asker != EDGE_OF[self.name]:
+            return 404, {}, {"detail": "there is no such image"}
+        return 200, {}, {
+            "url": f"{self.url}/object/{image.photo_id}",
+            "sha256": image.sha256,
+            "size_bytes": len(image.body),
+            "residency_class": image.residency_class,
+            "home_region": self.name,
+            "places": {place: self._decide(image, place) for place in places},
+        }  # fmt: skip
+
+    def _decide(self, image: Image, name: str) -> dict[str, Any]:
+        subject, place = Subject(image.residency_class, self.name), Place(name, "edge", EDGES[name][0])
+        serve = residency.decide(self.world.policy, subject, Action.SERVE, place)
+        cache = residency.decide(self.world.policy, subject, Action.CACHE, place)
+        return {"serve": serve.allowed, "cache": cache.allowed, "rule": cache.rule if serve.allowed else serve.rule}
+
+    def _told(self, after: int, headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:
+        self._node(headers)
+        with self.lock:
+            stones = [{"photo_id": id, "position": at} for at, id in enumerate(self.tombstones, 1) if at > after]
+        return 200, {}, {"items": stones, "last": stones[-1]["position"] if stones else after}
+
+    def _node(self, headers: dict[str, str]) -> str:
+        return tokens.node_name(headers.get("darkroom-node", ""), lambda name: self.world.keys.get(name, ("", None))[1])
+
+
+EDGE_OF = {edge[3]: name for name, edge in EDGES.items()}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    region: Region
+
+    def do(self) -> None:
+        path = urlsplit(self.path).path
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        with self.region.lock:
+            self.region.served[path] += 1
+        if self.region.away:
+            self.close_connection = True
+            return
+        if path.startswith("/object/"):
+            return self.give(self.region.images[path.removeprefix("/object/")])
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        try:
+            self.send(*self.region.answer(self.command, self.path, headers, body))
+        except Unauthenticated as refused:
+            self.send(401, {}, refused.document())
+
+    def give(self, image: Image) -> None:
+        body, half = image.body, len(image.body) // 2
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:half])
+        self.wfile.flush()
+        if image.behave == "held":
+            assert image.release.wait(WAIT_S)
+        if image.behave == "short":
+            self.close_connection = True
+            return
+        self.wfile.write(bytes(len(body) - half) if image.behave == "wrong" else body[half:])
+
+    def send(self, status: int, headers: dict[str, str], document: Any) -> None:
+        data = b"" if status == 204 else json.dumps(document).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do
+
+    def log_message(self, *arguments: object) -> None:
+        """Tests look at `served` instead."""
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """An edge that leaves in the middle is no error of ours."""
+
+
+@dataclass
+class EdgeProcess:
+    """One edge, on a port that outlives it."""
+
+    name: str
+    folder: Path
+    listener: socket.socket
+    process: subprocess.Popen[bytes] | None = None
+    http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False, timeout=WAIT_S))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache" / self.name
+
+    def start(self) -> None:
+        number = self.listener.fileno()
+        command = ["-m", "darkroom", "run", "edge", self.name, "--topology", str(self.folder / "topology.toml")]
+        with (self.folder / f"{self.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *command, "--fd", str(number)],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[number],
+            )  # fmt: skip
+
+    def stop(self, how: int = signal.SIGTERM) -> int:
+        """The exit code."""
+        assert self.process is not None and self.process.stdin is not None
+        self.process.send_signal(how)
+        code = self.process.wait(WAIT_S)
+        self.process.stdin.close()
+        return code
+
+    def get(self, path: str, method: str = "GET", **headers: str) -> urllib3.BaseHTTPResponse:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.request(method, self.url + path, headers=sent)
+
+    def image(self, image: Image, size: int = 320, **headers: str) -> urllib3.BaseHTTPResponse:
+        return self.get(f"/p/{image.photo_id}/{size}.jpg", **headers)
+
+    def files_of(self, image: Image) -> list[Path]:
+        return [path for path in self.cache.rglob("*.jpg") if image.photo_id in path.as_posix()]
+
+    def board(self, image: Image) -> "Reader":
+        """Somebody who has the head of the answer, and reads no further yet."""
+        return Reader(self, f"/p/{image.photo_id}/320.jpg")
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self.listener.getsockname(), WAIT_S)
+
+    def said(self) -> str:
+        return (self.folder / f"{self.name}.log").read_text()
+
+
+class Reader:
+    """One client's request over a connection of its own."""
+
+    def __init__(self, edge: EdgeProcess, path: str) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", edge.listener.getsockname()[1], timeout=WAIT_S)
+        self.connection.request("GET", path)
+
+    def head(self) -> http.client.HTTPResponse:
+        self.response = self.connection.getresponse()
+        return self.response
+
+    def rest(self) -> bytes:
+        with contextlib.closing(self.connection):
+            return self.response.read()
+
+    def hang_up(self) -> None:
+        """At once, as a program that was killed."""
+        sock = self.connection.sock
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.response.close()
+        self.connection.close()
+
+
+@dataclass
+class World:
+    folder: Path
+    keys: dict[str, tuple[str, str]]
+    policy: Policy | None = POLICY
+    sequence: Iterator[int] = field(default_factory=itertools.count)
+    regions: dict[str, Region] = field(default_factory=dict)
+    edges: dict[str, EdgeProcess] = field(default_factory=dict)
+
+    def node_token(self, name: str) -> str:
+        return tokens.issue_node(name, self.keys[name][0], now_s())
+
+    def write_topology(self) -> None:
+        stores = dict.fromkeys(("objects", "catalog", "feeds", "events", "settings"), "none://")
+        lines: list[str] = []
+        for name, (number, jurisdiction, latitude, longitude) in REGIONS.items():
+            facts = {"number": number, "jurisdiction": jurisdiction, "latitude": latitude, "longitude": longitude}
+            lines += table("region", name, {**facts, "origin": self.regions[name].url, **stores, **self.key(name)})
+        for name, (jurisdiction, latitude, longitude, shield_of) in EDGES.items():
+            facts = {"jurisdiction": jurisdiction, "latitude": latitude, "longitude": longitude, "shield_of": shield_of}
+            at = {"url": self.edges[name].url, "cache": str(self.edges[name].cache)}
+            lines += table("edge", name, {**facts, **at, **self.key(name)})
+        (self.folder / "topology.toml").write_text("\n".join(lines))
+        (self.folder / "secrets").mkdir()
+        for name, (private, _) in self.keys.items():
+            (self.folder / "secrets" / f"{name}.pem").write_text(private)
+
+    def key(self, name: str) -> dict[str, str]:
+        return {"public_key": self.keys[name][1]}
+
+
+def table(kind: str, name: str, facts: dict[str, Any]) -> list[str]:
+    # A JSON string is a TOML basic string too.
+    return [f"[{kind}s.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in facts.items()), ""]
+
+
+def wait_for(condition: Callable[[], Any], explain: Callable[[], str] = lambda: "") -> Any:
+    """The condition's first true value; fails when there is none in time."""
+    deadline_s = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline_s:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    pytest.fail(f"this did not become true: {explain()}")
+
+
+@pytest.fixture(scope="session", name="wait_for")
+def wait_for_fixture() -> Callable[..., Any]:
+    return wait_for
+
+
+@pytest.fixture(scope="session")
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The edges that all tests of a worker share; each brings photos of its own."""
+    yield from running(tmp_path_factory.mktemp("edges"))
+
+
+@pytest.fixture(scope="module")
+def own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Edges that the tests of one module may stop and start."""
+    yield from running(tmp_path_factory.mktemp("own_edges"))
+
+
+@pytest.fixture
+def world(shared_world: World) -> Iterator[World]:
+    yield shared_world
+    shared_world.policy = POLICY
+    for region in shared_world.regions.values():
+        region.away = False
+        region.replies.clear()
+        for image in region.images.values():
+            image.release.set()
+
+
+@pytest.fixture
+def home(world: World) -> Region:
+    """The region of people in the EU; lisbon is its shield."""
+    return world.regions["eu-west"]
+
+
+@pytest.fixture
+def lisbon(world: World) -> EdgeProcess:
+    return world.edges["lisbon"]
+
+
+@pytest.fixture
+def madrid(world: World) -> EdgeProcess:
+    """In the EU, and no shield."""
+    return world.edges["madrid"]
+
+
+@pytest.fixture
+def chicago(world: World) -> EdgeProcess:
+    """In the US, the shield of us-central."""
+    return world.edges["chicago"]
+
+
+def running(folder: Path) -> Iterator[World]:
+    world = World(folder, {name: tokens.make_key() for name in (*REGIONS, *EDGES)})
+    servers = []
+    for name in REGIONS:
+        region = world.regions[name] = Region(name, world)
+        server = Server(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"region": region}))
+        region.url = f"http://127.0.0.1:{server.server_address[1]}"
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        servers.append(server)
+    for name in EDGES:
+        world.edges[name] = EdgeProcess(name, folder, socket.create_server(("127.0.0.1", 0), backlog=256))
+    world.write_topology()
+    try:
+        for edge in world.edges.values():
+            edge.start()
+        for edge in world.edges.values():
+            wait_for(lambda edge=edge: edge.get("/health").status == 200, edge.said)
+        settle(world)
+        yield world
+    finally:
+        for edge in world.edges.values():
+            if edge.process is not None and edge.process.poll() is None:
+                edge.stop(signal.SIGKILL)
+            edge.listener.close()
+            edge.http.clear()
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+
+def settle(world: World) -> None:
+    """Until each edge has read its regions' tombstones, and so shows what it has without asking."""
+    probe = {name: region.add("world") for name, region in world.regions.items()}
+    for name, edge in world.edges.items():
+        image = probe[EDGES[name][3] or "eu-west"]
+        wait_for(lambda edge=edge, image=image: edge.image(image).headers["Cache-Status"] == f"{edge.name}; hit")
+
+
+@pytest.fixture(scope="session")
+def digest_of() -> Callable[[bytes], str]:
+    """The Repr-Digest of bytes (RFC 9530)."""
+    return lambda body: f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"

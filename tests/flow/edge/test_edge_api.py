@@ -1,0 +1,195 @@
+"""The API through a real edge: the right region is asked, in the edge's name, and no client is believed."""
+
+import json
+
+import pytest
+
+from regions import ids, tokens
+from regions.clock import now_s
+
+
+def user_of(world, region: str) -> str:
+    number = {"eu-west": 1, "us-central": 2}[region]
+    return ids.to_public(ids.USER, ids.compose(ids.Snowflake(now_s() * 1000, number, 0, 0)))
+
+
+def test_a_request_goes_to_the_region_of_the_first_id(world, chicago):
+    """Whatever the edge and the token are."""
+    user_id = user_of(world, "eu-west")
+    token = tokens.issue_user(user_of(world, "us-central"), "us-central", world.keys["us-central"][0], now_s())
+    answer = chicago.get(f"/v1/users/{user_id}/photos", Authorization=f"Bearer {token}")
+    assert answer.json()["region"] == "eu-west"
+    assert answer.headers["Cache-Status"] == "chicago; fwd=bypass"
+
+
+def test_a_request_without_an_id_goes_to_the_region_of_the_token(world, chicago):
+    """So that an upload begins at home."""
+    token = tokens.issue_user(user_of(world, "eu-west"), "eu-west", world.keys["eu-west"][0], now_s())
+    assert chicago.get("/v1/uploads/init", "POST", Authorization=f"Bearer {token}").json()["region"] == "eu-west"
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer x.y.z", "Bearer " + "a" * 5000, "Basic eDp5"])
+def test_any_other_request_goes_to_the_nearest_region(chicago, madrid, authorization):
+    """Also with a token that is none; the origin will say so."""
+    assert chicago.get("/v1/users", "POST", Authorization=authorization).json()["region"] == "us-central"
+    assert madrid.get("/v1/users", "POST", Authorization=authorization).json()["region"] == "eu-west"
+
+
+def test_a_misdirected_request_is_sent_once_to_the_region_that_was_named(world, chicago):
+    """With its body; the client sees one answer."""
+    refusal = (421, {"Content-Type": "application/problem+json"}, {"status": 421, "region": "eu-west"})
+    world.regions["us-central"].replies["/v1/users"] = refusal
+    answer = chicago.http.request("POST", f"{chicago.url}/v1/users", body=b'{"name": "Ana"}')
+    assert answer.json() == {"region": "eu-west", "said": '{"name": "Ana"}'}
+
+
+@pytest.mark.parametrize("named", ["nowhere", "us-central", 7, None, ["eu-west"]])
+def test_a_misdirection_that_leads_nowhere_is_passed_on(world, chicago, named):
+    """Never followed in circles."""
+    world.regions["us-central"].replies["/v1/users"] = (421, {}, {"region": named})
+    before = world.regions["us-central"].served["/v1/users"]
+    assert chicago.get("/v1/users", "POST").status == 421
+    assert world.regions["us-central"].served["/v1/users"] == before + 1
+
+
+def test_two_regions_that_point_at_each_other_are_asked_once_each(world, chicago):
+    """The second 421 is the answer."""
+    for region, other in (("us-central", "eu-west"), ("eu-west", "us-central")):
+        world.regions[region].replies["/v1/users"] = (421, {}, {"region": other})
+    answer = chicago.get("/v1/users", "POST")
+    assert (answer.status, answer.json()["region"]) == (421, "us-central")
+
+
+def test_the_origin_hears_the_edges_name_and_not_the_clients(world, chicago):
+    """Fields by which servers know one another, and hop-by-hop ones, end at the edge; the rest goes through."""
+    chicago.get(
+        f"/v1/photos/{user_of(world, 'us-central')}?before=x",
+        Darkroom_Node=world.node_token("lisbon"), Darkroom_Grant="serve=?1", Connection="X-Private", X_Private="1",
+        X_Other="kept", CDN_Loop="elsewhere", Via="1.1 proxy",
+    )  # fmt: skip
+    _, target, heard, _ = world.regions["us-central"].heard[-1]
+    assert target.endswith("?before=x")
+    assert tokens.node_name(heard["darkroom-node"], lambda name: world.keys[name][1]) == "chicago"
+    assert heard["cdn-loop"] == "elsewhere, darkroom-chicago"
+    assert (heard["x-other"], heard["via"]) == ("kept", "1.1 proxy, 1.1 chicago")
+    assert "darkroom-grant" not in heard
+    assert "x-private" not in heard
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/grants/p_00000000000/320?place=lisbon",
+        "/v1/tombstones?after=0",
+        "/v1/details",
+        "/v1/%67rants/p_00000000000/320?place=lisbon",
+        "/v1//grants/p_00000000000/320",
+        "/v1/users/../grants/p_00000000000/320",
+        "/v1/photos/%2e%2e/tombstones",
+        "/v1/users\\..\\tombstones",
+        "/v1/",
+    ],
+)
+def test_what_servers_ask_one_another_can_t_be_asked_through_an_edge(world, lisbon, path):
+    """Or a client could borrow the edge's name: 404, and the origin is not asked."""
+    before = sum(sum(region.served.values()) for region in world.regions.values())
+    tombstones = sum(region.served["/v1/tombstones"] for region in world.regions.values())
+    reply = raw(lisbon, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    assert reply.startswith(b"HTTP/1.1 404 ")
+    asked = sum(sum(region.served.values()) for region in world.regions.values()) - before
+    # The edges go on asking for tombstones meanwhile.
+    assert asked == sum(region.served["/v1/tombstones"] for region in world.regions.values()) - tombstones
+
+
+def test_an_origin_that_is_away_is_a_problem_that_may_pass(world, lisbon):
+    """For a read and for a write; with the time to come again."""
+    world.regions["eu-west"].away = True
+    for method in ("GET", "POST"):
+        answer = lisbon.get("/v1/users", method)
+        assert answer.status in (502, 503)
+        assert (answer.headers["Retry-After"], answer.headers["Content-Type"]) == ("1", "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 20_000 + b"\r\n\r\n", 431),
+        (b"POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n" + b"x" * 65_537, 413),
+        (b"POST /v1/users HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+        (b"POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        (b"POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nBad Name: y\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nA: b\r\n folded\r\n\r\n", 400),
+        (b"GET /health HTTP/3.0\r\nHost: x\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", 400),
+        (b"DELETE /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 405),
+        (b"GET /p/p_00000000000/320.jpg HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+        (b"GET /p/../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+        (b"GET /static/../page.py HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+        (b"GET /static/%2e%2e/cli.py HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+        (b"GET /static//etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+    ],
+)
+def test_a_hostile_request_gets_a_problem_document(lisbon, request_head, status):
+    """Whole and readable, although the request was not read to its end; and the edge goes on."""
+    head, _, body = raw(lisbon, request_head).partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Content-Type: application/problem+json" in head
+    assert json.loads(body)["status"] == status
+    assert lisbon.get("/health").json() == {"edge": "lisbon"}
+
+
+def test_the_page_is_served_under_a_strict_policy(lisbon):
+    """Its scripts are its own; and who has it is told so."""
+    answer = lisbon.get("/")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert lisbon.get("/", If_None_Match=answer.headers["ETag"]).status == 304
+    assert lisbon.get("/static/app.js").headers["Content-Type"].startswith("text/javascript")
+
+
+def test_requests_may_come_in_one_packet_and_byte_by_byte(lisbon):
+    """Each is answered, in order."""
+    request = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    last = b"POST /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
+    assert raw(lisbon, request * 3 + last).count(b"HTTP/1.1 200 OK") == 4
+    with lisbon.connect() as connection:
+        for byte in last:
+            connection.sendall(bytes([byte]))
+        assert read_all(connection).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(lisbon):
+    """Expect: 100-continue (RFC 9110 section 10.1.1)."""
+    with lisbon.connect() as connection:
+        connection.sendall(
+            b"POST /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"{}")
+        assert read_all(connection).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_body_that_ends_early_reaches_nobody(world, lisbon):
+    """The origin never hears of half a request."""
+    before = len(world.regions["eu-west"].heard)
+    with lisbon.connect() as connection:
+        connection.sendall(b"POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+        connection.shutdown(1)
+        assert read_all(connection) == b""
+    assert len(world.regions["eu-west"].heard) == before
+
+
+def raw(edge, data: bytes) -> bytes:
+    with edge.connect() as connection:
+        connection.sendall(data)
+        return read_all(connection)
+
+
+def read_all(connection) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65_536), b""))

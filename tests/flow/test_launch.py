@@ -1,0 +1,167 @@
+"""The one-machine launcher serves, refuses to be started twice, brings back what dies, and leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+import urllib3
+
+pytestmark = pytest.mark.xdist_group("launch")
+
+ENDS_WITHIN_S = 30
+
+
+@pytest.fixture
+def running(own_system):
+    """The module's system, started again where the test before has stopped it."""
+    if own_system.process.poll() is not None:
+        own_system.start()
+    return own_system
+
+
+def status(url: str) -> int:
+    return urllib3.request("GET", url, retries=False, timeout=20).status
+
+
+def up(data, port: int) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "darkroom", "--data", str(data), "up", "--port", str(port)]
+    environ = {**os.environ, "COLUMNS": "400"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ, check=False)
+
+
+def all_of(system) -> list[psutil.Process]:
+    """The launcher, its children, and theirs."""
+    launcher = psutil.Process(system.process.pid)
+    return [launcher, *launcher.children(recursive=True)]
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+
+
+def test_everything_is_served(running):
+    """Four edges and three origins are healthy, and the first edge shows the page."""
+    assert list(running.edges) == ["lisbon", "frankfurt", "chicago", "sydney"]
+    assert [status(f"{url}/health") for url in (*running.edges.values(), *running.origins.values())] == [200] * 7
+    assert status(running.edges["lisbon"]) == 200
+    assert running.edges["lisbon"] in running.said()
+
+
+def test_every_process_is_named(running):
+    """`processes.json` holds four for each region and one for each edge, all alive."""
+    pids = running.pids()
+    kinds = [name.partition("-")[0] for name in pids]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "edge": 4, "origin": 3, "door": 3, "processor": 3, "replicator": 3
+    }  # fmt: skip
+    assert all(psutil.pid_exists(pid) for pid in pids.values())
+
+
+def test_a_second_system_in_the_same_folder_is_refused(running):
+    """It says so and exits with 1; the first goes on."""
+    second = up(running.data, 0)
+    assert second.returncode == 1
+    assert f"A system is running in {running.data} already" in second.stderr
+    assert status(f"{running.edges['lisbon']}/health") == 200
+
+
+def test_a_taken_port_is_named(running, tmp_path):
+    """Which one it is, and what to do; nothing is left running or half made."""
+    taken = urlsplit(running.edges["lisbon"]).port
+    refused = up(tmp_path / "other", taken)
+    assert refused.returncode == 1
+    assert f"Port {taken} can't be had" in refused.stderr
+    assert "--port 0" in refused.stderr
+    assert not (tmp_path / "other" / "processes.json").exists()
+
+
+@pytest.mark.parametrize("name", ["edge-lisbon", "origin-eu-west", "door-eu-west", "processor-eu-west"])
+def test_a_killed_process_comes_back(running, eventually, name):
+    """Under the same name; the launcher says where its log is."""
+    pid = running.pids()[name]
+    running.kill(name)
+    eventually(lambda: running.pids().get(name, pid) != pid)
+    assert f"{name} was ended by SIGKILL" in running.said()
+
+
+def test_a_request_in_between_is_answered_by_the_next_process(running):
+    """The launcher holds the port, so that a connection waits and none is refused."""
+    running.kill("origin-eu-west")
+    assert status(f"{running.origins['eu-west']}/health") == 200
+
+
+def test_the_worker_of_a_killed_server_goes_with_it(running, eventually):
+    """No orphan answers on the port with what it knew before."""
+    workers = psutil.Process(running.pids()["origin-eu-central"]).children(recursive=True)
+    assert workers
+    running.kill("origin-eu-central")
+    eventually(lambda: gone(workers))
+
+
+def test_sigterm_stops_everything(running):
+    """No process is left, the exit code is 0, and the folder says that nothing runs."""
+    processes = all_of(running)
+    assert len(processes) > 16
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(ENDS_WITHIN_S) == 0
+    assert gone(processes)
+    assert not (running.data / "addresses.json").exists()
+    assert not (running.data / "processes.json").exists()
+
+
+def test_ctrl_c_twice_stops_everything_once(running):
+    """The second changes nothing."""
+    processes = all_of(running)
+    running.process.send_signal(signal.SIGINT)
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(ENDS_WITHIN_S) == 0
+    assert gone(processes)
+
+
+def test_killing_the_launcher_ends_its_children(running, eventually):
+    """Each sees the lifeline end, and stops by itself."""
+    processes = all_of(running)
+    running.process.kill()
+    running.process.wait()
+    eventually(lambda: gone(processes), ENDS_WITHIN_S)
+
+
+def test_after_a_killed_launcher_another_waits_for_its_children(running, eventually):
+    """It starts at once, takes the same folder, and the system answers again."""
+    processes = all_of(running)
+    running.process.kill()
+    running.start()
+    eventually(lambda: gone(processes), ENDS_WITHIN_S)
+    assert status(f"{running.edges['sydney']}/health") == 200
+
+
+def test_an_edge_that_is_far_away_reaches_every_region(running):
+    """Somebody who signs up through Sydney lives where the policy says."""
+    homes = {country: running.person("Ana", country, "sydney").home_region for country in ("PT", "DE", "US")}
+    assert homes == {"PT": "eu-west", "DE": "eu-central", "US": "us-central"}
+
+
+def test_what_was_kept_is_there_after_a_restart(running):
+    """Keys stay, so that tokens are good, and people are known, on other ports."""
+    ana = running.person("Ana", "PT", "lisbon")
+    running.stop()
+    running.start()
+    ana.move_to(running.edges["lisbon"])
+    ana.client.follow(ana.id, running.person("Bob", "US", "chicago").id)
+    assert ana.client.user(ana.id)["name"] == "Ana"
+
+
+def test_children_that_start_together_are_told_apart_in_their_logs(running):
+    """One file each, in JSON lines, readable by those who look for a cause."""
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda url: status(f"{url}/v1/users/u_00000000000"), running.edges.values()))
+    logs = {path.stem: path.read_text() for path in (running.data / "logs").glob("*.log")}
+    assert set(logs) == set(running.pids())
+    lines = [line for text in logs.values() for line in text.splitlines()]
+    assert all(json.loads(line)["process"] for line in lines if line.startswith("{"))

@@ -1,0 +1,127 @@
+"""The two tiers of the cache, on a real disk."""
+
+import hashlib
+import os
+
+import pytest
+
+from edge.cache import Cache
+from edge.grants import Key
+from regions.stores.objects import variant_prefix
+
+PHOTO = "p_00000000001"
+KEY = Key(PHOTO, 320)
+BODY = b"an image" * 100
+SHA256 = hashlib.sha256(BODY).hexdigest()
+
+
+@pytest.fixture
+def open_cache(tmp_path):
+    """Opens the cache in the one folder, as a new process would."""
+    return lambda memory_bytes=10_000, disk_bytes=10_000: Cache(tmp_path, memory_bytes, disk_bytes)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / variant_prefix(PHOTO) / f"320.{SHA256}.jpg"
+
+
+def put(cache: Cache, size_bytes: int, key: Key) -> str:
+    body = os.urandom(size_bytes)
+    sha256 = hashlib.sha256(body).hexdigest()
+    cache.put(key, sha256, body)
+    return sha256
+
+
+def test_what_was_put_is_there_under_its_name_and_after_a_restart(open_cache, file):
+    """In memory and on disk; the name says what the bytes must be."""
+    cache = open_cache()
+    cache.put(KEY, SHA256, BODY)
+    assert cache.get(KEY, SHA256) == BODY == file.read_bytes()
+    again = open_cache()
+    assert (again.known(KEY), again.get(KEY, SHA256)) == (SHA256, BODY)
+
+
+def test_other_bytes_are_not_given(open_cache):
+    """Who asks for another hash gets nothing."""
+    cache = open_cache()
+    cache.put(KEY, SHA256, BODY)
+    assert cache.get(KEY, "0" * 64) is None
+
+
+@pytest.mark.parametrize("data", [b"", BODY[:-1], BODY + b"x", b"X" + BODY[1:]])
+def test_a_file_that_is_not_what_its_name_says_is_removed(open_cache, file, data):
+    """And not given."""
+    open_cache().put(KEY, SHA256, BODY)
+    file.write_bytes(data)
+    cache = open_cache()
+    assert cache.get(KEY, SHA256) is None
+    assert not file.exists()
+    assert cache.known(KEY) is None
+
+
+def test_a_file_that_vanished_is_a_miss(open_cache, file):
+    """Somebody emptied the folder."""
+    cache = open_cache(memory_bytes=0)
+    cache.put(KEY, SHA256, BODY)
+    file.unlink()
+    assert cache.get(KEY, SHA256) is None
+
+
+def test_a_purge_leaves_nothing_of_any_size(open_cache, tmp_path):
+    """Neither tier, and no empty folder."""
+    cache = open_cache()
+    for size in (150, 320, 640, 1080):
+        put(cache, 100, Key(PHOTO, size))
+    cache.purge(PHOTO)
+    assert cache.holds(PHOTO) == cache.all_keys() == []
+    assert [path for path in tmp_path.rglob("*") if PHOTO in path.as_posix()] == []
+
+
+def test_what_an_edge_holds_is_read_from_the_disk_itself(open_cache, file):
+    """Also a file that no index knows."""
+    cache = open_cache()
+    cache.put(KEY, SHA256, BODY)
+    (file.parent / "stray").write_bytes(b"x")
+    assert cache.holds(PHOTO) == [
+        {"size": 320, "where": "memory", "size_bytes": 800},
+        {"size": 320, "where": "disk", "size_bytes": 800},
+        {"size": 0, "where": "disk", "size_bytes": 1},
+    ]
+
+
+def test_each_tier_keeps_its_budget(open_cache, tmp_path):
+    """The disk too, over a restart with less."""
+    cache = open_cache(memory_bytes=250, disk_bytes=1000)
+    for number in range(20):
+        put(cache, 100, Key(f"p_{number:011}", 320))
+    held = [cache.holds(f"p_{number:011}") for number in range(20)]
+    assert sum(item["where"] == "memory" for items in held for item in items) == 2
+    assert len(list(tmp_path.rglob("*.jpg"))) == 10
+    open_cache(disk_bytes=300)
+    assert len(list(tmp_path.rglob("*.jpg"))) == 3
+
+
+def test_new_bytes_replace_the_old_file(open_cache, tmp_path):
+    """One copy for each key."""
+    cache = open_cache()
+    first, second = put(cache, 100, KEY), put(cache, 100, KEY)
+    assert (cache.get(KEY, first), cache.known(KEY)) == (None, second)
+    assert [path.name for path in tmp_path.rglob("*.jpg")] == [f"320.{second}.jpg"]
+
+
+def test_what_a_kill_left_half_written_is_gone_at_the_next_start(open_cache, tmp_path):
+    """And was never under a name that is read."""
+    open_cache()
+    (tmp_path / "tmp" / "half").write_bytes(BODY[:10])
+    open_cache()
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_disk_that_takes_nothing_costs_no_answer(open_cache, tmp_path):
+    """The image is still there from memory."""
+    cache = open_cache()
+    (tmp_path / variant_prefix(PHOTO).split("/")[0]).write_bytes(b"in the way")
+    cache.put(KEY, SHA256, BODY)
+    assert cache.get(KEY, SHA256) == BODY
+    assert cache.holds(PHOTO) == [{"size": 320, "where": "memory", "size_bytes": 800}]

@@ -1,0 +1,278 @@
+"""One region's origin over real stores in a folder of the test, with a clock that passes when it is told to."""
+
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import pytest
+import urllib3
+from falcon.testing import Result, TestClient
+
+from origin.app import create
+from origin.context import Context
+from regions import ids, tokens, topology
+from regions.clock import now_ms
+from regions.config import Stores
+from regions.messages import Event
+from regions.outbox import Outbox
+from regions.policy_view import PolicyView
+from regions.records import VARIANT_SIZES, Photo, Reason, Status, Variant
+from regions.stores.catalog_sqlite import CatalogSqlite
+from regions.stores.events_sqlite import EventsSqlite
+from regions.stores.feeds_sqlite import FeedsSqlite
+from regions.stores.objects_directory import ObjectsDirectory
+from regions.stores.settings import POLICY
+from regions.stores.settings_sqlite import SettingsSqlite
+
+_POLICY_FILE = Path(__file__).parents[3] / "deploy" / "policy.yaml"
+_NODES = {"eu-west": "lisbon", "eu-central": "frankfurt", "us-central": "chicago"}
+_KEYS = {name: tokens.make_key() for name in (*_NODES, *_NODES.values(), "sydney")}
+
+
+class Clock:
+    """Starts now, since tokens are checked against the machine's clock; passes when it is told to."""
+
+    def __init__(self) -> None:
+        self._at_ms = now_ms()
+
+    def now_ms(self) -> int:
+        return self._at_ms
+
+    def advance(self, ms: int) -> None:
+        self._at_ms += ms
+
+
+@dataclass(frozen=True)
+class Person:
+    id: str
+    token: str
+
+
+@dataclass
+class Api:
+    """A region's origin as its clients see it, and the stores behind it."""
+
+    context: Context
+    client: TestClient
+    clock: Clock
+    objects: ObjectsDirectory
+
+    @property
+    def catalog(self) -> Any:
+        return self.context.stores.catalog
+
+    def ask(
+        self, method: str, path: str, body: Any = None, who: Person | None = None, node: str | None = None, **query: Any
+    ) -> Result:
+        headers = {"Authorization": f"Bearer {who.token}"} if who else {}
+        if node:
+            headers["Darkroom-Node"] = tokens.issue_node(node, _KEYS[node][0], now_ms() // 1000)
+        raw = b"" if body is None else json.dumps(body).encode()
+        return self.client.simulate_request(method, path, body=raw, headers=headers, params=query)
+
+    def send(self, path: str, raw: bytes, who: Person | None = None) -> Result:
+        """POSTs a body as it is."""
+        headers = {"Authorization": f"Bearer {who.token}"} if who else {}
+        return self.client.simulate_post(path, body=raw, headers=headers)
+
+    def sign_up(self, name: str = "Ana", country: str = "PT") -> Person:
+        answer = self.ask("POST", "/v1/users", {"name": name, "country": country})
+        assert answer.status_code == 201, answer.text
+        return Person(answer.json["id"], answer.json["token"])
+
+    def begin(self, who: Person, size_bytes: int = 9, **fields: Any) -> Any:
+        body = {"filename": "a.jpg", "size_bytes": size_bytes, "content_type": "image/jpeg", **fields}
+        answer = self.ask("POST", "/v1/uploads/init", body, who)
+        assert answer.status_code == 200, answer.text
+        return answer.json
+
+    def put(self, upload_id: str, number: int, data: bytes) -> dict[str, Any]:
+        """A part arrives at the objects; gives what `complete` wants to be told of it."""
+        multipart_id = self.catalog.upload(upload_id).multipart_id
+        part = self.objects.write_part(multipart_id, number, io.BytesIO(data), len(data))
+        return {"number": number, "etag": part.etag}
+
+    def complete(self, who: Person, upload_id: str, parts: Any) -> Result:
+        return self.ask("POST", f"/v1/uploads/{upload_id}/complete", {"parts": parts}, who)
+
+    def uploaded(self, who: Person, **fields: Any) -> str:
+        """The id of a photo that waits for processing."""
+        photo_id = self.begin(who, **fields)["photo_id"]
+        assert self.complete(who, photo_id, [self.put(photo_id, 1, b"a picture")]).status_code == 201
+        return str(photo_id)
+
+    def ready(self, who: Person, **fields: Any) -> str:
+        """The id of a photo that processing has finished with."""
+        photo_id = self.uploaded(who, **fields)
+        self.turn(photo_id, Status.READY)
+        return photo_id
+
+    def turn(self, photo_id: str, status: Status, reason: Reason | None = None) -> Photo:
+        photo = self.catalog.photo(photo_id)
+        variants = tuple(Variant(size, size, size // 2, 100, "ab" * 32) for size in VARIANT_SIZES)
+        made = replace(photo, status=status, width=4000, height=2000, variants=variants, reason=reason)
+        assert self.catalog.change_photo(made, {photo.status}, None)
+        return made
+
+    def told(self, topic: str) -> list[Event]:
+        """Every event of a topic so far."""
+        consumer = self.context.stores.events.consumer(topic, f"test-{ids.to_public('c', now_ms())}", "test")
+        try:
+            return [delivery.event for delivery in consumer.poll(100, 0)]
+        finally:
+            consumer.close()
+
+    def set_policy(self, text: str | None) -> None:
+        if text is None:
+            self.context.stores.settings.delete(POLICY)
+        else:
+            self.context.stores.settings.write(POLICY, text)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def servers() -> Iterator[dict[str, WSGIServer]]:
+    """A socket on loopback for each region; what listens there answers 404 until somebody serves."""
+    made = {region: make_server("127.0.0.1", 0, _nobody, handler_class=_Quiet) for region in _NODES}
+    yield made
+    for server in made.values():
+        server.server_close()
+
+
+@pytest.fixture
+def place(servers: dict[str, WSGIServer]) -> topology.Topology:
+    """Three regions with a shield each, and an edge far from all of them."""
+    regions = [
+        topology.Region(name, number, name[:2].upper(), number, number, _url(servers[name]), *[""] * 5, _KEYS[name][1])
+        for number, name in enumerate(_NODES)
+    ]
+    edges = [_edge(edge, region[:2].upper(), region) for region, edge in _NODES.items()] + [_edge("sydney", "AU", "")]
+    return topology.Topology({region.name: region for region in regions}, {edge.name: edge for edge in edges})
+
+
+@pytest.fixture
+def open_api(place: topology.Topology, tmp_path: Path, clock: Clock) -> Iterator[Callable[[str], Api]]:
+    """`open_api("us-central")` is that region's origin, with the policy of `deploy/`."""
+    opened = []
+
+    def open_api(region: str) -> Api:
+        api = _open(place, region, tmp_path / region, clock)
+        opened.append(api)
+        api.set_policy(_POLICY_FILE.read_text())
+        return api
+
+    yield open_api
+    for api in opened:
+        api.context.stores.close()
+
+
+@pytest.fixture
+def api(open_api: Callable[[str], Api]) -> Api:
+    """The origin of eu-west."""
+    return open_api("eu-west")
+
+
+@pytest.fixture
+def abroad(open_api: Callable[[str], Api]) -> Api:
+    """The origin of us-central, not yet serving."""
+    return open_api("us-central")
+
+
+@pytest.fixture
+def serve(servers: dict[str, WSGIServer]) -> Callable[..., Any]:
+    """`with serve(api): …` lets that region answer over HTTP; `serve(api, app=…)` lets something else answer."""
+
+    @contextmanager
+    def serve(api: Api, app: Any = None) -> Iterator[None]:
+        server = servers[api.context.region.name]
+        server.set_app(app or api.client.app)
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            serving.join()
+
+    return serve
+
+
+@pytest.fixture
+def ana(api: Api) -> Person:
+    return api.sign_up("Ana")
+
+
+@pytest.fixture
+def eva(api: Api) -> Person:
+    return api.sign_up("Eva")
+
+
+@pytest.fixture
+def stranger(place: topology.Topology, clock: Clock) -> Person:
+    """Somebody from us-central, with a token of that region."""
+    user_id = ids.to_public(ids.USER, ids.compose(ids.Snowflake(clock.now_ms(), 2, 0, 0)))
+    return Person(user_id, tokens.issue_user(user_id, "us-central", _KEYS["us-central"][0], now_ms() // 1000))
+
+
+@pytest.fixture
+def forged(ana: Person) -> Person:
+    """Ana's name in a token that another region signed."""
+    return Person(ana.id, tokens.issue_user(ana.id, "us-central", _KEYS["us-central"][0], now_ms() // 1000))
+
+
+@pytest.fixture
+def nobodys(clock: Clock) -> Callable[..., str]:
+    """An id that was never given: `nobodys("p")`, or another region's: `nobodys("p", 2)`."""
+    return lambda kind, region=0: ids.to_public(kind, ids.compose(ids.Snowflake(clock.now_ms(), region, 63, 1023)))
+
+
+def _open(place: topology.Topology, region: str, folder: Path, clock: Clock) -> Api:
+    objects = ObjectsDirectory(str(folder / "objects"), "http://door.test", b"secret")
+    stores = Stores(
+        objects,
+        CatalogSqlite(str(folder / "catalog.db")),
+        FeedsSqlite(str(folder / "feeds.db")),
+        EventsSqlite(str(folder / "events.db"), clock.now_ms),
+        SettingsSqlite(str(folder / "settings.db"), clock.now_ms),
+    )
+    node = place.regions[region]
+    context = Context(
+        region=node,
+        topology=place,
+        stores=stores,
+        policy=PolicyView(stores.settings),
+        outbox=Outbox(stores.catalog, stores.events, clock.now_ms),
+        mint=ids.IdMint(node.number, 0, 0, lambda: 1 << 62, clock.now_ms).next,
+        clock_ms=clock.now_ms,
+        private_key=_KEYS[region][0],
+        http=urllib3.PoolManager(),
+    )
+    return Api(context, TestClient(create(context)), clock, objects)
+
+
+def _edge(name: str, jurisdiction: str, shield_of: str) -> topology.Edge:
+    return topology.Edge(name, jurisdiction, 0, 0, f"http://{name}.test", "", _KEYS[name][1], shield_of)
+
+
+def _url(server: WSGIServer) -> str:
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+def _nobody(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("404 Not Found", [])
+    return []
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *arguments: Any) -> None:
+        pass

@@ -1,0 +1,102 @@
+"""Laws of reading what clients send: whatever the JSON, a value of the right kind comes out or a refusal."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from origin import fields
+from origin.uploads import chosen_parts, missing_parts
+from regions.errors import BadRequest, Unprocessable
+from regions.records import Upload
+from regions.stores.objects import Part
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(JSON, st.integers(1, 20), st.booleans())
+def test_a_text_is_within_its_bounds_or_refused(value, most, lines):
+    """Trimmed, not empty, encodable, without control characters but line ends and tabs."""
+    try:
+        text = fields.text({"name": value}, "name", most, lines=lines)
+    except BadRequest as error:
+        assert "name" in error.detail
+        return
+    assert 1 <= len(text) <= most
+    assert text == text.strip()
+    assert text.encode()
+    assert lines or text.replace("\t", " ").isprintable() or not any(ord(letter) < 32 for letter in text)
+
+
+@given(JSON, st.integers(-3, 3), st.integers(4, 9))
+def test_an_integer_is_within_its_bounds_or_refused(value, least, most):
+    """Booleans and floats are no integers."""
+    try:
+        number = fields.integer({"n": value}, "n", least, most)
+    except BadRequest:
+        return
+    assert type(number) is int
+    assert least <= number <= most
+
+
+@given(JSON)
+def test_lists_hold_what_they_should_or_are_refused(value):
+    """Of objects, or of texts."""
+    for read, kind in ((fields.objects, dict), (lambda *a: fields.texts(*a, 5), str)):
+        try:
+            items = read({"list": value}, "list", 2)
+        except BadRequest:
+            continue
+        assert len(items) <= 2
+        assert all(isinstance(item, kind) for item in items)
+
+
+UPLOADS = st.builds(
+    lambda size_bytes, part_size_bytes: Upload("p_00000000001", "m", "a.jpg", size_bytes, part_size_bytes, 0),
+    st.integers(1, 60),
+    st.integers(1, 20),
+)
+
+
+@given(UPLOADS)
+def test_the_parts_of_an_upload_make_its_size(upload):
+    """None is empty, and only the last may be shorter."""
+    sizes = upload.part_sizes()
+    assert sum(sizes) == upload.size_bytes
+    assert set(sizes[:-1]) <= {upload.part_size_bytes}
+    assert 0 < sizes[-1] <= upload.part_size_bytes
+
+
+@settings(max_examples=200)
+@given(UPLOADS, st.data())
+def test_only_exactly_what_arrived_makes_an_object(upload, data):
+    """The chosen parts are all the parts, in their lengths, with the ETags that were said."""
+    arrived = data.draw(
+        st.lists(
+            st.builds(Part, st.integers(1, 6), st.sampled_from("ab"), st.integers(1, 20)),
+            unique_by=lambda part: part.number,
+        )
+    )
+    said = data.draw(st.dictionaries(st.integers(1, 6), st.sampled_from("ab"), max_size=6))
+    try:
+        parts = chosen_parts(upload, said, arrived)
+    except Unprocessable:
+        return
+    assert [part.size_bytes for part in parts] == upload.part_sizes()
+    assert {part.number: part.etag for part in parts} == said
+    assert missing_parts(upload, arrived) == []
+
+
+def test_whole_uploads_are_chosen_in_order():
+    """However they arrived."""
+    upload = Upload("p_00000000001", "m", "a.jpg", 5, 2, 0)
+    arrived = [Part(3, '"c"', 1), Part(1, '"a"', 2), Part(2, '"b"', 2)]
+    assert [part.number for part in chosen_parts(upload, {1: "a", 2: "b", 3: '"c"'}, arrived)] == [1, 2, 3]
+
+
+def test_a_refusal_names_the_field():
+    with pytest.raises(BadRequest, match="caption"):
+        fields.text({"caption": 7}, "caption", 10)

@@ -1,0 +1,172 @@
+"""What tests of the processing room share: image files of every kind, and a region on this disk."""
+
+import hashlib
+import io
+import secrets
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from processing import job, judgement
+from regions import ids, messages, topology
+from regions.config import Config, Stores, open_stores
+from regions.ids import Snowflake, compose, to_public
+from regions.messages import Event
+from regions.records import Photo, Status, Upload
+from regions.stores.objects import RAW, VARIANTS, raw_key, variant_prefix
+
+REGION, NUMBER = "eu-west", 3
+_T0_MS = 1_780_000_000_000
+
+_TOPOLOGY = """
+[regions.eu-west]
+number = 3
+jurisdiction = "EU"
+latitude = 38.7
+longitude = -9.1
+origin = "http://127.0.0.1:1"
+objects = "directory://{root}/objects?door=http://127.0.0.1:2"
+catalog = "sqlite://{root}/catalog.db"
+feeds = "sqlite://{root}/feeds.db"
+events = "sqlite://{root}/events.db"
+settings = "sqlite://{root}/settings.db"
+public_key = ""
+
+[edges.lisbon]
+jurisdiction = "EU"
+latitude = 38.7
+longitude = -9.1
+url = "http://127.0.0.1:3"
+cache = "{root}/cache"
+public_key = ""
+shield_of = "eu-west"
+"""
+
+
+def an_id(kind: str, sequence: int, region: int = NUMBER) -> str:
+    return to_public(kind, compose(Snowflake(_T0_MS + sequence, region, 0, 0)))
+
+
+@dataclass
+class Room:
+    """A region with real stores in a folder of its own, and people and photos put into it by hand."""
+
+    config: Config
+    stores: Stores
+    clock_ms: int = _T0_MS
+
+    def user_id(self, sequence: int, region: int = NUMBER) -> str:
+        return an_id(ids.USER, sequence, region)
+
+    def photo_id(self, sequence: int, region: int = NUMBER) -> str:
+        return an_id(ids.PHOTO, sequence, region)
+
+    def uploaded(self, data: bytes, sequence: int = 1, **changes: Any) -> tuple[Photo, Event]:
+        """A photo whose bytes are in objects and whose upload is complete; the event is published."""
+        photo = self.begun(sequence, **({"size_bytes": len(data)} | changes))
+        self.put_raw(photo, data)
+        return photo, self.completed(photo)
+
+    def put_raw(self, photo: Photo, data: bytes) -> None:
+        digest = hashlib.sha256(data).hexdigest()
+        self.stores.objects.put(RAW, raw_key(photo.photo_id), [data], digest, "application/octet-stream")
+
+    def begun(self, sequence: int = 1, expires_at_ms: int = _T0_MS + 1000, **changes: Any) -> Photo:
+        photo_id, owner_id = self.photo_id(sequence), self.user_id(1)
+        values = {"size_bytes": 1, "sha256": None} | changes
+        photo = Photo(photo_id, owner_id, "eu", REGION, Status.UPLOADING, "", created_at_ms=_T0_MS, **values)
+        multipart_id = self.stores.objects.begin(RAW, raw_key(photo_id))
+        upload = Upload(photo_id, multipart_id, "a.jpg", photo.size_bytes, 5 << 20, expires_at_ms)
+        self.stores.catalog.begin_photo(photo, upload)
+        return photo
+
+    def completed(self, photo: Photo) -> Event:
+        event = messages.photos_uploaded(photo, _T0_MS)
+        self.change(photo, Status.PROCESSING, event)
+        self.stores.events.publish([event])
+        self.stores.catalog.published([event])
+        return event
+
+    def change(self, photo: Photo, status: Status, event: Event | None = None) -> None:
+        values = {name: getattr(photo, name) for name in Photo.__dataclass_fields__} | {"status": status}
+        assert self.stores.catalog.change_photo(Photo(**values), set(Status), event)
+
+    def photo(self, photo: Photo) -> Photo:
+        found = self.stores.catalog.photo(photo.photo_id)
+        assert found is not None
+        return found
+
+    def variants(self, photo: Photo) -> list[str]:
+        listed = self.stores.objects.list(VARIANTS, variant_prefix(photo.photo_id))
+        return sorted(info.key.rpartition("/")[2] for info in listed)
+
+    def raw(self, photo: Photo) -> Any:
+        return self.stores.objects.info(RAW, raw_key(photo.photo_id))
+
+    def request(self, photo: Photo, **changes: Any) -> job.Request:
+        values = {"size_bytes": photo.size_bytes, "sha256": photo.sha256, "known_bad": judgement.KnownBad()}
+        return job.Request(self.config, REGION, photo.photo_id, **({"budget_s": 60.0} | values | changes))
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Any:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / f"{REGION}.objects").write_bytes(secrets.token_bytes(32))
+    config = Config(topology.parse(_TOPOLOGY.format(root=tmp_path)), tmp_path / "secrets")
+    stores = open_stores(config, REGION)
+    yield Room(config, stores)
+    stores.close()
+
+
+@pytest.fixture(scope="session")
+def gradient() -> Callable[..., Image.Image]:
+    """A picture with no two quarters alike: `gradient(width, height, mode="RGB")`."""
+
+    def make(width: int, height: int, mode: str = "RGB") -> Image.Image:
+        across = np.linspace(0, 255, width, dtype=np.float32)[None, :].repeat(height, 0)
+        down = np.linspace(0, 255, height, dtype=np.float32)[:, None].repeat(width, 1)
+        bands = np.stack([across, down, 255 - (across + down) / 2], axis=2)
+        return Image.fromarray(bands.astype(np.uint8)).convert(mode)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def file() -> Callable[..., bytes]:
+    """The bytes of a Pillow image: `file(image, "PNG", **options)`."""
+
+    def save(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        image.save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def png_header() -> Callable[[int, int], bytes]:
+    """A PNG that claims a size and brings almost no pixels: `png_header(width, height)`."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    def make(width: int, height: int) -> bytes:
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+        return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
+
+    return make
+
+
+@pytest.fixture
+def in_background() -> Iterator[Callable[[Callable[[], Any]], Future[Any]]]:
+    """Runs something on a thread: `in_background(work)` gives its future."""
+    with ThreadPoolExecutor(2) as threads:
+        yield threads.submit

@@ -1,0 +1,246 @@
+"""What imaging draws: upright, in sRGB, opaque, never enlarged, and with nothing personal left."""
+
+import io
+from itertools import combinations
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from processing import imaging
+
+
+def draw(data: bytes) -> dict[int, Image.Image]:
+    """The variants of a file by size, as Pillow reads them."""
+    return {size: Image.open(io.BytesIO(drawn)) for size, drawn in draw_bytes(data).items()}
+
+
+def draw_bytes(data: bytes) -> dict[int, bytes]:
+    header = imaging.read_header(data, imaging.content_type(data))
+    return {rendering.size: rendering.data for rendering in imaging.render(imaging.decode(data, header))}
+
+
+def levels_apart(one: Image.Image, other: Image.Image) -> float:
+    """The mean difference of two pictures of the same size, in levels of 256."""
+    a, b = (np.asarray(image.convert("RGB"), np.float64) for image in (one, other))
+    return float(np.abs(a - b).mean())
+
+
+def pixel(image: Image.Image, across: float, down: float) -> tuple[int, ...]:
+    return image.convert("RGB").getpixel((int(image.width * across), int(image.height * down)))
+
+
+@pytest.mark.parametrize("picture", ["landscape", "portrait"])
+def test_photos_of_every_orientation_become_the_same_picture(photo_folder, picture):
+    """All eight EXIF orientations, and 0, which is none of them, are shown upright."""
+    drawn = [draw((photo_folder / f"{picture}_{value}.jpg").read_bytes())[320] for value in range(9)]
+    assert {image.size for image in drawn} == {(320, 213) if picture == "landscape" else (320, 480)}
+    apart = [levels_apart(one.convert("L"), other.convert("L")) for one, other in combinations(drawn, 2)]
+    assert sum(apart) / len(apart) < 2
+    # The raws themselves, each compressed on its own, are up to 1.8 levels apart.
+    assert max(apart) < 2.5
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+def test_a_file_says_how_large_it_is_when_upright(gradient, file, value):
+    """A photo taken with the camera on its side has its sides exchanged."""
+    exif = Image.Exif()
+    exif[0x0112] = value
+    header = imaging.read_header(file(gradient(60, 40), exif=exif), imaging.JPEG)
+    assert (header.width, header.height) == ((40, 60) if value >= 5 else (60, 40))
+
+
+def test_variants_have_the_widths_they_are_named_after(gradient, file):
+    """And the shape of the raw."""
+    sizes = {size: image.size for size, image in draw(file(gradient(2000, 1500))).items()}
+    assert sizes == {150: (150, 112), 320: (320, 240), 640: (640, 480), 1080: (1080, 810)}
+
+
+def test_a_narrow_photo_is_not_enlarged(gradient, file):
+    """Variants wider than the raw are as wide as the raw."""
+    sizes = {size: image.size for size, image in draw(file(gradient(200, 300))).items()}
+    assert sizes == {150: (150, 225), 320: (200, 300), 640: (200, 300), 1080: (200, 300)}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3000, 1), (1, 3000)])
+def test_the_thinnest_photos_can_be_drawn(gradient, file, size):
+    """No side of a variant is ever less than a pixel."""
+    width, height = size
+    assert all(
+        image.width == min(size, width) and image.height >= 1
+        for size, image in draw(file(gradient(*size), "PNG")).items()
+    )
+    assert height >= 1
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_nothing_personal_is_left(draw_everything_personal, kind):
+    """No EXIF, place, XMP, IPTC, comment or profile, in whatever kind of file they came."""
+    personal = draw_everything_personal(kind)
+    assert b"Tagus" in personal
+    for data in draw_bytes(personal).values():
+        assert not any(
+            word in data for word in (b"Exif", b"Tagus", b"xmp", b"XMP", b"Photoshop", b"ICC_PROFILE", b"GPS")
+        )
+        assert not Image.open(io.BytesIO(data)).getexif()
+        assert segments(data) <= {0xE0, 0xDB, 0xC0, 0xC4, 0xDA}
+
+
+def segments(data: bytes) -> set[int]:
+    """The markers of a baseline JPEG before its pixels."""
+    markers, at = set(), 2
+    while 0xDA not in markers:
+        markers.add(data[at + 1])
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return markers
+
+
+@pytest.fixture
+def draw_everything_personal(gradient, file):
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0110] = "By the Tagus", "Camera of Tagus"
+    exif.get_ifd(0x8825).update({1: "N", 2: (38.0, 43.0, 12.0), 3: "W", 4: (9.0, 8.0, 24.0)})
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">Tagus</x:xmpmeta>'
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+    def make(kind: str) -> bytes:
+        options = {"exif": exif, "icc_profile": profile}
+        if kind != "PNG":
+            options["xmp"] = xmp
+        if kind == "JPEG":
+            options["comment"] = b"Tagus"
+        return file(gradient(400, 300), kind, **options)
+
+    return make
+
+
+def test_the_time_and_the_camera_are_read(gradient, file):
+    """From EXIF, before it is dropped."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Canon", "Canon EOS 5D"
+    exif.get_ifd(0x8769).update({0x9003: "2026:05:01 12:30:00", 0x9011: "+02:00"})
+    header = imaging.read_header(file(gradient(40, 30), exif=exif), imaging.JPEG)
+    assert (header.taken_at, header.camera) == ("2026-05-01T12:30:00+02:00", "Canon EOS 5D")
+
+
+@pytest.mark.parametrize("time", ["0000:00:00 00:00:00", "yesterday", "2026:13:01 12:30:00", ""])
+def test_a_time_that_never_was_is_none(gradient, file, time):
+    """Cameras without a clock write zeros."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = time
+    assert imaging.read_header(file(gradient(40, 30), exif=exif), imaging.JPEG).taken_at is None
+
+
+def test_the_name_of_a_camera_is_bounded_and_printable(gradient, file):
+    """It goes into the catalog, and comes from a stranger."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Eve\r\n\x07", "\x1b[31m" + "x" * 5000
+    camera = imaging.read_header(file(gradient(40, 30), exif=exif), imaging.JPEG).camera
+    assert camera.startswith("Eve [31mxxx") and len(camera) == 100 and camera.isprintable()
+
+
+def test_alpha_becomes_white(file):
+    """What is transparent is white, whatever colour it hides; what is half transparent is half white."""
+    image = Image.new("RGBA", (300, 100), (255, 0, 0, 0))
+    image.paste((0, 0, 255, 255), (100, 0, 200, 100))
+    image.paste((0, 0, 0, 128), (200, 0, 300, 100))
+    drawn = draw(file(image, "PNG"))[1080]
+    assert np.allclose(pixel(drawn, 0.15, 0.5), (255, 255, 255), atol=4)
+    assert np.allclose(pixel(drawn, 0.5, 0.5), (0, 0, 255), atol=6)
+    assert np.allclose(pixel(drawn, 0.85, 0.5), (127, 127, 127), atol=4)
+
+
+def test_a_hidden_colour_does_not_shine_through_when_shrunk(file):
+    """Red that is transparent leaves no fringe around an opaque green stripe."""
+    image = Image.new("RGBA", (2000, 400), (255, 0, 0, 0))
+    image.paste((0, 255, 0, 255), (1000, 0, 2000, 400))
+    row = np.asarray(draw(file(image, "PNG"))[150].convert("RGB"), np.int64)[15]
+    # From white to green the red only falls, and never stands above the green.
+    assert (row[:, 0] <= row[:, 1] + 12).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "CMYK", "RGBA"])
+def test_every_kind_of_colour_becomes_what_pillow_sees(gradient, file, mode):
+    """Grey, black-and-white, CMYK and alpha files look as they do elsewhere."""
+    image = gradient(300, 200).convert(mode)
+    drawn = draw(file(image, "JPEG" if mode == "CMYK" else "PNG"))[1080]
+    assert drawn.mode == "RGB"
+    assert levels_apart(drawn, image.convert("RGB")) < (30 if mode == "CMYK" else 4)
+
+
+def test_a_palette_is_looked_up(gradient, file):
+    """The numbers in the file are not its colours."""
+    image = gradient(300, 200).quantize(64, dither=Image.Dither.NONE)
+    assert levels_apart(draw(file(image, "PNG"))[1080], image.convert("RGB")) < 4
+
+
+def test_cmyk_inks_have_their_colours(file):
+    """Without a profile cyan, magenta, yellow and black look as in print, not as in a formula."""
+    image = Image.new("CMYK", (400, 100))
+    for place, ink in enumerate(((255, 0, 0, 0), (0, 255, 0, 0), (0, 0, 255, 0), (0, 0, 0, 255))):
+        image.paste(ink, (place * 100, 0, place * 100 + 100, 100))
+    cyan, magenta, yellow, black = (
+        pixel(draw(file(image, quality=95))[1080], x, 0.5) for x in (0.12, 0.37, 0.62, 0.87)
+    )
+    assert cyan[0] < 60 and min(cyan[1:]) > 120
+    assert magenta[1] < 60 and min(magenta[0], magenta[2]) > 100
+    assert yellow[2] < 60 and min(yellow[:2]) > 200
+    assert max(black) < 60
+
+
+def test_sixteen_bits_become_eight(file):
+    """A 16-bit ramp keeps its shape."""
+    ramp = np.linspace(0, 65535, 300, dtype=np.uint16)[None, :].repeat(100, 0)
+    drawn = draw(file(Image.fromarray(ramp), "PNG"))[1080]
+    assert np.allclose(np.asarray(drawn.convert("L"))[50], np.linspace(0, 255, 300), atol=3)
+
+
+def test_a_wide_gamut_is_converted(file):
+    """The same numbers mean a stronger colour in Display P3 or Adobe RGB than in sRGB."""
+    image = Image.new("RGB", (200, 200), (180, 120, 80))
+    plain = pixel(draw(file(image, quality=95))[1080], 0.5, 0.5)
+    wide = pixel(draw(file(image, quality=95, icc_profile=p3_profile()))[1080], 0.5, 0.5)
+    # By the matrices of both spaces (SMPTE EG 432-1, IEC 61966-2-1), P3 (180, 120, 80) is sRGB (190, 117, 72).
+    assert np.allclose(plain, (180, 120, 80), atol=3)
+    assert np.allclose(wide, (190, 117, 72), atol=3)
+
+
+def test_a_broken_profile_is_passed_over(gradient, file):
+    """The picture is shown as sRGB rather than not at all."""
+    image = gradient(300, 200)
+    drawn = draw(file(image, quality=95, icc_profile=b"no profile" * 20))[1080]
+    assert levels_apart(drawn, image) < 4
+
+
+def p3_profile() -> bytes:
+    """Display P3 as an ICC v2 profile: its primaries adapted to D50, and a curve close to sRGB's."""
+    from struct import pack
+
+    def fixed(value: float) -> bytes:
+        return pack(">i", round(value * 65536))
+
+    def xyz(*values: float) -> bytes:
+        return b"XYZ \0\0\0\0" + b"".join(map(fixed, values))
+
+    codes = np.arange(1024) / 1023
+    linear = np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
+    curve = b"curv\0\0\0\0" + pack(">I", 1024) + (linear * 65535).round().astype(">u2").tobytes()
+    name = b"P3\0"
+    tags = {
+        b"desc": b"desc\0\0\0\0" + pack(">I", len(name)) + name + bytes(78),
+        b"cprt": b"text\0\0\0\0none\0",
+        b"wtpt": xyz(0.9642, 1.0, 0.8249),
+        b"rXYZ": xyz(0.51512, 0.24120, -0.00105),
+        b"gXYZ": xyz(0.29198, 0.69225, 0.04189),
+        b"bXYZ": xyz(0.15710, 0.06657, 0.78407),
+        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
+    }
+    table, body, start = b"", b"", 132 + 12 * len(tags)
+    for tag, data in tags.items():
+        body += bytes(-len(body) % 4)
+        table += tag + pack(">II", start + len(body), len(data))
+        body += data
+    header = bytes(8) + pack(">I", 0x02400000) + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28)
+    header += fixed(0.9642) + fixed(1.0) + fixed(0.8249)
+    whole = header.ljust(128, b"\0")[4:] + pack(">I", len(tags)) + table + body
+    return pack(">I", len(whole) + 4) + whole

@@ -1,0 +1,191 @@
+"""Three regions on one disk, with the real embedded stores and the policy that we ship."""
+
+import hashlib
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from darkroom import folder
+from regions import ids, messages
+from regions.config import Config, Stores, open_stores
+from regions.messages import Event
+from regions.policy_view import PolicyView
+from regions.records import Photo, Status, Tombstone, Upload, Variant
+from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
+from replication.handlers import End, Lane
+
+NOW_MS = 1_900_000_000_000
+SIZES = (150, 320)
+
+
+class Hooked:
+    """A real store that does something at an instant of each put, or of a read: what a test can't time otherwise."""
+
+    def __init__(self, objects, before_put=None, after_put=None, in_read=None):
+        self._objects, self._before, self._after, self._in_read = objects, before_put, after_put, in_read
+
+    def __getattr__(self, name):
+        return getattr(self._objects, name)
+
+    def put(self, *arguments):
+        if self._before:
+            self._before()
+        info = self._objects.put(*arguments)
+        if self._after:
+            self._after()
+        return info
+
+    @contextmanager
+    def open(self, bucket, key):
+        with self._objects.open(bucket, key) as chunks:
+            yield self._hooked(chunks)
+
+    def _hooked(self, chunks):
+        for chunk in chunks:
+            yield chunk
+            if self._in_read:
+                self._in_read()
+
+
+@dataclass
+class Regions:
+    data: Path
+    config: Config
+    stores: dict[str, Stores]
+    numbers: Iterator[int]
+
+    def __post_init__(self) -> None:
+        self.everything = {"raw", *map(str, SIZES)}
+
+    def lane(self, home: str, destination: str) -> Lane:
+        return Lane(self.end(home), self.end(destination), lambda: NOW_MS)
+
+    def end(self, region: str) -> End:
+        stores = self.stores[region]
+        return End(self.config.topology.regions[region], stores, PolicyView(stores.settings))
+
+    def new_id(self, kind: str, region: str) -> str:
+        number = self.config.topology.regions[region].number
+        return ids.to_public(kind, ids.compose(ids.Snowflake(NOW_MS + next(self.numbers), number, 1, 0)))
+
+    def add_photo(self, home: str, owner_id: str = "", size_bytes: int = 3_000_000) -> tuple[Photo, Event]:
+        """A photo that is ready at its home, bytes and all, and its event, which lies in the event log as well."""
+        photo, event = self.add_record(home, owner_id, size_bytes)
+        photo_id, objects = photo.photo_id, self.stores[home].objects
+        objects.put(RAW, raw_key(photo_id), [bytes_of(photo_id, 0, size_bytes)], str(photo.sha256), "image/jpeg")
+        for variant in photo.variants:
+            key, body = variant_key(photo_id, variant.size), bytes_of(photo_id, variant.size, variant.size_bytes)
+            objects.put(VARIANTS, key, [body], variant.sha256, "image/jpeg", IMMUTABLE)
+        self.stores[home].events.publish([event])
+        return photo, event
+
+    def add_record(self, home: str, owner_id: str = "", size_bytes: int = 1) -> tuple[Photo, Event]:
+        """A ready photo's metadata alone, in its home's catalog; its event is told to nobody."""
+        photo_id, owner_id = self.new_id(ids.PHOTO, home), owner_id or self.new_id(ids.USER, home)
+        residency_class = "eu" if home.startswith("eu") else "world"
+        sums = {size: sha256(bytes_of(photo_id, size, 20_000)) for size in SIZES}
+        photo = Photo(
+            photo_id, owner_id, residency_class, home, Status.PROCESSING, "The harbour", size_bytes,
+            sha256(bytes_of(photo_id, 0, size_bytes)), NOW_MS, "image/jpeg",
+            variants=tuple(Variant(size, size, size, 20_000, sums[size]) for size in SIZES),
+        )  # fmt: skip
+        return self._make_ready(photo)
+
+    def _make_ready(self, photo: Photo) -> tuple[Photo, Event]:
+        stores, ready = self.stores[photo.home_region], replace(photo, status=Status.READY)
+        event = messages.photo_ready(ready, NOW_MS)
+        stores.catalog.begin_photo(photo, Upload(photo.photo_id, "m", "a.jpg", photo.size_bytes, photo.size_bytes, 1))
+        assert stores.catalog.change_photo(ready, {Status.PROCESSING}, event)
+        return ready, event
+
+    def delete(self, photo: Photo) -> Event:
+        """As the owner does at the photo's home: the tombstone and its event."""
+        stores, event = self.stores[photo.home_region], messages.photo_deleted(photo, NOW_MS)
+        assert stores.catalog.bury(Tombstone(photo.photo_id, photo.owner_id, NOW_MS), event)
+        stores.events.publish([event])
+        return event
+
+    def files_of(self, photo: Photo) -> dict[str, set[str]]:
+        """By region, what its objects folder holds of the photo: `raw`, a variant's size, or any other file's path.
+
+        A description that lies beside bytes counts as they do.
+        """
+        found: dict[str, set[str]] = {}
+        for region in self.stores:
+            root = self.data / "regions" / region / "objects"
+            for path in (path for path in root.rglob("*") if path.is_file()):
+                if photo.photo_id in path.as_posix() or sha256(path.read_bytes()) in sums_of(photo):
+                    found.setdefault(region, set()).add(self._name(path.relative_to(root), photo))
+        return found
+
+    def spoil(self, photo: Photo) -> Path:
+        """Turns one byte of the raw on the home's disk, as a bad disk would."""
+        path = self.data / "regions" / photo.home_region / "objects" / RAW / raw_key(photo.photo_id)
+        spoiled = bytearray(path.read_bytes())
+        spoiled[len(spoiled) // 2] ^= 1
+        written_ns = path.stat().st_mtime_ns
+        path.write_bytes(spoiled)
+        os.utime(path, ns=(written_ns, written_ns))
+        return path
+
+    def told(self, region: str, topic: str) -> list[Event]:
+        """Everything on a topic of the region's event log, by key."""
+        consumer = self.stores[region].events.consumer(topic, "test", "test")
+        consumer.owned()
+        deliveries = consumer.poll(1000, 0)
+        consumer.close()
+        return sorted((delivery.event for delivery in deliveries), key=lambda event: event.key)
+
+    def hook(self, region: str, **hooks: Callable[[], object]) -> None:
+        """From now on calls `before_put`, `after_put` or `in_read` when that happens in the region's objects."""
+        stores = self.stores[region]
+        self.stores[region] = replace(stores, objects=Hooked(stores.objects, **hooks))
+
+    def audited(self, photo: Photo) -> set[tuple[str, str, bool]]:
+        """Action, place and whether it was allowed, as the photo's home has them on its audit log."""
+        entries = self.stores[photo.home_region].catalog.audit(photo.photo_id, 100)
+        return {(entry.action, entry.place, entry.allowed) for entry in entries}
+
+    def replicas(self, photo: Photo) -> list[tuple[str, bool, bool]]:
+        """Region, raw, variants, as the photo's home has recorded them."""
+        found = self.stores[photo.home_region].catalog.replicas(photo.photo_id)
+        return [(replica.region, replica.raw, replica.variants) for replica in found]
+
+    def lag(self, region: str, topic: str, group: str) -> int:
+        return sum(self.stores[region].events.lag(topic, group).values())
+
+    @staticmethod
+    def _name(path: Path, photo: Photo) -> str:
+        names = {raw_key(photo.photo_id): "raw"} | {variant_key(photo.photo_id, size): str(size) for size in SIZES}
+        described = path.with_name(path.name.removeprefix(".").removesuffix(".json")) if path.name[0] == "." else path
+        bucket, _, key = described.as_posix().partition("/")
+        return names.get(key, path.as_posix()) if bucket in (RAW, VARIANTS) else path.as_posix()
+
+
+def bytes_of(photo_id: str, size: int, size_bytes: int) -> bytes:
+    return random.Random(f"{photo_id}/{size}").randbytes(size_bytes)
+
+
+def sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def sums_of(photo: Photo) -> set[str]:
+    return {str(photo.sha256), *(variant.sha256 for variant in photo.variants)}
+
+
+@pytest.fixture
+def regions(tmp_path: Path) -> Iterator[Regions]:
+    machine = folder.machine()
+    ports = {process.name: 1 for process in machine.processes()}
+    config = folder.prepare(tmp_path, machine, ports)
+    opened = {name: open_stores(config, name) for name in config.topology.regions}
+    yield Regions(tmp_path, config, opened, count())
+    for stores in opened.values():
+        stores.close()

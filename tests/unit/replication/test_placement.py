@@ -1,0 +1,73 @@
+"""Placement, under the policy that we ship."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from regions import ids, policy
+from regions.errors import Unprocessable
+from regions.records import Photo, Status, Variant
+from regions.residency import UNREADABLE
+from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
+from regions.topology import Place
+from replication.placement import objects_of, place
+
+SHIPPED = policy.parse(Path("deploy/policy.yaml").read_text(), "policy.yaml")
+EU_WEST, EU_CENTRAL = Place("eu-west", "region", "EU"), Place("eu-central", "region", "EU")
+US_CENTRAL = Place("us-central", "region", "US")
+PHOTO_ID = ids.to_public(ids.PHOTO, 1 << 30)
+EUROPEAN = Photo(
+    PHOTO_ID, ids.to_public(ids.USER, 1), "eu", "eu-west", Status.READY, "", 9, "ab" * 32, 1, "image/png",
+    variants=(Variant(150, 150, 100, 5, "cd" * 32), Variant(320, 320, 213, 8, "ef" * 32)),
+)  # fmt: skip
+AMERICAN = replace(EUROPEAN, residency_class="world", home_region="us-central")
+
+
+def keys(photo: Photo, at: Place) -> set[tuple[str, str]]:
+    return {(one.bucket, one.key) for one in objects_of(photo, place(SHIPPED, photo, at))}
+
+
+EVERY_VARIANT = {(VARIANTS, variant_key(PHOTO_ID, 150)), (VARIANTS, variant_key(PHOTO_ID, 320))}
+
+
+@pytest.mark.parametrize(
+    ("photo", "at", "expected"),
+    [
+        (EUROPEAN, EU_CENTRAL, {(RAW, raw_key(PHOTO_ID)), *EVERY_VARIANT}),
+        (EUROPEAN, US_CENTRAL, set()),
+        (AMERICAN, EU_WEST, EVERY_VARIANT),
+        (AMERICAN, EU_CENTRAL, {(RAW, raw_key(PHOTO_ID)), *EVERY_VARIANT}),
+    ],
+)
+def test_the_policy_says_which_objects_may_lie_where(photo, at, expected):
+    """A European photo stays in the EU; an American original is spared eu-west's dear disks."""
+    assert keys(photo, at) == expected
+
+
+def test_a_reference_to_a_european_photo_may_go_where_the_photo_may_not():
+    """Followers everywhere see it in their feeds."""
+    placed = place(SHIPPED, EUROPEAN, US_CENTRAL)
+    assert placed.reference.allowed
+    assert not placed.metadata.allowed
+
+
+def test_without_a_policy_nothing_is_placed():
+    """And each decision says why."""
+    placed = place(None, EUROPEAN, EU_CENTRAL)
+    assert not objects_of(EUROPEAN, placed)
+    assert {made.rule for made in (*placed.at_rest.values(), placed.reference)} == {UNREADABLE}
+
+
+def test_an_object_is_expected_as_the_photo_records_it():
+    """Sums and sizes are the photo's own; variants may be cached for ever."""
+    small, _, raw = objects_of(EUROPEAN, place(SHIPPED, EUROPEAN, EU_CENTRAL))
+    assert (small.sha256, small.size_bytes, small.cache_control) == ("cd" * 32, 5, IMMUTABLE)
+    assert (raw.sha256, raw.size_bytes, raw.content_type) == ("ab" * 32, 9, "image/png")
+
+
+def test_a_raw_whose_sum_nobody_recorded_is_not_placed():
+    """A copy of it could not be verified."""
+    photo = replace(EUROPEAN, sha256=None)
+    with pytest.raises(Unprocessable, match="no recorded SHA-256"):
+        objects_of(photo, place(SHIPPED, photo, EU_CENTRAL))
