@@ -2,11 +2,10 @@
 
 import os
 import random
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ class Person:
 def main(data: Path, photos: Path | None, once: bool, port: int) -> int:
     """The exit code: 0 only if every claim held. Without `once`, a system that was started here stays until Ctrl-C."""
     console = Console()
-    launch.end_like_ctrl_c()
+    launch.stop_on_signals()
     paths = _photos_in(photos) if photos else []
     with ExitStack() as stack:
         try:
@@ -54,7 +53,8 @@ def main(data: Path, photos: Path | None, once: bool, port: int) -> int:
         if stays or not ours:
             console.print(f"[bold]The page is at [cyan]{launch.page(addresses)}[/][/]" + "   (Ctrl-C stops it)" * stays)
         if stays:
-            _wait_for_ctrl_c()
+            with suppress(KeyboardInterrupt):
+                launch.wait_for_ctrl_c()
     return 0 if held else 1
 
 
@@ -203,11 +203,3 @@ def _eventually(condition: Callable[[], bool], within_s: float) -> None:
     while not condition() and time.monotonic() < deadline_s:
         time.sleep(backoff_s(attempt, random.random, most_s=1.0))
         attempt += 1
-
-
-def _wait_for_ctrl_c() -> None:
-    try:
-        while True:
-            signal.pause()
-    except KeyboardInterrupt:
-        return

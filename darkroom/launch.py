@@ -26,27 +26,46 @@ _BACKLOG = 512
 _START_S = 60.0
 _STOP_S = 10.0
 _ASK_AGAIN_S = 0.1
+_LOOK_EVERY_S = 0.25
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LAST_PORT = 65_535
 
 
 def up(data: Path, port: int) -> None:
     """Runs the system until SIGTERM or Ctrl-C. Raises CommandError."""
     console = Console()
-    end_like_ctrl_c()
+    stop_on_signals()
     try:
         with running(data, port, console) as addresses:
             console.print(f"[bold]Darkroom is at [cyan]{page(addresses)}[/][/]   (Ctrl-C stops it)")
-            while True:
-                signal.pause()
+            wait_for_ctrl_c()
     except KeyboardInterrupt:
         console.print("Stopped.")
 
 
-def end_like_ctrl_c() -> None:
-    """SIGTERM and a closed terminal raise KeyboardInterrupt too, unless they are ignored (nohup)."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+def stop_on_signals() -> None:
+    """The first of Ctrl-C, SIGTERM and a closed terminal (unless ignored: nohup) raises KeyboardInterrupt, once."""
+    for number in _STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, _interrupt_once)
+
+
+def _interrupt_once(number: int, frame: object) -> None:
+    """A second Ctrl-C changes nothing: whoever is not gone in time is killed."""
+    _ignore_signals()
+    raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def wait_for_ctrl_c() -> None:
+    """Never returns; KeyboardInterrupt ends it."""
+    while True:
+        # Not signal.pause: a signal that comes just before it would be noticed only with the next one.
+        time.sleep(_LOOK_EVERY_S)
 
 
 def page(addresses: Addresses) -> str:
@@ -109,10 +128,7 @@ def _supervised(supervisor: Supervisor, data: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # A second Ctrl-C changes nothing: whoever is not gone in time is killed.
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)
+        _ignore_signals()
         (data / session.ADDRESSES).unlink(missing_ok=True)
         stop.set()
         thread.join()

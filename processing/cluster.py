@@ -27,7 +27,7 @@ MEMORY_BYTES = 2 << 30
 """Of one worker process, at most. The hungriest photo within imaging's limits takes about half of it."""
 
 _GRACE_S = 15.0
-_CONNECT_S = 10.0
+_CONNECT_S = 30.0
 _CLOSE_S = 3.0
 _DEATHS = 3
 _SETTINGS: dict[str, Any] = {
@@ -123,7 +123,7 @@ class Cluster:
             if self._client is None:
                 try:
                     self._client = self._connect()
-                except (OSError, RuntimeError) as error:
+                except _LOST as error:
                     raise Unavailable(f"no cluster: {error!r}") from error
             return self._client
 
@@ -132,7 +132,7 @@ class Cluster:
             return Client(self._scheduler, timeout=_CONNECT_S, set_as_default=False)
         with dask.config.set(_SETTINGS):
             # Dask runs whatever it is sent: even on loopback only who holds this cluster's own certificate may speak.
-            self._own = own = LocalCluster(
+            own = LocalCluster(
                 n_workers=self.width,
                 threads_per_worker=1,
                 processes=True,
@@ -144,7 +144,13 @@ class Cluster:
                 security=Security.temporary(),
                 silence_logs=logging.ERROR,
             )
-        return Client(own, timeout=_CONNECT_S, set_as_default=False)
+        try:
+            client = Client(own, timeout=_CONNECT_S, set_as_default=False)
+        except _LOST:
+            _close(own)
+            raise
+        self._own = own
+        return client
 
     def _drop(self, client: Client | None) -> None:
         """Gives up this client, and the cluster if it is ours, unless another thread has done so already."""
@@ -154,4 +160,12 @@ class Cluster:
             own, self._client, self._own = self._own, None, None
             for lost in (client, own):
                 if lost is not None:
-                    lost.close(timeout=_CLOSE_S)
+                    _close(lost)
+
+
+def _close(lost: Client | LocalCluster) -> None:
+    """Whatever of it still answers; what does not is given up either way."""
+    try:
+        lost.close(timeout=_CLOSE_S)
+    except _LOST as error:
+        log.warning("a cluster did not close in order", extra={"error": repr(error)})

@@ -28,16 +28,18 @@ class ToFollowers:
 
 @dataclass(frozen=True, slots=True)
 class ToFollower:
-    """The author's latest photos go to this one follower."""
+    """A photo of this author goes to this one follower; without one, all the latest."""
 
     author_id: str
     follower_id: str
+    photo_id: str | None = None
 
 
 def choose(event: Event, region_number: int) -> ToFollowers | ToFollower | None:
     """What an event means for the feeds of a region. Pure. Photos of authors who live elsewhere come as references."""
     if event.topic in (PHOTO_READY, PHOTO_REFERENCED):
-        return ToFollowers(event.body["photo_id"], event.body["owner_id"])
+        photo_id, owner_id, follower_id = event.key, event.body["owner_id"], event.body.get("follower_id")
+        return ToFollower(owner_id, follower_id, photo_id) if follower_id else ToFollowers(photo_id, owner_id)
     if event.topic == FOLLOW_CHANGED and event.body["following"]:
         author_id, follower_id = event.body["author_id"], event.body["follower_id"]
         homes = [ids.parse(ids.USER, user_id).region for user_id in (author_id, follower_id)]
@@ -53,8 +55,8 @@ class Fanout:
         match choose(event, self._region_number):
             case ToFollowers(photo_id, owner_id):
                 self._to_followers(photo_id, owner_id)
-            case ToFollower(author_id, follower_id):
-                self._to_follower(author_id, follower_id)
+            case ToFollower(author_id, follower_id, photo_id):
+                self._to_follower(author_id, follower_id, photo_id)
 
     def _to_followers(self, photo_id: str, owner_id: str) -> None:
         for page in self._followers(owner_id):
@@ -63,11 +65,16 @@ class Fanout:
                 return
             self._feeds.add(photo_id, page)
 
-    def _to_follower(self, author_id: str, follower_id: str) -> None:
-        """Looks at what holds now: the event may be older than an unfollow."""
-        if self._catalog.is_following(follower_id, {author_id}):
-            for photo in self._catalog.photos_of(author_id, None, LATEST):
-                self._feeds.add(photo.photo_id, [follower_id])
+    def _to_follower(self, author_id: str, follower_id: str, photo_id: str | None) -> None:
+        """Looks at what holds now: the event may be older than an unfollow, or a deletion."""
+        if not self._catalog.is_following(follower_id, {author_id}):
+            return
+        for one_id in [photo_id] if photo_id else self._latest(author_id):
+            if self._catalog.tombstone(one_id) is None:
+                self._feeds.add(one_id, [follower_id])
+
+    def _latest(self, author_id: str) -> list[str]:
+        return [photo.photo_id for photo in self._catalog.photos_of(author_id, None, LATEST)]
 
     def _followers(self, author_id: str) -> Iterator[list[str]]:
         before = None

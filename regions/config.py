@@ -2,12 +2,12 @@
 
 A topology file says which stores a region has; each value gives way to an environment variable
 `DARKROOM_<NAME>_<FIELD>` (`DARKROOM_EU_WEST_CATALOG=sqlite:///…`). Secrets lie in a folder, one file each,
-never in the topology.
+never in the topology; `DARKROOM_<REGION>_S3_KEYS` ("ACCESS SECRET") stands for the file `<region>.s3`.
 """
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,8 +26,11 @@ _PREFIX = "DARKROOM_"
 
 @dataclass(frozen=True, slots=True)
 class Config:
+    """`given` are secrets that the environment holds, by the name of the file that they stand for."""
+
     topology: topology.Topology
     secrets: Path
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def private_key(self, name: str) -> str:
         """The PEM of the Ed25519 key of a region or an edge."""
@@ -37,7 +40,16 @@ class Config:
         """What signs the URLs of the region's directory store."""
         return self._secret(f"{region}.objects")
 
+    def s3_keys(self, region: str) -> tuple[str, str]:
+        """Access key and secret key of the region's S3 store, one a line in the file `{region}.s3`."""
+        keys = self._secret(f"{region}.s3").decode().split()
+        if len(keys) != 2:
+            raise TopologyError(f"the secret {region}.s3 must be two lines: the access key and the secret key")
+        return keys[0], keys[1]
+
     def _secret(self, file: str) -> bytes:
+        if file in self.given:
+            return self.given[file].encode()
         try:
             return (self.secrets / file).read_bytes()
         except OSError as error:
@@ -65,10 +77,13 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         text = path.read_text()
     except OSError as error:
         raise TopologyError(f"the topology {path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TopologyError(f"the topology {path} can't be read: it is no UTF-8 text") from error
     names = topology.parse(text)
     overrides = _overrides([*names.regions, *names.edges], environ)
     secrets = Path(environ.get(f"{_PREFIX}SECRETS", path.parent / "secrets"))
-    return Config(topology.parse(text, overrides), secrets)
+    given = {f"{name}.s3": environ[key] for name in names.regions if (key := _variable(name, "S3_KEYS")) in environ}
+    return Config(topology.parse(text, overrides), secrets, given)
 
 
 def open_stores(config: Config, region: str) -> Stores:
@@ -83,24 +98,26 @@ def open_stores(config: Config, region: str) -> Stores:
 
 
 def open_objects(config: Config, region: str) -> Any:
-    return _open("objects", config.topology.regions[region].objects, config.objects_secret(region))
+    return _open("objects", config.topology.regions[region].objects, config, region)
 
 
 def _overrides(names: list[str], environ: Mapping[str, str]) -> dict[tuple[str, str], str]:
-    known = [field.name for kind in (topology.Region, topology.Edge) for field in fields(kind)]
-    variables = {
-        f"{_PREFIX}{name.upper().replace('-', '_')}_{field.upper()}": (name, field) for name in names for field in known
-    }
+    known = [one.name for kind in (topology.Region, topology.Edge) for one in fields(kind)]
+    variables = {_variable(name, key): (name, key) for name in names for key in known}
     return {variables[variable]: value for variable, value in environ.items() if variable in variables}
 
 
-def _open(port: str, url: str, *secrets: bytes) -> Any:
+def _variable(name: str, key: str) -> str:
+    return f"{_PREFIX}{name.upper().replace('-', '_')}_{key.upper()}"
+
+
+def _open(port: str, url: str, *whose: Any) -> Any:
     scheme = urlsplit(url).scheme
     opener = _ADAPTERS.get((port, scheme))
     if opener is None:
         schemes = ", ".join(known for at, known in _ADAPTERS if at == port)
         raise TopologyError(f"{url!r}: no adapter for {port} has the scheme {scheme!r}; known: {schemes}")
-    return opener(url, *secrets)
+    return opener(url, *whose)
 
 
 def _adapter(module: str, name: str) -> Any:
@@ -108,15 +125,22 @@ def _adapter(module: str, name: str) -> Any:
     return getattr(importlib.import_module(f"regions.stores.{module}"), name)
 
 
-def _objects_directory(url: str, secret: bytes) -> Any:
+def _objects_directory(url: str, config: Config, region: str) -> Any:
     split = urlsplit(url)
     door = parse_qs(split.query).get("door", [""])[0]
-    return _adapter("objects_directory", "ObjectsDirectory")(split.path, door, secret)
+    return _adapter("objects_directory", "ObjectsDirectory")(split.path, door, config.objects_secret(region))
+
+
+def _objects_s3(url: str, config: Config, region: str) -> Any:
+    credentials = _adapter("s3_session", "Credentials")(*config.s3_keys(region))
+    return _adapter("objects_s3", "ObjectsS3")(_adapter("s3_session", "parse_address")(url), credentials)
 
 
 _ADAPTERS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("objects", "directory"): _objects_directory,
+    ("objects", "s3"): _objects_s3,
     ("catalog", "sqlite"): lambda url: _adapter("catalog_sqlite", "CatalogSqlite")(urlsplit(url).path),
+    ("catalog", "cassandra"): lambda url: _adapter("catalog_cassandra", "CatalogCassandra")(url),
     ("feeds", "sqlite"): lambda url: _adapter("feeds_sqlite", "FeedsSqlite")(urlsplit(url).path),
     ("events", "sqlite"): lambda url: _adapter("events_sqlite", "EventsSqlite")(urlsplit(url).path, now_ms),
     ("settings", "sqlite"): lambda url: _adapter("settings_sqlite", "SettingsSqlite")(urlsplit(url).path, now_ms),

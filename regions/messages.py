@@ -53,14 +53,24 @@ def photo_deleted(photo: Photo, at_ms: int) -> Event:
     return _about(PHOTO_DELETED, photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms)
 
 
-def photo_referenced(photo_id: str, owner_id: str, created_at_ms: int, at_ms: int) -> Event:
-    """A photo of another region, for followers who live in this one: photo id, owner id, time, and no more."""
-    return _about(PHOTO_REFERENCED, photo_id, owner_id, created_at_ms, at_ms)
+def photo_referenced(
+    photo_id: str, owner_id: str, created_at_ms: int, at_ms: int, follower_id: str | None = None
+) -> Event:
+    """A photo of another region, for those who live in this one: photo id, owner id, time, and no more.
+
+    For all of the owner's followers here, or for the one whose feed it is to fill.
+    """
+    event = _about(PHOTO_REFERENCED, photo_id, owner_id, created_at_ms, at_ms)
+    if follower_id is None:
+        return event
+    body = event.body | {"follower_id": follower_id}
+    return dataclasses.replace(event, event_id=f"{event.event_id}:{follower_id}", body=body)
 
 
 def follow_changed(follower_id: str, author_id: str, following: bool, at_ms: int) -> Event:
     body = {"follower_id": follower_id, "author_id": author_id, "following": following}
-    return Event(FOLLOW_CHANGED, author_id, f"{FOLLOW_CHANGED}:{follower_id}:{author_id}:{at_ms}", at_ms, body)
+    event_id = f"{FOLLOW_CHANGED}:{follower_id}:{author_id}:{int(following)}:{at_ms}"
+    return Event(FOLLOW_CHANGED, author_id, event_id, at_ms, body)
 
 
 def dead_letter(event: Event, group: str, error: str, at_ms: int) -> Event:

@@ -40,7 +40,7 @@ class Outbox:
         return len(stale)
 
     def _is_stale(self, event: Event) -> bool:
-        """So is one from the future: it was written before the clock stepped back, and would else wait for that time."""
+        """So is one from the future: it was written before the clock stepped back, and would else wait until then."""
         return not 0 <= self._clock_ms() - event.at_ms < _SWEEP_AFTER_MS
 
     def _publish(self, events: list[Event]) -> None:

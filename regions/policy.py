@@ -83,7 +83,7 @@ def parse(text: str, file: str) -> Policy:
     """Raises PolicyError `file:line: …` for whatever is not exactly understood."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise PolicyError(f"{file}: not YAML: {error}") from error
     reader = _Reader(file)
     top = reader.mapping(root, {"policy", "default_class", "classes"}, set())

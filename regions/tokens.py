@@ -83,7 +83,7 @@ def _issue(subject: str, kid: str, audience: str, private_key_pem: str, now_s: i
 
 def _check(token: str, audience: str, public_key: PublicKeys) -> tuple[str, str]:
     try:
-        if len(token) > _MAX_CHARS:
+        if len(token) > _MAX_CHARS or not token.isascii():
             raise _refused()
         kid = str(jwt.get_unverified_header(token).get("kid"))
         key = public_key(kid)

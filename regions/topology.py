@@ -5,6 +5,7 @@ Pure: takes the text of a TOML file, gives frozen values. Regions carry the numb
 
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
@@ -13,6 +14,7 @@ from regions.errors import TopologyError
 from regions.ids import MAX_REGIONS
 
 _EARTH_RADIUS_KM = 6371.0
+_KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def parse(text: str, overrides: Mapping[tuple[str, str], str] | None = None) -> 
     nodes = {
         kind: {
             name: table | {field: value for (node, field), value in (overrides or {}).items() if node == name}
-            for name, table in tables.get(f"{kind}s", {}).items()
+            for name, table in _tables(tables, f"{kind}s").items()
         }
         for kind in ("region", "edge")
     }
@@ -117,14 +119,36 @@ def parse(text: str, overrides: Mapping[tuple[str, str], str] | None = None) -> 
     return topology
 
 
+def _tables(tables: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    nodes = tables.get(kind, {})
+    if not isinstance(nodes, dict):
+        raise TopologyError(f"{kind} are tables, such as [{kind}.NAME]")
+    for name, table in nodes.items():
+        if not isinstance(table, dict):
+            raise TopologyError(f"{name} is no table, such as [{kind}.{name}]")
+    return nodes
+
+
 def _build(kind: Any, name: str, table: dict[str, Any]) -> Any:
-    known = {field.name for field in fields(kind)}
-    if unknown := set(table) - known:
+    types = {field.name: field.type for field in fields(kind)}
+    if unknown := set(table) - set(types):
         raise TopologyError(f"{name} has keys that nobody reads: {', '.join(sorted(unknown))}")
+    values = {key: _value(f"{key} of {name}", value, types[key]) for key, value in table.items()}
     try:
-        return kind(name=name, **table)
+        return kind(name=name, **values)
     except TypeError as error:
         raise TopologyError(f"{name} is not complete: {error}") from error
+
+
+def _value(what: str, value: Any, kind: Any) -> Any:
+    """The value as `kind`. A number may come as text, since an override does."""
+    if kind is str and isinstance(value, str):
+        return value
+    if kind is not str and isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            if kind(value) == value or isinstance(value, str):
+                return kind(value)
+    raise TopologyError(f"{what} is {value!r}, which is not {_KINDS[kind]}")
 
 
 def _check(topology: Topology) -> None:

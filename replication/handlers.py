@@ -77,16 +77,16 @@ class Lane:
         author_home, here = self._destination, self._home
         author_home.stores.catalog.note_follower_region(author_id, here.region.name)
         photos = author_home.stores.catalog.photos_of(author_id, None, _LATEST_PHOTOS)
-        instructions = self._refer(photos, author_home.require_policy())
+        instructions = self._refer(str(event.body["follower_id"]), photos, author_home.require_policy())
         self._carry_out(instructions, author_home.stores, here.stores)
 
-    def _refer(self, photos: Sequence[Photo], policy: Policy) -> list[lane.Instruction]:
+    def _refer(self, follower_id: str, photos: Sequence[Photo], policy: Policy) -> list[lane.Instruction]:
         at, catalog = self._home.region.place, self._destination.stores.catalog
         decided = [
             (photo, decide(policy, subject_of(photo), Action.REFERENCE, at), catalog.audit(photo.photo_id, _AUDIT_LOOK))
             for photo in photos
         ]
-        return lane.on_followed(decided, at, self._clock_ms())
+        return lane.on_followed(follower_id, decided, at, self._clock_ms())
 
     def _bring(self, photo_id: str) -> None:
         photo = self._home.stores.catalog.photo(photo_id)
@@ -142,7 +142,7 @@ def _do(instruction: lane.Instruction, home: Stores, there: Stores) -> None:
             home.catalog.append_audit(entries)
         case lane.CopyObject(expected):
             moved_bytes = transfer.copy(home.objects, there.objects, expected)
-            log.info("copied", extra={"bucket": expected.bucket, "key": expected.key, "size_bytes": moved_bytes})
+            log.info("copied", extra={"bucket": expected.bucket, "key": expected.key, "moved_bytes": moved_bytes})
         case lane.KeepMetadata(photo):
             there.catalog.keep_copy(photo)
         case lane.RecordReplica(replica):

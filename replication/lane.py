@@ -110,15 +110,15 @@ def on_deleted(tombstone: Tombstone, destination: str) -> list[Instruction]:
 
 
 def on_followed(
-    photos: Sequence[tuple[Photo, Decision, Sequence[AuditEntry]]], place: Place, at_ms: int
+    follower_id: str, photos: Sequence[tuple[Photo, Decision, Sequence[AuditEntry]]], place: Place, at_ms: int
 ) -> list[Instruction]:
-    """References for a place that has a new follower: each photo with its decision and the end of its audit log."""
+    """References for a new follower at a place: each photo with its decision and the end of its audit log."""
     entries = [
         entry
         for photo, decision, audited in photos
         for entry in _unsaid(_entries(photo, place, {Action.REFERENCE: decision}, at_ms), audited)
     ]
-    events = [_reference(photo, at_ms) for photo, decision, _ in photos if decision.allowed]
+    events = [_reference(photo, at_ms, follower_id) for photo, decision, _ in photos if decision.allowed]
     return [*([Audit(entries)] if entries else []), *([Refer(events)] if events else [])]
 
 
@@ -136,8 +136,8 @@ def _is_recorded(replica: Replica, recorded: Replica | None) -> bool:
     return recorded is not None and replace(recorded, at_ms=replica.at_ms) == replica
 
 
-def _reference(photo: Photo, at_ms: int) -> Event:
-    return photo_referenced(photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms)
+def _reference(photo: Photo, at_ms: int, follower_id: str | None = None) -> Event:
+    return photo_referenced(photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms, follower_id)
 
 
 def _entries(photo: Photo, place: Place, decided: Mapping[Action, Decision], at_ms: int) -> list[AuditEntry]:

@@ -33,12 +33,12 @@ def year_of(public_id: str) -> int:
         at_ms = ids.parse(public_id[:1], public_id).at_ms
     except NotFound:
         return FIRST_YEAR
-    return _year(at_ms)
+    return year_at(at_ms)
 
 
 def years(now_ms: int) -> list[int]:
     """All years that ids were made in, newest first; another process's clock may be a day ahead."""
-    return list(range(_year(now_ms + _DAY_MS), FIRST_YEAR - 1, -1))
+    return list(range(year_at(now_ms + _DAY_MS), FIRST_YEAR - 1, -1))
 
 
 def shard_of(text: str) -> int:
@@ -51,7 +51,7 @@ def stones_bucket(position: int) -> int:
 
 
 class Ticks:
-    """Time UUIDs (RFC 9562, version 1) that grow with each call, also within a microsecond or when the clock steps back."""
+    """Time UUIDs (RFC 9562, version 1) that grow with each call, even when the clock steps back."""
 
     def __init__(self, clock_ms: Callable[[], int]) -> None:
         self._clock_ms = clock_ms
@@ -72,5 +72,6 @@ def tick_ms(tick: UUID) -> int:
     return (tick.time - _UNIX_TICKS) // _TICKS_PER_MS
 
 
-def _year(at_ms: int) -> int:
+def year_at(at_ms: int) -> int:
+    """Unix milliseconds to the year, never before the first."""
     return max(FIRST_YEAR, datetime.fromtimestamp(at_ms / 1000, UTC).year)

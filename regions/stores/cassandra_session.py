@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import cassandra
 from cassandra import ConsistencyLevel
+from cassandra import InvalidRequest as InvalidRequest
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.connection import ConnectionException
@@ -26,7 +27,7 @@ from cassandra.policies import (
     RetryPolicy,
     TokenAwarePolicy,
 )
-from cassandra.protocol import ErrorMessage
+from cassandra.protocol import ErrorMessage, SyntaxException
 from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
 
 from regions.errors import TopologyError, Unavailable
@@ -48,7 +49,7 @@ _WINDOW = 64
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _DATACENTER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # Mistakes of the caller's statement or data, which waiting does not mend.
-_MISTAKES = (cassandra.InvalidRequest, cassandra.ConfigurationException)
+_MISTAKES = (InvalidRequest, SyntaxException, cassandra.ConfigurationException)
 # An ErrorMessage is what the driver has no exception for, such as a conditional write of unknown outcome (0x1700).
 _AWAY = (cassandra.DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
 
@@ -103,7 +104,6 @@ class CassandraSession:
         except BaseException:
             self._cluster.shutdown()
             raise
-        self._session.use_client_timestamp = True
 
     def use(self, keyspace: str) -> None:
         with self._reaching():
@@ -213,7 +213,7 @@ class RetryWhatMayBeRepeated(RetryPolicy):  # type: ignore[misc]
     """Once, on another node, and never a conditional write.
 
     Plain reads and writes carry their own timestamp and come to the same however often they are done. A conditional
-    write that did succeed would fail when repeated, and so deny its own success; who sent it finds out by a serial read.
+    write that did succeed would fail when repeated, and so deny its own success; its sender asks by a serial read.
     """
 
     def on_read_timeout(
@@ -300,4 +300,3 @@ def _cluster(address: Address, credentials: Credentials | None) -> Cluster:
         idle_heartbeat_interval=5,
         idle_heartbeat_timeout=5,
     )
-

@@ -5,13 +5,12 @@ and any number of nodes may start at once: one of them holds the lock row and wo
 """
 
 import time
-from collections.abc import Callable
 from random import random
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
 from regions.errors import Unavailable
 from regions.retry import backoff_s
-from regions.stores.cassandra_session import CassandraSession
+from regions.stores.cassandra_session import CassandraSession, InvalidRequest
 
 _LOCK_S = 60
 _WAIT_S = 120.0
@@ -89,16 +88,76 @@ def migrate(session: CassandraSession) -> None:
 
     A holder that dies gives the lock back after a minute; what it had made is made again, to no effect.
     """
-    _make_keyspace(session)
     holder, attempt, deadline_s = uuid4().hex, 0, time.monotonic() + _WAIT_S
-    while not _is_newest(session):
+    while not _work(session, holder, time.monotonic() > deadline_s):
+        time.sleep(backoff_s(attempt, random))
+        attempt += 1
+
+
+def _work(session: CassandraSession, holder: str, is_last: bool) -> bool:
+    """Whether the schema is the newest; migrates where nobody else does."""
+    try:
+        _make_keyspace(session)
+        if _is_newest(session):
+            return True
         if _take_lock(session, holder):
             try:
                 _run_missing(session)
             finally:
-                session.decide("DELETE FROM schema_lock WHERE one = 0 IF holder = ?", holder)
-        elif time.monotonic() > deadline_s:
+                session.decide(("DELETE FROM schema_lock WHERE one = 0 IF holder = ?", holder))
+        elif is_last:
             raise Unavailable("another node has been changing the store's schema for too long")
-        else:
-            time.sleep(backoff_s(attempt, random))
-            attempt += 1
+    except InvalidRequest:
+        # What another node is just making can be read in the system's tables a moment before it can be used.
+        if is_last:
+            raise
+    return False
+
+
+def _make_keyspace(session: CassandraSession) -> None:
+    address = session.address
+    # Asked first, so that an operator may make it and give the service no right to make keyspaces.
+    found = session.text(
+        f"SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{address.keyspace}'"
+    )
+    if not found:
+        session.change_schema(
+            f"CREATE KEYSPACE IF NOT EXISTS {address.keyspace} WITH replication ="
+            f" {{'class': 'NetworkTopologyStrategy', '{address.datacenter}': {address.replication}}}"
+        )
+    session.use(address.keyspace)
+
+
+def _is_newest(session: CassandraSession) -> bool:
+    known = session.text(
+        f"SELECT table_name FROM system_schema.tables WHERE keyspace_name = '{session.address.keyspace}'"
+    )
+    if not {("schema_versions",), ("schema_lock",)} <= set(known):
+        for name, columns in (_VERSIONS, _LOCK):
+            _make_table(session, name, columns)
+    return len(_versions(session)) == len(MIGRATIONS)
+
+
+def _take_lock(session: CassandraSession, holder: str) -> bool:
+    lock = f"INSERT INTO schema_lock (one, holder) VALUES (0, ?) IF NOT EXISTS USING TTL {_LOCK_S}"
+    return session.decide((lock, holder))
+
+
+def _run_missing(session: CassandraSession) -> None:
+    done = _versions(session)
+    for version, tables in enumerate(MIGRATIONS, 1):
+        if version not in done:
+            for name, columns in tables:
+                _make_table(session, name, columns)
+            session.rows("INSERT INTO schema_versions (one, version, at) VALUES (0, ?, toTimestamp(now()))", version)
+
+
+def _make_table(session: CassandraSession, name: str, columns: str) -> None:
+    # Two nodes that make one table at the same moment would give it two ids, and lose what lies under one of them.
+    table_id = uuid5(NAMESPACE_OID, f"{session.address.keyspace}.{name}")
+    joined = "AND" if " WITH " in columns else "WITH"
+    session.change_schema(f"CREATE TABLE IF NOT EXISTS {name} {columns} {joined} ID = {table_id}")
+
+
+def _versions(session: CassandraSession) -> set[int]:
+    return {version for (version,) in session.rows("SELECT version FROM schema_versions WHERE one = 0")}

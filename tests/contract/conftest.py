@@ -8,13 +8,14 @@ as another process would. What it started, it stops when it is left.
 """
 
 import importlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +30,7 @@ from regions.records import Photo, Status, Tombstone, Upload
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
-from regions.stores.objects import Objects
+from regions.stores.objects import RAW, VARIANTS, Objects
 from regions.stores.settings import Settings
 
 _STARTS_AT_MS = 1_800_000_000_000
@@ -68,13 +69,35 @@ def catalog_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
 
 
 @contextmanager
+def catalog_cassandra(folder: Path, clock: Clock) -> Iterator[Open]:
+    keyspace = _keyspace()
+    keyspace.empty()
+    yield partial(_adapter("catalog_cassandra", "CatalogCassandra"), keyspace.url)
+
+
+@contextmanager
 def feeds_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
     yield partial(_adapter("feeds_sqlite", "FeedsSqlite"), str(folder / "feeds.db"))
 
 
 @contextmanager
+def feeds_redis(folder: Path, clock: Clock) -> Iterator[Open]:
+    """Under a prefix of its own, in a database that Redis itself empties when it is short of memory."""
+    url = f"redis://{os.environ['DARKROOM_TEST_REDIS']}/0?prefix=test-{os.urandom(8).hex()}:"
+    yield partial(_adapter("feeds_redis", "FeedsRedis"), url)
+
+
+@contextmanager
 def events_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
     yield partial(_adapter("events_sqlite", "EventsSqlite"), str(folder / "events.db"), clock.now_ms)
+
+
+@contextmanager
+def events_kafka(folder: Path, clock: Clock) -> Iterator[Open]:
+    """Under a prefix of its own."""
+    clock.follow_the_wall()
+    url = f"kafka://{os.environ['DARKROOM_TEST_KAFKA']}/test-{os.urandom(8).hex()}"
+    yield partial(_adapter("events_kafka", "EventsKafka"), url)
 
 
 @contextmanager
@@ -100,11 +123,40 @@ def objects_directory(folder: Path, clock: Clock) -> Iterator[Open]:
             serving.join()
 
 
+@contextmanager
+def objects_s3(folder: Path, clock: Clock) -> Iterator[Open]:
+    """On two buckets of its own, which are emptied and removed in the end."""
+    clock.follow_the_wall()
+    session, buckets = (importlib.import_module(f"regions.stores.{name}") for name in ("s3_session", "s3_buckets"))
+    quirks = "region=us-east-1&style=path&lifecycle=0&access_block=0"
+    server = os.environ["DARKROOM_TEST_VERSITYGW"]
+    address = session.parse_address(f"s3://test-{os.urandom(8).hex()}?endpoint={server}&{quirks}")
+    credentials = session.Credentials("darkroom", os.environ["DARKROOM_TEST_VERSITYGW_SECRET"])
+    buckets.prepare_buckets(address, credentials)
+    opened = partial(_adapter("objects_s3", "ObjectsS3"), address, credentials)
+    try:
+        yield opened
+    finally:
+        client = session.connect(address.service, credentials)
+        for bucket in (RAW, VARIANTS):
+            for info in list(opened().list(bucket)):
+                opened().delete(bucket, info.key)
+            client.delete_bucket(Bucket=address.bucket(bucket))
+
+
 CATALOGS: list[Opener] = [catalog_sqlite]
+if "DARKROOM_TEST_CASSANDRA" in os.environ:
+    CATALOGS.append(catalog_cassandra)
 FEEDS: list[Opener] = [feeds_sqlite]
+if "DARKROOM_TEST_REDIS" in os.environ:
+    FEEDS.append(feeds_redis)
 EVENTS: list[Opener] = [events_sqlite]
+if "DARKROOM_TEST_KAFKA" in os.environ:
+    EVENTS.append(events_kafka)
 SETTINGS: list[Opener] = [settings_sqlite]
 OBJECTS: list[Opener] = [objects_directory]
+if "DARKROOM_TEST_VERSITYGW" in os.environ:
+    OBJECTS.append(objects_s3)
 
 
 @pytest.fixture
@@ -223,6 +275,55 @@ class Made:
 @pytest.fixture
 def made(catalog: Catalog) -> Made:
     return Made(catalog)
+
+
+class _Keyspace:
+    """One keyspace of this process on the Cassandra under test: tables take too long to make them for each test."""
+
+    def __init__(self) -> None:
+        from cassandra.cluster import Cluster
+
+        server = os.environ["DARKROOM_TEST_CASSANDRA"]
+        self.name = f"test_{os.getpid()}_{os.urandom(4).hex()}"
+        self.url = f"cassandra://{server}/{self.name}?datacenter=datacenter1&replication=1"
+        _adapter("catalog_cassandra", "CatalogCassandra")(self.url).close()
+        host, port = server.split(":")
+        self._cluster = Cluster([host], port=int(port), protocol_version=5)
+        self._session = self._cluster.connect(self.name)
+        tables = self._cluster.metadata.keyspaces[self.name].tables.values()
+        self._keys = {
+            table.name: [column.name for column in table.partition_key]
+            for table in tables
+            if not table.name.startswith("schema_")
+        }
+
+    def empty(self) -> None:
+        """By deleting each partition: truncating a table takes half a second."""
+        listing = {table: f"SELECT DISTINCT {', '.join(columns)} FROM {table}" for table, columns in self._keys.items()}
+        listed = {table: self._session.execute_async(query) for table, query in listing.items()}
+        deleted = []
+        for table, future in listed.items():
+            where = " AND ".join(f"{column} = %s" for column in self._keys[table])
+            for values in future.result():
+                deleted.append(self._session.execute_async(f"DELETE FROM {table} WHERE {where}", list(values)))
+        for each in deleted:
+            each.result()
+
+    def drop(self) -> None:
+        self._session.execute(f"DROP KEYSPACE {self.name}", timeout=60)
+        self._cluster.shutdown()
+
+
+@cache
+def _keyspace() -> _Keyspace:
+    return _Keyspace()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drop_keyspace() -> Iterator[None]:
+    yield
+    if _keyspace.cache_info().currsize:
+        _keyspace().drop()
 
 
 def _opening(opener: Opener, folder: Path, clock: Clock) -> Iterator[Open]:

@@ -48,11 +48,11 @@ def take_events(consumer, count: int) -> list[Event]:
 
 
 def share(*consumers) -> list[set[int]]:
-    """Waits until the members have all partitions among them and none twice; gives each one's own."""
+    """Waits until the members have all partitions among them, none twice and each some; gives each one's own."""
     deadline_s, owned = time.monotonic() + WITHIN_S, [set()]
     while time.monotonic() < deadline_s:
         owned = [consumer.owned() for consumer in consumers]
-        if sorted(partition for one in owned for partition in one) == sorted(ALL):
+        if all(owned) and sorted(partition for one in owned for partition in one) == sorted(ALL):
             return owned
     pytest.fail(f"the partitions were not shared: {owned}")
 

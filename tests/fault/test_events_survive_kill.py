@@ -17,6 +17,8 @@ from regions.stores.events_sqlite_members import TTL_MS
 
 WITHIN_S = 60
 PHOTOS = 200
+# As in the programs below.
+KEYS = 50
 
 COMMON = """
 import os, sys
@@ -27,7 +29,7 @@ from regions.messages import PHOTO_READY, Event
 from regions.stores.events_sqlite import EventsSqlite
 
 def event(number):
-    return Event(PHOTO_READY, f"p_{number % 8}", f"photo_ready:{number}", number, {})
+    return Event(PHOTO_READY, f"p_{number % 50}", f"photo_ready:{number}", number, {})
 
 def say(number):
     os.write(1, f"{number}\\n".encode())
@@ -112,6 +114,8 @@ def test_what_a_publisher_was_acknowledged_is_in_the_log(kill_after, events, cou
     assert len(handled) >= acknowledged[-1] + 1
     assert len(handled) % 3 == 0
     assert sorted(handled) == list(range(len(handled)))
+    for key in range(KEYS):
+        assert [number for number in handled if number % KEYS == key] == list(range(key, len(handled), KEYS))
 
 
 @pytest.mark.parametrize("count", [1, 10, 60])

@@ -16,6 +16,7 @@ from replication import lane
 from replication.placement import ExpectedObject, Placement, objects_of
 
 PHOTO_ID, OWNER_ID = ids.to_public(ids.PHOTO, 7 << 22), ids.to_public(ids.USER, 5 << 22)
+FOLLOWER = ids.to_public(ids.USER, 6 << 22)
 PHOTO = Photo(
     PHOTO_ID, OWNER_ID, "eu", "eu-west", Status.READY, "", 9, "ab" * 32, 7,
     variants=tuple(Variant(size, size, size, size, f"{size:064x}") for size in (150, 320)),
@@ -135,6 +136,15 @@ def test_a_tombstone_wins_whatever_the_order_of_events(placement, schedule):
     assert (ends.objects, ends.copy, ends.replica) == (set(), None, None)
 
 
+def test_a_deletion_tells_the_tombstone_before_it_touches_an_object():
+    """And the home forgets its replica last, as a sign that all of it is gone; the owner's id does not travel."""
+    assert lane.on_deleted(TOMBSTONE, THERE.name) == [
+        lane.Bury(Tombstone(PHOTO_ID, "", TOMBSTONE.deleted_at_ms)),
+        lane.EraseObjects(PHOTO_ID),
+        lane.ForgetReplica(PHOTO_ID, THERE.name),
+    ]
+
+
 @given(placements, st.lists(st.integers(0, 1), max_size=30), st.booleans())
 def test_what_lies_there_in_the_end_is_what_the_placement_allows(placement, schedule, followed):
     """However often it is delivered and wherever a delivery stops: all of it comes, and no more."""
@@ -179,10 +189,10 @@ def test_references_come_back_only_where_each_is_allowed(decisions):
     """One decision a photo on the audit log; what is on it already is not said again."""
     photos = [replace(PHOTO, photo_id=ids.to_public(ids.PHOTO, number)) for number, _ in enumerate(decisions)]
     decided = [(photo, made, []) for photo, made in zip(photos, decisions, strict=True)]
-    instructions = lane.on_followed(decided, THERE, 9)
+    instructions = lane.on_followed(FOLLOWER, decided, THERE, 9)
     told = [event.key for one in instructions if isinstance(one, lane.Refer) for event in one.events]
     assert told == [photo.photo_id for photo, made, _ in decided if made.allowed]
     audited = [entry for one in instructions if isinstance(one, lane.Audit) for entry in one.entries]
     assert [entry.allowed for entry in audited] == [made.allowed for made in decisions]
     said = [(photo, made, [entry]) for photo, made, entry in zip(photos, decisions, audited, strict=True)]
-    assert not any(isinstance(one, lane.Audit) for one in lane.on_followed(said, THERE, 10))
+    assert not any(isinstance(one, lane.Audit) for one in lane.on_followed(FOLLOWER, said, THERE, 10))

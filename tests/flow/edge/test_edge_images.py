@@ -89,7 +89,7 @@ def test_a_body_that_is_not_what_was_promised_is_cut_and_never_stored(home, lisb
     assert madrid.image(image).data == image.body
 
 
-def test_a_photo_of_the_eu_is_shown_in_the_us_and_not_kept_there(home, lisbon, chicago, wait_for, world):
+def test_a_photo_of_the_eu_is_shown_in_the_us_and_not_kept_there(world, home, lisbon, chicago, wait_for):
     """Twice, and each time it comes from the EU; the client is told not to keep it either."""
     image = home.add("eu")
     for _ in range(2):
@@ -241,7 +241,7 @@ def test_a_shield_answers_edges_for_its_own_region_only(world, lisbon):
     assert (answer.status, answer.json()["region"]) == (421, "us-central")
 
 
-def test_what_a_new_policy_forbids_is_dropped_at_the_next_question(home, world, wait_for, own_world):
+def test_what_a_new_policy_forbids_is_dropped_at_the_next_question(own_world, wait_for):
     """Renewed after a restart, a copy that may not lie here any more is gone from the disk."""
     region, chicago = own_world.regions["us-central"], own_world.edges["chicago"]
     image = region.add("world")

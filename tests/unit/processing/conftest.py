@@ -1,17 +1,21 @@
 """What tests of the processing room share: image files of every kind, and a region on this disk."""
 
+import fcntl
 import hashlib
 import io
+import os
 import secrets
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -21,7 +25,7 @@ from regions.config import Config, Stores, open_stores
 from regions.ids import Snowflake, compose, to_public
 from regions.messages import Event
 from regions.records import Photo, Status, Upload
-from regions.stores.objects import RAW, VARIANTS, raw_key, variant_prefix
+from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key, variant_prefix
 
 REGION, NUMBER = "eu-west", 3
 _T0_MS = 1_780_000_000_000
@@ -61,6 +65,7 @@ class Room:
 
     config: Config
     stores: Stores
+    folder: Path
     clock_ms: int = _T0_MS
 
     def user_id(self, sequence: int, region: int = NUMBER) -> str:
@@ -122,7 +127,7 @@ def room(tmp_path: Path) -> Any:
     (tmp_path / "secrets" / f"{REGION}.objects").write_bytes(secrets.token_bytes(32))
     config = Config(topology.parse(_TOPOLOGY.format(root=tmp_path)), tmp_path / "secrets")
     stores = open_stores(config, REGION)
-    yield Room(config, stores)
+    yield Room(config, stores, tmp_path)
     stores.close()
 
 
@@ -170,3 +175,35 @@ def in_background() -> Iterator[Callable[[Callable[[], Any]], Future[Any]]]:
     """Runs something on a thread: `in_background(work)` gives its future."""
     with ThreadPoolExecutor(2) as threads:
         yield threads.submit
+
+
+class Stuck:
+    """Jobs that stand in the middle: a variant half written, and no lock to be had to give it its place."""
+
+    @contextmanager
+    def writing(self, room: Room, photo: Photo) -> Iterator[None]:
+        """Holds the lock that the store takes to write the photo's variants."""
+        folder = room.folder / "objects" / VARIANTS / variant_key(photo.photo_id, 150).partition("/")[0]
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def worker(self) -> psutil.Process | None:
+        """The process, started by this one, that stands there; None where none does."""
+        children = psutil.Process().children(recursive=True)
+        return next((child for child in children if self.has_half_a_variant(child)), None)
+
+    def has_half_a_variant(self, process: psutil.Process) -> bool:
+        try:
+            return any("/objects/tmp/" in file.path for file in process.open_files())
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+
+
+@pytest.fixture
+def stuck() -> Stuck:
+    return Stuck()

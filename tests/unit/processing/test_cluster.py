@@ -1,13 +1,10 @@
 """The cluster: processes that are killed, hang or vanish in the middle of a photo, and what becomes of it."""
 
-import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,81 +14,56 @@ import pytest
 from processing import job
 from processing.cluster import Cluster
 from regions.errors import Unavailable
-from regions.stores.objects import VARIANTS, variant_key
 
 pytestmark = pytest.mark.xdist_group("processing-cluster")
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    made = Cluster("", grace_s=1.0)
+    made = Cluster("", grace_s=120.0)
     yield made
     made.close()
 
 
-@contextmanager
-def nothing_can_be_written(room, photo):
-    """Holds the lock that the store takes to write the photo's variants, so that its job stands in the middle."""
-    key = variant_key(photo.photo_id, 150)
-    folder = Path(room.config.topology.regions["eu-west"].objects.removeprefix("directory://").partition("?")[0])
-    folder = folder / VARIANTS / key.partition("/")[0]
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def workers(parent: int) -> list[psutil.Process]:
-    children = psutil.Process(parent).children(recursive=True)
-    return [child for child in children if "--multiprocessing-fork" in child.cmdline()]
-
-
-def in_the_middle(parent: int = 0) -> psutil.Process | None:
-    """The worker that has a variant half written."""
-    try:
-        for worker in workers(parent or os.getpid()):
-            if any("/objects/tmp/" in file.path for file in worker.open_files()):
-                return worker
-    except psutil.NoSuchProcess:
-        return None
-    return None
-
-
-def test_a_worker_that_is_killed_costs_only_a_retry(room, draw, cluster, in_background, eventually):
+def test_a_worker_that_is_killed_costs_only_a_retry(room, draw, cluster, stuck, in_background, eventually):
     """kill -9 in the middle of a photo: another process begins again, and the photo is ready."""
     photo, _ = room.uploaded(draw(1))
-    with nothing_can_be_written(room, photo):
+    with stuck.writing(room, photo):
         outcome = in_background(lambda: cluster.run(room.request(photo)))
-        eventually(in_the_middle).kill()
-    assert isinstance(outcome.result(60), job.Ready)
+        eventually(stuck.worker).kill()
+    assert isinstance(outcome.result(200), job.Ready)
     assert len(room.variants(photo)) == 4
 
 
-def test_a_photo_that_keeps_killing_workers_is_declined(room, draw, cluster, in_background, eventually):
+def test_a_photo_that_keeps_killing_workers_is_declined(room, draw, cluster, stuck, in_background, eventually):
     """After the third death it is the photo's fault; the next photo finds a worker."""
     photo, _ = room.uploaded(draw(1))
-    with nothing_can_be_written(room, photo):
+    with stuck.writing(room, photo):
         outcome = in_background(lambda: cluster.run(room.request(photo)))
         for _ in range(3):
-            worker = eventually(in_the_middle)
+            worker = eventually(stuck.worker)
             worker.kill()
-            eventually(lambda worker=worker: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
-        assert outcome.result(60).reason.code == "kills-workers"
+            eventually(lambda worker=worker: is_over(worker))
+        assert outcome.result(200).reason.code == "kills-workers"
     assert isinstance(cluster.run(room.request(photo)), job.Ready)
 
 
-def test_a_photo_that_hangs_is_declined_and_its_worker_replaced(room, draw, cluster, in_background, eventually):
+def test_a_photo_that_hangs_is_declined_and_its_worker_replaced(room, draw, stuck, in_background, eventually):
     """A job that looks at no deadline any more would hold its process for ever."""
     photo, _ = room.uploaded(draw(1))
-    with nothing_can_be_written(room, photo):
-        outcome = in_background(lambda: cluster.run(room.request(photo, budget_s=2.0)))
-        hung = eventually(in_the_middle)
-        assert outcome.result(60).reason.code == "timed-out"
-        eventually(lambda: not hung.is_running())
-    assert isinstance(cluster.run(room.request(photo)), job.Ready)
+    impatient = Cluster("", grace_s=6.0)
+    impatient.start()
+    with stuck.writing(room, photo):
+        outcome = in_background(lambda: impatient.run(room.request(photo, budget_s=2.0)))
+        hung = eventually(stuck.worker)
+        assert outcome.result(200).reason.code == "timed-out"
+        eventually(lambda: is_over(hung))
+    assert isinstance(impatient.run(room.request(photo)), job.Ready)
+    impatient.close()
+
+
+def is_over(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_what_a_job_raises_is_raised_as_it_is(room, draw, cluster):
@@ -124,41 +96,26 @@ def test_no_worker_outlives_a_processor_that_was_killed(tmp_path, eventually):
         left = psutil.Process(processor.pid).children(recursive=True)
         assert left
         os.kill(processor.pid, signal.SIGKILL)
-    eventually(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in left), 30)
-
-
-@pytest.fixture
-def dask(tmp_path):
-    """A scheduler with one worker, as an operator would run them: `dask.start()`, `dask.kill()`."""
-    running = OperatorsDask(tmp_path)
-    yield running
-    running.kill()
+    eventually(lambda: all(map(is_over, left)))
 
 
 class OperatorsDask:
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._processes = folder, []
-        self.file = folder / "scheduler.json"
+    """A scheduler with one worker, as an operator would run them."""
+
+    def __init__(self, folder: Path, eventually) -> None:
+        self._folder, self._eventually = folder, eventually
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, port: int = 0) -> str:
-        self.file.unlink(missing_ok=True)
-        scheduler = [
-            "scheduler",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--no-dashboard",
-            "--dashboard-address",
-            "127.0.0.1:0",
-        ]
-        worker = ["worker", "--scheduler-file", str(self.file), "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-        self._spawn([*scheduler, "--scheduler-file", str(self.file)])
-        deadline_s = time.monotonic() + 30
-        while not self.file.exists() or not self.file.read_text():
-            assert time.monotonic() < deadline_s
-        self._spawn([*worker, "--host", "127.0.0.1", "--local-directory", str(self._folder)])
-        return json.loads(self.file.read_text())["address"]
+        """Returns the scheduler's address."""
+        file = self._folder / "scheduler.json"
+        file.unlink(missing_ok=True)
+        self._spawn("scheduler", "--port", str(port), "--dashboard-address", "127.0.0.1:0", "--scheduler-file", file)
+        address = self._eventually(
+            lambda: file.exists() and file.read_text() and json.loads(file.read_text())["address"]
+        )
+        self._spawn("worker", "--no-nanny", "--nthreads", "1", "--local-directory", self._folder, address)
+        return address
 
     def kill(self) -> None:
         while self._processes:
@@ -166,32 +123,32 @@ class OperatorsDask:
             process.kill()
             process.wait()
 
-    def _spawn(self, arguments: list[str]) -> None:
+    def _spawn(self, kind: str, *arguments: object) -> None:
+        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--host", "127.0.0.1", "--no-dashboard"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._processes.append(
-            subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]], **quiet)
-        )
+        self._processes.append(subprocess.Popen([*command, *map(str, arguments)], **quiet))
 
 
-def test_a_lost_cluster_is_joined_again(room, draw, dask, in_background, eventually):
+@pytest.fixture
+def dask(tmp_path, eventually):
+    running = OperatorsDask(tmp_path, eventually)
+    yield running
+    running.kill()
+
+
+def test_a_lost_cluster_is_joined_again(room, draw, dask, stuck, in_background, eventually):
     """The whole cluster dies in the middle of a photo; the photo waits, and is ready when there is one again."""
     photo, _ = room.uploaded(draw(1))
     address = dask.start()
     joined = Cluster(address)
-    with nothing_can_be_written(room, photo):
+    with stuck.writing(room, photo):
         outcome = in_background(lambda: joined.run(room.request(photo)))
-        eventually(lambda: in_the_middle_of(dask))
+        eventually(stuck.worker)
         dask.kill()
-        assert isinstance(outcome.exception(60), Unavailable)
+        assert isinstance(outcome.exception(200), Unavailable)
     dask.start(int(address.rpartition(":")[2]))
     assert isinstance(eventually(lambda: ready_or_away(joined, room.request(photo))), job.Ready)
     joined.close()
-
-
-def in_the_middle_of(dask) -> bool:
-    return any(
-        "/objects/tmp/" in file.path for process in dask._processes for file in psutil.Process(process.pid).open_files()
-    )
 
 
 def ready_or_away(cluster, request):

@@ -28,6 +28,12 @@ def test_a_photo_goes_to_the_followers_who_live_here():
     assert choose(replace(reference, topic=messages.PHOTO_READY), HERE) == ToFollowers("p_1", "u_1")
 
 
+def test_a_reference_may_be_for_one_follower():
+    """It fills that feed, and is not fanned out to everybody again."""
+    reference = messages.photo_referenced("p_1", "u_1", 0, 0, "u_2")
+    assert choose(reference, HERE) == ToFollower("u_1", "u_2", "p_1")
+
+
 @given(REGIONS, REGIONS, REGIONS, st.booleans())
 def test_older_photos_go_only_where_both_live_here(author, follower, here, following):
     """An author of another region sends references; and whoever stopped following gets nothing."""
@@ -67,6 +73,16 @@ def ready(room, sequence: int) -> Photo:
 def feed(room, user_id: str) -> list[str]:
     room.stores.feeds.begin(user_id)
     return room.stores.feeds.page(user_id, None, 100)
+
+
+def test_a_reference_for_one_follower_fills_that_feed_alone(room, fan, follow):
+    """Where the follow still holds."""
+    photo, ben, cleo, dan = ready(room, 1), room.user_id(2), room.user_id(3), room.user_id(4)
+    for follower_id in (ben, cleo):
+        follow(follower_id, photo.owner_id)
+    for follower_id in (ben, dan):
+        fan.handle(messages.photo_referenced(photo.photo_id, photo.owner_id, 0, 0, follower_id))
+    assert [feed(room, user_id) for user_id in (ben, cleo, dan)] == [[photo.photo_id], [], []]
 
 
 def test_a_ready_photo_comes_into_its_followers_feeds(room, fan, follow):

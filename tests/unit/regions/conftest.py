@@ -1,4 +1,5 @@
-"""An object door that stands open, served by gunicorn's threads as in a region, and a client that says anything."""
+"""An object door that stands open, served by gunicorn as in a region, with a client that says anything; and what is
+deployed."""
 
 import hashlib
 import http.client
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +18,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from regions import policy
 from regions.clock import now_ms
+from regions.policy import Policy
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS
 from regions.stores.objects_directory import ObjectsDirectory
 from regions.stores.objects_door import ObjectDoor
+from regions.topology import Edge, Region, Topology
 
+DEPLOY = Path(__file__).parents[3] / "deploy"
 SECRET = b"secret"
 ANSWER_S = 30
 MINUTE_MS = 60_000
@@ -28,7 +34,9 @@ MINUTE_MS = 60_000
 SERVE = """
 import socket, sys
 from darkroom.serving import Server
+from regions import policy
 from regions.clock import now_ms
+from regions.policy import Policy
 from regions.stores import objects_door
 from regions.stores.objects_directory import ObjectsDirectory
 
@@ -166,3 +174,21 @@ def call() -> Callable[..., Said]:
         return Said(int(said[0].split()[0]), dict(said[1]), b"".join(body))
 
     return call
+
+
+@pytest.fixture(scope="session")
+def one_machine() -> Topology:
+    """The regions and edges of `deploy/one_machine.toml`, at addresses that nobody answers."""
+    tables = tomllib.loads((DEPLOY / "one_machine.toml").read_text())
+    stores = dict.fromkeys(("origin", "objects", "catalog", "feeds", "events", "settings", "public_key"), "nowhere")
+    reached = dict.fromkeys(("url", "cache", "public_key"), "nowhere")
+    return Topology(
+        {name: Region(name, **facts, **stores) for name, facts in tables["regions"].items()},
+        {name: Edge(name, **facts, **reached) for name, facts in tables["edges"].items()},
+    )
+
+
+@pytest.fixture(scope="session")
+def deployed() -> Policy:
+    """The policy of `deploy/policy.yaml`."""
+    return policy.parse((DEPLOY / "policy.yaml").read_text(), "policy.yaml")

@@ -115,8 +115,8 @@ def test_run_once_says_how_many_are_under_way(events, subscribe, handle):
     subscription = subscribe(width=3)
     assert [subscription.run_once(), subscription.run_once()] == [3, 3]
     handle.gate.set()
-    run_until(subscription, lambda: subscription.run_once() == 0)
-    assert lag(events) == 0
+    run_until(subscription, lambda: lag(events) == 0)
+    assert subscription.run_once() == 0
 
 
 def test_nothing_is_committed_before_it_is_done(events, subscribe, handle):

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from regions.messages import DEAD_LETTERS, PHOTO_READY, Event
 from regions.stores.events import PARTITIONS
 from regions.stores.events_sqlite import EventsSqlite
+from regions.stores.events_sqlite_bell import Bell
 from regions.stores.events_sqlite_members import TTL_MS, share_of
+from regions.stores.sqlite_file import SqliteFile
 
 ALL = set(range(PARTITIONS))
+WITHIN_S = 30
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -138,6 +141,45 @@ def test_a_clock_that_steps_strands_no_partition(open_events, clock, step_ms):
     clock.at_ms += TTL_MS
     alive.poll(1, 0.0)
     assert alive.owned() == ALL
+
+
+@pytest.fixture
+def bell(events, tmp_path):
+    """As another process has it, when it has heard of all that was before."""
+    file = SqliteFile(str(tmp_path / "events.db"), "")
+    opened = Bell(file)
+    opened.wait(0, WITHIN_S)
+    yield opened
+    opened.close()
+    file.close()
+
+
+def test_the_bell_rings_when_another_process_publishes_or_joins(bell, events):
+    """And when one leaves."""
+    consumers = []
+    for change in (
+        lambda: events.publish([event(1)]),
+        lambda: consumers.append(events.consumer(PHOTO_READY, "lane", "one")),
+        lambda: consumers[0].close(),
+    ):
+        rung = bell.rung
+        change()
+        bell.wait(rung, WITHIN_S)
+        assert bell.rung == rung + 1
+
+
+def test_the_bell_does_not_ring_for_what_wakes_nobody(bell, events, clock):
+    """A commit, or a member that says that it lives."""
+    consumer = events.consumer(PHOTO_READY, "lane", "one")
+    bell.wait(1, WITHIN_S)
+    rung = bell.rung
+    for offset in range(5):
+        clock.at_ms += 1_000
+        consumer.owned()
+        consumer.commit(0, offset)
+    events.publish([event(1)])
+    bell.wait(rung, WITHIN_S)
+    assert bell.rung == rung + 1
 
 
 def test_what_is_old_and_committed_by_all_is_dropped(events, clock, kept):

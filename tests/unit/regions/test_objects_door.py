@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+from contextlib import ExitStack
 
 import pytest
 
@@ -92,6 +93,15 @@ def test_several_objects_go_over_one_connection(door, key):
     with door.connect() as connection:
         connection.send(ask + ask)
         assert [connection.answer("GET").body for _ in range(2)] == [PHOTO, PHOTO]
+
+
+def test_clients_that_take_nothing_are_given_up(impatient_door):
+    """As many as there are threads ask for more than the network holds, and do not read it; others are served."""
+    ask = impatient_door.request("GET", impatient_door.kept("ab/p", bytes(16 << 20)))
+    with ExitStack() as stalled:
+        for _ in range(16):
+            stalled.enter_context(impatient_door.connect()).send(ask)
+        assert impatient_door.ask("GET", "/health").status == 200
 
 
 # The house rules

@@ -117,6 +117,20 @@ def test_a_released_number_is_taken_by_the_next_at_once(start):
     assert following > last
 
 
+def test_a_clock_that_steps_back_repeats_no_id_of_the_holder_before(start, clock):
+    """The next holder's ids begin where the last one's lease ended, whatever its clock says."""
+    before = start()
+    made = [before.mint(PHOTO) for _ in range(3)]
+    clock.at_ms += 1_000
+    before.mint(PHOTO)
+    before.release()
+    clock.at_ms += 1
+    following = start()
+    clock.at_ms -= 1_001
+    assert ids.parse(PHOTO, made[0]).process == number_of(following)
+    assert following.mint(PHOTO) not in made
+
+
 def test_release_does_not_mind_settings_that_are_away(start, store):
     """The number comes back when its time is up."""
     process = start()

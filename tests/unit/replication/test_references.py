@@ -1,5 +1,7 @@
 """Which references a lane brings to followers in other regions, and which it fetches for new ones."""
 
+from dataclasses import replace
+
 import pytest
 
 from regions import ids, messages
@@ -63,6 +65,29 @@ def test_a_new_follower_elsewhere_brings_references_to_the_latest_photos(regions
     assert regions.stores["eu-west"].catalog.follower_regions(photo.owner_id) == {"us-central"}
     assert [told.key for told in regions.told("us-central", PHOTO_REFERENCED)] == [photo.photo_id, other.photo_id]
     assert regions.audited(photo) == regions.audited(other) == {("reference", "us-central", True)}
+
+
+class Watching:
+    """A real catalog that notes, whenever photos are looked for, which regions their owner has followers in."""
+
+    def __init__(self, catalog):
+        self._catalog, self.noted = catalog, []
+
+    def __getattr__(self, name):
+        return getattr(self._catalog, name)
+
+    def photos_of(self, owner_id, before, limit):
+        self.noted.append(self._catalog.follower_regions(owner_id))
+        return self._catalog.photos_of(owner_id, before, limit)
+
+
+def test_the_region_is_noted_before_photos_are_looked_for(regions):
+    """So that a photo that becomes ready between the two is told of by the lane that comes the other way."""
+    stores = regions.stores["eu-west"]
+    watching = Watching(stores.catalog)
+    regions.stores["eu-west"] = replace(stores, catalog=watching)
+    regions.lane("us-central", "eu-west").followed(follow(regions, regions.new_id(ids.USER, "eu-west")))
+    assert watching.noted == [{"us-central"}]
 
 
 def test_a_hundred_references_come_back_and_no_more(regions):

@@ -1,0 +1,302 @@
+"""The objects port over S3, or a store that speaks as it does. Two buckets, which `s3_buckets` sets up.
+
+The SHA-256 of an object that came whole is its metadata `sha256`; the store checks the bytes it receives against it.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from regions.clock import now_ms
+from regions.errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
+from regions.stores.objects import RAW, VARIANTS, ObjectInfo, Part, SignedPart
+from regions.stores.s3_reading import Reading
+from regions.stores.s3_session import Address, Credentials, code, connect, reaching, status
+
+MAX_PARTS = 10_000
+# What a put holds in memory. S3 takes 5 MiB to 5 GiB for a part that is not the last.
+PART_BYTES = 8 << 20
+_UNKNOWN_TYPE = "application/octet-stream"
+_LONGEST_S = 7 * 24 * 3600
+"""No signed URL is good for longer (AWS, "Authenticating Requests: Using Query Parameters")."""
+
+_SEGMENT = "[A-Za-z0-9_][A-Za-z0-9._-]*"
+_KEY = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
+_MAX_KEY_CHARS = 200
+# No key holds `~`. What S3 calls its uploads is its own affair.
+_MULTIPART_ID = re.compile(f"({RAW}|{VARIANTS})~({_SEGMENT}(?:/{_SEGMENT})*)~([!-~]{{1,1024}})")
+
+_WRONG_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
+_NOT_FIRST = {"PreconditionFailed", "ConditionalRequestConflict"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    bucket: str
+    key: str
+    where: Mapping[str, str]
+
+
+class ObjectsS3:
+    """Any number of threads may use it, but not a process that was forked from this one.
+
+    A missing bucket is Unavailable, but S3 does not tell `info` that from a missing object.
+    """
+
+    def __init__(self, address: Address, credentials: Credentials) -> None:
+        self._address = address
+        self._s3 = connect(address.service, credentials)
+
+    def begin(self, bucket: str, key: str) -> str:
+        with reaching():
+            begun = self._s3.create_multipart_upload(**self._where(bucket, key), ContentType=_UNKNOWN_TYPE)
+        return f"{bucket}~{key}~{begun['UploadId']}"
+
+    def sign_part(self, multipart_id: str, number: int, size_bytes: int, expires_at_ms: int) -> SignedPart:
+        """The length is signed: a body of another one has no valid signature."""
+        upload = self._upload(multipart_id)
+        if not 1 <= number <= MAX_PARTS:
+            raise BadRequest(f"parts are numbered from 1 to {MAX_PARTS}")
+        what = {**upload.where, "PartNumber": number, "ContentLength": size_bytes}
+        return SignedPart(number, self._sign("upload_part", what, expires_at_ms))
+
+    def parts(self, multipart_id: str) -> list[Part]:
+        return list(self._arrived(self._upload(multipart_id)) or ())
+
+    def finish(self, multipart_id: str, parts: Sequence[Part]) -> None:
+        upload = self._upload(multipart_id)
+        numbers = [part.number for part in parts]
+        if not numbers or numbers != sorted(set(numbers)):
+            raise Conflict("an object is made of at least one part, and of each once, in order")
+        arrived = self._arrived(upload)
+        if arrived is None:
+            return self._require_finished(upload, parts)
+        # S3 compares ETags only: a part of another size than was signed must not get in where a store let it arrive.
+        for part in parts:
+            if _plain(part) not in map(_plain, arrived):
+                raise Conflict(f"part {part.number} has not arrived as it is said to be")
+        try:
+            self._complete(upload, [{"PartNumber": part.number, "ETag": part.etag} for part in parts])
+        except ClientError as error:
+            if code(error) in _WRONG_PARTS:
+                raise Conflict(f"the parts do not make an object: {code(error)}") from error
+            if code(error) != "NoSuchUpload":
+                raise
+            # Another finish or abort came between, or the answer to a first try was lost.
+            self._require_finished(upload, parts)
+
+    def abort(self, multipart_id: str) -> None:
+        """A part that is still arriving may outlive it (AWS, "AbortMultipartUpload"), until the lifecycle rule."""
+        self._abort(self._upload(multipart_id))
+
+    def put(
+        self, bucket: str, key: str, chunks: Iterable[bytes], sha256: str, content_type: str, cache_control: str = ""
+    ) -> ObjectInfo:
+        """Holds two parts of `PART_BYTES` in memory at most: what does not fit into one goes as a multipart upload."""
+        self._where(bucket, key)
+        info, pieces = ObjectInfo(key, 0, sha256, content_type, cache_control), _pieces(chunks)
+        first = next(pieces)
+        if len(first) == PART_BYTES:
+            return self._put_in_parts(bucket, info, chain([first], pieces))
+        return self._put_at_once(bucket, replace(info, size_bytes=len(first)), first)
+
+    def info(self, bucket: str, key: str) -> ObjectInfo | None:
+        where = self._where(bucket, key)
+        with reaching():
+            try:
+                head = self._s3.head_object(**where)
+            except ClientError as error:
+                if status(error) != 404:
+                    raise
+                return None
+        cache_control, sha256 = head.get("CacheControl", ""), head["Metadata"].get("sha256")
+        return ObjectInfo(key, head["ContentLength"], sha256, head.get("ContentType", _UNKNOWN_TYPE), cache_control)
+
+    @contextmanager
+    def open(self, bucket: str, key: str) -> Iterator[Iterator[bytes]]:
+        reading = Reading(lambda **further: self._get(self._where(bucket, key), further))
+        try:
+            yield reading.chunks()
+        finally:
+            reading.close()
+
+    def sign_get(self, bucket: str, key: str, expires_at_ms: int) -> str:
+        return self._sign("get_object", self._where(bucket, key), expires_at_ms)
+
+    def delete(self, bucket: str, key: str) -> None:
+        where = self._where(bucket, key)
+        with reaching():
+            self._s3.delete_object(**where)
+
+    def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
+        """One request for a thousand objects, which tells their keys and sizes only: ask `info` for the rest."""
+        if prefix and not re.fullmatch(f"(?:{_SEGMENT}/)*(?:{_SEGMENT})?", prefix):
+            raise BadRequest("no key can begin so")
+        return self._walk(self._bucket(bucket), prefix)
+
+    def _walk(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        with reaching():
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for found in page.get("Contents", ()):
+                    yield ObjectInfo(found["Key"], found["Size"], None, "")
+
+    def _put_at_once(self, bucket: str, info: ObjectInfo, body: bytes) -> ObjectInfo:
+        digest = hashlib.sha256(body)
+        _require(digest, info)
+        what = {**self._where(bucket, info.key), **_said(info), "Body": body, **self._checksum(digest.digest())}
+        self._place(bucket, info, lambda **condition: self._s3.put_object(**what, **condition))
+        return info
+
+    def _put_in_parts(self, bucket: str, info: ObjectInfo, pieces: Iterable[bytes]) -> ObjectInfo:
+        kind = {"ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE"} if self._has_checksums else {}
+        where = self._where(bucket, info.key)
+        with reaching():
+            begun = self._s3.create_multipart_upload(**where, **_said(info), **kind)
+        upload = _Upload(bucket, info.key, {**where, "UploadId": begun["UploadId"]})
+        try:
+            sent, digest, size_bytes = [], hashlib.sha256(), 0
+            for number, piece in enumerate(pieces, 1):
+                digest.update(piece)
+                size_bytes += len(piece)
+                sent.append(self._send_part(upload, number, piece))
+            _require(digest, info)
+            info = replace(info, size_bytes=size_bytes)
+            if not self._place(bucket, info, lambda **condition: self._complete(upload, sent, **condition)):
+                self._abort(upload)
+        except BaseException as error:
+            # Where the store is away, the lifecycle rule aborts it.
+            with suppress(Unavailable):
+                self._abort(upload)
+            if isinstance(error, ClientError) and code(error) == "NoSuchUpload":
+                raise Unavailable("the upload was ended by another hand") from error
+            raise
+        return info
+
+    def _send_part(self, upload: _Upload, number: int, piece: bytes) -> Mapping[str, Any]:
+        checksum = self._checksum(hashlib.sha256(piece).digest())
+        with reaching():
+            answer = self._s3.upload_part(**upload.where, PartNumber=number, Body=piece, **checksum)
+        return {"PartNumber": number, "ETag": answer["ETag"], **checksum}
+
+    def _place(self, bucket: str, info: ObjectInfo, write: Callable[..., Any]) -> bool:
+        """False where the same object was there already: then nothing is written, and whoever reads it goes on."""
+        with reaching():
+            if not self._address.conditional:
+                write()
+                return True
+            try:
+                write(IfNoneMatch="*")
+            except ClientError as error:
+                if code(error) not in _NOT_FIRST:
+                    raise
+                if self.info(bucket, info.key) == info:
+                    return False
+                write()
+            return True
+
+    def _complete(self, upload: _Upload, parts: Sequence[Mapping[str, Any]], **condition: str) -> None:
+        with reaching():
+            self._s3.complete_multipart_upload(**upload.where, MultipartUpload={"Parts": parts}, **condition)
+
+    def _abort(self, upload: _Upload) -> None:
+        with reaching():
+            try:
+                self._s3.abort_multipart_upload(**upload.where)
+            except ClientError as error:
+                if code(error) != "NoSuchUpload":
+                    raise
+
+    def _arrived(self, upload: _Upload) -> Sequence[Part] | None:
+        """None where the upload is over or unknown."""
+        arrived: Sequence[Part] = ()
+        with reaching():
+            try:
+                for page in self._s3.get_paginator("list_parts").paginate(**upload.where):
+                    found = page.get("Parts", ())
+                    arrived = [*arrived, *(Part(part["PartNumber"], part["ETag"], part["Size"]) for part in found)]
+            except ClientError as error:
+                if code(error) != "NoSuchUpload":
+                    raise
+                return None
+        return arrived
+
+    def _require_finished(self, upload: _Upload, parts: Sequence[Part]) -> None:
+        found = self.info(upload.bucket, upload.key)
+        if found is None or found.size_bytes != sum(part.size_bytes for part in parts):
+            raise Conflict("the upload is over, and did not become this object")
+
+    def _get(self, where: Mapping[str, str], further: Mapping[str, str]) -> Any:
+        with reaching():
+            try:
+                return self._s3.get_object(**where, **further)
+            except ClientError as error:
+                if code(error) != "NoSuchKey":
+                    raise
+                raise NotFound("there is no such object") from None
+
+    def _sign(self, operation: str, what: Mapping[str, Any], expires_at_ms: int) -> str:
+        left_s = expires_at_ms // 1000 - now_ms() // 1000
+        # S3 knows no URL for less than a second.
+        lasting_s = max(1, min(left_s, _LONGEST_S))
+        return str(self._s3.generate_presigned_url(operation, Params=what, ExpiresIn=lasting_s))
+
+    def _checksum(self, sha256: bytes) -> Mapping[str, str]:
+        return {"ChecksumSHA256": base64.b64encode(sha256).decode()} if self._has_checksums else {}
+
+    @property
+    def _has_checksums(self) -> bool:
+        return self._address.service.has_checksums
+
+    def _bucket(self, bucket: str) -> str:
+        if bucket not in (RAW, VARIANTS):
+            raise BadRequest("there is no such bucket")
+        return self._address.bucket(bucket)
+
+    def _where(self, bucket: str, key: str) -> Mapping[str, str]:
+        if len(key) > _MAX_KEY_CHARS or not _KEY.fullmatch(key):
+            raise BadRequest("no object can have that key")
+        return {"Bucket": self._bucket(bucket), "Key": key}
+
+    def _upload(self, multipart_id: str) -> _Upload:
+        found = _MULTIPART_ID.fullmatch(multipart_id)
+        if found is None:
+            raise BadRequest("that is not the id of a multipart upload")
+        return _Upload(found[1], found[2], {**self._where(found[1], found[2]), "UploadId": found[3]})
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of `PART_BYTES`, the last one shorter; one empty piece where there are none."""
+    piece, yielded = bytearray(), False
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:
+            taken = rest[: PART_BYTES - len(piece)]
+            piece += taken
+            rest = rest[len(taken) :]
+            if len(piece) == PART_BYTES:
+                yield bytes(piece)
+                piece, yielded = bytearray(), True
+    if piece or not yielded:
+        yield bytes(piece)
+
+
+def _said(info: ObjectInfo) -> Mapping[str, Any]:
+    said = {"ContentType": info.content_type, "Metadata": {"sha256": info.sha256}}
+    return {**said, "CacheControl": info.cache_control} if info.cache_control else said
+
+
+def _require(digest: Any, info: ObjectInfo) -> None:
+    if digest.hexdigest() != info.sha256:
+        raise Unprocessable(f"the bytes have the SHA-256 {digest.hexdigest()}, not {info.sha256}")
+
+
+def _plain(part: Part) -> Part:
+    """Stores and clients differ in whether quotes belong to an ETag."""
+    return replace(part, etag=part.etag.strip('"'))

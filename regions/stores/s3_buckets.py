@@ -1,0 +1,127 @@
+"""The two buckets of a region: made, private, open to browsers with signed URLs, swept of what nobody finished.
+
+Any number of processes may do this at once, and again.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import ClientError, WaiterError
+
+from regions.errors import TopologyError, Unavailable
+from regions.stores.objects import RAW, VARIANTS
+from regions.stores.s3_session import Address, Credentials, code, connect, reaching, status
+
+_ABORT_DAYS = 7
+_ABORT_RULE = {
+    "ID": "darkroom-abort-unfinished",
+    "Status": "Enabled",
+    "Filter": {"Prefix": ""},
+    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _ABORT_DAYS},
+}
+# A signed URL is the permission; a page of any origin may hold one, and must see the ETag of the part it sent.
+_CORS_RULE = {
+    "ID": "darkroom-signed-urls",
+    "AllowedOrigins": ["*"],
+    "AllowedMethods": ["GET", "HEAD", "PUT"],
+    "AllowedHeaders": ["*"],
+    "ExposeHeaders": ["ETag", "Content-Range", "Accept-Ranges"],
+    "MaxAgeSeconds": 3600,
+}
+_ALL_BLOCKED = {
+    "BlockPublicAcls": True,
+    "IgnorePublicAcls": True,
+    "BlockPublicPolicy": True,
+    "RestrictPublicBuckets": True,
+}
+_EXISTS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists", "OperationAborted"}
+_NO_POLICY = {"NoSuchBucketPolicy", "NotImplemented", "MethodNotAllowed"}
+
+
+def prepare_buckets(address: Address, credentials: Credentials) -> None:
+    """Idempotent. Raises TopologyError where a bucket is another's, keeps old versions or is open to the public,
+    and Unavailable."""
+    s3 = connect(address.service, credentials)
+    for bucket in (address.bucket(RAW), address.bucket(VARIANTS)):
+        with reaching():
+            _create(s3, bucket, address.service.region)
+            _require_no_versions(s3, bucket)
+            _allow_browsers(s3, bucket)
+            if address.lifecycle:
+                _sweep_unfinished(s3, bucket)
+            if address.access_block:
+                s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=_ALL_BLOCKED)
+            else:
+                _require_private(s3, connect(address.service, None), bucket)
+
+
+def _create(s3: Any, bucket: str, region: str) -> None:
+    # `us-east-1` is the one region that must not be named (AWS, "CreateBucket").
+    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    try:
+        s3.create_bucket(Bucket=bucket, **where)
+    except ClientError as error:
+        if code(error) not in _EXISTS:
+            raise
+    try:
+        # Another process may be at it: where the bucket is there, this asks once.
+        s3.get_waiter("bucket_exists").wait(Bucket=bucket, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+    except WaiterError as error:
+        if error.last_response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 403:
+            raise Unavailable(f"the bucket {bucket} can't be made for the moment") from error
+        raise TopologyError(f"the bucket {bucket} is not ours: choose another prefix, or other keys") from error
+
+
+def _require_no_versions(s3: Any, bucket: str) -> None:
+    """A delete must delete: an old version would be bytes that lie where the policy may forbid them."""
+    # Suspended versioning too has kept what was there before.
+    if "Status" in s3.get_bucket_versioning(Bucket=bucket):
+        raise TopologyError(f"the bucket {bucket} may keep old versions: use one that never had versioning")
+
+
+def _allow_browsers(s3: Any, bucket: str) -> None:
+    rules = _current(lambda: s3.get_bucket_cors(Bucket=bucket)["CORSRules"], "NoSuchCORSConfiguration")
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": _with(rules, _CORS_RULE)})
+
+
+def _sweep_unfinished(s3: Any, bucket: str) -> None:
+    rules = _current(
+        lambda: s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"], "NoSuchLifecycleConfiguration"
+    )
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": _with(rules, _ABORT_RULE)})
+
+
+def _require_private(s3: Any, anonymous: Any, bucket: str) -> None:
+    """For a store that can't forbid all publicity at once: asked for its policy, and tried for its ACL."""
+    try:
+        public = s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]
+    except ClientError as error:
+        if code(error) not in _NO_POLICY:
+            raise
+        public = False
+    if public or _answers(anonymous, bucket):
+        raise TopologyError(f"anybody may read the bucket {bucket}: take its policy and its ACL away")
+
+
+def _answers(anonymous: Any, bucket: str) -> bool:
+    try:
+        anonymous.list_objects_v2(Bucket=bucket, MaxKeys=1)
+    except ClientError as error:
+        if status(error) not in (401, 403):
+            raise
+        return False
+    return True
+
+
+def _current(read: Callable[[], Any], missing: str) -> list[Any]:
+    try:
+        return list(read())
+    except ClientError as error:
+        if code(error) != missing:
+            raise
+        return []
+
+
+def _with(rules: list[Any], ours: dict[str, Any]) -> list[Any]:
+    """What an operator has added stays: a store knows all rules of a bucket as one."""
+    return [*(rule for rule in rules if rule.get("ID") != ours["ID"]), ours]

@@ -1,0 +1,36 @@
+"""Real servers that a fault test may kill."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.servers import fleet
+from deploy.servers.process import Server
+
+_ROOT = Path(__file__).parents[2] / ".servers"
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """Starts a server of this module's own, on an empty folder and free ports: `own_server("cassandra")`.
+
+    Its `kill`, `start` and `wait` may be called; it is stopped in the end.
+    """
+    started: list[Server] = []
+
+    def start(name: str) -> Server:
+        if not fleet.is_installed(_ROOT, name):
+            if os.environ.get("CI"):
+                pytest.fail(f"{name} must be installed: make servers")
+            pytest.skip(f"{name} is not installed: make servers")
+        server = fleet.prepare(_ROOT, tmp_path_factory.mktemp(name), name)
+        started.append(server)
+        server.start()
+        server.wait()
+        return server
+
+    yield start
+    for server in started:
+        server.stop()

@@ -1,0 +1,199 @@
+"""kill -9 of a process that writes objects: all that it acknowledged is whole, and nothing is half there."""
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from regions.stores.objects import RAW, VARIANTS
+from regions.stores.objects_directory import ObjectsDirectory
+
+WRITER = """
+import hashlib, io, os, signal, sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from regions.stores.objects import RAW, VARIANTS
+from regions.stores.objects_directory import ObjectsDirectory
+
+def acknowledge(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
+def text(key, version):
+    # All versions of an object are as long, so that only their hash tells them apart.
+    return f"{key} {version:08} ".encode() * 9000
+
+def put(store, key, version):
+    data = text(key, version)
+    store.put(VARIANTS, key, [data[:99_999], data[99_999:]], hashlib.sha256(data).hexdigest(), "image/jpeg")
+    acknowledge("put", key, version)
+
+def upload(store, key, parts):
+    data = text(key, 0)
+    cuts = [len(data) * part // parts for part in range(parts + 1)]
+    multipart_id = store.begin(RAW, key)
+    for number in range(1, parts + 1):
+        part = data[cuts[number - 1] : cuts[number]]
+        store.write_part(multipart_id, number, io.BytesIO(part), len(part))
+        acknowledge("part", multipart_id, number)
+    store.finish(multipart_id, store.parts(multipart_id))
+    acknowledge("finish", key, 0)
+
+def delete(store, key):
+    store.delete(VARIANTS, key)
+    acknowledge("delete", key, 0)
+"""
+
+# Four threads, each going on with keys of its own for ever.
+FOR_EVER = """
+store, life = ObjectsDirectory(sys.argv[1], "http://door", b"secret"), sys.argv[2]
+
+def go_on(thread):
+    for version in count():
+        put(store, f"{thread}/of-{life}/150.jpg", version)
+        upload(store, f"{thread}/{version}-of-{life}", 1 + version % 3)
+
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(go_on, range(4)))
+"""
+
+# For each call to the disk a process that kills itself before it, on a folder of its own; the last lives.
+BEFORE_EACH_STEP = """
+STEPS = {"open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.utime", "fcntl.flock", "os.listdir"}
+
+def die(before):
+    steps = count()
+    def hook(event, arguments):
+        if event in STEPS and next(steps) == before:
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+
+def live(store):
+    put(store, "ab/p/150.jpg", 1)
+    put(store, "ab/p/150.jpg", 2)
+    upload(store, "ab/whole", 1)
+    upload(store, "ab/joined", 2)
+    delete(store, "ab/p/150.jpg")
+
+for step in count():
+    child = os.fork()
+    if child == 0:
+        root = f"{sys.argv[1]}/{step}"
+        sys.stdout.flush()
+        os.dup2(os.open(f"{root}.said", os.O_WRONLY | os.O_CREAT), 1)
+        die(step)
+        live(ObjectsDirectory(root, "http://door", b"secret"))
+        os._exit(0)
+    if os.waitpid(child, 0)[1] != signal.SIGKILL:
+        break
+"""
+
+P, WHOLE, JOINED = "ab/p/150.jpg", "ab/whole", "ab/joined"
+# What lies there after each acknowledgement of an object: its key, and its version.
+LIFE = [{}, {P: 1}, {P: 2}, {P: 2, WHOLE: 0}, {P: 2, WHOLE: 0, JOINED: 0}, {WHOLE: 0, JOINED: 0}]
+
+
+def text(key: str, version: int) -> bytes:
+    return f"{key} {version:08} ".encode() * 9000
+
+
+def version_of(store: ObjectsDirectory, bucket: str, key: str) -> int:
+    """Which version of itself the object is. Fails where it is none, or not as it is described."""
+    with store.open(bucket, key) as chunks:
+        data = b"".join(chunks)
+    version = int(data.split(b" ")[1])
+    assert data == text(key, version)
+    info = store.info(bucket, key)
+    assert (info.size_bytes, info.sha256) in [(len(data), hashlib.sha256(data).hexdigest()), (len(data), None)]
+    assert (info.sha256 is None) == (bucket == RAW)
+    return version
+
+
+def versions(store: ObjectsDirectory) -> dict[str, int]:
+    """Every object that can be seen."""
+    return {
+        info.key: version_of(store, bucket, info.key) for bucket in (RAW, VARIANTS) for info in list(store.list(bucket))
+    }
+
+
+def opened(root) -> ObjectsDirectory:
+    return ObjectsDirectory(str(root), "http://door", b"secret")
+
+
+@pytest.fixture
+def kill_after(tmp_path):
+    """Kills a writer when it has acknowledged so many writes; gives all that it did acknowledge."""
+
+    def kill_after(writes: int, life: int) -> list[list[str]]:
+        command = [sys.executable, "-c", WRITER + FOR_EVER, str(tmp_path / "objects"), str(life)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            said = [writer.stdout.readline() for _ in range(writes)]
+            os.kill(writer.pid, signal.SIGKILL)
+            said += writer.stdout.readlines()
+        return [line.split() for line in said]
+
+    return kill_after
+
+
+def test_what_was_acknowledged_is_whole_after_kills_at_random(kill_after, tmp_path):
+    """Life after life on one folder; whatever can be seen is whole and has its hash."""
+    seed = int.from_bytes(os.urandom(4))
+    print(f"seed {seed}")  # noqa: T201
+    moments, acknowledged, parts = random.Random(seed), {}, set()
+    for life in range(6):
+        for what, name, number in kill_after(moments.randrange(1, 60), life):
+            if what == "part":
+                parts.add((name, int(number)))
+            else:
+                acknowledged[name] = int(number)
+    store = opened(tmp_path / "objects")
+    found = versions(store)
+    for key, version in acknowledged.items():
+        assert found[key] in (version, version + 1)
+    for multipart_id, number in parts:
+        key = "/".join(multipart_id.split("~")[2:])
+        assert key in found or number in {part.number for part in store.parts(multipart_id)}
+
+
+def test_a_kill_before_any_step_leaves_the_old_or_the_new(tmp_path):
+    """From the making of the folders to the last removal, each step in turn."""
+    subprocess.run([sys.executable, "-c", WRITER + BEFORE_EACH_STEP, str(tmp_path)], timeout=120, check=True)
+    files = sorted(tmp_path.glob("*.said"), key=lambda file: int(file.stem))
+    for file in files:
+        done = sum(not line.startswith("part") for line in file.read_text().splitlines())
+        store = opened(tmp_path / file.stem)
+        assert versions(store) in LIFE[done : done + 2]
+        assert [path for path in (tmp_path / file.stem / "tmp").rglob("*") if path.is_file()] == []
+    assert len(files) > 100
+    assert done == len(LIFE) - 1
+
+
+def test_a_dead_process_holds_no_lock(kill_after, tmp_path):
+    """Others write and delete where it wrote."""
+    kill_after(20, 0)
+    store = opened(tmp_path / "objects")
+    for info in list(store.list(VARIANTS)):
+        data = text(info.key, 77)
+        store.put(VARIANTS, info.key, [data], hashlib.sha256(data).hexdigest(), "image/jpeg")
+        assert version_of(store, VARIANTS, info.key) == 77
+        store.delete(VARIANTS, info.key)
+    assert list(store.list(VARIANTS)) == []
+
+
+def test_a_living_process_keeps_what_is_on_its_way(tmp_path):
+    """Opening the folder sweeps what the dead have left, and no more."""
+    first = opened(tmp_path)
+    (tmp_path / "tmp" / "left").mkdir()
+    (tmp_path / "tmp" / "left" / "rubbish").write_bytes(b"half")
+
+    def chunks():
+        yield b"one "
+        opened(tmp_path)
+        yield b"two"
+
+    first.put(VARIANTS, "ab/p", chunks(), hashlib.sha256(b"one two").hexdigest(), "image/jpeg")
+    assert not (tmp_path / "tmp" / "left").exists()
+    assert first.info(VARIANTS, "ab/p").size_bytes == 7

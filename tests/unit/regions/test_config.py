@@ -1,0 +1,160 @@
+"""A process reads its topology, what the environment changes of it, and its secrets; stores open by URL."""
+
+from pathlib import Path
+
+import pytest
+
+from regions import config
+from regions.errors import TopologyError
+from regions.stores.objects import RAW
+
+TOPOLOGY = """
+[regions.eu-west]
+number = 1
+jurisdiction = "EU"
+latitude = 53.3
+longitude = -6.2
+origin = "http://127.0.0.1:9001"
+objects = "directory://{data}/objects?door=http://127.0.0.1:9002"
+catalog = "sqlite://{data}/catalog.db"
+feeds = "sqlite://{data}/feeds.db"
+events = "sqlite://{data}/events.db"
+settings = "sqlite://{data}/settings.db"
+public_key = "PEM"
+
+[edges.lisbon]
+jurisdiction = "EU"
+latitude = 38.7
+longitude = -9.1
+url = "http://127.0.0.1:9003"
+cache = "{data}/cache"
+public_key = "PEM"
+shield_of = "eu-west"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A topology whose stores lie beside it, and its secrets."""
+    path = tmp_path / "topology.toml"
+    path.write_text(TOPOLOGY.format(data=tmp_path))
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "eu-west.pem").write_text("a private key")
+    (tmp_path / "secrets" / "eu-west.objects").write_bytes(b"\x00secret\xff")
+    return path
+
+
+def test_a_topology_is_read(file):
+    """Without anything in the environment."""
+    loaded = config.load(file, {})
+    assert loaded.topology.regions["eu-west"].origin == "http://127.0.0.1:9001"
+    assert loaded.topology.edges["lisbon"].shield_of == "eu-west"
+
+
+@pytest.mark.parametrize(
+    ("variable", "node", "field"),
+    [
+        ("DARKROOM_EU_WEST_CATALOG", "eu-west", "catalog"),
+        ("DARKROOM_EU_WEST_PUBLIC_KEY", "eu-west", "public_key"),
+        ("DARKROOM_EU_WEST_SCHEDULER", "eu-west", "scheduler"),
+        ("DARKROOM_LISBON_CACHE", "lisbon", "cache"),
+    ],
+)
+def test_the_environment_overrides_a_value(file, variable, node, field):
+    """Of that region or edge."""
+    topology = config.load(file, {variable: "elsewhere"}).topology
+    nodes = {**topology.regions, **topology.edges}
+    assert getattr(nodes[node], field) == "elsewhere"
+
+
+def test_the_environment_overrides_a_number(file):
+    """It is text there, and a number here."""
+    environ = {"DARKROOM_EU_WEST_NUMBER": "7", "DARKROOM_EU_WEST_LATITUDE": "1.5"}
+    region = config.load(file, environ).topology.regions["eu-west"]
+    assert (region.number, region.latitude) == (7, 1.5)
+
+
+def test_other_variables_change_nothing(file):
+    """Of other programs, of unknown regions, in other letters."""
+    others = ["PATH", "DARKROOM_MARS_CATALOG", "darkroom_eu_west_catalog", "DARKROOM_EU_WEST_COLOUR"]
+    assert config.load(file, dict.fromkeys(others, "x")) == config.load(file, {})
+
+
+def test_a_wrong_override_is_refused(file):
+    """As if it stood in the file."""
+    with pytest.raises(TopologyError, match="number"):
+        config.load(file, {"DARKROOM_EU_WEST_NUMBER": "seven"})
+
+
+@pytest.mark.parametrize("make", [Path.exists, Path.mkdir, lambda path: path.write_bytes(b"\xff\xfe")])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, make):
+    """Missing, a folder, or no text."""
+    path = tmp_path / "topology.toml"
+    make(path)
+    with pytest.raises(TopologyError, match=r"topology\.toml"):
+        config.load(path, {})
+
+
+def test_secrets_lie_beside_the_file(file):
+    """A region's private key and what signs its URLs, byte for byte."""
+    loaded = config.load(file, {})
+    assert loaded.private_key("eu-west") == "a private key"
+    assert loaded.objects_secret("eu-west") == b"\x00secret\xff"
+
+
+def test_the_environment_says_where_secrets_lie(file, tmp_path):
+    """A folder of its own, as a secret store mounts it."""
+    (tmp_path / "mounted").mkdir()
+    (tmp_path / "mounted" / "eu-west.pem").write_text("another key")
+    loaded = config.load(file, {"DARKROOM_SECRETS": str(tmp_path / "mounted")})
+    assert loaded.private_key("eu-west") == "another key"
+
+
+def test_a_missing_secret_is_named(file):
+    """By its path, which is no secret."""
+    with pytest.raises(TopologyError, match=r"lisbon\.pem"):
+        config.load(file, {}).private_key("lisbon")
+
+
+def test_five_stores_open_by_their_urls(file, tmp_path):
+    """Where the URLs say; closed, they leave the objects, which need no closing."""
+    stores = config.open_stores(config.load(file, {}), "eu-west")
+    try:
+        assert stores.catalog.user("u_00000000001") is None
+        assert not stores.feeds.page("u_00000000001", None, 9)
+        assert stores.settings.read("nothing") is None
+        assert not any(stores.events.lag("photo_ready", "fanout").values())
+    finally:
+        stores.close()
+    assert {path.stem for path in tmp_path.glob("*.db")} == {"catalog", "feeds", "events", "settings"}
+
+
+def test_urls_of_objects_lead_to_the_door(file):
+    """The one that the store's URL names, signed with the region's secret."""
+    objects = config.open_objects(config.load(file, {}), "eu-west")
+    assert objects.sign_get(RAW, "ab/p", 1).startswith("http://127.0.0.1:9002/object/raw/ab/p?")
+    assert objects.secret == b"\x00secret\xff"
+
+
+@pytest.mark.parametrize("url", ["oracle://db", "catalog.db", "", "directory:///tmp"])
+def test_a_url_that_no_adapter_knows_is_refused(file, url):
+    """With those that are known."""
+    loaded = config.load(file, {"DARKROOM_EU_WEST_CATALOG": url})
+    with pytest.raises(TopologyError, match="sqlite"):
+        config.open_stores(loaded, "eu-west")
+
+
+def test_a_config_shows_no_secret(file):
+    """It may come into a log, whatever the environment gave."""
+    loaded = config.load(file, {"DARKROOM_EU_WEST_S3_KEYS": "who hush"})
+    assert loaded.s3_keys("eu-west") == ("who", "hush")
+    assert "hush" not in repr(loaded)
+
+
+@pytest.mark.parametrize("keys", ["", "one", "one two three"])
+def test_s3_keys_come_in_pairs(file, keys):
+    """Else the secret is named, and nothing of it told."""
+    (file.parent / "secrets" / "eu-west.s3").write_text(keys)
+    with pytest.raises(TopologyError, match=r"eu-west\.s3") as refusal:
+        config.load(file, {}).s3_keys("eu-west")
+    assert "one" not in str(refusal.value)

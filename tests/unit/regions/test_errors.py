@@ -1,0 +1,60 @@
+"""Every problem knows its status and its document."""
+
+import json
+
+import pytest
+
+from regions import errors
+from regions.errors import Misdirected, Problem, ResidencyDenied
+
+
+def kinds(kind: type[Problem] = Problem) -> list[type[Problem]]:
+    return [kind, *(deeper for child in kind.__subclasses__() for deeper in kinds(child))]
+
+
+PLAIN = [kind for kind in kinds() if kind not in (Misdirected, ResidencyDenied)]
+
+
+@pytest.mark.parametrize("kind", PLAIN, ids=lambda kind: kind.__name__)
+def test_a_problem_is_a_document(kind):
+    """Type, title, status and detail (RFC 9457 section 3.1), as JSON."""
+    document = json.loads(json.dumps(kind("what happened").document()))
+    assert set(document) == {"type", "title", "status", "detail"}
+    assert document["type"].startswith("urn:darkroom:problem:")
+    assert document["detail"] == "what happened"
+    assert 400 <= document["status"] < 600
+
+
+def test_no_two_problems_have_one_type():
+    """A client can tell them apart by it."""
+    slugs = [kind.slug for kind in kinds()]
+    assert len(set(slugs)) == len(slugs)
+
+
+def test_a_problem_carries_members():
+    """Extensions stand beside the rest (RFC 9457 section 3.2)."""
+    assert errors.Forbidden("over", expired=True).document()["expired"] is True
+
+
+def test_a_misdirected_request_is_told_where_to_go():
+    """The region is a member, so that an edge can follow."""
+    document = Misdirected("eu-west").document()
+    assert (document["status"], document["region"]) == (421, "eu-west")
+
+
+def test_a_residency_refusal_names_its_rule():
+    """By file and line."""
+    document = ResidencyDenied("not here", "policy.yaml:24").document()
+    assert (document["status"], document["rule"]) == (451, "policy.yaml:24")
+
+
+def test_a_lost_lease_is_a_store_that_is_away():
+    """Whoever handles the one handles the other."""
+    assert issubclass(errors.LeaseLost, errors.Unavailable)
+    assert errors.LeaseLost("gone").document()["status"] == 503
+
+
+def test_files_that_are_wrong_are_no_problems_of_a_client():
+    """They reach an operator, never an answer."""
+    assert not issubclass(errors.PolicyError, Problem)
+    assert not issubclass(errors.TopologyError, Problem)

@@ -1,0 +1,141 @@
+"""Ids sort by time as text, say what they were made of, and never repeat."""
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regions import ids
+from regions.errors import LeaseLost, NotFound
+from regions.ids import EPOCH_MS, MAX_PROCESSES, MAX_REGIONS, IdMint, Snowflake
+
+NOW_MS = EPOCH_MS + 86_400_000
+NEVER_MS = 1 << 60
+
+numbers = st.integers(0, (1 << 63) - 1)
+kinds = st.sampled_from([ids.PHOTO, ids.USER, ids.COMMENT])
+flakes = st.builds(
+    Snowflake,
+    st.integers(EPOCH_MS, EPOCH_MS + (1 << 41) - 1),
+    st.integers(0, MAX_REGIONS - 1),
+    st.integers(0, MAX_PROCESSES - 1),
+    st.integers(0, 1023),
+)
+
+
+def mint(times_ms, floor_ms: int = 0, limit_ms: int = NEVER_MS) -> IdMint:
+    """A mint whose clock shows these times one by one."""
+    return IdMint(3, 5, floor_ms, lambda: limit_ms, iter(times_ms).__next__)
+
+
+@given(flakes)
+def test_an_id_says_what_it_was_made_of(flake):
+    """Time, region, process and sequence, in 63 bits."""
+    number = ids.compose(flake)
+    assert ids.take_apart(number) == flake
+    assert 0 <= number < 1 << 63
+
+
+@given(kinds, numbers)
+def test_an_id_is_the_same_in_public(kind, number):
+    """A letter and eleven digits, and back."""
+    public = ids.to_public(kind, number)
+    assert ids.to_number(kind, public) == number
+    assert len(public) == 13
+
+
+@given(kinds, flakes, flakes)
+def test_ids_sort_by_time_as_text(kind, one, other):
+    """So that a database which sorts text sorts them by time."""
+    texts = ids.to_public(kind, ids.compose(one)), ids.to_public(kind, ids.compose(other))
+    assert (texts[0] < texts[1]) == (one < other)
+
+
+@given(kinds, st.text(max_size=20))
+def test_what_is_no_id_is_not_found(kind, text):
+    """Whatever a path may hold: it is an id that could have been made, or NotFound."""
+    try:
+        number = ids.to_number(kind, text)
+    except NotFound:
+        return
+    assert ids.to_public(kind, number) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "p_", "p_0000000000", "p_000000000000", "u_00000000001", "p_0000000000!", "p_zzzzzzzzzzz", "P_00000000001"],
+)
+def test_these_are_no_photo_ids(text):
+    """Too short, too long, another's kind, a sign that is no digit, a number over 63 bits."""
+    with pytest.raises(NotFound):
+        ids.parse(ids.PHOTO, text)
+
+
+def test_a_refused_id_is_not_repeated_at_length():
+    """It may be hostile, and of any length."""
+    with pytest.raises(NotFound) as refusal:
+        ids.parse(ids.PHOTO, "x" * 100_000)
+    assert len(refusal.value.detail) < 200
+
+
+@given(st.lists(st.integers(NOW_MS - 50, NOW_MS + 50), min_size=1, max_size=60))
+def test_ids_grow_whatever_the_clock_does(times_ms):
+    """It may stand still, and step back."""
+    made = mint(times_ms)
+    numbers = [ids.to_number(ids.PHOTO, made.next(ids.PHOTO)) for _ in times_ms]
+    assert numbers == sorted(set(numbers))
+
+
+def test_a_full_millisecond_borrows_the_next():
+    """More than 1,024 ids in one do not repeat, and do not wait."""
+    made = mint([NOW_MS] * 3000)
+    flakes = [ids.parse(ids.PHOTO, made.next(ids.PHOTO)) for _ in range(3000)]
+    assert len(set(flakes)) == 3000
+    assert {flake.at_ms for flake in flakes} == {NOW_MS, NOW_MS + 1, NOW_MS + 2}
+
+
+def test_an_id_carries_its_region_and_process():
+    """And the clock's time."""
+    assert ids.parse(ids.USER, mint([NOW_MS]).next(ids.USER)) == Snowflake(NOW_MS, 3, 5, 0)
+
+
+def test_no_id_is_made_after_the_lease():
+    """At its last millisecond one is, at its end none, and a clock that steps back makes them possible again."""
+    made = mint([NOW_MS - 1, NOW_MS, NOW_MS + 1, NOW_MS - 1], limit_ms=NOW_MS)
+    made.next(ids.PHOTO)
+    for _ in range(2):
+        with pytest.raises(LeaseLost):
+            made.next(ids.PHOTO)
+    assert ids.parse(ids.PHOTO, made.next(ids.PHOTO)).at_ms == NOW_MS - 1
+
+
+def test_borrowing_stops_at_the_end_of_the_lease():
+    """A full last millisecond may not borrow what belongs to the next holder."""
+    made = mint([NOW_MS - 1] * 2000, limit_ms=NOW_MS)
+    for _ in range(1024):
+        made.next(ids.PHOTO)
+    with pytest.raises(LeaseLost):
+        made.next(ids.PHOTO)
+
+
+@given(st.integers(NOW_MS - 1000, NOW_MS + 1000), st.integers(1, 1500))
+def test_two_holders_of_a_number_never_repeat(floor_ms, count):
+    """The next one starts where the first one's ids, or its lease, ended, wherever its own clock stands."""
+    first = mint([NOW_MS] * count)
+    before = [first.next(ids.PHOTO) for _ in range(count)]
+    second = mint([floor_ms] * 10, floor_ms=first.used_until_ms)
+    assert not set(before) & {second.next(ids.PHOTO) for _ in range(10)}
+
+
+def test_threads_share_a_mint():
+    """No two of them get the same id."""
+    made, found = IdMint(1, 1, 0, lambda: NEVER_MS, lambda: NOW_MS), []
+    threads = [
+        threading.Thread(target=lambda: found.extend([made.next(ids.PHOTO) for _ in range(2000)])) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == len(found) == 8000

@@ -1,0 +1,84 @@
+"""Records go through JSON unchanged."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regions import records
+from regions.records import VARIANT_SIZES, Photo, Reason, Status, Upload, Variant
+
+texts = st.text(max_size=20)
+counts = st.integers(0, 1 << 60)
+variants = st.builds(Variant, st.sampled_from(VARIANT_SIZES), counts, counts, counts, texts)
+photos = st.builds(
+    Photo,
+    photo_id=texts,
+    owner_id=texts,
+    residency_class=texts,
+    home_region=texts,
+    status=st.sampled_from(Status),
+    caption=texts,
+    size_bytes=counts,
+    sha256=st.none() | texts,
+    created_at_ms=counts,
+    content_type=st.none() | texts,
+    width=st.none() | counts,
+    height=st.none() | counts,
+    taken_at=st.none() | texts,
+    camera=st.none() | texts,
+    perceptual_hash=st.none() | texts,
+    variants=st.lists(variants, max_size=4).map(tuple),
+    reason=st.none() | st.builds(Reason, texts, texts),
+)
+
+
+@given(photos)
+def test_a_photo_goes_through_json_unchanged(photo):
+    """Every field, those that are empty too; the status is one again, and can be compared."""
+    back = records.photo_from_json(json.loads(json.dumps(records.to_json(photo))))
+    assert back == photo
+    assert isinstance(back.status, Status)
+    assert hash(back) == hash(photo)
+
+
+def test_a_photo_without_a_known_status_is_refused():
+    """It can't have been written by us."""
+    photo = Photo("p", "u", "eu", "eu-west", Status.READY, "", 1, None, 1)
+    with pytest.raises(ValueError, match="sleeping"):
+        records.photo_from_json(records.to_json(photo) | {"status": "sleeping"})
+
+
+@given(st.integers(1, 10**9), st.integers(1, 10**8))
+def test_the_parts_of_an_upload_make_its_size(size_bytes, part_size_bytes):
+    """All but the last are of one size, and the last is no longer and not empty."""
+    part_size_bytes = max(part_size_bytes, size_bytes // 1000)
+    sizes = Upload("p", "m", "a.jpg", size_bytes, part_size_bytes, 0).part_sizes()
+    assert sum(sizes) == size_bytes
+    assert set(sizes[:-1]) <= {part_size_bytes}
+    assert 0 < sizes[-1] <= part_size_bytes
+
+
+def test_an_upload_of_whole_parts_has_no_empty_part():
+    """Ten bytes in parts of five are two."""
+    upload = Upload("p", "m", "a.jpg", 10, 5, 0)
+    assert upload.part_sizes() == [5, 5]
+    assert replace(upload, size_bytes=11).part_sizes() == [5, 5, 1]
+    assert replace(upload, size_bytes=4).part_sizes() == [4]
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "text"),
+    [(0, "1970-01-01T00:00:00.000Z"), (1_767_225_600_007, "2026-01-01T00:00:00.007Z")],
+)
+def test_times_are_told_in_utc(at_ms, text):
+    """RFC 3339, with milliseconds."""
+    assert records.rfc3339(at_ms) == text
+
+
+@given(st.integers(0, 4_000_000_000_000), st.integers(0, 4_000_000_000_000))
+def test_times_sort_as_text(one_ms, other_ms):
+    """Their width is fixed; not one millisecond is lost in a float."""
+    assert (records.rfc3339(one_ms) < records.rfc3339(other_ms)) == (one_ms < other_ms)
