@@ -85,7 +85,8 @@ class Supervisor:
             running = [child.process for child in self._children if child.process is not None]
             self._children = []
             for process in running:
-                process.terminate()
+                # Not `terminate`, which reaps one that has died just now, and what it leaves behind would stay.
+                os.kill(process.pid, signal.SIGTERM)
             running = _wait(running, within_s)
             for process in running:
                 _kill_group(process.pid)

@@ -22,6 +22,8 @@ from regions.stores.objects import Objects
 from regions.stores.settings import Settings
 
 _PREFIX = "DARKROOM_"
+# Files of the secrets folder for which the environment may stand, and by which name.
+_SECRET_VARIABLES = {"s3": "S3_KEYS", "feeds": "FEEDS_PASSWORD"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,11 @@ class Config:
         if len(keys) != 2:
             raise TopologyError(f"the secret {region}.s3 must be two lines: the access key and the secret key")
         return keys[0], keys[1]
+
+    def feeds_password(self, region: str) -> str | None:
+        """Of the region's Redis, in the file `{region}.feeds`; None where there is none."""
+        file = f"{region}.feeds"
+        return self._secret(file).decode().strip() if file in self.given or (self.secrets / file).exists() else None
 
     def _secret(self, file: str) -> bytes:
         if file in self.given:
@@ -82,7 +89,12 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     names = topology.parse(text)
     overrides = _overrides([*names.regions, *names.edges], environ)
     secrets = Path(environ.get(f"{_PREFIX}SECRETS", path.parent / "secrets"))
-    given = {f"{name}.s3": environ[key] for name in names.regions if (key := _variable(name, "S3_KEYS")) in environ}
+    given = {
+        f"{name}.{file}": environ[variable]
+        for name in names.regions
+        for file, key in _SECRET_VARIABLES.items()
+        if (variable := _variable(name, key)) in environ
+    }
     return Config(topology.parse(text, overrides), secrets, given)
 
 
@@ -91,7 +103,7 @@ def open_stores(config: Config, region: str) -> Stores:
     return Stores(
         open_objects(config, region),
         _open("catalog", node.catalog),
-        _open("feeds", node.feeds),
+        _open("feeds", node.feeds, config, region),
         _open("events", node.events),
         _open("settings", node.settings),
     )
@@ -136,12 +148,18 @@ def _objects_s3(url: str, config: Config, region: str) -> Any:
     return _adapter("objects_s3", "ObjectsS3")(_adapter("s3_session", "parse_address")(url), credentials)
 
 
+def _feeds_redis(url: str, config: Config, region: str) -> Any:
+    return _adapter("feeds_redis", "FeedsRedis")(url, config.feeds_password(region))
+
+
 _ADAPTERS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("objects", "directory"): _objects_directory,
     ("objects", "s3"): _objects_s3,
     ("catalog", "sqlite"): lambda url: _adapter("catalog_sqlite", "CatalogSqlite")(urlsplit(url).path),
     ("catalog", "cassandra"): lambda url: _adapter("catalog_cassandra", "CatalogCassandra")(url),
-    ("feeds", "sqlite"): lambda url: _adapter("feeds_sqlite", "FeedsSqlite")(urlsplit(url).path),
+    ("feeds", "sqlite"): lambda url, *_: _adapter("feeds_sqlite", "FeedsSqlite")(urlsplit(url).path),
+    ("feeds", "redis"): _feeds_redis,
     ("events", "sqlite"): lambda url: _adapter("events_sqlite", "EventsSqlite")(urlsplit(url).path, now_ms),
+    ("events", "kafka"): lambda url: _adapter("events_kafka", "EventsKafka")(url),
     ("settings", "sqlite"): lambda url: _adapter("settings_sqlite", "SettingsSqlite")(urlsplit(url).path, now_ms),
 }

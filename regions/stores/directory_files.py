@@ -154,6 +154,14 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def changed_before(path: Path, at_ms: int) -> bool:
+    """False also where it is gone already."""
+    try:
+        return path.stat().st_mtime_ns < at_ms * 1_000_000
+    except NOT_THERE:
+        return False
+
+
 def is_still_at(path: Path, file: FileIO) -> bool:
     """Whether the open file has not been replaced or removed there."""
     try:

@@ -33,7 +33,7 @@ Leaders = Mapping[int, Address]
 
 # How long new topics may take to be known to all, or partitions to get another leader.
 _READY_S = 15.0
-# Who asks within this time after a failure fails too, so that a broker that hangs does not hold up every thread in turn.
+# Who asks so soon after a failure fails too, so that a broker that hangs does not hold up every thread in turn.
 _FAIL_FAST_S = 0.5
 _DAY_MS = 24 * 3600 * 1000
 
@@ -81,7 +81,7 @@ class Cluster:
         raise Unavailable(f"nobody coordinates the group {group.decode()}")
 
     def _learn(self) -> dict[bytes, Leaders]:
-        missing = self._keep_days.keys()
+        missing = set(self._keep_days)
         for _ in self._attempts():
             # pykafka's newest form, the first in which asking for a topic does not make it with the broker's defaults.
             metadata = self._ask_any(MetadataRequestV4(list(self._keep_days), False), MetadataResponseV4)
@@ -99,8 +99,11 @@ class Cluster:
         for topic, by_partition in leaders.items():
             for partition, leader in by_partition.items():
                 asked[leader].append(PartitionOffsetRequest(topic, partition, OffsetType.LATEST, 1))
-        answers = [self.wires.ask(leader, ListOffsetRequest(about), ListOffsetResponse) for leader, about in asked.items()]
-        return not any(said.err for answer in answers for topic in answer.topics.values() for said in topic.values())
+        for leader, requests in asked.items():
+            answer = self.wires.ask(leader, ListOffsetRequest(requests), ListOffsetResponse)
+            if any(said.err for topic in answer.topics.values() for said in topic.values()):
+                return False
+        return True
 
     def _attempts(self) -> Iterator[int]:
         """Numbers, with growing pauses between them, for as long as Kafka may need to get ready."""

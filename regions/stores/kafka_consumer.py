@@ -51,7 +51,7 @@ class KafkaConsumer:
         while True:
             mine = self.owned()
             deliveries = self._give(limit, mine)
-            if deliveries or not mine and self._closed:
+            if deliveries or self._closed:
                 return deliveries
             self._fetcher.ask({partition: self._next[partition] for partition in mine if not self._fetched[partition]})
             left_s = deadline_s - time.monotonic()
@@ -148,10 +148,9 @@ class KafkaConsumer:
         """What a change of generation refuses stays to be committed, for as long as the partition stays ours."""
         ahead = {at: to for at, to in self._to_commit.items() if to > self._committed.get(at, 0)}
         refused = self._ask_commit(ahead) if ahead else {}
-        for partition, code in refused.items():
-            if code and code not in (ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCE):
-                self._cluster.forget()
-                raise Unavailable(f"Kafka did not take the commit: error {code}")
+        if unexpected := set(refused.values()) - {0, ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCE}:
+            self._cluster.forget()
+            raise Unavailable(f"Kafka did not take the commit: errors {unexpected}")
         for partition, to in ahead.items():
             if not refused[partition]:
                 self._committed[partition] = to

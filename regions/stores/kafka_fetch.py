@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from pykafka.protocol import FetchRequest, FetchResponse, PartitionFetchRequest
+from pykafka.protocol import FetchRequest, FetchResponse, Message, PartitionFetchRequest
 
 from regions.errors import Unavailable
 from regions.stores.kafka_cluster import Cluster
@@ -30,7 +30,7 @@ class _Asked(NamedTuple):
 
 
 class Fetcher:
-    """One request is under way to each leader at most. Methods raise Unavailable; go on as if nothing was asked then."""
+    """At most one request is under way to each leader. Where a method raises Unavailable, ask again."""
 
     def __init__(self, cluster: Cluster, topic: bytes) -> None:
         self._cluster, self._topic = cluster, topic
@@ -50,7 +50,7 @@ class Fetcher:
 
     def take(self) -> dict[int, tuple[int, list[Fetched] | None]]:
         """By partition what was asked and what came since; None where nothing of that offset is kept."""
-        taken = {}
+        taken: dict[int, tuple[int, list[Fetched] | None]] = {}
         for leader in [leader for leader in self._asked if self._wires[leader].ready()]:
             asked = self._asked.pop(leader)
             answer = self._receive(leader)
@@ -97,6 +97,6 @@ class Fetcher:
             wire.close()
 
 
-def _from(offset: int, messages: Iterable[object]) -> Iterable[Fetched]:
+def _from(offset: int, messages: Iterable[Message]) -> Iterable[Fetched]:
     """A batch is given whole, also what lies in it before the offset."""
     return (Fetched(one.offset, one.value or b"") for one in messages if one.offset >= offset)

@@ -179,7 +179,7 @@ class _Share(MemberAssignment):  # type: ignore[misc]
 
 
 def share_out(had: Mapping[bytes, frozenset[int]]) -> dict[bytes, list[int]]:
-    """All partitions among the members, as evenly as can be; as many as can stay with the member that had them. Pure."""
+    """All partitions among the members, as evenly as can be; each keeps what it had as far as that allows. Pure."""
     members = sorted(had, key=lambda member: (-len(had[member]), member))
     least, over = divmod(PARTITIONS, len(members))
     room = {member: least + (number < over) for number, member in enumerate(members)}

@@ -71,6 +71,13 @@ class Objects(Protocol):
         """Forgets an unfinished upload and its parts. Idempotent."""
         ...
 
+    def abort_stale(self, before_ms: int) -> int:
+        """Aborts uploads that began before then, and to which nothing comes any more; returns how many.
+
+        These are what crashes left: the catalog knows of every other.
+        """
+        ...
+
     def put(
         self, bucket: str, key: str, chunks: Iterable[bytes], sha256: str, content_type: str, cache_control: str = ""
     ) -> ObjectInfo:

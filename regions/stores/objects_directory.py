@@ -123,6 +123,16 @@ class ObjectsDirectory:
             if folder is not None:
                 self._scratch.discard(folder)
 
+    def abort_stale(self, before_ms: int) -> int:
+        stale = 0
+        with reaching():
+            for folder in self._multipart.iterdir():
+                # A part that arrives changes the folder's time.
+                if files.changed_before(folder, before_ms):
+                    self.abort(folder.name)
+                    stale += 1
+        return stale
+
     def put(
         self, bucket: str, key: str, chunks: Iterable[bytes], sha256: str, content_type: str, cache_control: str = ""
     ) -> ObjectInfo:

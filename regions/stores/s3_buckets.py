@@ -39,20 +39,29 @@ _NO_POLICY = {"NoSuchBucketPolicy", "NotImplemented", "MethodNotAllowed"}
 
 
 def prepare_buckets(address: Address, credentials: Credentials) -> None:
-    """Idempotent. Raises TopologyError where a bucket is another's, keeps old versions or is open to the public,
-    and Unavailable."""
+    """Idempotent. Raises Unavailable, and TopologyError where a bucket is another's, keeps old versions or is open to the
+    public, and where the store lacks what the URL does not say it lacks."""
     s3 = connect(address.service, credentials)
     for bucket in (address.bucket(RAW), address.bucket(VARIANTS)):
-        with reaching():
-            _create(s3, bucket, address.service.region)
-            _require_no_versions(s3, bucket)
-            _allow_browsers(s3, bucket)
-            if address.lifecycle:
-                _sweep_unfinished(s3, bucket)
-            if address.access_block:
-                s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=_ALL_BLOCKED)
-            else:
-                _require_private(s3, connect(address.service, None), bucket)
+        try:
+            with reaching():
+                _prepare(s3, bucket, address)
+        except ClientError as error:
+            if code(error) != "NotImplemented":
+                raise
+            raise TopologyError(f"the store has no {error.operation_name}: say so in its URL") from error
+
+
+def _prepare(s3: Any, bucket: str, address: Address) -> None:
+    _create(s3, bucket, address.service.region)
+    _require_no_versions(s3, bucket)
+    _allow_browsers(s3, bucket)
+    if address.lifecycle:
+        _sweep_unfinished(s3, bucket)
+    if address.access_block:
+        s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=_ALL_BLOCKED)
+    else:
+        _require_private(s3, connect(address.service, None), bucket)
 
 
 def _create(s3: Any, bucket: str, region: str) -> None:

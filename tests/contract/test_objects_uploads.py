@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import urllib3
 
+from regions.clock import now_ms
 from regions.errors import Conflict
 from regions.stores.objects import RAW, Part, raw_key
 
@@ -48,6 +49,17 @@ def put_part(objects, clock):
 @pytest.fixture
 def multipart_id(objects):
     return objects.begin(RAW, KEY)
+
+
+def test_what_a_crash_left_is_aborted_when_it_is_stale(objects, put_part):
+    """An upload that nobody goes on with has no parts any more; one that began since is left alone."""
+    left = objects.begin(RAW, KEY)
+    put_part(left, 1, b"a part")
+    assert objects.abort_stale(now_ms() - MINUTE_MS) == 0
+    assert [part.number for part in objects.parts(left)] == [1]
+    assert objects.abort_stale(now_ms() + MINUTE_MS) == 1
+    assert objects.parts(left) == []
+    assert put_part(left, 1, b"a part").status == 404
 
 
 def test_parts_become_an_object(objects, multipart_id, put_part):

@@ -105,6 +105,16 @@ def test_stopping_leaves_nothing_even_of_the_deaf(program):
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
+def test_what_died_just_before_the_stop_is_no_obstacle(watched, program):
+    """Nobody has noticed its death yet; the others are stopped all the same."""
+    watched.supervisor.start([program(WAITS, "one"), program(WAITS, "two")])
+    pids = dict(watched.pids)
+    os.kill(pids["one"], signal.SIGKILL)
+    eventually(lambda: psutil.Process(pids["one"]).status() == psutil.STATUS_ZOMBIE)
+    watched.supervisor.stop(5.0)
+    assert not any(psutil.pid_exists(pid) for pid in pids.values())
+
+
 def test_what_can_not_be_started_is_told_and_tried_again(watched, tmp_path):
     """The others run all the same."""
     missing = Program("missing", (str(tmp_path / "no-such-program"),), tmp_path / "missing.log", ())

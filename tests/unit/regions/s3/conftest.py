@@ -5,7 +5,7 @@ import hashlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,8 +20,7 @@ from regions.stores.objects_s3 import ObjectsS3
 from regions.stores.s3_buckets import prepare_buckets
 from regions.stores.s3_session import Address, Credentials, connect, parse_address
 
-SLOW_DOWN, LOST_ANSWER, CUT = "slow down", "lost answer", "cut"
-_SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+_SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 
 
 @dataclass
@@ -63,13 +62,17 @@ class Seen:
 
 @dataclass
 class FaultyProxy:
-    """What came through it, and what is still to go wrong: one fault a request, and then `then` for good."""
+    """What came through it, and what is still to go wrong: one fault a request, and then `then` for good.
+
+    A fault is `slow down` (503, and nothing reaches the store), `lost answer` (the store did it), `cut` (half the
+    answer's body), or empty.
+    """
 
     upstream: str
     seen: list[Seen] = field(default_factory=list)
     faults: deque[str] = field(default_factory=deque)
     then: str = ""
-    before_fault: Callable[[], Any] = lambda: None
+    url: str = ""
 
     def fail(self, *faults: str, then: str = "") -> None:
         self.seen.clear()
@@ -88,24 +91,23 @@ class _Forwarding(BaseHTTPRequestHandler):
         self.proxy.seen.append(Seen(self.command, self.path, dict(self.headers.items())))
         fault = self.proxy.next_fault()
         self.close_connection = bool(fault)
-        if fault == SLOW_DOWN:
+        if fault == "slow down":
             return self._answer(503, {"Content-Length": str(len(_SLOW_DOWN))}, _SLOW_DOWN)
         headers = {name: value for name, value in self.headers.items() if name not in ("Expect", "Connection")}
         url = self.proxy.upstream + self.path
         said = urllib3.request(self.command, url, body=body, headers=headers, retries=False, timeout=20)
-        if fault == LOST_ANSWER:
+        if fault == "lost answer":
             return
         kept = {name: value for name, value in said.headers.items() if name not in ("Connection", "Date", "Server")}
-        self._answer(said.status, kept, said.data[: len(said.data) // 2] if fault == CUT else said.data)
-        if fault:
-            self.proxy.before_fault()
+        self._answer(said.status, kept, said.data[: len(said.data) // 2] if fault == "cut" else said.data)
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward
 
@@ -135,14 +137,14 @@ def proxy(moto_url: str) -> Iterator[FaultyProxy]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         serving.start()
-        proxy.url = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]
+        proxy.url = f"http://127.0.0.1:{server.server_port}"
         yield proxy
         server.shutdown()
         serving.join()
 
 
 @pytest.fixture
-def proxied(proxy: Any) -> Bench:
+def proxied(proxy: FaultyProxy) -> Bench:
     """A store behind the proxy, with its buckets."""
     bench = Bench(_address(proxy.url, "conditional=0"), Credentials("key", "secret"))
     bench.prepare()
@@ -176,6 +178,4 @@ def _removed_in_the_end(bench: Bench) -> Iterator[None]:
 
 
 def _address(endpoint: str, settings: str) -> Address:
-    return parse_address(
-        f"s3://test-{os.urandom(8).hex()}?endpoint={endpoint}&region=us-east-1&style=path&{settings}"
-    )
+    return parse_address(f"s3://test-{os.urandom(8).hex()}?endpoint={endpoint}&region=us-east-1&style=path&{settings}")
