@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,10 @@ class Supervisor:
 
     def __init__(self, changed: Callable[[Mapping[str, int]], None], died: Callable[[str, str], None]) -> None:
         self._changed, self._died = changed, died
-        self._lifeline, self._our_end = os.pipe()
+        self._pipe = ExitStack()
+        self._lifeline, our_end = os.pipe()
+        for descriptor in (self._lifeline, our_end):
+            self._pipe.callback(os.close, descriptor)
         self._children: list[_Child] = []
         self._lock = threading.Lock()
         self._trimmed_s = 0.0
@@ -80,7 +83,7 @@ class Supervisor:
                 self._died("the launcher", f"could not do its work: {error}")
 
     def stop(self, within_s: float) -> None:
-        """Asks all to stop, and kills those that have not within that time. Nothing is started any more."""
+        """Asks all to stop, and kills those that have not within that time. Idempotent; nothing is started any more."""
         with self._lock:
             running = [child.process for child in self._children if child.process is not None]
             self._children = []
@@ -91,12 +94,7 @@ class Supervisor:
             for process in running:
                 _kill_group(process.pid)
             _wait(running, within_s)
-            self._close()
-
-    def _close(self) -> None:
-        for descriptor in (self._lifeline, self._our_end):
-            with suppress(OSError):
-                os.close(descriptor)
+            self._pipe.close()
 
     def _start_due(self) -> None:
         waiting = [child for child in self._children if child.process is None and child.due_s <= time.monotonic()]

@@ -1,11 +1,11 @@
 """The whole route table of one origin, and the one place where it is wired together."""
 
-import threading
+import atexit
 
 import falcon
 import urllib3
 
-from origin import problems
+from origin import presence, problems
 from origin.audit_trail import AuditTrail
 from origin.context import Context
 from origin.feed import Feed
@@ -18,6 +18,7 @@ from regions.config import Config, open_stores
 from regions.outbox import Outbox
 from regions.policy_view import PolicyView
 from regions.process_number import ProcessNumber
+from regions.stores.settings import Service
 
 App = falcon.App[falcon.Request, falcon.Response]
 
@@ -60,10 +61,14 @@ def create(context: Context) -> App:
 
 
 def open_app(config: Config, region: str, holder: str) -> App:
-    """Opens the region's stores and serves from them. `holder` names the process in its number's lease."""
+    """Opens the region's stores and serves from them. `holder` names the process in its number's lease and its service.
+
+    Number and service are given back when this process ends in an orderly way.
+    """
     node, stores = config.topology.regions[region], open_stores(config, region)
     number = ProcessNumber(stores.settings, node.number, holder, now_ms)
-    threading.Thread(target=number.run_forever, args=[threading.Event()], daemon=True).start()
+    service = Service(presence.ORIGIN, holder, node.origin)
+    atexit.register(presence.keep(number, presence.Registration(stores.settings, service)))
     return create(
         Context(
             region=node,

@@ -23,14 +23,17 @@ from regions.records import Reason, Status
 
 log = logging.getLogger(__name__)
 
-MEMORY_BYTES = 2 << 30
-"""Of one worker process, at most. The hungriest photo within imaging's limits takes about half of it."""
+MEMORY_BYTES = 3 << 30
+"""Of one worker process, at most. The hungriest photo measured, an AVIF of 120 megapixels, takes 1.8 GiB."""
 
 _GRACE_S = 15.0
 _CONNECT_S = 30.0
 _CLOSE_S = 3.0
 _DEATHS = 3
 _SETTINGS: dict[str, Any] = {
+    # Else a cluster whose worker is away at the 15th second after a death closes the nanny that is about to start
+    # another, and has no workers for ever. Of nannies that give up themselves we hear by the deadline.
+    "distributed.deploy.lost-worker-timeout": "3650 days",
     "distributed.scheduler.allowed-failures": _DEATHS - 1,
     # No job waits in a worker that has one: else the deaths of one would be counted against the other.
     "distributed.scheduler.worker-saturation": 1.0,
@@ -130,20 +133,21 @@ class Cluster:
     def _connect(self) -> Client:
         if self._scheduler:
             return Client(self._scheduler, timeout=_CONNECT_S, set_as_default=False)
-        with dask.config.set(_SETTINGS):
-            # Dask runs whatever it is sent: even on loopback only who holds this cluster's own certificate may speak.
-            own = LocalCluster(
-                n_workers=self.width,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                # Port 0 and no routes: Dask always opens an HTTP door, and by default the same one in each process.
-                dashboard_address="127.0.0.1:0",
-                scheduler_kwargs={"dashboard": False},
-                memory_limit=MEMORY_BYTES,
-                security=Security.temporary(),
-                silence_logs=logging.ERROR,
-            )
+        # For good, not for a block: some are read again when a worker has died.
+        dask.config.set(_SETTINGS)
+        # Dask runs whatever it is sent: even on loopback only who holds this cluster's own certificate may speak.
+        own = LocalCluster(
+            n_workers=self.width,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            # Port 0 and no routes: Dask always opens an HTTP door, and by default the same one in each process.
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=MEMORY_BYTES,
+            security=Security.temporary(),
+            silence_logs=logging.ERROR,
+        )
         try:
             client = Client(own, timeout=_CONNECT_S, set_as_default=False)
         except _LOST:

@@ -12,6 +12,7 @@ from processing import job, judgement
 from regions import messages
 from regions.config import Config, Stores
 from regions.errors import Unavailable
+from regions.last_known import LastKnown
 from regions.messages import Event
 from regions.outbox import Outbox
 from regions.records import VARIANT_SIZES, Photo, Reason, Status
@@ -21,7 +22,7 @@ from regions.stores.settings import KNOWN_BAD
 log = logging.getLogger(__name__)
 
 BUDGET_S = 60.0
-"""How long one photo may take. The slowest within imaging's limits take about a quarter of it on a slow core."""
+"""How long one photo may take. The slowest measured, an interlaced 16-bit PNG of 120 megapixels, takes 6 s."""
 
 _INTERNAL = Reason("internal", "the photo could not be processed; this is our fault, and it has been noted")
 
@@ -57,7 +58,8 @@ class Photos:
         clock_ms: Callable[[], int],
     ) -> None:
         self._config, self._region = config, region
-        self._catalog, self._objects, self._settings = stores.catalog, stores.objects, stores.settings
+        self._catalog, self._objects = stores.catalog, stores.objects
+        self._live_settings = LastKnown(stores.settings.read)
         self._run, self._outbox, self._clock_ms = run, outbox, clock_ms
 
     def handle(self, event: Event) -> None:
@@ -82,8 +84,9 @@ class Photos:
         )
 
     def _known_bad(self) -> judgement.KnownBad:
-        """Where the list can't be had or read, no photo passes: all wait until it can."""
-        setting = self._settings.read(KNOWN_BAD)
+        """While the settings are away, the list as it was last had; where there was none yet, or it can't be read,
+        no photo passes: all wait until it can."""
+        setting = self._live_settings.get(KNOWN_BAD)
         try:
             return judgement.parse(setting.value if setting else "")
         except judgement.KnownBadError as error:

@@ -7,15 +7,19 @@ from collections.abc import Callable
 from regions.config import Stores
 from regions.errors import Unavailable
 from regions.stores.objects import RAW, raw_key
+from regions.stores.settings import Settings
 
 log = logging.getLogger(__name__)
 
 OUTBOX_EVERY_S = 1.0
 UPLOADS_EVERY_S = 60.0
+UPLOADS = "sweep-expired-uploads"
 
 # A request to complete that began just before the upload expired has ended by then.
 _SLACK_MS = 5 * 60 * 1000
 _LIMIT = 100
+# How long the work of a processor that was killed in the middle of it is left alone.
+_HOLD_S = 60.0
 
 
 def run_forever(stop: threading.Event, every_s: float, run_once: Callable[[], int]) -> None:
@@ -25,6 +29,26 @@ def run_forever(stop: threading.Event, every_s: float, run_once: Callable[[], in
             run_once()
         except Unavailable as error:
             log.warning("a sweep is put off", extra={"sweep": repr(run_once), "error": error.detail})
+
+
+class OneAtATime:
+    """A sweep that one process of the region does at a time, since many at once would only repeat each other's work.
+
+    A sweep that takes longer than its hold may be joined by another: each of its steps can be done twice.
+    """
+
+    def __init__(self, settings: Settings, name: str, holder: str, sweep: Callable[[], int]) -> None:
+        self._settings, self._name, self._holder, self._sweep = settings, name, holder, sweep
+
+    def run_once(self) -> int:
+        """What the sweep returns; 0 where another process is at it."""
+        hold = self._settings.hold(self._name, self._holder, _HOLD_S)
+        if hold is None:
+            return 0
+        try:
+            return self._sweep()
+        finally:
+            self._settings.release_hold(hold)
 
 
 class ExpiredUploads:

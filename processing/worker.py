@@ -42,7 +42,8 @@ def _loops(
     outbox = Outbox(stores.catalog, stores.events, now_ms)
     photos = Photos(config, region, stores, cluster.run, outbox, now_ms)
     fanout = Fanout(stores.catalog, stores.feeds, config.topology.regions[region].number)
-    uploads = sweeps.ExpiredUploads(stores, now_ms)
+    expired = sweeps.ExpiredUploads(stores, now_ms)
+    uploads = sweeps.OneAtATime(stores.settings, sweeps.UPLOADS, holder, expired.run_once)
     uploaded = Subscription(
         stores.events, PHOTOS_UPLOADED, "processor", holder, photos.handle, cluster.width, photos.give_up
     )

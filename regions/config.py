@@ -2,7 +2,8 @@
 
 A topology file says which stores a region has; each value gives way to an environment variable
 `DARKROOM_<NAME>_<FIELD>` (`DARKROOM_EU_WEST_CATALOG=sqlite:///…`). Secrets lie in a folder, one file each,
-never in the topology; `DARKROOM_<REGION>_S3_KEYS` ("ACCESS SECRET") stands for the file `<region>.s3`.
+never in the topology; `DARKROOM_<REGION>_S3_KEYS` ("ACCESS SECRET") stands for the file `<region>.s3`, and
+others as `_SECRET_VARIABLES` has them.
 """
 
 import importlib
@@ -23,7 +24,12 @@ from regions.stores.settings import Settings
 
 _PREFIX = "DARKROOM_"
 # Files of the secrets folder for which the environment may stand, and by which name.
-_SECRET_VARIABLES = {"s3": "S3_KEYS", "feeds": "FEEDS_PASSWORD"}
+_SECRET_VARIABLES = {
+    "s3": "S3_KEYS",
+    "catalog": "CATALOG_LOGIN",
+    "feeds": "FEEDS_PASSWORD",
+    "settings": "SETTINGS_TOKEN",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +55,25 @@ class Config:
             raise TopologyError(f"the secret {region}.s3 must be two lines: the access key and the secret key")
         return keys[0], keys[1]
 
+    def catalog_login(self, region: str) -> tuple[str, str] | None:
+        """Name and password for the region's Cassandra, one a line in the file `{region}.catalog`; None without it."""
+        login = self._secret_if_any(f"{region}.catalog")
+        if login is None:
+            return None
+        name, _, password = login.partition("\n")
+        if not name.strip() or not password.strip():
+            raise TopologyError(f"the secret {region}.catalog must be two lines: the name and the password")
+        return name.strip(), password.strip()
+
     def feeds_password(self, region: str) -> str | None:
         """Of the region's Redis, in the file `{region}.feeds`; None where there is none."""
-        file = f"{region}.feeds"
+        return self._secret_if_any(f"{region}.feeds")
+
+    def settings_token(self, region: str) -> str | None:
+        """The ACL token for the region's Consul, in the file `{region}.settings`; None where there is none."""
+        return self._secret_if_any(f"{region}.settings")
+
+    def _secret_if_any(self, file: str) -> str | None:
         return self._secret(file).decode().strip() if file in self.given or (self.secrets / file).exists() else None
 
     def _secret(self, file: str) -> bytes:
@@ -102,10 +124,10 @@ def open_stores(config: Config, region: str) -> Stores:
     node = config.topology.regions[region]
     return Stores(
         open_objects(config, region),
-        _open("catalog", node.catalog),
+        _open("catalog", node.catalog, config, region),
         _open("feeds", node.feeds, config, region),
         _open("events", node.events),
-        _open("settings", node.settings),
+        _open("settings", node.settings, config, region),
     )
 
 
@@ -148,18 +170,32 @@ def _objects_s3(url: str, config: Config, region: str) -> Any:
     return _adapter("objects_s3", "ObjectsS3")(_adapter("s3_session", "parse_address")(url), credentials)
 
 
+def _catalog_cassandra(url: str, config: Config, region: str) -> Any:
+    return _adapter("catalog_cassandra", "CatalogCassandra")(url, config.catalog_login(region))
+
+
 def _feeds_redis(url: str, config: Config, region: str) -> Any:
     return _adapter("feeds_redis", "FeedsRedis")(url, config.feeds_password(region))
+
+
+def _settings_sqlite(url: str, *_: Any) -> Any:
+    return _adapter("settings_sqlite", "SettingsSqlite")(urlsplit(url).path, now_ms)
+
+
+def _settings_consul(url: str, config: Config, region: str) -> Any:
+    address = _adapter("consul_connection", "parse_address")(url)
+    return _adapter("settings_consul", "SettingsConsul")(address, config.settings_token(region), now_ms)
 
 
 _ADAPTERS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("objects", "directory"): _objects_directory,
     ("objects", "s3"): _objects_s3,
-    ("catalog", "sqlite"): lambda url: _adapter("catalog_sqlite", "CatalogSqlite")(urlsplit(url).path),
-    ("catalog", "cassandra"): lambda url: _adapter("catalog_cassandra", "CatalogCassandra")(url),
+    ("catalog", "sqlite"): lambda url, *_: _adapter("catalog_sqlite", "CatalogSqlite")(urlsplit(url).path),
+    ("catalog", "cassandra"): _catalog_cassandra,
     ("feeds", "sqlite"): lambda url, *_: _adapter("feeds_sqlite", "FeedsSqlite")(urlsplit(url).path),
     ("feeds", "redis"): _feeds_redis,
     ("events", "sqlite"): lambda url: _adapter("events_sqlite", "EventsSqlite")(urlsplit(url).path, now_ms),
     ("events", "kafka"): lambda url: _adapter("events_kafka", "EventsKafka")(url),
-    ("settings", "sqlite"): lambda url: _adapter("settings_sqlite", "SettingsSqlite")(urlsplit(url).path, now_ms),
+    ("settings", "sqlite"): _settings_sqlite,
+    ("settings", "consul"): _settings_consul,
 }

@@ -24,6 +24,7 @@ _STOP_S = 30
 _EVENTUALLY_S = 60
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever uses the one system runs in one worker, so that it is started once."""
     for item in items:

@@ -5,14 +5,11 @@ may be away, and no other region is ever waited for. Every statement is prepared
 driver knows which replicas own the row and asks one of them.
 """
 
-import re
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import cassandra
 from cassandra import ConsistencyLevel
@@ -30,13 +27,13 @@ from cassandra.policies import (
 from cassandra.protocol import ErrorMessage, SyntaxException
 from cassandra.query import BatchStatement, BatchType, PreparedStatement, tuple_factory
 
-from regions.errors import TopologyError, Unavailable
+from regions.errors import Unavailable
+from regions.stores.cassandra_address import Address
 
 Row = tuple[Any, ...]
 Call = tuple[Any, ...]
 """A statement's text, and then its values."""
 
-_PORT = 9042
 _REQUEST_S = 5.0
 _CONNECT_S = 5.0
 _SCHEMA_S = 30.0
@@ -46,43 +43,10 @@ _RECONNECT_FIRST_S, _RECONNECT_MOST_S = 0.25, 5.0
 # So many requests of one call are under way at once: a long list must not fill the server's queues.
 _WINDOW = 64
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
-_DATACENTER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 # Mistakes of the caller's statement or data, which waiting does not mend.
 _MISTAKES = (InvalidRequest, SyntaxException, cassandra.ConfigurationException)
 # An ErrorMessage is what the driver has no exception for, such as a conditional write of unknown outcome (0x1700).
 _AWAY = (cassandra.DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    username: str
-    password: str
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """`cassandra://host[:port][,host[:port]]/KEYSPACE?datacenter=datacenter1&replication=1`."""
-
-    hosts: tuple[tuple[str, int], ...]
-    keyspace: str
-    datacenter: str
-    replication: int
-
-
-def parse_address(url: str) -> Address:
-    """Raises TopologyError. Every name in it is safe to stand in a statement."""
-    split = urlsplit(url)
-    options = {name: values[-1] for name, values in parse_qs(split.query).items()}
-    keyspace, datacenter = split.path.lstrip("/"), options.get("datacenter", "datacenter1")
-    replication = options.get("replication", "1")
-    if "@" in split.netloc:
-        raise TopologyError("a Cassandra URL must not hold credentials: they belong in the secrets folder")
-    if not _NAME.fullmatch(keyspace):
-        raise TopologyError(f"{url!r}: the keyspace must be lower-case letters, digits and _, at most 48")
-    if not _DATACENTER.fullmatch(datacenter) or not re.fullmatch("[1-9]", replication):
-        raise TopologyError(f"{url!r}: datacenter must be a plain name and replication a number from 1 to 9")
-    return Address(tuple(_host(url, one) for one in split.netloc.split(",")), keyspace, datacenter, int(replication))
 
 
 class CassandraSession:
@@ -92,12 +56,12 @@ class CassandraSession:
     `use` chooses it.
     """
 
-    def __init__(self, address: Address, credentials: Credentials | None = None) -> None:
+    def __init__(self, address: Address, login: tuple[str, str] | None) -> None:
         self.address = address
         self._closed = False
         self._prepared: dict[str, PreparedStatement] = {}
         self._preparing = threading.Lock()
-        self._cluster = _cluster(address, credentials)
+        self._cluster = _cluster(address, login)
         try:
             with self._reaching():
                 self._session: Session = self._cluster.connect()
@@ -126,15 +90,18 @@ class CassandraSession:
 
         Not `IN`: that makes one node fetch everything from all the others (Cassandra's documentation, "IN").
         """
-        found: list[list[Row]] = []
+        return list(self.as_they_come(calls))
+
+    def as_they_come(self, calls: Iterable[Call]) -> Iterator[list[Row]]:
+        """As `each`, but an answer can be worked on while the others are under way. Ask for all of them."""
         waiting: deque[Any] = deque()
         with self._reaching():
             for call in calls:
                 if len(waiting) == _WINDOW:
-                    found.append(list(waiting.popleft().result()))
+                    yield list(waiting.popleft().result())
                 waiting.append(self._session.execute_async(self._bound(call)))
-            found.extend(list(future.result()) for future in waiting)
-        return found
+            while waiting:
+                yield list(waiting.popleft().result())
 
     def together(self, calls: Iterable[Call]) -> None:
         """Writes to several partitions, all or none in the end (a logged batch)."""
@@ -253,30 +220,12 @@ class RetryWhatMayBeRepeated(RetryPolicy):  # type: ignore[misc]
         return (self.RETRY_NEXT_HOST if repeatable and retry_num == 0 else self.RETHROW), None
 
 
-def first_rows(found: Sequence[list[Row]]) -> Iterator[Row]:
+def first_rows(found: Iterable[list[Row]]) -> Iterator[Row]:
     """The first row of each answer that has one."""
     return (rows[0] for rows in found if rows)
 
 
-def key(text: str) -> str:
-    """Any text as a key, a hostile one too. Ids of ours are far shorter, and pass as they are."""
-    return text[:100].encode(errors="replace").decode() or "?"
-
-
-def bound_below(before: str | None) -> str:
-    """What the ids of a list sort below that begins after the id `before`."""
-    # Ids are ASCII letters, digits and `_`, which all sort below `~`.
-    return "~" if before is None else key(before)
-
-
-def _host(url: str, text: str) -> tuple[str, int]:
-    host, _, port = text.partition(":")
-    if not host or not (port or str(_PORT)).isdecimal():
-        raise TopologyError(f"{url!r}: {text!r} is not host[:port]")
-    return host, int(port or _PORT)
-
-
-def _cluster(address: Address, credentials: Credentials | None) -> Cluster:
+def _cluster(address: Address, login: tuple[str, str] | None) -> Cluster:
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=address.datacenter)),
         retry_policy=RetryWhatMayBeRepeated(),
@@ -292,7 +241,7 @@ def _cluster(address: Address, credentials: Credentials | None) -> Cluster:
         port=address.hosts[0][1],
         protocol_version=5,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        auth_provider=PlainTextAuthProvider(credentials.username, credentials.password) if credentials else None,
+        auth_provider=PlainTextAuthProvider(*login) if login else None,
         # Without an end: the driver's own policy gives a node up after 64 attempts.
         reconnection_policy=ExponentialReconnectionPolicy(_RECONNECT_FIRST_S, _RECONNECT_MOST_S, max_attempts=None),
         connect_timeout=_CONNECT_S,

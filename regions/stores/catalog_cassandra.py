@@ -27,17 +27,9 @@ from regions.records import (
     to_json,
 )
 from regions.stores import catalog_cassandra_schema
+from regions.stores.cassandra_address import bound_below, key, parse_address
 from regions.stores.cassandra_buckets import Ticks, tick_ms, year_at, year_of, years
-from regions.stores.cassandra_session import (
-    Call,
-    CassandraSession,
-    Credentials,
-    Row,
-    bound_below,
-    first_rows,
-    key,
-    parse_address,
-)
+from regions.stores.cassandra_session import Call, CassandraSession, Row, first_rows
 from regions.stores.catalog import Stone
 from regions.stores.catalog_cassandra_expiries import CassandraExpiries
 from regions.stores.catalog_cassandra_outbox import PUT_EVENT, CassandraOutbox, Intent
@@ -64,9 +56,12 @@ class CatalogCassandra:
     A change or a burial may so have been made although it raised; its event is then told by the sweep.
     """
 
-    def __init__(self, url: str, credentials: Credentials | None = None, clock_ms: Callable[[], int] = now_ms) -> None:
-        """`url` is `cassandra_session.Address`'s. Makes or mends the schema. Raises Unavailable, TopologyError."""
-        self._session = CassandraSession(parse_address(url), credentials)
+    def __init__(self, url: str, login: tuple[str, str] | None = None, clock_ms: Callable[[], int] = now_ms) -> None:
+        """`url` is `cassandra_address.Address`'s, `login` a name and its password. Makes or mends the schema.
+
+        Raises Unavailable, TopologyError.
+        """
+        self._session = CassandraSession(parse_address(url), login)
         try:
             catalog_cassandra_schema.migrate(self._session)
         except BaseException:
@@ -105,8 +100,8 @@ class CatalogCassandra:
         return _first(_photo, self._session.rows(_PHOTO, key(photo_id)))
 
     def photos(self, photo_ids: Collection[str]) -> dict[str, Photo]:
-        found = self._session.each((_PHOTO, key(photo_id)) for photo_id in photo_ids)
-        return {photo_id: _photo(**json.loads(record)) for photo_id, record in first_rows(found) if record}
+        found = self._session.as_they_come((_PHOTO, key(photo_id)) for photo_id in photo_ids)
+        return {photo_id: photo_from_json(json.loads(record)) for photo_id, record in first_rows(found) if record}
 
     def photos_of(self, owner_id: str, before: str | None, limit: int) -> list[Photo]:
         query = "SELECT photo_id FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id < ? LIMIT ?"

@@ -20,8 +20,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from regions.messages import Event, from_text, to_text
+from regions.stores.cassandra_address import key
 from regions.stores.cassandra_buckets import OUTBOX_MS, OUTBOX_SHARDS, Ticks, shard_of, tick_ms
-from regions.stores.cassandra_session import Call, CassandraSession, key
+from regions.stores.cassandra_session import Call, CassandraSession
 
 _CLOSE_AFTER_MS = 120_000
 # Far longer than any request takes: whoever wrote such an intent is dead, or got Unavailable.

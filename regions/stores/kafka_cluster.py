@@ -74,7 +74,7 @@ class Cluster:
         self.wires.close()
 
     def _find_coordinator(self, group: bytes) -> Address:
-        for _ in self._attempts():
+        for _ in attempts(_READY_S):
             found: Address | None = self._ask_any(GroupCoordinatorRequest(group), _read_coordinator)
             if found is not None:
                 return found
@@ -82,7 +82,7 @@ class Cluster:
 
     def _learn(self) -> dict[bytes, Leaders]:
         missing = set(self._keep_days)
-        for _ in self._attempts():
+        for _ in attempts(_READY_S):
             # pykafka's newest form, the first in which asking for a topic does not make it with the broker's defaults.
             metadata = self._ask_any(MetadataRequestV4(list(self._keep_days), False), MetadataResponseV4)
             leaders = {topic: found for topic in self._keep_days if (found := _leaders_of(topic, metadata))}
@@ -105,14 +105,6 @@ class Cluster:
                 return False
         return True
 
-    def _attempts(self) -> Iterator[int]:
-        """Numbers, with growing pauses between them, for as long as Kafka may need to get ready."""
-        deadline_s, attempt = time.monotonic() + _READY_S, 0
-        while time.monotonic() < deadline_s:
-            yield attempt
-            time.sleep(backoff_s(attempt, random.random, first_s=0.03, most_s=0.5))
-            attempt += 1
-
     def _create(self, topics: Collection[bytes], metadata: Any) -> None:
         """Of topics that are there already Kafka says so, and leaves them alone."""
         requests = [_to_create(topic, self._keep_days[topic], len(metadata.brokers)) for topic in topics]
@@ -133,6 +125,15 @@ class Cluster:
                 why = error.detail
         self._failed = (time.monotonic(), why)
         raise Unavailable(why)
+
+
+def attempts(within_s: float) -> Iterator[int]:
+    """Numbers, with growing pauses between them, for as long as Kafka may need to get ready."""
+    deadline_s, attempt = time.monotonic() + within_s, 0
+    while time.monotonic() < deadline_s:
+        yield attempt
+        time.sleep(backoff_s(attempt, random.random, first_s=0.03, most_s=0.5))
+        attempt += 1
 
 
 def _leaders_of(topic: bytes, metadata: Any) -> Leaders | None:

@@ -55,7 +55,7 @@ class KafkaConsumer:
                 return deliveries
             self._fetcher.ask({partition: self._next[partition] for partition in mine if not self._fetched[partition]})
             left_s = deadline_s - time.monotonic()
-            self._wait(min(left_s, self._place.until_heartbeat_s()))
+            self._wait(min(left_s, self._place.rest_s()))
             if not self._take() and left_s <= 0:
                 return []
 

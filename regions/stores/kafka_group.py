@@ -31,10 +31,12 @@ from regions.stores.kafka_wire import Wire
 # A member that is silent for so long is dead to the others. Kafka takes no less than 6 s by default.
 SESSION_S = 10.0
 _HEARTBEAT_S = 1.0
+_AGAIN_S = 0.2
 _LEAVE_S = 1.0
 
 # Kafka's error codes.
 ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCE = 22, 25, 27
+_NOT_READY = (14, 15, 16)
 
 
 class Place:
@@ -52,7 +54,8 @@ class Place:
         self._wire: Wire | None = None
         self._joining = True
         self._joined: JoinGroupResponse | None = None
-        self._heartbeat_at_s = 0.0
+        self._heartbeat_at_s = self._again_at_s = 0.0
+        self._well_at_s = time.monotonic()
 
     @property
     def wire(self) -> Wire | None:
@@ -63,11 +66,14 @@ class Place:
         """Does what is due. Call it at least every second or two. Raises Unavailable; call it again then."""
         if not self._joining and time.monotonic() >= self._heartbeat_at_s:
             self._beat()
-        if self._joining:
+        if self._joining and time.monotonic() >= self._again_at_s:
             self._join()
 
-    def until_heartbeat_s(self) -> float:
-        return max(0.0, self._heartbeat_at_s - time.monotonic()) if not self._joining else _HEARTBEAT_S
+    def rest_s(self) -> float:
+        """For so long nothing is to be done here, unless something comes on the wire."""
+        if self._joining and self.wire is not None:
+            return _HEARTBEAT_S
+        return max(0.0, (self._again_at_s if self._joining else self._heartbeat_at_s) - time.monotonic())
 
     def leave(self) -> None:
         """Raises Unavailable where the others will have to wait for `SESSION_S`."""
@@ -86,7 +92,7 @@ class Place:
         if answer.error_code:
             self._refused(answer.error_code)
         else:
-            self._heartbeat_at_s = time.monotonic() + _HEARTBEAT_S
+            self._well()
 
     def _join(self) -> None:
         """Goes as far as it can without waiting."""
@@ -131,18 +137,29 @@ class Place:
         mine = dict(synced.member_assignment.partition_assignment).get(self._topic, ())
         self.partitions = frozenset(mine)
         self._joining = False
-        self._heartbeat_at_s = time.monotonic() + _HEARTBEAT_S
+        self._well()
+
+    def _well(self) -> None:
+        self._well_at_s = time.monotonic()
+        self._heartbeat_at_s = self._well_at_s + _HEARTBEAT_S
 
     def _refused(self, code: int) -> None:
-        """Joins again, as whom we are still known. Raises Unavailable where the coordinator is another or not ready."""
+        """Joins again, as whom we are still known, or waits for a coordinator that is not ready."""
+        if code not in (UNKNOWN_MEMBER, ILLEGAL_GENERATION, REBALANCE):
+            return self._wait_for_coordinator(code)
         self._joining, self._joined = True, None
         if code == UNKNOWN_MEMBER:
             self.member_id = b""
-        if code in (UNKNOWN_MEMBER, ILLEGAL_GENERATION):
+        if code != REBALANCE:
             self.partitions = frozenset()
             self.tenure += 1
-        elif code != REBALANCE:
-            self._hang_up()
+
+    def _wait_for_coordinator(self, code: int) -> None:
+        """Shortly after it was started, and when another takes over, it knows no groups yet."""
+        self._hang_up()
+        now_s = time.monotonic()
+        self._again_at_s = self._heartbeat_at_s = now_s + _AGAIN_S
+        if code not in _NOT_READY or now_s - self._well_at_s > SESSION_S:
             raise Unavailable(f"the group {self._group.decode()} is not to be had: error {code}")
 
     def _ask(self, request: Any, decode: Any) -> Any:

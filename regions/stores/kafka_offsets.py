@@ -13,8 +13,11 @@ from pykafka.protocol import (
 
 from regions.errors import Unavailable
 from regions.stores.events import PARTITIONS
-from regions.stores.kafka_cluster import Cluster
+from regions.stores.kafka_cluster import Cluster, attempts
 from regions.stores.kafka_wire import Address
+
+# How long a coordinator may need to read what it keeps.
+_READY_S = 3.0
 
 
 def offsets(cluster: Cluster, topic: bytes, which: int) -> dict[int, int]:
@@ -26,7 +29,9 @@ def offsets(cluster: Cluster, topic: bytes, which: int) -> dict[int, int]:
     for leader, asked in requests.items():
         answer = _ask(cluster, leader, ListOffsetRequest(asked), ListOffsetResponse)
         for partition, said in answer.topics[topic].items():
-            _check(cluster, said.err)
+            if said.err:
+                cluster.forget()
+                raise Unavailable(f"Kafka does not tell its offsets: error {said.err}")
             found[partition] = said.offset[0]
     return found
 
@@ -35,10 +40,13 @@ def committed(cluster: Cluster, group: bytes, topic: bytes) -> dict[int, int | N
     """By partition the offset with which the group goes on; None where it never committed."""
     asked = [PartitionOffsetFetchRequest(topic, partition) for partition in range(PARTITIONS)]
     request = OffsetFetchRequestV1(group, asked)
-    answer = _ask(cluster, cluster.coordinator(group), request, OffsetFetchResponseV1)
-    for said in answer.topics[topic].values():
-        _check(cluster, said.err)
-    return {partition: said.offset if said.offset >= 0 else None for partition, said in answer.topics[topic].items()}
+    for _ in attempts(_READY_S):
+        answer = _ask(cluster, cluster.coordinator(group), request, OffsetFetchResponseV1)
+        said = answer.topics[topic]
+        if not any(one.err for one in said.values()):
+            return {partition: one.offset if one.offset >= 0 else None for partition, one in said.items()}
+        cluster.forget()
+    raise Unavailable(f"the commits of the group {group.decode()} are not to be had")
 
 
 def _ask(cluster: Cluster, address: Address, request: object, decode: type) -> OffsetFetchResponseV1:
@@ -47,9 +55,3 @@ def _ask(cluster: Cluster, address: Address, request: object, decode: type) -> O
     except Unavailable:
         cluster.forget()
         raise
-
-
-def _check(cluster: Cluster, code: int) -> None:
-    if code:
-        cluster.forget()
-        raise Unavailable(f"Kafka does not tell its offsets: error {code}")

@@ -8,7 +8,8 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
@@ -18,7 +19,8 @@ from regions.clock import now_ms
 from regions.errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
 from regions.stores.objects import RAW, VARIANTS, ObjectInfo, Part, SignedPart
 from regions.stores.s3_reading import Reading
-from regions.stores.s3_session import Address, Credentials, code, connect, reaching, status
+from regions.stores.s3_session import Address, Credentials, code, connect, each, reaching, status
+from regions.stores.s3_uploads import Over, Upload
 
 MAX_PARTS = 10_000
 # What a put holds in memory. S3 takes 5 MiB to 5 GiB for a part that is not the last.
@@ -33,15 +35,7 @@ _MAX_KEY_CHARS = 200
 # No key holds `~`. What S3 calls its uploads is its own affair.
 _MULTIPART_ID = re.compile(f"({RAW}|{VARIANTS})~({_SEGMENT}(?:/{_SEGMENT})*)~([!-~]{{1,1024}})")
 
-_WRONG_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
 _NOT_FIRST = {"PreconditionFailed", "ConditionalRequestConflict"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Upload:
-    bucket: str
-    key: str
-    where: Mapping[str, str]
 
 
 class ObjectsS3:
@@ -68,56 +62,50 @@ class ObjectsS3:
         return SignedPart(number, self._sign("upload_part", what, expires_at_ms))
 
     def parts(self, multipart_id: str) -> list[Part]:
-        return list(self._arrived(self._upload(multipart_id)) or ())
+        try:
+            return self._upload(multipart_id).arrived()
+        except Over:
+            return []
 
     def finish(self, multipart_id: str, parts: Sequence[Part]) -> None:
         upload = self._upload(multipart_id)
         numbers = [part.number for part in parts]
         if not numbers or numbers != sorted(set(numbers)):
             raise Conflict("an object is made of at least one part, and of each once, in order")
-        arrived = self._arrived(upload)
-        if arrived is None:
-            return self._require_finished(upload, parts)
-        # S3 compares ETags only: a part of another size than was signed must not get in where a store let it arrive.
-        for part in parts:
-            if _plain(part) not in map(_plain, arrived):
-                raise Conflict(f"part {part.number} has not arrived as it is said to be")
         try:
-            self._complete(upload, [{"PartNumber": part.number, "ETag": part.etag} for part in parts])
-        except ClientError as error:
-            if code(error) in _WRONG_PARTS:
-                raise Conflict(f"the parts do not make an object: {code(error)}") from error
-            if code(error) != "NoSuchUpload":
-                raise
-            # Another finish or abort came between, or the answer to a first try was lost.
-            self._require_finished(upload, parts)
+            # S3 compares ETags only: a part of another size than was signed must not get in where a store let it come.
+            arrived = {_plain(part) for part in upload.arrived()}
+            for part in parts:
+                if _plain(part) not in arrived:
+                    raise Conflict(f"part {part.number} has not arrived as it is said to be")
+            upload.complete([{"PartNumber": part.number, "ETag": part.etag} for part in parts])
+        except Over:
+            # Finished before, also by a try whose answer was lost; or aborted. The object tells.
+            found = self._info(upload.bucket, upload.key)
+            if found is None or found.size_bytes != sum(part.size_bytes for part in parts):
+                raise Conflict("the upload is over, and did not become this object") from None
 
     def abort(self, multipart_id: str) -> None:
-        """A part that is still arriving may outlive it (AWS, "AbortMultipartUpload"), until the lifecycle rule."""
-        self._abort(self._upload(multipart_id))
+        self._upload(multipart_id).abort()
+
+    def abort_stale(self, before_ms: int) -> int:
+        """Sooner than the lifecycle rule does it, and also where a store has none."""
+        return sum(self._abort_stale(self._bucket(bucket), before_ms) for bucket in (RAW, VARIANTS))
 
     def put(
         self, bucket: str, key: str, chunks: Iterable[bytes], sha256: str, content_type: str, cache_control: str = ""
     ) -> ObjectInfo:
-        """Holds two parts of `PART_BYTES` in memory at most: what does not fit into one goes as a multipart upload."""
-        self._where(bucket, key)
-        info, pieces = ObjectInfo(key, 0, sha256, content_type, cache_control), _pieces(chunks)
+        """What does not fit into one part goes as a multipart upload; three parts are in memory at most."""
+        where, pieces = self._where(bucket, key), _pieces(chunks)
         first = next(pieces)
-        if len(first) == PART_BYTES:
-            return self._put_in_parts(bucket, info, chain([first], pieces))
-        return self._put_at_once(bucket, replace(info, size_bytes=len(first)), first)
+        info = ObjectInfo(key, len(first), sha256, content_type, cache_control)
+        if len(first) < PART_BYTES:
+            return self._put_at_once(where["Bucket"], info, first)
+        return self._put_in_parts(where["Bucket"], info, chain([first], pieces))
 
     def info(self, bucket: str, key: str) -> ObjectInfo | None:
         where = self._where(bucket, key)
-        with reaching():
-            try:
-                head = self._s3.head_object(**where)
-            except ClientError as error:
-                if status(error) != 404:
-                    raise
-                return None
-        cache_control, sha256 = head.get("CacheControl", ""), head["Metadata"].get("sha256")
-        return ObjectInfo(key, head["ContentLength"], sha256, head.get("ContentType", _UNKNOWN_TYPE), cache_control)
+        return self._info(where["Bucket"], where["Key"])
 
     @contextmanager
     def open(self, bucket: str, key: str) -> Iterator[Iterator[bytes]]:
@@ -142,95 +130,83 @@ class ObjectsS3:
         return self._walk(self._bucket(bucket), prefix)
 
     def _walk(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
-        with reaching():
-            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-                for found in page.get("Contents", ()):
-                    yield ObjectInfo(found["Key"], found["Size"], None, "")
+        for found in each(self._s3, "list_objects_v2", "Contents", {"Bucket": bucket, "Prefix": prefix}):
+            yield ObjectInfo(found["Key"], found["Size"], None, "")
 
-    def _put_at_once(self, bucket: str, info: ObjectInfo, body: bytes) -> ObjectInfo:
+    def _info(self, bucket: str, key: str) -> ObjectInfo | None:
+        with reaching():
+            try:
+                head = self._s3.head_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if status(error) != 404:
+                    raise
+                return None
+        cache_control, sha256 = head.get("CacheControl", ""), head["Metadata"].get("sha256")
+        return ObjectInfo(key, head["ContentLength"], sha256, head.get("ContentType", _UNKNOWN_TYPE), cache_control)
+
+    def _abort_stale(self, bucket: str, before_ms: int) -> int:
+        before, stale = datetime.fromtimestamp(before_ms / 1000, UTC), 0
+        # All of them first: an upload that is aborted may be the mark at which the next page begins.
+        for found in [*each(self._s3, "list_multipart_uploads", "Uploads", {"Bucket": bucket})]:
+            upload = Upload(self._s3, bucket, found["Key"], found["UploadId"])
+            # Who ended it meanwhile has done our work.
+            with suppress(Over):
+                if found["Initiated"] < before and upload.is_still_since(before):
+                    upload.abort()
+                    stale += 1
+        return stale
+
+    def _put_at_once(self, bucket: str, info: ObjectInfo, body: bytearray) -> ObjectInfo:
         digest = hashlib.sha256(body)
         _require(digest, info)
-        what = {**self._where(bucket, info.key), **_said(info), "Body": body, **self._checksum(digest.digest())}
-        self._place(bucket, info, lambda **condition: self._s3.put_object(**what, **condition))
+        what = {"Bucket": bucket, "Key": info.key, "Body": body, **_said(info), **self._checksum(digest.digest())}
+        with reaching():
+            self._place(bucket, info, lambda **condition: self._s3.put_object(**what, **condition))
         return info
 
-    def _put_in_parts(self, bucket: str, info: ObjectInfo, pieces: Iterable[bytes]) -> ObjectInfo:
+    def _put_in_parts(self, bucket: str, info: ObjectInfo, pieces: Iterable[bytearray]) -> ObjectInfo:
         kind = {"ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE"} if self._has_checksums else {}
-        where = self._where(bucket, info.key)
         with reaching():
-            begun = self._s3.create_multipart_upload(**where, **_said(info), **kind)
-        upload = _Upload(bucket, info.key, {**where, "UploadId": begun["UploadId"]})
+            begun = self._s3.create_multipart_upload(Bucket=bucket, Key=info.key, **_said(info), **kind)
+        upload = Upload(self._s3, bucket, info.key, begun["UploadId"])
         try:
-            sent, digest, size_bytes = [], hashlib.sha256(), 0
-            for number, piece in enumerate(pieces, 1):
-                digest.update(piece)
-                size_bytes += len(piece)
-                sent.append(self._send_part(upload, number, piece))
-            _require(digest, info)
-            info = replace(info, size_bytes=size_bytes)
-            if not self._place(bucket, info, lambda **condition: self._complete(upload, sent, **condition)):
-                self._abort(upload)
+            info, sent = self._send(upload, info, pieces)
+            if not self._place(bucket, info, lambda **condition: upload.complete(sent, **condition)):
+                upload.abort()
         except BaseException as error:
-            # Where the store is away, the lifecycle rule aborts it.
+            # Where the store is away, `abort_stale` or the lifecycle rule does it later.
             with suppress(Unavailable):
-                self._abort(upload)
-            if isinstance(error, ClientError) and code(error) == "NoSuchUpload":
-                raise Unavailable("the upload was ended by another hand") from error
+                upload.abort()
+            if isinstance(error, Over):
+                raise Unavailable("another hand has ended the upload") from error
             raise
         return info
 
-    def _send_part(self, upload: _Upload, number: int, piece: bytes) -> Mapping[str, Any]:
-        checksum = self._checksum(hashlib.sha256(piece).digest())
-        with reaching():
-            answer = self._s3.upload_part(**upload.where, PartNumber=number, Body=piece, **checksum)
-        return {"PartNumber": number, "ETag": answer["ETag"], **checksum}
+    def _send(
+        self, upload: Upload, info: ObjectInfo, pieces: Iterable[bytearray]
+    ) -> tuple[ObjectInfo, Sequence[Mapping[str, Any]]]:
+        sent, digest, size_bytes = [], hashlib.sha256(), 0
+        for number, piece in enumerate(pieces, 1):
+            digest.update(piece)
+            size_bytes += len(piece)
+            sent.append(upload.send(number, piece, self._checksum(hashlib.sha256(piece).digest())))
+        _require(digest, info)
+        return replace(info, size_bytes=size_bytes), sent
 
     def _place(self, bucket: str, info: ObjectInfo, write: Callable[..., Any]) -> bool:
         """False where the same object was there already: then nothing is written, and whoever reads it goes on."""
-        with reaching():
-            if not self._address.conditional:
-                write()
-                return True
-            try:
-                write(IfNoneMatch="*")
-            except ClientError as error:
-                if code(error) not in _NOT_FIRST:
-                    raise
-                if self.info(bucket, info.key) == info:
-                    return False
-                write()
+        if not self._address.conditional:
+            write()
             return True
-
-    def _complete(self, upload: _Upload, parts: Sequence[Mapping[str, Any]], **condition: str) -> None:
-        with reaching():
-            self._s3.complete_multipart_upload(**upload.where, MultipartUpload={"Parts": parts}, **condition)
-
-    def _abort(self, upload: _Upload) -> None:
-        with reaching():
-            try:
-                self._s3.abort_multipart_upload(**upload.where)
-            except ClientError as error:
-                if code(error) != "NoSuchUpload":
-                    raise
-
-    def _arrived(self, upload: _Upload) -> Sequence[Part] | None:
-        """None where the upload is over or unknown."""
-        arrived: Sequence[Part] = ()
-        with reaching():
-            try:
-                for page in self._s3.get_paginator("list_parts").paginate(**upload.where):
-                    found = page.get("Parts", ())
-                    arrived = [*arrived, *(Part(part["PartNumber"], part["ETag"], part["Size"]) for part in found)]
-            except ClientError as error:
-                if code(error) != "NoSuchUpload":
-                    raise
-                return None
-        return arrived
-
-    def _require_finished(self, upload: _Upload, parts: Sequence[Part]) -> None:
-        found = self.info(upload.bucket, upload.key)
-        if found is None or found.size_bytes != sum(part.size_bytes for part in parts):
-            raise Conflict("the upload is over, and did not become this object")
+        try:
+            write(IfNoneMatch="*")
+        except ClientError as error:
+            if code(error) not in _NOT_FIRST:
+                raise
+            if self._info(bucket, info.key) == info:
+                return False
+            write()
+        return True
 
     def _get(self, where: Mapping[str, str], further: Mapping[str, str]) -> Any:
         with reaching():
@@ -264,14 +240,15 @@ class ObjectsS3:
             raise BadRequest("no object can have that key")
         return {"Bucket": self._bucket(bucket), "Key": key}
 
-    def _upload(self, multipart_id: str) -> _Upload:
+    def _upload(self, multipart_id: str) -> Upload:
         found = _MULTIPART_ID.fullmatch(multipart_id)
         if found is None:
             raise BadRequest("that is not the id of a multipart upload")
-        return _Upload(found[1], found[2], {**self._where(found[1], found[2]), "UploadId": found[3]})
+        where = self._where(found[1], found[2])
+        return Upload(self._s3, where["Bucket"], where["Key"], found[3])
 
 
-def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytearray]:
     """The same bytes in pieces of `PART_BYTES`, the last one shorter; one empty piece where there are none."""
     piece, yielded = bytearray(), False
     for chunk in chunks:
@@ -281,10 +258,10 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
             piece += taken
             rest = rest[len(taken) :]
             if len(piece) == PART_BYTES:
-                yield bytes(piece)
+                yield piece
                 piece, yielded = bytearray(), True
     if piece or not yielded:
-        yield bytes(piece)
+        yield piece
 
 
 def _said(info: ObjectInfo) -> Mapping[str, Any]:

@@ -39,8 +39,8 @@ _NO_POLICY = {"NoSuchBucketPolicy", "NotImplemented", "MethodNotAllowed"}
 
 
 def prepare_buckets(address: Address, credentials: Credentials) -> None:
-    """Idempotent. Raises Unavailable, and TopologyError where a bucket is another's, keeps old versions or is open to the
-    public, and where the store lacks what the URL does not say it lacks."""
+    """Idempotent. Raises Unavailable; and TopologyError where a bucket is another's, may keep old versions or is open
+    to the public, and where the store lacks a call which the URL does not say it lacks."""
     s3 = connect(address.service, credentials)
     for bucket in (address.bucket(RAW), address.bucket(VARIANTS)):
         try:

@@ -50,7 +50,11 @@ class Reading:
     def _read_on(self, taken_bytes: int) -> None:
         self._body.close()
         try:
-            self._body = self._get(Range=f"bytes={taken_bytes}-", IfMatch=self._etag)["Body"]
+            answer = self._get(Range=f"bytes={taken_bytes}-", IfMatch=self._etag)
         except (NotFound, ClientError) as error:
             # Its ETag is another one, or it is gone, or too short by now.
             raise Unavailable("the object has changed while it was read") from error
+        self._body = answer["Body"]
+        # A store that knows no range or no condition would have us hand out other bytes than are missing.
+        if (answer["ETag"], answer["ContentLength"]) != (self._etag, self._size_bytes - taken_bytes):
+            raise Unavailable("the object store did not give the rest of the object")

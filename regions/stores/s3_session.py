@@ -5,12 +5,12 @@ What S3-compatible stores do differently is said in the URL, never found out by 
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import boto3
 from botocore import UNSIGNED
@@ -30,6 +30,7 @@ _POOL = 64
 # `-variants` must still fit into the 63 characters of a bucket's name. No dots: no certificate covers those.
 _PREFIX = re.compile("[a-z0-9][a-z0-9-]{1,52}")
 _REGION = re.compile("[a-z0-9][a-z0-9-]{0,62}")
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 _CHOICES = {
     "style": ("virtual", "path"),
     "checksums": ("when_supported", "when_required"),
@@ -88,13 +89,15 @@ class Address:
 def parse_address(url: str) -> Address:
     """`s3://PREFIX?region=R`, and where it is not AWS `&endpoint=URL&style=path`; the rest is in `_CHOICES`, the first
     of each being the default. Raises TopologyError."""
-    split = urlsplit(url)
+    split = _split(url)
+    said = dict(parse_qsl(split.query, keep_blank_values=True))
+    # First what must not be repeated in a message.
+    endpoint = _checked_endpoint(said.pop("endpoint")) if "endpoint" in said else None
     if "@" in split.netloc:
         raise TopologyError("an S3 URL must not hold credentials: they belong in the secrets folder")
     if not _PREFIX.fullmatch(split.netloc) or split.path not in ("", "/"):
         raise TopologyError(f"{url!r}: after s3:// comes the prefix of the buckets: lower-case letters, digits and -")
-    said = dict(parse_qsl(split.query, keep_blank_values=True))
-    endpoint, region = said.pop("endpoint", None), said.pop("region", "")
+    region = said.pop("region", "")
     if not _REGION.fullmatch(region):
         raise TopologyError(f"{url!r}: region must name the store's region, such as us-east-1")
     chosen = {name: said.pop(name, choices[0]) for name, choices in _CHOICES.items()}
@@ -103,20 +106,23 @@ def parse_address(url: str) -> Address:
             raise TopologyError(f"{url!r}: {name} must be {' or '.join(_CHOICES[name])}")
     if said:
         raise TopologyError(f"{url!r}: there is no setting {', '.join(sorted(said))}")
-    service = Service(_checked_endpoint(url, endpoint), region, chosen["style"], chosen["checksums"])
+    service = Service(endpoint, region, chosen["style"], chosen["checksums"])
     has = {name: chosen[name] == "1" for name in ("conditional", "lifecycle", "access_block")}
     return Address(split.netloc, service, **has)
 
 
-def _checked_endpoint(url: str, endpoint: str | None) -> str | None:
-    if endpoint is None:
-        return None
-    split = urlsplit(endpoint)
-    if split.scheme not in ("http", "https") or not split.hostname or "@" in split.netloc:
-        raise TopologyError(f"{url!r}: endpoint must be http[s]://host[:port], without credentials")
-    if split.path not in ("", "/") or split.query or split.fragment:
-        raise TopologyError(f"{url!r}: nothing may follow the host of the endpoint")
+def _checked_endpoint(endpoint: str) -> str:
+    split = _split(endpoint)
+    if not _ENDPOINT.fullmatch(f"{split.scheme}://{split.netloc}") or split.path.strip("/") or split.query:
+        raise TopologyError("the endpoint of an S3 URL must be http[s]://host[:port], and no more")
     return endpoint.rstrip("/")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise TopologyError(f"this is no URL: {error}") from error
 
 
 _connecting = threading.Lock()
@@ -187,3 +193,10 @@ def reaching() -> Iterator[None]:
         raise Unavailable(f"the object store does not serve: {code(error)}") from error
     except AWAY as error:
         raise Unavailable(f"the object store does not answer: {type(error).__name__}") from error
+
+
+def each(s3: Any, operation: str, items: str, what: Mapping[str, str]) -> Iterator[Any]:
+    """What a list operation lists, over all its pages."""
+    with reaching():
+        for page in s3.get_paginator(operation).paginate(**what):
+            yield from page.get(items, ())

@@ -1,6 +1,7 @@
-"""The settings port: a small tree of live values, services and leased numbers.
+"""The settings port: a small tree of live values, services, leased numbers, and holds on what one alone may do.
 
-Keys are paths such as `residency/policy`; values are text of at most `MAX_VALUE_BYTES` in UTF-8.
+Keys are paths such as `residency/policy`; values are text of at most `MAX_VALUE_BYTES` in UTF-8. Services, their
+instances, pools and holds are named by words: a key's letters, without a slash.
 """
 
 import re
@@ -10,7 +11,8 @@ from typing import Protocol
 
 from regions.errors import BadRequest, TooLarge
 
-MAX_VALUE_BYTES = 512 * 1024
+# Less than Consul's 512 KiB, since a write that is larger with key and envelope unseats its leader (hashicorp/consul #23926).
+MAX_VALUE_BYTES = 510 * 1024
 MAX_KEY_CHARS = 200
 POLICY = "residency/policy"
 KNOWN_BAD = "moderation/known_bad"
@@ -18,6 +20,7 @@ KNOWN_BAD = "moderation/known_bad"
 
 # No segment begins with a dot, so that no key reads as a way out of the tree.
 _KEY = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+_WORD = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,19 @@ class Lease:
     holder: str
     floor_ms: int
     until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Its holder alone does what `name` says, for `ttl_s` from when it was asked for or last renewed.
+
+    `fence` grows with every change of holder: who was late can so be told from who came after.
+    """
+
+    name: str
+    holder: str
+    fence: int
+    ttl_s: float
 
 
 class Settings(Protocol):
@@ -74,7 +90,7 @@ class Settings(Protocol):
         ...
 
     def register(self, service: Service, ttl_s: float) -> None:
-        """Healthy until `ttl_s` from now; call again to stay so."""
+        """Healthy until `ttl_s` from now; call again to stay so. Raises BadRequest where a name is no word."""
         ...
 
     def deregister(self, service: Service) -> None: ...
@@ -84,7 +100,10 @@ class Settings(Protocol):
         ...
 
     def lease_number(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
-        """Leases one of the numbers 0 … size-1 that nobody holds now. Raises Unavailable where all are taken."""
+        """Leases one of the numbers 0 … size-1 that nobody holds now. Raises Unavailable where all are taken.
+
+        Raises BadRequest where `pool` is no word.
+        """
         ...
 
     def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
@@ -95,12 +114,43 @@ class Settings(Protocol):
         """Gives the number back early. No id later than `used_until_ms` was made with it."""
         ...
 
+    def hold(self, name: str, holder: str, ttl_s: float) -> Hold | None:
+        """None where somebody has it, under whatever name. Of a holder that died it is free again in the end:
+        not before `ttl_s`, and at the latest twice `ttl_s` (or 20 s) after it said anything.
+
+        Raises BadRequest where `name` is no word.
+        """
+        ...
+
+    def renew_hold(self, hold: Hold) -> bool:
+        """Makes it last for `ttl_s` from now; False where it is lost, and then it stays lost."""
+        ...
+
+    def release_hold(self, hold: Hold) -> None:
+        """Others can have it at once. Idempotent, and does nothing to a later holder."""
+        ...
+
     def close(self) -> None: ...
+
+
+def is_key(key: str) -> bool:
+    return len(key) <= MAX_KEY_CHARS and _KEY.fullmatch(key) is not None
+
+
+def begins_keys(prefix: str) -> bool:
+    """Whether there may be keys that start with `prefix`."""
+    return len(prefix) <= MAX_KEY_CHARS and _KEY.fullmatch(f"{prefix}_") is not None
+
+
+def check_word(word: str) -> None:
+    """What every adapter asks of the name of a service, an instance, a pool or a hold. Raises BadRequest."""
+    if len(word) > MAX_KEY_CHARS or not _WORD.fullmatch(word):
+        raise BadRequest(f"{word[:40]!r} is no word of letters, digits and . _ -")
 
 
 def check_setting(key: str, value: str) -> None:
     """What every adapter asks before it writes. Raises BadRequest or TooLarge."""
-    if len(key) > MAX_KEY_CHARS or not _KEY.fullmatch(key):
+    if not is_key(key):
         raise BadRequest(f"{key[:40]!r} is not the key of a setting: a path of letters, digits and . _ -")
     try:
         size_bytes = len(value.encode())

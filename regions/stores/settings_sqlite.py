@@ -2,9 +2,10 @@
 
     settings  a key's value and version; of a deleted key the row stays without a value, so that a watch sees
               that it went and its version is not used again
-    versions  one counter for all keys
+    versions  one counter for all keys and holds
     services  who is healthy, and until when
     leases    until when a number is taken, or was
+    holds     who has it, since which version of the counter, and until when
 """
 
 import time
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping
 from sqlite3 import Connection
 
 from regions.errors import Unavailable
-from regions.stores.settings import Lease, Service, Setting, check_setting
+from regions.stores.settings import Hold, Lease, Service, Setting, check_setting, check_word
 from regions.stores.sqlite_file import SqliteFile
 
 _SCHEMA = """
@@ -26,6 +27,9 @@ CREATE TABLE IF NOT EXISTS services (
 CREATE TABLE IF NOT EXISTS leases (
     pool TEXT NOT NULL, number INTEGER NOT NULL, holder TEXT, floor_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,
     PRIMARY KEY (pool, number)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS holds (
+    name TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL, until_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
 
@@ -82,6 +86,8 @@ class SettingsSqlite:
             time.sleep(min(_LOOK_AGAIN_S, left_s))
 
     def register(self, service: Service, ttl_s: float) -> None:
+        check_word(service.name)
+        check_word(service.instance)
         now_ms = self._clock_ms()
         row = (service.name, service.instance, service.address, now_ms + _ms(ttl_s))
         with self._file.writing() as connection:
@@ -93,6 +99,7 @@ class SettingsSqlite:
             connection.execute("DELETE FROM services WHERE name = ? AND instance = ?", (service.name, service.instance))
 
     def services(self, name: str) -> list[Service]:
+        check_word(name)
         with self._file.reading() as connection:
             rows = connection.execute(
                 "SELECT name, instance, address FROM services WHERE name = ? AND until_ms > ? ORDER BY instance",
@@ -101,6 +108,7 @@ class SettingsSqlite:
             return [Service(*row) for row in rows]
 
     def lease_number(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
+        check_word(pool)
         with self._file.writing() as connection:
             # Read here and not before: whoever waits for the file may wait for seconds.
             now_ms = self._clock_ms()
@@ -134,6 +142,32 @@ class SettingsSqlite:
                 (used_until_ms, lease.pool, lease.number, lease.holder, lease.floor_ms),
             )
 
+    def hold(self, name: str, holder: str, ttl_s: float) -> Hold | None:
+        check_word(name)
+        with self._file.writing() as connection:
+            now_ms = self._clock_ms()
+            taken = "SELECT 1 FROM holds WHERE name = ? AND until_ms > ?"
+            if connection.execute(taken, (name, now_ms)).fetchone():
+                return None
+            fence = _next_version(connection)
+            row = (name, holder, fence, now_ms + _ms(ttl_s))
+            connection.execute("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)", row)
+        return Hold(name, holder, fence, ttl_s)
+
+    def renew_hold(self, hold: Hold) -> bool:
+        """Never shortens a hold, even where the clock has stepped back."""
+        with self._file.writing() as connection:
+            now_ms = self._clock_ms()
+            renewed = connection.execute(
+                "UPDATE holds SET until_ms = max(until_ms, ?) WHERE name = ? AND fence = ? AND until_ms > ?",
+                (now_ms + _ms(hold.ttl_s), hold.name, hold.fence, now_ms),
+            )
+            return renewed.rowcount > 0
+
+    def release_hold(self, hold: Hold) -> None:
+        with self._file.writing() as connection:
+            connection.execute("DELETE FROM holds WHERE name = ? AND fence = ?", (hold.name, hold.fence))
+
     def close(self) -> None:
         self._file.close()
 
@@ -152,8 +186,13 @@ def _setting(connection: Connection, key: str) -> Setting | None:
 
 
 def _change(connection: Connection, key: str, value: str | None) -> None:
+    row = (key, _next_version(connection), value)
+    connection.execute("INSERT OR REPLACE INTO settings (key, version, value) VALUES (?, ?, ?)", row)
+
+
+def _next_version(connection: Connection) -> int:
     (version,) = connection.execute("UPDATE versions SET last = last + 1 RETURNING last").fetchone()
-    connection.execute("INSERT OR REPLACE INTO settings (key, version, value) VALUES (?, ?, ?)", (key, version, value))
+    return int(version)
 
 
 def _ms(seconds: float) -> int:

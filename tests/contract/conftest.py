@@ -106,6 +106,26 @@ def settings_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
 
 
 @contextmanager
+def settings_consul(folder: Path, clock: Clock) -> Iterator[Open]:
+    """Under a root of its own, which is removed in the end with its services."""
+    import consul
+
+    clock.follow_the_wall()
+    host, port = os.environ["DARKROOM_TEST_CONSUL"].split(":")
+    root = f"test-{os.urandom(8).hex()}"
+    address = _adapter("consul_connection", "parse_address")(f"consul://{host}:{port}/{root}")
+    try:
+        yield partial(_adapter("settings_consul", "SettingsConsul"), address, None, clock.now_ms)
+    finally:
+        client = consul.Consul(host, int(port), scheme="http", verify=True)
+        client.kv.delete(f"{root}/", recurse=True)
+        for service in [one for one in client.agent.services() if one.startswith(f"{root}:")]:
+            client.agent.service.deregister(service)
+        for session in [one["ID"] for one in client.session.list()[1] if one["Name"].startswith(f"{root}/")]:
+            client.session.destroy(session)
+
+
+@contextmanager
 def objects_directory(folder: Path, clock: Clock) -> Iterator[Open]:
     """With its door open on loopback, so that signed URLs can be used as a client would."""
     with make_server("127.0.0.1", 0, _closed, handler_class=_Quiet) as server:
@@ -154,6 +174,8 @@ EVENTS: list[Opener] = [events_sqlite]
 if "DARKROOM_TEST_KAFKA" in os.environ:
     EVENTS.append(events_kafka)
 SETTINGS: list[Opener] = [settings_sqlite]
+if "DARKROOM_TEST_CONSUL" in os.environ:
+    SETTINGS.append(settings_consul)
 OBJECTS: list[Opener] = [objects_directory]
 if "DARKROOM_TEST_VERSITYGW" in os.environ:
     OBJECTS.append(objects_s3)

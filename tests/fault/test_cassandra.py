@@ -5,15 +5,19 @@ import sys
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 
 import pytest
 
 from regions import ids
 from regions.clock import now_ms
-from regions.records import Status, Tombstone
+from regions.errors import Unavailable
+from regions.messages import photos_uploaded
+from regions.records import Photo, Status, Tombstone
 from regions.stores import cassandra_buckets, catalog_cassandra_schema, catalog_cassandra_stones
-from regions.stores.cassandra_session import CassandraSession, parse_address
+from regions.stores.cassandra_address import parse_address
+from regions.stores.cassandra_session import CassandraSession
 from regions.stores.catalog_cassandra import CatalogCassandra
 
 EVERYTHING = 100_000
@@ -30,6 +34,7 @@ pytestmark = pytest.mark.xdist_group("cassandra")
 LIFE = """
 import os, signal, sys, threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from dataclasses import replace
 from itertools import count
 from regions import ids, messages
@@ -206,7 +211,7 @@ def url(server, numbers):
 @pytest.fixture
 def session(url):
     """Beside the catalog, to look into its tables; closed at the end."""
-    opened = CassandraSession(parse_address(url))
+    opened = CassandraSession(parse_address(url), None)
     yield opened
     opened.close()
 
@@ -246,7 +251,7 @@ class Lives:
         return self._opened[-1]
 
     def session(self) -> CassandraSession:
-        session = CassandraSession(parse_address(self._url))
+        session = CassandraSession(parse_address(self._url), None)
         session.use(session.address.keyspace)
         self._opened.append(session)
         return session
@@ -382,3 +387,26 @@ def test_lists_go_on_from_one_year_to_the_year_before(open_at):
     assert pages == user_ids[::-1]
     assert catalog.bury(Tombstone(photo_id, user_ids[0], 1), None)
     assert catalog.likes(photo_id, None, 9) == []
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_change_that_was_cut_off_is_told_exactly_where_it_was_made(open_at, monkeypatch, is_done):
+    """The driver can't say whether it was; the photo can."""
+    catalog, decide = open_at(0), CassandraSession.decide
+    photo = Photo(ids.to_public(ids.PHOTO, 1), "u", "eu", "eu-west", Status.UPLOADING, "", 9, None, 1)
+    catalog.keep_copy(photo)
+
+    def cut_off(session, *calls):
+        if is_done:
+            decide(session, *calls)
+        raise Unavailable("the connection was closed")
+
+    monkeypatch.setattr(CassandraSession, "decide", cut_off)
+    ready, event = replace(photo, status=Status.READY), photos_uploaded(photo, 1)
+    if is_done:
+        assert catalog.change_photo(ready, {Status.UPLOADING}, event)
+    else:
+        with pytest.raises(Unavailable):
+            catalog.change_photo(ready, {Status.UPLOADING}, event)
+    assert catalog.photo(photo.photo_id) == (ready if is_done else photo)
+    assert catalog.outbox(9) == ([event] if is_done else [])

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from regions import ids
 from regions.errors import TopologyError
+from regions.stores.cassandra_address import Address, bound_below, key, parse_address
 from regions.stores.cassandra_buckets import FIRST_YEAR, Ticks, shard_of, stones_bucket, tick_ms, year_of, years
-from regions.stores.cassandra_session import Address, bound_below, key, parse_address
 
 LAST_MS = ids.EPOCH_MS + (1 << 41) - 1
 TIMES = st.integers(ids.EPOCH_MS, LAST_MS)

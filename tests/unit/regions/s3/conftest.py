@@ -65,7 +65,7 @@ class FaultyProxy:
     """What came through it, and what is still to go wrong: one fault a request, and then `then` for good.
 
     A fault is `slow down` (503, and nothing reaches the store), `lost answer` (the store did it), `cut` (half the
-    answer's body), or empty.
+    answer's body), `no range` (neither range nor condition is heeded), or empty.
     """
 
     upstream: str
@@ -93,7 +93,8 @@ class _Forwarding(BaseHTTPRequestHandler):
         self.close_connection = bool(fault)
         if fault == "slow down":
             return self._answer(503, {"Content-Length": str(len(_SLOW_DOWN))}, _SLOW_DOWN)
-        headers = {name: value for name, value in self.headers.items() if name not in ("Expect", "Connection")}
+        dropped = {"Expect", "Connection"} | ({"Range", "If-Match"} if fault == "no range" else set())
+        headers = {name: value for name, value in self.headers.items() if name not in dropped}
         url = self.proxy.upstream + self.path
         said = urllib3.request(self.command, url, body=body, headers=headers, retries=False, timeout=20)
         if fault == "lost answer":

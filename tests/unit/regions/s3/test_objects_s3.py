@@ -123,6 +123,23 @@ def test_more_parts_than_a_page_are_all_known(strict):
     objects.abort(multipart_id)
 
 
+def test_an_upload_that_still_gets_parts_is_not_stale(strict, eventually):
+    """However long ago it began: what counts is the last part."""
+    multipart_id = strict.objects.begin(RAW, KEY)
+    (upload,) = strict.unfinished()
+    where = {"Bucket": strict.address.bucket(RAW), "Key": KEY, "UploadId": upload["UploadId"]}
+
+    def a_part_ms() -> int:
+        strict.client.upload_part(**where, PartNumber=1, Body=b"x")
+        return int(strict.client.list_parts(**where)["Parts"][0]["LastModified"].timestamp() * 1000)
+
+    began_ms = upload["Initiated"].timestamp() * 1000
+    last_ms = eventually(lambda: at_ms if (at_ms := a_part_ms()) > began_ms else None, within_s=5)
+    assert strict.objects.abort_stale(last_ms) == 0
+    assert len(strict.objects.parts(multipart_id)) == 1
+    assert strict.objects.abort_stale(last_ms + 1000) == 1
+
+
 def test_more_objects_than_a_page_are_all_listed(moto, monkeypatch):
     """Here two at a time."""
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")

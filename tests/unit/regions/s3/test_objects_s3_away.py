@@ -90,6 +90,14 @@ def test_a_read_does_not_go_on_in_another_object(proxied, proxy, meanwhile):
                 proxied.put(KEY, DATA[::-1])
 
 
+def test_a_store_that_knows_no_ranges_gives_no_wrong_bytes(proxied, proxy):
+    """The whole object in place of its rest is not taken."""
+    proxied.put(KEY, DATA)
+    proxy.fail("cut", "no range")
+    with pytest.raises(Unavailable, match="rest"):
+        proxied.whole(KEY)
+
+
 def test_a_large_put_that_fails_midway_is_aborted(proxied, proxy):
     """The part that did arrive does not stay."""
     proxy.fail("", "", *["lost answer"] * TRIES)

@@ -1,4 +1,4 @@
-"""How the buckets of a region are set up: on moto, which has lifecycle rules, and on versitygw, which knows strangers."""
+"""How the buckets of a region are set up: on moto, which has lifecycle rules, and on versitygw, which refuses."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -1,6 +1,10 @@
 """What an S3 URL says, and what it may not."""
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from regions.errors import TopologyError
 from regions.stores.objects import RAW, VARIANTS
@@ -44,7 +48,10 @@ def test_another_store_says_what_it_does_differently():
         "s3://prefix?region=a&lifecycle=",
         "s3://prefix?region=a&life=0",
         "s3://prefix?region=a&endpoint=",
+        "s3://[",
+        "s3://prefix?region=a&endpoint=http://[",
         "s3://prefix?region=a&endpoint=ftp://host",
+        "s3://prefix?region=a&endpoint=http://host:port",
         "s3://prefix?region=a&endpoint=http://key:secret@host",
         "s3://prefix?region=a&endpoint=http://host/path",
     ],
@@ -55,10 +62,27 @@ def test_a_url_with_a_mistake_is_refused(url):
         parse_address(url)
 
 
-def test_a_refusal_does_not_repeat_credentials():
+@given(
+    st.from_regex(r"s3://[a-zA-Z0-9._\[@:/-]{0,9}(\?(region|endpoint|style|x)=[a-z:/\[@&=%]{0,9}){0,3}", fullmatch=True)
+)
+@settings(max_examples=60)
+def test_a_url_is_read_or_refused(url):
+    """And what is read makes two names that S3 takes (AWS, "General purpose bucket naming rules")."""
+    try:
+        address = parse_address(url)
+    except TopologyError:
+        return
+    assert all(re.fullmatch("[a-z0-9][a-z0-9-]{2,62}", address.bucket(name)) for name in (RAW, VARIANTS))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["s3://key:hush@prefix?region=a", "s3://prefix?endpoint=http://key:hush@host", "s3://A?endpoint=http://key:hush@["],
+)
+def test_a_refusal_does_not_repeat_credentials(url):
     """It ends up in a log."""
     with pytest.raises(TopologyError) as refused:
-        parse_address("s3://key:hush@prefix?region=a")
+        parse_address(url)
     assert "hush" not in str(refused.value)
 
 

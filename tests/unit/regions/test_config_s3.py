@@ -1,0 +1,79 @@
+"""How a region on S3 gets its store: the URL from the topology, the keys from a secret."""
+
+import pytest
+
+from regions import config
+from regions.errors import TopologyError
+
+TOPOLOGY = """
+[regions.eu-west]
+number = 3
+jurisdiction = "EU"
+latitude = 38.7
+longitude = -9.1
+origin = "http://127.0.0.1:1"
+objects = "s3://darkroom?region=eu-west-1"
+catalog = "sqlite:///catalog.db"
+feeds = "sqlite:///feeds.db"
+events = "sqlite:///events.db"
+settings = "sqlite:///settings.db"
+public_key = ""
+
+[edges.lisbon]
+jurisdiction = "EU"
+latitude = 38.7
+longitude = -9.1
+url = "http://127.0.0.1:2"
+cache = "cache"
+public_key = ""
+shield_of = "eu-west"
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Reads the topology with that environment; `keys`, where given, are written into the secrets folder."""
+
+    def load(keys: str | None = None, **environ: str) -> config.Config:
+        (tmp_path / "topology.toml").write_text(TOPOLOGY)
+        (tmp_path / "secrets").mkdir()
+        if keys is not None:
+            (tmp_path / "secrets" / "eu-west.s3").write_text(keys)
+        return config.load(tmp_path / "topology.toml", environ)
+
+    return load
+
+
+def signed_with(read: config.Config) -> str:
+    """The access key in what the opened store signs."""
+    url = config.open_objects(read, "eu-west").sign_get("raw", "ab/photo", 1)
+    return str(url).partition("X-Amz-Credential=")[2].partition("%2F")[0]
+
+
+def test_the_keys_are_two_lines_of_a_secret(load):
+    """The store is opened with them; nothing is asked of it."""
+    assert signed_with(load("FILEKEY\nhush\n")) == "FILEKEY"
+
+
+def test_the_environment_comes_before_the_file(load):
+    """And then needs none."""
+    assert signed_with(load("FILEKEY\nhush\n", DARKROOM_EU_WEST_S3_KEYS="ENVKEY hush")) == "ENVKEY"
+
+
+def test_the_environment_needs_no_file(load):
+    """As in a container."""
+    assert signed_with(load(DARKROOM_EU_WEST_S3_KEYS="ENVKEY hush")) == "ENVKEY"
+
+
+@pytest.mark.parametrize("keys", [None, "", "ONLYONE", "one\ntwo\nthree"])
+def test_without_two_keys_nothing_is_opened(load, keys):
+    """The message says which secret to mend, and none of it."""
+    read = load(keys)
+    with pytest.raises(TopologyError, match=r"eu-west\.s3") as refused:
+        config.open_objects(read, "eu-west")
+    assert not keys or keys not in str(refused.value)
+
+
+def test_secrets_are_not_printed(load):
+    """A config that ends up in a log tells none."""
+    assert "hush" not in repr(load(DARKROOM_EU_WEST_S3_KEYS="ENVKEY hush"))
