@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 ORIGIN = "origin"
 _TTL_S = 15.0
 _REGISTER_EVERY_S = 5.0
-_END_S = 5.0
+_END_S = 1.0
 
 
 class Registration:

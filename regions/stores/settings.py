@@ -11,7 +11,7 @@ from typing import Protocol
 
 from regions.errors import BadRequest, TooLarge
 
-# Less than Consul's 512 KiB, since a write that is larger with key and envelope unseats its leader (hashicorp/consul #23926).
+# Below the 512 KiB of Consul, which a write that is larger with key and envelope unseats (hashicorp/consul #23926).
 MAX_VALUE_BYTES = 510 * 1024
 MAX_KEY_CHARS = 200
 POLICY = "residency/policy"

@@ -199,6 +199,44 @@ def test_a_deregistered_service_is_gone_at_once(settings):
     assert settings.services("edge") == []
 
 
+@pytest.mark.parametrize("word", ["", "a/b", "../a", ".a", "a b", "ä", "a\n", "a" * (MAX_KEY_CHARS + 1)])
+def test_what_is_no_word_is_no_service(settings, word):
+    """Nor one of its instances."""
+    for service in (Service(word, "lisbon", EDGE.address), Service("edge", word, EDGE.address)):
+        with pytest.raises(BadRequest):
+            settings.register(service, TTL_S)
+    with pytest.raises(BadRequest):
+        settings.services(word)
+
+
+@pytest.mark.parametrize("prefix", ["/", "../", "residency//", "a?raw", "ä", "x" * (MAX_KEY_CHARS + 1)])
+def test_under_what_begins_no_key_there_is_nothing(settings, prefix):
+    """It is not refused, and nothing changes there."""
+    settings.write(POLICY, "first")
+    assert settings.tree(prefix) == {}
+    assert settings.read(prefix) is None
+    settings.delete(prefix)
+    assert settings.watch(prefix, 0, 0.0) == 0
+    assert settings.read(POLICY).value == "first"
+
+
+def test_a_watch_of_an_empty_prefix_cares_for_nothing_else(settings):
+    """Whatever is written beside it."""
+    settings.write("lanes/eu/paused", "yes")
+    mark = settings.watch("residency/", 0, 0.0)
+    settings.write("lanes/eu/paused", "no")
+    settings.delete("lanes/eu/paused")
+    assert settings.watch("residency/", mark, 0.05) == mark
+
+
+def test_a_deletion_that_was_written_over_is_still_a_change(settings):
+    """A setting that came and went between two watches is one, too."""
+    mark = settings.watch("residency/", 0, 0.0)
+    settings.write(POLICY, "first")
+    settings.delete(POLICY)
+    assert settings.watch("residency/", mark, WITHIN_S) > mark
+
+
 def test_closed_settings_say_that_they_do_not_answer(settings):
     """Unavailable, as for any store that is away."""
     settings.close()

@@ -54,7 +54,7 @@ def test_a_file_is_what_its_bytes_say(gradient, file, kind, found):
     assert len(draw(data)) == 4
 
 
-def test_a_heic_that_this_libvips_cannot_decode_is_refused():
+def test_a_heic_of_nothing_is_refused():
     """It is recognised, and declined as a whole, not as a crash."""
     brand = struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic"
     assert imaging.content_type(brand) == imaging.HEIC
