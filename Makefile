@@ -22,7 +22,7 @@ demo: $(VENV)/run  ## the same, with two people, photos and a report of where ev
 	@$(BIN)/darkroom --data $(DATA) demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(ONCE),--once)
 
 test: $(VENV)/test  ## all tests
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && TMPDIR=$$scratch $(BIN)/pytest -n $(WORKERS) --dist loadgroup -q
 
 check: $(VENV)/test  ## style, who imports whom, and types
 	@$(BIN)/ruff check .

@@ -5,6 +5,7 @@ import importlib.resources
 import json
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from regions import config, policy, policy_view, tokens
 from regions.stores.settings import POLICY
 
 PROCESSES = "processes.json"
+SCRATCH = "tmp"
 _SECRETS = "secrets"
 _LAUNCHER_LOCK, _PROCESSES_LOCK = "launcher.lock", "processes.lock"
 _AFTERMATH_S = 20.0
@@ -71,6 +73,9 @@ def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Co
     public_keys = _keep_secrets(data / _SECRETS, machine)
     write(data / session.TOPOLOGY, machine.topology(data, ports, public_keys))
     (data / "logs").mkdir(exist_ok=True)
+    # Whose processes left it has ended: the folder is ours alone.
+    shutil.rmtree(data / SCRATCH, ignore_errors=True)
+    (data / SCRATCH).mkdir()
     prepared = config.load(data / session.TOPOLOGY, os.environ)
     publish_policy(prepared)
     return prepared

@@ -170,7 +170,7 @@ def _program(process: Process, data: Path, sockets: Mapping[str, socket.socket],
         descriptor = sockets[process.name].fileno()
         command += ["--fd", str(descriptor)]
         inherited.append(descriptor)
-    return Program(process.name, tuple(command), _log(data, process.name), tuple(inherited))
+    return Program(process.name, tuple(command), _log(data, process.name), tuple(inherited), data / folder.SCRATCH)
 
 
 def _log(data: Path, name: str) -> Path:

@@ -33,6 +33,8 @@ class Program:
     command: tuple[str, ...]
     log: Path
     inherited: tuple[int, ...]
+    scratch: Path
+    """Where its temporary files go."""
 
 
 @dataclass(slots=True)
@@ -113,6 +115,7 @@ class Supervisor:
                     stdout=log,
                     stderr=log,
                     pass_fds=child.program.inherited,
+                    env={**os.environ, "TMPDIR": str(child.program.scratch)},
                     start_new_session=True,
                 )
         except OSError as error:

@@ -60,10 +60,10 @@ class Config:
         login = self._secret_if_any(f"{region}.catalog")
         if login is None:
             return None
-        name, _, password = login.partition("\n")
-        if not name.strip() or not password.strip():
+        words = login.split(maxsplit=1)
+        if len(words) != 2:
             raise TopologyError(f"the secret {region}.catalog must be two lines: the name and the password")
-        return name.strip(), password.strip()
+        return words[0], words[1]
 
     def feeds_password(self, region: str) -> str | None:
         """Of the region's Redis, in the file `{region}.feeds`; None where there is none."""

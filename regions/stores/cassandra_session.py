@@ -5,7 +5,6 @@ may be away, and no other region is ever waited for. Every statement is prepared
 driver knows which replicas own the row and asks one of them.
 """
 
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -60,7 +59,6 @@ class CassandraSession:
         self.address = address
         self._closed = False
         self._prepared: dict[str, PreparedStatement] = {}
-        self._preparing = threading.Lock()
         self._cluster = _cluster(address, login)
         try:
             with self._reaching():
@@ -151,11 +149,11 @@ class CassandraSession:
     def _statement(self, text: str) -> PreparedStatement:
         found = self._prepared.get(text)
         if found is None:
-            with self._preparing:
-                found = self._session.prepare(text)
-                # `decide` takes it back: what is conditional must not be repeated blindly.
-                found.is_idempotent = True
-                self._prepared[text] = found
+            # Two threads may prepare it both, which is harmless; to queue for a server that hangs would not be.
+            found = self._session.prepare(text)
+            # `decide` takes it back: what is conditional must not be repeated blindly.
+            found.is_idempotent = True
+            self._prepared[text] = found
         return found
 
     @contextmanager

@@ -10,6 +10,7 @@
 
 A group is named after its topic too, because Kafka's groups span topics: who joins for one topic would interrupt
 those who read another. Events are kept for `KEEP_DAYS` whether or not they were committed; dead letters for ever.
+A group that had no member for a week (Kafka's offsets.retention.minutes) begins with the oldest event again.
 No thread is started: what has to be done, such as heartbeats, is done by those who call.
 """
 

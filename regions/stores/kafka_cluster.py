@@ -35,6 +35,7 @@ Leaders = Mapping[int, Address]
 _READY_S = 15.0
 # Who asks so soon after a failure fails too, so that a broker that hangs does not hold up every thread in turn.
 _FAIL_FAST_S = 0.5
+_UNKNOWN_TOPIC = 3
 _DAY_MS = 24 * 3600 * 1000
 
 
@@ -54,7 +55,7 @@ class Cluster:
         """Of all partitions. Raises Unavailable, also where one has no leader now."""
         with self._lock:
             if topic not in self._leaders:
-                self._leaders = self._learn()
+                self._leaders[topic] = self._learn(topic)
             return self._leaders[topic]
 
     def coordinator(self, group: bytes) -> Address:
@@ -80,36 +81,32 @@ class Cluster:
                 return found
         raise Unavailable(f"nobody coordinates the group {group.decode()}")
 
-    def _learn(self) -> dict[bytes, Leaders]:
-        missing = set(self._keep_days)
+    def _learn(self, topic: bytes) -> Leaders:
         for _ in attempts(_READY_S):
             # pykafka's newest form, the first in which asking for a topic does not make it with the broker's defaults.
             metadata = self._ask_any(MetadataRequestV4(list(self._keep_days), False), MetadataResponseV4)
-            leaders = {topic: found for topic in self._keep_days if (found := _leaders_of(topic, metadata))}
-            missing = self._keep_days.keys() - leaders.keys()
-            if not missing and self._lead(leaders):
+            leaders = _leaders_of(topic, metadata)
+            if leaders is not None and self._lead(topic, leaders):
                 return leaders
-            if missing:
-                self._create(missing, metadata)
-        raise Unavailable(f"topics without leaders: {', '.join(sorted(topic.decode() for topic in missing))}")
+            self._create([name for name in self._keep_days if metadata.topics[name].err == _UNKNOWN_TOPIC], metadata)
+        raise Unavailable(f"the topic {topic.decode()} has not a leader for each of {PARTITIONS} partitions")
 
-    def _lead(self, leaders: Mapping[bytes, Leaders]) -> bool:
-        """Whether all leaders know it themselves: of a new topic, a broker may learn it later than others say it."""
+    def _lead(self, topic: bytes, leaders: Leaders) -> bool:
+        """Whether they know it themselves: that a topic is new, a broker may learn later than others say it."""
         asked: dict[Address, list[PartitionOffsetRequest]] = defaultdict(list)
-        for topic, by_partition in leaders.items():
-            for partition, leader in by_partition.items():
-                asked[leader].append(PartitionOffsetRequest(topic, partition, OffsetType.LATEST, 1))
+        for partition, leader in leaders.items():
+            asked[leader].append(PartitionOffsetRequest(topic, partition, OffsetType.LATEST, 1))
         for leader, requests in asked.items():
             answer = self.wires.ask(leader, ListOffsetRequest(requests), ListOffsetResponse)
-            if any(said.err for topic in answer.topics.values() for said in topic.values()):
+            if any(said.err for said in answer.topics[topic].values()):
                 return False
         return True
 
     def _create(self, topics: Collection[bytes], metadata: Any) -> None:
-        """Of topics that are there already Kafka says so, and leaves them alone."""
+        """What another process makes at the same time Kafka leaves alone."""
         requests = [_to_create(topic, self._keep_days[topic], len(metadata.brokers)) for topic in topics]
         controller = metadata.brokers.get(metadata.controller_id)
-        if controller is not None:
+        if requests and controller is not None:
             address = (controller.host.decode(), controller.port)
             self.wires.ask(address, CreateTopicsRequest(requests, timeout=2000), bytes)
 

@@ -11,7 +11,7 @@ from pykafka.protocol import FetchRequest, FetchResponse, Message, PartitionFetc
 
 from regions.errors import Unavailable
 from regions.stores.kafka_cluster import Cluster
-from regions.stores.kafka_wire import Address, Wire
+from regions.stores.kafka_wire import ANSWER_S, Address, Wire
 
 _HOLD_BACK_MS = 1000
 # More than the largest batch that a publisher makes: Kafka 3 does not give a part of one.
@@ -51,7 +51,7 @@ class Fetcher:
     def take(self) -> dict[int, tuple[int, list[Fetched] | None]]:
         """By partition what was asked and what came since; None where nothing of that offset is kept."""
         taken: dict[int, tuple[int, list[Fetched] | None]] = {}
-        for leader in [leader for leader in self._asked if self._wires[leader].ready()]:
+        for leader in [leader for leader in self._asked if self._ready(leader)]:
             asked = self._asked.pop(leader)
             answer = self._receive(leader)
             for partition, said in answer.topics[self._topic].items():
@@ -78,6 +78,13 @@ class Fetcher:
             self._drop(leader)
             raise
         self._asked[leader] = offsets
+
+    def _ready(self, leader: Address) -> bool:
+        try:
+            return self._wires[leader].ready(_HOLD_BACK_MS / 1000 + ANSWER_S)
+        except Unavailable:
+            self._drop(leader)
+            raise
 
     def _receive(self, leader: Address) -> FetchResponse:
         try:

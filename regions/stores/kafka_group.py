@@ -33,6 +33,8 @@ SESSION_S = 10.0
 _HEARTBEAT_S = 1.0
 _AGAIN_S = 0.2
 _LEAVE_S = 1.0
+# More than all others may take to join again.
+_PATIENCE_S = 3 * SESSION_S
 
 # Kafka's error codes.
 ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCE = 22, 25, 27
@@ -99,9 +101,9 @@ class Place:
         try:
             if self._wire is None or not self._wire.waits:
                 self._send_join()
-            if self._joined is None and self._connected().ready():
+            if self._joined is None and self._connected().ready(_PATIENCE_S):
                 self._send_sync(self._connected().receive(JoinGroupResponse))
-            if self._joined is not None and self._connected().ready():
+            if self._joined is not None and self._connected().ready(_PATIENCE_S):
                 self._take_share(self._joined, self._connected().receive(SyncGroupResponse))
         except Unavailable:
             self._hang_up()

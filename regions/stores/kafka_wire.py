@@ -36,6 +36,7 @@ class Wire:
     def __init__(self, address: Address) -> None:
         self.address = address
         self.waits = False
+        self._sent_at_s = 0.0
         try:
             self._socket = socket.create_connection(address, _CONNECT_S)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -45,10 +46,6 @@ class Wire:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    @property
-    def closed(self) -> bool:
-        return self._socket.fileno() < 0
-
     def send(self, request: Any) -> None:
         try:
             self._socket.settimeout(ANSWER_S)
@@ -57,10 +54,16 @@ class Wire:
             self.close()
             raise self._lost(error) from error
         self.waits = True
+        self._sent_at_s = time.monotonic()
 
-    def ready(self) -> bool:
-        """Whether the answer, or the end, has come."""
-        return self.waits and bool(wait_for([self], 0.0))
+    def ready(self, patience_s: float) -> bool:
+        """Whether the answer, or the end, has come. Gives up a broker that has said nothing for `patience_s`."""
+        if self.waits and wait_for([self], 0.0):
+            return True
+        if self.waits and time.monotonic() - self._sent_at_s > patience_s:
+            self.close()
+            raise self._lost(TimeoutError(f"nothing came for {patience_s:g} s"))
+        return False
 
     def receive(self, decode: Decode, timeout_s: float = ANSWER_S) -> Any:
         """`decode` is a response class of pykafka, or whatever reads its bytes."""

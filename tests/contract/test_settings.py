@@ -229,8 +229,8 @@ def test_a_watch_of_an_empty_prefix_cares_for_nothing_else(settings):
     assert settings.watch("residency/", mark, 0.05) == mark
 
 
-def test_a_deletion_that_was_written_over_is_still_a_change(settings):
-    """A setting that came and went between two watches is one, too."""
+def test_what_came_and_went_between_two_watches_is_a_change(settings):
+    """Although nothing is there, as before."""
     mark = settings.watch("residency/", 0, 0.0)
     settings.write(POLICY, "first")
     settings.delete(POLICY)

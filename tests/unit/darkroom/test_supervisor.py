@@ -56,7 +56,10 @@ def watched() -> Iterator[Watched]:
 
 @pytest.fixture
 def program(tmp_path) -> Callable[..., Program]:
-    return lambda code, name="one": Program(name, (sys.executable, "-S", "-c", code), tmp_path / f"{name}.log", ())
+    def program(code: str, name: str = "one") -> Program:
+        return Program(name, (sys.executable, "-S", "-c", code), tmp_path / f"{name}.log", (), tmp_path)
+
+    return program
 
 
 def test_what_dies_is_started_again(watched, program):
@@ -117,7 +120,7 @@ def test_what_died_just_before_the_stop_is_no_obstacle(watched, program):
 
 def test_what_can_not_be_started_is_told_and_tried_again(watched, tmp_path):
     """The others run all the same."""
-    missing = Program("missing", (str(tmp_path / "no-such-program"),), tmp_path / "missing.log", ())
+    missing = Program("missing", (str(tmp_path / "no-such-program"),), tmp_path / "missing.log", (), tmp_path)
     watched.supervisor.start([missing])
     watched.run_until(lambda: len(watched.deaths) >= 2)
     assert watched.pids == {}
@@ -139,7 +142,7 @@ def test_programs_end_when_the_launcher_is_killed(tmp_path):
         "import sys, time, pathlib\n"
         "from darkroom.supervisor import Program, Supervisor\n"
         f"log = pathlib.Path({str(tmp_path / 'one.log')!r})\n"
-        f"one = Program('one', (sys.executable, '-c', {WAITS!r}), log, ())\n"
+        f"one = Program('one', (sys.executable, '-c', {WAITS!r}), log, (), log.parent)\n"
         "Supervisor(lambda pids: print(pids.get('one'), flush=True), print).start([one])\n"
         "time.sleep(60)\n"
     )

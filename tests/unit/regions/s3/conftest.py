@@ -21,6 +21,7 @@ from regions.stores.s3_buckets import prepare_buckets
 from regions.stores.s3_session import Address, Credentials, connect, parse_address
 
 _SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+_OVER = b"<Error><Code>NoSuchUpload</Code><Message>The upload may have been completed.</Message></Error>"
 
 
 @dataclass
@@ -64,8 +65,8 @@ class Seen:
 class FaultyProxy:
     """What came through it, and what is still to go wrong: one fault a request, and then `then` for good.
 
-    A fault is `slow down` (503, and nothing reaches the store), `lost answer` (the store did it), `cut` (half the
-    answer's body), `no range` (neither range nor condition is heeded), or empty.
+    A fault is `slow down` (503, and nothing reaches the store), `lost answer` (the store did it), `over` (it did
+    it, and says that there is no such upload), `cut` (half the answer's body), `no range` (neither range nor condition is heeded), or empty.
     """
 
     upstream: str
@@ -98,9 +99,11 @@ class _Forwarding(BaseHTTPRequestHandler):
         url = self.proxy.upstream + self.path
         said = urllib3.request(self.command, url, body=body, headers=headers, retries=False, timeout=20)
         if fault == "lost answer":
-            return
+            return None
+        if fault == "over":
+            return self._answer(404, {"Content-Length": str(len(_OVER))}, _OVER)
         kept = {name: value for name, value in said.headers.items() if name not in ("Connection", "Date", "Server")}
-        self._answer(said.status, kept, said.data[: len(said.data) // 2] if fault == "cut" else said.data)
+        return self._answer(said.status, kept, said.data[: len(said.data) // 2] if fault == "cut" else said.data)
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)

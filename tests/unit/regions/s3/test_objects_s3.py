@@ -1,5 +1,6 @@
 """What the S3 adapter does beyond its port's contract: large objects, many parts, what it signs, what it refuses."""
 
+import base64
 import hashlib
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +92,19 @@ def test_a_store_without_checksums_gets_the_hash_in_the_signature(strict):
         data = grain(size_bytes)
         assert strict.put(KEY, data) == strict.objects.info(RAW, KEY)
         assert strict.whole(KEY) == data
+
+
+@pytest.mark.parametrize("checksums", ["when_supported", "when_required"])
+def test_bytes_travel_with_their_hash(proxied, proxy, checksums):
+    """As a checksum where the store has those, and never as one that it may not know."""
+    service = replace(proxied.address.service, checksums=checksums)
+    proxied.address = replace(proxied.address, service=service)
+    proxied.put(KEY, b"a photo")
+    headers = {name.lower(): value for name, value in proxy.seen[0].headers.items()}
+    checksum = base64.b64encode(hashlib.sha256(b"a photo").digest()).decode()
+    assert headers["x-amz-content-sha256"] == sha256(b"a photo")
+    assert headers.get("x-amz-checksum-sha256") == (checksum if checksums == "when_supported" else None)
+    assert not {"x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm"} & set(headers)
 
 
 def test_the_same_object_is_not_written_again(strict):

@@ -39,16 +39,26 @@ def test_an_answer_that_is_lost_is_asked_for_again(proxied, proxy):
     assert proxied.whole(KEY) == b"a photo"
 
 
-def test_a_finish_whose_answer_is_lost_has_finished(proxied, proxy):
-    """The second try finds no upload, and then looks at the object."""
+@pytest.mark.parametrize("fault", ["lost answer", "over"])
+def test_a_finish_whose_answer_is_lost_has_finished(proxied, proxy, fault):
+    """The second try finds the upload as it was left, or none; then the object tells."""
     objects = proxied.objects
     multipart_id = objects.begin(RAW, KEY)
     url = objects.sign_part(multipart_id, 1, 7, now_ms() + 60_000).url
     assert urllib3.request("PUT", url, body=b"a photo", retries=False, timeout=20).status == 200
     parts = objects.parts(multipart_id)
-    proxy.fail("", "lost answer")
+    proxy.fail("", fault)
     objects.finish(multipart_id, parts)
+    assert [seen.method for seen in proxy.seen[:2]] == ["GET", "POST"]
     assert proxied.whole(KEY) == b"a photo"
+
+
+def test_a_large_put_that_another_hand_ends_may_be_tried_again(proxied, proxy):
+    """As when it took so long that it looked stale."""
+    proxy.fail("", "over")
+    with pytest.raises(Unavailable):
+        proxied.put(KEY, bytes(PART_BYTES))
+    assert proxied.objects.info(RAW, KEY) is None
 
 
 def test_a_conditional_put_whose_answer_is_lost_has_put(proxied, proxy):

@@ -93,6 +93,16 @@ def test_a_public_bucket_is_refused(strict, action):
         strict.prepare()
 
 
+def test_a_bucket_that_is_public_by_its_acl_is_refused(strict):
+    """No policy says so, but anybody who asks gets an answer."""
+    bucket = strict.address.bucket(RAW)
+    owner = {"Rules": [{"ObjectOwnership": "BucketOwnerPreferred"}]}
+    strict.client.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=owner)
+    strict.client.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    with pytest.raises(TopologyError, match="anybody"):
+        strict.prepare()
+
+
 def test_a_browser_is_told_so(strict):
     """The strict store answers a page's preflight, and exposes the ETag of what it then sends."""
     url = f"{strict.address.service.endpoint}/{strict.address.bucket(RAW)}/ab/photo"

@@ -1,0 +1,303 @@
+"""The Consul settings when Consul is killed, stands still or forgets: nothing is lost, nothing crosses, all goes on."""
+
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import consul
+import pytest
+
+from regions import residency
+from regions.clock import now_ms
+from regions.errors import Unavailable
+from regions.last_known import LastKnown
+from regions.policy import Action
+from regions.policy_view import PolicyView
+from regions.residency import Subject
+from regions.stores.consul_connection import parse_address
+from regions.stores.settings import KNOWN_BAD, POLICY, Lease, Service, Setting
+from regions.stores.settings_consul import SettingsConsul
+from regions.topology import Place
+
+POLICY_TEXT = (Path(__file__).parents[2] / "deploy" / "policy.yaml").read_text()
+EDGE = Service("edge", "lisbon", "http://127.0.0.1:8600")
+HOME = Place("eu-west", "region", "EU")
+AGAIN_S, SOON_S = 30, 60
+TTL_S = 600.0
+
+pytestmark = pytest.mark.xdist_group("consul")
+
+
+@pytest.fixture(scope="module")
+def server(own_server):
+    return own_server("consul")
+
+
+@pytest.fixture
+def open_settings(server):
+    """Each test under a root of its own; `open_settings("other")` under another."""
+    own, opened = f"test-{os.urandom(4).hex()}", []
+
+    def handle(root=own):
+        address = parse_address(f"consul://{server.address}/{root}")
+        opened.append(SettingsConsul(address, None, now_ms))
+        return opened[-1]
+
+    yield handle
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def settings(open_settings):
+    return open_settings()
+
+
+@pytest.fixture
+def by_hand(server):
+    """What an operator does, past our adapter."""
+    host, port = server.address.split(":")
+    return consul.Consul(host, int(port), scheme="http", verify=True)
+
+
+@contextmanager
+def away(server):
+    """Killed, and started again on the same data."""
+    server.kill()
+    try:
+        yield
+    finally:
+        server.start()
+        server.wait()
+
+
+def answers(ask):
+    """What it gives, once it does not raise Unavailable; to be waited for with `eventually`."""
+    try:
+        return ask()
+    except Unavailable:
+        return None
+
+
+def test_no_acknowledged_write_is_lost(server, settings, eventually):
+    """Four threads write while Consul is killed; what returned True is there afterwards."""
+    acknowledged, stop = [], threading.Event()
+
+    def write(thread: int) -> None:
+        for number in range(100_000):
+            key = f"lanes/{thread}/{number}"
+            if stop.is_set() or not answers(lambda key=key: settings.write(key, "here", 0)):
+                return
+            acknowledged.append(key)
+
+    with ThreadPoolExecutor(4) as threads:
+        writing = [threads.submit(write, thread) for thread in range(4)]
+        eventually(lambda: len(acknowledged) > 40, SOON_S)
+        with away(server):
+            stop.set()
+            for one in writing:
+                one.result(SOON_S)
+    there = eventually(lambda: answers(lambda: settings.tree("lanes/")), AGAIN_S)
+    assert set(acknowledged) <= set(there)
+
+
+def test_versions_go_on_where_they_were(server, settings, eventually):
+    """The version from before still holds, and a deleted setting stays deleted."""
+    settings.write(POLICY, "first")
+    settings.write(KNOWN_BAD, "")
+    settings.delete(KNOWN_BAD)
+    before = settings.read(POLICY)
+    with away(server):
+        pass
+    assert eventually(lambda: answers(lambda: settings.read(POLICY)), AGAIN_S) == before
+    assert settings.read(KNOWN_BAD) is None
+    assert settings.write(POLICY, "second", before.version)
+    assert settings.read(POLICY).version > before.version
+
+
+def test_leases_and_holds_outlive_a_restart(server, settings, eventually):
+    """Both can be renewed, and nobody else gets them."""
+    lease, hold = settings.lease_number("numbers", "ana", 1, TTL_S), settings.hold("sweep", "ana", TTL_S)
+    with away(server):
+        pass
+    assert eventually(lambda: answers(lambda: settings.renew(lease, TTL_S)), AGAIN_S).floor_ms == lease.floor_ms
+    assert settings.renew_hold(hold)
+    assert settings.hold("sweep", "bob", TTL_S) is None
+    with pytest.raises(Unavailable, match="taken"):
+        settings.lease_number("numbers", "bob", 1, TTL_S)
+
+
+def test_a_watch_goes_on_over_a_restart(server, settings, open_settings, eventually):
+    """And returns with the next change."""
+    settings.write(POLICY, "first")
+    mark = settings.watch("residency/", 0, 0.0)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(settings.watch, "residency/", mark, SOON_S)
+        with away(server):
+            pass
+        assert not waiting.done()
+        writing = open_settings()
+        eventually(lambda: answers(lambda: writing.write(POLICY, "second")), AGAIN_S)
+        assert waiting.result(SOON_S) > mark
+
+
+def test_a_change_while_nobody_watched_is_seen_after_a_restart(server, settings, eventually):
+    """By the mark from before it."""
+    settings.write(POLICY, "first")
+    mark = settings.watch("residency/", 0, 0.0)
+    settings.delete(POLICY)
+    with away(server):
+        pass
+    assert eventually(lambda: answers(lambda: settings.watch("residency/", mark, 1.0)), AGAIN_S) != mark
+
+
+EVERY_METHOD = {
+    "read": lambda settings: settings.read(POLICY),
+    "write": lambda settings: settings.write(POLICY, "x"),
+    "delete": lambda settings: settings.delete(POLICY),
+    "tree": lambda settings: settings.tree(""),
+    "watch": lambda settings: settings.watch("", 1, 1.0),
+    "register": lambda settings: settings.register(EDGE, 10.0),
+    "deregister": lambda settings: settings.deregister(EDGE),
+    "services": lambda settings: settings.services("edge"),
+    "lease_number": lambda settings: settings.lease_number("numbers", "ana", 4, TTL_S),
+    "renew": lambda settings: settings.renew(Lease("numbers", 0, "ana", 0, 1), TTL_S),
+    "release": lambda settings: settings.release(Lease("numbers", 0, "ana", 0, 1), 1),
+    "hold": lambda settings: settings.hold("sweep", "ana", TTL_S),
+}
+
+
+@pytest.fixture
+def unheard():
+    """Asserts that every method says that Consul does not answer, none waits for ever, and returns how many."""
+
+    def ask(settings):
+        with ThreadPoolExecutor(len(EVERY_METHOD)) as threads:
+            asked = [threads.submit(method, settings) for method in EVERY_METHOD.values()]
+            return len([one for one in asked if isinstance(one.exception(SOON_S), Unavailable)])
+
+    return ask
+
+
+def test_while_consul_is_away_every_method_says_so(server, settings, unheard):
+    """Unavailable, and never anything else."""
+    with away(server):
+        assert unheard(settings) == len(EVERY_METHOD)
+
+
+def test_a_consul_that_stands_still_is_given_up(server, settings, unheard, eventually):
+    """It takes connections and never answers; afterwards the same handle is good again."""
+    os.kill(server._process.pid, signal.SIGSTOP)
+    try:
+        assert unheard(settings) == len(EVERY_METHOD)
+    finally:
+        os.kill(server._process.pid, signal.SIGCONT)
+    assert eventually(lambda: answers(lambda: settings.write(POLICY, "x")), AGAIN_S)
+
+
+def crosses(view: PolicyView) -> bool:
+    return residency.decide(view.current(), Subject("eu", "eu-west"), Action.REST_RAW, HOME).allowed
+
+
+def test_while_consul_is_away_nothing_crosses_and_the_known_bad_list_serves(server, settings, eventually):
+    """The policy fails closed at once and is good again afterwards; what the list last said goes on."""
+    settings.write(POLICY, POLICY_TEXT)
+    settings.write(KNOWN_BAD, "phash 0123456789abcdef 4")
+    settings.register(EDGE, TTL_S)
+    view, live, found = PolicyView(settings), LastKnown(settings.read), LastKnown(settings.services)
+    listed = live.get(KNOWN_BAD)
+    assert (crosses(view), found.get("edge")) == (True, [EDGE])
+    with away(server):
+        assert view.current() is None
+        assert not crosses(view)
+        assert (live.get(KNOWN_BAD), found.get("edge")) == (listed, [EDGE])
+    assert eventually(lambda: crosses(view), AGAIN_S)
+
+
+def test_a_service_that_the_agent_forgot_is_registered_again(settings, by_hand):
+    """By its next renewal."""
+    settings.register(EDGE, TTL_S)
+    for service in by_hand.agent.services():
+        by_hand.agent.service.deregister(service)
+    assert settings.services("edge") == []
+    settings.register(EDGE, TTL_S)
+    assert settings.services("edge") == [EDGE]
+
+
+def test_a_service_outlives_a_restart(server, settings, eventually):
+    """For as long as it said that it is well."""
+    settings.register(EDGE, TTL_S)
+    with away(server):
+        pass
+    assert eventually(lambda: answers(lambda: settings.services("edge")), AGAIN_S) == [EDGE]
+    settings.deregister(EDGE)
+    assert settings.services("edge") == []
+
+
+def test_regions_that_share_a_consul_do_not_see_each_other(open_settings):
+    """Neither settings nor services, numbers or holds; not even where their names run together."""
+    one, other = open_settings("shared/a"), open_settings("shared-a")
+    one.write(POLICY, "of one")
+    one.register(EDGE, TTL_S)
+    assert (other.read(POLICY), other.tree(""), other.services("edge")) == (None, {}, [])
+    assert one.lease_number("numbers", "x", 1, TTL_S) and other.lease_number("numbers", "x", 1, TTL_S)
+    assert one.hold("sweep", "x", TTL_S) and other.hold("sweep", "x", TTL_S)
+
+
+def test_what_an_operator_deletes_by_hand_is_seen(open_settings, by_hand):
+    """As a deletion, by a watch too, down to the last setting under the prefix."""
+    settings = open_settings("by-hand")
+    settings.write("lanes/a", "yes")
+    settings.write("lanes/b", "yes")
+    mark = settings.watch("lanes/", 0, 0.0)
+    for key in ("a", "b"):
+        by_hand.kv.delete(f"by-hand/settings/lanes/{key}")
+        before, mark = mark, settings.watch("lanes/", mark, SOON_S)
+        assert mark != before
+    assert settings.tree("lanes/") == {}
+
+
+def test_what_an_operator_writes_by_hand_counts(open_settings, by_hand):
+    """Over a deleted setting too; what is no text is refused rather than guessed at."""
+    settings = open_settings("written-by-hand")
+    settings.write(POLICY, "ours")
+    settings.delete(POLICY)
+    by_hand.kv.put(f"written-by-hand/settings/{POLICY}", "theirs")
+    assert settings.read(POLICY).value == "theirs"
+    by_hand.kv.put(f"written-by-hand/settings/{POLICY}", b"\xff\xfe")
+    with pytest.raises(Unavailable, match="no text"):
+        settings.read(POLICY)
+    assert PolicyView(settings).current() is None
+
+
+def test_a_number_whose_record_is_broken_is_nobodys(open_settings, by_hand):
+    """Until when it was used can't be known, so that ids might repeat."""
+    settings = open_settings("broken")
+    for number, record in enumerate(["", "x", "[]", "{}", '{"holder": null, "floor_ms": 0, "until_ms": 1e999}']):
+        by_hand.kv.put(f"broken/leases/numbers/{number}", record)
+    assert settings.lease_number("numbers", "ana", 6, TTL_S).number == 5
+    with pytest.raises(Unavailable, match="taken"):
+        settings.lease_number("numbers", "bob", 6, TTL_S)
+
+
+def test_the_fence_grows_even_where_the_hold_was_deleted_by_hand(open_settings, by_hand):
+    """Who had it has lost it."""
+    settings = open_settings("fenced")
+    lost = settings.hold("sweep", "ana", TTL_S)
+    by_hand.kv.delete("fenced/holds/sweep")
+    following = settings.hold("sweep", "bob", TTL_S)
+    assert following.fence > lost.fence
+    assert (settings.renew_hold(lost), settings.renew_hold(following)) == (False, True)
+
+
+def test_a_token_of_the_environment_is_not_sent(server, monkeypatch, settings):
+    """Only the one that the configuration gives; nor is a proxy asked."""
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", "of somebody else")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    opened = SettingsConsul(parse_address(f"consul://{server.address}/tokens"), None, now_ms)
+    assert opened.write(POLICY, "x")
+    assert isinstance(opened.read(POLICY), Setting)
+    opened.close()
