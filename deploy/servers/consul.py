@@ -52,6 +52,7 @@ def start(root: Path, folder: Path, port: int) -> Start:
         # One server elects itself as fast as it may.
         "-hcl=performance { raft_multiplier = 1 }",
         "-hcl=leave_on_terminate = false",
+        "-hcl=disable_update_check = true",
     ]
     return Start(NAME, f"127.0.0.1:{port}", command, lambda: _answers(port))
 

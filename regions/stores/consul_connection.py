@@ -75,6 +75,8 @@ class Connection:
         self._consul.token = token
         session = self._consul.http.session
         session.trust_env = False
+        # Consul sends none, and the token would go along.
+        session.max_redirects = 0
         session.mount(f"{address.scheme}://", requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS))
 
     def get(self, path: str) -> Entry | None:

@@ -178,10 +178,10 @@ class Place:
 
     def _hang_up(self) -> None:
         self._joined = None
+        self._cluster.forget()
         if self._wire is not None:
             self._wire.close()
             self._wire = None
-            self._cluster.forget()
 
 
 class _Share(MemberAssignment):  # type: ignore[misc]

@@ -99,7 +99,10 @@ class Objects(Protocol):
         ...
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Every object whose key starts with `prefix`, in no order, read from where the bytes are."""
+        """Every object whose key starts with `prefix`, in no order, read from where the bytes are.
+
+        A store may tell only key and size here, with None and "" for the rest, which `info` knows.
+        """
         ...
 
 

@@ -35,6 +35,8 @@ _MAX_KEY_CHARS = 200
 # No key holds `~`. What S3 calls its uploads is its own affair.
 _MULTIPART_ID = re.compile(f"({RAW}|{VARIANTS})~({_SEGMENT}(?:/{_SEGMENT})*)~([!-~]{{1,1024}})")
 
+# The second: another write of the key is under way. No upload outlives it (AWS, "CompleteMultipartUpload"), so that
+# completing one is Unavailable then.
 _NOT_FIRST = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
@@ -124,7 +126,7 @@ class ObjectsS3:
             self._s3.delete_object(**where)
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
-        """One request for a thousand objects, which tells their keys and sizes only: ask `info` for the rest."""
+        """One request for a thousand objects. S3 tells only their keys and sizes."""
         if prefix and not re.fullmatch(f"(?:{_SEGMENT}/)*(?:{_SEGMENT})?", prefix):
             raise BadRequest("no key can begin so")
         return self._walk(self._bucket(bucket), prefix)

@@ -19,9 +19,8 @@ _MOST_BREAKS = 4
 class Reading:
     """`get` is GetObject for the object, and takes its further parameters. `close` it in the end."""
 
-    def __init__(self, get: Callable[..., Any], sleep: Callable[[float], None] = time.sleep) -> None:
-        self._get, self._sleep = get, sleep
-        answer = get()
+    def __init__(self, get: Callable[..., Any]) -> None:
+        self._get, answer = get, get()
         self._body, self._etag, self._size_bytes = answer["Body"], answer["ETag"], answer["ContentLength"]
 
     def chunks(self) -> Iterator[bytes]:
@@ -41,7 +40,7 @@ class Reading:
             breaks += 1
             if breaks == _MOST_BREAKS:
                 raise Unavailable("the object store keeps breaking off")
-            self._sleep(backoff_s(breaks - 1, random.random))
+            time.sleep(backoff_s(breaks - 1, random.random))
             self._read_on(taken_bytes)
 
     def close(self) -> None:

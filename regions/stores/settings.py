@@ -85,7 +85,8 @@ class Settings(Protocol):
     def watch(self, prefix: str, known: int, timeout_s: float) -> int:
         """Waits until something under `prefix` has changed since the mark `known` (0: since ever), or time is up.
 
-        Returns the new mark, to be passed next time; no change is ever missed between two calls.
+        Returns the new mark, to be passed next time: another one than `known` where something has changed. No change is
+        ever missed between two calls.
         """
         ...
 

@@ -23,8 +23,9 @@ from regions.stores.settings import Hold, Lease, Service, Setting, begins_keys, 
 
 _FOLDER = "settings/"
 _DELETED = 1
-# A wait that nothing ends is asked for anew, so that a connection that died unnoticed is found out.
-_WAIT_S = 60.0
+# A wait that nothing ends is asked for anew, so that a connection that died unnoticed is found out, and a handle that
+# was closed meanwhile.
+_WAIT_S = 10.0
 
 
 class SettingsConsul:
@@ -37,8 +38,8 @@ class SettingsConsul:
 
     def read(self, key: str) -> Setting | None:
         """As the leader of Consul knows it at this moment. Raises Unavailable also for what is no text."""
-        entry = self._connection.get(_FOLDER + key) if is_key(key) else None
-        return None if entry is None or entry.flags == _DELETED else _setting(entry)
+        entry = self._entry(key)
+        return _setting(entry) if entry else None
 
     def write(self, key: str, value: str, expected_version: int | None = None) -> bool:
         check_setting(key, value)
@@ -52,7 +53,7 @@ class SettingsConsul:
         return self._connection.put(_FOLDER + key, value, entry.version)
 
     def delete(self, key: str) -> None:
-        if self.read(key) is not None:
+        if self._entry(key):
             self._connection.put(_FOLDER + key, "", flags=_DELETED)
 
     def tree(self, prefix: str) -> Mapping[str, Setting]:
@@ -112,6 +113,10 @@ class SettingsConsul:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _entry(self, key: str) -> Entry | None:
+        entry = self._connection.get(_FOLDER + key) if is_key(key) else None
+        return entry if entry and entry.flags != _DELETED else None
 
     def _look(self, prefix: str, beyond: int, wait_s: float) -> tuple[int, int]:
         """Consul's index and our mark. Where nothing is there, that index grows with what others write beside it."""

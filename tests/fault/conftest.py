@@ -12,12 +12,25 @@ from deploy.servers.process import Server
 _ROOT = Path(__file__).parents[2] / ".servers"
 
 
+Starter = Callable[[str], Server]
+
+
 @pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
     """Starts a server of this module's own, on an empty folder and free ports: `own_server("cassandra")`.
 
     Its `kill`, `start` and `wait` may be called; it is stopped in the end.
     """
+    yield from _starting(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+    """As `own_server`, for the modules of one folder, each of which leaves the server running."""
+    yield from _starting(tmp_path_factory)
+
+
+def _starting(folders: pytest.TempPathFactory) -> Iterator[Starter]:
     started: list[Server] = []
 
     def start(name: str) -> Server:
@@ -25,7 +38,7 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[s
             if os.environ.get("CI"):
                 pytest.fail(f"{name} must be installed: make servers")
             pytest.skip(f"{name} is not installed: make servers")
-        server = fleet.prepare(_ROOT, tmp_path_factory.mktemp(name), name)
+        server = fleet.prepare(_ROOT, folders.mktemp(name), name)
         started.append(server)
         server.start()
         server.wait()

@@ -1,13 +1,13 @@
 """The Consul settings when Consul is killed, stands still or forgets: nothing is lost, nothing crosses, all goes on."""
 
 import os
-import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import consul
+import psutil
 import pytest
 
 from regions import residency
@@ -18,7 +18,7 @@ from regions.policy import Action
 from regions.policy_view import PolicyView
 from regions.residency import Subject
 from regions.stores.consul_connection import parse_address
-from regions.stores.settings import KNOWN_BAD, POLICY, Lease, Service, Setting
+from regions.stores.settings import KNOWN_BAD, POLICY, Lease, Service
 from regions.stores.settings_consul import SettingsConsul
 from regions.topology import Place
 
@@ -134,8 +134,11 @@ def test_a_watch_goes_on_over_a_restart(server, settings, open_settings, eventua
     """And returns with the next change."""
     settings.write(POLICY, "first")
     mark = settings.watch("residency/", 0, 0.0)
+    look, waits = settings._connection.look, threading.Event()
+    settings._connection.look = lambda prefix, beyond, wait_s: (beyond and waits.set()) or look(prefix, beyond, wait_s)
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(settings.watch, "residency/", mark, SOON_S)
+        assert waits.wait(SOON_S)
         with away(server):
             pass
         assert not waiting.done()
@@ -170,31 +173,28 @@ EVERY_METHOD = {
 }
 
 
-@pytest.fixture
-def unheard():
-    """Asserts that every method says that Consul does not answer, none waits for ever, and returns how many."""
-
-    def ask(settings):
-        with ThreadPoolExecutor(len(EVERY_METHOD)) as threads:
-            asked = [threads.submit(method, settings) for method in EVERY_METHOD.values()]
-            return len([one for one in asked if isinstance(one.exception(SOON_S), Unavailable)])
-
-    return ask
+def heard(settings) -> list[str]:
+    """The methods that do not say that Consul is away; none may wait for ever."""
+    with ThreadPoolExecutor(len(EVERY_METHOD)) as threads:
+        asked = {name: threads.submit(method, settings) for name, method in EVERY_METHOD.items()}
+        return [name for name, one in asked.items() if not isinstance(one.exception(SOON_S), Unavailable)]
 
 
-def test_while_consul_is_away_every_method_says_so(server, settings, unheard):
+def test_while_consul_is_away_every_method_says_so(server, settings):
     """Unavailable, and never anything else."""
     with away(server):
-        assert unheard(settings) == len(EVERY_METHOD)
+        assert heard(settings) == []
 
 
-def test_a_consul_that_stands_still_is_given_up(server, settings, unheard, eventually):
+def test_a_consul_that_stands_still_is_given_up(server, settings, eventually):
     """It takes connections and never answers; afterwards the same handle is good again."""
-    os.kill(server._process.pid, signal.SIGSTOP)
+    process = psutil.Process(server._process.pid)
+    process.suspend()
     try:
-        assert unheard(settings) == len(EVERY_METHOD)
+        eventually(lambda: process.status() == psutil.STATUS_STOPPED, SOON_S)
+        assert heard(settings) == []
     finally:
-        os.kill(server._process.pid, signal.SIGCONT)
+        process.resume()
     assert eventually(lambda: answers(lambda: settings.write(POLICY, "x")), AGAIN_S)
 
 
@@ -271,6 +271,8 @@ def test_what_an_operator_writes_by_hand_counts(open_settings, by_hand):
     with pytest.raises(Unavailable, match="no text"):
         settings.read(POLICY)
     assert PolicyView(settings).current() is None
+    settings.delete(POLICY)
+    assert settings.read(POLICY) is None
 
 
 def test_a_number_whose_record_is_broken_is_nobodys(open_settings, by_hand):
@@ -293,11 +295,16 @@ def test_the_fence_grows_even_where_the_hold_was_deleted_by_hand(open_settings, 
     assert (settings.renew_hold(lost), settings.renew_hold(following)) == (False, True)
 
 
-def test_a_token_of_the_environment_is_not_sent(server, monkeypatch, settings):
-    """Only the one that the configuration gives; nor is a proxy asked."""
-    monkeypatch.setenv("CONSUL_HTTP_TOKEN", "of somebody else")
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    opened = SettingsConsul(parse_address(f"consul://{server.address}/tokens"), None, now_ms)
-    assert opened.write(POLICY, "x")
-    assert isinstance(opened.read(POLICY), Setting)
-    opened.close()
+def test_a_number_begins_where_it_ended_whatever_the_clocks_say(server):
+    """One process's clock may stand far ahead of another's."""
+    address = parse_address(f"consul://{server.address}/clocks")
+    early, late, between = (SettingsConsul(address, None, lambda at=at: at) for at in (1_000_000, 9_000_000, 5_000_000))
+    first = early.lease_number("numbers", "ana", 1, 10.0)
+    second = late.lease_number("numbers", "bob", 1, 10.0)
+    assert (second.floor_ms, second.until_ms) == (first.until_ms, 9_010_000)
+    assert early.renew(first, 10.0) is None
+    with pytest.raises(Unavailable, match="taken"):
+        between.lease_number("numbers", "eva", 1, 10.0)
+    assert between.renew(second, 10.0) == second
+    for handle in (early, late, between):
+        handle.close()

@@ -4,12 +4,15 @@ import json
 import socket
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
 from darkroom import folder, run
 from darkroom.kinds import _listener
+from regions.config import load, open_stores
 from regions.errors import TopologyError
+from regions.process_number import POOL
 
 MACHINE = folder.machine()
 PORTS = {process.name: 20_000 + number for number, process in enumerate(MACHINE.processes())}
@@ -46,6 +49,20 @@ def test_a_process_ends_when_its_standard_input_does(topology):
             assert health(listener.getsockname()[1]).startswith(b"HTTP/1.1 200")
             process.stdin.close()
             assert process.wait(30) == 0
+
+
+def test_an_origin_gives_back_its_number_and_its_service(topology, eventually):
+    """At an orderly end; while it runs, it is seen in its region's settings."""
+    stores = open_stores(load(topology, {}), "eu-west")
+    with closing(stores), socket.create_server(("127.0.0.1", 0)) as listener:
+        descriptor = listener.fileno()
+        arguments = ("origin", "eu-west", "--topology", str(topology), "--fd", str(descriptor))
+        with started(*arguments, stdin=subprocess.PIPE, pass_fds=[descriptor]) as process:
+            eventually(lambda: stores.settings.services("origin"))
+            process.stdin.close()
+            assert process.wait(30) == 0
+        assert stores.settings.services("origin") == []
+        assert stores.settings.lease_number(POOL, "the next", 1, 1.0).number == 0
 
 
 def health(port: int) -> bytes:

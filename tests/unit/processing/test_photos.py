@@ -99,6 +99,30 @@ def test_no_photo_passes_a_list_that_cannot_be_read(room, photos, draw):
     assert room.photo(photo).status is Status.READY
 
 
+def test_the_known_bad_list_goes_on_while_the_settings_are_away(room, photos, draw):
+    """As it was last read: a known bad photo is rejected all the same."""
+    first, first_event = room.uploaded(draw(1), sequence=1)
+    handler = photos()
+    handler.handle(first_event)
+    room.stores.settings.write(KNOWN_BAD, f"phash {room.photo(first).perceptual_hash} 4")
+    other, other_event = room.uploaded(draw(2), sequence=2)
+    handler.handle(other_event)
+    again, again_event = room.uploaded(draw(1), sequence=3)
+    room.stores.settings.close()
+    handler.handle(again_event)
+    assert room.photo(other).status is Status.READY
+    assert (room.photo(again).status, room.photo(again).reason.code) == (Status.REJECTED, "known-bad")
+
+
+def test_no_photo_passes_while_no_list_was_ever_read(room, photos, draw):
+    """A process that starts while the settings are away waits for them."""
+    photo, event = room.uploaded(draw(1))
+    room.stores.settings.close()
+    with pytest.raises(Unavailable):
+        photos(run=must_not_run).handle(event)
+    assert room.photo(photo).status is Status.PROCESSING
+
+
 def test_a_photo_deleted_before_its_job_is_not_processed(room, photos, draw):
     """Its raw goes too."""
     photo, event = room.uploaded(draw(1))

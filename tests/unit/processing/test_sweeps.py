@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from processing import sweeps
-from processing.sweeps import ExpiredUploads
+from processing.sweeps import ExpiredUploads, OneAtATime
 from regions.errors import Unavailable
 from regions.records import Status
 from regions.stores.objects import RAW, raw_key
@@ -61,3 +61,27 @@ def test_a_sweep_goes_on_when_a_store_was_away():
 
     sweeps.run_forever(stop, 0.001, sweep)
     assert len(swept) == 2
+
+
+def test_one_process_sweeps_at_a_time(room):
+    """Another that comes meanwhile has nothing to do, and can sweep when the first is done."""
+    swept = []
+    other = OneAtATime(room.stores.settings, "sweep", "processor-2", lambda: len(swept))
+
+    def sweep() -> int:
+        swept.append(other.run_once())
+        return 7
+
+    assert OneAtATime(room.stores.settings, "sweep", "processor-1", sweep).run_once() == 7
+    assert (swept, other.run_once()) == ([0], 1)
+
+
+def test_a_sweep_that_fails_lets_others_have_theirs(room):
+    """At once."""
+
+    def fail() -> int:
+        raise Unavailable("away")
+
+    with pytest.raises(Unavailable):
+        OneAtATime(room.stores.settings, "sweep", "processor-1", fail).run_once()
+    assert OneAtATime(room.stores.settings, "sweep", "processor-2", lambda: 3).run_once() == 3

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from regions import config
-from regions.errors import TopologyError
+from regions.errors import TopologyError, Unavailable
 from regions.stores.objects import RAW
 
 TOPOLOGY = """
@@ -158,3 +158,24 @@ def test_s3_keys_come_in_pairs(file, keys):
     with pytest.raises(TopologyError, match=r"eu-west\.s3") as refusal:
         config.load(file, {}).s3_keys("eu-west")
     assert "one" not in str(refusal.value)
+
+
+def test_a_settings_token_is_a_secret_that_may_be_missing(file):
+    """From the environment before the file; without either, there is none."""
+    assert config.load(file, {}).settings_token("eu-west") is None
+    (file.parent / "secrets" / "eu-west.settings").write_text("hush-file\n")
+    assert config.load(file, {}).settings_token("eu-west") == "hush-file"
+    given = config.load(file, {"DARKROOM_EU_WEST_SETTINGS_TOKEN": "hush-given"})
+    assert given.settings_token("eu-west") == "hush-given"
+    assert "hush" not in repr(given)
+
+
+def test_settings_on_consul_open_by_their_url(file):
+    """Nothing is asked of it yet, so that a process starts while it is away."""
+    environ = {"DARKROOM_EU_WEST_SETTINGS": "consul://127.0.0.1:1/eu-west"}
+    stores = config.open_stores(config.load(file, environ), "eu-west")
+    try:
+        with pytest.raises(Unavailable):
+            stores.settings.read("nothing")
+    finally:
+        stores.close()

@@ -8,8 +8,9 @@ from regions import errors
 from regions.errors import Misdirected, Problem, ResidencyDenied
 
 
-def kinds(kind: type[Problem] = Problem) -> list[type[Problem]]:
-    return [kind, *(deeper for child in kind.__subclasses__() for deeper in kinds(child))]
+def kinds() -> list[type[Problem]]:
+    found = vars(errors).values()
+    return [kind for kind in found if isinstance(kind, type) and issubclass(kind, Problem)]
 
 
 PLAIN = [kind for kind in kinds() if kind not in (Misdirected, ResidencyDenied)]

@@ -2,6 +2,7 @@
 but has no lifecycle rules; and a proxy before moto that fails as it is told to."""
 
 import hashlib
+import logging
 import os
 import threading
 from collections import deque
@@ -65,8 +66,9 @@ class Seen:
 class FaultyProxy:
     """What came through it, and what is still to go wrong: one fault a request, and then `then` for good.
 
-    A fault is `slow down` (503, and nothing reaches the store), `lost answer` (the store did it), `over` (it did
-    it, and says that there is no such upload), `cut` (half the answer's body), `no range` (neither range nor condition is heeded), or empty.
+    A fault is `slow down` (503, and nothing reaches the store), `lost answer` (the store did it), `over` (it did it,
+    and says that there is no such upload), `cut` (half the answer's body), `no range` (neither range nor condition
+    is heeded), or empty.
     """
 
     upstream: str
@@ -122,6 +124,8 @@ class _Forwarding(BaseHTTPRequestHandler):
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    # A line for each request would hide what a failing test has to say.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"

@@ -4,18 +4,13 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from itertools import count
 
 import pytest
 
 from regions import ids
 from regions.clock import now_ms
-from regions.errors import Unavailable
-from regions.messages import photos_uploaded
-from regions.records import Photo, Status, Tombstone
-from regions.stores import cassandra_buckets, catalog_cassandra_schema, catalog_cassandra_stones
+from regions.records import Status
+from regions.stores import catalog_cassandra_schema
 from regions.stores.cassandra_address import parse_address
 from regions.stores.cassandra_session import CassandraSession
 from regions.stores.catalog_cassandra import CatalogCassandra
@@ -23,7 +18,6 @@ from regions.stores.catalog_cassandra import CatalogCassandra
 EVERYTHING = 100_000
 EVERY_FACT = {"user", "begun", "changed", "liked", "buried", "followed"}
 KILLED = -9
-DAY_MS, YEAR_MS = 86_400_000, 366 * 86_400_000
 AGAIN_S = 30
 # Older than any burial that is still under way; older than any intent that may still get its event.
 LATER_MS, MUCH_LATER_MS = 60_000, 1_200_000
@@ -35,11 +29,10 @@ LIFE = """
 import os, signal, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from dataclasses import replace
 from itertools import count
 from regions import ids, messages
 from regions.errors import Unavailable
-from regions.records import Photo, Status, Tombstone, Upload, User
+from regions.records import Comment, Photo, Status, Tombstone, Upload, User
 from regions.stores import catalog_cassandra_schema
 from regions.stores.cassandra_session import CassandraSession
 from regions.stores.catalog_cassandra import CatalogCassandra
@@ -192,50 +185,12 @@ def acknowledgements(lines: list[bytes]) -> dict[int, set[str]]:
     return found
 
 
-@pytest.fixture(scope="module")
-def server(own_server):
-    return own_server("cassandra")
-
-
-@pytest.fixture(scope="module")
-def numbers():
-    return count(1)
-
-
-@pytest.fixture
-def url(server, numbers):
-    """A keyspace that is not there yet."""
-    return f"cassandra://{server.address}/fault_{next(numbers)}?datacenter=datacenter1&replication=1"
-
-
-@pytest.fixture
-def session(url):
-    """Beside the catalog, to look into its tables; closed at the end."""
-    opened = CassandraSession(parse_address(url), None)
-    yield opened
-    opened.close()
-
-
 @pytest.fixture
 def writer(url):
     CatalogCassandra(url).close()
     started = Writer(url)
     yield started
     started.kill()
-
-
-@pytest.fixture
-def open_at(url):
-    """Opens the catalog with a clock that goes ahead by so much: `open_at(ahead_ms)`."""
-    opened = []
-
-    def open_ahead(ahead_ms: int) -> CatalogCassandra:
-        opened.append(CatalogCassandra(url, clock_ms=lambda: now_ms() + ahead_ms))
-        return opened[-1]
-
-    yield open_ahead
-    for catalog in opened:
-        catalog.close()
 
 
 class Lives:
@@ -268,12 +223,6 @@ def lives(server):
     ended = Lives(url, run(BEFORE_EACH_REQUEST, url).communicate(timeout=300)[0].splitlines())
     yield ended
     ended.close()
-
-
-@pytest.fixture
-def threads():
-    with ThreadPoolExecutor(9) as pool:
-        yield pool
 
 
 def run(script: str, url: str) -> subprocess.Popen[bytes]:
@@ -346,67 +295,3 @@ def test_a_killed_server_loses_nothing_and_the_same_catalog_goes_on(server, writ
     found = Found(open_at(LATER_MS))
     for number, facts in acknowledged.items():
         assert facts <= found.facts(number)
-
-
-def test_tombstones_go_on_from_one_partition_to_the_next(open_at, monkeypatch):
-    """Also for a process that does not know yet how many there are."""
-    for module in (cassandra_buckets, catalog_cassandra_stones):
-        monkeypatch.setattr(module, "STONES", 3)
-    photo_ids = [ids.to_public(ids.PHOTO, number) for number in range(20)]
-    catalogs = [open_at(0) for _ in range(3)]
-    for photo_id, catalog in zip(photo_ids, [catalogs[0]] * 17 + catalogs, strict=True):
-        assert catalog.bury(Tombstone(photo_id, ids.to_public(ids.USER, 1), 1), None)
-    stones = catalogs[1].tombstones_after(0, 7) + catalogs[0].tombstones_after(7, 99)
-    assert [stone.tombstone.photo_id for stone in stones] == photo_ids
-    assert [stone.position for stone in stones] == list(range(1, 21))
-
-
-def test_rivals_for_a_position_leave_no_gap(open_at, threads):
-    """Many processes that bury at once: each tombstone is placed once."""
-    catalogs = [open_at(0) for _ in range(3)]
-    stones = [Tombstone(ids.to_public(ids.PHOTO, number), ids.to_public(ids.USER, 1), 1) for number in range(30)]
-    buried = threads.map(lambda stone, catalog: catalog.bury(stone, None), stones, catalogs * 10)
-    assert all(buried)
-    found = catalogs[0].tombstones_after(0, 99)
-    assert [stone.position for stone in found] == list(range(1, 31))
-    assert {stone.tombstone for stone in found} == set(stones)
-
-
-def test_lists_go_on_from_one_year_to_the_year_before(open_at):
-    """In pages, newest first, over a year in which nothing was made."""
-    catalog, photo_id = open_at(4 * YEAR_MS), ids.to_public(ids.PHOTO, 1)
-    made_ms = [ids.EPOCH_MS + year * YEAR_MS + day * DAY_MS for year in (0, 1, 3) for day in (1, 2)]
-    numbers = [ids.compose(ids.Snowflake(at_ms, 1, 1, 1)) for at_ms in made_ms]
-    user_ids = [ids.to_public(ids.USER, number) for number in numbers]
-    for user_id in user_ids:
-        catalog.like(photo_id, user_id, 1)
-    pages, before = [], None
-    while page := catalog.likes(photo_id, before, 3):
-        pages += page
-        before = page[-1]
-    assert pages == user_ids[::-1]
-    assert catalog.bury(Tombstone(photo_id, user_ids[0], 1), None)
-    assert catalog.likes(photo_id, None, 9) == []
-
-
-@pytest.mark.parametrize("is_done", [True, False])
-def test_a_change_that_was_cut_off_is_told_exactly_where_it_was_made(open_at, monkeypatch, is_done):
-    """The driver can't say whether it was; the photo can."""
-    catalog, decide = open_at(0), CassandraSession.decide
-    photo = Photo(ids.to_public(ids.PHOTO, 1), "u", "eu", "eu-west", Status.UPLOADING, "", 9, None, 1)
-    catalog.keep_copy(photo)
-
-    def cut_off(session, *calls):
-        if is_done:
-            decide(session, *calls)
-        raise Unavailable("the connection was closed")
-
-    monkeypatch.setattr(CassandraSession, "decide", cut_off)
-    ready, event = replace(photo, status=Status.READY), photos_uploaded(photo, 1)
-    if is_done:
-        assert catalog.change_photo(ready, {Status.UPLOADING}, event)
-    else:
-        with pytest.raises(Unavailable):
-            catalog.change_photo(ready, {Status.UPLOADING}, event)
-    assert catalog.photo(photo.photo_id) == (ready if is_done else photo)
-    assert catalog.outbox(9) == ([event] if is_done else [])
