@@ -47,11 +47,19 @@ _EDGE = _argument("--edge", metavar="NAME|URL", help="the edge to go through (de
 _PORT = _argument(
     "--port", type=int, default=8600, help="the first of ten ports, the page's (default: 8600; 0: any that are free)"
 )
+_SERVERS = _argument(
+    "--servers",
+    nargs="?",
+    type=Path,
+    metavar="FILE",
+    const=Path(".servers/running.json"),
+    help="on the real servers that `make servers` runs (it writes FILE), not on embedded stores",
+)
 _BEFORE = _argument("--before", metavar="PHOTO", help="begin after this photo, to see older ones")
 _LIMIT = _argument("--limit", type=int, default=20, help="how many (default: 20)")
 
 COMMANDS = (
-    Command("up", "start the whole system on this machine", "darkroom.commands:up", (_PORT,)),
+    Command("up", "start the whole system on this machine", "darkroom.commands:up", (_PORT, _SERVERS)),
     Command(
         "demo",
         "start it, with people, photos and a report of where every byte lies",

@@ -15,7 +15,7 @@ _READY_TIMEOUT_S = 120.0
 
 
 def up(options: Namespace) -> int:
-    launch.up(options.data, options.port)
+    launch.up(options.data, options.port, options.servers)
     return 0
 
 

@@ -89,13 +89,24 @@ def publish_policy(topology: config.Config) -> None:
         # All five are opened, so that their files are made here, once, and not by several processes at a time.
         stores = config.open_stores(topology, region)
         try:
+            stores.objects.prepare()
             stores.settings.write(POLICY, text, expected_version=0)
         finally:
             stores.close()
 
 
-def machine() -> Machine:
-    return one_machine.read(importlib.resources.files("deploy").joinpath("one_machine.toml").read_text())
+def machine(servers_file: Path | None = None) -> Machine:
+    """On embedded stores, or on the servers whose addresses the file tells. Raises CommandError."""
+    text = importlib.resources.files("deploy").joinpath("one_machine.toml").read_text()
+    if servers_file is None:
+        return one_machine.read(text)
+    try:
+        return one_machine.read(text, one_machine.read_servers(servers_file.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise CommandError(
+            f"{servers_file} does not tell where the real servers are.",
+            "Run `make servers` first (and leave it running), or name the file that it writes with --servers.",
+        ) from error
 
 
 def write(path: Path, text: str) -> None:
@@ -114,6 +125,8 @@ def _keep_secrets(folder: Path, machine: Machine) -> dict[str, str]:
     folder.mkdir(mode=0o700, exist_ok=True)
     for region in machine.regions:
         _keep(folder / f"{region}.objects", lambda: secrets.token_bytes(_OBJECTS_SECRET_BYTES))
+        if machine.servers is not None:
+            _replace(folder / f"{region}.s3", machine.servers.s3_keys.encode())
     return {
         name: tokens.public_half(_keep(folder / f"{name}.pem", lambda: tokens.make_key()[0].encode()).decode())
         for name in (*machine.regions, *machine.edges)
@@ -123,10 +136,14 @@ def _keep_secrets(folder: Path, machine: Machine) -> dict[str, str]:
 def _keep(path: Path, make: Callable[[], bytes]) -> bytes:
     """What the file holds; where there is none it is made, readable by its owner alone."""
     if not path.exists():
-        fresh = path.with_name(f".{path.name}.new")
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(make())
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        _replace(path, make())
     return path.read_bytes()
+
+
+def _replace(path: Path, secret: bytes) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secret)
+        os.fsync(file.fileno())
+    fresh.replace(path)

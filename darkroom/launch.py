@@ -31,12 +31,12 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LAST_PORT = 65_535
 
 
-def up(data: Path, port: int) -> None:
+def up(data: Path, port: int, servers: Path | None) -> None:
     """Runs the system until SIGTERM or Ctrl-C. Raises CommandError."""
     console = Console()
     stop_on_signals()
     try:
-        with running(data, port, console) as addresses:
+        with running(data, port, console, servers) as addresses:
             console.print(f"[bold]Darkroom is at [cyan]{page(addresses)}[/][/]   (Ctrl-C stops it)")
             wait_for_ctrl_c()
     except KeyboardInterrupt:
@@ -74,12 +74,14 @@ def page(addresses: Addresses) -> str:
 
 
 @contextmanager
-def running(data: Path, port: int, console: Console) -> Iterator[Addresses]:
+def running(data: Path, port: int, console: Console, servers: Path | None = None) -> Iterator[Addresses]:
     """Starts the system, and stops it on leaving. `port` is the first of those used; 0 takes any that are free.
+
+    `servers` is the file that tells where the real servers are; without it, the stores are embedded.
 
     Raises CommandError where the folder or a port is taken, or a process does not answer.
     """
-    data, machine = data.resolve(), folder.machine()
+    data, machine = data.resolve(), folder.machine(servers)
     with ExitStack() as stack:
         lock = stack.enter_context(folder.claimed(data))
         (data / session.ADDRESSES).unlink(missing_ok=True)

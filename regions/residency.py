@@ -40,7 +40,8 @@ def decide(policy: Policy | None, subject: Subject, action: Action, place: Place
         return Decision(False, UNREADABLE, UNREADABLE, "")
     residency_class = policy.classes.get(subject.residency_class)
     if residency_class is None:
-        return Decision(False, f"no class {subject.residency_class}", "the policy does not know this class", policy.version)
+        unknown = f"no class {subject.residency_class}"
+        return Decision(False, unknown, "the policy does not know this class", policy.version)
     for rule in residency_class.rules:
         if rule.covers(action, place, subject.home_region):
             return Decision(rule.allow, rule.where, rule.because, policy.version)

@@ -56,21 +56,28 @@ class Person:
 
 @dataclass
 class System:
-    """`darkroom up` on a folder of its own and on free ports. `objects` are the folders of the regions' objects."""
+    """`darkroom up` on a folder of its own and on free ports; on the real servers of the folder `servers`, if any.
+
+    `objects` says where the regions' objects are, as `addresses.json` does.
+    """
 
     data: Path
+    servers: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     edges: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
-    objects: dict[str, Path] = field(default_factory=dict)
+    objects: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
         addresses = self.data / "addresses.json"
         addresses.unlink(missing_ok=True)
         self.data.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "darkroom", "--data", str(self.data), "up", "--port", "0"]
+        if self.servers is not None:
+            command += ["--servers", str(self.servers / "running.json")]
         with (self.data / "up.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "darkroom", "--data", str(self.data), "up", "--port", "0"],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -101,6 +108,19 @@ class System:
         paths = [path.relative_to(self.data) for path in self.data.rglob("*") if path.is_file()]
         return [path for path in paths if photo_id in path.as_posix() and any(part in kept for part in path.parts)]
 
+    def objects_of(self, photo_id: str) -> dict[str, list[Path]]:
+        """The photo's objects by region and bucket (`eu-west/raw`), found by walking the folders that hold them."""
+        names = [f"{region}/{bucket}" for region in self.objects for bucket in ("raw", "variants")]
+        if self.servers is None:
+            buckets = {name: Path(self.objects[name.partition("/")[0]]) / name.partition("/")[2] for name in names}
+        else:
+            root = self.servers / "versitygw" / "data"
+            buckets = {name: root / f"darkroom-{name.replace('/', '-')}" for name in names}
+        found = {
+            name: [path for path in folder.rglob("*") if _is_object(path, photo_id)] for name, folder in buckets.items()
+        }
+        return {name: paths for name, paths in found.items() if paths}
+
     def said(self) -> str:
         return (self.data / "up.log").read_text(errors="replace")[-2000:]
 
@@ -108,11 +128,16 @@ class System:
         try:
             addresses = json.loads((self.data / "addresses.json").read_text())
             self.edges, self.origins = addresses["edges"], addresses["origins"]
-            self.objects = {region: Path(path) for region, path in addresses["objects"].items()}
+            self.objects = addresses["objects"]
             urls = [*self.edges.values(), *self.origins.values()]
             return all(urllib3.request("GET", f"{url}/health", retries=False, timeout=2).status == 200 for url in urls)
         except (ValueError, OSError, urllib3.exceptions.HTTPError):
             return False
+
+
+def _is_object(path: Path, photo_id: str) -> bool:
+    """What an object's bytes are; a directory store keeps descriptions beside them, whose names begin with a dot."""
+    return photo_id in path.as_posix() and path.is_file() and not path.name.startswith(".")
 
 
 def eventually(condition: Callable[[], Any], within_s: float, explain: Callable[[], str] = lambda: "") -> Any:
@@ -138,14 +163,33 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     yield from _running(tmp_path_factory.mktemp("system"))
 
 
+@pytest.fixture(scope="session")
+def server_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The running system on the real servers, which `python -m deploy.servers run` has started around the tests."""
+    folder = os.environ.get("DARKROOM_TEST_SERVERS")
+    names = ("cassandra", "kafka", "redis", "consul", "versitygw")
+    missing = [name for name in names if f"DARKROOM_TEST_{name.upper()}" not in os.environ]
+    if folder is None or missing:
+        if os.environ.get("CI"):
+            pytest.fail(f"these servers must run: {', '.join(missing)}")
+        pytest.skip(f"these servers do not run: {', '.join(missing)}; make servers-install installs them")
+    yield from _running(tmp_path_factory.mktemp("server_system"), Path(folder))
+
+
 @pytest.fixture(scope="module")
 def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system that the tests of one module may break."""
     yield from _running(tmp_path_factory.mktemp("own_system"))
 
 
-def _running(data: Path) -> Iterator[System]:
-    running = System(data)
+@pytest.fixture(scope="session")
+def start_system() -> Callable[[Path, Path], Iterator[System]]:
+    """For a fixture of a module's own: `yield from start_system(folder, folder_of_servers)`."""
+    return _running
+
+
+def _running(data: Path, servers: Path | None = None) -> Iterator[System]:
+    running = System(data, servers)
     try:
         running.start()
         yield running

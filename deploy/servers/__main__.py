@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from deploy.servers import fleet, versitygw
+from deploy.servers import fleet
 from deploy.servers.process import Server, ServerError
 
 ROOT = Path(__file__).parents[2] / ".servers"
@@ -55,14 +55,23 @@ def hold(console: Console, port: int) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with fleet.running(ROOT, ROOT / "data", fleet.ports_from(port), lambda server: _tell(console, server)):
-        console.print("All answer. [bold]Ctrl-C[/] stops them; their data stays in .servers/data.")
-        stop.wait()
+    file = ROOT / "running.json"
+    with fleet.running(ROOT, ROOT / "data", fleet.ports_from(port), lambda server: _tell(console, server)) as servers:
+        fleet.write_addresses(file, servers)
+        try:
+            console.print("All answer. `darkroom up --servers` uses them. [bold]Ctrl-C[/] stops them; data is kept.")
+            stop.wait()
+        finally:
+            file.unlink(missing_ok=True)
     return 0
 
 
 def around(console: Console, command: list[str]) -> int:
-    """The command's exit code. It finds each server's address in `DARKROOM_TEST_<NAME>`."""
+    """The command's exit code.
+
+    It finds each server's address in `DARKROOM_TEST_<NAME>`, and all of them in the file `running.json` of the folder
+    `DARKROOM_TEST_SERVERS`, under which their data lies.
+    """
     for name in fleet.NAMES:
         if not fleet.is_installed(ROOT, name):
             console.print(f"[yellow]![/] {name} is not installed: its tests are left out (`make servers` installs it)")
@@ -70,15 +79,9 @@ def around(console: Console, command: list[str]) -> int:
         tempfile.TemporaryDirectory(prefix="darkroom-servers-") as folder,
         fleet.running(ROOT, Path(folder), told=lambda server: _tell(console, server)) as servers,
     ):
-        return subprocess.run(command, env={**os.environ, **environment(servers)}).returncode
-
-
-def environment(servers: dict[str, Server]) -> dict[str, str]:
-    """What a test needs to reach them."""
-    addresses = {f"DARKROOM_TEST_{name.upper()}": server.address for name, server in servers.items()}
-    if versitygw.NAME in servers:
-        addresses["DARKROOM_TEST_VERSITYGW_SECRET"] = versitygw.secret(servers[versitygw.NAME].folder)
-    return addresses
+        fleet.write_addresses(Path(folder) / "running.json", servers)
+        told = {f"DARKROOM_TEST_{name.upper()}": value for name, value in fleet.addresses(servers).items()}
+        return subprocess.run(command, env={**os.environ, **told, "DARKROOM_TEST_SERVERS": folder}).returncode
 
 
 def _tell(console: Console, server: Server) -> None:

@@ -1,6 +1,8 @@
 """All five servers together: which are installed, started in parallel on one folder, stopped in the end."""
 
 import fcntl
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -58,6 +60,21 @@ def running(
     finally:
         with ThreadPoolExecutor(len(NAMES)) as threads:
             list(threads.map(Server.stop, servers.values()))
+
+
+def addresses(servers: Mapping[str, Server]) -> dict[str, str]:
+    """Where each answers, by name, and the secret of S3's access key `darkroom`."""
+    told = {name: server.address for name, server in servers.items()}
+    if versitygw.NAME in servers:
+        told[f"{versitygw.NAME}_secret"] = versitygw.secret(servers[versitygw.NAME].folder)
+    return told
+
+
+def write_addresses(file: Path, servers: Mapping[str, Server]) -> None:
+    """As `darkroom up --servers` reads them; readable by its owner alone."""
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
+        json.dump(addresses(servers), written, indent=2)
 
 
 def ports_from(base: int) -> Ports:

@@ -58,7 +58,7 @@ class Catalog(Protocol):
         ...
 
     def change_photo(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:
-        """Replaces the photo and puts `event` in the outbox, in one write, if its status is among `expected`; else False."""
+        """Replaces the photo and puts `event` in the outbox, in one write; False if its status is not `expected`."""
         ...
 
     def keep_copy(self, photo: Photo) -> None:

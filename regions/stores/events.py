@@ -32,7 +32,7 @@ class Consumer(Protocol):
         ...
 
     def commit(self, partition: int, offset: int) -> None:
-        """All events of the partition up to and with `offset` are done. Does nothing where the partition is no longer ours."""
+        """All events of the partition up to and with `offset` are done. Does nothing where it is no longer ours."""
         ...
 
     def owned(self) -> set[int]:

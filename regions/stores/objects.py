@@ -51,6 +51,13 @@ class Objects(Protocol):
     is none of ours: a key is segments of ASCII letters, digits, `_`, `-` and `.`, none of which begins with `-` or `.`.
     """
 
+    def prepare(self) -> None:
+        """Makes what the store needs before its first use. Idempotent, and safe by two at once.
+
+        Raises TopologyError where what is there already may not be used.
+        """
+        ...
+
     def begin(self, bucket: str, key: str) -> str:
         """Begins a multipart upload and returns its id."""
         ...

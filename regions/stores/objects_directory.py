@@ -64,10 +64,14 @@ class ObjectsDirectory:
         self._door_url = door_url.rstrip("/")
         self._root = Path(root)
         self._multipart = self._root / "multipart"
+        self.prepare()
+        with reaching():
+            self._scratch = files.Scratch(self._root / "tmp")
+
+    def prepare(self) -> None:
         with reaching():
             for folder in (self._multipart, self._root / RAW, self._root / VARIANTS, self._root / "tmp"):
                 folder.mkdir(parents=True, exist_ok=True)
-            self._scratch = files.Scratch(self._root / "tmp")
 
     def begin(self, bucket: str, key: str) -> str:
         self._name(bucket, key)

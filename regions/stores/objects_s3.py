@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from regions.clock import now_ms
 from regions.errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
 from regions.stores.objects import RAW, VARIANTS, ObjectInfo, Part, SignedPart
+from regions.stores.s3_buckets import prepare_buckets
 from regions.stores.s3_reading import Reading
 from regions.stores.s3_session import Address, Credentials, code, connect, each, reaching, status
 from regions.stores.s3_uploads import Over, Upload
@@ -47,8 +48,11 @@ class ObjectsS3:
     """
 
     def __init__(self, address: Address, credentials: Credentials) -> None:
-        self._address = address
+        self._address, self._credentials = address, credentials
         self._s3 = connect(address.service, credentials)
+
+    def prepare(self) -> None:
+        prepare_buckets(self._address, self._credentials)
 
     def begin(self, bucket: str, key: str) -> str:
         with reaching():
