@@ -7,7 +7,7 @@ DATA ?= var
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check bench clean
+.PHONY: help up demo test check bench servers servers-install clean
 
 help:  ## this list
 	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -15,14 +15,20 @@ help:  ## this list
 	@echo "  PHOTOS=FOLDER make demo   uploads the photos of that folder; ONCE=1 make demo ends after the report"
 	@echo "  DATA=FOLDER make up       keeps everything under that folder instead of var/"
 
-up: $(VENV)/run  ## start three regions and four edges on this machine, and print the page's address
-	@$(BIN)/darkroom --data $(DATA) up
+up: $(if $(SERVERS),$(VENV)/test,$(VENV)/run)  ## start three regions and four edges on this machine, and print the page's address
+	@$(BIN)/darkroom --data $(DATA) up $(if $(SERVERS),--servers)
 
 demo: $(VENV)/run  ## the same, with two people, photos and a report of where every byte lies
 	@$(BIN)/darkroom --data $(DATA) demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(ONCE),--once)
 
-test: $(VENV)/test  ## all tests
-	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && TMPDIR=$$scratch $(BIN)/pytest -n $(WORKERS) --dist loadgroup -q
+test: $(VENV)/test  ## all tests; those of the real servers where `make servers-install` has put them
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && TMPDIR=$$scratch $(BIN)/python -m deploy.servers run -- $(BIN)/pytest -n $(WORKERS) --dist loadgroup -q
+
+servers: servers-install  ## Cassandra, Kafka, Redis, Consul and S3 on loopback, until Ctrl-C (SERVERS=1 make up uses them)
+	@$(BIN)/python -m deploy.servers up
+
+servers-install: $(VENV)/test  ## fetch and build them into .servers/ (once; Java, Maven and Go are needed)
+	@$(BIN)/python -m deploy.servers install
 
 check: $(VENV)/test  ## style, who imports whom, and types
 	@$(BIN)/ruff check .
@@ -48,4 +54,4 @@ $(VENV)/run: setup.cfg pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable . && touch $@
 
 $(VENV)/test $(VENV)/bench: $(VENV)/%: setup.cfg pyproject.toml | $(VENV)/bin/python
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]' && touch $@ $(VENV)/run
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[servers,$*]' && touch $@ $(VENV)/run
