@@ -10,6 +10,7 @@ from typing import Protocol
 
 from regions.messages import Event
 from regions.records import AuditEntry, Comment, Photo, Replica, Status, Tombstone, Upload, User
+from regions.stores.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,13 @@ class Catalog(Protocol):
 
     def published(self, events: Sequence[Event]) -> None:
         """Takes these off the outbox. Idempotent."""
+        ...
+
+    def examine(self) -> list[Finding]:
+        """What is well with the store and what is not, found by reading and by writing something of its own.
+
+        What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.
+        """
         ...
 
     def close(self) -> None: ...

@@ -26,7 +26,7 @@ from regions.records import (
     photo_from_json,
     to_json,
 )
-from regions.stores import catalog_cassandra_schema
+from regions.stores import cassandra_examination, catalog_cassandra_schema
 from regions.stores.cassandra_address import bound_below, key, parse_address
 from regions.stores.cassandra_buckets import Ticks, tick_ms, year_at, year_of, years
 from regions.stores.cassandra_session import Call, CassandraSession, Row, first_rows
@@ -34,6 +34,7 @@ from regions.stores.catalog import Stone
 from regions.stores.catalog_cassandra_expiries import CassandraExpiries
 from regions.stores.catalog_cassandra_outbox import PUT_EVENT, CassandraOutbox, Intent
 from regions.stores.catalog_cassandra_stones import CassandraStones
+from regions.stores.finding import Finding
 
 Record = TypeVar("Record")
 
@@ -239,6 +240,9 @@ class CatalogCassandra:
 
     def published(self, events: Sequence[Event]) -> None:
         self._outbox.published(events)
+
+    def examine(self) -> list[Finding]:
+        return cassandra_examination.examine(self._session)
 
     def close(self) -> None:
         self._session.close()

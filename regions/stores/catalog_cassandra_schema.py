@@ -135,7 +135,8 @@ def _is_newest(session: CassandraSession) -> bool:
     if not {("schema_versions",), ("schema_lock",)} <= set(known):
         for name, columns in (_VERSIONS, _LOCK):
             _make_table(session, name, columns)
-    return len(_versions(session)) == len(MIGRATIONS)
+    # One that a newer program has migrated further will do, so that a release can be taken back.
+    return len(versions(session)) >= len(MIGRATIONS)
 
 
 def _take_lock(session: CassandraSession, holder: str) -> bool:
@@ -144,7 +145,7 @@ def _take_lock(session: CassandraSession, holder: str) -> bool:
 
 
 def _run_missing(session: CassandraSession) -> None:
-    done = _versions(session)
+    done = versions(session)
     for version, tables in enumerate(MIGRATIONS, 1):
         if version not in done:
             for name, columns in tables:
@@ -159,5 +160,6 @@ def _make_table(session: CassandraSession, name: str, columns: str) -> None:
     session.change_schema(f"CREATE TABLE IF NOT EXISTS {name} {columns} {joined} ID = {table_id}")
 
 
-def _versions(session: CassandraSession) -> set[int]:
+def versions(session: CassandraSession) -> set[int]:
+    """The migrations that the keyspace has had. Raises Unavailable."""
     return {version for (version,) in session.rows("SELECT version FROM schema_versions WHERE one = 0")}

@@ -22,7 +22,9 @@ from regions.records import (
     photo_from_json,
     to_json,
 )
+from regions.stores import sqlite_examination
 from regions.stores.catalog import Stone
+from regions.stores.finding import Finding
 from regions.stores.sqlite_file import SqliteFile, first_bound, json_list
 
 _SCHEMA = """
@@ -230,6 +232,9 @@ class CatalogSqlite:
         rows = [(event.event_id, to_text(event)) for event in events]
         with self._file.writing() as connection:
             connection.executemany("DELETE FROM outbox WHERE event_id = ? AND event = ?", rows)
+
+    def examine(self) -> list[Finding]:
+        return sqlite_examination.examine(self._file, _SCHEMA)
 
     def close(self) -> None:
         self._file.close()

@@ -3,6 +3,7 @@
 The only module that knows the client. Whatever goes wrong on the way to Consul, or in it, is `Unavailable`.
 """
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,14 @@ class Address:
     host: str
     port: int
     root: str
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the agent says of itself; no version where the token may not ask. `date` is that of its answer (RFC 9110)."""
+
+    version: str
+    date: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,11 @@ class Connection:
         with self.reaching() as client:
             return bool(client.kv.put(self._full(path), value.encode(), cas=expected_version, flags=flags))
 
+    def remove(self, path: str) -> None:
+        """Idempotent. Not for settings: a watch would not see that it went."""
+        with self.reaching() as client:
+            client.kv.delete(self._full(path))
+
     def acquire(self, path: str, value: str, session: str) -> bool:
         """Makes the key the session's; False where another session has it."""
         with self.reaching() as client:
@@ -151,6 +165,19 @@ class Connection:
         """The instances of a service that pass all their checks, as Consul describes them."""
         with self.reaching() as client:
             return [found["Service"] for found in client.health.service(name, passing=True)[1] or ()]
+
+    def leader(self) -> str:
+        """Its address; empty where the servers have none."""
+        with self.reaching() as client:
+            return str(client.status.leader())
+
+    def about(self) -> About:
+        with self.reaching() as client:
+            said = client.http.get(lambda answer: answer, "/v1/agent/self", headers=client.prepare_headers())
+            if said.code not in (200, 403):
+                raise Unavailable(f"the settings do not answer: {said.code}")
+            version = json.loads(said.body)["Config"]["Version"] if said.code == 200 else "of a version it does not tell"
+        return About(str(version), said.headers.get("Date", ""))
 
     def close(self) -> None:
         self.closed.set()

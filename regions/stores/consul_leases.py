@@ -82,6 +82,11 @@ class ConsulLeases:
                 return
         raise Unavailable(f"number {lease.number} of {lease.pool} changes too fast")
 
+    def numbers_taken(self, pool: str) -> int:
+        check_word(pool)
+        records, now_ms = self._records(pool), self._clock_ms()
+        return sum(not _is_free(record, now_ms) for record in records.values())
+
     def _records(self, pool: str) -> dict[int, Record | None]:
         folder = f"leases/{pool}/"
         entries = ((entry.path.removeprefix(folder), entry) for entry in self._connection.under(folder))

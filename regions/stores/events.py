@@ -11,6 +11,7 @@ from typing import Protocol
 from zlib import crc32
 
 from regions.messages import Event
+from regions.stores.finding import Finding
 
 PARTITIONS = 4
 
@@ -57,6 +58,13 @@ class Events(Protocol):
 
     def lag(self, topic: str, group: str) -> dict[int, int]:
         """Events not yet committed by the group, by partition."""
+        ...
+
+    def examine(self) -> list[Finding]:
+        """What is well with the store and what is not, found by reading and by writing something of its own.
+
+        What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.
+        """
         ...
 
     def close(self) -> None: ...

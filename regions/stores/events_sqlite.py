@@ -16,10 +16,12 @@ from collections.abc import Callable, Sequence
 from sqlite3 import Connection
 
 from regions.messages import Event, from_text, to_text
+from regions.stores import sqlite_examination
 from regions.stores.events import PARTITIONS, Consumer, Delivery, partition_of
 from regions.stores.events_sqlite_bell import Bell
 from regions.stores.events_sqlite_members import SCHEMA as MEMBERS
 from regions.stores.events_sqlite_members import Member, Members
+from regions.stores.finding import Finding
 from regions.stores.sqlite_file import SqliteFile
 
 _SCHEMA = f"""
@@ -91,6 +93,9 @@ class EventsSqlite:
         with self._file.reading() as connection:
             behind = dict(connection.execute(_LAG, (group, topic)).fetchall())
         return {partition: behind.get(partition, 0) for partition in range(PARTITIONS)}
+
+    def examine(self) -> list[Finding]:
+        return sqlite_examination.examine(self._file, _SCHEMA)
 
     def close(self) -> None:
         self._bell.close()

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import Protocol
 
+from regions.stores.finding import Finding
+
 CAP = 500
 
 
@@ -26,6 +28,13 @@ class Feeds(Protocol):
 
     def remove(self, photo_ids: Collection[str], user_id: str) -> None:
         """Idempotent."""
+        ...
+
+    def examine(self) -> list[Finding]:
+        """What is well with the store and what is not, found by reading and by writing something of its own.
+
+        What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.
+        """
         ...
 
     def close(self) -> None: ...

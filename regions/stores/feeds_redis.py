@@ -4,6 +4,8 @@ Redis may lose a feed at any time (a restart, an eviction): the member `_BEGUN`,
 never trimmed, says that the rest of the set is what was told. A score could not carry an id: it has 53 bits.
 """
 
+import secrets
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +16,7 @@ from redis.retry import Retry
 
 from regions.errors import Unavailable
 from regions.stores.feeds import CAP
+from regions.stores.finding import Check, Finding, Level, clock, examined
 
 _BEGUN = "~"
 # One call of this is one round trip for a whole page of followers. It does two to four times as many feeds a second
@@ -32,6 +35,13 @@ _TRIM_TO_RANK = -(CAP + 2)
 _TIMEOUT_S = 2.0
 # Every command here is idempotent, so that a lost answer may be asked for again.
 _RETRY = Retry(FullJitterBackoff(base=0.02, cap=0.5), retries=3)
+
+# What a killed examination leaves behind goes by itself.
+_EXAMINED_S = 60
+_REACH = "Check that Redis runs at the topology's address and takes the password in the secret REGION.feeds."
+_SPEAK = "Allow the user the commands INFO and TIME."
+_WRITE = "Allow the user EVALSHA, SCRIPT LOAD and the sorted-set commands on the prefix's keys; a replica takes no writes."
+_EVICT = "Set `maxmemory-policy allkeys-lru`: an evicted feed is filled again, but a full Redis takes no more photos."
 
 
 class FeedsRedis:
@@ -75,8 +85,48 @@ class FeedsRedis:
             with _reaching():
                 self._redis.zrem(self._key(user_id), *photo_ids)
 
+    def examine(self) -> list[Finding]:
+        return examined(
+            [
+                Check("reachable", self._version, _REACH),
+                Check("clock", self._clock, _SPEAK),
+                Check("memory", self._memory, _SPEAK),
+                Check("write, read, delete", self._write, _WRITE),
+            ]
+        )
+
     def close(self) -> None:
         self._redis.close()
+
+    def _version(self) -> str:
+        with _reaching():
+            return f"Redis {self._redis.info('server')['redis_version']}"
+
+    def _clock(self) -> Finding:
+        with _reaching():
+            sent_s = time.time()
+            seconds, microseconds = self._redis.time()
+            return clock(seconds + microseconds / 1e6, 0.0, sent_s, time.time())
+
+    def _memory(self) -> str | Finding:
+        with _reaching():
+            memory = self._redis.info("memory")
+        used, most, policy = memory["used_memory_human"], memory["maxmemory"], memory["maxmemory_policy"]
+        if most and not policy.startswith("allkeys"):
+            return Finding("memory", Level.WARNING, f"{used} used; {policy} when it is full", _EVICT)
+        return f"{used} used"
+
+    def _write(self) -> str:
+        key = self._key(f"examination-{secrets.token_hex(8)}")
+        with _reaching():
+            try:
+                self._add([key], ["examination", _TRIM_TO_RANK])
+                self._redis.expire(key, _EXAMINED_S)
+                if self._redis.zrevrangebylex(key, "+", "-") != ["examination"]:
+                    raise Unavailable("what was written was not read again")
+            finally:
+                self._redis.delete(key)
+        return "done"
 
     def _key(self, user_id: str) -> str:
         return f"{self._prefix}feed:{user_id}"

@@ -2,7 +2,9 @@
 
 from collections.abc import Collection
 
+from regions.stores import sqlite_examination
 from regions.stores.feeds import CAP
+from regions.stores.finding import Finding
 from regions.stores.sqlite_file import SqliteFile, first_bound, json_list
 
 _SCHEMA = """
@@ -42,6 +44,9 @@ class FeedsSqlite:
         removal = "DELETE FROM feeds WHERE user_id = ? AND photo_id IN (SELECT value FROM json_each(?))"
         with self._file.writing() as connection:
             connection.execute(removal, (user_id, json_list(photo_ids)))
+
+    def examine(self) -> list[Finding]:
+        return sqlite_examination.examine(self._file, _SCHEMA)
 
     def close(self) -> None:
         self._file.close()

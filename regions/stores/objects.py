@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from regions.stores.finding import Finding
+
 RAW, VARIANTS = "raw", "variants"
 IMMUTABLE = "public, max-age=31536000, immutable"
 CHUNK_BYTES = 1 << 20
@@ -105,12 +107,20 @@ class Objects(Protocol):
         """Idempotent."""
         ...
 
+    def examine(self) -> list[Finding]:
+        """What is well with the store and what is not, found by reading and by writing something of its own.
+
+        What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.
+        """
+        ...
+
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object whose key starts with `prefix`, in no order, read from where the bytes are.
 
         A store may tell only key and size here, with None and "" for the rest, which `info` knows.
         """
         ...
+
 
 
 def raw_key(photo_id: str) -> str:

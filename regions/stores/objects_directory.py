@@ -25,7 +25,9 @@ from typing import Protocol
 from regions.errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
 from regions.stores import directory_descriptions as descriptions
 from regions.stores import directory_files as files
+from regions.stores import disk_space, objects_examination
 from regions.stores.directory_files import NOT_THERE, reaching
+from regions.stores.finding import Check, Finding, examined
 from regions.stores.objects import CHUNK_BYTES, RAW, VARIANTS, ObjectInfo, Part, SignedPart
 from regions.stores.objects_signing import Claim, signed_url
 
@@ -36,6 +38,7 @@ MAX_PARTS = 10_000
 _SEGMENT = "[A-Za-z0-9_][A-Za-z0-9._-]*"
 _KEY = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
 _MAX_KEY_CHARS = 200
+_REACH = "Mount the disk on which the store lies; for a new store run `darkroom prepare`."
 _MULTIPART_ID = re.compile(f"[0-9a-f]{{32}}~({RAW}|{VARIANTS})~({_SEGMENT}(?:~{_SEGMENT})*)")
 _PART_FILE = re.compile(r"([0-9]{5})\.([0-9]+)\.([0-9a-f]{32})")
 
@@ -204,12 +207,26 @@ class ObjectsDirectory:
             files.remove(descriptions.file_beside(name.data))
             files.remove_empty(name.data.parent, name.guard)
 
+    def examine(self) -> list[Finding]:
+        return examined(
+            [
+                Check("reachable", self._describe, _REACH),
+                *objects_examination.checks(self, RAW),
+                *objects_examination.checks(self, VARIANTS),
+                disk_space.check(self._root),
+            ]
+        )
+
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
         """Bytes that nobody wrote through this store are listed too, in their true size, without a hash."""
         top, folder = self._bucket(bucket), prefix.rpartition("/")[0]
         if folder and not _KEY.fullmatch(folder):
             raise BadRequest("no key can begin so")
         return self._walk(top, top / folder, prefix)
+
+    def _describe(self) -> str:
+        self._require_root()
+        return "a directory"
 
     def _walk(self, top: Path, start: Path, prefix: str) -> Iterator[ObjectInfo]:
         with reaching():

@@ -17,6 +17,8 @@ from botocore.exceptions import ClientError
 
 from regions.clock import now_ms
 from regions.errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
+from regions.stores import s3_examination
+from regions.stores.finding import Finding
 from regions.stores.objects import RAW, VARIANTS, ObjectInfo, Part, SignedPart
 from regions.stores.s3_buckets import prepare_buckets
 from regions.stores.s3_reading import Reading
@@ -128,6 +130,9 @@ class ObjectsS3:
         where = self._where(bucket, key)
         with reaching():
             self._s3.delete_object(**where)
+
+    def examine(self) -> list[Finding]:
+        return s3_examination.examine(self._address, self._credentials, self)
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
         """One request for a thousand objects. S3 tells only their keys and sizes."""

@@ -54,14 +54,13 @@ def prepare_buckets(address: Address, credentials: Credentials) -> None:
 
 def _prepare(s3: Any, bucket: str, address: Address) -> None:
     _create(s3, bucket, address.service.region)
-    _require_no_versions(s3, bucket)
+    require_no_versions(s3, bucket)
     _allow_browsers(s3, bucket)
     if address.lifecycle:
         _sweep_unfinished(s3, bucket)
     if address.access_block:
         s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=_ALL_BLOCKED)
-    else:
-        _require_private(s3, connect(address.service, None), bucket)
+    require_private(s3, address, bucket)
 
 
 def _create(s3: Any, bucket: str, region: str) -> None:
@@ -81,34 +80,58 @@ def _create(s3: Any, bucket: str, region: str) -> None:
         raise TopologyError(f"the bucket {bucket} is not ours: choose another prefix, or other keys") from error
 
 
-def _require_no_versions(s3: Any, bucket: str) -> None:
-    """A delete must delete: an old version would be bytes that lie where the policy may forbid them."""
+def require_no_versions(s3: Any, bucket: str) -> None:
+    """Raises TopologyError. A delete must delete: an old version would be bytes that lie where the policy may forbid them."""
     # Suspended versioning too has kept what was there before.
     if "Status" in s3.get_bucket_versioning(Bucket=bucket):
         raise TopologyError(f"the bucket {bucket} may keep old versions: use one that never had versioning")
 
 
+def missing_rules(s3: Any, bucket: str, address: Address) -> list[str]:
+    """Those of our rules that the bucket has not, by their ids."""
+    rules = _cors_rules(s3, bucket) + (_lifecycle_rules(s3, bucket) if address.lifecycle else [])
+    wanted = [_CORS_RULE["ID"], *([_ABORT_RULE["ID"]] if address.lifecycle else [])]
+    return [str(rule) for rule in wanted if rule not in [one.get("ID") for one in rules]]
+
+
 def _allow_browsers(s3: Any, bucket: str) -> None:
-    rules = _current(lambda: s3.get_bucket_cors(Bucket=bucket)["CORSRules"], "NoSuchCORSConfiguration")
-    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": _with(rules, _CORS_RULE)})
+    rules = _with(_cors_rules(s3, bucket), _CORS_RULE)
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": rules})
 
 
 def _sweep_unfinished(s3: Any, bucket: str) -> None:
-    rules = _current(
+    rules = _with(_lifecycle_rules(s3, bucket), _ABORT_RULE)
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+
+
+def _cors_rules(s3: Any, bucket: str) -> list[Any]:
+    return _current(lambda: s3.get_bucket_cors(Bucket=bucket)["CORSRules"], "NoSuchCORSConfiguration")
+
+
+def _lifecycle_rules(s3: Any, bucket: str) -> list[Any]:
+    return _current(
         lambda: s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"], "NoSuchLifecycleConfiguration"
     )
-    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": _with(rules, _ABORT_RULE)})
 
 
-def _require_private(s3: Any, anonymous: Any, bucket: str) -> None:
-    """For a store that can't forbid all publicity at once: asked for its policy, and tried for its ACL."""
+def require_private(s3: Any, address: Address, bucket: str) -> None:
+    """Raises TopologyError. A store that can't forbid all publicity at once is asked for its policy, and tried for its
+    ACL."""
+    if address.access_block:
+        blocked = _current(
+            lambda: s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].items(),
+            "NoSuchPublicAccessBlockConfiguration",
+        )
+        if dict(blocked) != _ALL_BLOCKED:
+            raise TopologyError(f"public access to the bucket {bucket} is not blocked")
+        return
     try:
         public = s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]
     except ClientError as error:
         if code(error) not in _NO_POLICY:
             raise
         public = False
-    if public or _answers(anonymous, bucket):
+    if public or _answers(connect(address.service, None), bucket):
         raise TopologyError(f"anybody may read the bucket {bucket}: take its policy and its ACL away")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from regions.errors import BadRequest, TooLarge
+from regions.stores.finding import Finding
 
 # Below the 512 KiB of Consul, which a write that is larger with key and envelope unseats (hashicorp/consul #23926).
 MAX_VALUE_BYTES = 510 * 1024
@@ -115,6 +116,10 @@ class Settings(Protocol):
         """Gives the number back early. No id later than `used_until_ms` was made with it."""
         ...
 
+    def numbers_taken(self, pool: str) -> int:
+        """How many of the pool's numbers somebody holds now. Raises BadRequest where `pool` is no word."""
+        ...
+
     def hold(self, name: str, holder: str, ttl_s: float) -> Hold | None:
         """None where somebody has it, under whatever name. Of a holder that died it is free again in the end:
         not before `ttl_s`, and at the latest twice `ttl_s` (or 20 s) after it said anything.
@@ -129,6 +134,13 @@ class Settings(Protocol):
 
     def release_hold(self, hold: Hold) -> None:
         """Others can have it at once. Idempotent, and does nothing to a later holder."""
+        ...
+
+    def examine(self) -> list[Finding]:
+        """What is well with the store and what is not, found by reading and by writing something of its own.
+
+        What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.
+        """
         ...
 
     def close(self) -> None: ...

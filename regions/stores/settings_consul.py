@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping
 
 from regions.errors import Unavailable
 from regions.retry import backoff_s
-from regions.stores import consul_holds
+from regions.stores import consul_examination, consul_holds
 from regions.stores.consul_connection import Address, Connection, Entry
 from regions.stores.consul_leases import ConsulLeases
 from regions.stores.consul_services import ConsulServices
+from regions.stores.finding import Finding
 from regions.stores.settings import Hold, Lease, Service, Setting, begins_keys, check_setting, is_key
 
 _FOLDER = "settings/"
@@ -102,6 +103,9 @@ class SettingsConsul:
     def release(self, lease: Lease, used_until_ms: int) -> None:
         self._leases.release(lease, used_until_ms)
 
+    def numbers_taken(self, pool: str) -> int:
+        return self._leases.numbers_taken(pool)
+
     def hold(self, name: str, holder: str, ttl_s: float) -> Hold | None:
         return consul_holds.hold(self._connection, name, holder, ttl_s)
 
@@ -110,6 +114,9 @@ class SettingsConsul:
 
     def release_hold(self, hold: Hold) -> None:
         consul_holds.release(self._connection, hold)
+
+    def examine(self) -> list[Finding]:
+        return consul_examination.examine(self._connection)
 
     def close(self) -> None:
         self._connection.close()

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from sqlite3 import Connection
 
 from regions.errors import Unavailable
+from regions.stores import sqlite_examination
+from regions.stores.finding import Finding
 from regions.stores.settings import Hold, Lease, Service, Setting, check_setting, check_word
 from regions.stores.sqlite_file import SqliteFile
 
@@ -142,6 +144,14 @@ class SettingsSqlite:
                 (used_until_ms, lease.pool, lease.number, lease.holder, lease.floor_ms),
             )
 
+    def numbers_taken(self, pool: str) -> int:
+        check_word(pool)
+        with self._file.reading() as connection:
+            (taken,) = connection.execute(
+                "SELECT count(*) FROM leases WHERE pool = ? AND until_ms > ?", (pool, self._clock_ms())
+            ).fetchone()
+        return int(taken)
+
     def hold(self, name: str, holder: str, ttl_s: float) -> Hold | None:
         check_word(name)
         with self._file.writing() as connection:
@@ -167,6 +177,9 @@ class SettingsSqlite:
     def release_hold(self, hold: Hold) -> None:
         with self._file.writing() as connection:
             connection.execute("DELETE FROM holds WHERE name = ? AND fence = ?", (hold.name, hold.fence))
+
+    def examine(self) -> list[Finding]:
+        return sqlite_examination.examine(self._file, _SCHEMA)
 
     def close(self) -> None:
         self._file.close()

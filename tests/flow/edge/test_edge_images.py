@@ -290,6 +290,7 @@ def test_a_photo_deleted_while_the_edge_was_down_is_not_shown(own_world, wait_fo
     wait_for(lambda: madrid.files_of(image))
     madrid.stop()
     region.bury(image)
+    wait_for(lambda: own_world.edges["lisbon"].image(image).status == 404)
     madrid.start()
     assert madrid.image(image).status == 404
     wait_for(lambda: not madrid.files_of(image))

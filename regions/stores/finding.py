@@ -1,0 +1,67 @@
+"""What an examination of a store finds, and what is to be done about it. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from regions.errors import Problem, TopologyError
+
+# Ids sort by the time they were made at, and a token between servers is good for a minute.
+_WARN_SKEW_S, _FAIL_SKEW_S = 2.0, 30.0
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`what` was looked at, in short words, `detail` how it is, `advice` what to do about it: empty where all is well."""
+
+    what: str
+    level: Level
+    detail: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """`look` says how it is, or what is to be found; where it raises Problem or TopologyError, `advice` is to follow."""
+
+    what: str
+    look: Callable[[], str | Finding]
+    advice: str
+
+
+def examined(checks: Sequence[Check]) -> list[Finding]:
+    """What the checks find, in order. Where the first fails, the store is away, and no other is made."""
+    findings = [_made(check) for check in checks[:1]]
+    if findings and findings[0].level is not Level.FAILURE:
+        findings += [_made(check) for check in checks[1:]]
+    return findings
+
+
+def clock(said_s: float, resolution_s: float, sent_s: float, received_s: float) -> Finding:
+    """Of a clock that said `said_s`, cut down to its resolution, when it was asked and had answered at these our times.
+
+    All in Unix seconds. What the way there and back may have taken is not held against it.
+    """
+    ahead_s, behind_s = said_s - received_s, sent_s - (said_s + resolution_s)
+    skew_s = max(ahead_s, behind_s, 0.0)
+    if skew_s <= _WARN_SKEW_S:
+        return Finding("clock", Level.OK, "goes with this machine's")
+    level = Level.FAILURE if skew_s > _FAIL_SKEW_S else Level.WARNING
+    way = "ahead of" if ahead_s > behind_s else "behind"
+    return Finding("clock", level, f"{skew_s:.0f} s {way} this machine's", "Let NTP (chrony) set both clocks.")
+
+
+def _made(check: Check) -> Finding:
+    try:
+        found = check.look()
+    except Problem as error:
+        return Finding(check.what, Level.FAILURE, error.detail, check.advice)
+    except TopologyError as error:
+        return Finding(check.what, Level.FAILURE, str(error), check.advice)
+    return found if isinstance(found, Finding) else Finding(check.what, Level.OK, found)
