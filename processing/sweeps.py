@@ -18,6 +18,8 @@ UPLOADS = "sweep-expired-uploads"
 # A request to complete that began just before the upload expired has ended by then.
 _SLACK_MS = 5 * 60 * 1000
 _LIMIT = 100
+# Twice as long as an upload may take: what began before and is still unfinished is known to no catalog.
+_STALE_MS = 48 * 3600 * 1000
 # How long the work of a processor that was killed in the middle of it is left alone.
 _HOLD_S = 60.0
 
@@ -52,7 +54,7 @@ class OneAtATime:
 
 
 class ExpiredUploads:
-    """Takes away uploads that have expired, with their parts; their photos never were."""
+    """Takes away uploads that have expired, with their parts, and what crashes left of others. None was a photo yet."""
 
     def __init__(self, stores: Stores, clock_ms: Callable[[], int]) -> None:
         self._catalog, self._objects, self._clock_ms = stores.catalog, stores.objects, clock_ms
@@ -67,4 +69,4 @@ class ExpiredUploads:
             if self._catalog.photo(upload.photo_id) is None:
                 # Left by a request to complete that was killed before it could say so.
                 self._objects.delete(RAW, raw_key(upload.photo_id))
-        return len(uploads)
+        return len(uploads) + self._objects.abort_stale(self._clock_ms() - _STALE_MS)

@@ -8,6 +8,7 @@ others as `_SECRET_VARIABLES` has them.
 
 import importlib
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -121,18 +122,30 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
 
 def open_stores(config: Config, region: str) -> Stores:
-    node = config.topology.regions[region]
-    return Stores(
-        open_objects(config, region),
-        _open("catalog", node.catalog, config, region),
-        _open("feeds", node.feeds, config, region),
-        _open("events", node.events),
-        _open("settings", node.settings, config, region),
-    )
+    """All five, or none: whoever tries again leaves no connections behind. Raises TopologyError, Unavailable."""
+    with ExitStack() as opened:
+        stores = {}
+        for port in fields(Stores):
+            stores[port.name] = open_store(config, region, port.name)
+            if port.name != "objects":
+                opened.callback(stores[port.name].close)
+        opened.pop_all()
+    return Stores(**stores)
 
 
 def open_objects(config: Config, region: str) -> Any:
-    return _open("objects", config.topology.regions[region].objects, config, region)
+    return open_store(config, region, "objects")
+
+
+def open_store(config: Config, region: str, port: str) -> Any:
+    """One of the five, by the name that it has in `Stores`. Raises TopologyError, Unavailable."""
+    url = getattr(config.topology.regions[region], port)
+    scheme = urlsplit(url).scheme
+    opener = _ADAPTERS.get((port, scheme))
+    if opener is None:
+        schemes = ", ".join(known for at, known in _ADAPTERS if at == port)
+        raise TopologyError(f"{url!r}: no adapter for {port} has the scheme {scheme!r}; known: {schemes}")
+    return opener(url, config, region)
 
 
 def _overrides(names: list[str], environ: Mapping[str, str]) -> dict[tuple[str, str], str]:
@@ -143,15 +156,6 @@ def _overrides(names: list[str], environ: Mapping[str, str]) -> dict[tuple[str, 
 
 def _variable(name: str, key: str) -> str:
     return f"{_PREFIX}{name.upper().replace('-', '_')}_{key.upper()}"
-
-
-def _open(port: str, url: str, *whose: Any) -> Any:
-    scheme = urlsplit(url).scheme
-    opener = _ADAPTERS.get((port, scheme))
-    if opener is None:
-        schemes = ", ".join(known for at, known in _ADAPTERS if at == port)
-        raise TopologyError(f"{url!r}: no adapter for {port} has the scheme {scheme!r}; known: {schemes}")
-    return opener(url, *whose)
 
 
 def _adapter(module: str, name: str) -> Any:
@@ -194,8 +198,8 @@ _ADAPTERS: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("catalog", "cassandra"): _catalog_cassandra,
     ("feeds", "sqlite"): lambda url, *_: _adapter("feeds_sqlite", "FeedsSqlite")(urlsplit(url).path),
     ("feeds", "redis"): _feeds_redis,
-    ("events", "sqlite"): lambda url: _adapter("events_sqlite", "EventsSqlite")(urlsplit(url).path, now_ms),
-    ("events", "kafka"): lambda url: _adapter("events_kafka", "EventsKafka")(url),
+    ("events", "sqlite"): lambda url, *_: _adapter("events_sqlite", "EventsSqlite")(urlsplit(url).path, now_ms),
+    ("events", "kafka"): lambda url, *_: _adapter("events_kafka", "EventsKafka")(url),
     ("settings", "sqlite"): _settings_sqlite,
     ("settings", "consul"): _settings_consul,
 }

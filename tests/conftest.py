@@ -114,6 +114,11 @@ class System:
         paths = [path.relative_to(self.data) for path in self.data.rglob("*") if path.is_file()]
         return [path for path in paths if photo_id in path.as_posix() and any(part in kept for part in path.parts)]
 
+    def files_with(self, needles: list[bytes]) -> list[Path]:
+        """Every file under the data folder in which any of these stands."""
+        paths = [path for path in self.data.rglob("*") if path.is_file()]
+        return [path.relative_to(self.data) for path in paths if any(needle in _read(path) for needle in needles)]
+
     def objects_of(self, photo_id: str) -> dict[str, list[Path]]:
         """The photo's objects by region and bucket (`eu-west/raw`), found by walking the folders that hold them."""
         names = [f"{region}/{bucket}" for region in self.objects for bucket in ("raw", "variants")]
@@ -139,6 +144,14 @@ class System:
             return all(urllib3.request("GET", f"{url}/health", retries=False, timeout=2).status == 200 for url in urls)
         except (ValueError, OSError, urllib3.exceptions.HTTPError):
             return False
+
+
+def _read(path: Path) -> bytes:
+    """Nothing of what went while we looked."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _is_object(path: Path, photo_id: str) -> bool:

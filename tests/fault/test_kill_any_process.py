@@ -66,15 +66,15 @@ def feed_of(person) -> list[str]:
             return photo_ids
 
 
-def kill_dask_worker(system) -> None:
-    """The process that decodes photos: the busiest child of the processor."""
-    children = psutil.Process(system.pids()["processor-eu-west"]).children(recursive=True)
+def kill_child(system, name: str) -> None:
+    """The largest process that this one started: the server under gunicorn, the one that decodes photos under Dask."""
+    children = psutil.Process(system.pids()[name]).children(recursive=True)
     os.kill(max(children, key=lambda child: child.memory_info().rss).pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(
-    "name", ["origin-eu-west", "door-eu-west", "processor-eu-west", "replicator-eu-west", "edge-lisbon"]
-)
+@pytest.mark.parametrize("name", [f"{kind}-eu-west" for kind in ("origin", "door", "processor", "replicator")] + [
+    "edge-lisbon", "origin-us-central", "processor-us-central", "edge-chicago"
+])  # fmt: skip
 def test_a_killed_process_loses_nothing(own_system, followed, draw, eventually, name):
     """It is started again, and all 50 become ready and are in the follower's feed once."""
     photos = [draw(seed) for seed in range(PHOTOS)]
@@ -85,10 +85,17 @@ def test_a_killed_process_loses_nothing(own_system, followed, draw, eventually, 
     all_ready_once(*followed, photo_ids, eventually)
 
 
+def test_a_killed_worker_of_the_origin_loses_nothing(own_system, followed, draw, eventually):
+    """The process that serves, under the one that the launcher started."""
+    photos = [draw(seed) for seed in range(PHOTOS)]
+    photo_ids = upload_all(followed[0], photos, lambda: kill_child(own_system, "origin-eu-west"))
+    all_ready_once(*followed, photo_ids, eventually)
+
+
 def test_a_killed_dask_worker_loses_nothing(own_system, followed, draw, eventually):
     """The photos it was working on are worked on again."""
     photos = [draw(seed) for seed in range(PHOTOS)]
-    photo_ids = upload_all(followed[0], photos, lambda: kill_dask_worker(own_system))
+    photo_ids = upload_all(followed[0], photos, lambda: kill_child(own_system, "processor-eu-west"))
     all_ready_once(*followed, photo_ids, eventually)
 
 

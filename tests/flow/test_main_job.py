@@ -90,6 +90,19 @@ def test_bytes_of_an_eu_photo_stay_in_the_eu(system, ana, bob, draw, eventually)
     assert [path for path in files if not path.startswith(EU_FOLDERS)] == []
 
 
+def test_nothing_of_an_eu_photo_is_written_outside_the_eu(system, ana, bob, draw, eventually):
+    """Whatever a file is called: stores, caches, logs and scratch files are searched for the bytes and the caption."""
+    data, caption = draw(41, 1400, 1000), "Azenhas do Mar, quarter past nine"
+    bob.client.follow(bob.id, ana.id)
+    photo = ana.upload_ready(data, caption)
+    eventually(lambda: photo["id"] in bob.feed_ids())
+    shown = [ana.client.image(f"{url}/p/{photo['id']}/1080.jpg")[0] for url in system.edges.values()]
+    needles = [caption.encode(), *(one[len(one) // 2 :][:64] for one in (data, *shown))]
+    found = [path.as_posix() for path in system.files_with(needles)]
+    assert any(path.startswith("regions/eu-west/") for path in found)
+    assert [path for path in found if not path.startswith(EU_FOLDERS)] == []
+
+
 def test_bytes_of_a_us_photo_lie_where_its_class_allows(system, bob, draw, eventually):
     """The raw is not kept in eu-west, whose rule says so; variants are kept everywhere."""
     photo = bob.upload_ready(draw(5))

@@ -1,5 +1,6 @@
 """A process reads its topology, what the environment changes of it, and its secrets; stores open by URL."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,15 @@ def test_a_settings_token_is_a_secret_that_may_be_missing(file):
     given = config.load(file, {"DARKROOM_EU_WEST_SETTINGS_TOKEN": "hush-given"})
     assert given.settings_token("eu-west") == "hush-given"
     assert "hush" not in repr(given)
+
+
+def test_stores_are_opened_all_or_none(file, tmp_path):
+    """Where the last can't be had, the others are closed again: SQLite's files have nobody who holds them open."""
+    environ = {"DARKROOM_EU_WEST_SETTINGS": "nonsense:///here"}
+    with pytest.raises(TopologyError):
+        config.open_stores(config.load(file, environ), "eu-west")
+    held = [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
+    assert [path for path in held if path.startswith(str(tmp_path)) and ".db" in path] == []
 
 
 def test_settings_on_consul_open_by_their_url(file):
