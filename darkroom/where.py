@@ -113,6 +113,9 @@ def _at_regions(loaded: Config, photo_id: str) -> Iterator[Found]:
         objects: Objects = config.open_objects(loaded, region.name)
         for info in objects.list(RAW, raw_key(photo_id)):
             yield Found(region.place, "raw", info.size_bytes, Action.REST_RAW)
+        for multipart_id in objects.unfinished(RAW, raw_key(photo_id)):
+            for part in objects.parts(multipart_id):
+                yield Found(region.place, f"part {part.number} (unfinished)", part.size_bytes, Action.REST_RAW)
         variants = sorted(objects.list(VARIANTS, variant_prefix(photo_id)), key=lambda info: (len(info.key), info.key))
         for info in variants:
             name = info.key.removeprefix(variant_prefix(photo_id)).removesuffix(".jpg")

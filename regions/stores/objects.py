@@ -80,6 +80,10 @@ class Objects(Protocol):
         """Forgets an unfinished upload and its parts. Idempotent."""
         ...
 
+    def unfinished(self, bucket: str, key: str) -> list[str]:
+        """The ids of uploads of this key that are not over; read from where the bytes are, not from an index."""
+        ...
+
     def abort_stale(self, before_ms: int) -> int:
         """Aborts uploads that began before then, and to which nothing comes any more; returns how many.
 

@@ -130,6 +130,12 @@ class ObjectsDirectory:
             if folder is not None:
                 self._scratch.discard(folder)
 
+    def unfinished(self, bucket: str, key: str) -> list[str]:
+        self._name(bucket, key)
+        end = "~".join(["", bucket, *key.split("/")])
+        with reaching():
+            return [folder.name for folder in self._multipart.iterdir() if folder.name.endswith(end)]
+
     def abort_stale(self, before_ms: int) -> int:
         stale = 0
         with reaching():

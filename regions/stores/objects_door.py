@@ -48,6 +48,9 @@ _CHUNK_BYTES = 256 * 1024
 _STALL_S = 30.0
 _SLOWEST_BYTES_PER_S = 16 * 1024
 _RETRY_AFTER_S = 1
+# Of the server's 16 threads. What is left over is for those who read.
+_PARTS_AT_ONCE = 10
+_DRAINS_AT_ONCE = 3
 
 _PART = re.compile("/part/([^/]+)/([0-9]{1,5})")
 _OBJECT = re.compile("/object/([^/]+)/(.+)")
@@ -107,10 +110,15 @@ class _Body:
 
 
 class ObjectDoor:
-    """Safe to call from several threads. Under gunicorn no client can hold one for long without moving bytes."""
+    """Safe to call from several threads. Under gunicorn no client can hold one for long without moving bytes.
+
+    Only so many parts are taken at once, so that those who send, however slowly, leave threads for those who read.
+    """
 
     def __init__(self, store: ObjectsDirectory, clock_ms: Callable[[], int]) -> None:
         self._store, self._clock_ms = store, clock_ms
+        self._parts = threading.BoundedSemaphore(_PARTS_AT_ONCE)
+        self._drains = threading.BoundedSemaphore(_DRAINS_AT_ONCE)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         answer = self._answer(environ)
@@ -124,13 +132,13 @@ class ObjectDoor:
         try:
             return self._route(environ, body)
         except Problem as problem:
-            return _refusal(environ, body, problem)
+            return self._refusal(environ, body, problem)
         except (ConnectionError, TimeoutError):
-            return _refusal(environ, body, BadRequest("the body did not come to its end"))
+            return self._refusal(environ, body, BadRequest("the body did not come to its end"))
         except Exception as error:
             # The last line of defence: a defect of ours is a 500 and a line in the log.
             log.error("the door failed", exc_info=error, extra={"path": environ.get("PATH_INFO")})
-            return _refusal(environ, body, Problem("an error of ours; it has been logged"))
+            return self._refusal(environ, body, Problem("an error of ours; it has been logged"))
 
     def _route(self, environ: Environ, body: _Body) -> Answer:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
@@ -154,7 +162,7 @@ class ObjectDoor:
             raise TooLarge(f"the URL takes exactly {claim.size_bytes} bytes, not {size_bytes}")
         if size_bytes != claim.size_bytes:
             raise BadRequest(f"the URL takes exactly {claim.size_bytes} bytes, not {size_bytes}")
-        with _deadline(environ, size_bytes):
+        with _one_of(self._parts), _deadline(environ, size_bytes):
             part = self._store.write_part(multipart_id, number, body, size_bytes)
         return Answer(200, {"ETag": part.etag, "Content-Length": "0"})
 
@@ -180,6 +188,23 @@ class ObjectDoor:
             environ.get("QUERY_STRING", ""),
             self._clock_ms(),
         )
+
+
+    def _refusal(self, environ: Environ, body: _Body, problem: Problem) -> Answer:
+        answer = _problem(environ, problem)
+        return Answer(answer.status, answer.headers, self._and_then_drain(answer.body, body, environ))
+
+    def _and_then_drain(self, text: Iterable[bytes], body: _Body, environ: Environ) -> Iterator[bytes]:
+        """Answers first, and then reads what may still be coming: where a connection is closed on unread bytes it is
+        reset, and the answer may be lost with it. Where too many are being read already, that is risked."""
+        yield from text
+        if not body.left_bytes:
+            return
+        try:
+            with _one_of(self._drains), _deadline(environ, min(body.left_bytes, DRAIN_BYTES)):
+                body.drain()
+        except Unavailable:
+            _hang_up(environ)
 
 
 def requested_range(header: str | None, size_bytes: int) -> range | None:
@@ -258,7 +283,7 @@ def _document(method: str, status: int, content_type: str, document: Mapping[str
     return Answer(status, said, () if method == "HEAD" else (text,))
 
 
-def _refusal(environ: Environ, body: _Body, problem: Problem) -> Answer:
+def _problem(environ: Environ, problem: Problem) -> Answer:
     if problem.status >= 500:
         log.error("refused", extra={"path": environ.get("PATH_INFO"), "detail": problem.detail})
     headers = {}
@@ -268,16 +293,18 @@ def _refusal(environ: Environ, body: _Body, problem: Problem) -> Answer:
         headers["Allow"] = ", ".join(problem.members["allow"])
     if isinstance(problem, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{problem.members['size_bytes']}"
-    answer = _document(environ["REQUEST_METHOD"], problem.status, PROBLEM_JSON, problem.document(), **headers)
-    return Answer(answer.status, answer.headers, _and_then_drain(answer.body, body, environ))
+    return _document(environ["REQUEST_METHOD"], problem.status, PROBLEM_JSON, problem.document(), **headers)
 
 
-def _and_then_drain(text: Iterable[bytes], body: _Body, environ: Environ) -> Iterator[bytes]:
-    """Answers first, and then reads what may still be coming: where a connection is closed on unread bytes it is
-    reset, and the answer may be lost with it."""
-    yield from text
-    with _deadline(environ, min(body.left_bytes, DRAIN_BYTES)):
-        body.drain()
+@contextmanager
+def _one_of(places: threading.BoundedSemaphore) -> Iterator[None]:
+    """Raises Unavailable where none is free: whoever waited would hold a thread."""
+    if not places.acquire(blocking=False):
+        raise Unavailable("as many are sending as can be listened to")
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _limit_stalls(environ: Environ) -> None:
@@ -301,6 +328,14 @@ def _deadline(environ: Environ, size_bytes: int) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _hang_up(environ: Environ) -> None:
+    """Nothing more goes either way; what was said still arrives."""
+    connection = environ.get("gunicorn.socket")
+    if isinstance(connection, socket.socket):
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 def _stop_reading(connection: socket.socket) -> None:

@@ -96,6 +96,11 @@ class ObjectsS3:
     def abort(self, multipart_id: str) -> None:
         self._upload(multipart_id).abort()
 
+    def unfinished(self, bucket: str, key: str) -> list[str]:
+        where = self._where(bucket, key)
+        begun = each(self._s3, "list_multipart_uploads", "Uploads", {"Bucket": where["Bucket"], "Prefix": key})
+        return [f"{bucket}~{key}~{found['UploadId']}" for found in begun if found["Key"] == key]
+
     def abort_stale(self, before_ms: int) -> int:
         """Sooner than the lifecycle rule does it, and also where a store has none."""
         return sum(self._abort_stale(self._bucket(bucket), before_ms) for bucket in (RAW, VARIANTS))

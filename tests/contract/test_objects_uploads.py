@@ -62,6 +62,17 @@ def test_what_a_crash_left_is_aborted_when_it_is_stale(objects, put_part):
     assert put_part(left, 1, b"a part").status == 404
 
 
+def test_unfinished_uploads_of_a_key_are_found(objects, put_part):
+    """Until they are finished or aborted; those of other keys are not among them."""
+    first, second = objects.begin(RAW, KEY), objects.begin(RAW, KEY)
+    objects.begin(RAW, f"{KEY}d")
+    assert sorted(objects.unfinished(RAW, KEY)) == sorted([first, second])
+    put_part(first, 1, b"a part")
+    objects.finish(first, objects.parts(first))
+    objects.abort(second)
+    assert objects.unfinished(RAW, KEY) == []
+
+
 def test_parts_become_an_object(objects, multipart_id, put_part):
     """In the order of their numbers, whatever order they arrived in."""
     first, last = grain(PART_BYTES), b"the rest"

@@ -1,6 +1,7 @@
 """The survey finds bytes where they are, in real stores and through real HTTP, and says which rule allows them."""
 
 import hashlib
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -108,6 +109,14 @@ def test_bytes_at_home_are_allowed_by_a_rule(kept):
     assert (raw.place, raw.what, raw.size_bytes, raw.allowed) == ("eu-west", "raw", 3, True)
     assert (variant.place, variant.what, variant.allowed) == ("eu-west", "variant 320", True)
     assert raw.rule.startswith(f"{SHIPPED}:")
+
+
+def test_parts_of_an_unfinished_upload_lie_somewhere_too(kept):
+    """They are bytes of the photo, although no object yet."""
+    objects = config.open_objects(kept.config, "us-central")
+    objects.write_part(objects.begin(RAW, raw_key(PHOTO_ID)), 1, io.BytesIO(b"abcd"), 4)
+    [part] = [item for item in survey(kept.config, PHOTO_ID) if item.place == "us-central"]
+    assert (part.what, part.size_bytes, part.allowed) == ("part 1 (unfinished)", 4, False)
 
 
 def test_a_stray_copy_is_found_though_no_catalog_knows_it(kept):
