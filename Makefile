@@ -10,7 +10,7 @@ WORKERS ?= 2
 .PHONY: help up demo test check bench servers servers-install clean
 
 help:  ## this list
-	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 	@echo
 	@echo "  PHOTOS=FOLDER make demo   uploads the photos of that folder; ONCE=1 make demo ends after the report"
 	@echo "  DATA=FOLDER make up       keeps everything under that folder instead of var/"
