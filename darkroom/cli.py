@@ -20,6 +20,7 @@ examples:
   darkroom upload harbour.jpg --caption "Evening"  upload a photo and wait until it is ready
   darkroom --as bob feed                           what Bob sees
   darkroom where p_08aXk2LmQ9z                     where every byte of a photo lies, and the rule that allows it
+  darkroom doctor --topology production.toml       examine a production system, and say what to do
 """
 
 
@@ -54,6 +55,9 @@ _SERVERS = _argument(
     metavar="FILE",
     const=Path(".servers/running.json"),
     help="on the real servers that `make servers` runs (it writes FILE), not on embedded stores",
+)
+_TOPOLOGY = _argument(
+    "--topology", type=Path, metavar="FILE", help="the topology (default: topology.toml in the system's folder)"
 )
 _BEFORE = _argument("--before", metavar="PHOTO", help="begin after this photo, to see older ones")
 _LIMIT = _argument("--limit", type=int, default=20, help="how many (default: 20)")
@@ -104,6 +108,18 @@ COMMANDS = (
         "for operators: where every byte of a photo lies, and by which rule",
         "darkroom.commands:where",
         (_argument("photo", metavar="PHOTO"),),
+    ),
+    Command(
+        "prepare",
+        "for operators: make what every region's stores need before their first use, and publish a policy",
+        "darkroom.commands:prepare",
+        (_TOPOLOGY,),
+    ),
+    Command(
+        "doctor",
+        "for operators: examine every store, origin and edge; exit 1 where something fails, and say what to do",
+        "darkroom.commands:doctor",
+        (_TOPOLOGY,),
     ),
 )
 

@@ -36,7 +36,8 @@ class PhotoRefused(ClientError):
 
     def __init__(self, photo: Json) -> None:
         detail = (photo.get("reason") or {}).get("detail") or "no reason was given"
-        super().__init__(422, f"The photo was {photo['status']}", detail, photo)
+        title = "The photo failed" if photo["status"] == "failed" else "The photo was rejected"
+        super().__init__(422, title, detail, photo)
 
 
 class Client:

@@ -1,14 +1,18 @@
 """What each command does: asks an edge, and shows the answer."""
 
 from argparse import Namespace
+from functools import partial
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from darkroom import demo as demonstration
-from darkroom import launch, session, showing
+from darkroom import doctor as examination
+from darkroom import launch, preparing, session, showing
 from darkroom import where as survey
 from darkroom.client import Client
+from darkroom.complaints import guarded
 from darkroom.session import CommandError
 
 _READY_TIMEOUT_S = 120.0
@@ -27,6 +31,14 @@ def where(options: Namespace) -> int:
     return survey.main(options.data, options.photo)
 
 
+def prepare(options: Namespace) -> int:
+    return preparing.main(_topology(options))
+
+
+def doctor(options: Namespace) -> int:
+    return examination.main(_topology(options))
+
+
 def signup(options: Namespace) -> int:
     url = session.edge_url(options.data, options.edge)
     user = Client(url).sign_up(options.name, options.country.upper())
@@ -40,21 +52,28 @@ def signup(options: Namespace) -> int:
 
 
 def upload(options: Namespace) -> int:
-    """All files go, then all are waited for, so that they are processed at the same time."""
+    """All files go, then all are waited for, so that they are processed at the same time. None stops the others."""
     if options.resume and len(options.files) > 1:
         raise CommandError("--resume goes on with one file.", "Name that file alone.", 2)
     client, _ = _signed_in(options)
-    console = Console()
-    photo_ids = []
+    console, uploaded = Console(), dict[Path, str]()
+
+    def send(path: Path) -> int:
+        uploaded[path] = showing.upload_file(client, bars, path, options.caption, options.resume)
+        console.print(f"[green]✓[/] [bold]{uploaded[path]}[/] uploaded", showing.text(path.name))
+        return 0
+
     with showing.progress_bars(console) as bars:
-        for path in options.files:
-            photo_ids.append(showing.upload_file(client, bars, path, options.caption, options.resume))
-    for path, photo_id in zip(options.files, photo_ids, strict=True):
-        if not options.no_wait:
-            with console.status(f"{showing.plain(path.name)} is being processed"):
-                client.wait_until_ready(photo_id, _READY_TIMEOUT_S)
-        state = "uploaded" if options.no_wait else "ready"
-        console.print(f"[green]✓[/] [bold]{photo_id}[/] {state}", showing.text(path.name))
+        codes = [guarded(partial(send, path)) for path in options.files]
+    if not options.no_wait:
+        codes += [guarded(partial(_see_ready, client, console, *item)) for item in uploaded.items()]
+    return max(codes)
+
+
+def _see_ready(client: Client, console: Console, path: Path, photo_id: str) -> int:
+    with console.status(f"{showing.plain(path.name)} is being processed"):
+        client.wait_until_ready(photo_id, _READY_TIMEOUT_S)
+    console.print(f"[green]✓[/] [bold]{photo_id}[/] ready", showing.text(path.name))
     return 0
 
 
@@ -93,6 +112,11 @@ def follow(options: Namespace) -> int:
     author = client.user(options.author)
     Console().print("[green]✓[/] You follow", showing.text(author["name"]) + ".", "See [cyan]darkroom feed[/].")
     return 0
+
+
+def _topology(options: Namespace) -> Path:
+    path: Path = options.topology or options.data / session.TOPOLOGY
+    return path
 
 
 def _signed_in(options: Namespace) -> tuple[Client, session.Profile]:

@@ -14,6 +14,7 @@ FAILED = 1
 
 _EXPECTED = (CommandError, ClientError, Problem, PolicyError, TopologyError, TimeoutError, OSError, KeyboardInterrupt)
 _ADVICE = {
+    400: "Look at what the command takes with --help.",
     401: "The token is not good here. Sign up again with `darkroom signup`.",
     403: "Only its owner may do that. Choose another profile with --as NAME.",
     404: "Check the id; `darkroom feed` lists those you can see.",

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from darkroom import drawing, folder, launch, session, showing, verdict, where
 from darkroom.client import Client, PhotoRefused
+from darkroom.parts import SUFFIXES
 from darkroom.session import Addresses, CommandError
 from darkroom.verdict import Seen, Sight
 from regions import config
@@ -23,7 +24,6 @@ from regions.config import Config
 from regions.retry import backoff_s
 
 _DRAWN = 6
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif")
 _READY_S, _SPREAD_S, _ADDRESSES_S = 180.0, 90.0, 60.0
 _PAGE = 100
 
@@ -94,9 +94,9 @@ def _draw(to: Path, numbers: Sequence[int], console: Console) -> list[Path]:
 def _photos_in(photos: Path) -> list[Path]:
     if not photos.is_dir():
         raise CommandError(f"{photos} is no folder.", "Name a folder of photos, or leave --photos out.", 2)
-    if paths := sorted(path for path in photos.iterdir() if path.suffix.lower() in _SUFFIXES):
+    if paths := sorted(path for path in photos.iterdir() if path.suffix.lower() in SUFFIXES):
         return paths
-    raise CommandError(f"There are no photos in {photos}.", f"Known by their names: {', '.join(_SUFFIXES)}.", 2)
+    raise CommandError(f"There are no photos in {photos}.", f"Known by their names: {', '.join(sorted(SUFFIXES))}.", 2)
 
 
 def _addresses_of_another(data: Path) -> Addresses:

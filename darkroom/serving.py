@@ -35,6 +35,13 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "logger_class": RootLogger,
             # Else every server of this user would share one control socket in the home folder.
             "control_socket_disable": True,
+            # Whoever asks, nobody is a gateway who may say where the path begins, or by what scheme one came.
+            "forwarded_allow_ips": "",
+            "forwarder_headers": "",
+            "secure_scheme_headers": {},
+            "proxy_protocol": "off",
+            # `a_b` and `a-b` would be one name to the application.
+            "header_map": "drop",
         }.items():
             self.cfg.set(name, value)
 

@@ -57,7 +57,8 @@ def main(data: Path, photo_id: str) -> int:
     """Prints the table; the exit code is 1 when a byte lies where it may not."""
     lying = survey(config.load(data / session.TOPOLOGY, os.environ), photo_id)
     console = Console()
-    console.print(table(photo_id, lying))
+    if lying:
+        console.print(table(photo_id, lying))
     wrong = [item for item in lying if not item.allowed]
     if wrong:
         console.print(f"[bold red]✗[/] {len(wrong)} of {len(lying)} lie where they may not.")

@@ -42,7 +42,7 @@ class Disk:
         shutil.rmtree(self._tmp, ignore_errors=True)
         self._tmp.mkdir(parents=True)
         for key, sha256, size_bytes in _walk(folder):
-            self._admit(key, sha256, size_bytes)
+            self._evict(self._admit(key, sha256, size_bytes))
 
     def known(self, key: Key) -> str | None:
         """The SHA-256 of what lies here."""
@@ -72,7 +72,9 @@ class Disk:
             except OSError as error:
                 log.error("an image can't be cached on disk", extra={"error": str(error)})
                 return
-            self._admit(key, sha256, len(body))
+            dropped = self._admit(key, sha256, len(body))
+        # Alone no longer: two who wait for one another's keys would wait for ever.
+        self._evict(dropped)
 
     def drop(self, key: Key) -> None:
         """Idempotent. Gone from the disk when this returns, also where it was being written just then."""
@@ -107,12 +109,18 @@ class Disk:
             self._eviction.remove(key)
             self._unlink(key, sha256)
 
-    def _admit(self, key: Key, sha256: str, size_bytes: int) -> None:
+    def _admit(self, key: Key, sha256: str, size_bytes: int) -> list[Key]:
+        """Which keys must go. They are known until their files are gone, so that `drop` finds them."""
         if self.known(key) not in (None, sha256):
             self._forget(key)
         self._files[key] = sha256
-        for dropped in self._eviction.admit(key, size_bytes):
-            self._unlink(dropped, self._files.pop(dropped))
+        return self._eviction.admit(key, size_bytes)
+
+    def _evict(self, keys: list[Key]) -> None:
+        for key in keys:
+            with self._alone(key):
+                if key not in self._eviction:  # it may have come back meanwhile
+                    self._forget(key)
 
     def _unlink(self, key: Key, sha256: str) -> None:
         try:

@@ -9,6 +9,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import gevent
 from gevent.event import Event
@@ -83,7 +84,7 @@ class Flights:
             return Seat(flight, collapsed=True)
         if len(self._under_way) >= self._most:
             raise Unavailable("this edge is fetching as much as it can")
-        flight = self._under_way[key] = _Flight(self._reserve)
+        flight = self._under_way[key] = _Flight(self._reserve, partial(self._close, key))
         seat = Seat(flight, collapsed=False)
         flight.pilot = gevent.spawn(self._fly, key, flight, fetch, land)
         return seat
@@ -98,10 +99,17 @@ class Flights:
                 land(arrival, body)
         except Problem as problem:
             flight.end(problem)
+        except gevent.GreenletExit:
+            flight.end(Unavailable("the image is no longer being fetched"))
         except Exception:  # whatever went wrong, the riders must hear of it
             log.exception("a flight failed")
         finally:
             flight.end(Problem("an error of ours; it has been logged"))
+            self._close(key, flight)
+
+    def _close(self, key: Hashable, flight: "_Flight") -> None:
+        """Nobody boards it any more. Idempotent: another may be under way for the key by then."""
+        if self._under_way.get(key) is flight:
             del self._under_way[key]
 
     def _reserve(self, size_bytes: int) -> None:
@@ -112,8 +120,8 @@ class Flights:
 
 
 class _Flight:
-    def __init__(self, reserve: Callable[[int], None]) -> None:
-        self._reserve, self._reserved_bytes = reserve, 0
+    def __init__(self, reserve: Callable[[int], None], close: Callable[["_Flight"], None]) -> None:
+        self._reserve, self._close, self._reserved_bytes = reserve, close, 0
         self._arrival: Arrival | None = None
         self._problem: Problem | None = None
         self._over = False
@@ -189,6 +197,8 @@ class _Flight:
         """Nobody reads it, and it would be forgotten: there is no sense in fetching the rest."""
         pointless = self._arrival is not None and not self._arrival.storable
         if pointless and not self._over and not self.riders and self.pilot is not None:
+            # At once, since the pilot dies later, and whoever boards until then would die with it.
+            self._close(self)
             self.pilot.kill(block=False)
 
 

@@ -7,6 +7,7 @@ import urllib3
 
 from origin import presence, problems
 from origin.audit_trail import AuditTrail
+from origin.border import Border
 from origin.context import Context
 from origin.feed import Feed
 from origin.grants import Grants
@@ -38,8 +39,9 @@ def create(context: Context) -> App:
     app: App = falcon.App()
     problems.install(app)
     audit = AuditTrail(context.stores.catalog, context.clock_ms)
-    people, uploads, photos = People(context), Uploads(context), Photos(context)
-    feed, grants = Feed(context), Grants(context, audit)
+    border = Border(context.region.place, context.policy, audit)
+    people, uploads, photos = People(context, border), Uploads(context), Photos(context, border)
+    feed, grants = Feed(context, border), Grants(context, border, audit)
     app.add_route("/health", Health(context.region.name))
     app.add_route("/v1/users", people)
     app.add_route("/v1/users/{user_id}", people)

@@ -5,10 +5,10 @@ A decision that is asked again and again (a popular photo, a feed that refreshes
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from regions.policy import Action, Policy
-from regions.records import AuditEntry, Photo
+from regions.records import AuditEntry, Photo, User
 from regions.residency import Decision, decide, subject_of
 from regions.stores.catalog import Catalog
 from regions.topology import Place
@@ -24,18 +24,18 @@ class AuditTrail:
         self._lock = threading.Lock()
 
     def decide(
-        self, policy: Policy | None, photos: list[Photo], actions: list[Action], place: Place
+        self, policy: Policy | None, records: Sequence[Photo | User], actions: list[Action], place: Place
     ) -> dict[tuple[str, Action], Decision]:
-        """The decision for each photo and action, written down."""
+        """The decision for each photo or profile, by its id, and action, written down."""
         now_ms = self._clock_ms()
         decisions = {
-            (photo.photo_id, action): decide(policy, subject_of(photo), action, place)
-            for photo in photos
+            (_id(record), action): decide(policy, subject_of(record), action, place)
+            for record in records
             for action in actions
         }
         entries = [
-            AuditEntry(photo_id, action, place.name, made.allowed, made.rule, made.policy_version, now_ms)
-            for (photo_id, action), made in decisions.items()
+            AuditEntry(record_id, action, place.name, made.allowed, made.rule, made.policy_version, now_ms)
+            for (record_id, action), made in decisions.items()
         ]
         if fresh := [entry for entry in entries if self._is_fresh(entry)]:
             self._catalog.append_audit(fresh)
@@ -54,6 +54,10 @@ class AuditTrail:
                 self._seen.move_to_end(_key(entry))
             while len(self._seen) > _REMEMBERED:
                 self._seen.popitem(last=False)
+
+
+def _id(record: Photo | User) -> str:
+    return record.photo_id if isinstance(record, Photo) else record.user_id
 
 
 def _key(entry: AuditEntry) -> tuple[str, str, str, str]:

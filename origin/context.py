@@ -12,7 +12,7 @@ from regions.errors import Forbidden, Misdirected, NotFound, Unauthenticated
 from regions.messages import Event
 from regions.outbox import Outbox
 from regions.policy_view import PolicyView
-from regions.topology import Edge, Region, Topology
+from regions.topology import Place, Region, Topology
 
 NODE_HEADER = "Darkroom-Node"
 
@@ -60,13 +60,22 @@ class Context:
             raise NotFound(f"there is nothing called {public_id}")
         return region
 
-    def edge(self, request: falcon.Request) -> Edge:
-        """The edge through which the request came, else the region's shield: where its images are to be had."""
+    def asker(self, request: falcon.Request) -> Place:
+        """Where the answer goes: to the edge or region that says so by its token, else out by the region's shield."""
         try:
-            edge = self.topology.edges.get(self.node(request))
+            place = self.topology.place(self.node(request))
         except Unauthenticated:
-            edge = None
-        return edge or self.topology.shield_of(self.region.name)
+            place = None
+        return place or self.topology.shield_of(self.region.name).place
+
+    def edge_url(self, asker: Place) -> str:
+        """Where the asker's images are to be had."""
+        edge = self.topology.edges.get(asker.name) or self.topology.shield_of(self.region.name)
+        return edge.url
+
+    def node_token(self) -> str:
+        """Says to another server who asks."""
+        return tokens.issue_node(self.region.name, self.private_key, self.clock_ms() // 1000)
 
     def tell(self, event: Event) -> None:
         self.outbox.tell(event)

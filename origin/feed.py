@@ -4,15 +4,18 @@ import json
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import falcon
 import urllib3
 
-from origin import fields, views
+from origin import details, fields, views
+from origin.border import Border
 from origin.context import NODE_HEADER, Context
-from regions import ids, messages, tokens
-from regions.errors import BadGateway
-from regions.records import Photo, Status, photo_from_json
+from origin.details import Details
+from regions import ids, messages
+from regions.errors import BadGateway, Unavailable
+from regions.records import Photo, Status
 from regions.topology import Region
 
 log = logging.getLogger(__name__)
@@ -22,20 +25,30 @@ _FOLLOWS_AT_ONCE = 100
 _MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
+@dataclass(frozen=True)
+class _Found:
+    """The photos by id; the ids of photos that are no more, and of those whose home did not answer in time."""
+
+    photos: dict[str, Photo]
+    gone: list[str]
+    unavailable: list[str]
+
+
 class Feed:
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, border: Border) -> None:
+        self._context, self._border = context, border
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="details")
 
     def on_get(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._context.require_user(request, user_id)
         before, limit = fields.page(request)
         photo_ids = self._page(user_id, before, limit)
-        photos, unavailable = self._details(photo_ids)
-        shown = self._shown(user_id, [photos[photo_id] for photo_id in photo_ids if photo_id in photos])
-        edge_url = self._context.edge(request).url
-        items = [views.photo(photo, edge_url) for photo in shown]
-        response.media = fields.listing(items, limit, photo_ids) | {"unavailable": unavailable}
+        found, asker = self._details(photo_ids), self._context.asker(request)
+        self._forget(user_id, found.gone)
+        wanted = self._wanted(user_id, [found.photos[photo_id] for photo_id in photo_ids if photo_id in found.photos])
+        edge_url = self._context.edge_url(asker)
+        items = [views.photo(photo, edge_url) for photo in self._border.shown(wanted, asker)]
+        response.media = fields.listing(items, limit, photo_ids) | {"unavailable": found.unavailable}
 
     def _page(self, user_id: str, before: str | None, limit: int) -> list[str]:
         feeds = self._context.stores.feeds
@@ -56,55 +69,54 @@ class Feed:
             before = author_ids[-1]
         stores.feeds.begin(user_id)
 
-    def _shown(self, user_id: str, photos: Sequence[Photo]) -> list[Photo]:
+    def _wanted(self, user_id: str, photos: Sequence[Photo]) -> list[Photo]:
         """Those that are ready and whose owner is still followed."""
         owners = self._context.stores.catalog.is_following(user_id, {photo.owner_id for photo in photos})
         return [photo for photo in photos if photo.owner_id in owners and photo.status is Status.READY]
 
-    def _details(self, photo_ids: Sequence[str]) -> tuple[dict[str, Photo], list[str]]:
-        """The photos by id, and the ids of those whose home did not answer before the deadline."""
+    def _details(self, photo_ids: Sequence[str]) -> _Found:
         photos = self._context.stores.catalog.photos(photo_ids)
         away: dict[str, list[str]] = {}
         for photo_id in photo_ids:
-            home = self._context.home_of(ids.PHOTO, photo_id)
-            if photo_id not in photos and home.name != self._context.region.name:
-                away.setdefault(home.name, []).append(photo_id)
+            if photo_id not in photos:
+                away.setdefault(self._context.home_of(ids.PHOTO, photo_id).name, []).append(photo_id)
+        found = _Found(photos, gone=away.pop(self._context.region.name, []), unavailable=[])
         asked = {
             name: self._threads.submit(self._ask, self._context.topology.regions[name], wanted)
             for name, wanted in away.items()
         }
-        unavailable: list[str] = []
         for name, answer in asked.items():
             try:
-                photos |= {photo.photo_id: photo for photo in answer.result(_DEADLINE_S + 1)}
+                told = answer.result(_DEADLINE_S + 1)
             except (urllib3.exceptions.HTTPError, TimeoutError, BadGateway) as error:
                 log.warning("a home gave no details", extra={"home": name, "error": str(error)})
-                unavailable += away[name]
-        return photos, unavailable
+                found.unavailable.extend(away[name])
+            else:
+                found.photos.update({photo.photo_id: photo for photo in told.photos})
+                found.gone.extend(told.gone)
+        return found
 
-    def _ask(self, home: Region, photo_ids: Sequence[str]) -> list[Photo]:
+    def _forget(self, user_id: str, gone: Sequence[str]) -> None:
+        """Takes out of the feed what will never be shown again. What can't be taken out now is at the next look."""
+        try:
+            if gone:
+                self._context.stores.feeds.remove(gone, user_id)
+        except Unavailable as error:
+            log.warning("a feed keeps photos that are gone", extra={"user": user_id, "error": error.detail})
+
+    def _ask(self, home: Region, photo_ids: Sequence[str]) -> Details:
         """Details that may not rest here, from their home. Forgotten when the feed has been shown."""
-        now_s = self._context.clock_ms() // 1000
-        node = tokens.issue_node(self._context.region.name, self._context.private_key, now_s)
         answer = self._context.http.request(
             "POST",
             f"{home.origin}/v1/details",
             body=json.dumps({"ids": list(photo_ids)}),
-            headers={NODE_HEADER: node, "Content-Type": "application/json"},
+            headers={NODE_HEADER: self._context.node_token(), "Content-Type": "application/json"},
             timeout=_DEADLINE_S,
             retries=False,
             preload_content=False,
         )
         try:
-            photos = _read_photos(answer.read(_MAX_ANSWER_BYTES))
+            return details.incoming(answer.read(_MAX_ANSWER_BYTES), photo_ids, home.name)
         finally:
             # An answer that was read to its end has given its connection back already.
             answer.close()
-        return [photo for photo in photos if photo.photo_id in photo_ids]
-
-
-def _read_photos(text: bytes) -> list[Photo]:
-    try:
-        return [photo_from_json(item) for item in json.loads(text)["items"]]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadGateway("the home gave no list of photos") from error

@@ -11,11 +11,16 @@ from regions.errors import BadRequest, TooLarge
 
 MAX_BODY_BYTES = 64 * 1024
 DEFAULT_LIMIT, MAX_LIMIT = 30, 100
+MAX_CAPTION = 2200
 
 Body = dict[str, Any]
 
 # Control characters, and halves of surrogate pairs, which no UTF-8 can carry.
 _NOT_TEXT = ("Cc", "Cs")
+# These turn the order of what stands after them around (Unicode UAX #9), and so put words into others' mouths.
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Letters and signs that are drawn as nothing: the Hangul fillers, and Braille without a dot.
+_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
 
 def body(request: falcon.Request) -> Body:
@@ -35,17 +40,32 @@ def body(request: falcon.Request) -> Body:
 
 
 def text(source: Body, name: str, most: int, pattern: str | None = None, lines: bool = False) -> str:
-    """A string of 1 to `most` characters, white space around it cut off; `lines` allows line ends and tabs."""
+    """A string of 1 to `most` characters of which one can be seen, white space around it cut off.
+
+    `lines` allows line ends and tabs.
+    """
     value = source.get(name)
-    if not isinstance(value, str) or not value.strip() or len(value) > most:
+    if not isinstance(value, str) or not _is_visible(value) or len(value) > most:
         raise BadRequest(f"{name} must be a text of 1 to {most} characters")
     value = value.strip().replace("\r\n", "\n")
     allowed = "\n\t" if lines else ""
-    if any(category(letter) in _NOT_TEXT and letter not in allowed for letter in value):
+    if any(_is_control(letter) and letter not in allowed for letter in value):
         raise BadRequest(f"{name} has characters that are not text")
     if pattern is not None and not re.fullmatch(pattern, value):
         raise BadRequest(f"{name} must look like {pattern}")
     return value
+
+
+def _is_control(letter: str) -> bool:
+    return category(letter) in _NOT_TEXT or letter in _BIDI_CONTROLS
+
+
+def _is_visible(value: str) -> bool:
+    """Letters, numbers, punctuation and symbols can be seen; and emoji that are newer than Python's tables."""
+    return any(
+        (category(letter)[0] in "LNPS" and letter not in _BLANK) or "\U0001f000" <= letter <= "\U0001faff"
+        for letter in value
+    )
 
 
 def optional_text(

@@ -4,13 +4,14 @@ from typing import Any
 
 import falcon
 
-from origin import fields
+from origin import details, fields
 from origin.audit_trail import AuditTrail
+from origin.border import Border
 from origin.context import Context
 from regions import ids
 from regions.errors import BadRequest, Forbidden, NotFound
 from regions.policy import Action
-from regions.records import Photo, Status, Variant, to_json
+from regions.records import Photo, Status, Variant
 from regions.stores.objects import VARIANTS, variant_key
 from regions.topology import Place
 
@@ -21,8 +22,8 @@ _MAX_TOMBSTONES = 1000
 
 
 class Grants:
-    def __init__(self, context: Context, audit: AuditTrail) -> None:
-        self._context, self._audit = context, audit
+    def __init__(self, context: Context, border: Border, audit: AuditTrail) -> None:
+        self._context, self._border, self._audit = context, border, audit
         self._catalog = context.stores.catalog
 
     def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str, size: int) -> None:
@@ -53,11 +54,19 @@ class Grants:
         if region is None:
             raise Forbidden("details are for regions")
         photo_ids = fields.texts(fields.body(request), "ids", MAX_DETAILS, 20)
-        found = [photo for photo in self._catalog.photos(photo_ids).values() if photo.status is Status.READY]
-        decisions = self._audit.decide(self._context.policy.current(), found, [Action.SERVE], region.place)
+        there = self._catalog.photos(photo_ids)
+        ready = [photo for photo in there.values() if photo.status is Status.READY]
         response.media = {
-            "items": [to_json(photo) for photo in found if decisions[photo.photo_id, Action.SERVE].allowed]
+            "items": [details.outgoing(photo) for photo in self._border.shown(ready, region.place)],
+            "gone": [photo_id for photo_id in photo_ids if photo_id not in there and self._is_ours(photo_id)],
         }
+
+    def _is_ours(self, photo_id: str) -> bool:
+        """Whether this catalog's silence on the photo means that there is none: only its home can say so."""
+        try:
+            return self._context.home_of(ids.PHOTO, photo_id).name == self._context.region.name
+        except NotFound:
+            return False
 
     def _require_edge(self, request: falcon.Request) -> None:
         if self._context.node(request) not in self._context.topology.edges:

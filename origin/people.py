@@ -4,9 +4,11 @@ import falcon
 import urllib3
 
 from origin import fields, views
-from origin.context import Context
+from origin.border import Border
+from origin.context import NODE_HEADER, Context
 from regions import ids, messages, tokens
-from regions.errors import Misdirected, NotFound, ResidencyDenied, Unavailable, Unprocessable
+from regions.countries import ASSIGNED
+from regions.errors import BadRequest, Misdirected, NotFound, ResidencyDenied, Unavailable, Unprocessable
 from regions.policy import Action
 from regions.records import User
 from regions.residency import Subject, decide
@@ -15,14 +17,16 @@ _ASK_S = 2.0
 
 
 class People:
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, border: Border) -> None:
+        self._context, self._border = context, border
         self._catalog = context.stores.catalog
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         body = fields.body(request)
         name = fields.text(body, "name", 80)
-        country = fields.text(body, "country", 2, "[A-Z]{2}")
+        country = fields.text(body, "country", 2)
+        if country not in ASSIGNED:
+            raise BadRequest(f"country must be a code of ISO 3166-1, such as PT, not {country}")
         user = self._settle(name, country)
         self._catalog.add_user(user)
         response.status = falcon.HTTP_201
@@ -35,14 +39,17 @@ class People:
         }
 
     def on_get(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
-        response.media = views.user(self._find(user_id))
+        user = self._find(user_id)
+        self._border.require(user, self._context.asker(request))
+        response.media = views.user(user)
 
     def on_get_photos(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._find(user_id)
         before, limit = fields.page(request)
         photos = self._catalog.photos_of(user_id, before, limit)
-        edge_url = self._context.edge(request).url
-        items = [views.photo(photo, edge_url) for photo in photos]
+        asker = self._context.asker(request)
+        edge_url = self._context.edge_url(asker)
+        items = [views.photo(photo, edge_url) for photo in self._border.shown(photos, asker)]
         response.media = fields.listing(items, limit, [photo.photo_id for photo in photos])
 
     def on_get_following(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
@@ -102,7 +109,8 @@ class People:
             return
         try:
             url = f"{home.origin}/v1/users/{author_id}"
-            answer = self._context.http.request("GET", url, timeout=_ASK_S, retries=False)
+            headers = {NODE_HEADER: self._context.node_token()}
+            answer = self._context.http.request("GET", url, headers=headers, timeout=_ASK_S, retries=False)
         except urllib3.exceptions.HTTPError:
             return
         if answer.status == 404:

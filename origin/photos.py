@@ -3,6 +3,7 @@
 import falcon
 
 from origin import fields, views
+from origin.border import Border
 from origin.context import Context
 from regions import ids, messages
 from regions.errors import Conflict, Forbidden, NotFound
@@ -10,12 +11,13 @@ from regions.records import Comment, Photo, Status, Tombstone
 
 
 class Photos:
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, border: Border) -> None:
+        self._context, self._border = context, border
         self._catalog = context.stores.catalog
 
     def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        response.media = views.photo(self._find(photo_id), self._context.edge(request).url)
+        photo = self._find_shown(request, photo_id)
+        response.media = views.photo(photo, self._context.edge_url(self._context.asker(request)))
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         """Idempotent for the owner: the tombstone remembers whose photo it was."""
@@ -43,7 +45,7 @@ class Photos:
         response.status = falcon.HTTP_204
 
     def on_get_likes(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        self._find(photo_id)
+        self._find_shown(request, photo_id)
         before, limit = fields.page(request)
         user_ids = self._catalog.likes(photo_id, before, limit)
         response.media = fields.listing(user_ids, limit, user_ids)
@@ -58,7 +60,7 @@ class Photos:
         response.media = views.comment(comment)
 
     def on_get_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        self._find(photo_id)
+        self._find_shown(request, photo_id)
         before, limit = fields.page(request)
         comments = self._catalog.comments(photo_id, before, limit)
         cursors = [comment.comment_id for comment in comments]
@@ -69,6 +71,11 @@ class Photos:
         photo = self._catalog.photo(photo_id)
         if photo is None:
             raise NotFound(f"there is no photo {photo_id}")
+        return photo
+
+    def _find_shown(self, request: falcon.Request, photo_id: str) -> Photo:
+        photo = self._find(photo_id)
+        self._border.require(photo, self._context.asker(request))
         return photo
 
     def _find_ready(self, photo_id: str) -> None:

@@ -115,7 +115,7 @@ class Uploads:
             residency_class=user.residency_class,
             home_region=user.home_region,
             status=Status.UPLOADING,
-            caption=fields.optional_text(body, "caption", 2200, lines=True) or "",
+            caption=fields.optional_text(body, "caption", fields.MAX_CAPTION, lines=True) or "",
             size_bytes=fields.integer(body, "size_bytes", 1, MAX_SIZE_BYTES),
             sha256=fields.optional_text(body, "sha256", 64, "[0-9a-f]{64}"),
             created_at_ms=self._context.clock_ms(),

@@ -5,13 +5,13 @@ exactly understood is refused whole, with the line, since a rule half-read is a 
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 import yaml
 
+from regions.countries import ASSIGNED
 from regions.errors import PolicyError
 from regions.topology import Place, Topology
 
@@ -194,8 +194,8 @@ class _Reader:
         if node is None:
             return frozenset()
         for item in self.items(node):
-            if not re.fullmatch("[A-Z]{2}", self.scalar(item)):
-                raise self.error(item, f"{self.scalar(item)} is not a two-letter country code (ISO 3166-1)")
+            if self.scalar(item) not in ASSIGNED:
+                raise self.error(item, f"{self.scalar(item)} is not a two-letter country code of ISO 3166-1")
         return frozenset(self.words(node))
 
     def rule(self, node: yaml.Node) -> Rule:

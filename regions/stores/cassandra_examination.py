@@ -3,31 +3,40 @@
 import json
 import secrets
 import time
+from collections.abc import Callable
+from functools import partial
 
 from regions.errors import Unavailable
 from regions.stores import catalog_cassandra_schema
-from regions.stores.cassandra_session import CassandraSession
+from regions.stores.cassandra_session import MISTAKES, CassandraSession
 from regions.stores.finding import Check, Finding, Level, clock, examined
 
 # What a killed examination leaves behind goes by itself.
 _KEPT_S = 60
 _CQL_DATE_S = 0.001
 _REACH = "Check that the nodes at the topology's addresses are up (`nodetool status`), and the login in REGION.catalog."
-_SCHEMA = "Run this version's `darkroom prepare`, with a login that may create tables; two versions may not go backwards."
+_SCHEMA = "Run this version's `darkroom prepare`, with a login that may create tables."
 _COPIES = "Set the keyspace's replication by ALTER KEYSPACE, then run `nodetool repair`; or correct the topology's URL."
 _WRITE = "Grant SELECT and MODIFY on the keyspace to the login, and see that a quorum of its copies is up."
 
 
 def examine(session: CassandraSession) -> list[Finding]:
-    return examined(
-        [
-            Check("reachable", lambda: _version(session), _REACH),
-            Check("schema", lambda: _schema(session), _SCHEMA),
-            Check("copies", lambda: _copies(session), _COPIES),
-            Check("clock", lambda: _clock(session), _REACH),
-            Check("write, read, delete", lambda: _write(session), _WRITE),
-        ]
-    )
+    checks: list[tuple[str, Callable[[CassandraSession], str | Finding], str]] = [
+        ("reachable", _version, _REACH),
+        ("schema", _schema, _SCHEMA),
+        ("copies", _copies, _COPIES),
+        ("clock", _clock, _REACH),
+        ("write, read, delete", _write, _WRITE),
+    ]
+    return examined([Check(what, partial(_told, look, session), advice) for what, look, advice in checks])
+
+
+def _told(look: Callable[[CassandraSession], str | Finding], session: CassandraSession) -> str | Finding:
+    """Here a refusal of the store too is what was to be found out."""
+    try:
+        return look(session)
+    except MISTAKES as error:
+        raise Unavailable(f"the store refuses it: {type(error).__name__}") from error
 
 
 def _version(session: CassandraSession) -> str:

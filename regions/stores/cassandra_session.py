@@ -43,7 +43,7 @@ _RECONNECT_FIRST_S, _RECONNECT_MOST_S = 0.25, 5.0
 _WINDOW = 64
 
 # Mistakes of the caller's statement or data, which waiting does not mend.
-_MISTAKES = (InvalidRequest, SyntaxException, cassandra.ConfigurationException)
+MISTAKES = (InvalidRequest, SyntaxException, cassandra.ConfigurationException)
 # An ErrorMessage is what the driver has no exception for, such as a conditional write of unknown outcome (0x1700).
 _AWAY = (cassandra.DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
 
@@ -163,7 +163,7 @@ class CassandraSession:
             raise Unavailable("the store is closed")
         try:
             yield
-        except _MISTAKES:
+        except MISTAKES:
             raise
         except _AWAY as error:
             raise Unavailable(f"the store does not answer: {type(error).__name__}") from error

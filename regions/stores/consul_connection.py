@@ -39,7 +39,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the agent says of itself; no version where the token may not ask. `date` is that of its answer (RFC 9110)."""
+    """What the agent says of itself. `date` is that of its answer (RFC 9110)."""
 
     version: str
     date: str
@@ -174,10 +174,14 @@ class Connection:
     def about(self) -> About:
         with self.reaching() as client:
             said = client.http.get(lambda answer: answer, "/v1/agent/self", headers=client.prepare_headers())
-            if said.code not in (200, 403):
-                raise Unavailable(f"the settings do not answer: {said.code}")
-            version = json.loads(said.body)["Config"]["Version"] if said.code == 200 else "of a version it does not tell"
-        return About(str(version), said.headers.get("Date", ""))
+        date = said.headers.get("Date", "")
+        if said.code == 403:
+            # A token that may use the settings need not have `agent:read`.
+            return About("of a version that it does not tell this token", date)
+        try:
+            return About(str(json.loads(said.body)["Config"]["Version"]), date)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unavailable(f"it is no Consul that answers there, or not a whole one: {said.code}") from error
 
     def close(self) -> None:
         self.closed.set()

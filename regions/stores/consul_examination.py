@@ -2,16 +2,14 @@
 
 import secrets
 import time
-from email.utils import parsedate_to_datetime
 
 from regions.errors import Unavailable
 from regions.stores.consul_connection import Connection
 from regions.stores.consul_services import ConsulServices
-from regions.stores.finding import Check, Finding, Level, clock, examined
+from regions.stores.finding import Check, Finding, examined, http_clock
 from regions.stores.settings import Service
 
 _SESSION_S, _SERVICE_S = 10, 10.0
-_HTTP_DATE_S = 1.0
 _REACH = "Check that the agent at the topology's address is up, and that the token in REGION.settings is good."
 _LEADER = "Bring up so many servers that they can elect one (`consul members`)."
 _WRITE = "Allow the token `key_prefix \"ROOT/\" { policy = \"write\" }`."
@@ -39,13 +37,9 @@ def _leader(connection: Connection) -> str:
     return leader
 
 
-def _clock(connection: Connection) -> str | Finding:
+def _clock(connection: Connection) -> Finding:
     sent_s = time.time()
-    date = connection.about().date
-    try:
-        return clock(parsedate_to_datetime(date).timestamp(), _HTTP_DATE_S, sent_s, time.time())
-    except ValueError:
-        return Finding("clock", Level.WARNING, "it does not tell the time", "Let no proxy take the field Date away.")
+    return http_clock(connection.about().date, sent_s, time.time())
 
 
 def _write(connection: Connection) -> str:

@@ -7,6 +7,7 @@
     kafka_fetch      what comes next of some partitions
     kafka_offsets    where a log begins and ends, and where a group is in it
     kafka_consumer   a member: reads, commits
+    kafka_examination  what is well with it and what is not
 
 A group is named after its topic too, because Kafka's groups span topics: who joins for one topic would interrupt
 those who read another. Events are kept for `KEEP_DAYS` whether or not they were committed; dead letters for ever.
@@ -22,7 +23,9 @@ from pykafka.common import OffsetType
 
 from regions.errors import TopologyError
 from regions.messages import DEAD_LETTERS, TOPICS, Event
+from regions.stores import kafka_examination
 from regions.stores.events import Consumer
+from regions.stores.finding import Finding
 from regions.stores.kafka_cluster import Cluster
 from regions.stores.kafka_consumer import KafkaConsumer
 from regions.stores.kafka_offsets import committed, offsets
@@ -39,9 +42,9 @@ class EventsKafka:
 
     def __init__(self, url: str) -> None:
         """`kafka://host:port[,host:port]/PREFIX`: some of the brokers, which know the others. Raises TopologyError."""
-        seeds, self._prefix = _parse(url)
+        self._seeds, self._prefix = _parse(url)
         keep_days = {self._topic(topic): None if topic == DEAD_LETTERS else KEEP_DAYS for topic in TOPICS}
-        self._cluster = Cluster(seeds, keep_days)
+        self._cluster = Cluster(self._seeds, keep_days)
         self._producer = Producer(self._cluster, self._prefix)
 
     def publish(self, events: Sequence[Event]) -> None:
@@ -58,6 +61,11 @@ class EventsKafka:
         first = offsets(self._cluster, name, OffsetType.EARLIEST)
         end = offsets(self._cluster, name, OffsetType.LATEST)
         return {partition: end[partition] - max(first[partition], done[partition] or 0) for partition in end}
+
+    def examine(self) -> list[Finding]:
+        """Needs a moment, for it makes a topic and removes it."""
+        topics = [self._topic(topic) for topic in TOPICS]
+        return kafka_examination.examine(self._cluster.wires, self._seeds, topics, self._prefix)
 
     def close(self) -> None:
         self._cluster.close()

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from regions.errors import Problem, TopologyError
 
 # Ids sort by the time they were made at, and a token between servers is good for a minute.
 _WARN_SKEW_S, _FAIL_SKEW_S = 2.0, 30.0
+_HTTP_DATE_S = 1.0
 
 
 class Level(StrEnum):
@@ -18,7 +20,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`what` was looked at, in short words, `detail` how it is, `advice` what to do about it: empty where all is well."""
+    """`what` was looked at, in short words; `detail` says how it is, `advice` what to do: empty where all is well."""
 
     what: str
     level: Level
@@ -26,20 +28,23 @@ class Finding:
     advice: str = ""
 
 
+Look = Callable[[], str | Finding | list[Finding]]
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`look` says how it is, or what is to be found; where it raises Problem or TopologyError, `advice` is to follow."""
+    """`look` says how it is, or what is found. Where it raises Problem or TopologyError, `advice` is what to do."""
 
     what: str
-    look: Callable[[], str | Finding]
+    look: Look
     advice: str
 
 
 def examined(checks: Sequence[Check]) -> list[Finding]:
     """What the checks find, in order. Where the first fails, the store is away, and no other is made."""
-    findings = [_made(check) for check in checks[:1]]
-    if findings and findings[0].level is not Level.FAILURE:
-        findings += [_made(check) for check in checks[1:]]
+    findings = _made(checks[0])
+    if findings[0].level is not Level.FAILURE:
+        findings += [finding for check in checks[1:] for finding in _made(check)]
     return findings
 
 
@@ -57,11 +62,22 @@ def clock(said_s: float, resolution_s: float, sent_s: float, received_s: float) 
     return Finding("clock", level, f"{skew_s:.0f} s {way} this machine's", "Let NTP (chrony) set both clocks.")
 
 
-def _made(check: Check) -> Finding:
+def http_clock(date: str, sent_s: float, received_s: float) -> Finding:
+    """Of the clock behind the field `Date` of an HTTP answer (RFC 9110 section 6.6.1)."""
+    try:
+        said_s = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return Finding("clock", Level.WARNING, "it does not tell the time", "Let no proxy take the field Date away.")
+    return clock(said_s, _HTTP_DATE_S, sent_s, received_s)
+
+
+def _made(check: Check) -> list[Finding]:
     try:
         found = check.look()
     except Problem as error:
-        return Finding(check.what, Level.FAILURE, error.detail, check.advice)
+        return [Finding(check.what, Level.FAILURE, error.detail, check.advice)]
     except TopologyError as error:
-        return Finding(check.what, Level.FAILURE, str(error), check.advice)
-    return found if isinstance(found, Finding) else Finding(check.what, Level.OK, found)
+        return [Finding(check.what, Level.FAILURE, str(error), check.advice)]
+    if isinstance(found, str):
+        return [Finding(check.what, Level.OK, found)]
+    return [found] if isinstance(found, Finding) else found

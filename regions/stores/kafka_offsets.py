@@ -42,8 +42,9 @@ def committed(cluster: Cluster, group: bytes, topic: bytes) -> dict[int, int | N
     request = OffsetFetchRequestV1(group, asked)
     for _ in attempts(_READY_S):
         answer = _ask(cluster, cluster.coordinator(group), request, OffsetFetchResponseV1)
-        said = answer.topics[topic]
-        if not any(one.err for one in said.values()):
+        # Empty while the coordinator is not ready: this version of the answer has no place for its error.
+        said = answer.topics.get(topic, {})
+        if said and not any(one.err for one in said.values()):
             return {partition: one.offset if one.offset >= 0 else None for partition, one in said.items()}
         cluster.forget()
     raise Unavailable(f"the commits of the group {group.decode()} are not to be had")

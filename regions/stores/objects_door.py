@@ -189,7 +189,6 @@ class ObjectDoor:
             self._clock_ms(),
         )
 
-
     def _refusal(self, environ: Environ, body: _Body, problem: Problem) -> Answer:
         answer = _problem(environ, problem)
         return Answer(answer.status, answer.headers, self._and_then_drain(answer.body, body, environ))

@@ -60,7 +60,9 @@ def _prepare(s3: Any, bucket: str, address: Address) -> None:
         _sweep_unfinished(s3, bucket)
     if address.access_block:
         s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=_ALL_BLOCKED)
-    require_private(s3, address, bucket)
+    else:
+        # Not read again where it was just blocked: AWS may tell the old state for a moment.
+        require_private(s3, address, bucket)
 
 
 def _create(s3: Any, bucket: str, region: str) -> None:
@@ -81,7 +83,7 @@ def _create(s3: Any, bucket: str, region: str) -> None:
 
 
 def require_no_versions(s3: Any, bucket: str) -> None:
-    """Raises TopologyError. A delete must delete: an old version would be bytes that lie where the policy may forbid them."""
+    """A delete must delete: an old version would be bytes that lie where the policy may forbid them."""
     # Suspended versioning too has kept what was there before.
     if "Status" in s3.get_bucket_versioning(Bucket=bucket):
         raise TopologyError(f"the bucket {bucket} may keep old versions: use one that never had versioning")

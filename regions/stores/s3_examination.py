@@ -1,20 +1,17 @@
 """The examination of a region's two buckets: set up, without old versions, private, the clock, and bytes of its own."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from regions.errors import Unavailable
 from regions.stores import objects_examination, s3_buckets
-from regions.stores.finding import Check, Finding, Level, clock, examined
+from regions.stores.finding import Check, Finding, Level, Look, examined, http_clock
 from regions.stores.objects import RAW, VARIANTS, Objects
-from regions.stores.s3_session import Address, Credentials, code, connect, reaching
+from regions.stores.s3_session import Address, Credentials, code, connect, reaching, status
 
-_HTTP_DATE_S = 1.0
 _REACH = "Check the endpoint in the topology's URL and the keys in REGION.s3; for a new store run `darkroom prepare`."
 _RULES = "Run `darkroom prepare`, which sets them, with keys that may."
 _VERSIONS = "Move to buckets that never had versioning (another prefix in the topology's URL): deletes must delete."
@@ -23,65 +20,64 @@ _PRIVATE = "Take the bucket's policy and ACL away, and run `darkroom prepare`, w
 
 def examine(address: Address, credentials: Credentials, objects: Objects) -> list[Finding]:
     s3 = connect(address.service, credentials)
-    checks = [Check("reachable", lambda: _reach(s3, address), _REACH), Check("clock", lambda: _clock(s3, address), _REACH)]
-    for name in (RAW, VARIANTS):
-        checks += _of_bucket(s3, address, credentials, name)
-        checks += objects_examination.checks(objects, name)
-    return examined(checks)
+    checks = [
+        Check("reachable", lambda: _reach(s3, address), _REACH),
+        Check("clock", lambda: _clock(s3, address), _REACH),
+        *(check for name in (RAW, VARIANTS) for check in _of_bucket(s3, address, name)),
+        *(check for name in (RAW, VARIANTS) for check in objects_examination.checks(objects, name)),
+    ]
+    return examined([replace(check, look=_told(check.look)) for check in checks])
 
 
-def _of_bucket(s3: Any, address: Address, credentials: Credentials, name: str) -> list[Check]:
+def _of_bucket(s3: Any, address: Address, name: str) -> list[Check]:
     bucket = address.bucket(name)
-
-    def has_no_versions() -> str:
-        s3_buckets.require_no_versions(s3, bucket)
-        return "none are kept"
-
-    def is_private() -> str:
-        s3_buckets.require_private(s3, address, bucket)
-        return "yes"
-
-    def has_rules() -> str | Finding:
-        missing = s3_buckets.missing_rules(s3, bucket, address)
-        return Finding(f"{name}: rules", Level.WARNING, f"missing: {', '.join(missing)}", _RULES) if missing else "set"
-
     return [
-        Check(f"{name}: old versions", _told(has_no_versions), _VERSIONS),
-        Check(f"{name}: private", _told(is_private), _PRIVATE),
-        Check(f"{name}: rules", _told(has_rules), _RULES),
+        Check(f"{name}: old versions", lambda: _no_versions(s3, bucket), _VERSIONS),
+        Check(f"{name}: private", lambda: _private(s3, address, bucket), _PRIVATE),
+        Check(f"{name}: rules", lambda: _rules(s3, address, name), _RULES),
     ]
 
 
 def _reach(s3: Any, address: Address) -> str:
-    with _telling():
-        for name in (RAW, VARIANTS):
+    for name in (RAW, VARIANTS):
+        try:
             s3.head_bucket(Bucket=address.bucket(name))
+        except ClientError as error:
+            if status(error) != 404:
+                raise
+            raise Unavailable(f"there is no bucket {address.bucket(name)}") from error
     return f"S3, {address.bucket(RAW)} and {address.bucket(VARIANTS)}"
 
 
 def _clock(s3: Any, address: Address) -> Finding:
     sent_s = time.time()
-    with _telling():
-        headers = s3.head_bucket(Bucket=address.bucket(RAW))["ResponseMetadata"]["HTTPHeaders"]
-    try:
-        return clock(parsedate_to_datetime(headers.get("date", "")).timestamp(), _HTTP_DATE_S, sent_s, time.time())
-    except ValueError:
-        return Finding("clock", Level.WARNING, "it does not tell the time", "Let no proxy take the field Date away.")
+    headers = s3.head_bucket(Bucket=address.bucket(RAW))["ResponseMetadata"]["HTTPHeaders"]
+    return http_clock(headers.get("date", ""), sent_s, time.time())
 
 
-def _told(look: Callable[[], str | Finding]) -> Callable[[], str | Finding]:
-    def telling() -> str | Finding:
-        with _telling():
-            return look()
+def _no_versions(s3: Any, bucket: str) -> str:
+    s3_buckets.require_no_versions(s3, bucket)
+    return "none are kept"
+
+
+def _private(s3: Any, address: Address, bucket: str) -> str:
+    s3_buckets.require_private(s3, address, bucket)
+    return "yes"
+
+
+def _rules(s3: Any, address: Address, name: str) -> str | Finding:
+    missing = s3_buckets.missing_rules(s3, address.bucket(name), address)
+    return Finding(f"{name}: rules", Level.WARNING, f"missing: {', '.join(missing)}", _RULES) if missing else "set"
+
+
+def _told(look: Look) -> Look:
+    """Here a refusal of the store too is what was to be found out."""
+
+    def telling() -> str | Finding | list[Finding]:
+        try:
+            with reaching():
+                return look()
+        except ClientError as error:
+            raise Unavailable(f"the store refuses {error.operation_name}: {code(error)}") from error
 
     return telling
-
-
-@contextmanager
-def _telling() -> Iterator[None]:
-    """Here the store's refusals too are what was to be found out."""
-    try:
-        with reaching():
-            yield
-    except ClientError as error:
-        raise Unavailable(f"the store refuses {error.operation_name}: {code(error)}") from error

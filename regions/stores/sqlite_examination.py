@@ -15,7 +15,7 @@ from regions.stores.sqlite_file import SqliteFile
 _LOOK_S = 5.0
 _STEPS_BETWEEN_LOOKS = 10_000
 _REACH = "Check that the file's disk is mounted and that this user may write there; restore a file that is damaged."
-_RESTORE = "Stop the region's processes, keep a copy of the file, and restore it from a backup (or by sqlite3's .recover)."
+_RESTORE = "Stop the region's processes, copy the file, and restore it from a backup (or by sqlite3's `.recover`)."
 _MIGRATE = "Another version made the file: run that version, or move the data to a fresh file."
 _WRITE = "Check the permissions of the file and its folder, the disk's space, and who holds the file's lock (`fuser`)."
 

@@ -3,7 +3,6 @@
 The regions fail on demand. Tokens, policy and decisions are the real ones.
 """
 
-import base64
 import contextlib
 import hashlib
 import http.client
@@ -169,9 +168,8 @@ class Handler(BaseHTTPRequestHandler):
     def send(self, status: int, headers: dict[str, str], document: Any) -> None:
         data = b"" if status == 204 else json.dumps(document).encode()
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", **headers}.items():
+        for name, value in {"Content-Type": "application/json", **headers, "Content-Length": str(len(data))}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
@@ -285,22 +283,20 @@ class World:
         lines: list[str] = []
         for name, (number, jurisdiction, latitude, longitude) in REGIONS.items():
             facts = {"number": number, "jurisdiction": jurisdiction, "latitude": latitude, "longitude": longitude}
-            lines += table("region", name, {**facts, "origin": self.regions[name].url, **stores, **self.key(name)})
+            lines += table("region", name, self.keys[name][1], {**facts, **stores, "origin": self.regions[name].url})
         for name, (jurisdiction, latitude, longitude, shield_of) in EDGES.items():
             facts = {"jurisdiction": jurisdiction, "latitude": latitude, "longitude": longitude, "shield_of": shield_of}
             at = {"url": self.edges[name].url, "cache": str(self.edges[name].cache)}
-            lines += table("edge", name, {**facts, **at, **self.key(name)})
+            lines += table("edge", name, self.keys[name][1], {**facts, **at})
         (self.folder / "topology.toml").write_text("\n".join(lines))
         (self.folder / "secrets").mkdir()
         for name, (private, _) in self.keys.items():
             (self.folder / "secrets" / f"{name}.pem").write_text(private)
 
-    def key(self, name: str) -> dict[str, str]:
-        return {"public_key": self.keys[name][1]}
 
-
-def table(kind: str, name: str, facts: dict[str, Any]) -> list[str]:
+def table(kind: str, name: str, public_key: str, facts: dict[str, Any]) -> list[str]:
     # A JSON string is a TOML basic string too.
+    facts = {**facts, "public_key": public_key}
     return [f"[{kind}s.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in facts.items()), ""]
 
 
@@ -401,9 +397,3 @@ def settle(world: World) -> None:
     for name, edge in world.edges.items():
         image = probe[EDGES[name][3] or "eu-west"]
         wait_for(lambda edge=edge, image=image: edge.image(image).headers["Cache-Status"] == f"{edge.name}; hit")
-
-
-@pytest.fixture(scope="session")
-def digest_of() -> Callable[[bytes], str]:
-    """The Repr-Digest of bytes (RFC 9530)."""
-    return lambda body: f"sha-256=:{base64.b64encode(hashlib.sha256(body).digest()).decode()}:"

@@ -7,6 +7,8 @@ import pytest
 from regions import ids, tokens
 from regions.clock import now_s
 
+PROBLEM = {"Content-Type": "application/problem+json"}
+
 
 def user_of(world, region: str) -> str:
     number = {"eu-west": 1, "us-central": 2}[region]
@@ -37,7 +39,7 @@ def test_any_other_request_goes_to_the_nearest_region(chicago, madrid, authoriza
 
 def test_a_misdirected_request_is_sent_once_to_the_region_that_was_named(world, chicago):
     """With its body; the client sees one answer."""
-    refusal = (421, {"Content-Type": "application/problem+json"}, {"status": 421, "region": "eu-west"})
+    refusal = (421, PROBLEM, {"status": 421, "region": "eu-west"})
     world.regions["us-central"].replies["/v1/users"] = refusal
     answer = chicago.http.request("POST", f"{chicago.url}/v1/users", body=b'{"name": "Ana"}')
     assert answer.json() == {"region": "eu-west", "said": '{"name": "Ana"}'}
@@ -46,7 +48,7 @@ def test_a_misdirected_request_is_sent_once_to_the_region_that_was_named(world, 
 @pytest.mark.parametrize("named", ["nowhere", "us-central", 7, None, ["eu-west"]])
 def test_a_misdirection_that_leads_nowhere_is_passed_on(world, chicago, named):
     """Never followed in circles."""
-    world.regions["us-central"].replies["/v1/users"] = (421, {}, {"region": named})
+    world.regions["us-central"].replies["/v1/users"] = (421, PROBLEM, {"region": named})
     before = world.regions["us-central"].served["/v1/users"]
     assert chicago.get("/v1/users", "POST").status == 421
     assert world.regions["us-central"].served["/v1/users"] == before + 1
@@ -55,25 +57,56 @@ def test_a_misdirection_that_leads_nowhere_is_passed_on(world, chicago, named):
 def test_two_regions_that_point_at_each_other_are_asked_once_each(world, chicago):
     """The second 421 is the answer."""
     for region, other in (("us-central", "eu-west"), ("eu-west", "us-central")):
-        world.regions[region].replies["/v1/users"] = (421, {}, {"region": other})
+        world.regions[region].replies["/v1/users"] = (421, PROBLEM, {"region": other})
     answer = chicago.get("/v1/users", "POST")
     assert (answer.status, answer.json()["region"]) == (421, "us-central")
 
 
 def test_the_origin_hears_the_edges_name_and_not_the_clients(world, chicago):
-    """Fields by which servers know one another, and hop-by-hop ones, end at the edge; the rest goes through."""
+    """Of the client's fields only those that the API reads go through the edge; the way of the request is added."""
     chicago.get(
         f"/v1/photos/{user_of(world, 'us-central')}?before=x",
-        Darkroom_Node=world.node_token("lisbon"), Darkroom_Grant="serve=?1", Connection="X-Private", X_Private="1",
-        X_Other="kept", CDN_Loop="elsewhere", Via="1.1 proxy",
+        Darkroom_Node=world.node_token("lisbon"), Darkroom_Grant="serve=?1", Connection="Accept", Accept="a/b",
+        X_Other="1", X_Forwarded_For="::1", Accept_Language="pt", CDN_Loop="elsewhere", Via="1.1 proxy",
     )  # fmt: skip
     _, target, heard, _ = world.regions["us-central"].heard[-1]
     assert target.endswith("?before=x")
     assert tokens.node_name(heard["darkroom-node"], lambda name: world.keys[name][1]) == "chicago"
     assert heard["cdn-loop"] == "elsewhere, darkroom-chicago"
-    assert (heard["x-other"], heard["via"]) == ("kept", "1.1 proxy, 1.1 chicago")
-    assert "darkroom-grant" not in heard
-    assert "x-private" not in heard
+    assert (heard["accept-language"], heard["via"]) == ("pt", "1.1 proxy, 1.1 chicago")
+    assert heard.keys() & {"darkroom-grant", "x-other", "x-forwarded-for", "accept"} == set()
+
+
+@pytest.mark.parametrize("name", ["SCRIPT_NAME", "PATH_INFO", "Accept_Language", "X!Y"])
+def test_a_field_that_a_server_may_take_for_its_own_ends_at_the_edge(world, lisbon, name):
+    """Such as those by which a gateway moves the path."""
+    head = f"GET /v1/users/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{name}: /v1/users\r\n\r\n"
+    assert raw(lisbon, head.encode()).startswith(b"HTTP/1.1 200 ")
+    assert name.lower() not in world.regions["eu-west"].heard[-1][2]
+
+
+def test_an_answer_of_the_api_is_not_kept_by_anybody(world, lisbon):
+    """Unless the origin itself says how long."""
+    assert lisbon.get("/v1/users").headers["Cache-Control"] == "no-store"
+    world.regions["eu-west"].replies["/v1/users"] = (200, {"cache-control": "max-age=9"}, {})
+    assert lisbon.get("/v1/users").headers.getlist("Cache-Control") == ["max-age=9"]
+
+
+def test_head_is_answered_as_get_without_the_body(world, lisbon):
+    """The origin knows no HEAD."""
+    got, headed = lisbon.get("/v1/users"), lisbon.get("/v1/users", "HEAD")
+    assert (headed.status, headed.data) == (200, b"")
+    assert headed.headers["Content-Length"] == got.headers["Content-Length"]
+    assert world.regions["eu-west"].heard[-1][0] == "GET"
+
+
+@pytest.mark.parametrize("status", [400, 414, 431, 500])
+def test_a_refusal_that_is_no_problem_document_becomes_one(world, lisbon, status):
+    """Whatever stands before the origin may answer in HTML."""
+    world.regions["eu-west"].replies["/v1/users"] = (status, {"Content-Type": "text/html"}, "<h1>No</h1>")
+    answer = lisbon.get("/v1/users")
+    assert (answer.status, answer.headers["Content-Type"]) == (502, "application/problem+json")
+    assert str(status) in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +149,9 @@ def test_an_origin_that_is_away_is_a_problem_that_may_pass(world, lisbon):
         (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
         (b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
         (b"GET /health HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 20_000 + b"\r\n\r\n", 431),
+        (b"GET /v1/users?" + b"a" * 4_000 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 431),
+        (b"GET /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: " + b"b" * 8_000 + b"\r\n\r\n", 431),
+        (b"GET /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\nVia: " + b"b" * 8_000 + b"\r\n\r\n", 431),
         (b"POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n" + b"x" * 65_537, 413),
         (b"POST /v1/users HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
         (b"POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),

@@ -2,10 +2,14 @@
 
 import hashlib
 import os
+import threading
 
+import gevent
 import pytest
 
+import edge.disk
 from edge.cache import Cache
+from edge.disk import Disk
 from edge.grants import Key
 from regions.stores.objects import variant_prefix
 
@@ -100,6 +104,36 @@ def test_each_tier_keeps_its_budget(open_cache, tmp_path):
     assert len(list(tmp_path.rglob("*.jpg"))) == 10
     open_cache(disk_bytes=300)
     assert len(list(tmp_path.rglob("*.jpg"))) == 3
+
+
+def test_a_drop_waits_for_the_eviction_of_the_same_file(tmp_path, monkeypatch):
+    """Gone from the disk when `drop` returns, also where the file was just being removed for want of room."""
+    disk, go, remove = Disk(tmp_path, 250), threading.Event(), edge.disk._remove
+    disk.write(KEY, SHA256, BODY[:200])
+    begun = threading.Event()
+    monkeypatch.setattr(edge.disk, "_remove", lambda path: (begun.set(), go.wait(), remove(path)))
+    evicting = gevent.spawn(disk.write, Key(PHOTO, 640), "0" * 64, bytes(200))
+    with gevent.Timeout(20):
+        while not begun.is_set():
+            gevent.sleep(0.001)
+    dropping = gevent.spawn(disk.drop, KEY)
+    gevent.sleep(0)
+    assert not dropping.ready()
+    go.set()
+    gevent.joinall([evicting, dropping], timeout=20, raise_error=True)
+    assert [path.name for path in tmp_path.rglob("*.jpg")] == [f"640.{'0' * 64}.jpg"]
+
+
+def test_a_full_disk_that_everybody_writes_to_forgets_no_file(tmp_path):
+    """Nobody waits for ever, the index says what lies there, and that is within the budget."""
+    disk = Disk(tmp_path, 500)
+    keys = [Key(f"p_{number % 7:011}", 320) for number in range(60)]
+    writing = [gevent.spawn(disk.write, key, f"{at:064x}", bytes(200)) for at, key in enumerate(keys)]
+    gevent.joinall(writing, timeout=20, raise_error=True)
+    assert all(each.ready() for each in writing)
+    lying = {(path.parent.name, path.name) for path in tmp_path.rglob("*.jpg")}
+    assert lying == {(key.photo_id, f"320.{disk.known(key)}.jpg") for key in disk.all_keys()}
+    assert 0 < len(lying) <= 2
 
 
 def test_new_bytes_replace_the_old_file(open_cache, tmp_path):

@@ -134,6 +134,31 @@ def test_what_nobody_reads_and_nobody_keeps_is_not_fetched_to_its_end(flights, l
     assert not board(flights, landed, None).collapsed
 
 
+@pytest.mark.parametrize("riders", [1, 3])
+def test_who_comes_when_the_last_reader_has_just_left_gets_a_flight_of_their_own(flights, landed, riders):
+    """Not a seat in the one that is being given up, whose end takes nothing from the new one."""
+    old, new = Chunks(), Chunks()
+    seats = [board(flights, landed, old, storable=False) for _ in range(riders)]
+    seats[0].arrival()
+    for seat in seats:
+        seat.close()
+    late = [board(flights, landed, new, storable=False) for _ in range(2)]
+    assert [seat.collapsed for seat in late] == [False, True]
+    late[0].arrival()
+    assert old.closed
+    new.go.set()
+    assert [b"".join(seat) for seat in late] == [BODY, BODY]
+
+
+def test_a_flight_that_is_ended_from_outside_may_be_asked_for_again(flights, landed):
+    """Nothing failed here, and nothing is said to be in the log."""
+    seat = board(flights, landed, Chunks())
+    seat.arrival()
+    seat._flight.pilot.kill()
+    with pytest.raises(Unavailable):
+        b"".join(seat)
+
+
 def test_what_may_be_kept_is_fetched_although_nobody_reads_it(flights, landed):
     """The next one will be glad."""
     chunks = Chunks()

@@ -208,6 +208,17 @@ def serve(servers: dict[str, WSGIServer]) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def serve_nowhere_in() -> Callable[[Api, str], None]:
+    """`serve_nowhere_in(api, "sydney")` publishes the policy with a rule that nothing of anybody is shown there."""
+
+    def publish(api: Api, place: str) -> None:
+        denial = f"    rules:\n      - {{deny: [serve], at: [{place}], because: Nothing is shown there.}}\n"
+        api.set_policy(_POLICY_FILE.read_text().replace("    rules:\n", denial))
+
+    return publish
+
+
+@pytest.fixture
 def ana(api: Api) -> Person:
     return api.sign_up("Ana")
 

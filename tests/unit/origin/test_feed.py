@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from origin import details
 from regions.errors import Unavailable
-from regions.records import Status, to_json
+from regions.stores.settings import POLICY
 
 
 def follow(api, follower, author_id):
@@ -21,6 +22,11 @@ def feed(api, person, **query):
 
 def feed_ids(api, person, **query):
     return [photo["id"] for photo in feed(api, person, **query)["items"]]
+
+
+def kept_ids(api, person):
+    """What the feed's list holds, shown or not."""
+    return api.context.stores.feeds.page(person.id, None, 100)
 
 
 @pytest.fixture
@@ -140,13 +146,15 @@ def test_a_silent_home_leaves_its_photos_out_and_says_so(api, ana, followed, bob
         b"oops",
         b"[]",
         b"{}",
-        b'{"items": 7}',
-        b'{"items": [7]}',
-        b'{"items": [{}]}',
-        b'{"items": ["p_00000000000"]}',
+        b'{"items": []}',
+        b'{"items": 7, "gone": []}',
+        b'{"items": [7], "gone": []}',
+        b'{"items": [{}], "gone": []}',
+        b'{"items": ["p_00000000000"], "gone": []}',
+        b'{"items": [], "gone": 7}',
         b"[" * 100_000,
-        b'{"items": [{"status": "odd", "variants": []}]}',
     ],
+    ids=lambda text: text[:40].decode(),
 )
 def test_a_home_that_talks_nonsense_counts_as_silent(api, ana, abroad, bobs_photo, serve, text):
     """Whatever it says, the feed is answered."""
@@ -164,15 +172,66 @@ def test_a_home_speaks_for_the_photos_it_was_asked_for_only(api, ana, followed, 
     """It can't put words under a neighbour's photo."""
     near = api.ready(followed, caption="True")
     api.context.stores.feeds.add(near, [ana.id])
-    lie = replace(api.catalog.photo(near), caption="False", status=Status.READY)
+    lie = details.outgoing(replace(api.catalog.photo(near), caption="False"))
 
     def liar(environ, start_response):
-        body = json.dumps({"items": [to_json(lie)]}).encode()
+        body = json.dumps({"items": [lie], "gone": [near]}).encode()
         start_response("200 OK", [("Content-Length", str(len(body)))])
         return [body]
 
     with serve(abroad, liar):
         assert [photo["caption"] for photo in feed(api, ana)["items"]] == ["True"]
+    assert kept_ids(api, ana) == [bobs_photo, near]
+
+
+def test_a_deleted_photo_leaves_the_list_at_the_next_look(api, ana, followed):
+    """One that is not ready yet stays."""
+    feed(api, ana)
+    deleted, waiting, shown = api.ready(followed), api.uploaded(followed), api.ready(followed)
+    for photo_id in (deleted, waiting, shown):
+        api.context.stores.feeds.add(photo_id, [ana.id])
+    api.ask("DELETE", f"/v1/photos/{deleted}", who=followed)
+    assert feed_ids(api, ana) == [shown]
+    assert kept_ids(api, ana) == [shown, waiting]
+
+
+def test_a_photo_that_was_deleted_at_its_home_leaves_the_list(api, ana, abroad, bob, bobs_photo, serve):
+    """The home says that it is gone."""
+    abroad.ask("DELETE", f"/v1/photos/{bobs_photo}", who=bob)
+    with serve(abroad):
+        assert feed(api, ana)["items"] == []
+    assert kept_ids(api, ana) == []
+
+
+def test_a_photo_whose_home_is_silent_or_refuses_stays_in_the_list(
+    api, ana, abroad, bobs_photo, serve, serve_nowhere_in
+):
+    """It is not gone: it may be shown another day."""
+    assert feed(api, ana)["unavailable"] == [bobs_photo]
+    serve_nowhere_in(abroad, "eu-west")
+    with serve(abroad):
+        assert (feed(api, ana)["items"], kept_ids(api, ana)) == ([], [bobs_photo])
+        abroad.set_policy(_policy_of(api))
+        assert feed_ids(api, ana) == [bobs_photo]
+
+
+def test_a_list_that_can_not_be_mended_is_shown_all_the_same(api, ana, followed, monkeypatch):
+    """It is mended at the next look."""
+    feed(api, ana)
+    deleted, shown = api.ready(followed), api.ready(followed)
+    for photo_id in (deleted, shown):
+        api.context.stores.feeds.add(photo_id, [ana.id])
+    api.ask("DELETE", f"/v1/photos/{deleted}", who=followed)
+
+    def away(photo_ids, user_id):
+        raise Unavailable("the feeds do not answer")
+
+    monkeypatch.setattr(api.context.stores.feeds, "remove", away)
+    assert feed_ids(api, ana) == [shown]
+
+
+def _policy_of(api):
+    return api.context.stores.settings.read(POLICY).value
 
 
 def test_a_feed_is_its_owners_alone(api, ana, eva, stranger):

@@ -31,6 +31,24 @@ def test_a_text_is_within_its_bounds_or_refused(value, most, lines):
     assert lines or text.replace("\t", " ").isprintable() or not any(ord(letter) < 32 for letter in text)
 
 
+@given(st.text(st.sampled_from("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"), min_size=1, max_size=3))
+def test_a_text_that_turns_its_readers_around_is_refused(controls):
+    """Wherever the bidirectional controls stand."""
+    for value in (controls, f"a{controls}b"):
+        with pytest.raises(BadRequest):
+            fields.text({"name": value}, "name", 10)
+
+
+UNSEEN = " \u00a0\u200b\u200d\u2060\ufeff\u0301\ufe0f\u115f\u1160\u3164\uffa0\u2800\ue000"
+
+
+@given(st.text(st.sampled_from(UNSEEN), max_size=9))
+def test_a_text_of_which_nothing_can_be_seen_is_refused(value):
+    """Spaces, joiners, marks without a letter, blank letters."""
+    with pytest.raises(BadRequest):
+        fields.text({"name": value}, "name", 10)
+
+
 @given(JSON, st.integers(-3, 3), st.integers(4, 9))
 def test_an_integer_is_within_its_bounds_or_refused(value, least, most):
     """Booleans and floats are no integers."""

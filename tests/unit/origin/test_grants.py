@@ -123,24 +123,39 @@ def details(api, ids, node="us-central"):
 
 
 def test_details_are_given_to_a_region_that_may_show_them(api, photo_id):
-    """Whole records, and the decision is on the audit log."""
+    """And the decision is on the audit log."""
     [photo] = details(api, [photo_id]).json["items"]
-    assert (photo["photo_id"], photo["status"]) == (photo_id, "ready")
+    assert photo["photo_id"] == photo_id
     assert [(entry.action, entry.place) for entry in api.catalog.audit(photo_id, 10)] == [("serve", "us-central")]
 
 
 def test_details_fail_closed(api, photo_id):
-    """No policy, no details."""
+    """No policy, no details across a border; the region that asks shows the rest of its feed, and asks again."""
     api.set_policy(None)
-    assert details(api, [photo_id]).json == {"items": []}
+    assert details(api, [photo_id]).status_code == 503
 
 
-def test_details_of_what_is_not_ready_or_not_there_are_left_out(api, ana, photo_id, nobodys):
-    """Without a word, since the asker shows what it gets."""
-    gone = api.ready(ana)
-    api.ask("DELETE", f"/v1/photos/{gone}", who=ana)
-    found = details(api, [api.uploaded(ana), gone, nobodys("p"), "nonsense", photo_id]).json["items"]
-    assert [photo["photo_id"] for photo in found] == [photo_id]
+def test_details_say_what_a_feed_shows_and_no_more(api, photo_id):
+    """Camera, time of taking, hashes and sizes stay at home."""
+    [photo] = details(api, [photo_id]).json["items"]
+    assert set(photo) == {
+        "photo_id", "owner_id", "residency_class", "caption", "created_at_ms", "width", "height"
+    }  # fmt: skip
+
+
+def test_details_tell_what_is_gone_from_what_is_not_shown(api, ana, photo_id, nobodys):
+    """A photo that is not ready may yet come; of another region's, and of nonsense, there is nothing to say."""
+    deleted, waiting = api.ready(ana), api.uploaded(ana)
+    api.ask("DELETE", f"/v1/photos/{deleted}", who=ana)
+    answer = details(api, [waiting, deleted, nobodys("p"), nobodys("p", 2), "nonsense", photo_id]).json
+    assert [photo["photo_id"] for photo in answer["items"]] == [photo_id]
+    assert answer["gone"] == [deleted, nobodys("p")]
+
+
+def test_a_photo_that_may_not_be_shown_at_the_asker_is_not_gone(api, photo_id, serve_nowhere_in):
+    """The rule may be another one tomorrow."""
+    serve_nowhere_in(api, "us-central")
+    assert details(api, [photo_id]).json == {"items": [], "gone": []}
 
 
 def test_details_are_for_regions(api, ana, photo_id):

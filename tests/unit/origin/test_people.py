@@ -21,6 +21,13 @@ def test_whoever_lives_elsewhere_is_sent_there(api):
     assert (answer.status_code, answer.json["region"]) == (421, "us-central")
 
 
+@pytest.mark.parametrize("country", ["FR", "GF", "GP", "MF", "MQ", "RE", "YT"])
+def test_the_unions_outermost_regions_are_at_home_in_the_union(api, country):
+    """They have codes of their own, and the same law."""
+    user_id = api.sign_up("Ana", country).id
+    assert (api.catalog.user(user_id).residency_class, api.catalog.user(user_id).home_region) == ("eu", "eu-west")
+
+
 def test_without_a_policy_nobody_is_given_a_home(api):
     """Fails closed, and says that trying again may help."""
     api.set_policy(None)
@@ -65,6 +72,15 @@ def test_a_policy_that_forbids_metadata_here_refuses_with_its_rule(api):
         {"name": "Ana", "country": "PRT"},
         {"name": "Ana", "country": "P1"},
         {"name": "Ana", "country": None},
+        {"name": "Ana", "country": "XX"},
+        {"name": "Ana", "country": "UK"},
+        {"name": "Ana", "country": "EL"},
+        {"name": "Ana", "country": "EU"},
+        {"name": "\u202e\u202e", "country": "PT"},
+        {"name": "Ana\u202e", "country": "PT"},
+        {"name": "\u2066Ana\u2069", "country": "PT"},
+        {"name": "\u200b\u200d", "country": "PT"},
+        {"name": "\u3164", "country": "PT"},
     ],
 )
 def test_a_sign_up_that_makes_no_sense_is_refused(api, body):

@@ -103,7 +103,9 @@ def test_a_photo_that_is_not_ready_is_not_liked(api, ana):
     assert api.ask("POST", f"/v1/photos/{photo_id}/comments", {"text": "Hm"}, ana).status_code == 409
 
 
-@pytest.mark.parametrize("text", ["", "  ", None, 7, ["a"], "a" * 2001, "a\0b", "a\x7fb", "a\ud800"])
+@pytest.mark.parametrize(
+    "text", ["", "  ", None, 7, ["a"], "a" * 2001, "a\0b", "a\x7fb", "a\ud800", "a\u202eb", "\u200d\ufe0f"]
+)
 def test_a_comment_out_of_bounds_is_refused(api, ana, text):
     """And nothing is kept."""
     photo_id = api.ready(ana)
@@ -111,7 +113,10 @@ def test_a_comment_out_of_bounds_is_refused(api, ana, text):
     assert api.ask("GET", f"/v1/photos/{photo_id}/comments").json["items"] == []
 
 
-@pytest.mark.parametrize("text", ["two\nlines", "two\r\nlines", "a\ttab", "😀", "<b>bold</b>", "עברית"])
+@pytest.mark.parametrize(
+    "text",
+    ["two\nlines", "two\r\nlines", "a\ttab", "😀", "👩‍👩‍👧", "🏳️‍🌈", "\U0001fae8", "<b>bold</b>", "עברית"],
+)
 def test_a_comment_is_kept_as_it_is(api, ana, text):
     """Markup is text; line ends become `\\n`."""
     photo_id = api.ready(ana)

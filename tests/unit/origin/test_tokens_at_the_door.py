@@ -6,11 +6,13 @@ from regions import tokens
 from regions.clock import now_ms
 
 
-def paths(api, ana):
+def paths(api, ana, eva):
     photo_id, upload_id = api.ready(ana), api.begin(ana)["upload_id"]
     return [
         ("GET", f"/v1/users/{ana.id}/feed"),
         ("GET", f"/v1/users/{ana.id}/following"),
+        ("PUT", f"/v1/users/{ana.id}/following/{eva.id}"),
+        ("DELETE", f"/v1/users/{ana.id}/following/{eva.id}"),
         ("POST", "/v1/uploads/init"),
         ("GET", f"/v1/uploads/{upload_id}"),
         ("POST", f"/v1/uploads/{upload_id}/complete"),
@@ -26,16 +28,16 @@ def paths(api, ana):
     "header",
     ["", "Bearer", "Bearer ", "Basic YW5hOmFuYQ==", "Bearer x", "Bearer a.b.c", "Bearer " + "a" * 5000],
 )
-def test_without_a_token_of_ours_nothing_is_done(api, ana, header):
+def test_without_a_token_of_ours_nothing_is_done(api, ana, eva, header):
     """401, whatever stands in the header."""
-    for method, path in paths(api, ana):
+    for method, path in paths(api, ana, eva):
         answer = api.client.simulate_request(method, path, json={}, headers={"Authorization": header})
         assert answer.status_code == 401, path
 
 
-def test_a_token_that_another_region_signed_for_our_user_is_worthless(api, ana, forged):
+def test_a_token_that_another_region_signed_for_our_user_is_worthless(api, ana, eva, forged):
     """A region vouches for its own people only."""
-    for method, path in paths(api, ana):
+    for method, path in paths(api, ana, eva):
         assert api.ask(method, path, {}, forged).status_code == 401, path
 
 

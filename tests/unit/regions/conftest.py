@@ -154,6 +154,12 @@ def impatient_door(tmp_path: Path) -> Iterator[Door]:
 
 
 @pytest.fixture
+def patient_door(tmp_path: Path) -> Iterator[Door]:
+    """Gives up on nobody while a test runs."""
+    yield from opened(tmp_path / "objects", 3600)
+
+
+@pytest.fixture
 def key() -> str:
     return f"ab/{secrets.token_hex(8)}"
 

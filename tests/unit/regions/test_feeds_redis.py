@@ -8,6 +8,7 @@ import redis
 
 from regions.errors import Unavailable
 from regions.stores.feeds_redis import FeedsRedis
+from regions.stores.finding import Level
 
 DATABASE = 7
 
@@ -97,3 +98,21 @@ def test_without_a_server_every_method_says_so(call):
         with pytest.raises(Unavailable):
             call(feeds)
         feeds.close()
+
+
+def test_an_examination_leaves_no_key(feeds, server, url):
+    """Of its own, or of anybody's."""
+    assert {finding.level for finding in feeds.examine()} == {Level.OK}
+    assert list(server.scan_iter("*examination*")) == []
+
+
+def test_a_user_who_may_not_write_is_found_out(url, server):
+    """The one failure says what to allow."""
+    name = f"reader-{os.urandom(4).hex()}"
+    allowed = ["+info", "+time", "+@connection"]
+    server.acl_setuser(name, enabled=True, passwords=["+secret"], keys=["*"], commands=allowed)
+    opened = FeedsRedis(url.replace("redis://", f"redis://{name}@"), "secret")
+    failures = [finding for finding in opened.examine() if finding.level is not Level.OK]
+    opened.close()
+    server.acl_deluser(name)
+    assert [(one.what, bool(one.advice)) for one in failures] == [("write, read, delete", True)]

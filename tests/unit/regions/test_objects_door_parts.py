@@ -5,6 +5,7 @@ import io
 import random
 import select
 import socket
+from contextlib import ExitStack
 
 import pytest
 
@@ -184,3 +185,50 @@ def test_a_client_that_trickles_is_given_up(impatient_door):
         trickle(connection.socket)
         assert connection.answer("PUT").status == 400
     assert impatient_door.parts(upload) == []
+
+
+# Many who send
+
+
+@pytest.fixture
+def sender(patient_door):
+    """The URL of a part, and all but the last byte of its request."""
+    url = patient_door.part_url(patient_door.store.begin(RAW, "ab/p"), len(PHOTO))
+    return url, patient_door.request("PUT", url, PHOTO)[:-1]
+
+
+def answered(connections: list, count: int) -> list:
+    """The first so many that have an answer."""
+    for _ in range(300):
+        ready = [each for each in connections if select.select([each.socket], [], [], 0)[0]]
+        if len(ready) >= count:
+            return ready
+        select.select([each.socket for each in connections if each not in ready], [], [], 0.1)
+    pytest.fail("too few are answered")
+
+
+def test_those_who_send_leave_threads_for_those_who_read(patient_door, sender, eventually):
+    """As many as there are threads send half a part: some are told to come again, and an object is given at once."""
+    url, half = sender
+    with ExitStack() as stalled:
+        connections = [stalled.enter_context(patient_door.connect()) for _ in range(16)]
+        for connection in connections:
+            connection.send(half)
+        refused = answered(connections, 6)
+        answers = [connection.answer("PUT") for connection in refused]
+        assert {(said.status, said.headers["Retry-After"]) for said in answers} == {(503, "1")}
+        assert patient_door.ask("GET", patient_door.kept("ab/q", PHOTO)).body == PHOTO
+        assert len(refused) == 6
+    eventually(lambda: patient_door.ask("PUT", url, PHOTO).status == 200)
+
+
+def test_refused_bodies_leave_threads_for_those_who_read(patient_door):
+    """What is sent to an expired URL is read to its end for a few only."""
+    upload = patient_door.store.begin(RAW, "ab/r")
+    half = patient_door.request("PUT", patient_door.part_url(upload, len(PHOTO), ends_in_ms=-1), PHOTO)[:-1]
+    with ExitStack() as stalled:
+        for _ in range(20):
+            connection = stalled.enter_context(patient_door.connect())
+            connection.send(half)
+            assert connection.answer("PUT").status == 403
+        assert patient_door.ask("GET", patient_door.kept("ab/q", PHOTO)).body == PHOTO

@@ -91,6 +91,8 @@ MISTAKES = {
     "an unknown key of a home": ("- region: us-central", "- country: us-central", 19, "country"),
     "a country in full": ('"NO"', "Norway", 5, "two-letter"),
     "a country in small letters": ('"NO"', "no", 5, "two-letter"),
+    "a country that there is not": ('"NO"', "UK", 5, "UK is not"),
+    "a country of a home that there is not": ("countries: [FR]", "countries: [FR, EL]", 8, "EL is not"),
     "no countries in the list": ('[FR, "NO"]', "[]", 5, "list"),
     "a country in two classes": ("  world:\n", "  world:\n    countries: [FR]\n", 18, "FR is in eu already"),
     "allow and deny at once": ("      - deny: [cache]", "      - deny: [cache]\n        allow: [serve]", 14, "either"),
@@ -144,6 +146,19 @@ def test_the_deployed_policy_fits_the_deployed_regions(deployed, one_machine):
     policy.check(deployed, one_machine)
     for residency_class in deployed.classes.values():
         assert all(rule.where.startswith("policy.yaml:") for rule in residency_class.rules)
+
+
+def test_the_parts_of_the_union_with_codes_of_their_own_are_in_its_class(deployed):
+    """Åland, and the outermost regions of France; each lives where its country does."""
+    assert {deployed.class_of(code).name for code in ("AX", "GF", "GP", "MF", "MQ", "RE", "YT")} == {"eu"}
+    assert deployed.home_region("AX") == deployed.home_region("FI")
+    assert {deployed.home_region(code) for code in ("GF", "GP", "MF", "MQ", "RE", "YT")} == {deployed.home_region("FR")}
+
+
+def test_no_rule_claims_of_references_what_is_true_of_looking_only(deployed):
+    """Ids and times stay in followers' feeds; a look leaves nothing."""
+    for rule in deployed.classes["eu"].rules:
+        assert not {Action.REFERENCE, Action.SERVE} <= rule.actions
 
 
 def test_this_policy_fits_too(one_machine):

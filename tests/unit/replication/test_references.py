@@ -37,8 +37,8 @@ def forbid_references(regions, region) -> None:
     """To followers outside the Union, in that region's policy."""
     settings = regions.stores[region].settings
     text = settings.read(POLICY).value
-    assert settings.write(POLICY, text.replace("[reference, serve]\n        at: [anywhere]",
-                                               "[reference, serve]\n        at: [jurisdiction:EU]"))  # fmt: skip
+    assert settings.write(POLICY, text.replace("[reference]\n        at: [anywhere]",
+                                               "[reference]\n        at: [jurisdiction:EU]"))  # fmt: skip
     assert settings.read(POLICY).value != text
 
 

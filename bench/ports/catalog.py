@@ -1,0 +1,121 @@
+"""The catalog on Cassandra: the 30 photos of a feed's page, read by their ids.
+
+Ours is `CatalogCassandra.photos`. The peers call cassandra-driver themselves: the same prepared statement for all
+30 at once by `execute_async`, at the same consistency, with plain tuples as rows. One makes the same `Photo`s of
+what comes, by the same function, so that the difference is the adapter; the other leaves the JSON text as it is,
+and so does less than a feed needs.
+
+Pages per core-second are of this process's processor time, over all its threads, without the server's: what a page
+costs an origin. Pages a second are by the clock, and wait for the server too.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+
+from cassandra import ConsistencyLevel
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.query import tuple_factory
+
+from bench import harness
+from bench.ports import turns
+from regions.records import VARIANT_SIZES, Photo, Status, Variant, photo_from_json
+from regions.stores.catalog_cassandra import CatalogCassandra
+
+_KEYSPACE = "bench"
+_READ = "SELECT DISTINCT photo_id, record FROM photos WHERE photo_id = ?"
+_PAGE = 30
+_PAGES = 10
+_PAGES_A_TURN = 60
+_REPEATS = 11
+_GOAL = 0.9
+_DECODED, _UNDECODED = "cassandra-driver, decoded", "cassandra-driver, rows left undecoded"
+
+Read = Callable[[Sequence[str]], object]
+Texts = Iterator[tuple[str, str]]
+
+
+def rows(address: str) -> list[harness.Row]:
+    with closing(CatalogCassandra(f"cassandra://{address}/{_KEYSPACE}")) as catalog, _driver(address) as read:
+        photos = [_photo(number) for number in range(_PAGE * _PAGES)]
+        for photo in photos:
+            catalog.keep_copy(photo)
+        ids = [photo.photo_id for photo in photos]
+        pages = [ids[start::_PAGES] for start in range(_PAGES)]
+        readers: dict[str, Read] = {
+            "ours": catalog.photos,
+            _DECODED: lambda page: _decoded(read(page)),
+            _UNDECODED: lambda page: dict(read(page)),
+        }
+        expected = {photo.photo_id: photo for photo in photos[::_PAGES]}
+        assert readers["ours"](pages[0]) == readers[_DECODED](pages[0]) == expected
+        found = turns.medians({name: partial(_turn, reader, pages) for name, reader in readers.items()}, _REPEATS)
+    return [*_rows("pages per core-second", found["core_s"]), *_rows("pages a second", found["wall_s"])]
+
+
+def _rows(unit: str, taken_s: Mapping[str, float]) -> list[harness.Row]:
+    """The goal is set beside the peer that does the same work."""
+    rates = turns.rates(_PAGES_A_TURN, taken_s)
+    figure = f"feed page of {_PAGE}: {unit}"
+    return [
+        turns.row(figure, "1/s", {"ours": rates["ours"], _DECODED: rates[_DECODED]}, _GOAL),
+        turns.row(
+            f"{figure}, peer without Photos", "1/s", {"ours": rates["ours"], _UNDECODED: rates[_UNDECODED]}, None
+        ),
+    ]
+
+
+def _turn(read: Read, pages: Sequence[Sequence[str]]) -> dict[str, float]:
+    def work() -> None:
+        for number in range(_PAGES_A_TURN):
+            read(pages[number % len(pages)])
+
+    return turns.spent(work)
+
+
+@contextmanager
+def _driver(address: str) -> Iterator[Callable[[Sequence[str]], Texts]]:
+    host, _, port = address.partition(":")
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc="datacenter1")),
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        row_factory=tuple_factory,
+    )
+    profiles = {EXEC_PROFILE_DEFAULT: profile}
+    with Cluster([host], port=int(port), protocol_version=5, execution_profiles=profiles) as cluster:
+        session = cluster.connect(_KEYSPACE)
+        statement = session.prepare(_READ)
+
+        def read(page: Sequence[str]) -> Texts:
+            waiting = [session.execute_async(statement, (photo_id,)) for photo_id in page]
+            return (future.result().one() for future in waiting)
+
+        yield read
+
+
+def _decoded(texts: Texts) -> dict[str, Photo]:
+    return {photo_id: photo_from_json(json.loads(record)) for photo_id, record in texts}
+
+
+def _photo(number: int) -> Photo:
+    """As an iPhone's photo is when it is ready."""
+    return Photo(
+        photo_id=f"p_9{number:010}",
+        owner_id=f"u_9{number % 97:010}",
+        residency_class="eu",
+        home_region="eu-west",
+        status=Status.READY,
+        caption="A summer evening by the lake, with friends",
+        size_bytes=4_812_345 + number,
+        sha256=f"{number:064x}",
+        created_at_ms=1_767_225_600_000 + number,
+        content_type="image/jpeg",
+        width=4000,
+        height=3000,
+        taken_at="2026-05-01T12:30:00",
+        camera="Darkroom Bench Camera",
+        perceptual_hash=f"{number:016x}",
+        variants=tuple(Variant(size, size, size * 3 // 4, size * 150, f"{size:064x}") for size in VARIANT_SIZES),
+    )

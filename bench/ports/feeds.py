@@ -1,0 +1,137 @@
+"""Feeds on Redis: a photo's fan-out to 10,000 followers, on feeds of 50 photos and on full ones of 500.
+
+Ours is `FeedsRedis.add`, by one thread over one connection, followers in random order. The peer is redis-benchmark,
+fixed beforehand as `peer_commands` gives it: one connection, pipelines of 250 (2 to 50 connections and pipelines of 16
+to 1,000 were no faster), ZADD of a new member and then ZREMRANGEBYRANK,
+so that both pay the trim. redis-benchmark knows one command a run and draws its users at random: some come twice in
+a pass, some not at all, and the next pass trims what one has missed.
+
+Between two turns all feeds are cut back to their size. While this runs, Redis may use all the memory it needs
+(10,000 full feeds take 0.5 GB, which it would otherwise evict) and does not write its log anew in the background.
+"""
+
+import csv
+import io
+import random
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from itertools import count
+
+import redis
+
+from bench import harness
+from bench.ports import turns
+from regions.stores.feeds import CAP
+from regions.stores.feeds_redis import FeedsRedis
+
+_FOLLOWERS = 10_000
+_PHOTOS_A_TURN = 4
+_REPEATS = 11
+_SIZES = (50, CAP)
+_GOAL = 0.7
+_PEER = "redis-benchmark"
+# What the adapter keeps besides photos in each feed that was begun.
+_BEGUN = 1
+_COMMANDS_A_PIPELINE = 500
+
+
+def rows(address: str) -> list[harness.Row]:
+    host, _, port = address.partition(":")
+    feeds = FeedsRedis(f"redis://{address}/0")
+    with closing(feeds), redis.Redis(host, int(port)) as server:
+        server.config_set("maxmemory", 0)
+        server.config_set("auto-aof-rewrite-percentage", 0)
+        return [row for size in _SIZES for row in _rows(feeds, server, int(port), size)]
+
+
+def peer_commands(port: int) -> list[list[str]]:
+    """One photo's fan-out by redis-benchmark, which puts twelve digits for `__rand_int__`."""
+    benchmark = ["redis-benchmark", "-p", str(port), "-c", "1", "-P", "250", "--csv"]
+    spread = ["-n", str(_FOLLOWERS), "-r", str(_FOLLOWERS)]
+    user = "feed:u___rand_int__"
+    return [
+        [*benchmark, *spread, "ZADD", user, "0", "p_9__rand_int__"],
+        [*benchmark, *spread, "ZREMRANGEBYRANK", user, "0", str(-(CAP + _BEGUN + 1))],
+    ]
+
+
+def requests_a_second(output: str) -> float:
+    """What redis-benchmark's `--csv` output says of its one command. Raises ValueError where it says nothing."""
+    _, heading, rest = output.partition('"test"')
+    for told in csv.DictReader(io.StringIO(heading + rest)):
+        if told.get("rps"):
+            return float(told["rps"])
+    raise ValueError(f"redis-benchmark told no figure: {output[:200]!r}")
+
+
+def _rows(feeds: FeedsRedis, server: "redis.Redis", port: int, size: int) -> list[harness.Row]:
+    _fill(feeds, server, size)
+    users = [_user(number) for number in range(_FOLLOWERS)]
+    random.Random(1).shuffle(users)
+    numbers = count()
+
+    def ours_s() -> float:
+        start_s = time.perf_counter()
+        for _ in range(_PHOTOS_A_TURN):
+            feeds.add(f"p_8{next(numbers):012}", users)
+        return time.perf_counter() - start_s
+
+    def turn(work_s: Callable[[], float]) -> dict[str, float]:
+        before_s = _server_core_s(server)
+        measured = {"wall_s": work_s(), "server_core_s": _server_core_s(server) - before_s}
+        _cut(server, users, size)
+        return measured
+
+    found = turns.medians({"ours": partial(turn, ours_s), _PEER: partial(turn, partial(_peer_s, port))}, _REPEATS)
+    followers = _FOLLOWERS * _PHOTOS_A_TURN
+    figure = f"fan-out to {_FOLLOWERS:,}, feeds of {size}: followers"
+    return [
+        turns.row(f"{figure} a second", "1/s", turns.rates(followers, found["wall_s"]), _GOAL),
+        turns.row(f"{figure} per core-second of Redis", "1/s", turns.rates(followers, found["server_core_s"]), None),
+    ]
+
+
+def _server_core_s(server: "redis.Redis") -> float:
+    used = server.info("cpu")
+    return float(used["used_cpu_user"] + used["used_cpu_sys"])
+
+
+def _peer_s(port: int) -> float:
+    """By redis-benchmark's own clock, which leaves out its start."""
+    taken_s = 0.0
+    for command in peer_commands(port) * _PHOTOS_A_TURN:
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        taken_s += _FOLLOWERS / requests_a_second(output)
+    return taken_s
+
+
+def _fill(feeds: FeedsRedis, server: "redis.Redis", size: int) -> None:
+    """All followers have the same photos, made once and copied."""
+    server.flushall()
+    feeds.begin("model")
+    for number in range(size):
+        feeds.add(f"p_1{number:012}", ["model"])
+    for users in _batches([_user(number) for number in range(_FOLLOWERS)]):
+        with server.pipeline(transaction=False) as pipeline:
+            for user in users:
+                pipeline.copy("feed:model", f"feed:{user}")
+            pipeline.execute()
+
+
+def _cut(server: "redis.Redis", users: Sequence[str], size: int) -> None:
+    for batch in _batches(users):
+        with server.pipeline(transaction=False) as pipeline:
+            for user in batch:
+                pipeline.zremrangebyrank(f"feed:{user}", 0, -(size + _BEGUN + 1))
+            pipeline.execute()
+
+
+def _batches(users: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (users[start : start + _COMMANDS_A_PIPELINE] for start in range(0, len(users), _COMMANDS_A_PIPELINE))
+
+
+def _user(number: int) -> str:
+    return f"u_{number:012}"

@@ -1,0 +1,43 @@
+"""The production stores on real servers, which this starts on a temporary folder: Kafka, Cassandra, Redis.
+
+`bench/ports/` has what is measured, and beside whom. `make servers-install` puts the servers in place, once.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import harness
+from bench.ports import catalog, events, feeds
+from deploy.servers import cassandra, fleet, kafka, redis
+from deploy.servers.process import ServerError
+
+ROOT = Path(__file__).parents[1] / ".servers"
+
+Rows = Callable[[str], list[harness.Row]]
+
+MEASURED: dict[str, Rows] = {kafka.NAME: events.rows, cassandra.NAME: catalog.rows, redis.NAME: feeds.rows}
+"""What is measured at a server's address, by the server's name."""
+
+
+def run() -> list[harness.Row]:
+    """Exits with 1, and says why, where a server is not installed or does not come up."""
+    if missing := [name for name in MEASURED if not fleet.is_installed(ROOT, name)]:
+        sys.exit(f"not installed: {', '.join(missing)}. `make servers-install` installs them, once.")
+    try:
+        return [row for name, rows in MEASURED.items() for row in _on_server(name, rows)]
+    except ServerError as error:
+        sys.exit(str(error))
+
+
+def _on_server(name: str, rows: Rows) -> list[harness.Row]:
+    """One server at a time: on a small machine they would take one another's processor time."""
+    with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
+        server = fleet.prepare(ROOT, Path(folder), name)
+        try:
+            server.start()
+            server.wait()
+            return rows(server.address)
+        finally:
+            server.stop()
