@@ -88,18 +88,15 @@ class CassandraSession:
 
         Not `IN`: that makes one node fetch everything from all the others (Cassandra's documentation, "IN").
         """
-        return list(self.as_they_come(calls))
-
-    def as_they_come(self, calls: Iterable[Call]) -> Iterator[list[Row]]:
-        """As `each`, but an answer can be worked on while the others are under way. Ask for all of them."""
+        found: list[list[Row]] = []
         waiting: deque[Any] = deque()
         with self._reaching():
             for call in calls:
                 if len(waiting) == _WINDOW:
-                    yield list(waiting.popleft().result())
+                    found.append(list(waiting.popleft().result()))
                 waiting.append(self._session.execute_async(self._bound(call)))
-            while waiting:
-                yield list(waiting.popleft().result())
+            found += [list(future.result()) for future in waiting]
+        return found
 
     def together(self, calls: Iterable[Call]) -> None:
         """Writes to several partitions, all or none in the end (a logged batch)."""

@@ -101,7 +101,9 @@ class CatalogCassandra:
         return _first(_photo, self._session.rows(_PHOTO, key(photo_id)))
 
     def photos(self, photo_ids: Collection[str]) -> dict[str, Photo]:
-        found = self._session.as_they_come((_PHOTO, key(photo_id)) for photo_id in photo_ids)
+        # All are here before the first is read: to work in between keeps the driver's thread from the interpreter,
+        # and a page took a fifth longer.
+        found = self._session.each((_PHOTO, key(photo_id)) for photo_id in photo_ids)
         return {photo_id: photo_from_json(json.loads(record)) for photo_id, record in first_rows(found) if record}
 
     def photos_of(self, owner_id: str, before: str | None, limit: int) -> list[Photo]:
