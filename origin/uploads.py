@@ -18,6 +18,7 @@ MAX_SIZE_BYTES = 100 * 1024 * 1024
 CONTENT_TYPES = ("image/jpeg", "image/png", "image/webp", "image/heic", "image/heif", "image/avif")
 
 _MAX_PARTS = -(-MAX_SIZE_BYTES // PART_SIZE_BYTES)
+_JOINED = '"joined"'
 _URL_TTL_MS = 3600 * 1000
 _UPLOAD_TTL_MS = 24 * 3600 * 1000
 
@@ -51,7 +52,7 @@ class Uploads:
         arrived, missing, url_expires_at_ms = [], [], self._url_expiry_ms(upload)
         if photo.status is Status.UPLOADING:
             self._require_unexpired(upload)
-            arrived = self._objects.parts(upload.multipart_id)
+            arrived = self._arrived(upload)
             missing = self._sign(upload, missing_parts(upload, arrived), url_expires_at_ms)
         response.media = {
             "upload_id": photo.photo_id,
@@ -69,6 +70,9 @@ class Uploads:
             raise Conflict("the upload is complete; delete the photo instead")
         self._catalog.abandon_photo(photo.photo_id)
         self._objects.abort(upload.multipart_id)
+        if self._catalog.photo(photo.photo_id) is None:
+            # Left by a complete that died before it could say so.
+            self._objects.delete(RAW, raw_key(photo.photo_id))
         response.status = falcon.HTTP_204
 
     def on_post_complete(self, request: falcon.Request, response: falcon.Response, upload_id: str) -> None:
@@ -96,6 +100,13 @@ class Uploads:
     def _require_unexpired(self, upload: Upload) -> None:
         if self._context.clock_ms() >= upload.expires_at_ms:
             raise Gone("the upload has expired; begin again")
+
+    def _arrived(self, upload: Upload) -> list[Part]:
+        """Parts that an earlier complete joined have arrived too, though nobody knows their ETags any more."""
+        arrived = self._objects.parts(upload.multipart_id)
+        if arrived or not self._is_whole(upload):
+            return arrived
+        return [Part(number, _JOINED, size_bytes) for number, size_bytes in enumerate(upload.part_sizes(), 1)]
 
     def _is_whole(self, upload: Upload) -> bool:
         """True where another complete got as far as the object, and is about to say so or died before it could."""

@@ -27,14 +27,14 @@ def followed(own_system, eventually):
 
 def stubborn_upload(person, photo: bytes) -> str:
     """Uploads as an app does that is not put off by a broken connection: it goes on where it stopped."""
-    resume_id = None
+    resume_id = refusal = None
     for _ in range(TRIES):
         try:
             return person.client.upload(photo, resume_id=resume_id)
         except ClientError as error:
-            resume_id = getattr(error, "upload_id", resume_id)
+            resume_id, refusal = getattr(error, "upload_id", resume_id), error
             threading.Event().wait(0.5)
-    raise AssertionError("the upload could not be brought to an end")
+    raise AssertionError(f"the upload {resume_id} could not be brought to an end: {refusal!r}")
 
 
 def upload_all(person, photos: list[bytes], in_the_middle) -> list[str]:

@@ -49,14 +49,14 @@ def followed(system_on_servers):
 
 def stubborn_upload(person, photo: bytes) -> str:
     """As an app that is not put off by a 503: it goes on where it stopped."""
-    resume_id = None
+    resume_id = refusal = None
     for _ in range(TRIES):
         try:
             return person.client.upload(photo, resume_id=resume_id)
         except ClientError as error:
-            resume_id = getattr(error, "upload_id", resume_id)
+            resume_id, refusal = getattr(error, "upload_id", resume_id), error
             threading.Event().wait(0.5)
-    raise AssertionError("the upload could not be brought to an end")
+    raise AssertionError(f"the upload {resume_id} could not be brought to an end: {refusal!r}")
 
 
 def is_served(person, photo: bytes) -> bool:

@@ -74,7 +74,10 @@ class Machine:
 
     def half_copied(self) -> bool:
         """Whether part of an original, too large for anything else, is on its way at the destination."""
-        return any(1_000_000 <= size < SIZE_BYTES for size in map(size_of, (self.there / "tmp").rglob("*")))
+        try:
+            return any(1_000_000 <= size < SIZE_BYTES for size in map(size_of, (self.there / "tmp").rglob("*")))
+        except FileNotFoundError:  # a folder that went while it was walked
+            return False
 
     def shown(self) -> dict[str, bytes]:
         """The originals at the destination, by name."""

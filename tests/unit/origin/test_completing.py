@@ -62,6 +62,25 @@ def test_a_complete_that_died_halfway_is_taken_up_by_the_next(api, ana, upload_i
     assert len(api.told("photos_uploaded")) == 1
 
 
+def test_an_upload_whose_complete_died_halfway_is_resumed(api, ana, upload_id, both):
+    """A client that asks where it stands is told that all has arrived, and completes with what it was told."""
+    upload = api.catalog.upload(upload_id)
+    api.objects.finish(upload.multipart_id, api.objects.parts(upload.multipart_id))
+    state = api.ask("GET", f"/v1/uploads/{upload_id}", who=ana).json
+    assert (state["status"], state["missing"]) == ("uploading", [])
+    assert [part["size_bytes"] for part in state["parts"]] == [PART, 3]
+    assert api.complete(ana, upload_id, state["parts"]).status_code == 201
+    assert len(api.told("photos_uploaded")) == 1
+
+
+def test_an_upload_whose_complete_died_halfway_can_be_aborted(api, ana, upload_id, both):
+    """And leaves no object."""
+    upload = api.catalog.upload(upload_id)
+    api.objects.finish(upload.multipart_id, api.objects.parts(upload.multipart_id))
+    assert api.ask("DELETE", f"/v1/uploads/{upload_id}", who=ana).status_code == 204
+    assert api.objects.info(RAW, raw_key(upload_id)) is None
+
+
 def said(parts):
     return {part["number"]: part["etag"] for part in parts}
 

@@ -10,6 +10,8 @@ from regions.errors import Unavailable
 from regions.stores.feeds_redis import FeedsRedis
 from regions.stores.finding import Level
 
+pytestmark = pytest.mark.xdist_group("redis_database_7")
+
 DATABASE = 7
 
 

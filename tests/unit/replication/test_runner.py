@@ -30,9 +30,9 @@ def replicator(regions, region: str):
 @pytest.fixture(autouse=True)
 def leaves_no_thread():
     """Whatever a replicator started is over when it is."""
-    before = threading.active_count()
+    before = set(threading.enumerate())
     yield
-    assert threading.active_count() == before
+    assert {thread for thread in threading.enumerate() if thread not in before} == set()
 
 
 def test_a_photo_is_copied_and_deleted_everywhere(regions, eventually):
