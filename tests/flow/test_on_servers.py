@@ -109,4 +109,5 @@ def test_an_emptied_redis_is_filled_from_the_catalogs(server_system, ana, bob, d
     with redis.Redis(host, int(port)) as client:
         client.flushall()
     eventually(lambda: photo_ids <= set(bob.feed_ids()), READY_S)
-    assert len(bob.feed_ids()) == len(set(bob.feed_ids()))
+    feed = bob.feed_ids()
+    assert len(feed) == len(set(feed))
