@@ -17,7 +17,7 @@ import pytest
 import urllib3
 from PIL import Image
 
-from darkroom.client import Client
+from darkroom.client import Client, ClientError
 
 _START_S = 60
 _STOP_S = 30
@@ -49,6 +49,17 @@ class Person:
 
     def upload(self, photo: bytes, caption: str | None = None) -> str:
         return self.client.upload(photo, caption)
+
+    def stubborn_upload(self, photo: bytes, tries: int) -> str:
+        """Uploads as an app does that is not put off by a 503 or a broken connection: it goes on where it stopped."""
+        resume_id = refusal = None
+        for _ in range(tries):
+            try:
+                return self.client.upload(photo, resume_id=resume_id)
+            except ClientError as error:
+                resume_id, refusal = getattr(error, "upload_id", resume_id), error
+                time.sleep(0.5)
+        raise AssertionError(f"the upload {resume_id} could not be brought to an end: {refusal!r}")
 
     def upload_ready(self, photo: bytes, caption: str | None = None) -> dict[str, Any]:
         return self.client.wait_until_ready(self.upload(photo, caption), _EVENTUALLY_S)

@@ -2,13 +2,10 @@
 
 import os
 import signal
-import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import psutil
 import pytest
-
-from darkroom.client import ClientError
 
 PHOTOS = 50
 TRIES = 20
@@ -25,23 +22,11 @@ def followed(own_system, eventually):
     return ana, bob
 
 
-def stubborn_upload(person, photo: bytes) -> str:
-    """Uploads as an app does that is not put off by a broken connection: it goes on where it stopped."""
-    resume_id = refusal = None
-    for _ in range(TRIES):
-        try:
-            return person.client.upload(photo, resume_id=resume_id)
-        except ClientError as error:
-            resume_id, refusal = getattr(error, "upload_id", resume_id), error
-            threading.Event().wait(0.5)
-    raise AssertionError(f"the upload {resume_id} could not be brought to an end: {refusal!r}")
-
-
 def upload_all(person, photos: list[bytes], in_the_middle) -> list[str]:
     """Uploads them four at a time, and does the deed when half are acknowledged."""
     photo_ids = []
     with ThreadPoolExecutor(4) as threads:
-        for upload in as_completed([threads.submit(stubborn_upload, person, photo) for photo in photos]):
+        for upload in as_completed([threads.submit(person.stubborn_upload, photo, TRIES) for photo in photos]):
             photo_ids.append(upload.result())
             if len(photo_ids) == PHOTOS // 2:
                 in_the_middle()

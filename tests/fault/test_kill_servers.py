@@ -1,7 +1,6 @@
 """kill -9 of each real server in mid-load: no acknowledged upload is lost or stranded, and service comes back."""
 
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -47,18 +46,6 @@ def followed(system_on_servers):
     return ana, bob
 
 
-def stubborn_upload(person, photo: bytes) -> str:
-    """As an app that is not put off by a 503: it goes on where it stopped."""
-    resume_id = refusal = None
-    for _ in range(TRIES):
-        try:
-            return person.client.upload(photo, resume_id=resume_id)
-        except ClientError as error:
-            resume_id, refusal = getattr(error, "upload_id", resume_id), error
-            threading.Event().wait(0.5)
-    raise AssertionError(f"the upload {resume_id} could not be brought to an end: {refusal!r}")
-
-
 def is_served(person, photo: bytes) -> bool:
     try:
         return bool(person.client.upload(photo))
@@ -72,7 +59,7 @@ def test_a_killed_server_loses_nothing(servers, followed, draw, eventually, name
     ana, bob = followed
     server, photo_ids = servers[1][name], []
     with ThreadPoolExecutor(4) as threads:
-        for upload in as_completed([threads.submit(stubborn_upload, ana, draw(seed)) for seed in range(PHOTOS)]):
+        for upload in as_completed([threads.submit(ana.stubborn_upload, draw(seed), TRIES) for seed in range(PHOTOS)]):
             photo_ids.append(upload.result())
             if len(photo_ids) == PHOTOS // 3:
                 server.kill()
