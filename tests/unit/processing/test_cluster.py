@@ -51,10 +51,11 @@ def test_a_photo_that_keeps_killing_workers_is_declined(room, draw, cluster, stu
 def test_a_photo_that_hangs_is_declined_and_its_worker_replaced(room, draw, stuck, in_background, eventually):
     """A job that looks at no deadline any more would hold its process for ever."""
     photo, _ = room.uploaded(draw(1))
-    impatient = Cluster("", grace_s=6.0)
-    impatient.start()
+    impatient = Cluster("", grace_s=4.0)
+    # A first job, so that the next one comes to where it hangs within its time on a slow machine too.
+    impatient.run(room.request(room.uploaded(draw(2), 2)[0]))
     with stuck.writing(room, photo):
-        outcome = in_background(lambda: impatient.run(room.request(photo, budget_s=2.0)))
+        outcome = in_background(lambda: impatient.run(room.request(photo, budget_s=8.0)))
         hung = eventually(stuck.worker)
         assert outcome.result(200).reason.code == "timed-out"
         eventually(lambda: is_over(hung))
