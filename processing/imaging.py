@@ -35,7 +35,7 @@ _WIDEST_PX = max(VARIANT_SIZES)
 _JPEG_SHRINKS = (8, 4, 2)
 # A JPEG decoder may shrink, by leaving out frequencies, to no less than this many times the master's width. Measured
 # at 1080 px after encoding, against a full decode and Lanczos: SSIM falls by 0.0005 at 1.85 times (a phone's 12 MP),
-# by 0.0003 at 2, by 0.0008 at 1.5; and 12 MP take a third less time. `bench/photos.py` publishes both.
+# by 0.0003 at 2, by 0.0008 at 1.5; and 12 MP take about a sixth less time. `bench/photos.py` publishes both.
 _DECODED_TO_MASTER = 1.8
 # Box-shrink first while at least this factor is left for Lanczos: with 2, libvips' default, the smallest
 # variant is 7 dB worse for no gain in time.
