@@ -85,8 +85,10 @@ class Machine:
             }
             for name, facts in self.edges.items()
         }
-        return "\n".join(_table(f"regions.{name}", region) for name, region in regions.items()) + "\n" + "\n".join(
-            _table(f"edges.{name}", edge) for name, edge in edges.items()
+        return (
+            "\n".join(_table(f"regions.{name}", region) for name, region in regions.items())
+            + "\n"
+            + "\n".join(_table(f"edges.{name}", edge) for name, edge in edges.items())
         )
 
     def addresses(self, data: Path, ports: Mapping[str, int]) -> Addresses:
@@ -95,7 +97,6 @@ class Machine:
             origins={name: url_of(ports[f"origin-{name}"]) for name in self.regions},
             objects={name: self._objects(data, name) for name in self.regions},
         )
-
 
     def _objects(self, data: Path, region: str) -> str:
         return str(objects_of(data, region)) if self.servers is None else _on_servers(region, self.servers)["objects"]

@@ -125,4 +125,3 @@ def _size(size_bytes: int) -> int:
     if not 0 < size_bytes <= MAX_IMAGE_BYTES:
         raise BadGateway("the image is none that an edge could carry")
     return size_bytes
-

@@ -42,9 +42,7 @@ class Shield:
         self._known.learn(key, place, arrival.facts)
         return arrival
 
-    def _arrival(
-        self, response: urllib3.BaseHTTPResponse, url: str, sha256: str | None, asked_at_s: float
-    ) -> Arrival:
+    def _arrival(self, response: urllib3.BaseHTTPResponse, url: str, sha256: str | None, asked_at_s: float) -> Arrival:
         behind = response.headers.get("Cache-Status", "")
         if response.status == 304 and sha256 is not None:
             response.drain_conn()

@@ -68,9 +68,7 @@ def _is_visible(value: str) -> bool:
     )
 
 
-def optional_text(
-    source: Body, name: str, most: int, pattern: str | None = None, lines: bool = False
-) -> str | None:
+def optional_text(source: Body, name: str, most: int, pattern: str | None = None, lines: bool = False) -> str | None:
     if source.get(name) in (None, ""):
         return None
     return text(source, name, most, pattern, lines)

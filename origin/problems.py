@@ -34,9 +34,7 @@ def _problem(request: falcon.Request, response: falcon.Response, problem: Proble
     _answer(response, problem.document())
 
 
-def _falcon_error(
-    request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, params: object
-) -> None:
+def _falcon_error(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, params: object) -> None:
     """What Falcon itself refuses. Where no type of ours fits, the status says it all (RFC 9457 section 4.2.1)."""
     phrase = HTTPStatus(error.status_code).phrase
     detail = error.description or phrase

@@ -150,8 +150,7 @@ class Uploads:
     def _sign(self, upload: Upload, numbers: Sequence[int], expires_at_ms: int) -> list[dict[str, Any]]:
         sizes = upload.part_sizes()
         signed = [
-            self._objects.sign_part(upload.multipart_id, number, sizes[number - 1], expires_at_ms)
-            for number in numbers
+            self._objects.sign_part(upload.multipart_id, number, sizes[number - 1], expires_at_ms) for number in numbers
         ]
         return [{"number": part.number, "url": part.url, "headers": dict(part.headers)} for part in signed]
 

@@ -119,8 +119,10 @@ def _check_home(residency_class: ResidencyClass, home: Home, topology: Topology)
     for action in (Action.REST_RAW, Action.REST_VARIANTS, Action.REST_METADATA):
         rule = next((rule for rule in residency_class.rules if rule.covers(action, region.place, region.name)), None)
         if rule is None or not rule.allow:
-            raise PolicyError(f"{home.where}: people of {residency_class.name} live in {home.region}, "
-                              f"but nothing allows {action} there")
+            raise PolicyError(
+                f"{home.where}: people of {residency_class.name} live in {home.region}, "
+                f"but nothing allows {action} there"
+            )
 
 
 def _names(spec: str, place: Place, home_region: str) -> bool:

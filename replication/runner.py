@@ -76,9 +76,7 @@ def _open_end(config: Config, region: str) -> End:
     return End(config.topology.regions[region], stores, PolicyView(stores.settings))
 
 
-def _job(
-    events: Events, topic: str, group: str, holder: str, handle: Handle, width: int, stop: threading.Event
-) -> Job:
+def _job(events: Events, topic: str, group: str, holder: str, handle: Handle, width: int, stop: threading.Event) -> Job:
     def consume() -> None:
         subscription = _when_there(lambda: Subscription(events, topic, group, holder, handle, width), topic, stop)
         if subscription is not None:

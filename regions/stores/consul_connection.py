@@ -106,9 +106,7 @@ class Connection:
         """
         wait = f"{max(_MIN_WAIT_MS, int(wait_s * _JITTER * 1000))}ms"
         with self.reaching() as client:
-            index, keys = client.kv.get(
-                self._full(prefix), index=beyond, wait=wait, keys=True, consistency=_CONSISTENT
-            )
+            index, keys = client.kv.get(self._full(prefix), index=beyond, wait=wait, keys=True, consistency=_CONSISTENT)
         return int(index), bool(keys)
 
     def put(self, path: str, value: str, expected_version: int | None = None, flags: int = 0) -> bool:

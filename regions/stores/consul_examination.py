@@ -12,9 +12,9 @@ from regions.stores.settings import Service
 _SESSION_S, _SERVICE_S = 10, 10.0
 _REACH = "Check that the agent at the topology's address is up, and that the token in REGION.settings is good."
 _LEADER = "Bring up so many servers that they can elect one (`consul members`)."
-_WRITE = "Allow the token `key_prefix \"ROOT/\" { policy = \"write\" }`."
-_SESSION = "Allow the token `session_prefix \"\" { policy = \"write\" }`: only so one process alone can sweep."
-_SERVICE = "Allow the token `service_prefix \"ROOT-\" { policy = \"write\" }`: only so the health of origins is seen."
+_WRITE = 'Allow the token `key_prefix "ROOT/" { policy = "write" }`.'
+_SESSION = 'Allow the token `session_prefix "" { policy = "write" }`: only so one process alone can sweep.'
+_SERVICE = 'Allow the token `service_prefix "ROOT-" { policy = "write" }`: only so the health of origins is seen.'
 
 
 def examine(connection: Connection) -> list[Finding]:

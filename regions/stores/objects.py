@@ -126,7 +126,6 @@ class Objects(Protocol):
         ...
 
 
-
 def raw_key(photo_id: str) -> str:
     return f"{_spread(photo_id)}/{photo_id}"
 

@@ -1,11 +1,11 @@
 """The settings port over one SQLite file.
 
-    settings  a key's value and version; of a deleted key the row stays without a value, so that a watch sees
-              that it went and its version is not used again
-    versions  one counter for all keys and holds
-    services  who is healthy, and until when
-    leases    until when a number is taken, or was
-    holds     who has it, since which version of the counter, and until when
+settings  a key's value and version; of a deleted key the row stays without a value, so that a watch sees
+          that it went and its version is not used again
+versions  one counter for all keys and holds
+services  who is healthy, and until when
+leases    until when a number is taken, or was
+holds     who has it, since which version of the counter, and until when
 """
 
 import time

@@ -138,6 +138,4 @@ def _listen(visitor: Visitor) -> None:
 
 def _unforeseen(visitor: Visitor) -> list[str]:
     """A browser reports every refused request as an error; a test that provokes one says so."""
-    return [
-        complaint for complaint in visitor.complaints if not any(part in complaint for part in visitor.foreseen)
-    ]
+    return [complaint for complaint in visitor.complaints if not any(part in complaint for part in visitor.foreseen)]

@@ -130,9 +130,7 @@ def objects_directory(folder: Path, clock: Clock) -> Iterator[Open]:
     """With its door open on loopback, so that signed URLs can be used as a client would."""
     with make_server("127.0.0.1", 0, _closed, handler_class=_Quiet) as server:
         url = f"http://127.0.0.1:{server.server_port}"
-        opened = partial(
-            _adapter("objects_directory", "ObjectsDirectory"), str(folder / "objects"), url, b"secret"
-        )
+        opened = partial(_adapter("objects_directory", "ObjectsDirectory"), str(folder / "objects"), url, b"secret")
         server.set_app(_adapter("objects_door", "ObjectDoor")(opened(), clock.now_ms))
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         serving.start()

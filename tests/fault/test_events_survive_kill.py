@@ -38,21 +38,29 @@ events = EventsSqlite(sys.argv[1], now_ms)
 """
 
 # Publishes three at a time for ever, and says the last number of each three when it is acknowledged.
-PUBLISHER = COMMON + """
+PUBLISHER = (
+    COMMON
+    + """
 for number in count(0, 3):
     events.publish([event(number), event(number + 1), event(number + 2)])
     say(number + 2)
 """
+)
 
 # Handles events for ever, and says each when it is handled but not committed yet.
-CONSUMER = COMMON + """
+CONSUMER = (
+    COMMON
+    + """
 subscription = Subscription(events, PHOTO_READY, "group", "doomed", lambda one: say(one.at_ms), 4)
 while True:
     subscription.run_once(1.0)
 """
+)
 
 # Takes what there is and never finishes any of it.
-STUCK = COMMON + """
+STUCK = (
+    COMMON
+    + """
 import threading
 def handle(one):
     say(one.at_ms)
@@ -61,6 +69,7 @@ subscription = Subscription(events, PHOTO_READY, "group", "doomed", handle, 4)
 while True:
     subscription.run_once(1.0)
 """
+)
 
 
 @pytest.fixture

@@ -204,6 +204,7 @@ def test_what_a_killed_consumer_had_not_committed_is_delivered_to_another(url, e
 
 def test_many_publish_while_the_broker_is_killed_and_each_keeps_its_order(kafka, events, consume, eventually):
     """What two threads had acknowledged arrives, for each of them in its order where it was not sent twice."""
+
     def publish(first: int) -> list[int]:
         acknowledged = []
         for number in range(first, first + 2000, 20):
