@@ -128,13 +128,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 well, 1 failed, 2 not understood."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["run"]:
-        return int(_function("darkroom.run:main")(arguments[1:]))
+        return int(_function("darkroom.processes.run:main")(arguments[1:]))
     try:
         options = _parser().parse_args(arguments)
     except SystemExit as end:
         return int(end.code or 0)
     function = _function(options.function)
-    return int(_function("darkroom.complaints:guarded")(lambda: function(options)))
+    return int(_function("darkroom.error_messages:guarded")(lambda: function(options)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,19 +7,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from darkroom import demo as demonstration
-from darkroom import doctor as examination
-from darkroom import launch, preparing, session, showing
-from darkroom import where as survey
-from darkroom.client import Client
-from darkroom.complaints import guarded
-from darkroom.session import CommandError
+from darkroom import terminal
+from darkroom.client.client import Client
+from darkroom.demo import demo as demonstration
+from darkroom.error_messages import guarded
+from darkroom.local import launcher, session
+from darkroom.local.session import CommandError
+from darkroom.operate import doctor as examination
+from darkroom.operate import prepare as preparation
+from darkroom.operate import where as survey
 
 _READY_TIMEOUT_S = 120.0
 
 
 def up(options: Namespace) -> int:
-    launch.up(options.data, options.port, options.servers)
+    launcher.up(options.data, options.port, options.servers)
     return 0
 
 
@@ -32,7 +34,7 @@ def where(options: Namespace) -> int:
 
 
 def prepare(options: Namespace) -> int:
-    return preparing.main(_topology(options))
+    return preparation.main(_topology(options))
 
 
 def doctor(options: Namespace) -> int:
@@ -59,11 +61,11 @@ def upload(options: Namespace) -> int:
     console, uploaded = Console(), dict[Path, str]()
 
     def send(path: Path) -> int:
-        uploaded[path] = showing.upload_file(client, bars, path, options.caption, options.resume)
-        console.print(f"[green]✓[/] [bold]{uploaded[path]}[/] uploaded", showing.text(path.name))
+        uploaded[path] = terminal.upload_file(client, bars, path, options.caption, options.resume)
+        console.print(f"[green]✓[/] [bold]{uploaded[path]}[/] uploaded", terminal.text(path.name))
         return 0
 
-    with showing.progress_bars(console) as bars:
+    with terminal.progress_bars(console) as bars:
         codes = [guarded(partial(send, path)) for path in options.files]
     if not options.no_wait:
         codes += [guarded(partial(_see_ready, client, console, *item)) for item in uploaded.items()]
@@ -71,9 +73,9 @@ def upload(options: Namespace) -> int:
 
 
 def _see_ready(client: Client, console: Console, path: Path, photo_id: str) -> int:
-    with console.status(f"{showing.plain(path.name)} is being processed"):
+    with console.status(f"{terminal.plain(path.name)} is being processed"):
         client.wait_until_ready(photo_id, _READY_TIMEOUT_S)
-    console.print(f"[green]✓[/] [bold]{photo_id}[/] ready", showing.text(path.name))
+    console.print(f"[green]✓[/] [bold]{photo_id}[/] ready", terminal.text(path.name))
     return 0
 
 
@@ -83,7 +85,7 @@ def feed(options: Namespace) -> int:
     console = Console()
     table = Table("photo", "of", "caption", "since")
     for photo in page["items"]:
-        table.add_row(photo["id"], photo["owner"], showing.text(photo["caption"]), photo["created_at"])
+        table.add_row(photo["id"], photo["owner"], terminal.text(photo["caption"]), photo["created_at"])
     console.print(table if page["items"] else "Nothing yet. Follow somebody: [cyan]darkroom follow u_…[/]")
     if page.get("unavailable"):
         console.print(f"[yellow]{len(page['unavailable'])} more can't be shown for now: their home does not answer.[/]")
@@ -97,11 +99,11 @@ def photo(options: Namespace) -> int:
     table = Table(show_header=False, box=None)
     for name in ("id", "owner", "caption", "status", "created_at", "width", "height"):
         if found.get(name) is not None:
-            table.add_row(name, showing.text(str(found[name])))
+            table.add_row(name, terminal.text(str(found[name])))
     if found.get("reason"):
-        table.add_row("reason", showing.text(f"{found['reason']['detail']} ({found['reason']['code']})"))
+        table.add_row("reason", terminal.text(f"{found['reason']['detail']} ({found['reason']['code']})"))
     for size, url in found["variants"].items():
-        table.add_row(f"{size} px", showing.text(url))
+        table.add_row(f"{size} px", terminal.text(url))
     Console().print(table)
     return 0
 
@@ -110,7 +112,7 @@ def follow(options: Namespace) -> int:
     client, profile = _signed_in(options)
     client.follow(profile.id, options.author)
     author = client.user(options.author)
-    Console().print("[green]✓[/] You follow", showing.text(author["name"]) + ".", "See [cyan]darkroom feed[/].")
+    Console().print("[green]✓[/] You follow", terminal.text(author["name"]) + ".", "See [cyan]darkroom feed[/].")
     return 0
 
 

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable
 
-from edge import answers, routing
-from edge.answers import Answer, Request
+from edge import responses, routing
 from edge.cache import Cache
-from edge.calls import NODE_FIELD, Calls
 from edge.forward import Forward
 from edge.grants import Key
-from edge.images import Asked, Images
+from edge.images import ImageRequest, Images
+from edge.node_client import NODE_HEADER, NodeClient
 from edge.page import Page
+from edge.responses import Request, Response
 from edge.tombstones import Tombstones
 from regions import tokens
 from regions.errors import BadGateway, BadRequest, MethodNotAllowed, Misdirected, NotFound, Unauthenticated
@@ -18,7 +18,7 @@ from regions.records import VARIANT_SIZES
 from regions.topology import Edge, Topology
 
 _IMAGE = re.compile(r"/p/([^/]{1,40})/([0-9]{1,4})\.jpg")
-_HOLDS = re.compile(r"/edge/holds/([^/]{1,40})")
+_INVENTORY = re.compile(r"/edge/inventory/([^/]{1,40})")
 _AFTER = re.compile("after=([0-9]{1,18})")
 _READING = ("GET", "HEAD")
 
@@ -30,7 +30,7 @@ class App:
         self,
         topology: Topology,
         edge: Edge,
-        calls: Calls,
+        calls: NodeClient,
         cache: Cache,
         tombstones: Tombstones,
         images: Images,
@@ -40,7 +40,7 @@ class App:
         self._cache, self._tombstones, self._images = cache, tombstones, images
         self._forward, self._page = Forward(topology, edge, calls), page
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> Response:
         """Raises Problem."""
         path = request.head.path
         if path.startswith("/v1/"):
@@ -49,7 +49,7 @@ class App:
             raise MethodNotAllowed(f"{request.head.method} can't be done at {path[:100]}")
         return self._route(path)(request)
 
-    def _route(self, path: str) -> Callable[[Request], Answer]:
+    def _route(self, path: str) -> Callable[[Request], Response]:
         if image := _IMAGE.fullmatch(path):
             return lambda request: self._image(request, image[1], int(image[2]))
         if path == "/":
@@ -57,14 +57,14 @@ class App:
         if path.startswith("/static/"):
             return lambda request: self._page.answer(request, path.removeprefix("/static/"))
         if path == "/health":
-            return lambda request: answers.of_json({"edge": self._edge.name})
+            return lambda request: responses.of_json({"edge": self._edge.name})
         if path == "/edge/tombstones" and self._edge.shield_of:
             return self._told_tombstones
-        if holds := _HOLDS.fullmatch(path):
-            return lambda request: self._holds(request, holds[1])
+        if holds := _INVENTORY.fullmatch(path):
+            return lambda request: self._inventory(request, holds[1])
         raise NotFound(f"nothing is served at {path[:100]}")
 
-    def _image(self, request: Request, photo_id: str, size: int) -> Answer:
+    def _image(self, request: Request, photo_id: str, size: int) -> Response:
         home = routing.home_of(self._topology, photo_id)
         if size not in VARIANT_SIZES:
             raise NotFound(f"there is no image of {photo_id} in size {size}")
@@ -72,9 +72,9 @@ class App:
         asker = self._asking_edge(request)
         if asker and self._edge.shield_of != home.name:
             raise Misdirected(home.name)
-        return self._images.answer(request, Asked(Key(photo_id, size), asker or self._edge.name, home.name))
+        return self._images.answer(request, ImageRequest(Key(photo_id, size), asker or self._edge.name, home.name))
 
-    def _told_tombstones(self, request: Request) -> Answer:
+    def _told_tombstones(self, request: Request) -> Response:
         """What the region's origin says, buried here before it is told (`tombstones`)."""
         self._require_node(request)
         after = _AFTER.fullmatch(request.head.query or "after=0")
@@ -83,12 +83,12 @@ class App:
         origin = self._topology.regions[self._edge.shield_of].origin
         document = read_tombstones(self._calls, f"{origin}/v1", int(after[1]))
         self._tombstones.learn(document)
-        return answers.of_json(document)
+        return responses.of_json(document)
 
-    def _holds(self, request: Request, photo_id: str) -> Answer:
+    def _inventory(self, request: Request, photo_id: str) -> Response:
         self._require_node(request)
         routing.home_of(self._topology, photo_id)
-        return answers.of_json({"items": self._cache.holds(photo_id)})
+        return responses.of_json({"items": self._cache.inventory(photo_id)})
 
     def _asking_edge(self, request: Request) -> str | None:
         """The edge that proves its name. Whoever does not is an ordinary client."""
@@ -99,10 +99,10 @@ class App:
         return name if name in self._topology.edges and name != self._edge.name else None
 
     def _require_node(self, request: Request) -> str:
-        return tokens.node_name(request.field(NODE_FIELD.lower()), self._topology.public_key)
+        return tokens.node_name(request.field(NODE_HEADER.lower()), self._topology.public_key)
 
 
-def read_tombstones(calls: Calls, url: str, after: int) -> object:
+def read_tombstones(calls: NodeClient, url: str, after: int) -> object:
     """Of an origin (its URL and /v1) or a shield (its URL and /edge). Raises Unavailable and BadGateway."""
     reply = calls.ask("GET", f"{url}/tombstones?after={after}", {})
     if reply.status != 200:

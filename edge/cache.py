@@ -50,7 +50,7 @@ class Cache:
     def all_keys(self) -> list[Key]:
         return list({*self._memory, *self._disk.all_keys()})
 
-    def holds(self, photo_id: str) -> list[dict[str, object]]:
+    def inventory(self, photo_id: str) -> list[dict[str, object]]:
         """What really lies here of a photo: {size, where, size_bytes}, in memory and on disk."""
         memory = [
             {"size": key.size, "where": "memory", "size_bytes": len(self._memory[key][1])}
@@ -59,7 +59,7 @@ class Cache:
         ]
         disk = [
             {"size": key.size, "where": "disk", "size_bytes": size_bytes}
-            for key, size_bytes in self._disk.holds(photo_id)
+            for key, size_bytes in self._disk.inventory(photo_id)
         ]
         return [*memory, *disk]
 

@@ -11,14 +11,14 @@ from email.utils import formatdate
 
 import gevent
 
-from edge import answers
-from edge.answers import Answer, Request
+from edge import responses
+from edge.responses import Request, Response
 from edge.wire import CONTINUE, MAX_BODY_BYTES, MAX_HEAD_BYTES, Head, answer_head, body_bytes, parse_head
 from regions.errors import HeadTooLarge, Problem, Unavailable
 
 log = logging.getLogger(__name__)
 
-Application = Callable[[Request], Answer]
+Application = Callable[[Request], Response]
 
 _IDLE_S = 60.0
 _REQUEST_S = 15.0
@@ -75,18 +75,18 @@ class Connections:
                     self._refuse(sock, problem)
         return None
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: Request) -> Response:
         try:
             return self._application(request)
         except Problem as problem:
-            return answers.of_problem(problem)
+            return responses.of_problem(problem)
         except Exception:  # whatever a request does to us, its connection gets an answer, and the next one too
             log.exception("a request failed", extra={"path": request.head.path})
-            return answers.of_problem(Problem("an error of ours; it has been logged"))
+            return responses.of_problem(Problem("an error of ours; it has been logged"))
 
     def _refuse(self, sock: socket.socket, problem: Problem) -> None:
         """Answers what we did not read to its end. Closing at once would reset the answer away (RFC 9112 9.6)."""
-        answer = answers.of_problem(problem)
+        answer = responses.of_problem(problem)
         sock.sendall(_head_of(answer, keeps_alive=False) + b"".join(answer.chunks))
         sock.shutdown(socket.SHUT_WR)
         with gevent.Timeout(_LINGER_S, False):
@@ -147,7 +147,7 @@ def _read_body(sock: socket.socket, incoming: _Incoming, head: Head) -> bytes:
         return incoming.body(size_bytes)
 
 
-def _send(sock: socket.socket, head: Head, answer: Answer) -> bool:
+def _send(sock: socket.socket, head: Head, answer: Response) -> bool:
     """True where the connection is good for another request."""
     try:
         data = _head_of(answer, head.keeps_alive)
@@ -160,7 +160,7 @@ def _send(sock: socket.socket, head: Head, answer: Answer) -> bool:
             answer.chunks.close()
 
 
-def _send_body(sock: socket.socket, head: bytes, answer: Answer) -> bool:
+def _send_body(sock: socket.socket, head: bytes, answer: Response) -> bool:
     # The head goes out with the first piece: one packet for most answers.
     waiting, left_bytes = head, answer.size_bytes
     try:
@@ -172,7 +172,7 @@ def _send_body(sock: socket.socket, head: bytes, answer: Answer) -> bool:
         log.warning("an answer was cut", extra={"problem": problem.slug, "detail": problem.detail})
         if waiting:
             # Nothing was sent yet, so there is still time to say why.
-            other = answers.of_problem(problem)
+            other = responses.of_problem(problem)
             sock.sendall(_head_of(other, keeps_alive=False) + b"".join(other.chunks))
         return False
     if waiting:
@@ -180,7 +180,7 @@ def _send_body(sock: socket.socket, head: bytes, answer: Answer) -> bool:
     return left_bytes == 0
 
 
-def _pieces(answer: Answer) -> Iterator[bytes]:
+def _pieces(answer: Response) -> Iterator[bytes]:
     for chunk in answer.chunks:
         if len(chunk) <= _PIECE_BYTES:
             yield chunk
@@ -189,7 +189,7 @@ def _pieces(answer: Answer) -> Iterator[bytes]:
                 yield chunk[start : start + _PIECE_BYTES]
 
 
-def _head_of(answer: Answer, keeps_alive: bool) -> bytes:
+def _head_of(answer: Response, keeps_alive: bool) -> bytes:
     fields = [*answer.fields, ("Date", formatdate(time.time(), usegmt=True))]
     if answer.status not in _BODILESS:
         fields.append(("Content-Length", str(answer.size_bytes)))

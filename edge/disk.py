@@ -81,7 +81,7 @@ class Disk:
         with self._alone(key):
             self._forget(key)
 
-    def holds(self, photo_id: str) -> Iterator[tuple[Key, int]]:
+    def inventory(self, photo_id: str) -> Iterator[tuple[Key, int]]:
         """What lies on the disk itself, whatever the index says: (key, size in bytes)."""
         for path in _off_the_loop(partial(_listing, self._folder / variant_prefix(photo_id))):
             found = _FILE.fullmatch(path.name)

@@ -14,7 +14,7 @@ from functools import partial
 import gevent
 from gevent.event import Event
 
-from edge.grants import Facts
+from edge.grants import ImageMeta
 from regions.errors import BadGateway, Problem, Unavailable
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Arrival:
     `storable` says that it may lie at this edge; `behind` is the Cache-Status of the cache that was asked.
     """
 
-    facts: Facts
+    facts: ImageMeta
     size_bytes: int
     chunks: Iterable[bytes] | None
     storable: bool = False
@@ -37,10 +37,10 @@ class Arrival:
 
 
 Fetch = Callable[[], Arrival]
-Land = Callable[[Arrival, bytes], None]
+OnComplete = Callable[[Arrival, bytes], None]
 
 
-class Seat:
+class FlightReader:
     """A rider's place in a flight: first `arrival`, then the chunks. Close it, whether they were read or not."""
 
     def __init__(self, flight: "_Flight", collapsed: bool) -> None:
@@ -74,22 +74,22 @@ class Flights:
         self._under_way: dict[Hashable, _Flight] = {}
         self._bytes = 0
 
-    def board(self, key: Hashable, fetch: Fetch, land: Land) -> Seat:
+    def board(self, key: Hashable, fetch: Fetch, land: OnComplete) -> FlightReader:
         """A seat in the flight for this key, which starts if there is none. Raises Unavailable when there are too many.
 
         `land` gets the whole body, verified, once all riders can read it to its end.
         """
         flight = self._under_way.get(key)
         if flight is not None:
-            return Seat(flight, collapsed=True)
+            return FlightReader(flight, collapsed=True)
         if len(self._under_way) >= self._most:
             raise Unavailable("this edge is fetching as much as it can")
         flight = self._under_way[key] = _Flight(self._reserve, partial(self._close, key))
-        seat = Seat(flight, collapsed=False)
+        seat = FlightReader(flight, collapsed=False)
         flight.pilot = gevent.spawn(self._fly, key, flight, fetch, land)
         return seat
 
-    def _fly(self, key: Hashable, flight: "_Flight", fetch: Fetch, land: Land) -> None:
+    def _fly(self, key: Hashable, flight: "_Flight", fetch: Fetch, land: OnComplete) -> None:
         try:
             with gevent.Timeout(_DEADLINE_S, BadGateway("the image took too long to come")):
                 arrival = fetch()

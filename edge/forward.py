@@ -6,8 +6,8 @@ some fields for its own business (a gateway's SCRIPT_NAME moves the path), and w
 """
 
 from edge import cache_status, routing
-from edge.answers import Answer, Request
-from edge.calls import Calls, Reply
+from edge.node_client import NodeClient, Reply
+from edge.responses import Request, Response
 from regions.errors import PROBLEM_JSON, BadGateway, HeadTooLarge, MethodNotAllowed
 from regions.topology import Edge, Region, Topology
 
@@ -23,10 +23,10 @@ _MAX_FIELD_BYTES = 8000
 class Forward:
     """The API of every region, through the edge `edge`."""
 
-    def __init__(self, topology: Topology, edge: Edge, calls: Calls) -> None:
+    def __init__(self, topology: Topology, edge: Edge, calls: NodeClient) -> None:
         self._topology, self._edge, self._calls = topology, edge, calls
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """A HEAD as a GET. Raises NotFound for what is not public, MethodNotAllowed, HeadTooLarge, LoopDetected,
         Unavailable and BadGateway."""
         head = request.head
@@ -61,7 +61,7 @@ class Forward:
                 raise HeadTooLarge(f"the field {name} may have {_MAX_FIELD_BYTES} bytes")
         return fields
 
-    def _answered(self, reply: Reply) -> Answer:
+    def _answered(self, reply: Reply) -> Response:
         passed = [
             (name, value)
             for name, value in routing.end_to_end(reply.fields)
@@ -72,7 +72,7 @@ class Forward:
         if not any(name.lower() == "cache-control" for name, _ in passed):
             # What a token opens is for its owner, and changes.
             own.append(("Cache-Control", "no-store"))
-        return Answer(reply.status, passed + own, (reply.data,), len(reply.data))
+        return Response(reply.status, passed + own, (reply.data,), len(reply.data))
 
 
 def _is_problem(reply: Reply) -> bool:

@@ -29,7 +29,7 @@ class Ages:
     silence_s: float
 
 
-def judge(ages: Ages) -> Freshness:
+def evaluate(ages: Ages) -> Freshness:
     over_s = max(ages.grant_s - GRANT_TTL_S, ages.silence_s - SILENCE_S)
     if over_s <= 0:
         return Freshness.FRESH

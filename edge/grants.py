@@ -39,7 +39,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ImageMeta:
     """What an image's bytes are, and the grant for one place, as the origin said at `at_s` on this process's clock."""
 
     sha256: str
@@ -73,13 +73,13 @@ def from_field(text: str) -> Grant | None:
     return Grant(found[1] == "1", found[2] == "1", re.sub(r"\\(.)", r"\1", found[3]))
 
 
-def require_serve(facts: Facts) -> None:
+def require_serve(facts: ImageMeta) -> None:
     """Raises ResidencyDenied, with the rule."""
     if not facts.grant.serve:
         raise ResidencyDenied("the image may not be shown from here", facts.grant.rule)
 
 
-def from_shield(fields: Mapping[str, str], now_s: float) -> tuple[Facts, int]:
+def from_shield(fields: Mapping[str, str], now_s: float) -> tuple[ImageMeta, int]:
     """The facts and the length of the body of a shield's 200. Raises BadGateway."""
     digest, size = _DIGEST.fullmatch(fields.get("Repr-Digest", "")), fields.get("Content-Length", "")
     if digest is None or not _NUMBER.fullmatch(size):
@@ -87,12 +87,12 @@ def from_shield(fields: Mapping[str, str], now_s: float) -> tuple[Facts, int]:
     return renewed(base64.b64decode(digest[1]).hex(), fields, now_s), _size(int(size))
 
 
-def renewed(sha256: str, fields: Mapping[str, str], now_s: float) -> Facts:
+def renewed(sha256: str, fields: Mapping[str, str], now_s: float) -> ImageMeta:
     """Of a shield's 304 about bytes that lie here. Raises BadGateway."""
     grant, age = from_field(fields.get(GRANT_FIELD, "")), fields.get("Age", "")
     if grant is None or not _NUMBER.fullmatch(age):
         raise BadGateway("the shield gave no grant that can be read")
-    return Facts(sha256, grant, now_s - int(age))
+    return ImageMeta(sha256, grant, now_s - int(age))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +101,14 @@ class Granted:
 
     url: str
     size_bytes: int
-    facts: Mapping[str, Facts]
+    facts: Mapping[str, ImageMeta]
 
 
 def from_origin(document: Any, places: list[str], now_s: float) -> Granted:
     """Raises BadGateway."""
     try:
         url, sha256, size_bytes = str(document["url"]), str(document["sha256"]), document["size_bytes"]
-        facts = {place: Facts(sha256, _grant(document["places"][place]), now_s) for place in places}
+        facts = {place: ImageMeta(sha256, _grant(document["places"][place]), now_s) for place in places}
     except (KeyError, TypeError) as error:
         raise BadGateway("the origin gave no grant that can be read") from error
     if type(size_bytes) is not int or not _SHA256.fullmatch(sha256):

@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from edge import answers, cache_status, ranges
-from edge.answers import Answer, Fields, Request
+from edge import cache_status, responses
 from edge.cache import Cache
 from edge.cache_status import Outcome
-from edge.flights import Arrival, Flights, Seat, again
-from edge.freshness import Ages, Freshness, judge, max_age_s
-from edge.grants import GRANT_FIELD, Facts, Key, to_field
-from edge.known import Known
+from edge.flights import Arrival, FlightReader, Flights, again
+from edge.freshness import Ages, Freshness, evaluate, max_age_s
+from edge.grant_cache import GrantCache
+from edge.grants import GRANT_FIELD, ImageMeta, Key, to_field
+from edge.responses import Fields, Request, Response
 from edge.tombstones import Tombstones
+from regions import byte_ranges
 from regions.errors import BadGateway, NotFound, RangeNotSatisfiable, ResidencyDenied, Unavailable
 
 _TRIES = 2
@@ -29,7 +30,7 @@ class Upstream(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ImageRequest:
     """Who asks from where (an edge, or ourselves) for what, and where that is at home."""
 
     key: Key
@@ -38,8 +39,8 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    facts: Facts
+class FoundImage:
+    facts: ImageMeta
     chunks: Iterable[bytes]
     size_bytes: int
     outcome: Outcome
@@ -53,7 +54,7 @@ class Images:
         name: str,
         upstreams: Mapping[str, Upstream],
         cache: Cache,
-        known: Known,
+        known: GrantCache,
         tombstones: Tombstones,
         flights: Flights,
         clock_s: Callable[[], float],
@@ -61,7 +62,7 @@ class Images:
         self._name, self._upstreams, self._clock_s = name, upstreams, clock_s
         self._cache, self._known, self._tombstones, self._flights = cache, known, tombstones, flights
 
-    def answer(self, request: Request, asked: Asked) -> Answer:
+    def answer(self, request: Request, asked: ImageRequest) -> Response:
         """Raises NotFound, ResidencyDenied (451), Unavailable, BadGateway."""
         found = self._find(asked)
         try:
@@ -72,16 +73,16 @@ class Images:
             _close(found.chunks)
             raise
 
-    def renew(self, asked: Asked) -> None:
+    def renew(self, asked: ImageRequest) -> None:
         """Asks anew whether our copy is right and may lie here, and drops it where not. Raises as `answer`."""
         _close(self._fetch(asked).chunks)
 
-    def _find(self, asked: Asked) -> Found:
+    def _find(self, asked: ImageRequest) -> FoundImage:
         self._tombstones.refuse(asked.key.photo_id)
         if refusal := self._known.refusal(asked.key, asked.place):
             raise again(refusal)
         facts = self._known.facts(asked.key, asked.place)
-        freshness = judge(self._ages(asked, facts))
+        freshness = evaluate(self._ages(asked, facts))
         if freshness is Freshness.FRESH and (found := self._hit(asked.key, facts, Outcome())):
             return found
         try:
@@ -92,11 +93,11 @@ class Images:
                 raise
             return found
 
-    def _hit(self, key: Key, facts: Facts | None, outcome: Outcome) -> Found | None:
+    def _hit(self, key: Key, facts: ImageMeta | None, outcome: Outcome) -> FoundImage | None:
         body = self._cache.get(key, facts.sha256) if facts else None
-        return Found(facts, (body,), len(body), outcome) if facts and body else None
+        return FoundImage(facts, (body,), len(body), outcome) if facts and body else None
 
-    def _fetch(self, asked: Asked) -> Found:
+    def _fetch(self, asked: ImageRequest) -> FoundImage:
         sha256 = self._cache.known(asked.key)
         reason = "stale" if sha256 else "uri-miss"
         for _ in range(_TRIES):
@@ -105,7 +106,7 @@ class Images:
             outcome = Outcome(reason, arrival.chunks is None, stored, seat.collapsed, behind=arrival.behind)
             if arrival.chunks is not None:
                 self._drop_unless(arrival.storable, asked.key)
-                return Found(arrival.facts, seat, arrival.size_bytes, outcome)
+                return FoundImage(arrival.facts, seat, arrival.size_bytes, outcome)
             seat.close()
             found = self._hit(asked.key, arrival.facts, outcome)
             self._drop_unless(arrival.storable, asked.key)
@@ -115,7 +116,7 @@ class Images:
             sha256 = None
         raise BadGateway("the image did not come")
 
-    def _board(self, asked: Asked, sha256: str | None) -> tuple[Seat, Arrival]:
+    def _board(self, asked: ImageRequest, sha256: str | None) -> tuple[FlightReader, Arrival]:
         """A seat in a flight that has arrived. Raises what the fetch ended in."""
         upstream = self._upstreams[asked.home]
         seat = self._flights.board(
@@ -149,28 +150,28 @@ class Images:
         facts = self._known.facts(key, self._name)
         return facts is not None and facts.grant.cache and key.photo_id not in self._tombstones
 
-    def _ages(self, asked: Asked, facts: Facts | None) -> Ages:
+    def _ages(self, asked: ImageRequest, facts: ImageMeta | None) -> Ages:
         grant_s = self._clock_s() - facts.at_s if facts else math.inf
         return Ages(grant_s, self._tombstones.silence_s(asked.home))
 
-    def _answer(self, request: Request, asked: Asked, found: Found) -> Answer:
+    def _answer(self, request: Request, asked: ImageRequest, found: FoundImage) -> Response:
         facts, size_bytes = found.facts, found.size_bytes
         fields = self._fields(asked, found)
-        if ranges.matches(request.field("if-none-match"), facts.etag):
+        if byte_ranges.matches(request.field("if-none-match"), facts.etag):
             _close(found.chunks)
-            return answers.not_modified(*fields)
+            return responses.not_modified(*fields)
         fields = [("Content-Type", "image/jpeg"), ("Repr-Digest", facts.digest), *fields]
         try:
-            span = ranges.span(request.field("range"), request.field("if-range"), facts.etag, size_bytes)
+            span = byte_ranges.span(request.field("range"), request.field("if-range"), facts.etag, size_bytes)
         except RangeNotSatisfiable as problem:
             _close(found.chunks)
-            return answers.of_problem(problem, ("Content-Range", f"bytes */{size_bytes}"))
+            return responses.of_problem(problem, ("Content-Range", f"bytes */{size_bytes}"))
         if span is None:
-            return Answer(200, fields, found.chunks, size_bytes)
+            return Response(200, fields, found.chunks, size_bytes)
         fields.append(("Content-Range", span.content_range))
-        return Answer(206, fields, _Cut(found.chunks, span), span.stop - span.start)
+        return Response(206, fields, _RangeBody(found.chunks, span), span.stop - span.start)
 
-    def _fields(self, asked: Asked, found: Found) -> Fields:
+    def _fields(self, asked: ImageRequest, found: FoundImage) -> Fields:
         facts = found.facts
         ages = self._ages(asked, facts)
         kept = f"public, max-age={max_age_s(ages)}, immutable" if facts.grant.cache else "no-store"
@@ -180,26 +181,26 @@ class Images:
             ("Cache-Control", kept),
             ("Cache-Status", cache_status.to_field(self._name, found.outcome)),
             ("Accept-Ranges", "bytes"),
-            *answers.COMMON,
+            *responses.COMMON,
         ]
         if asked.place != self._name:
             fields.append((GRANT_FIELD, to_field(facts.grant)))
         return fields
 
 
-class _Cut:
+class _RangeBody:
     """A span of the chunks, which are closed with it."""
 
-    def __init__(self, chunks: Iterable[bytes], span: ranges.Span) -> None:
+    def __init__(self, chunks: Iterable[bytes], span: byte_ranges.Span) -> None:
         self._chunks, self._span = chunks, span
 
     def __iter__(self) -> Iterator[bytes]:
-        return ranges.cut(self._chunks, self._span)
+        return byte_ranges.cut(self._chunks, self._span)
 
     def close(self) -> None:
         _close(self._chunks)
 
 
 def _close(chunks: Iterable[bytes]) -> None:
-    if isinstance(chunks, Seat):
+    if isinstance(chunks, FlightReader):
         chunks.close()

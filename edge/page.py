@@ -4,8 +4,9 @@ import hashlib
 import re
 from pathlib import Path
 
-from edge import answers, ranges
-from edge.answers import Answer, Request
+from edge import responses
+from edge.responses import Request, Response
+from regions import byte_ranges
 from regions.errors import NotFound
 
 # Images and parts come from other edges and from the objects, whose addresses the page is told as it goes.
@@ -33,7 +34,7 @@ class Page:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
 
-    def answer(self, request: Request, path: str) -> Answer:
+    def answer(self, request: Request, path: str) -> Response:
         """The file at `path` beneath the folder. Raises NotFound."""
         file = self._file(path)
         content_type = _TYPES.get(file.suffix)
@@ -45,9 +46,9 @@ class Page:
             raise NotFound("nothing is served there") from error
         etag = f'"{hashlib.sha256(body).hexdigest()}"'
         fields = [("ETag", etag), ("Cache-Control", "no-cache"), *_security()]
-        if ranges.matches(request.field("if-none-match"), etag):
-            return answers.not_modified(*fields)
-        return answers.of_bytes(200, content_type, body, *fields)
+        if byte_ranges.matches(request.field("if-none-match"), etag):
+            return responses.not_modified(*fields)
+        return responses.of_bytes(200, content_type, body, *fields)
 
     def _file(self, path: str) -> Path:
         """No escape, no hidden file, no link that leads out."""
@@ -60,7 +61,7 @@ class Page:
         return file
 
 
-def _security() -> answers.Fields:
+def _security() -> responses.Fields:
     return [
         ("Content-Security-Policy", _POLICY),
         ("Referrer-Policy", "no-referrer"),

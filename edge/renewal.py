@@ -11,9 +11,9 @@ import gevent
 
 from edge.cache import Cache
 from edge.freshness import GRANT_TTL_S
+from edge.grant_cache import GrantCache
 from edge.grants import Key
-from edge.images import Asked, Images
-from edge.known import Known
+from edge.images import ImageRequest, Images
 from edge.routing import home_of
 from regions.errors import Problem
 from regions.topology import Topology
@@ -32,7 +32,7 @@ class Renewal:
         name: str,
         topology: Topology,
         cache: Cache,
-        known: Known,
+        known: GrantCache,
         images: Images,
         clock_s: Callable[[], float],
     ) -> None:
@@ -60,6 +60,6 @@ class Renewal:
     def _renew(self, key: Key) -> None:
         try:
             home = home_of(self._topology, key.photo_id)
-            self._images.renew(Asked(key, self._name, home.name))
+            self._images.renew(ImageRequest(key, self._name, home.name))
         except Problem as problem:
             log.info("a copy was not renewed", extra={"photo_id": key.photo_id, "detail": problem.detail})

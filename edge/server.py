@@ -22,11 +22,11 @@ from gevent.socket import socket as GeventSocket
 
 from edge.app import App, read_tombstones
 from edge.cache import Cache
-from edge.calls import Calls
 from edge.connections import Connections
 from edge.flights import Flights
+from edge.grant_cache import GrantCache
 from edge.images import Images, Upstream
-from edge.known import Known
+from edge.node_client import NodeClient
 from edge.page import Page
 from edge.renewal import Renewal
 from edge.tombstones import Tombstones
@@ -76,9 +76,9 @@ def serve(config: Config, name: str, listener: socket.socket | None, web_folder:
     topology = config.topology
     edge = topology.edges[name]
     _allow_many_sockets()
-    calls = Calls(name, config.private_key(name), now_s)
+    calls = NodeClient(name, config.private_key(name), now_s)
     cache = Cache(Path(edge.cache), _MEMORY_BYTES, _DISK_BYTES)
-    known = Known(time.monotonic)
+    known = GrantCache(time.monotonic)
     flights = Flights(_FLIGHTS, _FLIGHT_BYTES)
     tombstones = Tombstones(_asks_tombstones(topology, edge, calls), cache.purge, time.monotonic)
     upstreams = _upstreams(topology, edge, calls, known, flights)
@@ -89,7 +89,9 @@ def serve(config: Config, name: str, listener: socket.socket | None, web_folder:
     return EdgeServer(app, [*loops, renewal.run_forever], _gevent_listener(edge, listener))
 
 
-def _upstreams(topology: Topology, edge: Edge, calls: Calls, known: Known, flights: Flights) -> dict[str, Upstream]:
+def _upstreams(
+    topology: Topology, edge: Edge, calls: NodeClient, known: GrantCache, flights: Flights
+) -> dict[str, Upstream]:
     return {
         region.name: Origin(region, edge.name, calls, known, flights, time.monotonic)
         if edge.shield_of == region.name
@@ -98,7 +100,7 @@ def _upstreams(topology: Topology, edge: Edge, calls: Calls, known: Known, fligh
     }
 
 
-def _asks_tombstones(topology: Topology, edge: Edge, calls: Calls) -> Callable[[str, int], Any]:
+def _asks_tombstones(topology: Topology, edge: Edge, calls: NodeClient) -> Callable[[str, int], Any]:
     def ask(region: str, after: int) -> Any:
         if edge.shield_of == region:
             return read_tombstones(calls, f"{topology.regions[region].origin}/v1", after)

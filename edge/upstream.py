@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from edge.calls import Body, Calls, read_json
 from edge.flights import Arrival, Flights
-from edge.grants import Facts, Granted, Key, from_origin, from_shield, renewed, require_serve
-from edge.known import Known
+from edge.grant_cache import GrantCache
+from edge.grants import Granted, ImageMeta, Key, from_origin, from_shield, renewed, require_serve
+from edge.node_client import Body, NodeClient, read_json
 from regions.errors import BadGateway, NotFound, Problem, ResidencyDenied, Unavailable
 from regions.topology import Edge, Region
 
@@ -22,7 +22,7 @@ _AWAY = (502, 503, 504)
 class Shield:
     """A shield, as a far edge asks it."""
 
-    def __init__(self, shield: Edge, calls: Calls, known: Known, clock_s: Callable[[], float]) -> None:
+    def __init__(self, shield: Edge, calls: NodeClient, known: GrantCache, clock_s: Callable[[], float]) -> None:
         self._url = shield.url
         self._calls, self._known, self._clock_s = calls, known, clock_s
 
@@ -60,7 +60,13 @@ class Origin:
     """A region's origin and objects, as its shield at `place` asks them."""
 
     def __init__(
-        self, region: Region, place: str, calls: Calls, known: Known, flights: Flights, clock_s: Callable[[], float]
+        self,
+        region: Region,
+        place: str,
+        calls: NodeClient,
+        known: GrantCache,
+        flights: Flights,
+        clock_s: Callable[[], float],
     ) -> None:
         self._url, self._place = region.origin, place
         self._calls, self._known, self._flights, self._clock_s = calls, known, flights, clock_s
@@ -89,7 +95,7 @@ class Origin:
                 self._known.learn(key, name, facts)
         return granted
 
-    def _bytes(self, granted: Granted, facts: Facts) -> Arrival:
+    def _bytes(self, granted: Granted, facts: ImageMeta) -> Arrival:
         response = self._calls.open_signed(granted.url)
         if response.status != 200:
             response.close()

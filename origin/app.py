@@ -5,20 +5,20 @@ import atexit
 import falcon
 import urllib3
 
-from origin import presence, problems
-from origin.audit_trail import AuditTrail
-from origin.border import Border
+from origin import problems, registration
+from origin.border.grants import BorderResource
 from origin.context import Context
-from origin.feed import Feed
-from origin.grants import Grants
-from origin.people import People
-from origin.photos import Photos
-from origin.uploads import Uploads
+from origin.feed import FeedResource
+from origin.people import PeopleResource
+from origin.photos import PhotosResource
+from origin.residency_guard import ResidencyGuard
+from origin.uploads import UploadsResource
 from regions.clock import now_ms
 from regions.config import Config, open_stores
-from regions.outbox import Outbox
-from regions.policy_view import PolicyView
+from regions.events.outbox import Outbox
 from regions.process_number import ProcessNumber
+from regions.residency.audit import AuditTrail
+from regions.residency.live import LivePolicy
 from regions.stores.settings import Service
 
 App = falcon.App[falcon.Request, falcon.Response]
@@ -26,7 +26,7 @@ App = falcon.App[falcon.Request, falcon.Response]
 _CONNECTIONS = 32
 
 
-class Health:
+class HealthResource:
     def __init__(self, region: str) -> None:
         self._region = region
 
@@ -39,10 +39,10 @@ def create(context: Context) -> App:
     app: App = falcon.App()
     problems.install(app)
     audit = AuditTrail(context.stores.catalog, context.clock_ms)
-    border = Border(context.region.place, context.policy, audit)
-    people, uploads, photos = People(context, border), Uploads(context), Photos(context, border)
-    feed, grants = Feed(context, border), Grants(context, border, audit)
-    app.add_route("/health", Health(context.region.name))
+    guard = ResidencyGuard(context.region.place, context.policy, audit)
+    people, uploads, photos = PeopleResource(context, guard), UploadsResource(context), PhotosResource(context, guard)
+    feed, grants = FeedResource(context, guard), BorderResource(context, guard, audit)
+    app.add_route("/health", HealthResource(context.region.name))
     app.add_route("/v1/users", people)
     app.add_route("/v1/users/{user_id}", people)
     app.add_route("/v1/users/{user_id}/photos", people, suffix="photos")
@@ -69,16 +69,16 @@ def open_app(config: Config, region: str, holder: str) -> App:
     """
     node, stores = config.topology.regions[region], open_stores(config, region)
     number = ProcessNumber(stores.settings, node.number, holder, now_ms)
-    service = Service(presence.ORIGIN, holder, node.origin)
-    atexit.register(presence.keep(number, presence.Registration(stores.settings, service)))
+    service = Service(registration.ORIGIN, holder, node.origin)
+    atexit.register(registration.keep(number, registration.Registration(stores.settings, service)))
     return create(
         Context(
             region=node,
             topology=config.topology,
             stores=stores,
-            policy=PolicyView(stores.settings),
+            policy=LivePolicy(stores.settings),
             outbox=Outbox(stores.catalog, stores.events, now_ms),
-            mint=number.mint,
+            new_id=number.new_id,
             clock_ms=now_ms,
             private_key=config.private_key(region),
             http=urllib3.PoolManager(num_pools=8, maxsize=_CONNECTIONS),

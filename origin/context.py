@@ -9,9 +9,9 @@ import urllib3
 from regions import ids, tokens
 from regions.config import Stores
 from regions.errors import Forbidden, Misdirected, NotFound, Unauthenticated
-from regions.messages import Event
-from regions.outbox import Outbox
-from regions.policy_view import PolicyView
+from regions.events.messages import Event
+from regions.events.outbox import Outbox
+from regions.residency.live import LivePolicy
 from regions.topology import Place, Region, Topology
 
 NODE_HEADER = "Darkroom-Node"
@@ -19,14 +19,14 @@ NODE_HEADER = "Darkroom-Node"
 
 @dataclass(frozen=True)
 class Context:
-    """`mint(kind)` makes an id, `clock_ms()` tells the time, `private_key` signs this region's tokens."""
+    """`new_id(kind)` makes an id, `clock_ms()` tells the time, `private_key` signs this region's tokens."""
 
     region: Region
     topology: Topology
     stores: Stores
-    policy: PolicyView
+    policy: LivePolicy
     outbox: Outbox
-    mint: Callable[[str], str]
+    new_id: Callable[[str], str]
     clock_ms: Callable[[], int]
     private_key: str
     http: urllib3.PoolManager
@@ -60,7 +60,7 @@ class Context:
             raise NotFound(f"there is nothing called {public_id}")
         return region
 
-    def asker(self, request: falcon.Request) -> Place:
+    def requester(self, request: falcon.Request) -> Place:
         """Where the answer goes: to the edge or region that says so by its token, else out by the region's shield."""
         try:
             place = self.topology.place(self.node(request))
@@ -68,17 +68,17 @@ class Context:
             place = None
         return place or self.topology.shield_of(self.region.name).place
 
-    def edge_url(self, asker: Place) -> str:
-        """Where the asker's images are to be had."""
-        edge = self.topology.edges.get(asker.name) or self.topology.shield_of(self.region.name)
+    def edge_url(self, requester: Place) -> str:
+        """Where the requester's images are to be had."""
+        edge = self.topology.edges.get(requester.name) or self.topology.shield_of(self.region.name)
         return edge.url
 
     def node_token(self) -> str:
         """Says to another server who asks."""
         return tokens.issue_node(self.region.name, self.private_key, self.clock_ms() // 1000)
 
-    def tell(self, event: Event) -> None:
-        self.outbox.tell(event)
+    def publish(self, event: Event) -> None:
+        self.outbox.publish(event)
 
     def _region_name(self, number: int) -> str | None:
         region = self.topology.region_numbered(number)

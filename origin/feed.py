@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import falcon
 import urllib3
 
-from origin import details, fields, views
-from origin.border import Border
+from origin import fields, views
+from origin.border import details
+from origin.border.details import Details
 from origin.context import NODE_HEADER, Context
-from origin.details import Details
-from regions import ids, messages
+from origin.residency_guard import ResidencyGuard
+from regions import ids
 from regions.errors import BadGateway, Unavailable
+from regions.events import messages
 from regions.records import Photo, Status
 from regions.topology import Region
 
@@ -34,20 +36,20 @@ class _Found:
     unavailable: list[str]
 
 
-class Feed:
-    def __init__(self, context: Context, border: Border) -> None:
-        self._context, self._border = context, border
+class FeedResource:
+    def __init__(self, context: Context, guard: ResidencyGuard) -> None:
+        self._context, self._guard = context, guard
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="details")
 
     def on_get(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._context.require_user(request, user_id)
         before, limit = fields.page(request)
         photo_ids = self._page(user_id, before, limit)
-        found, asker = self._details(photo_ids), self._context.asker(request)
+        found, requester = self._details(photo_ids), self._context.requester(request)
         self._forget(user_id, found.gone)
         wanted = self._wanted(user_id, [found.photos[photo_id] for photo_id in photo_ids if photo_id in found.photos])
-        edge_url = self._context.edge_url(asker)
-        items = [views.photo(photo, edge_url) for photo in self._border.shown(wanted, asker)]
+        edge_url = self._context.edge_url(requester)
+        items = [views.photo(photo, edge_url) for photo in self._guard.visible(wanted, requester)]
         response.media = fields.listing(items, limit, photo_ids) | {"unavailable": found.unavailable}
 
     def _page(self, user_id: str, before: str | None, limit: int) -> list[str]:
@@ -64,18 +66,18 @@ class Feed:
         Killed before the end, it is done again at the next look.
         """
         stores, now_ms, before = self._context.stores, self._context.clock_ms(), None
-        while author_ids := stores.catalog.following(user_id, before, _FOLLOWS_AT_ONCE):
+        while author_ids := stores.catalog.follows.authors(user_id, before, _FOLLOWS_AT_ONCE):
             stores.events.publish([messages.follow_changed(user_id, author, True, now_ms) for author in author_ids])
             before = author_ids[-1]
-        stores.feeds.begin(user_id)
+        stores.feeds.mark_complete(user_id)
 
     def _wanted(self, user_id: str, photos: Sequence[Photo]) -> list[Photo]:
         """Those that are ready and whose owner is still followed."""
-        owners = self._context.stores.catalog.is_following(user_id, {photo.owner_id for photo in photos})
+        owners = self._context.stores.catalog.follows.followed_among(user_id, {photo.owner_id for photo in photos})
         return [photo for photo in photos if photo.owner_id in owners and photo.status is Status.READY]
 
     def _details(self, photo_ids: Sequence[str]) -> _Found:
-        photos = self._context.stores.catalog.photos(photo_ids)
+        photos = self._context.stores.catalog.photos.get_many(photo_ids)
         away: dict[str, list[str]] = {}
         for photo_id in photo_ids:
             if photo_id not in photos:

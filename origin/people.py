@@ -1,24 +1,25 @@
-"""People: sign-up (which fixes the home region for ever), profiles, and whom they follow."""
+"""PeopleResource: sign-up (which fixes the home region for ever), profiles, and whom they follow."""
 
 import falcon
 import urllib3
 
 from origin import fields, views
-from origin.border import Border
 from origin.context import NODE_HEADER, Context
-from regions import ids, messages, tokens
-from regions.countries import ASSIGNED
+from origin.residency_guard import ResidencyGuard
+from regions import ids, tokens
 from regions.errors import BadRequest, Misdirected, NotFound, ResidencyDenied, Unavailable, Unprocessable
-from regions.policy import Action
+from regions.events import messages
 from regions.records import User
-from regions.residency import Subject, decide
+from regions.residency.countries import ASSIGNED
+from regions.residency.decide import Subject, decide
+from regions.residency.policy import Action
 
 _ASK_S = 2.0
 
 
-class People:
-    def __init__(self, context: Context, border: Border) -> None:
-        self._context, self._border = context, border
+class PeopleResource:
+    def __init__(self, context: Context, guard: ResidencyGuard) -> None:
+        self._context, self._guard = context, guard
         self._catalog = context.stores.catalog
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -28,7 +29,7 @@ class People:
         if country not in ASSIGNED:
             raise BadRequest(f"country must be a code of ISO 3166-1, such as PT, not {country}")
         user = self._settle(name, country)
-        self._catalog.add_user(user)
+        self._catalog.users.add(user)
         response.status = falcon.HTTP_201
         response.media = {
             "id": user.user_id,
@@ -40,22 +41,22 @@ class People:
 
     def on_get(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         user = self._find(user_id)
-        self._border.require(user, self._context.asker(request))
+        self._guard.require(user, self._context.requester(request))
         response.media = views.user(user)
 
     def on_get_photos(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._find(user_id)
         before, limit = fields.page(request)
-        photos = self._catalog.photos_of(user_id, before, limit)
-        asker = self._context.asker(request)
-        edge_url = self._context.edge_url(asker)
-        items = [views.photo(photo, edge_url) for photo in self._border.shown(photos, asker)]
+        photos = self._catalog.photos.by_owner(user_id, before, limit)
+        requester = self._context.requester(request)
+        edge_url = self._context.edge_url(requester)
+        items = [views.photo(photo, edge_url) for photo in self._guard.visible(photos, requester)]
         response.media = fields.listing(items, limit, [photo.photo_id for photo in photos])
 
     def on_get_following(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._context.require_user(request, user_id)
         before, limit = fields.page(request)
-        author_ids = self._catalog.following(user_id, before, limit)
+        author_ids = self._catalog.follows.authors(user_id, before, limit)
         response.media = fields.listing(author_ids, limit, author_ids)
 
     def on_put_author(self, request: falcon.Request, response: falcon.Response, user_id: str, author_id: str) -> None:
@@ -76,8 +77,8 @@ class People:
 
     def _set_following(self, user_id: str, author_id: str, following: bool) -> None:
         event = messages.follow_changed(user_id, author_id, following, self._context.clock_ms())
-        self._catalog.set_following(user_id, author_id, following, event)
-        self._context.tell(event)
+        self._catalog.follows.change(user_id, author_id, following, event)
+        self._context.publish(event)
 
     def _settle(self, name: str, country: str) -> User:
         """A new user where the policy wants them. Fails closed: no policy, no sign-up."""
@@ -91,12 +92,12 @@ class People:
         decision = decide(policy, subject, Action.REST_METADATA, self._context.region.place)
         if not decision.allowed:
             raise ResidencyDenied(decision.because, decision.rule)
-        user_id, now_ms = self._context.mint(ids.USER), self._context.clock_ms()
+        user_id, now_ms = self._context.new_id(ids.USER), self._context.clock_ms()
         return User(user_id, name, country, residency_class, home_region, now_ms)
 
     def _find(self, user_id: str) -> User:
         self._context.require_home(ids.USER, user_id)
-        user = self._catalog.user(user_id)
+        user = self._catalog.users.get(user_id)
         if user is None:
             raise NotFound(f"there is no user {user_id}")
         return user

@@ -1,29 +1,30 @@
-"""Photos: look, delete, like, comment. Likes and comments live at the photo's home."""
+"""PhotosResource: look, delete, like, comment. Likes and comments live at the photo's home."""
 
 import falcon
 
 from origin import fields, views
-from origin.border import Border
 from origin.context import Context
-from regions import ids, messages
+from origin.residency_guard import ResidencyGuard
+from regions import ids
 from regions.errors import Conflict, Forbidden, NotFound
+from regions.events import messages
 from regions.records import Comment, Photo, Status, Tombstone
 
 
-class Photos:
-    def __init__(self, context: Context, border: Border) -> None:
-        self._context, self._border = context, border
+class PhotosResource:
+    def __init__(self, context: Context, guard: ResidencyGuard) -> None:
+        self._context, self._guard = context, guard
         self._catalog = context.stores.catalog
 
     def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         photo = self._find_shown(request, photo_id)
-        response.media = views.photo(photo, self._context.edge_url(self._context.asker(request)))
+        response.media = views.photo(photo, self._context.edge_url(self._context.requester(request)))
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         """Idempotent for the owner: the tombstone remembers whose photo it was."""
         self._context.require_home(ids.PHOTO, photo_id)
         user_id = self._context.user_id(request)
-        photo = self._catalog.photo(photo_id)
+        photo = self._catalog.photos.get(photo_id)
         if photo is None:
             self._require_buried(photo_id, user_id)
         elif photo.owner_id != user_id:
@@ -35,47 +36,47 @@ class Photos:
     def on_put_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
         self._find_ready(photo_id)
-        self._catalog.like(photo_id, user_id, self._context.clock_ms())
+        self._catalog.likes.add(photo_id, user_id, self._context.clock_ms())
         response.status = falcon.HTTP_204
 
     def on_delete_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
         self._find_ready(photo_id)
-        self._catalog.unlike(photo_id, user_id)
+        self._catalog.likes.remove(photo_id, user_id)
         response.status = falcon.HTTP_204
 
     def on_get_likes(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         self._find_shown(request, photo_id)
         before, limit = fields.page(request)
-        user_ids = self._catalog.likes(photo_id, before, limit)
+        user_ids = self._catalog.likes.page(photo_id, before, limit)
         response.media = fields.listing(user_ids, limit, user_ids)
 
     def on_post_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
         self._find_ready(photo_id)
         text = fields.text(fields.body(request), "text", 2000, lines=True)
-        comment = Comment(self._context.mint(ids.COMMENT), photo_id, user_id, text, self._context.clock_ms())
-        self._catalog.add_comment(comment)
+        comment = Comment(self._context.new_id(ids.COMMENT), photo_id, user_id, text, self._context.clock_ms())
+        self._catalog.comments.add(comment)
         response.status = falcon.HTTP_201
         response.media = views.comment(comment)
 
     def on_get_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         self._find_shown(request, photo_id)
         before, limit = fields.page(request)
-        comments = self._catalog.comments(photo_id, before, limit)
+        comments = self._catalog.comments.page(photo_id, before, limit)
         cursors = [comment.comment_id for comment in comments]
         response.media = fields.listing([views.comment(comment) for comment in comments], limit, cursors)
 
     def _find(self, photo_id: str) -> Photo:
         self._context.require_home(ids.PHOTO, photo_id)
-        photo = self._catalog.photo(photo_id)
+        photo = self._catalog.photos.get(photo_id)
         if photo is None:
             raise NotFound(f"there is no photo {photo_id}")
         return photo
 
     def _find_shown(self, request: falcon.Request, photo_id: str) -> Photo:
         photo = self._find(photo_id)
-        self._border.require(photo, self._context.asker(request))
+        self._guard.require(photo, self._context.requester(request))
         return photo
 
     def _find_ready(self, photo_id: str) -> None:
@@ -85,15 +86,15 @@ class Photos:
 
     def _require_buried(self, photo_id: str, user_id: str) -> None:
         """Raises NotFound where it never was, or was another user's."""
-        buried = self._catalog.tombstone(photo_id)
+        buried = self._catalog.tombstones.get(photo_id)
         if buried is None or buried.owner_id != user_id:
             raise NotFound(f"there is no photo {photo_id}")
 
     def _bury(self, photo: Photo) -> None:
         """The tombstone comes first: from then on nothing that is under way can bring the photo back."""
-        upload, at_ms = self._catalog.upload(photo.photo_id), self._context.clock_ms()
+        upload, at_ms = self._catalog.uploads.get(photo.photo_id), self._context.clock_ms()
         event = messages.photo_deleted(photo, at_ms)
-        if self._catalog.bury(Tombstone(photo.photo_id, photo.owner_id, at_ms), event):
-            self._context.tell(event)
+        if self._catalog.photos.delete(Tombstone(photo.photo_id, photo.owner_id, at_ms), event):
+            self._context.publish(event)
         if upload is not None:
-            self._context.stores.objects.abort(upload.multipart_id)
+            self._context.stores.objects.abort_upload(upload.multipart_id)

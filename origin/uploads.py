@@ -8,8 +8,9 @@ import falcon
 
 from origin import fields
 from origin.context import Context
-from regions import ids, messages
+from regions import ids
 from regions.errors import BadRequest, Conflict, Forbidden, Gone, NotFound, Unprocessable
+from regions.events import messages
 from regions.records import Photo, Status, Upload, rfc3339
 from regions.stores.objects import RAW, Part, raw_key
 
@@ -23,7 +24,7 @@ _URL_TTL_MS = 3600 * 1000
 _UPLOAD_TTL_MS = 24 * 3600 * 1000
 
 
-class Uploads:
+class UploadsResource:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._catalog, self._objects = context.stores.catalog, context.stores.objects
@@ -32,10 +33,10 @@ class Uploads:
         user_id = self._context.user_id(request)
         self._context.require_home(ids.USER, user_id)
         photo, filename = self._new_photo(user_id, fields.body(request))
-        multipart_id = self._objects.begin(RAW, raw_key(photo.photo_id))
+        multipart_id = self._objects.create_upload(RAW, raw_key(photo.photo_id))
         expires_at_ms = photo.created_at_ms + _UPLOAD_TTL_MS
         upload = Upload(photo.photo_id, multipart_id, filename, photo.size_bytes, PART_SIZE_BYTES, expires_at_ms)
-        self._catalog.begin_photo(photo, upload)
+        self._catalog.photos.create(photo, upload)
         url_expires_at_ms = self._url_expiry_ms(upload)
         parts = self._sign(upload, range(1, len(upload.part_sizes()) + 1), url_expires_at_ms)
         response.media = {
@@ -68,9 +69,9 @@ class Uploads:
         photo, upload = self._find(request, upload_id)
         if photo.status is not Status.UPLOADING:
             raise Conflict("the upload is complete; delete the photo instead")
-        self._catalog.abandon_photo(photo.photo_id)
-        self._objects.abort(upload.multipart_id)
-        if self._catalog.photo(photo.photo_id) is None:
+        self._catalog.uploads.discard(photo.photo_id)
+        self._objects.abort_upload(upload.multipart_id)
+        if self._catalog.photos.get(photo.photo_id) is None:
             # Left by a complete that died before it could say so.
             self._objects.delete(RAW, raw_key(photo.photo_id))
         response.status = falcon.HTTP_204
@@ -86,14 +87,14 @@ class Uploads:
     def _complete(self, photo: Photo, upload: Upload, said: Mapping[int, str]) -> None:
         self._require_unexpired(upload)
         # Asked for first: whoever completes at the same time makes the object, and only then forgets the parts.
-        arrived = self._objects.parts(upload.multipart_id)
+        arrived = self._objects.list_parts(upload.multipart_id)
         if not self._is_whole(upload):
-            self._objects.finish(upload.multipart_id, chosen_parts(upload, said, arrived))
+            self._objects.complete_upload(upload.multipart_id, chosen_parts(upload, said, arrived))
         event = messages.photos_uploaded(photo, self._context.clock_ms())
         processing = replace(photo, status=Status.PROCESSING)
-        if self._catalog.change_photo(processing, {Status.UPLOADING}, event):
-            self._context.tell(event)
-        elif self._catalog.photo(photo.photo_id) is None:
+        if self._catalog.photos.update(processing, {Status.UPLOADING}, event):
+            self._context.publish(event)
+        elif self._catalog.photos.get(photo.photo_id) is None:
             self._objects.delete(RAW, raw_key(photo.photo_id))
             raise NotFound(f"the upload {photo.photo_id} was aborted")
 
@@ -103,7 +104,7 @@ class Uploads:
 
     def _arrived(self, upload: Upload) -> list[Part]:
         """Parts that an earlier complete joined have arrived too, though nobody knows their ETags any more."""
-        arrived = self._objects.parts(upload.multipart_id)
+        arrived = self._objects.list_parts(upload.multipart_id)
         if arrived or not self._is_whole(upload):
             return arrived
         return [Part(number, _JOINED, size_bytes) for number, size_bytes in enumerate(upload.part_sizes(), 1)]
@@ -113,7 +114,7 @@ class Uploads:
         return self._objects.info(RAW, raw_key(upload.photo_id)) is not None
 
     def _new_photo(self, user_id: str, body: fields.Body) -> tuple[Photo, str]:
-        user = self._catalog.user(user_id)
+        user = self._catalog.users.get(user_id)
         if user is None:
             raise NotFound(f"there is no user {user_id}")
         filename = fields.text(body, "filename", 255)
@@ -121,7 +122,7 @@ class Uploads:
         if content_type not in CONTENT_TYPES:
             raise Unprocessable(f"content_type must be one of {', '.join(CONTENT_TYPES)}")
         photo = Photo(
-            photo_id=self._context.mint(ids.PHOTO),
+            photo_id=self._context.new_id(ids.PHOTO),
             owner_id=user.user_id,
             residency_class=user.residency_class,
             home_region=user.home_region,
@@ -137,7 +138,7 @@ class Uploads:
     def _find(self, request: falcon.Request, upload_id: str) -> tuple[Photo, Upload]:
         self._context.require_home(ids.PHOTO, upload_id)
         user_id = self._context.user_id(request)
-        photo, upload = self._catalog.photo(upload_id), self._catalog.upload(upload_id)
+        photo, upload = self._catalog.photos.get(upload_id), self._catalog.uploads.get(upload_id)
         if photo is None or upload is None:
             raise NotFound(f"there is no upload {upload_id}")
         if photo.owner_id != user_id:

@@ -53,11 +53,11 @@ _SETTINGS: dict[str, Any] = {
     },
 }
 _LOST = (CancelledError, CommClosedError, OSError, RuntimeError)
-_KILLS = job.Declined(Status.FAILED, Reason("kills-workers", f"the photo has brought down {_DEATHS} processes"))
-_HANGS = job.Declined(Status.FAILED, Reason("timed-out", "the photo could not be brought to an end"))
+_KILLS = job.Rejected(Status.FAILED, Reason("kills-workers", f"the photo has brought down {_DEATHS} processes"))
+_HANGS = job.Rejected(Status.FAILED, Reason("timed-out", "the photo could not be brought to an end"))
 
 
-class Cluster:
+class DaskCluster:
     """An empty `scheduler` means a cluster of our own. Any number of threads may call `run`."""
 
     def __init__(self, scheduler: str, grace_s: float = _GRACE_S) -> None:
@@ -76,7 +76,7 @@ class Cluster:
         """Makes the cluster before the first job needs it. Raises Unavailable."""
         self._connected()
 
-    def run(self, request: job.Request) -> job.Outcome:
+    def run(self, request: job.JobRequest) -> job.Outcome:
         """Raises Unavailable where the cluster was lost, or a store is away; and whatever else the job raised."""
         client = self._connected()
         try:
@@ -96,7 +96,7 @@ class Cluster:
         self._closed = True
         self._drop(self._client)
 
-    def _ended(self, client: Client, request: job.Request) -> job.Outcome | BaseException:
+    def _ended(self, client: Client, request: job.JobRequest) -> job.Outcome | BaseException:
         """How the job ended, or with which error of its own; raises only what befell the cluster."""
         future = client.submit(job.run, request, key=f"photo-{request.photo_id}-{uuid.uuid4().hex}", pure=False)
         deadline_s = request.budget_s + self._grace_s
@@ -109,7 +109,7 @@ class Cluster:
         finally:
             future.release()
 
-    def _end(self, client: Client, future: Future, request: job.Request) -> job.Outcome:
+    def _end(self, client: Client, future: Future, request: job.JobRequest) -> job.Outcome:
         """A job that looks at no deadline any more hangs within libvips or a disk: only its process can be ended."""
         busy = [worker for worker, keys in client.processing().items() if future.key in keys]
         if not busy:

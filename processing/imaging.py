@@ -1,7 +1,7 @@
 """Everything that is done with pixels, and the only module that knows libvips.
 
 A file is hostile until it is drawn: its type is read from its bytes, its size from its header before a
-pixel is decoded, and whatever libvips says against it becomes `Refused`. What leaves here is upright, sRGB,
+pixel is decoded, and whatever libvips says against it becomes `InvalidImage`. What leaves here is upright, sRGB,
 opaque, and carries no metadata.
 """
 
@@ -58,7 +58,7 @@ pyvips.cache_set_max(0)
 pyvips.vips_lib.vips_concurrency_set(1)
 
 
-class Refused(Exception):
+class InvalidImage(Exception):
     """A photo that can't be taken: a stable code, and a sentence for people."""
 
     def __init__(self, code: str, detail: str) -> None:
@@ -95,7 +95,7 @@ class Rendering:
 
 
 def content_type(data: bytes) -> str:
-    """From the first bytes alone. Raises Refused."""
+    """From the first bytes alone. Raises InvalidImage."""
     if data.startswith(b"\xff\xd8\xff"):
         return JPEG
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -105,23 +105,23 @@ def content_type(data: bytes) -> str:
     if data[4:8] == b"ftyp" and (brand := _BRANDS.get(data[8:12])):
         # `mif1` says only that it is a picture; the compatible brands say of which kind.
         return AVIF if b"avif" in data[8:64] else brand
-    raise Refused("not-an-image", "the file is no JPEG, PNG, WebP, HEIC or AVIF image")
+    raise InvalidImage("not-an-image", "the file is no JPEG, PNG, WebP, HEIC or AVIF image")
 
 
 def read_header(data: bytes, kind: str) -> Header:
-    """Decodes no pixel. Raises Refused."""
+    """Decodes no pixel. Raises InvalidImage."""
     image = _asking(lambda: _load(data, kind))
     width, height = image.width, image.height
     if width > MAX_SIDE_PX or height > MAX_SIDE_PX or width * height > MAX_PIXELS:
         limit = f"{MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE_PX} pixels a side"
-        raise Refused("too-many-pixels", f"the photo is {width} × {height} pixels; the limit is {limit}")
+        raise InvalidImage("too-many-pixels", f"the photo is {width} × {height} pixels; the limit is {limit}")
     if _orientation(image) in _TURNED:
         width, height = height, width
     return Header(kind, width, height, _taken_at(image), _camera(image))
 
 
 def decode(data: bytes, header: Header) -> Master:
-    """Reads every pixel once, from top to bottom, and keeps only the master. Raises Refused.
+    """Reads every pixel once, from top to bottom, and keeps only the master. Raises InvalidImage.
 
     The size is that of the upright picture; the turn itself is done on the few pixels that are left, with
     the same result and without holding the raw in memory. So is the colour: all that is left is converted.
@@ -175,9 +175,9 @@ def _heic(data: bytes, header: Header) -> Image:
         decoded = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
         pixels = np.asarray(decoded)
     except (ValueError, OSError, RuntimeError, EOFError, SyntaxError) as error:
-        raise Refused("damaged", "the file is damaged and can't be read as an image") from error
+        raise InvalidImage("damaged", "the file is damaged and can't be read as an image") from error
     if pixels.shape[:2] != (header.height, header.width):
-        raise Refused("damaged", "the picture is of another size than its header says")
+        raise InvalidImage("damaged", "the picture is of another size than its header says")
     image = pyvips.Image.new_from_array(pixels, interpretation="srgb")
     if profile := decoded.info.get("icc_profile"):
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
@@ -256,7 +256,7 @@ def _exif(image: Image, field: str) -> str | None:
 
 
 def _asking(work: Callable[[], _Answer]) -> _Answer:
-    """What libvips holds against a file becomes Refused."""
+    """What libvips holds against a file becomes InvalidImage."""
     try:
         return work()
     except pyvips.Error as error:
@@ -265,9 +265,9 @@ def _asking(work: Callable[[], _Answer]) -> _Answer:
         raise _refusal(said.lower()) from error
 
 
-def _refusal(said: str) -> Refused:
+def _refusal(said: str) -> InvalidImage:
     if any(word in said for word in _CUT_SHORT):
-        return Refused("truncated", "the file ends before the picture does")
+        return InvalidImage("truncated", "the file ends before the picture does")
     if any(word in said for word in _NO_CODEC):
-        return Refused("unsupported", "the picture is compressed in a way that can't be read here")
-    return Refused("damaged", "the file is damaged and can't be read as an image")
+        return InvalidImage("unsupported", "the picture is compressed in a way that can't be read here")
+    return InvalidImage("damaged", "the file is damaged and can't be read as an image")

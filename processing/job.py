@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from processing import fingerprints, imaging, judgement
+from processing import fingerprints, imaging, moderation
 from regions.config import Config, open_objects
 from regions.errors import NotFound, TopologyError, Unavailable
 from regions.records import Reason, Status, Variant
@@ -23,7 +23,7 @@ _Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class JobRequest:
     """What a job is told: plain values that travel to any worker. `sha256` is what the client said, if anything."""
 
     config: Config
@@ -31,7 +31,7 @@ class Request:
     photo_id: str
     size_bytes: int
     sha256: str | None
-    known_bad: judgement.KnownBad
+    known_bad: moderation.KnownBad
     budget_s: float
 
 
@@ -50,21 +50,21 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Declined:
+class Rejected:
     """The photo is `failed` or `rejected`. Variants may lie in objects all the same, if time ran out."""
 
     status: Status
     reason: Reason
 
 
-Outcome = Ready | Declined
+Outcome = Ready | Rejected
 
 
 @dataclass(slots=True)
 class Work:
     """A job under way: what the steps have found so far."""
 
-    request: Request
+    request: JobRequest
     objects: Objects
     data: bytes = b""
     sha256: str = ""
@@ -79,7 +79,7 @@ class Work:
 Step = Callable[[Work], None]
 
 
-class KnownToBeBad(imaging.Refused):
+class KnownBadImage(imaging.InvalidImage):
     def __init__(self) -> None:
         super().__init__("known-bad", "the photo is one that may not be shown")
 
@@ -93,19 +93,19 @@ def fetch(work: Work) -> None:
             for chunk in arriving:
                 size_bytes += len(chunk)
                 if size_bytes > most:
-                    raise imaging.Refused("size-mismatch", f"more than the {most} bytes announced have arrived")
+                    raise imaging.InvalidImage("size-mismatch", f"more than the {most} bytes announced have arrived")
                 chunks.append(chunk)
     except NotFound:
-        raise imaging.Refused("raw-missing", "the photo's bytes are not in the store") from None
+        raise imaging.InvalidImage("raw-missing", "the photo's bytes are not in the store") from None
     if size_bytes != work.request.size_bytes:
-        raise imaging.Refused("size-mismatch", f"{size_bytes} bytes have arrived, not {work.request.size_bytes}")
+        raise imaging.InvalidImage("size-mismatch", f"{size_bytes} bytes have arrived, not {work.request.size_bytes}")
     work.data = b"".join(chunks)
 
 
 def check_sum(work: Work) -> None:
     work.sha256 = fingerprints.sha256(work.data)
     if work.request.sha256 not in (None, work.sha256):
-        raise imaging.Refused("checksum-mismatch", f"the bytes that arrived have the SHA-256 {work.sha256}")
+        raise imaging.InvalidImage("checksum-mismatch", f"the bytes that arrived have the SHA-256 {work.sha256}")
 
 
 def recognise(work: Work) -> None:
@@ -126,8 +126,8 @@ def fingerprint(work: Work) -> None:
 
 
 def judge(work: Work) -> None:
-    if judgement.is_known_bad(work.request.known_bad, work.sha256, work.perceptual_hash):
-        raise KnownToBeBad
+    if moderation.is_known_bad(work.request.known_bad, work.sha256, work.perceptual_hash):
+        raise KnownBadImage
 
 
 def render(work: Work) -> None:
@@ -145,7 +145,7 @@ def store(work: Work) -> None:
 STEPS: Sequence[Step] = (fetch, check_sum, recognise, read_header, decode, fingerprint, judge, render, store)
 
 
-def run(request: Request) -> Outcome:
+def run(request: JobRequest) -> Outcome:
     """The whole job. Raises what the store raises (`Unavailable` where it is away)."""
     return run_steps(Work(request, _opened(request.config, request.region)), STEPS, time.monotonic)
 
@@ -157,11 +157,11 @@ def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -
         for step in steps:
             step(work)
             if clock_s() > deadline_s:
-                raise imaging.Refused("timed-out", f"the photo took longer than {work.request.budget_s:g} s")
-    except KnownToBeBad as refused:
-        return Declined(Status.REJECTED, Reason(refused.code, refused.detail))
-    except imaging.Refused as refused:
-        return Declined(Status.FAILED, Reason(refused.code, refused.detail))
+                raise imaging.InvalidImage("timed-out", f"the photo took longer than {work.request.budget_s:g} s")
+    except KnownBadImage as refused:
+        return Rejected(Status.REJECTED, Reason(refused.code, refused.detail))
+    except imaging.InvalidImage as refused:
+        return Rejected(Status.FAILED, Reason(refused.code, refused.detail))
     return _ready(work, _had(work.header))
 
 

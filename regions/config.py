@@ -6,13 +6,12 @@ never in the topology; `DARKROOM_<REGION>_S3_KEYS` ("ACCESS SECRET") stands for 
 others as `_SECRET_VARIABLES` has them.
 """
 
-import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
+from wsgiref.types import WSGIApplication as WsgiApplication
 
 from regions import topology
 from regions.clock import now_ms
@@ -122,30 +121,113 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
 
 def open_stores(config: Config, region: str) -> Stores:
-    """All five, or none: whoever tries again leaves no connections behind. Raises TopologyError, Unavailable."""
+    """Opens all five, or none: a caller that tries again leaves no connections behind.
+
+    Raises TopologyError, Unavailable.
+    """
     with ExitStack() as opened:
-        stores = {}
-        for port in fields(Stores):
-            stores[port.name] = open_store(config, region, port.name)
-            if port.name != "objects":
-                opened.callback(stores[port.name].close)
+        objects = open_objects(config, region)
+        catalog = open_catalog(config, region)
+        opened.callback(catalog.close)
+        feeds = open_feeds(config, region)
+        opened.callback(feeds.close)
+        events = open_events(config, region)
+        opened.callback(events.close)
+        settings = open_settings(config, region)
         opened.pop_all()
-    return Stores(**stores)
+    return Stores(objects, catalog, feeds, events, settings)
 
 
-def open_objects(config: Config, region: str) -> Any:
-    return open_store(config, region, "objects")
+# Adapters are imported when they are chosen, so that a process loads only the clients it uses.
 
 
-def open_store(config: Config, region: str, port: str) -> Any:
-    """One of the five, by the name that it has in `Stores`. Raises TopologyError, Unavailable."""
-    url = getattr(config.topology.regions[region], port)
-    scheme = urlsplit(url).scheme
-    opener = _ADAPTERS.get((port, scheme))
-    if opener is None:
-        schemes = ", ".join(known for at, known in _ADAPTERS if at == port)
-        raise TopologyError(f"{url!r}: no adapter for {port} has the scheme {scheme!r}; known: {schemes}")
-    return opener(url, config, region)
+def open_objects(config: Config, region: str) -> Objects:
+    """Raises TopologyError, Unavailable, as do the other four."""
+    url = config.topology.regions[region].objects
+    match urlsplit(url).scheme:
+        case "directory":
+            from regions.stores.directory import adapter as directory
+
+            return directory.open_objects(url, config.objects_secret(region))
+        case "s3":
+            from regions.stores.s3 import adapter as s3
+
+            return s3.open_objects(url, *config.s3_keys(region))
+    raise _no_adapter("objects", url, "directory, s3")
+
+
+def open_catalog(config: Config, region: str) -> Catalog:
+    url = config.topology.regions[region].catalog
+    match urlsplit(url).scheme:
+        case "sqlite":
+            from regions.stores.sqlite import adapter as sqlite
+
+            return sqlite.open_catalog(urlsplit(url).path)
+        case "cassandra":
+            from regions.stores.cassandra import adapter as cassandra
+
+            return cassandra.open_catalog(url, config.catalog_login(region))
+    raise _no_adapter("catalog", url, "sqlite, cassandra")
+
+
+def open_feeds(config: Config, region: str) -> Feeds:
+    url = config.topology.regions[region].feeds
+    match urlsplit(url).scheme:
+        case "sqlite":
+            from regions.stores.sqlite import adapter as sqlite
+
+            return sqlite.open_feeds(urlsplit(url).path)
+        case "redis":
+            from regions.stores.redis import adapter as redis
+
+            return redis.open_feeds(url, config.feeds_password(region))
+    raise _no_adapter("feeds", url, "sqlite, redis")
+
+
+def open_events(config: Config, region: str) -> Events:
+    url = config.topology.regions[region].events
+    match urlsplit(url).scheme:
+        case "sqlite":
+            from regions.stores.sqlite import adapter as sqlite
+
+            return sqlite.open_events(urlsplit(url).path, now_ms)
+        case "kafka":
+            from regions.stores.kafka import adapter as kafka
+
+            return kafka.open_events(url)
+    raise _no_adapter("events", url, "sqlite, kafka")
+
+
+def open_settings(config: Config, region: str) -> Settings:
+    url = config.topology.regions[region].settings
+    match urlsplit(url).scheme:
+        case "sqlite":
+            from regions.stores.sqlite import adapter as sqlite
+
+            return sqlite.open_settings(urlsplit(url).path, now_ms)
+        case "consul":
+            from regions.stores.consul import adapter as consul
+
+            return consul.open_settings(url, config.settings_token(region), now_ms)
+    raise _no_adapter("settings", url, "sqlite, consul")
+
+
+def open_object_server(config: Config, region: str) -> WsgiApplication:
+    """The HTTP server through which others reach the region's directory store. Raises TopologyError."""
+    from regions.stores.directory import adapter as directory
+
+    return directory.object_server(config.topology.regions[region].objects, config.objects_secret(region), now_ms)
+
+
+def object_server_url(config: Config, region: str) -> str:
+    """Where that server listens; empty if the region's objects have none."""
+    from regions.stores.directory import adapter as directory
+
+    return directory.server_url(config.topology.regions[region].objects)
+
+
+def _no_adapter(port: str, url: str, schemes: str) -> TopologyError:
+    return TopologyError(f"{url!r}: no adapter for {port} has the scheme {urlsplit(url).scheme!r}; known: {schemes}")
 
 
 def _overrides(names: list[str], environ: Mapping[str, str]) -> dict[tuple[str, str], str]:
@@ -156,50 +238,3 @@ def _overrides(names: list[str], environ: Mapping[str, str]) -> dict[tuple[str, 
 
 def _variable(name: str, key: str) -> str:
     return f"{_PREFIX}{name.upper().replace('-', '_')}_{key.upper()}"
-
-
-def _adapter(module: str, name: str) -> Any:
-    """Adapters are imported when they are chosen, so that a process loads only the clients it uses."""
-    return getattr(importlib.import_module(f"regions.stores.{module}"), name)
-
-
-def _objects_directory(url: str, config: Config, region: str) -> Any:
-    split = urlsplit(url)
-    door = parse_qs(split.query).get("door", [""])[0]
-    return _adapter("objects_directory", "ObjectsDirectory")(split.path, door, config.objects_secret(region))
-
-
-def _objects_s3(url: str, config: Config, region: str) -> Any:
-    credentials = _adapter("s3_session", "Credentials")(*config.s3_keys(region))
-    return _adapter("objects_s3", "ObjectsS3")(_adapter("s3_session", "parse_address")(url), credentials)
-
-
-def _catalog_cassandra(url: str, config: Config, region: str) -> Any:
-    return _adapter("catalog_cassandra", "CatalogCassandra")(url, config.catalog_login(region))
-
-
-def _feeds_redis(url: str, config: Config, region: str) -> Any:
-    return _adapter("feeds_redis", "FeedsRedis")(url, config.feeds_password(region))
-
-
-def _settings_sqlite(url: str, *_: Any) -> Any:
-    return _adapter("settings_sqlite", "SettingsSqlite")(urlsplit(url).path, now_ms)
-
-
-def _settings_consul(url: str, config: Config, region: str) -> Any:
-    address = _adapter("consul_connection", "parse_address")(url)
-    return _adapter("settings_consul", "SettingsConsul")(address, config.settings_token(region), now_ms)
-
-
-_ADAPTERS: Mapping[tuple[str, str], Callable[..., Any]] = {
-    ("objects", "directory"): _objects_directory,
-    ("objects", "s3"): _objects_s3,
-    ("catalog", "sqlite"): lambda url, *_: _adapter("catalog_sqlite", "CatalogSqlite")(urlsplit(url).path),
-    ("catalog", "cassandra"): _catalog_cassandra,
-    ("feeds", "sqlite"): lambda url, *_: _adapter("feeds_sqlite", "FeedsSqlite")(urlsplit(url).path),
-    ("feeds", "redis"): _feeds_redis,
-    ("events", "sqlite"): lambda url, *_: _adapter("events_sqlite", "EventsSqlite")(urlsplit(url).path, now_ms),
-    ("events", "kafka"): lambda url, *_: _adapter("events_kafka", "EventsKafka")(url),
-    ("settings", "sqlite"): _settings_sqlite,
-    ("settings", "consul"): _settings_consul,
-}

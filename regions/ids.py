@@ -72,7 +72,7 @@ def parse(kind: str, public: str) -> Snowflake:
     return take_apart(to_number(kind, public))
 
 
-class IdMint:
+class IdGenerator:
     """Makes ids that never repeat, whatever the clock does.
 
     Times in ids never go back: while the clock stands behind the last id, that id's millisecond goes

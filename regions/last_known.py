@@ -1,6 +1,6 @@
 """What the settings last said, for those who had better go on with it while the settings are away.
 
-Not for the residency policy: by an old one bytes may cross that a new one forbids (`regions.policy_view`).
+Not for the residency policy: by an old one bytes may cross that a new one forbids (`regions.residency.live`).
 """
 
 import logging
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class LastKnown(Generic[T]):
-    """Asks every time: `LastKnown(settings.read)` or `LastKnown(settings.services)`. Keeps one answer a name.
+    """Asks every time: `LastKnown(settings.values.read)` or `LastKnown(settings.services.healthy)`. Keeps one answer a name.
 
     Safe to share between threads.
     """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from regions.errors import Unavailable
-from regions.ids import MAX_PROCESSES, IdMint
+from regions.ids import MAX_PROCESSES, IdGenerator
 from regions.stores.settings import Lease, Settings
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class _Tenure:
 
     def __init__(self, lease: Lease, region_number: int, clock_ms: Callable[[], int]) -> None:
         self.lease = lease
-        self.mint = IdMint(region_number, lease.number, lease.floor_ms, lambda: self.lease.until_ms, clock_ms)
+        self.generator = IdGenerator(region_number, lease.number, lease.floor_ms, lambda: self.lease.until_ms, clock_ms)
 
 
 class ProcessNumber:
@@ -39,16 +39,16 @@ class ProcessNumber:
         self._released = False
         self._lock = threading.Lock()
 
-    def mint(self, kind: str) -> str:
+    def new_id(self, kind: str) -> str:
         """A new id of that kind. Raises LeaseLost."""
-        return self._tenure.mint.next(kind)
+        return self._tenure.generator.next(kind)
 
     def run_once(self) -> None:
         """Makes the lease longer; where it was lost, takes another number. Raises Unavailable."""
         with self._lock:
             if self._released:
                 return
-            renewed = self._settings.renew(self._tenure.lease, _TTL_S)
+            renewed = self._settings.numbers.renew(self._tenure.lease, _TTL_S)
             if renewed is None:
                 log.warning("process number lost", extra={"number": self._tenure.lease.number})
                 self._tenure = self._take()
@@ -69,10 +69,10 @@ class ProcessNumber:
             tenure = self._tenure
             tenure.lease = replace(tenure.lease, until_ms=0)
             try:
-                self._settings.release(tenure.lease, tenure.mint.used_until_ms)
+                self._settings.numbers.release(tenure.lease, tenure.generator.used_until_ms)
             except Unavailable as error:
                 log.warning("process number not given back", extra={"error": error.detail})
 
     def _take(self) -> _Tenure:
-        lease = self._settings.lease_number(POOL, self._holder, MAX_PROCESSES, _TTL_S)
+        lease = self._settings.numbers.lease(POOL, self._holder, MAX_PROCESSES, _TTL_S)
         return _Tenure(lease, self._region_number, self._clock_ms)

@@ -1,6 +1,6 @@
 """Takes a deleted photo's objects away. Whoever calls it has seen, or told, the tombstone first."""
 
-from regions.messages import Event
+from regions.events.messages import Event
 from regions.stores.objects import RAW, VARIANTS, Objects, raw_key, variant_prefix
 
 

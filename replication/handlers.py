@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from regions import ids
 from regions.config import Stores
 from regions.errors import NotFound, Problem, Unavailable, Unprocessable
-from regions.messages import Event
-from regions.policy import Action, Policy
-from regions.policy_view import PolicyView
+from regions.events.messages import Event
 from regions.records import Photo, Status, Tombstone
-from regions.residency import decide, subject_of
+from regions.residency.decide import decide, subject_of
+from regions.residency.live import LivePolicy
+from regions.residency.policy import Action, Policy
 from regions.topology import Region
 from replication import lane, placement, transfer
 from replication.erasure import erase
@@ -31,7 +31,7 @@ class End:
 
     region: Region
     stores: Stores
-    policy: PolicyView
+    policy: LivePolicy
 
     def require_policy(self) -> Policy:
         """Raises Unavailable where no policy can be read, so that the event waits for one and nothing crosses."""
@@ -75,45 +75,49 @@ class Lane:
         if not event.body["following"] or ids.parse(ids.USER, author_id).region != self._destination.region.number:
             return
         author_home, here = self._destination, self._home
-        author_home.stores.catalog.note_follower_region(author_id, here.region.name)
-        photos = author_home.stores.catalog.photos_of(author_id, None, _LATEST_PHOTOS)
+        author_home.stores.catalog.follows.add_follower_region(author_id, here.region.name)
+        photos = author_home.stores.catalog.photos.by_owner(author_id, None, _LATEST_PHOTOS)
         instructions = self._refer(str(event.body["follower_id"]), photos, author_home.require_policy())
         self._carry_out(instructions, author_home.stores, here.stores)
 
     def _refer(self, follower_id: str, photos: Sequence[Photo], policy: Policy) -> list[lane.Instruction]:
         at, catalog = self._home.region.place, self._destination.stores.catalog
         decided = [
-            (photo, decide(policy, subject_of(photo), Action.REFERENCE, at), catalog.audit(photo.photo_id, _AUDIT_LOOK))
+            (
+                photo,
+                decide(policy, subject_of(photo), Action.REFERENCE, at),
+                catalog.audit.latest(photo.photo_id, _AUDIT_LOOK),
+            )
             for photo in photos
         ]
         return lane.on_followed(follower_id, decided, at, self._clock_ms())
 
     def _bring(self, photo_id: str) -> None:
-        photo = self._home.stores.catalog.photo(photo_id)
+        photo = self._home.stores.catalog.photos.get(photo_id)
         if photo is None:
             raise NotFound(f"there is no photo {photo_id} at {self._home.region.name}")
         if photo.status is Status.READY:
             instructions = lane.on_ready(self._see(photo), self._clock_ms())
             self._carry_out(instructions, self._home.stores, self._destination.stores)
 
-    def _see(self, photo: Photo) -> lane.Seen:
+    def _see(self, photo: Photo) -> lane.PhotoState:
         home, there, photo_id = self._home.stores, self._destination.stores, photo.photo_id
         placed = placement.place(self._home.require_policy(), photo, self._destination.region.place)
         expected = placement.objects_of(photo, placed)
-        replicas = {replica.region: replica for replica in home.catalog.replicas(photo_id)}
-        return lane.Seen(
+        replicas = {replica.region: replica for replica in home.catalog.replicas.of_photo(photo_id)}
+        return lane.PhotoState(
             photo,
             placed,
             [one for one in expected if not transfer.is_there(there.objects, one)],
-            there.catalog.photo(photo_id),
+            there.catalog.photos.get(photo_id),
             replicas.get(self._destination.region.name),
-            self._destination.region.name in home.catalog.follower_regions(photo.owner_id),
-            home.catalog.audit(photo_id, _AUDIT_LOOK),
+            self._destination.region.name in home.catalog.follows.follower_regions(photo.owner_id),
+            home.catalog.audit.latest(photo_id, _AUDIT_LOOK),
         )
 
     def _bury_if_deleted(self, photo_id: str) -> bool:
         home, there = self._home.stores.catalog, self._destination.stores.catalog
-        tombstone = home.tombstone(photo_id) or there.tombstone(photo_id)
+        tombstone = home.tombstones.get(photo_id) or there.tombstones.get(photo_id)
         if tombstone is not None:
             self._bury(tombstone)
         return tombstone is not None
@@ -139,19 +143,19 @@ class Lane:
 def _do(instruction: lane.Instruction, home: Stores, there: Stores) -> None:
     match instruction:
         case lane.Audit(entries):
-            home.catalog.append_audit(entries)
+            home.catalog.audit.append(entries)
         case lane.CopyObject(expected):
             moved_bytes = transfer.copy(home.objects, there.objects, expected)
             log.info("copied", extra={"bucket": expected.bucket, "key": expected.key, "moved_bytes": moved_bytes})
-        case lane.KeepMetadata(photo):
-            there.catalog.keep_copy(photo)
+        case lane.PutMetadata(photo):
+            there.catalog.photos.put_replica_metadata(photo)
         case lane.RecordReplica(replica):
-            home.catalog.record_replica(replica)
-        case lane.Refer(events):
+            home.catalog.replicas.put(replica)
+        case lane.PublishReferences(events):
             there.events.publish(events)
-        case lane.Bury(tombstone):
-            there.catalog.bury(tombstone, None)
+        case lane.PutTombstone(tombstone):
+            there.catalog.photos.delete(tombstone, None)
         case lane.EraseObjects(photo_id):
             erase(there.objects, photo_id)
-        case lane.ForgetReplica(photo_id, region):
-            home.catalog.forget_replica(photo_id, region)
+        case lane.RemoveReplica(photo_id, region):
+            home.catalog.replicas.remove(photo_id, region)

@@ -8,16 +8,16 @@ wins, and what is done already is not done again.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from regions.messages import Event, photo_referenced
-from regions.policy import Action
+from regions.events.messages import Event, photo_referenced
 from regions.records import AuditEntry, Photo, Replica, Tombstone
-from regions.residency import Decision
+from regions.residency.decide import Decision
+from regions.residency.policy import Action
 from regions.topology import Place
 from replication.placement import ExpectedObject, Placement
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PhotoState:
     """What a lane sees of one photo that is ready and has no tombstone, and what came of it so far.
 
     `lacking` are the objects that may lie at the destination and do not yet; `copy` is the metadata there;
@@ -46,7 +46,7 @@ class CopyObject:
 
 
 @dataclass(frozen=True, slots=True)
-class KeepMetadata:
+class PutMetadata:
     photo: Photo
 
 
@@ -58,14 +58,14 @@ class RecordReplica:
 
 
 @dataclass(frozen=True, slots=True)
-class Refer:
+class PublishReferences:
     """Publish these in the event log of the followers' region."""
 
     events: Sequence[Event]
 
 
 @dataclass(frozen=True, slots=True)
-class Bury:
+class PutTombstone:
     tombstone: Tombstone
 
 
@@ -75,22 +75,24 @@ class EraseObjects:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetReplica:
+class RemoveReplica:
     """The home's sign that the destination has confirmed the deletion."""
 
     photo_id: str
     region: str
 
 
-Instruction = Audit | CopyObject | KeepMetadata | RecordReplica | Refer | Bury | EraseObjects | ForgetReplica
+Instruction = (
+    Audit | CopyObject | PutMetadata | RecordReplica | PublishReferences | PutTombstone | EraseObjects | RemoveReplica
+)
 
 
-def on_ready(seen: Seen, at_ms: int) -> list[Instruction]:
+def on_ready(seen: PhotoState, at_ms: int) -> list[Instruction]:
     """Brings what may come. The reference goes last, so that a feed that shows the photo finds what may lie there."""
     placement = seen.placement
     instructions: list[Instruction] = [CopyObject(expected) for expected in seen.lacking]
     if placement.metadata.allowed and seen.copy != seen.photo:
-        instructions.append(KeepMetadata(seen.photo))
+        instructions.append(PutMetadata(seen.photo))
     replica = _replica(seen.photo, placement, at_ms)
     if replica is not None and not _is_recorded(replica, seen.replica):
         instructions.append(RecordReplica(replica))
@@ -98,7 +100,7 @@ def on_ready(seen: Seen, at_ms: int) -> list[Instruction]:
     if seen.followed:
         decided[Action.REFERENCE] = placement.reference
         if placement.reference.allowed:
-            instructions.append(Refer([_reference(seen.photo, at_ms)]))
+            instructions.append(PublishReferences([_reference(seen.photo, at_ms)]))
     entries = _unsaid(_entries(seen.photo, placement.place, decided, at_ms), seen.audited)
     return [*([Audit(entries)] if entries else []), *instructions]
 
@@ -106,7 +108,7 @@ def on_ready(seen: Seen, at_ms: int) -> list[Instruction]:
 def on_deleted(tombstone: Tombstone, destination: str) -> list[Instruction]:
     """Asks no policy, since nothing may hold a deletion up; therefore only the photo's id travels, not its owner's."""
     photo_id = tombstone.photo_id
-    return [Bury(replace(tombstone, owner_id="")), EraseObjects(photo_id), ForgetReplica(photo_id, destination)]
+    return [PutTombstone(replace(tombstone, owner_id="")), EraseObjects(photo_id), RemoveReplica(photo_id, destination)]
 
 
 def on_followed(
@@ -119,7 +121,7 @@ def on_followed(
         for entry in _unsaid(_entries(photo, place, {Action.REFERENCE: decision}, at_ms), audited)
     ]
     events = [_reference(photo, at_ms, follower_id) for photo, decision, _ in photos if decision.allowed]
-    return [*([Audit(entries)] if entries else []), *([Refer(events)] if events else [])]
+    return [*([Audit(entries)] if entries else []), *([PublishReferences(events)] if events else [])]
 
 
 def _replica(photo: Photo, placement: Placement, at_ms: int) -> Replica | None:

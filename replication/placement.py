@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from regions.errors import Unprocessable
-from regions.policy import Action, Policy
 from regions.records import Photo, Variant
-from regions.residency import Decision, decide, subject_of
+from regions.residency.decide import Decision, decide, subject_of
+from regions.residency.policy import Action, Policy
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
 from regions.topology import Place
 

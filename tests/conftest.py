@@ -17,7 +17,7 @@ import pytest
 import urllib3
 from PIL import Image
 
-from darkroom.client import Client, ClientError
+from darkroom.client.client import Client, ClientError
 
 _START_S = 60
 _STOP_S = 30

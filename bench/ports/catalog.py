@@ -1,6 +1,6 @@
 """The catalog on Cassandra: the 30 photos of a feed's page, read by their ids.
 
-Ours is `CatalogCassandra.photos`. The peers call cassandra-driver themselves: the same prepared statement for all
+Ours is `CassandraCatalog.photos`. The peers call cassandra-driver themselves: the same prepared statement for all
 30 at once by `execute_async`, at the same consistency, with plain tuples as rows, and all gathered before the first
 is decoded, which is faster than to decode as they come. One makes the same `Photo`s of what comes, by the same
 function, so that the difference is the adapter; the other leaves the JSON text as it is, and so does less than a
@@ -23,7 +23,7 @@ from cassandra.query import tuple_factory
 from bench import harness
 from bench.ports import turns
 from regions.records import VARIANT_SIZES, Photo, Status, Variant, photo_from_json
-from regions.stores.catalog_cassandra import CatalogCassandra
+from regions.stores.cassandra import adapter as cassandra
 
 _KEYSPACE = "bench"
 _READ = "SELECT DISTINCT photo_id, record FROM photos WHERE photo_id = ?"
@@ -39,14 +39,14 @@ Texts = list[tuple[str, str]]
 
 
 def rows(address: str) -> list[harness.Row]:
-    with closing(CatalogCassandra(f"cassandra://{address}/{_KEYSPACE}")) as catalog, _driver(address) as read:
+    with closing(cassandra.open_catalog(f"cassandra://{address}/{_KEYSPACE}")) as catalog, _driver(address) as read:
         photos = [_photo(number) for number in range(_PAGE * _PAGES)]
         for photo in photos:
-            catalog.keep_copy(photo)
+            catalog.photos.put_replica_metadata(photo)
         ids = [photo.photo_id for photo in photos]
         pages = [ids[start::_PAGES] for start in range(_PAGES)]
         readers: dict[str, Read] = {
-            "ours": catalog.photos,
+            "ours": catalog.photos.get_many,
             _DECODED: lambda page: _decoded(read(page)),
             _UNDECODED: lambda page: dict(read(page)),
         }

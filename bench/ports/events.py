@@ -1,6 +1,6 @@
 """Events on Kafka: how long a request waits until its one event is acknowledged.
 
-Ours is `EventsKafka.publish`. The peer is pykafka's own producer, set for the least wait that it knows: synchronous,
+Ours is `KafkaEvents.publish`. The peer is pykafka's own producer, set for the least wait that it knows: synchronous,
 `linger_ms=1`, `min_queued_messages=1`, `required_acks=-1`. Both make the event's text, and publish it in one topic
 of the same broker, which writes to the disk before it acknowledges.
 """
@@ -14,8 +14,8 @@ from pykafka import KafkaClient
 
 from bench import harness
 from bench.ports import turns
-from regions.messages import PHOTOS_UPLOADED, Event, to_text
-from regions.stores.events_kafka import EventsKafka
+from regions.events.messages import PHOTOS_UPLOADED, Event, to_text
+from regions.stores.kafka.events import KafkaEvents
 
 _EVENTS_A_TURN = 200
 _REPEATS = 9
@@ -28,7 +28,7 @@ _MOST_P50_MS = 10.0
 
 def rows(address: str) -> list[harness.Row]:
     numbers = count()
-    events = EventsKafka(f"kafka://{address}/{_PREFIX}")
+    events = KafkaEvents(f"kafka://{address}/{_PREFIX}")
     # Makes the topic, which pykafka would look for in vain.
     events.publish([_event(next(numbers))])
     # The topic refers to its client weakly.

@@ -1,6 +1,6 @@
 """Feeds on Redis: a photo's fan-out to 10,000 followers, on feeds of 50 photos and on full ones of 500.
 
-Ours is `FeedsRedis.add`, by one thread over one connection, followers in random order. The peer is redis-benchmark,
+Ours is `RedisFeeds.add`, by one thread over one connection, followers in random order. The peer is redis-benchmark,
 fixed beforehand as `peer_commands` gives it: one connection, pipelines of 250 (2 to 50 connections and pipelines of 16
 to 1,000 were no faster), ZADD of a new member and then ZREMRANGEBYRANK,
 so that both pay the trim. redis-benchmark knows one command a run and draws its users at random: some come twice in
@@ -25,7 +25,7 @@ import redis
 from bench import harness
 from bench.ports import turns
 from regions.stores.feeds import CAP
-from regions.stores.feeds_redis import FeedsRedis
+from regions.stores.redis.feeds import RedisFeeds
 
 _FOLLOWERS = 10_000
 _PHOTOS_A_TURN = 4
@@ -40,7 +40,7 @@ _COMMANDS_A_PIPELINE = 500
 
 def rows(address: str) -> list[harness.Row]:
     host, _, port = address.partition(":")
-    feeds = FeedsRedis(f"redis://{address}/0")
+    feeds = RedisFeeds(f"redis://{address}/0")
     with closing(feeds), redis.Redis(host, int(port)) as server:
         server.config_set("maxmemory", 0)
         server.config_set("auto-aof-rewrite-percentage", 0)
@@ -67,7 +67,7 @@ def requests_a_second(output: str) -> float:
     raise ValueError(f"redis-benchmark told no figure: {output[:200]!r}")
 
 
-def _rows(feeds: FeedsRedis, server: "redis.Redis", port: int, size: int) -> list[harness.Row]:
+def _rows(feeds: RedisFeeds, server: "redis.Redis", port: int, size: int) -> list[harness.Row]:
     _fill(feeds, server, size)
     users = [_user(number) for number in range(_FOLLOWERS)]
     random.Random(1).shuffle(users)
@@ -108,10 +108,10 @@ def _peer_s(port: int) -> float:
     return taken_s
 
 
-def _fill(feeds: FeedsRedis, server: "redis.Redis", size: int) -> None:
+def _fill(feeds: RedisFeeds, server: "redis.Redis", size: int) -> None:
     """All followers have the same photos, made once and copied."""
     server.flushall()
-    feeds.begin("model")
+    feeds.mark_complete("model")
     for number in range(size):
         feeds.add(f"p_1{number:012}", ["model"])
     for users in _batches([_user(number) for number in range(_FOLLOWERS)]):

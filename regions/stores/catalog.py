@@ -1,146 +1,175 @@
 """The catalog port: one region's users, photos, follows, replicas, tombstones, audit log and outbox.
 
-Every method is one write or one bounded read. A state change and its event are one write: the event goes
-to the outbox in the same transaction and waits there until it is published (`regions.outbox`).
+The catalog is a set of small tables, one Protocol each, all served by one session of one store. Every method is
+one write or one bounded read. A state change and its event are one write: the event goes to the outbox in the same
+transaction and waits there until it is published (`regions.events.outbox`).
+
+Every method raises `Unavailable` when the store can't be reached. What has returned survives kill -9. Lists are
+newest first; they start after the id `before` (at the newest when it is None) and hold at most `limit` entries.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from regions.messages import Event
+from regions.events.messages import Event
 from regions.records import AuditEntry, Comment, Photo, Replica, Status, Tombstone, Upload, User
-from regions.stores.finding import Finding
+from regions.stores.health import CheckResult
 
 
 @dataclass(frozen=True, slots=True)
-class Stone:
-    """A tombstone and where it stands in the region's order of arrival; `position` starts at 1."""
+class TombstoneEntry:
+    """A tombstone and its position in the order in which tombstones arrived in this region; positions start at 1."""
 
     position: int
     tombstone: Tombstone
 
 
-class Catalog(Protocol):
-    """Every method raises `Unavailable` where the store can't be reached. What has returned survives kill -9.
+class Users(Protocol):
+    def add(self, user: User) -> None: ...
+    def get(self, user_id: str) -> User | None: ...
 
-    Lists are newest first, begin after the id `before` (from the newest where it is None) and hold at most `limit`.
-    """
 
-    def add_user(self, user: User) -> None: ...
-    def user(self, user_id: str) -> User | None: ...
-
-    def begin_photo(self, photo: Photo, upload: Upload) -> None:
-        """A new photo in status `uploading`, with the upload that will bring it."""
+class Uploads(Protocol):
+    def get(self, photo_id: str) -> Upload | None:
+        """The upload that brings or brought this photo; None once it was aborted."""
         ...
 
-    def upload(self, photo_id: str) -> Upload | None:
-        """The upload that brought or brings this photo; None once it was aborted."""
+    def expired(self, before_ms: int, limit: int) -> list[Upload]:
+        """Uploads that expired before `before_ms` and whose photo is still `uploading`, oldest first."""
         ...
 
-    def abandon_photo(self, photo_id: str) -> None:
-        """Forgets a photo that is still `uploading`, and its upload. Does nothing to any other."""
+    def discard(self, photo_id: str) -> None:
+        """Forgets a photo that is still `uploading`, and its upload. Does nothing to any other photo."""
         ...
 
-    def expired_uploads(self, before_ms: int, limit: int) -> list[Upload]:
-        """Uploads of photos that are still `uploading` although they expired before then, oldest first."""
+
+class Photos(Protocol):
+    def create(self, photo: Photo, upload: Upload) -> None:
+        """Adds a photo in status `uploading`, with the upload that will bring its bytes."""
         ...
 
-    def photo(self, photo_id: str) -> Photo | None:
-        """None where it never was, or has a tombstone."""
+    def get(self, photo_id: str) -> Photo | None:
+        """None if it never existed or has a tombstone."""
         ...
 
-    def photos(self, photo_ids: Collection[str]) -> dict[str, Photo]:
-        """Those of these photos that `photo` would give, by id."""
+    def get_many(self, photo_ids: Collection[str]) -> dict[str, Photo]:
+        """The photos that `get` would return, by id."""
         ...
 
-    def photos_of(self, owner_id: str, before: str | None, limit: int) -> list[Photo]:
+    def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[Photo]:
         """The owner's `ready` photos."""
         ...
 
-    def change_photo(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:
-        """Replaces the photo and puts `event` in the outbox, in one write; False if its status is not `expected`."""
+    def update(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:
+        """Replaces the photo and puts `event` into the outbox, in one write; False if its status is not `expected`."""
         ...
 
-    def keep_copy(self, photo: Photo) -> None:
-        """A photo of another region whose metadata may rest here. Does nothing where there is a tombstone."""
+    def put_replica_metadata(self, photo: Photo) -> None:
+        """Stores the metadata of another region's photo. Does nothing if the photo has a tombstone."""
         ...
 
-    def bury(self, tombstone: Tombstone, event: Event | None) -> bool:
+    def delete(self, tombstone: Tombstone, event: Event | None) -> bool:
         """Deletes the photo's metadata, likes, comments and upload for ever: the tombstone wins over all later writes.
 
-        The event goes to the outbox in the same write. False, and no event, where it is buried already.
+        The event goes into the outbox in the same write. False, and no event, if the photo has a tombstone already.
         """
         ...
 
-    def tombstone(self, photo_id: str) -> Tombstone | None: ...
 
-    def tombstones_after(self, position: int, limit: int) -> list[Stone]:
-        """Oldest first, by the order in which they came to this region."""
+class Tombstones(Protocol):
+    def get(self, photo_id: str) -> Tombstone | None: ...
+
+    def after(self, position: int, limit: int) -> list[TombstoneEntry]:
+        """Oldest first, in the order in which they arrived in this region."""
         ...
 
-    def like(self, photo_id: str, user_id: str, at_ms: int) -> None:
-        """Idempotent."""
+
+class Likes(Protocol):
+    """Writes are idempotent."""
+
+    def add(self, photo_id: str, user_id: str, at_ms: int) -> None: ...
+    def remove(self, photo_id: str, user_id: str) -> None: ...
+
+    def page(self, photo_id: str, before: str | None, limit: int) -> list[str]:
+        """The ids of the users who like the photo, highest id first."""
         ...
 
-    def unlike(self, photo_id: str, user_id: str) -> None:
-        """Idempotent."""
+
+class Comments(Protocol):
+    def add(self, comment: Comment) -> None: ...
+    def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]: ...
+
+
+class Follows(Protocol):
+    """Who follows whom. A follow is kept in the follower's home region, readable from both sides."""
+
+    def change(self, follower_id: str, author_id: str, following: bool, event: Event) -> None:
+        """Starts or ends a follow. Idempotent, except that the event goes into the outbox each time."""
         ...
 
-    def likes(self, photo_id: str, before: str | None, limit: int) -> list[str]:
-        """The ids of those who like it, highest id first."""
-        ...
-
-    def add_comment(self, comment: Comment) -> None: ...
-    def comments(self, photo_id: str, before: str | None, limit: int) -> list[Comment]: ...
-
-    def set_following(self, follower_id: str, author_id: str, following: bool, event: Event) -> None:
-        """Kept in the follower's home region, from both sides. Idempotent, but for the event, told each time."""
-        ...
-
-    def following(self, follower_id: str, before: str | None, limit: int) -> list[str]:
+    def authors(self, follower_id: str, before: str | None, limit: int) -> list[str]:
         """Whom this user of ours follows, highest id first."""
         ...
 
-    def is_following(self, follower_id: str, author_ids: Collection[str]) -> set[str]:
+    def followed_among(self, follower_id: str, author_ids: Collection[str]) -> set[str]:
         """Those of these authors whom the user follows."""
         ...
 
-    def followers_here(self, author_id: str, before: str | None, limit: int) -> list[str]:
-        """Which of our own users follow this author, highest id first."""
+    def local_followers(self, author_id: str, before: str | None, limit: int) -> list[str]:
+        """This region's users who follow the author, highest id first."""
         ...
 
-    def note_follower_region(self, author_id: str, region: str) -> None:
-        """Kept in the author's home region: somebody in that region follows them. Idempotent."""
+    def add_follower_region(self, author_id: str, region: str) -> None:
+        """Records, in the author's home region, that somebody in `region` follows the author. Idempotent."""
         ...
 
     def follower_regions(self, author_id: str) -> set[str]: ...
 
-    def record_replica(self, replica: Replica) -> None:
-        """One replica for each photo and region; the last one told stays. Does nothing where there is a tombstone."""
+
+class Replicas(Protocol):
+    def put(self, replica: Replica) -> None:
+        """Keeps one replica per photo and region; the latest write wins. Does nothing if the photo has a tombstone."""
         ...
 
-    def forget_replica(self, photo_id: str, region: str) -> None: ...
-    def replicas(self, photo_id: str) -> list[Replica]: ...
+    def remove(self, photo_id: str, region: str) -> None: ...
+    def of_photo(self, photo_id: str) -> list[Replica]: ...
 
-    def append_audit(self, entries: Iterable[AuditEntry]) -> None: ...
-    def audit(self, photo_id: str, limit: int) -> list[AuditEntry]:
-        """The newest `limit` entries, oldest of them first."""
+
+class AuditLog(Protocol):
+    def append(self, entries: Iterable[AuditEntry]) -> None: ...
+
+    def latest(self, photo_id: str, limit: int) -> list[AuditEntry]:
+        """The newest `limit` entries about the photo, the oldest of them first."""
         ...
 
-    def outbox(self, limit: int) -> list[Event]:
-        """Events that are not known to be published, oldest first."""
+
+class OutboxTable(Protocol):
+    """Events that were written with a state change and are not known to be published."""
+
+    def pending(self, limit: int) -> list[Event]:
+        """Oldest first."""
         ...
 
-    def published(self, events: Sequence[Event]) -> None:
-        """Takes these off the outbox. Idempotent."""
+    def remove(self, events: Sequence[Event]) -> None:
+        """Removes published events. Idempotent."""
         ...
 
-    def examine(self) -> list[Finding]:
-        """What is well with the store and what is not, found by reading and by writing something of its own.
 
-        What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.
-        """
-        ...
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """One region's tables, opened. `check_health` reads and writes a little of its own, never raises, and is bounded
+    in time; `close` is idempotent."""
 
-    def close(self) -> None: ...
+    users: Users
+    uploads: Uploads
+    photos: Photos
+    tombstones: Tombstones
+    likes: Likes
+    comments: Comments
+    follows: Follows
+    replicas: Replicas
+    audit: AuditLog
+    outbox: OutboxTable
+    check_health: Callable[[], list[CheckResult]]
+    close: Callable[[], None]

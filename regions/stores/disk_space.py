@@ -5,23 +5,23 @@ import shutil
 from pathlib import Path
 
 from regions.errors import Unavailable
-from regions.stores.finding import Check, Finding, Level
+from regions.stores.health import CheckResult, HealthCheck, Level
 
 # A few photos on their way and a log that is not yet written back fit into the first; the second is a day of some use.
 _FAIL_BYTES, _WARN_BYTES = 256 << 20, 2 << 30
 
 
-def check(folder: Path) -> Check:
-    return Check("disk", lambda: judge(_free_bytes(folder)), "Mount the disk on which the store lies.")
+def check(folder: Path) -> HealthCheck:
+    return HealthCheck("disk", lambda: judge(_free_bytes(folder)), "Mount the disk on which the store lies.")
 
 
-def judge(free_bytes: int) -> Finding:
+def judge(free_bytes: int) -> CheckResult:
     """Pure."""
     left = f"{free_bytes / (1 << 30):.1f} GiB free"
     if free_bytes >= _WARN_BYTES:
-        return Finding("disk", Level.OK, left)
+        return CheckResult("disk", Level.OK, left)
     level = Level.FAILURE if free_bytes < _FAIL_BYTES else Level.WARNING
-    return Finding("disk", level, left, "Free space on the disk, or move the store to a larger one.")
+    return CheckResult("disk", level, left, "Free space on the disk, or move the store to a larger one.")
 
 
 def _free_bytes(folder: Path) -> int:

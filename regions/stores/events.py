@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from zlib import crc32
 
-from regions.messages import Event
-from regions.stores.finding import Finding
+from regions.events.messages import Event
+from regions.stores.health import CheckResult
 
 PARTITIONS = 4
 
@@ -60,7 +60,7 @@ class Events(Protocol):
         """Events not yet committed by the group, by partition."""
         ...
 
-    def examine(self) -> list[Finding]:
+    def check_health(self) -> list[CheckResult]:
         """What is well with the store and what is not, found by reading and by writing something of its own.
 
         What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.

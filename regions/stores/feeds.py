@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from regions.stores.finding import Finding
+from regions.stores.health import CheckResult
 
 CAP = 500
 
@@ -22,7 +22,7 @@ class Feeds(Protocol):
         """
         ...
 
-    def begin(self, user_id: str) -> None:
+    def mark_complete(self, user_id: str) -> None:
         """From now on the feed is whole: whoever calls this has had it filled. Idempotent."""
         ...
 
@@ -30,7 +30,7 @@ class Feeds(Protocol):
         """Idempotent."""
         ...
 
-    def examine(self) -> list[Finding]:
+    def check_health(self) -> list[CheckResult]:
         """What is well with the store and what is not, found by reading and by writing something of its own.
 
         What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from regions.stores.finding import Finding
+from regions.stores.health import CheckResult
 
 RAW, VARIANTS = "raw", "variants"
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -60,7 +60,7 @@ class Objects(Protocol):
         """
         ...
 
-    def begin(self, bucket: str, key: str) -> str:
+    def create_upload(self, bucket: str, key: str) -> str:
         """Begins a multipart upload and returns its id."""
         ...
 
@@ -68,23 +68,23 @@ class Objects(Protocol):
         """A URL that takes exactly `size_bytes` for that part until it expires. Asks no store."""
         ...
 
-    def parts(self, multipart_id: str) -> list[Part]:
+    def list_parts(self, multipart_id: str) -> list[Part]:
         """The parts that have arrived, by number. Empty where the upload is over or unknown."""
         ...
 
-    def finish(self, multipart_id: str, parts: Sequence[Part]) -> None:
+    def complete_upload(self, multipart_id: str, parts: Sequence[Part]) -> None:
         """Makes the object of these parts, in order. Idempotent; raises Conflict where a part is not as said."""
         ...
 
-    def abort(self, multipart_id: str) -> None:
+    def abort_upload(self, multipart_id: str) -> None:
         """Forgets an unfinished upload and its parts. Idempotent."""
         ...
 
-    def unfinished(self, bucket: str, key: str) -> list[str]:
+    def list_uploads(self, bucket: str, key: str) -> list[str]:
         """The ids of uploads of this key that are not over; read from where the bytes are, not from an index."""
         ...
 
-    def abort_stale(self, before_ms: int) -> int:
+    def abort_stale_uploads(self, before_ms: int) -> int:
         """Aborts uploads that began before then, and to which nothing comes any more; returns how many.
 
         These are what crashes left: the catalog knows of every other.
@@ -111,7 +111,7 @@ class Objects(Protocol):
         """Idempotent."""
         ...
 
-    def examine(self) -> list[Finding]:
+    def check_health(self) -> list[CheckResult]:
         """What is well with the store and what is not, found by reading and by writing something of its own.
 
         What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.

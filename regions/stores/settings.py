@@ -5,12 +5,12 @@ instances, pools and holds are named by words: a key's letters, without a slash.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from regions.errors import BadRequest, TooLarge
-from regions.stores.finding import Finding
+from regions.stores.health import CheckResult
 
 # Below the 512 KiB of Consul, which a write that is larger with key and envelope unseats (hashicorp/consul #23926).
 MAX_VALUE_BYTES = 510 * 1024
@@ -51,27 +51,29 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """Its holder alone does what `name` says, for `ttl_s` from when it was asked for or last renewed.
+class Lock:
+    """Only its holder does what `name` says, for `ttl_s` from when it was acquired or last renewed.
 
-    `fence` grows with every change of holder: who was late can so be told from who came after.
+    `fencing_token` grows with every change of holder, so that a holder whose lock has run out can be told from the
+    next one (Kleppmann, "How to do distributed locking", 2016).
     """
 
     name: str
     holder: str
-    fence: int
+    fencing_token: int
     ttl_s: float
 
 
-class Settings(Protocol):
-    """Every method raises `Unavailable` where the store can't be reached."""
+class Values(Protocol):
+    """Live values by key."""
 
     def read(self, key: str) -> Setting | None: ...
 
     def write(self, key: str, value: str, expected_version: int | None = None) -> bool:
-        """Sets the value; with `expected_version` only if it has that version (0: only if it is not there), else False.
+        """Sets the value. With `expected_version`, only if it has that version (0: only if the key does not exist);
+        False if not.
 
-        Raises BadRequest for what is no key or no text, TooLarge for a value over `MAX_VALUE_BYTES`.
+        Raises BadRequest for an invalid key or a value that is not text, TooLarge for one over `MAX_VALUE_BYTES`.
         """
         ...
 
@@ -86,64 +88,76 @@ class Settings(Protocol):
     def watch(self, prefix: str, known: int, timeout_s: float) -> int:
         """Waits until something under `prefix` has changed since the mark `known` (0: since ever), or time is up.
 
-        Returns the new mark, to be passed next time: another one than `known` where something has changed. No change is
-        ever missed between two calls.
+        Returns the new mark, to be passed next time; it differs from `known` if something has changed. No change is
+        missed between two calls.
         """
         ...
 
+
+class Services(Protocol):
+    """Which instances of a service are healthy."""
+
     def register(self, service: Service, ttl_s: float) -> None:
-        """Healthy until `ttl_s` from now; call again to stay so. Raises BadRequest where a name is no word."""
+        """Healthy until `ttl_s` from now; call again to stay so. Raises BadRequest for an invalid name."""
         ...
 
     def deregister(self, service: Service) -> None: ...
 
-    def services(self, name: str) -> list[Service]:
-        """The healthy instances."""
-        ...
+    def healthy(self, name: str) -> list[Service]: ...
 
-    def lease_number(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
-        """Leases one of the numbers 0 … size-1 that nobody holds now. Raises Unavailable where all are taken.
 
-        Raises BadRequest where `pool` is no word.
+class Numbers(Protocol):
+    """Leased numbers, such as process numbers."""
+
+    def lease(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
+        """Leases one of the numbers 0 … size-1 that nobody holds now. Raises Unavailable if all are taken.
+
+        Raises BadRequest for an invalid pool name.
         """
         ...
 
     def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
-        """The same number for longer; None where the lease has run out, whoever holds the number now."""
+        """The same number for longer; None if the lease has run out, whoever holds the number now."""
         ...
 
     def release(self, lease: Lease, used_until_ms: int) -> None:
-        """Gives the number back early. No id later than `used_until_ms` was made with it."""
+        """Gives the number back early. No id with a time after `used_until_ms` was made with it."""
         ...
 
-    def numbers_taken(self, pool: str) -> int:
-        """How many of the pool's numbers somebody holds now. Raises BadRequest where `pool` is no word."""
+    def taken(self, pool: str) -> int:
+        """How many of the pool's numbers are held now. Raises BadRequest for an invalid pool name."""
         ...
 
-    def hold(self, name: str, holder: str, ttl_s: float) -> Hold | None:
-        """None where somebody has it, under whatever name. Of a holder that died it is free again in the end:
-        not before `ttl_s`, and at the latest twice `ttl_s` (or 20 s) after it said anything.
 
-        Raises BadRequest where `name` is no word.
+class Locks(Protocol):
+    def acquire(self, name: str, holder: str, ttl_s: float) -> Lock | None:
+        """None if somebody holds it. The lock of a holder that died becomes free by itself: at the earliest `ttl_s`,
+        and at the latest twice `ttl_s` (or 20 s) after the holder was last heard of.
+
+        Raises BadRequest for an invalid name.
         """
         ...
 
-    def renew_hold(self, hold: Hold) -> bool:
-        """Makes it last for `ttl_s` from now; False where it is lost, and then it stays lost."""
+    def renew(self, lock: Lock) -> bool:
+        """Makes it last for `ttl_s` from now; False if it is lost, and then it stays lost."""
         ...
 
-    def release_hold(self, hold: Hold) -> None:
-        """Others can have it at once. Idempotent, and does nothing to a later holder."""
+    def release(self, lock: Lock) -> None:
+        """Others can acquire it at once. Idempotent, and does nothing to a later holder."""
         ...
 
-    def examine(self) -> list[Finding]:
-        """What is well with the store and what is not, found by reading and by writing something of its own.
 
-        What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.
-        """
-        ...
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One region's settings, opened. `check_health` reads and writes a little of its own, never raises, and is
+    bounded in time; `close` is idempotent. Every method raises `Unavailable` when the store can't be reached."""
 
-    def close(self) -> None: ...
+    values: Values
+    services: Services
+    numbers: Numbers
+    locks: Locks
+    check_health: Callable[[], list[CheckResult]]
+    close: Callable[[], None]
 
 
 def is_key(key: str) -> bool:

@@ -23,15 +23,18 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 
-from regions import ids, messages
+from regions import ids
 from regions.clock import now_ms
-from regions.messages import Event
+from regions.events import messages
+from regions.events.messages import Event
 from regions.records import Photo, Status, Tombstone, Upload
 from regions.stores.catalog import Catalog
+from regions.stores.directory import adapter as directory
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
 from regions.stores.objects import RAW, VARIANTS, Objects
 from regions.stores.settings import Settings
+from regions.stores.sqlite import adapter as sqlite
 
 _STARTS_AT_MS = 1_800_000_000_000
 
@@ -65,31 +68,31 @@ Opener = Callable[[Path, Clock], AbstractContextManager[Open]]
 
 @contextmanager
 def catalog_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
-    yield partial(_adapter("catalog_sqlite", "CatalogSqlite"), str(folder / "catalog.db"))
+    yield partial(sqlite.open_catalog, str(folder / "catalog.db"))
 
 
 @contextmanager
 def catalog_cassandra(folder: Path, clock: Clock) -> Iterator[Open]:
     keyspace = _keyspace()
     keyspace.empty()
-    yield partial(_adapter("catalog_cassandra", "CatalogCassandra"), keyspace.url)
+    yield partial(_adapter("cassandra").open_catalog, keyspace.url)
 
 
 @contextmanager
 def feeds_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
-    yield partial(_adapter("feeds_sqlite", "FeedsSqlite"), str(folder / "feeds.db"))
+    yield partial(sqlite.open_feeds, str(folder / "feeds.db"))
 
 
 @contextmanager
 def feeds_redis(folder: Path, clock: Clock) -> Iterator[Open]:
     """Under a prefix of its own, in a database that Redis itself empties when it is short of memory."""
     url = f"redis://{os.environ['DARKROOM_TEST_REDIS']}/0?prefix=test-{os.urandom(8).hex()}:"
-    yield partial(_adapter("feeds_redis", "FeedsRedis"), url)
+    yield partial(_adapter("redis").open_feeds, url)
 
 
 @contextmanager
 def events_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
-    yield partial(_adapter("events_sqlite", "EventsSqlite"), str(folder / "events.db"), clock.now_ms)
+    yield partial(sqlite.open_events, str(folder / "events.db"), clock.now_ms)
 
 
 @contextmanager
@@ -97,12 +100,12 @@ def events_kafka(folder: Path, clock: Clock) -> Iterator[Open]:
     """Under a prefix of its own."""
     clock.follow_the_wall()
     url = f"kafka://{os.environ['DARKROOM_TEST_KAFKA']}/test-{os.urandom(8).hex()}"
-    yield partial(_adapter("events_kafka", "EventsKafka"), url)
+    yield partial(_adapter("kafka").open_events, url)
 
 
 @contextmanager
 def settings_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
-    yield partial(_adapter("settings_sqlite", "SettingsSqlite"), str(folder / "settings.db"), clock.now_ms)
+    yield partial(sqlite.open_settings, str(folder / "settings.db"), clock.now_ms)
 
 
 @contextmanager
@@ -113,9 +116,8 @@ def settings_consul(folder: Path, clock: Clock) -> Iterator[Open]:
     clock.follow_the_wall()
     host, port = os.environ["DARKROOM_TEST_CONSUL"].split(":")
     root = f"test-{os.urandom(8).hex()}"
-    address = _adapter("consul_connection", "parse_address")(f"consul://{host}:{port}/{root}")
     try:
-        yield partial(_adapter("settings_consul", "SettingsConsul"), address, None, clock.now_ms)
+        yield partial(_adapter("consul").open_settings, f"consul://{host}:{port}/{root}", None, clock.now_ms)
     finally:
         client = consul.Consul(host, int(port), scheme="http", verify=True)
         client.kv.delete(f"{root}/", recurse=True)
@@ -130,8 +132,9 @@ def objects_directory(folder: Path, clock: Clock) -> Iterator[Open]:
     """With its door open on loopback, so that signed URLs can be used as a client would."""
     with make_server("127.0.0.1", 0, _closed, handler_class=_Quiet) as server:
         url = f"http://127.0.0.1:{server.server_port}"
-        opened = partial(_adapter("objects_directory", "ObjectsDirectory"), str(folder / "objects"), url, b"secret")
-        server.set_app(_adapter("objects_door", "ObjectDoor")(opened(), clock.now_ms))
+        store_url = f"directory://{folder}/objects?server={url}"
+        opened = partial(directory.open_objects, store_url, b"secret")
+        server.set_app(directory.object_server(store_url, b"secret", clock.now_ms))
         serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         serving.start()
         try:
@@ -145,13 +148,14 @@ def objects_directory(folder: Path, clock: Clock) -> Iterator[Open]:
 def objects_s3(folder: Path, clock: Clock) -> Iterator[Open]:
     """On two buckets of its own, which are emptied and removed in the end."""
     clock.follow_the_wall()
-    session, buckets = (importlib.import_module(f"regions.stores.{name}") for name in ("s3_session", "s3_buckets"))
+    session, buckets = (importlib.import_module(f"regions.stores.s3.{name}") for name in ("session", "buckets"))
     quirks = "region=us-east-1&style=path&lifecycle=0&access_block=0"
     server = os.environ["DARKROOM_TEST_VERSITYGW"]
-    address = session.parse_address(f"s3://test-{os.urandom(8).hex()}?endpoint={server}&{quirks}")
+    url = f"s3://test-{os.urandom(8).hex()}?endpoint={server}&{quirks}"
+    address = session.parse_address(url)
     credentials = session.Credentials("darkroom", os.environ["DARKROOM_TEST_VERSITYGW_SECRET"])
     buckets.prepare_buckets(address, credentials)
-    opened = partial(_adapter("objects_s3", "ObjectsS3"), address, credentials)
+    opened = partial(_adapter("s3").open_objects, url, "darkroom", os.environ["DARKROOM_TEST_VERSITYGW_SECRET"])
     try:
         yield opened
     finally:
@@ -272,7 +276,7 @@ class Made:
 
     def begin(self, photo: Photo, expires_at_ms: int = 10_000) -> Upload:
         upload = Upload(photo.photo_id, f"multipart-{photo.photo_id}", "a.jpg", 9, 5, expires_at_ms)
-        self.catalog.begin_photo(photo, upload)
+        self.catalog.photos.create(photo, upload)
         return upload
 
     def ready(self, number: int, owner: int = 1) -> Photo:
@@ -280,7 +284,7 @@ class Made:
         photo = self.photo(number, owner)
         self.begin(photo)
         photo = replace(photo, status=Status.READY)
-        assert self.catalog.change_photo(photo, {Status.UPLOADING}, None)
+        assert self.catalog.photos.update(photo, {Status.UPLOADING}, None)
         return photo
 
     def walk(self, page: Callable[[str | None], list[str]]) -> list[str]:
@@ -306,7 +310,7 @@ class _Keyspace:
         server = os.environ["DARKROOM_TEST_CASSANDRA"]
         self.name = f"test_{os.getpid()}_{os.urandom(4).hex()}"
         self.url = f"cassandra://{server}/{self.name}?datacenter=datacenter1&replication=1"
-        _adapter("catalog_cassandra", "CatalogCassandra")(self.url).close()
+        _adapter("cassandra").open_catalog(self.url).close()
         host, port = server.split(":")
         self._cluster = Cluster([host], port=int(port), protocol_version=5)
         self._session = self._cluster.connect(self.name)
@@ -376,6 +380,6 @@ def _closed(environ: Any, start_response: Any) -> list[bytes]:
     return []
 
 
-def _adapter(module: str, name: str) -> Any:
+def _adapter(technology: str) -> Any:
     """Imported when it is opened, so that a suite needs only the clients of its own adapters."""
-    return getattr(importlib.import_module(f"regions.stores.{module}"), name)
+    return importlib.import_module(f"regions.stores.{technology}.adapter")

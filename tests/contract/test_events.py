@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from regions.errors import Unavailable
-from regions.messages import FOLLOW_CHANGED, PHOTO_READY, Event
+from regions.events.messages import FOLLOW_CHANGED, PHOTO_READY, Event
 from regions.stores.events import PARTITIONS, partition_of
 
 WITHIN_S = 30

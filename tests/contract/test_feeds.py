@@ -28,7 +28,7 @@ def fill(feeds, user: str, numbers) -> None:
 
 
 def page(feeds, user: str, before: str | None = None, limit: int = 2 * CAP) -> list[str]:
-    feeds.begin(user)
+    feeds.mark_complete(user)
     return feeds.page(user, before, limit)
 
 
@@ -46,7 +46,7 @@ def test_a_feed_that_was_never_begun_is_not_known(feeds):
     feeds.add(photo_id(1), [user_id(1)])
     assert feeds.page(user_id(1), None, 10) is None
     for _ in range(2):
-        feeds.begin(user_id(1))
+        feeds.mark_complete(user_id(1))
     assert feeds.page(user_id(1), None, 10) == [photo_id(1)]
     assert feeds.page(user_id(2), None, 10) is None
 

@@ -186,7 +186,7 @@ def test_a_key_that_plays_tricks_is_refused(objects, key):
     """Whatever is done with it, and nothing is stored."""
     for trick in (
         lambda: put(objects, key, b"x"),
-        lambda: objects.begin(RAW, key),
+        lambda: objects.create_upload(RAW, key),
         lambda: objects.info(RAW, key),
         lambda: objects.delete(RAW, key),
         lambda: objects.sign_get(RAW, key, 1),

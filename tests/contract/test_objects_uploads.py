@@ -48,36 +48,36 @@ def put_part(objects, clock):
 
 @pytest.fixture
 def multipart_id(objects):
-    return objects.begin(RAW, KEY)
+    return objects.create_upload(RAW, KEY)
 
 
 def test_what_a_crash_left_is_aborted_when_it_is_stale(objects, put_part):
     """An upload that nobody goes on with has no parts any more; one that began since is left alone."""
-    left = objects.begin(RAW, KEY)
+    left = objects.create_upload(RAW, KEY)
     put_part(left, 1, b"a part")
-    assert objects.abort_stale(now_ms() - MINUTE_MS) == 0
-    assert [part.number for part in objects.parts(left)] == [1]
-    assert objects.abort_stale(now_ms() + MINUTE_MS) == 1
-    assert objects.parts(left) == []
+    assert objects.abort_stale_uploads(now_ms() - MINUTE_MS) == 0
+    assert [part.number for part in objects.list_parts(left)] == [1]
+    assert objects.abort_stale_uploads(now_ms() + MINUTE_MS) == 1
+    assert objects.list_parts(left) == []
     assert put_part(left, 1, b"a part").status == 404
 
 
 def test_unfinished_uploads_of_a_key_are_found(objects, put_part):
     """Until they are finished or aborted; those of other keys are not among them."""
-    first, second = objects.begin(RAW, KEY), objects.begin(RAW, KEY)
-    objects.begin(RAW, f"{KEY}d")
-    assert sorted(objects.unfinished(RAW, KEY)) == sorted([first, second])
+    first, second = objects.create_upload(RAW, KEY), objects.create_upload(RAW, KEY)
+    objects.create_upload(RAW, f"{KEY}d")
+    assert sorted(objects.list_uploads(RAW, KEY)) == sorted([first, second])
     put_part(first, 1, b"a part")
-    objects.finish(first, objects.parts(first))
-    objects.abort(second)
-    assert objects.unfinished(RAW, KEY) == []
+    objects.complete_upload(first, objects.list_parts(first))
+    objects.abort_upload(second)
+    assert objects.list_uploads(RAW, KEY) == []
 
 
 def test_parts_become_an_object(objects, multipart_id, put_part):
     """In the order of their numbers, whatever order they arrived in."""
     first, last = grain(PART_BYTES), b"the rest"
     assert put_part(multipart_id, 2, last).status == put_part(multipart_id, 1, first).status == 200
-    objects.finish(multipart_id, objects.parts(multipart_id))
+    objects.complete_upload(multipart_id, objects.list_parts(multipart_id))
     assert whole(objects, RAW, KEY) == first + last
     assert objects.info(RAW, KEY).size_bytes == PART_BYTES + len(last)
 
@@ -85,7 +85,7 @@ def test_parts_become_an_object(objects, multipart_id, put_part):
 def test_an_upload_of_one_part_becomes_an_object(objects, multipart_id, put_part):
     """The usual case: most photos fit in one."""
     put_part(multipart_id, 1, b"a photo")
-    objects.finish(multipart_id, objects.parts(multipart_id))
+    objects.complete_upload(multipart_id, objects.list_parts(multipart_id))
     assert whole(objects, RAW, KEY) == b"a photo"
     assert keys(objects, RAW) == [KEY]
 
@@ -93,7 +93,7 @@ def test_an_upload_of_one_part_becomes_an_object(objects, multipart_id, put_part
 def test_parts_that_arrived_are_known(objects, multipart_id, put_part):
     """With their number, size, and the ETag that the client was told."""
     answer = put_part(multipart_id, 3, b"the third")
-    (part,) = objects.parts(multipart_id)
+    (part,) = objects.list_parts(multipart_id)
     assert (part.number, part.size_bytes) == (3, 9)
     assert part.etag.strip('"') == answer.headers["ETag"].strip('"')
 
@@ -109,8 +109,8 @@ def test_a_part_sent_again_replaces_the_first(objects, multipart_id, put_part):
     """Shorter, longer, or as long: what came last counts."""
     for data in (b"one", b"a longer one", b"b longer one"):
         put_part(multipart_id, 1, data)
-        assert [part.size_bytes for part in objects.parts(multipart_id)] == [len(data)]
-    objects.finish(multipart_id, objects.parts(multipart_id))
+        assert [part.size_bytes for part in objects.list_parts(multipart_id)] == [len(data)]
+    objects.complete_upload(multipart_id, objects.list_parts(multipart_id))
     assert whole(objects, RAW, KEY) == b"b longer one"
 
 
@@ -118,7 +118,7 @@ def test_the_same_part_sent_twice_is_one_part(objects, multipart_id, put_part):
     """A client that lost the answer may send it again."""
     put_part(multipart_id, 1, b"a photo")
     put_part(multipart_id, 1, b"a photo")
-    assert len(objects.parts(multipart_id)) == 1
+    assert len(objects.list_parts(multipart_id)) == 1
 
 
 def test_parts_sent_at_the_same_time_all_arrive(objects, multipart_id, put_part):
@@ -126,26 +126,26 @@ def test_parts_sent_at_the_same_time_all_arrive(objects, multipart_id, put_part)
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(lambda number: put_part(multipart_id, number, grain(1000, number)), range(1, 9)))
     assert {answer.status for answer in answers} == {200}
-    assert [part.number for part in objects.parts(multipart_id)] == list(range(1, 9))
+    assert [part.number for part in objects.list_parts(multipart_id)] == list(range(1, 9))
 
 
 def test_finishing_twice_is_finishing_once(objects, multipart_id, put_part):
     """The second time nothing happens, so that a lost answer does no harm."""
     put_part(multipart_id, 1, b"a photo")
-    parts = objects.parts(multipart_id)
-    objects.finish(multipart_id, parts)
-    objects.finish(multipart_id, parts)
+    parts = objects.list_parts(multipart_id)
+    objects.complete_upload(multipart_id, parts)
+    objects.complete_upload(multipart_id, parts)
     assert whole(objects, RAW, KEY) == b"a photo"
-    assert objects.parts(multipart_id) == []
+    assert objects.list_parts(multipart_id) == []
 
 
 def test_a_wrong_etag_is_no_part(objects, multipart_id, put_part):
     """Conflict, and the upload can still be finished."""
     put_part(multipart_id, 1, b"a photo")
     with pytest.raises(Conflict):
-        objects.finish(multipart_id, [Part(1, '"00000000000000000000000000000000"', 7)])
+        objects.complete_upload(multipart_id, [Part(1, '"00000000000000000000000000000000"', 7)])
     assert objects.info(RAW, KEY) is None
-    objects.finish(multipart_id, objects.parts(multipart_id))
+    objects.complete_upload(multipart_id, objects.list_parts(multipart_id))
 
 
 @pytest.mark.parametrize("etag", ["../../../raw/ab", '"' + "0" * 31 + '"', "", "*", '"\0"'])
@@ -153,22 +153,22 @@ def test_an_etag_that_plays_tricks_is_no_part(objects, multipart_id, put_part, e
     """Whatever a client may have sent."""
     put_part(multipart_id, 1, b"a photo")
     with pytest.raises(Conflict):
-        objects.finish(multipart_id, [Part(1, etag, 7)])
+        objects.complete_upload(multipart_id, [Part(1, etag, 7)])
 
 
 def test_a_missing_part_is_a_conflict(objects, multipart_id, put_part):
     """And no object is made of the rest."""
     put_part(multipart_id, 1, grain(PART_BYTES))
-    (arrived,) = objects.parts(multipart_id)
+    (arrived,) = objects.list_parts(multipart_id)
     with pytest.raises(Conflict):
-        objects.finish(multipart_id, [arrived, Part(2, arrived.etag, 7)])
+        objects.complete_upload(multipart_id, [arrived, Part(2, arrived.etag, 7)])
     assert objects.info(RAW, KEY) is None
 
 
 def test_no_parts_are_a_conflict(objects, multipart_id):
     """An object is made of something."""
     with pytest.raises(Conflict):
-        objects.finish(multipart_id, [])
+        objects.complete_upload(multipart_id, [])
 
 
 def test_parts_out_of_order_are_a_conflict(objects, multipart_id, put_part):
@@ -176,48 +176,48 @@ def test_parts_out_of_order_are_a_conflict(objects, multipart_id, put_part):
     put_part(multipart_id, 1, grain(PART_BYTES))
     put_part(multipart_id, 2, grain(PART_BYTES, 2))
     with pytest.raises(Conflict):
-        objects.finish(multipart_id, objects.parts(multipart_id)[::-1])
+        objects.complete_upload(multipart_id, objects.list_parts(multipart_id)[::-1])
     assert objects.info(RAW, KEY) is None
 
 
 def test_an_aborted_upload_is_over(objects, multipart_id, put_part):
     """Its parts are gone, no more are taken, and it can't be finished; aborting again is no error."""
     put_part(multipart_id, 1, b"a photo")
-    parts = objects.parts(multipart_id)
-    objects.abort(multipart_id)
-    objects.abort(multipart_id)
-    assert objects.parts(multipart_id) == []
+    parts = objects.list_parts(multipart_id)
+    objects.abort_upload(multipart_id)
+    objects.abort_upload(multipart_id)
+    assert objects.list_parts(multipart_id) == []
     assert put_part(multipart_id, 2, b"late").status == 404
     with pytest.raises(Conflict):
-        objects.finish(multipart_id, parts)
+        objects.complete_upload(multipart_id, parts)
     assert objects.info(RAW, KEY) is None
 
 
 def test_a_part_that_comes_after_the_end_is_refused(objects, multipart_id, put_part):
     """The object stays what it was."""
     put_part(multipart_id, 1, b"a photo")
-    objects.finish(multipart_id, objects.parts(multipart_id))
+    objects.complete_upload(multipart_id, objects.list_parts(multipart_id))
     assert put_part(multipart_id, 1, b"another").status == 404
     assert whole(objects, RAW, KEY) == b"a photo"
 
 
 def test_two_uploads_of_one_key_are_apart(objects, multipart_id, put_part):
     """A part of one is no part of the other."""
-    other = objects.begin(RAW, KEY)
+    other = objects.create_upload(RAW, KEY)
     put_part(multipart_id, 1, b"a photo")
-    assert objects.parts(other) == []
-    objects.abort(other)
-    assert len(objects.parts(multipart_id)) == 1
+    assert objects.list_parts(other) == []
+    objects.abort_upload(other)
+    assert len(objects.list_parts(multipart_id)) == 1
 
 
 def test_finishing_races_with_a_part(objects, multipart_id, put_part):
     """Whatever comes first, the object is one that was acknowledged."""
     put_part(multipart_id, 1, b"the first")
-    parts = objects.parts(multipart_id)
+    parts = objects.list_parts(multipart_id)
     late = threading.Thread(target=put_part, args=(multipart_id, 1, b"the other"))
     late.start()
     try:
-        objects.finish(multipart_id, parts)
+        objects.complete_upload(multipart_id, parts)
         assert whole(objects, RAW, KEY) == b"the first"
     except Conflict:
         assert objects.info(RAW, KEY) is None

@@ -60,19 +60,19 @@ def put_part(objects, clock):
 
 @pytest.fixture
 def multipart_id(objects):
-    return objects.begin(RAW, KEY)
+    return objects.create_upload(RAW, KEY)
 
 
 def test_a_part_over_its_size_is_refused(objects, multipart_id, put_part):
     """And leaves no trace."""
     assert 400 <= put_part(multipart_id, 1, b"ten bytes!", size_bytes=9).status < 500
-    assert objects.parts(multipart_id) == []
+    assert objects.list_parts(multipart_id) == []
 
 
 def test_a_part_under_its_size_is_refused(objects, multipart_id, put_part):
     """And leaves no trace."""
     assert 400 <= put_part(multipart_id, 1, b"ten bytes!", size_bytes=11).status < 500
-    assert objects.parts(multipart_id) == []
+    assert objects.list_parts(multipart_id) == []
 
 
 def test_an_expired_part_url_is_refused(objects, multipart_id, clock):
@@ -80,7 +80,7 @@ def test_an_expired_part_url_is_refused(objects, multipart_id, clock):
     signed = objects.sign_part(multipart_id, 1, 7, clock.now_ms() + 1000)
     clock.advance(2000)
     assert send("PUT", signed.url, b"a photo", **signed.headers).status == 403
-    assert objects.parts(multipart_id) == []
+    assert objects.list_parts(multipart_id) == []
 
 
 def test_an_altered_part_url_is_refused(objects, multipart_id, clock):
@@ -88,7 +88,7 @@ def test_an_altered_part_url_is_refused(objects, multipart_id, clock):
     signed = objects.sign_part(multipart_id, 1, 7, clock.now_ms() + MINUTE_MS)
     for altered in altered_urls(signed.url):
         assert 400 <= send("PUT", altered, b"a photo", **signed.headers).status < 500
-    assert objects.parts(multipart_id) == []
+    assert objects.list_parts(multipart_id) == []
 
 
 def test_a_signed_url_gives_the_object(objects, clock):
@@ -116,7 +116,7 @@ def test_a_signed_url_gives_a_range(objects, clock):
 def test_a_finished_upload_can_be_fetched(objects, multipart_id, put_part, clock):
     """What came in by URL goes out by URL."""
     put_part(multipart_id, 1, grain(3000))
-    objects.finish(multipart_id, objects.parts(multipart_id))
+    objects.complete_upload(multipart_id, objects.list_parts(multipart_id))
     assert send("GET", objects.sign_get(RAW, KEY, clock.now_ms() + MINUTE_MS)).data == grain(3000)
 
 

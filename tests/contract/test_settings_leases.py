@@ -23,12 +23,12 @@ settings = open_settings()
 print("open", flush=True)
 sys.stdin.buffer.readline()
 for number in range(each):
-    print(settings.lease_number("process_numbers", f"{name}-{number}", size, 600.0).number)
+    print(settings.numbers.lease("process_numbers", f"{name}-{number}", size, 600.0).number)
 """
 
 
 def lease(settings, holder="ana", pool=POOL):
-    return settings.lease_number(pool, holder, SIZE, TTL_S)
+    return settings.numbers.lease(pool, holder, SIZE, TTL_S)
 
 
 def all_of(settings) -> list:
@@ -75,7 +75,7 @@ def test_a_renewed_lease_goes_on(settings, clock):
     """The same number and floor, for longer."""
     mine = all_of(settings)[0]
     clock.advance(1_200)
-    renewed = settings.renew(mine, TTL_S)
+    renewed = settings.numbers.renew(mine, TTL_S)
     assert (renewed.number, renewed.holder, renewed.floor_ms) == (mine.number, mine.holder, mine.floor_ms)
     assert renewed.until_ms > mine.until_ms
     clock.advance(1_200)
@@ -85,33 +85,33 @@ def test_a_renewed_lease_goes_on(settings, clock):
 def test_a_renewal_whose_answer_was_lost_can_be_asked_for_again(settings, clock):
     """With the lease as it was known before."""
     mine = lease(settings)
-    settings.renew(mine, TTL_S)
+    settings.numbers.renew(mine, TTL_S)
     clock.advance(100)
-    assert settings.renew(mine, TTL_S) is not None
+    assert settings.numbers.renew(mine, TTL_S) is not None
 
 
 def test_a_lease_that_ran_out_is_not_renewed(settings, clock):
     """Even where nobody else wanted the number."""
     mine = lease(settings)
     clock.advance(OVER_MS)
-    assert settings.renew(mine, TTL_S) is None
+    assert settings.numbers.renew(mine, TTL_S) is None
 
 
 def test_a_lost_lease_can_do_nothing_to_the_next_holder(settings, clock):
     """Neither renew nor release it, not even under the same name."""
     lost = {one.number: one for one in all_of(settings)}
     clock.advance(OVER_MS)
-    mine = settings.lease_number(POOL, "holder 0", SIZE, 60.0)
-    assert settings.renew(lost[mine.number], TTL_S) is None
-    settings.release(lost[mine.number], clock.now_ms())
-    assert settings.renew(mine, 60.0) is not None
+    mine = settings.numbers.lease(POOL, "holder 0", SIZE, 60.0)
+    assert settings.numbers.renew(lost[mine.number], TTL_S) is None
+    settings.numbers.release(lost[mine.number], clock.now_ms())
+    assert settings.numbers.renew(mine, 60.0) is not None
 
 
 def test_a_released_number_can_be_leased_at_once(settings, clock):
     """From where it was used until."""
     mine = all_of(settings)[0]
     used_until_ms = clock.now_ms()
-    settings.release(mine, used_until_ms)
+    settings.numbers.release(mine, used_until_ms)
     clock.advance(1)
     theirs = lease(settings, "bob")
     assert (theirs.number, theirs.floor_ms) == (mine.number, used_until_ms)
@@ -120,19 +120,19 @@ def test_a_released_number_can_be_leased_at_once(settings, clock):
 def test_a_released_lease_is_not_renewed(settings, clock):
     """And releasing it again does nothing to its next holder."""
     mine = all_of(settings)[0]
-    settings.release(mine, clock.now_ms())
-    assert settings.renew(mine, TTL_S) is None
+    settings.numbers.release(mine, clock.now_ms())
+    assert settings.numbers.renew(mine, TTL_S) is None
     clock.advance(1)
     theirs = lease(settings, mine.holder)
-    settings.release(mine, clock.now_ms())
-    assert settings.renew(theirs, TTL_S) is not None
+    settings.numbers.release(mine, clock.now_ms())
+    assert settings.numbers.renew(theirs, TTL_S) is not None
 
 
 def test_threads_that_lease_at_once_get_different_numbers(settings, open_settings):
     """All through one handle and through others."""
     handles = [settings, open_settings()] * 16
     with ThreadPoolExecutor(8) as threads:
-        leases = threads.map(lambda handle: handle.lease_number(POOL, "same", len(handles), 600.0), handles)
+        leases = threads.map(lambda handle: handle.numbers.lease(POOL, "same", len(handles), 600.0), handles)
         assert sorted(one.number for one in leases) == list(range(len(handles)))
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from regions import ids
 from regions.records import Status, User
-from regions.stores.catalog_sqlite import CatalogSqlite
+from regions.stores.catalog import Catalog
+from regions.stores.sqlite import adapter as sqlite
 
 EVERYTHING = 1_000_000
 EVERY_FACT = {"user", "begun", "changed", "buried", "followed"}
@@ -24,32 +25,32 @@ from dataclasses import replace
 from itertools import count
 from regions import ids, messages
 from regions.records import Photo, Status, Tombstone, Upload, User
-from regions.stores.catalog_sqlite import CatalogSqlite
+from regions.stores.sqlite import adapter as sqlite
 
 def acknowledge(what, number):
     os.write(1, f"{what} {number}\\n".encode())
 
 def live(catalog, number):
     user_id, photo_id = ids.to_public(ids.USER, number), ids.to_public(ids.PHOTO, number)
-    catalog.add_user(User(user_id, "Ana", "PT", "eu", "eu-west", 1))
+    catalog.users.add(User(user_id, "Ana", "PT", "eu", "eu-west", 1))
     acknowledge("user", number)
     photo = Photo(photo_id, user_id, "eu", "eu-west", Status.UPLOADING, "", 9, None, number)
-    catalog.begin_photo(photo, Upload(photo_id, "m", "a.jpg", 9, 9, 1))
+    catalog.photos.create(photo, Upload(photo_id, "m", "a.jpg", 9, 9, 1))
     acknowledge("begun", number)
     processing = replace(photo, status=Status.PROCESSING)
-    assert catalog.change_photo(processing, {Status.UPLOADING}, messages.photos_uploaded(photo, 1))
+    assert catalog.photos.update(processing, {Status.UPLOADING}, messages.photos_uploaded(photo, 1))
     acknowledge("changed", number)
     if number % 3 == 0:
-        assert catalog.bury(Tombstone(photo_id, user_id, 1), messages.photo_deleted(photo, 1))
+        assert catalog.photos.delete(Tombstone(photo_id, user_id, 1), messages.photo_deleted(photo, 1))
         acknowledge("buried", number)
     author_id = ids.to_public(ids.USER, number + 1)
-    catalog.set_following(user_id, author_id, True, messages.follow_changed(user_id, author_id, True, 1))
+    catalog.follows.change(user_id, author_id, True, messages.follow_changed(user_id, author_id, True, 1))
     acknowledge("followed", number)
 """
 
 # Four threads, each going on with numbers of its own for ever.
 FOR_EVER = """
-catalog = CatalogSqlite(sys.argv[1])
+catalog = sqlite.open_catalog(sys.argv[1])
 
 def go_on(first):
     for number in count(first, 4):
@@ -78,7 +79,7 @@ for step in range(500):
     child = os.fork()
     if child == 0:
         sqlite3.connect = connect_to_die(step)
-        live(CatalogSqlite(f"{sys.argv[1]}/{3 * step}.db"), 3 * step)
+        live(sqlite.open_catalog(f"{sys.argv[1]}/{3 * step}.db"), 3 * step)
         os._exit(0)
     if os.waitpid(child, 0)[1] != signal.SIGKILL:
         break
@@ -88,9 +89,9 @@ for step in range(500):
 class Found:
     """What the catalog holds about each number, and the events that tell of it."""
 
-    def __init__(self, catalog: CatalogSqlite) -> None:
+    def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._told = [(event.topic, event.key) for event in catalog.outbox(EVERYTHING)]
+        self._told = [(event.topic, event.key) for event in catalog.outbox.pending(EVERYTHING)]
 
     def tells(self, topic: str, key: str) -> bool:
         """Raises where it is told twice."""
@@ -101,15 +102,15 @@ class Found:
         """What is so, in the words of the acknowledgements. Raises where a state or its event stands alone."""
         user_id, photo_id = ids.to_public(ids.USER, number), ids.to_public(ids.PHOTO, number)
         author_id = ids.to_public(ids.USER, number + 1)
-        photo, buried = self._catalog.photo(photo_id), self._catalog.tombstone(photo_id) is not None
+        photo, buried = self._catalog.photos.get(photo_id), self._catalog.tombstones.get(photo_id) is not None
         changed = buried or (photo is not None and photo.status is Status.PROCESSING)
-        followed = self._catalog.following(user_id, None, 9) == [author_id]
+        followed = self._catalog.follows.authors(user_id, None, 9) == [author_id]
         assert changed == self.tells("photos_uploaded", photo_id)
         assert buried == self.tells("photo_deleted", photo_id)
         assert followed == self.tells("follow_changed", author_id)
-        assert (photo is None) == (self._catalog.upload(photo_id) is None)
+        assert (photo is None) == (self._catalog.uploads.get(photo_id) is None)
         held = {
-            "user": self._catalog.user(user_id) is not None,
+            "user": self._catalog.users.get(user_id) is not None,
             "begun": buried or photo is not None,
             "changed": changed,
             "buried": buried,
@@ -129,7 +130,7 @@ def acknowledgements(lines: list[bytes]) -> dict[int, set[str]]:
 
 @pytest.fixture
 def catalog(tmp_path):
-    opened = CatalogSqlite(str(tmp_path / "catalog.db"))
+    opened = sqlite.open_catalog(str(tmp_path / "catalog.db"))
     yield opened
     opened.close()
 
@@ -165,7 +166,7 @@ def test_a_kill_before_any_statement_leaves_nothing_half_done(tmp_path):
     acknowledged = acknowledgements(said.splitlines())
     files = list(tmp_path.glob("*.db"))
     for file in files:
-        catalog = CatalogSqlite(str(file))
+        catalog = sqlite.open_catalog(str(file))
         assert acknowledged[int(file.stem)] <= Found(catalog).facts(int(file.stem))
         catalog.close()
     last = max(int(file.stem) for file in files)
@@ -177,8 +178,8 @@ def test_the_file_is_whole_and_others_write_on(catalog, kill_after, tmp_path):
     """The dead process holds no lock."""
     kill_after(50)
     ana = User(ids.to_public(ids.USER, 1 << 40), "Ana", "PT", "eu", "eu-west", 1)
-    catalog.add_user(ana)
-    assert catalog.user(ana.user_id) == ana
+    catalog.users.add(ana)
+    assert catalog.users.get(ana.user_id) == ana
     connection = sqlite3.connect(tmp_path / "catalog.db")
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()

@@ -10,16 +10,15 @@ import consul
 import psutil
 import pytest
 
-from regions import residency
 from regions.clock import now_ms
 from regions.errors import Unavailable
 from regions.last_known import LastKnown
-from regions.policy import Action
-from regions.policy_view import PolicyView
-from regions.residency import Subject
-from regions.stores.consul_connection import parse_address
+from regions.residency import decide
+from regions.residency.decide import Subject
+from regions.residency.live import LivePolicy
+from regions.residency.policy import Action
+from regions.stores.consul.adapter import open_settings as open_consul
 from regions.stores.settings import KNOWN_BAD, POLICY, Lease, Service
-from regions.stores.settings_consul import SettingsConsul
 from regions.topology import Place
 
 POLICY_TEXT = (Path(__file__).parents[2] / "deploy" / "policy.yaml").read_text()
@@ -42,8 +41,7 @@ def open_settings(server):
     own, opened = f"test-{os.urandom(4).hex()}", []
 
     def handle(root=own):
-        address = parse_address(f"consul://{server.address}/{root}")
-        opened.append(SettingsConsul(address, None, now_ms))
+        opened.append(open_consul(f"consul://{server.address}/{root}", None, now_ms))
         return opened[-1]
 
     yield handle
@@ -89,7 +87,7 @@ def test_no_acknowledged_write_is_lost(server, settings, eventually):
     def write(thread: int) -> None:
         for number in range(100_000):
             key = f"lanes/{thread}/{number}"
-            if stop.is_set() or not answers(lambda key=key: settings.write(key, "here", 0)):
+            if stop.is_set() or not answers(lambda key=key: settings.values.write(key, "here", 0)):
                 return
             acknowledged.append(key)
 
@@ -100,44 +98,44 @@ def test_no_acknowledged_write_is_lost(server, settings, eventually):
             stop.set()
             for one in writing:
                 one.result(SOON_S)
-    there = eventually(lambda: answers(lambda: settings.tree("lanes/")), AGAIN_S)
+    there = eventually(lambda: answers(lambda: settings.values.tree("lanes/")), AGAIN_S)
     assert set(acknowledged) <= set(there)
 
 
 def test_versions_go_on_where_they_were(server, settings, eventually):
     """The version from before still holds, and a deleted setting stays deleted."""
-    settings.write(POLICY, "first")
-    settings.write(KNOWN_BAD, "")
-    settings.delete(KNOWN_BAD)
-    before = settings.read(POLICY)
+    settings.values.write(POLICY, "first")
+    settings.values.write(KNOWN_BAD, "")
+    settings.values.delete(KNOWN_BAD)
+    before = settings.values.read(POLICY)
     with away(server):
         pass
-    assert eventually(lambda: answers(lambda: settings.read(POLICY)), AGAIN_S) == before
-    assert settings.read(KNOWN_BAD) is None
-    assert settings.write(POLICY, "second", before.version)
-    assert settings.read(POLICY).version > before.version
+    assert eventually(lambda: answers(lambda: settings.values.read(POLICY)), AGAIN_S) == before
+    assert settings.values.read(KNOWN_BAD) is None
+    assert settings.values.write(POLICY, "second", before.version)
+    assert settings.values.read(POLICY).version > before.version
 
 
 def test_leases_and_holds_outlive_a_restart(server, settings, eventually):
     """Both can be renewed, and nobody else gets them."""
-    lease, hold = settings.lease_number("numbers", "ana", 1, TTL_S), settings.hold("sweep", "ana", TTL_S)
+    lease, hold = settings.numbers.lease("numbers", "ana", 1, TTL_S), settings.locks.acquire("sweep", "ana", TTL_S)
     with away(server):
         pass
-    assert eventually(lambda: answers(lambda: settings.renew(lease, TTL_S)), AGAIN_S).floor_ms == lease.floor_ms
-    assert settings.renew_hold(hold)
-    assert settings.hold("sweep", "bob", TTL_S) is None
+    assert eventually(lambda: answers(lambda: settings.numbers.renew(lease, TTL_S)), AGAIN_S).floor_ms == lease.floor_ms
+    assert settings.locks.renew(hold)
+    assert settings.locks.acquire("sweep", "bob", TTL_S) is None
     with pytest.raises(Unavailable, match="taken"):
-        settings.lease_number("numbers", "bob", 1, TTL_S)
+        settings.numbers.lease("numbers", "bob", 1, TTL_S)
 
 
 def test_a_watch_goes_on_over_a_restart(server, settings, open_settings, eventually):
     """And returns with the next change."""
-    settings.write(POLICY, "first")
-    mark = settings.watch("residency/", 0, 0.0)
+    settings.values.write(POLICY, "first")
+    mark = settings.values.watch("residency/", 0, 0.0)
     look, waits = settings._connection.look, threading.Event()
     settings._connection.look = lambda prefix, beyond, wait_s: (beyond and waits.set()) or look(prefix, beyond, wait_s)
     with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(settings.watch, "residency/", mark, SOON_S)
+        waiting = thread.submit(settings.values.watch, "residency/", mark, SOON_S)
         assert waits.wait(SOON_S)
         with away(server):
             pass
@@ -149,27 +147,27 @@ def test_a_watch_goes_on_over_a_restart(server, settings, open_settings, eventua
 
 def test_a_change_while_nobody_watched_is_seen_after_a_restart(server, settings, eventually):
     """By the mark from before it."""
-    settings.write(POLICY, "first")
-    mark = settings.watch("residency/", 0, 0.0)
-    settings.delete(POLICY)
+    settings.values.write(POLICY, "first")
+    mark = settings.values.watch("residency/", 0, 0.0)
+    settings.values.delete(POLICY)
     with away(server):
         pass
-    assert eventually(lambda: answers(lambda: settings.watch("residency/", mark, 1.0)), AGAIN_S) != mark
+    assert eventually(lambda: answers(lambda: settings.values.watch("residency/", mark, 1.0)), AGAIN_S) != mark
 
 
 EVERY_METHOD = {
-    "read": lambda settings: settings.read(POLICY),
-    "write": lambda settings: settings.write(POLICY, "x"),
-    "delete": lambda settings: settings.delete(POLICY),
-    "tree": lambda settings: settings.tree(""),
-    "watch": lambda settings: settings.watch("", 1, 1.0),
-    "register": lambda settings: settings.register(EDGE, 10.0),
-    "deregister": lambda settings: settings.deregister(EDGE),
-    "services": lambda settings: settings.services("edge"),
-    "lease_number": lambda settings: settings.lease_number("numbers", "ana", 4, TTL_S),
-    "renew": lambda settings: settings.renew(Lease("numbers", 0, "ana", 0, 1), TTL_S),
-    "release": lambda settings: settings.release(Lease("numbers", 0, "ana", 0, 1), 1),
-    "hold": lambda settings: settings.hold("sweep", "ana", TTL_S),
+    "read": lambda settings: settings.values.read(POLICY),
+    "write": lambda settings: settings.values.write(POLICY, "x"),
+    "delete": lambda settings: settings.values.delete(POLICY),
+    "tree": lambda settings: settings.values.tree(""),
+    "watch": lambda settings: settings.values.watch("", 1, 1.0),
+    "register": lambda settings: settings.services.register(EDGE, 10.0),
+    "deregister": lambda settings: settings.services.deregister(EDGE),
+    "services": lambda settings: settings.services.healthy("edge"),
+    "lease_number": lambda settings: settings.numbers.lease("numbers", "ana", 4, TTL_S),
+    "renew": lambda settings: settings.numbers.renew(Lease("numbers", 0, "ana", 0, 1), TTL_S),
+    "release": lambda settings: settings.numbers.release(Lease("numbers", 0, "ana", 0, 1), 1),
+    "hold": lambda settings: settings.locks.acquire("sweep", "ana", TTL_S),
 }
 
 
@@ -195,19 +193,19 @@ def test_a_consul_that_stands_still_is_given_up(server, settings, eventually):
         assert heard(settings) == []
     finally:
         process.resume()
-    assert eventually(lambda: answers(lambda: settings.write(POLICY, "x")), AGAIN_S)
+    assert eventually(lambda: answers(lambda: settings.values.write(POLICY, "x")), AGAIN_S)
 
 
-def crosses(view: PolicyView) -> bool:
-    return residency.decide(view.current(), Subject("eu", "eu-west"), Action.REST_RAW, HOME).allowed
+def crosses(view: LivePolicy) -> bool:
+    return decide.decide(view.current(), Subject("eu", "eu-west"), Action.REST_RAW, HOME).allowed
 
 
 def test_while_consul_is_away_nothing_crosses_and_the_known_bad_list_serves(server, settings, eventually):
     """The policy fails closed at once and is good again afterwards; what the list last said goes on."""
-    settings.write(POLICY, POLICY_TEXT)
-    settings.write(KNOWN_BAD, "phash 0123456789abcdef 4")
-    settings.register(EDGE, TTL_S)
-    view, live, found = PolicyView(settings), LastKnown(settings.read), LastKnown(settings.services)
+    settings.values.write(POLICY, POLICY_TEXT)
+    settings.values.write(KNOWN_BAD, "phash 0123456789abcdef 4")
+    settings.services.register(EDGE, TTL_S)
+    view, live, found = LivePolicy(settings), LastKnown(settings.values.read), LastKnown(settings.services.healthy)
     listed = live.get(KNOWN_BAD)
     assert (crosses(view), found.get("edge")) == (True, [EDGE])
     with away(server):
@@ -219,22 +217,22 @@ def test_while_consul_is_away_nothing_crosses_and_the_known_bad_list_serves(serv
 
 def test_a_service_that_the_agent_forgot_is_registered_again(settings, by_hand):
     """By its next renewal."""
-    settings.register(EDGE, TTL_S)
+    settings.services.register(EDGE, TTL_S)
     for service in by_hand.agent.services():
         by_hand.agent.service.deregister(service)
-    assert settings.services("edge") == []
-    settings.register(EDGE, TTL_S)
-    assert settings.services("edge") == [EDGE]
+    assert settings.services.healthy("edge") == []
+    settings.services.register(EDGE, TTL_S)
+    assert settings.services.healthy("edge") == [EDGE]
 
 
 def test_a_service_outlives_a_restart(server, settings, eventually):
     """For as long as it said that it is well."""
-    settings.register(EDGE, TTL_S)
+    settings.services.register(EDGE, TTL_S)
     with away(server):
         pass
-    assert eventually(lambda: answers(lambda: settings.services("edge")), AGAIN_S) == [EDGE]
-    settings.deregister(EDGE)
-    assert settings.services("edge") == []
+    assert eventually(lambda: answers(lambda: settings.services.healthy("edge")), AGAIN_S) == [EDGE]
+    settings.services.deregister(EDGE)
+    assert settings.services.healthy("edge") == []
 
 
 def test_regions_that_share_a_consul_do_not_see_each_other(open_settings):
@@ -243,36 +241,36 @@ def test_regions_that_share_a_consul_do_not_see_each_other(open_settings):
     one.write(POLICY, "of one")
     one.register(EDGE, TTL_S)
     assert (other.read(POLICY), other.tree(""), other.services("edge")) == (None, {}, [])
-    assert one.lease_number("numbers", "x", 1, TTL_S) and other.lease_number("numbers", "x", 1, TTL_S)
-    assert one.hold("sweep", "x", TTL_S) and other.hold("sweep", "x", TTL_S)
+    assert one.numbers.lease("numbers", "x", 1, TTL_S) and other.numbers.lease("numbers", "x", 1, TTL_S)
+    assert one.locks.acquire("sweep", "x", TTL_S) and other.locks.acquire("sweep", "x", TTL_S)
 
 
 def test_what_an_operator_deletes_by_hand_is_seen(open_settings, by_hand):
     """As a deletion, by a watch too, down to the last setting under the prefix."""
     settings = open_settings("by-hand")
-    settings.write("lanes/a", "yes")
-    settings.write("lanes/b", "yes")
-    mark = settings.watch("lanes/", 0, 0.0)
+    settings.values.write("lanes/a", "yes")
+    settings.values.write("lanes/b", "yes")
+    mark = settings.values.watch("lanes/", 0, 0.0)
     for key in ("a", "b"):
         by_hand.kv.delete(f"by-hand/settings/lanes/{key}")
-        before, mark = mark, settings.watch("lanes/", mark, SOON_S)
+        before, mark = mark, settings.values.watch("lanes/", mark, SOON_S)
         assert mark != before
-    assert settings.tree("lanes/") == {}
+    assert settings.values.tree("lanes/") == {}
 
 
 def test_what_an_operator_writes_by_hand_counts(open_settings, by_hand):
     """Over a deleted setting too; what is no text is refused rather than guessed at."""
     settings = open_settings("written-by-hand")
-    settings.write(POLICY, "ours")
-    settings.delete(POLICY)
+    settings.values.write(POLICY, "ours")
+    settings.values.delete(POLICY)
     by_hand.kv.put(f"written-by-hand/settings/{POLICY}", "theirs")
-    assert settings.read(POLICY).value == "theirs"
+    assert settings.values.read(POLICY).value == "theirs"
     by_hand.kv.put(f"written-by-hand/settings/{POLICY}", b"\xff\xfe")
     with pytest.raises(Unavailable, match="no text"):
-        settings.read(POLICY)
-    assert PolicyView(settings).current() is None
-    settings.delete(POLICY)
-    assert settings.read(POLICY) is None
+        settings.values.read(POLICY)
+    assert LivePolicy(settings).current() is None
+    settings.values.delete(POLICY)
+    assert settings.values.read(POLICY) is None
 
 
 def test_a_number_whose_record_is_broken_is_nobodys(open_settings, by_hand):
@@ -280,31 +278,32 @@ def test_a_number_whose_record_is_broken_is_nobodys(open_settings, by_hand):
     settings = open_settings("broken")
     for number, record in enumerate(["", "x", "[]", "{}", '{"holder": null, "floor_ms": 0, "until_ms": 1e999}']):
         by_hand.kv.put(f"broken/leases/numbers/{number}", record)
-    assert settings.lease_number("numbers", "ana", 6, TTL_S).number == 5
+    assert settings.numbers.lease("numbers", "ana", 6, TTL_S).number == 5
     with pytest.raises(Unavailable, match="taken"):
-        settings.lease_number("numbers", "bob", 6, TTL_S)
+        settings.numbers.lease("numbers", "bob", 6, TTL_S)
 
 
 def test_the_fence_grows_even_where_the_hold_was_deleted_by_hand(open_settings, by_hand):
     """Who had it has lost it."""
     settings = open_settings("fenced")
-    lost = settings.hold("sweep", "ana", TTL_S)
+    lost = settings.locks.acquire("sweep", "ana", TTL_S)
     by_hand.kv.delete("fenced/holds/sweep")
-    following = settings.hold("sweep", "bob", TTL_S)
-    assert following.fence > lost.fence
-    assert (settings.renew_hold(lost), settings.renew_hold(following)) == (False, True)
+    following = settings.locks.acquire("sweep", "bob", TTL_S)
+    assert following.fencing_token > lost.fencing_token
+    assert (settings.locks.renew(lost), settings.locks.renew(following)) == (False, True)
 
 
 def test_a_number_begins_where_it_ended_whatever_the_clocks_say(server):
     """One process's clock may stand far ahead of another's."""
-    address = parse_address(f"consul://{server.address}/clocks")
-    early, late, between = (SettingsConsul(address, None, lambda at=at: at) for at in (1_000_000, 9_000_000, 5_000_000))
-    first = early.lease_number("numbers", "ana", 1, 10.0)
-    second = late.lease_number("numbers", "bob", 1, 10.0)
+    url = f"consul://{server.address}/clocks"
+    clocks = (lambda at=at: at for at in (1_000_000, 9_000_000, 5_000_000))
+    early, late, between = (open_consul(url, None, clock) for clock in clocks)
+    first = early.numbers.lease("numbers", "ana", 1, 10.0)
+    second = late.numbers.lease("numbers", "bob", 1, 10.0)
     assert (second.floor_ms, second.until_ms) == (first.until_ms, 9_010_000)
-    assert early.renew(first, 10.0) is None
+    assert early.numbers.renew(first, 10.0) is None
     with pytest.raises(Unavailable, match="taken"):
-        between.lease_number("numbers", "eva", 1, 10.0)
-    assert between.renew(second, 10.0) == second
+        between.numbers.lease("numbers", "eva", 1, 10.0)
+    assert between.numbers.renew(second, 10.0) == second
     for handle in (early, late, between):
         handle.close()

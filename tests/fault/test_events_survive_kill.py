@@ -10,10 +10,10 @@ import time
 import pytest
 
 from regions.clock import now_ms
-from regions.consuming import Subscription
-from regions.messages import PHOTO_READY
-from regions.stores.events_sqlite import EventsSqlite
-from regions.stores.events_sqlite_members import TTL_MS
+from regions.events.messages import PHOTO_READY
+from regions.events.subscription import Subscription
+from regions.stores.sqlite import adapter as sqlite
+from regions.stores.sqlite.membership import TTL_MS
 
 WITHIN_S = 60
 PHOTOS = 200
@@ -24,9 +24,9 @@ COMMON = """
 import os, sys
 from itertools import count
 from regions.clock import now_ms
-from regions.consuming import Subscription
-from regions.messages import PHOTO_READY, Event
-from regions.stores.events_sqlite import EventsSqlite
+from regions.events.subscription import Subscription
+from regions.events.messages import PHOTO_READY, Event
+from regions.stores.sqlite import adapter as sqlite
 
 def event(number):
     return Event(PHOTO_READY, f"p_{number % 50}", f"photo_ready:{number}", number, {})
@@ -34,7 +34,7 @@ def event(number):
 def say(number):
     os.write(1, f"{number}\\n".encode())
 
-events = EventsSqlite(sys.argv[1], now_ms)
+events = sqlite.open_events(sys.argv[1], now_ms)
 """
 
 # Publishes three at a time for ever, and says the last number of each three when it is acknowledged.
@@ -95,7 +95,7 @@ def kill_after(path):
 @pytest.fixture
 def events(path):
     """As the survivors have it, when the dead were not seen for their time to live."""
-    opened = EventsSqlite(path, lambda: now_ms() + TTL_MS)
+    opened = sqlite.open_events(path, lambda: now_ms() + TTL_MS)
     yield opened
     opened.close()
 

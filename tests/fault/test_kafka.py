@@ -12,10 +12,10 @@ from itertools import count
 
 import pytest
 
-from regions.consuming import Subscription
 from regions.errors import Unavailable
-from regions.messages import PHOTO_READY, Event
-from regions.stores.events_kafka import EventsKafka
+from regions.events.messages import PHOTO_READY, Event
+from regions.events.subscription import Subscription
+from regions.stores.kafka.events import KafkaEvents
 
 WITHIN_S = 60
 AGAIN_S = 30
@@ -25,15 +25,15 @@ pytestmark = pytest.mark.xdist_group("kafka")
 # Takes what there is, says it, and is killed before it has committed any of it.
 STUCK = """
 import os, sys, threading
-from regions.consuming import Subscription
-from regions.messages import PHOTO_READY
-from regions.stores.events_kafka import EventsKafka
+from regions.events.subscription import Subscription
+from regions.events.messages import PHOTO_READY
+from regions.stores.kafka.events import KafkaEvents
 
 def handle(event):
     os.write(1, f"{event.at_ms}\\n".encode())
     threading.Event().wait()
 
-subscription = Subscription(EventsKafka(sys.argv[1]), PHOTO_READY, "group", "doomed", handle, 4)
+subscription = Subscription(KafkaEvents(sys.argv[1]), PHOTO_READY, "group", "doomed", handle, 4)
 while True:
     subscription.run_once(1.0)
 """
@@ -55,7 +55,7 @@ def url(kafka):
 
 @pytest.fixture
 def events(url):
-    opened = EventsKafka(url)
+    opened = KafkaEvents(url)
     yield opened
     opened.close()
 
@@ -228,7 +228,7 @@ def test_many_publish_while_the_broker_is_killed_and_each_keeps_its_order(kafka,
 def test_a_broker_that_hangs_holds_nobody_up_for_ever():
     """It takes the connection and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        events = EventsKafka(f"kafka://127.0.0.1:{silent.getsockname()[1]}/test")
+        events = KafkaEvents(f"kafka://127.0.0.1:{silent.getsockname()[1]}/test")
         with pytest.raises(Unavailable, match="does not answer"):
             events.publish([event(1)])
         events.close()

@@ -57,7 +57,7 @@ def kill_child(system, name: str) -> None:
     os.kill(max(children, key=lambda child: child.memory_info().rss).pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("name", [f"{kind}-eu-west" for kind in ("origin", "door", "processor", "replicator")] + [
+@pytest.mark.parametrize("name", [f"{kind}-eu-west" for kind in ("origin", "object-server", "processor", "replicator")] + [
     "edge-lisbon", "origin-us-central", "processor-us-central", "edge-chicago"
 ])  # fmt: skip
 def test_a_killed_process_loses_nothing(own_system, followed, draw, eventually, name):

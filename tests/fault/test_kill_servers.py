@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.client import ClientError
+from darkroom.client.client import ClientError
 from deploy.servers import fleet
 
 pytestmark = pytest.mark.xdist_group("kill_servers")

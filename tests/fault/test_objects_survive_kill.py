@@ -9,15 +9,15 @@ import sys
 
 import pytest
 
+from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.objects import RAW, VARIANTS
-from regions.stores.objects_directory import ObjectsDirectory
 
 WRITER = """
 import hashlib, io, os, signal, sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from regions.stores.objects import RAW, VARIANTS
-from regions.stores.objects_directory import ObjectsDirectory
+from regions.stores.directory.objects import DirectoryObjects
 
 def acknowledge(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
@@ -34,12 +34,12 @@ def put(store, key, version):
 def upload(store, key, parts):
     data = text(key, 0)
     cuts = [len(data) * part // parts for part in range(parts + 1)]
-    multipart_id = store.begin(RAW, key)
+    multipart_id = store.create_upload(RAW, key)
     for number in range(1, parts + 1):
         part = data[cuts[number - 1] : cuts[number]]
         store.write_part(multipart_id, number, io.BytesIO(part), len(part))
         acknowledge("part", multipart_id, number)
-    store.finish(multipart_id, store.parts(multipart_id))
+    store.complete_upload(multipart_id, store.list_parts(multipart_id))
     acknowledge("finish", key, 0)
 
 def delete(store, key):
@@ -49,7 +49,7 @@ def delete(store, key):
 
 # Four threads, each going on with keys of its own for ever.
 FOR_EVER = """
-store, life = ObjectsDirectory(sys.argv[1], "http://door", b"secret"), sys.argv[2]
+store, life = DirectoryObjects(sys.argv[1], "http://door", b"secret"), sys.argv[2]
 
 def go_on(thread):
     for version in count():
@@ -85,7 +85,7 @@ for step in count():
         sys.stdout.flush()
         os.dup2(os.open(f"{root}.said", os.O_WRONLY | os.O_CREAT), 1)
         die(step)
-        live(ObjectsDirectory(root, "http://door", b"secret"))
+        live(DirectoryObjects(root, "http://door", b"secret"))
         os._exit(0)
     if os.waitpid(child, 0)[1] != signal.SIGKILL:
         break
@@ -100,7 +100,7 @@ def text(key: str, version: int) -> bytes:
     return f"{key} {version:08} ".encode() * 9000
 
 
-def version_of(store: ObjectsDirectory, bucket: str, key: str) -> int:
+def version_of(store: DirectoryObjects, bucket: str, key: str) -> int:
     """Which version of itself the object is. Fails where it is none, or not as it is described."""
     with store.open(bucket, key) as chunks:
         data = b"".join(chunks)
@@ -112,15 +112,15 @@ def version_of(store: ObjectsDirectory, bucket: str, key: str) -> int:
     return version
 
 
-def versions(store: ObjectsDirectory) -> dict[str, int]:
+def versions(store: DirectoryObjects) -> dict[str, int]:
     """Every object that can be seen."""
     return {
         info.key: version_of(store, bucket, info.key) for bucket in (RAW, VARIANTS) for info in list(store.list(bucket))
     }
 
 
-def opened(root) -> ObjectsDirectory:
-    return ObjectsDirectory(str(root), "http://door", b"secret")
+def opened(root) -> DirectoryObjects:
+    return DirectoryObjects(str(root), "http://door", b"secret")
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_what_was_acknowledged_is_whole_after_kills_at_random(kill_after, tmp_pa
         assert found[key] in (version, version + 1)
     for multipart_id, number in parts:
         key = "/".join(multipart_id.split("~")[2:])
-        assert key in found or number in {part.number for part in store.parts(multipart_id)}
+        assert key in found or number in {part.number for part in store.list_parts(multipart_id)}
 
 
 def test_a_kill_before_any_step_leaves_the_old_or_the_new(tmp_path):

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import pytest
 
-from darkroom import folder
-from regions import ids, messages
+from darkroom.local import data_folder
+from regions import ids
 from regions.config import open_stores
+from regions.events import messages
 from regions.records import Photo, Status, Tombstone, Upload
 from regions.stores.objects import RAW, raw_key
 
@@ -31,8 +32,8 @@ class Machine:
     """eu-west with its photos and its replicator, and the folder of eu-central's objects."""
 
     def __init__(self, data):
-        self.data, shape = data, folder.machine()
-        self.config = folder.prepare(data, shape, {process.name: 1 for process in shape.processes()})
+        self.data, shape = data, data_folder.read_machine()
+        self.config = data_folder.prepare(data, shape, {process.name: 1 for process in shape.processes()})
         self.home = open_stores(self.config, "eu-west")
         self.there = data / "regions" / "eu-central" / "objects"
         self.photos = [self.add_photo(number) for number in range(PHOTOS)]
@@ -44,16 +45,16 @@ class Machine:
         owner_id, sha256 = ids.to_public(ids.USER, 1 << 16), hashlib.sha256(body).hexdigest()
         photo = Photo(photo_id, owner_id, "eu", "eu-west", Status.PROCESSING, "", SIZE_BYTES, sha256, NOW_MS)
         self.home.objects.put(RAW, raw_key(photo_id), [body], sha256, "image/jpeg")
-        self.home.catalog.begin_photo(photo, Upload(photo_id, "m", "a.jpg", SIZE_BYTES, SIZE_BYTES, 1))
+        self.home.catalog.photos.create(photo, Upload(photo_id, "m", "a.jpg", SIZE_BYTES, SIZE_BYTES, 1))
         ready = replace(photo, status=Status.READY)
         event = messages.photo_ready(ready, NOW_MS)
-        assert self.home.catalog.change_photo(ready, {Status.PROCESSING}, event)
+        assert self.home.catalog.photos.update(ready, {Status.PROCESSING}, event)
         self.home.events.publish([event])
         return ready
 
     def delete(self, photo: Photo) -> None:
         event = messages.photo_deleted(photo, NOW_MS)
-        assert self.home.catalog.bury(Tombstone(photo.photo_id, photo.owner_id, NOW_MS), event)
+        assert self.home.catalog.photos.delete(Tombstone(photo.photo_id, photo.owner_id, NOW_MS), event)
         self.home.events.publish([event])
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -85,7 +86,7 @@ class Machine:
         return {path.name: path.read_bytes() for path in files}
 
     def is_recorded(self, photo: Photo) -> bool:
-        return bool(self.home.catalog.replicas(photo.photo_id))
+        return bool(self.home.catalog.replicas.of_photo(photo.photo_id))
 
     def said(self) -> str:
         return (self.data / "replicator.log").read_text()[-2000:]

@@ -58,7 +58,7 @@ def test_every_process_is_named(running):
     pids = running.pids()
     kinds = [name.partition("-")[0] for name in pids]
     assert {kind: kinds.count(kind) for kind in kinds} == {
-        "edge": 4, "origin": 3, "door": 3, "processor": 3, "replicator": 3
+        "edge": 4, "origin": 3, "object-server": 3, "processor": 3, "replicator": 3
     }  # fmt: skip
     assert all(psutil.pid_exists(pid) for pid in pids.values())
 
@@ -81,7 +81,7 @@ def test_a_taken_port_is_named(running, tmp_path):
     assert not (tmp_path / "other" / "processes.json").exists()
 
 
-@pytest.mark.parametrize("name", ["edge-lisbon", "origin-eu-west", "door-eu-west", "processor-eu-west"])
+@pytest.mark.parametrize("name", ["edge-lisbon", "origin-eu-west", "object-server-eu-west", "processor-eu-west"])
 def test_a_killed_process_comes_back(running, eventually, name):
     """Under the same name; the launcher says where its log is."""
     pid = running.pids()[name]

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from darkroom.client import Client, ClientError, PhotoRefused
+from darkroom.client.client import Client, ClientError, PhotoRefused
 
 EU_FOLDERS = ("regions/eu-west/", "regions/eu-central/", "edges/lisbon/", "edges/frankfurt/")
 

@@ -7,7 +7,7 @@ import pytest
 import redis
 from PIL import Image
 
-from darkroom.client import ClientError, PhotoRefused
+from darkroom.client.client import ClientError, PhotoRefused
 
 pytestmark = pytest.mark.xdist_group("server_system")
 

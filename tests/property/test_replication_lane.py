@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regions import ids
-from regions.policy import Action
 from regions.records import AuditEntry, Photo, Replica, Status, Tombstone, Variant
-from regions.residency import Decision
+from regions.residency.decide import Decision
+from regions.residency.policy import Action
 from regions.stores.objects import RAW
 from regions.topology import Place
 from replication import lane
@@ -43,9 +43,9 @@ class Ends:
     references: int = 0
     copies: int = 0
 
-    def see(self) -> lane.Seen:
+    def see(self) -> lane.PhotoState:
         lacking = [one for one in objects_of(PHOTO, self.placement) if one not in self.objects]
-        return lane.Seen(PHOTO, self.placement, lacking, self.copy, self.replica, self.followed, list(self.audit))
+        return lane.PhotoState(PHOTO, self.placement, lacking, self.copy, self.replica, self.followed, list(self.audit))
 
     def do(self, instruction: lane.Instruction) -> None:
         match instruction:
@@ -55,19 +55,19 @@ class Ends:
                 self.require_leave(Action.REST_RAW if expected.bucket == RAW else Action.REST_VARIANTS)
                 self.objects.add(expected)
                 self.copies += 1
-            case lane.KeepMetadata(photo):
+            case lane.PutMetadata(photo):
                 self.require_leave(Action.REST_METADATA)
                 self.copy = self.copy if self.buried_there else photo
             case lane.RecordReplica(replica):
                 self.replica = self.replica if self.buried_at_home else replica
-            case lane.Refer(events):
+            case lane.PublishReferences(events):
                 self.require_leave(Action.REFERENCE)
                 self.references += len(events)
-            case lane.Bury():
+            case lane.PutTombstone():
                 self.buried_there, self.copy = True, None
             case lane.EraseObjects():
                 self.objects.clear()
-            case lane.ForgetReplica():
+            case lane.RemoveReplica():
                 self.replica = None
 
     def require_leave(self, action: Action) -> None:
@@ -139,9 +139,9 @@ def test_a_tombstone_wins_whatever_the_order_of_events(placement, schedule):
 def test_a_deletion_tells_the_tombstone_before_it_touches_an_object():
     """And the home forgets its replica last, as a sign that all of it is gone; the owner's id does not travel."""
     assert lane.on_deleted(TOMBSTONE, THERE.name) == [
-        lane.Bury(Tombstone(PHOTO_ID, "", TOMBSTONE.deleted_at_ms)),
+        lane.PutTombstone(Tombstone(PHOTO_ID, "", TOMBSTONE.deleted_at_ms)),
         lane.EraseObjects(PHOTO_ID),
-        lane.ForgetReplica(PHOTO_ID, THERE.name),
+        lane.RemoveReplica(PHOTO_ID, THERE.name),
     ]
 
 
@@ -167,7 +167,7 @@ def test_placing_twice_moves_nothing(placement, followed):
     bring_wholly(ends)
     before = replace(ends, objects=set(ends.objects), audit=list(ends.audit))
     instructions = lane.on_ready(ends.see(), 10)
-    assert all(isinstance(instruction, lane.Refer) for instruction in instructions)
+    assert all(isinstance(instruction, lane.PublishReferences) for instruction in instructions)
     bring_wholly(ends)
     assert replace(ends, references=0) == replace(before, references=0)
 
@@ -190,7 +190,7 @@ def test_references_come_back_only_where_each_is_allowed(decisions):
     photos = [replace(PHOTO, photo_id=ids.to_public(ids.PHOTO, number)) for number, _ in enumerate(decisions)]
     decided = [(photo, made, []) for photo, made in zip(photos, decisions, strict=True)]
     instructions = lane.on_followed(FOLLOWER, decided, THERE, 9)
-    told = [event.key for one in instructions if isinstance(one, lane.Refer) for event in one.events]
+    told = [event.key for one in instructions if isinstance(one, lane.PublishReferences) for event in one.events]
     assert told == [photo.photo_id for photo, made, _ in decided if made.allowed]
     audited = [entry for one in instructions if isinstance(one, lane.Audit) for entry in one.entries]
     assert [entry.allowed for entry in audited] == [made.allowed for made in decisions]

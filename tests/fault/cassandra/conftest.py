@@ -5,9 +5,10 @@ from itertools import count
 import pytest
 
 from regions.clock import now_ms
-from regions.stores.cassandra_address import parse_address
-from regions.stores.cassandra_session import CassandraSession
-from regions.stores.catalog_cassandra import CatalogCassandra
+from regions.stores.cassandra import adapter as cassandra
+from regions.stores.cassandra.address import parse_address
+from regions.stores.cassandra.session import CassandraSession
+from regions.stores.catalog import Catalog
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +41,8 @@ def open_at(url):
     """Opens the catalog with a clock that goes ahead by so much: `open_at(ahead_ms)`."""
     opened = []
 
-    def open_ahead(ahead_ms: int) -> CatalogCassandra:
-        opened.append(CatalogCassandra(url, clock_ms=lambda: now_ms() + ahead_ms))
+    def open_ahead(ahead_ms: int) -> Catalog:
+        opened.append(cassandra.open_catalog(url, clock_ms=lambda: now_ms() + ahead_ms))
         return opened[-1]
 
     yield open_ahead

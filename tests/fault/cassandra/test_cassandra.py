@@ -10,10 +10,11 @@ import pytest
 from regions import ids
 from regions.clock import now_ms
 from regions.records import Status
-from regions.stores import catalog_cassandra_schema
-from regions.stores.cassandra_address import parse_address
-from regions.stores.cassandra_session import CassandraSession
-from regions.stores.catalog_cassandra import CatalogCassandra
+from regions.stores.cassandra import adapter as cassandra
+from regions.stores.cassandra import schema
+from regions.stores.cassandra.address import parse_address
+from regions.stores.cassandra.session import CassandraSession
+from regions.stores.catalog import Catalog
 
 EVERYTHING = 100_000
 EVERY_FACT = {"user", "begun", "changed", "liked", "buried", "followed"}
@@ -34,35 +35,35 @@ from regions import ids, messages
 from regions.errors import Unavailable
 from regions.records import Comment, Photo, Status, Tombstone, Upload, User
 from regions.stores import catalog_cassandra_schema
-from regions.stores.cassandra_session import CassandraSession
-from regions.stores.catalog_cassandra import CatalogCassandra
+from regions.stores.cassandra.session import CassandraSession
+from regions.stores.cassandra import adapter as cassandra
 
 def acknowledge(what, number):
     os.write(1, f"{what} {number}\\n".encode())
 
 def live(catalog, number):
     user_id, photo_id = ids.to_public(ids.USER, number), ids.to_public(ids.PHOTO, number)
-    catalog.add_user(User(user_id, "Ana", "PT", "eu", "eu-west", 1))
+    catalog.users.add(User(user_id, "Ana", "PT", "eu", "eu-west", 1))
     acknowledge("user", number)
     photo = Photo(photo_id, user_id, "eu", "eu-west", Status.UPLOADING, "", 9, None, number)
-    catalog.begin_photo(photo, Upload(photo_id, "m", "a.jpg", 9, 9, 1))
+    catalog.photos.create(photo, Upload(photo_id, "m", "a.jpg", 9, 9, 1))
     acknowledge("begun", number)
     processing = replace(photo, status=Status.PROCESSING)
-    assert catalog.change_photo(processing, {Status.UPLOADING}, messages.photos_uploaded(photo, 1))
+    assert catalog.photos.update(processing, {Status.UPLOADING}, messages.photos_uploaded(photo, 1))
     acknowledge("changed", number)
-    catalog.like(photo_id, user_id, 1)
+    catalog.likes.add(photo_id, user_id, 1)
     acknowledge("liked", number)
     if number % 3 == 0:
-        assert catalog.bury(Tombstone(photo_id, user_id, 1), messages.photo_deleted(photo, 1))
+        assert catalog.photos.delete(Tombstone(photo_id, user_id, 1), messages.photo_deleted(photo, 1))
         acknowledge("buried", number)
     author_id = ids.to_public(ids.USER, number + 1)
-    catalog.set_following(user_id, author_id, True, messages.follow_changed(user_id, author_id, True, 1))
+    catalog.follows.change(user_id, author_id, True, messages.follow_changed(user_id, author_id, True, 1))
     acknowledge("followed", number)
 """
 
 # Four threads, each going on with numbers of its own for ever, whether the store answers or not.
 FOR_EVER = """
-catalog = CatalogCassandra(sys.argv[1])
+catalog = cassandra.open_catalog(sys.argv[1])
 
 def go_on(first):
     for number in count(first, 4):
@@ -83,7 +84,7 @@ reaching = CassandraSession._reaching
 for step in count():
     child = os.fork()
     if child == 0:
-        catalog, requests = CatalogCassandra(sys.argv[1]), count()
+        catalog, requests = cassandra.open_catalog(sys.argv[1]), count()
 
         def reach(session):
             if next(requests) == step:
@@ -103,7 +104,7 @@ OPEN = "CatalogCassandra(sys.argv[1]).close()"
 # Opens the catalog and dies while it makes the sixth table.
 DIE_IN_MIGRATION = """
 change_schema, tables = CassandraSession.change_schema, count()
-catalog_cassandra_schema._LOCK_S = 3
+schema._LOCK_S = 3
 
 def change(session, statement):
     if next(tables) == 6:
@@ -111,17 +112,17 @@ def change(session, statement):
     change_schema(session, statement)
 
 CassandraSession.change_schema = change
-CatalogCassandra(sys.argv[1])
+cassandra.open_catalog(sys.argv[1])
 """
 
 
 class Found:
     """What the catalog holds about each number, and the events that tell of it."""
 
-    def __init__(self, catalog: CatalogCassandra) -> None:
+    def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._told = [(event.topic, event.key) for event in catalog.outbox(EVERYTHING)]
-        self._placed = {stone.tombstone.photo_id for stone in catalog.tombstones_after(0, EVERYTHING)}
+        self._told = [(event.topic, event.key) for event in catalog.outbox.pending(EVERYTHING)]
+        self._placed = {stone.tombstone.photo_id for stone in catalog.tombstones.after(0, EVERYTHING)}
 
     def tells(self, topic: str, key: str) -> bool:
         """Raises where it is told twice."""
@@ -132,18 +133,18 @@ class Found:
         """What is so, in the words of the acknowledgements. Raises where a state or its event stands alone."""
         user_id, photo_id = ids.to_public(ids.USER, number), ids.to_public(ids.PHOTO, number)
         author_id = ids.to_public(ids.USER, number + 1)
-        photo, buried = self._catalog.photo(photo_id), self._catalog.tombstone(photo_id) is not None
+        photo, buried = self._catalog.photos.get(photo_id), self._catalog.tombstones.get(photo_id) is not None
         changed = buried or (photo is not None and photo.status is Status.PROCESSING)
-        followed = self._catalog.following(user_id, None, 9) == [author_id]
-        likes = self._catalog.likes(photo_id, None, 9)
+        followed = self._catalog.follows.authors(user_id, None, 9) == [author_id]
+        likes = self._catalog.likes.page(photo_id, None, 9)
         assert changed == self.tells("photos_uploaded", photo_id)
         assert buried == self.tells("photo_deleted", photo_id) == (photo_id in self._placed)
         assert followed == self.tells("follow_changed", author_id)
-        assert followed == (self._catalog.followers_here(author_id, None, 9) == [user_id])
-        assert (photo is None) == (self._catalog.upload(photo_id) is None)
+        assert followed == (self._catalog.follows.local_followers(author_id, None, 9) == [user_id])
+        assert (photo is None) == (self._catalog.uploads.get(photo_id) is None)
         assert not (buried and likes)
         held = {
-            "user": self._catalog.user(user_id) is not None,
+            "user": self._catalog.users.get(user_id) is not None,
             "begun": buried or photo is not None,
             "changed": changed,
             "liked": buried or likes == [user_id],
@@ -187,7 +188,7 @@ def acknowledgements(lines: list[bytes]) -> dict[int, set[str]]:
 
 @pytest.fixture
 def writer(url):
-    CatalogCassandra(url).close()
+    cassandra.open_catalog(url).close()
     started = Writer(url)
     yield started
     started.kill()
@@ -201,8 +202,8 @@ class Lives:
         self.acknowledged = acknowledgements(said)
         self._url, self._opened = url, []
 
-    def open(self, ahead_ms: int) -> CatalogCassandra:
-        self._opened.append(CatalogCassandra(self._url, clock_ms=lambda: now_ms() + ahead_ms))
+    def open(self, ahead_ms: int) -> Catalog:
+        self._opened.append(cassandra.open_catalog(self._url, clock_ms=lambda: now_ms() + ahead_ms))
         return self._opened[-1]
 
     def session(self) -> CassandraSession:
@@ -219,7 +220,7 @@ class Lives:
 @pytest.fixture(scope="module")
 def lives(server):
     url = f"cassandra://{server.address}/lives"
-    CatalogCassandra(url).close()
+    cassandra.open_catalog(url).close()
     ended = Lives(url, run(BEFORE_EACH_REQUEST, url).communicate(timeout=300)[0].splitlines())
     yield ended
     ended.close()
@@ -239,7 +240,7 @@ def test_two_processes_migrate_at_once(url, session, open_at):
     opening = [run(OPEN, url) for _ in range(2)]
     said = [process.communicate(timeout=180) for process in opening]
     assert [process.returncode for process in opening] == [0, 0], said
-    assert versions(session) == list(range(1, len(catalog_cassandra_schema.MIGRATIONS) + 1))
+    assert versions(session) == list(range(1, len(schema.MIGRATIONS) + 1))
     assert open_at(0).photos_of(ids.to_public(ids.USER, 1), None, 9) == []
 
 
@@ -249,8 +250,8 @@ def test_a_migration_cut_off_is_brought_to_its_end(url, session, open_at):
     dying.communicate(timeout=180)
     assert dying.returncode == KILLED
     catalog = open_at(0)
-    assert catalog.expired_uploads(now_ms(), 9) == []
-    assert versions(session) == list(range(1, len(catalog_cassandra_schema.MIGRATIONS) + 1))
+    assert catalog.uploads.expired(now_ms(), 9) == []
+    assert versions(session) == list(range(1, len(schema.MIGRATIONS) + 1))
 
 
 def test_a_kill_before_any_request_leaves_nothing_half_done(lives):
@@ -273,9 +274,9 @@ def test_an_intent_that_came_to_nothing_is_dropped(lives):
 def test_an_upload_whose_process_died_expires(lives):
     """So that its parts are taken away, wherever in its life the process was killed."""
     catalog = lives.open(LATER_MS)
-    expired = {upload.photo_id for upload in catalog.expired_uploads(now_ms(), EVERYTHING)}
+    expired = {upload.photo_id for upload in catalog.uploads.expired(now_ms(), EVERYTHING)}
     numbers = range(0, 3 * lives.steps, 3)
-    photos = catalog.photos([ids.to_public(ids.PHOTO, number) for number in numbers]).values()
+    photos = catalog.photos.get_many([ids.to_public(ids.PHOTO, number) for number in numbers]).values()
     uploading = {photo.photo_id for photo in photos if photo.status is Status.UPLOADING}
     assert uploading
     assert expired == uploading

@@ -7,10 +7,10 @@ import pytest
 
 from regions import ids
 from regions.errors import Unavailable
-from regions.messages import follow_changed, photos_uploaded
+from regions.events.messages import follow_changed, photos_uploaded
 from regions.records import Comment, Photo, Status, Tombstone
-from regions.stores import cassandra_buckets, catalog_cassandra_stones
-from regions.stores.cassandra_session import CassandraSession
+from regions.stores.cassandra import partitions, tombstones
+from regions.stores.cassandra.session import CassandraSession
 
 DAY_MS, YEAR_MS = 86_400_000, 366 * 86_400_000
 MUCH_LATER_MS = 1_200_000
@@ -26,13 +26,13 @@ def threads():
 
 def test_tombstones_go_on_from_one_partition_to_the_next(open_at, monkeypatch):
     """Also for a process that does not know yet how many there are."""
-    for module in (cassandra_buckets, catalog_cassandra_stones):
+    for module in (partitions, tombstones):
         monkeypatch.setattr(module, "STONES", 3)
     photo_ids = [ids.to_public(ids.PHOTO, number) for number in range(20)]
     catalogs = [open_at(0) for _ in range(3)]
     for photo_id, catalog in zip(photo_ids, [catalogs[0]] * 17 + catalogs, strict=True):
-        assert catalog.bury(Tombstone(photo_id, ids.to_public(ids.USER, 1), 1), None)
-    stones = catalogs[1].tombstones_after(0, 7) + catalogs[0].tombstones_after(7, 99)
+        assert catalog.photos.delete(Tombstone(photo_id, ids.to_public(ids.USER, 1), 1), None)
+    stones = catalogs[1].tombstones.after(0, 7) + catalogs[0].tombstones.after(7, 99)
     assert [stone.tombstone.photo_id for stone in stones] == photo_ids
     assert [stone.position for stone in stones] == list(range(1, 21))
 
@@ -41,9 +41,9 @@ def test_rivals_for_a_position_leave_no_gap(open_at, threads):
     """Many processes that bury at once: each tombstone is placed once."""
     catalogs = [open_at(0) for _ in range(3)]
     stones = [Tombstone(ids.to_public(ids.PHOTO, number), ids.to_public(ids.USER, 1), 1) for number in range(30)]
-    buried = threads.map(lambda stone, catalog: catalog.bury(stone, None), stones, catalogs * 10)
+    buried = threads.map(lambda stone, catalog: catalog.photos.delete(stone, None), stones, catalogs * 10)
     assert all(buried)
-    found = catalogs[0].tombstones_after(0, 99)
+    found = catalogs[0].tombstones.after(0, 99)
     assert [stone.position for stone in found] == list(range(1, 31))
     assert {stone.tombstone for stone in found} == set(stones)
 
@@ -55,14 +55,14 @@ def test_lists_go_on_from_one_year_to_the_year_before(open_at):
     numbers = [ids.compose(ids.Snowflake(at_ms, 1, 1, 1)) for at_ms in made_ms]
     user_ids = [ids.to_public(ids.USER, number) for number in numbers]
     for user_id in user_ids:
-        catalog.like(photo_id, user_id, 1)
+        catalog.likes.add(photo_id, user_id, 1)
     pages, before = [], None
-    while page := catalog.likes(photo_id, before, 3):
+    while page := catalog.likes.page(photo_id, before, 3):
         pages += page
         before = page[-1]
     assert pages == user_ids[::-1]
-    assert catalog.bury(Tombstone(photo_id, user_ids[0], 1), None)
-    assert catalog.likes(photo_id, None, 9) == []
+    assert catalog.photos.delete(Tombstone(photo_id, user_ids[0], 1), None)
+    assert catalog.likes.page(photo_id, None, 9) == []
 
 
 @pytest.mark.parametrize("is_done", [True, False])
@@ -70,7 +70,7 @@ def test_a_change_that_was_cut_off_is_told_exactly_where_it_was_made(open_at, mo
     """The driver can't say whether it was; the photo can."""
     catalog, decide = open_at(0), CassandraSession.decide
     photo = Photo(ids.to_public(ids.PHOTO, 1), "u", "eu", "eu-west", Status.UPLOADING, "", 9, None, 1)
-    catalog.keep_copy(photo)
+    catalog.photos.put_replica_metadata(photo)
 
     def cut_off(session, *calls):
         if is_done:
@@ -80,21 +80,21 @@ def test_a_change_that_was_cut_off_is_told_exactly_where_it_was_made(open_at, mo
     monkeypatch.setattr(CassandraSession, "decide", cut_off)
     ready, event = replace(photo, status=Status.READY), photos_uploaded(photo, 1)
     if is_done:
-        assert catalog.change_photo(ready, {Status.UPLOADING}, event)
+        assert catalog.photos.update(ready, {Status.UPLOADING}, event)
     else:
         with pytest.raises(Unavailable):
-            catalog.change_photo(ready, {Status.UPLOADING}, event)
-    assert catalog.photo(photo.photo_id) == (ready if is_done else photo)
-    assert catalog.outbox(9) == ([event] if is_done else [])
+            catalog.photos.update(ready, {Status.UPLOADING}, event)
+    assert catalog.photos.get(photo.photo_id) == (ready if is_done else photo)
+    assert catalog.outbox.pending(9) == ([event] if is_done else [])
 
 
 def test_nothing_written_behind_a_tombstone_lies_in_the_tables(open_at, session):
     """It is not only hidden from readers: it is erased."""
     catalog, photo_id, user_id = open_at(0), ids.to_public(ids.PHOTO, 1), ids.to_public(ids.USER, 1)
     for number in (1, 2):
-        catalog.like(photo_id, user_id, 1)
-        catalog.add_comment(Comment(ids.to_public(ids.COMMENT, number), photo_id, user_id, "nice", 1))
-        catalog.bury(Tombstone(photo_id, user_id, 1), None)
+        catalog.likes.add(photo_id, user_id, 1)
+        catalog.comments.add(Comment(ids.to_public(ids.COMMENT, number), photo_id, user_id, "nice", 1))
+        catalog.photos.delete(Tombstone(photo_id, user_id, 1), None)
     session.use(session.address.keyspace)
     assert session.rows("SELECT user_id FROM likes") == session.rows("SELECT record FROM comments") == []
 
@@ -103,12 +103,12 @@ def test_a_minute_without_intents_is_closed(open_at, session):
     """Not at once, since another process's clock may be behind; a minute with an intent stays open."""
     catalog, ana, bob = open_at(0), ids.to_public(ids.USER, 1), ids.to_public(ids.USER, 2)
     event = follow_changed(ana, bob, True, 1)
-    catalog.set_following(ana, bob, True, event)
+    catalog.follows.change(ana, bob, True, event)
     session.use(session.address.keyspace)
     minutes = session.rows("SELECT minute FROM outbox_minutes")
     assert open_at(MUCH_LATER_MS).outbox(9) == [event]
-    catalog.published([event])
-    assert catalog.outbox(9) == []
+    catalog.outbox.remove([event])
+    assert catalog.outbox.pending(9) == []
     assert session.rows("SELECT minute FROM outbox_minutes") == minutes
     assert open_at(MUCH_LATER_MS).outbox(9) == []
     assert session.rows("SELECT minute FROM outbox_minutes") == []

@@ -27,11 +27,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import urllib3
 
-from regions import ids, residency, tokens
+from regions import ids, tokens
 from regions.clock import now_s
 from regions.errors import Unauthenticated
-from regions.policy import Action, Policy, parse
-from regions.residency import Subject
+from regions.residency import decide
+from regions.residency.decide import Subject
+from regions.residency.policy import Action, Policy, parse
 from regions.topology import Place
 
 WAIT_S = 20
@@ -114,8 +115,8 @@ class Region:
 
     def _decide(self, image: Image, name: str) -> dict[str, Any]:
         subject, place = Subject(image.residency_class, self.name), Place(name, "edge", EDGES[name][0])
-        serve = residency.decide(self.world.policy, subject, Action.SERVE, place)
-        cache = residency.decide(self.world.policy, subject, Action.CACHE, place)
+        serve = decide.decide(self.world.policy, subject, Action.SERVE, place)
+        cache = decide.decide(self.world.policy, subject, Action.CACHE, place)
         return {"serve": serve.allowed, "cache": cache.allowed, "rule": cache.rule if serve.allowed else serve.rule}
 
     def _told(self, after: int, headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:

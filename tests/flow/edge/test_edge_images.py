@@ -225,7 +225,7 @@ def test_only_servers_may_ask_what_an_edge_holds_and_what_is_buried(home, lisbon
     """401 for everybody else."""
     image = home.add()
     lisbon.image(image)
-    for path in (f"/edge/holds/{image.photo_id}", "/edge/tombstones?after=0"):
+    for path in (f"/edge/inventory/{image.photo_id}", "/edge/tombstones?after=0"):
         assert lisbon.get(path).status == 401
         assert lisbon.get(path, Darkroom_Node=world.node_token("eu-west")).status == 200
 
@@ -307,6 +307,6 @@ def test_an_edge_whose_launcher_dies_ends_too(own_world):
 
 
 def holds(world, edge, image) -> list[dict]:
-    answer = edge.get(f"/edge/holds/{image.photo_id}", Darkroom_Node=world.node_token("eu-west"))
+    answer = edge.get(f"/edge/inventory/{image.photo_id}", Darkroom_Node=world.node_token("eu-west"))
     assert answer.status == 200
     return json.loads(answer.data)["items"]

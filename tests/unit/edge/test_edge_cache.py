@@ -78,7 +78,7 @@ def test_a_purge_leaves_nothing_of_any_size(open_cache, tmp_path):
     for size in (150, 320, 640, 1080):
         put(cache, 100, Key(PHOTO, size))
     cache.purge(PHOTO)
-    assert cache.holds(PHOTO) == cache.all_keys() == []
+    assert cache.inventory(PHOTO) == cache.all_keys() == []
     assert [path for path in tmp_path.rglob("*") if PHOTO in path.as_posix()] == []
 
 
@@ -87,7 +87,7 @@ def test_what_an_edge_holds_is_read_from_the_disk_itself(open_cache, file):
     cache = open_cache()
     cache.put(KEY, SHA256, BODY)
     (file.parent / "stray").write_bytes(b"x")
-    assert cache.holds(PHOTO) == [
+    assert cache.inventory(PHOTO) == [
         {"size": 320, "where": "memory", "size_bytes": 800},
         {"size": 320, "where": "disk", "size_bytes": 800},
         {"size": 0, "where": "disk", "size_bytes": 1},
@@ -99,7 +99,7 @@ def test_each_tier_keeps_its_budget(open_cache, tmp_path):
     cache = open_cache(memory_bytes=250, disk_bytes=1000)
     for number in range(20):
         put(cache, 100, Key(f"p_{number:011}", 320))
-    held = [cache.holds(f"p_{number:011}") for number in range(20)]
+    held = [cache.inventory(f"p_{number:011}") for number in range(20)]
     assert sum(item["where"] == "memory" for items in held for item in items) == 2
     assert len(list(tmp_path.rglob("*.jpg"))) == 10
     open_cache(disk_bytes=300)
@@ -158,4 +158,4 @@ def test_a_disk_that_takes_nothing_costs_no_answer(open_cache, tmp_path):
     (tmp_path / variant_prefix(PHOTO).split("/")[0]).write_bytes(b"in the way")
     cache.put(KEY, SHA256, BODY)
     assert cache.get(KEY, SHA256) == BODY
-    assert cache.holds(PHOTO) == [{"size": 320, "where": "memory", "size_bytes": 800}]
+    assert cache.inventory(PHOTO) == [{"size": 320, "where": "memory", "size_bytes": 800}]

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge import cache_status, grants, ranges
+from edge import cache_status, grants
 from edge.cache_status import Outcome
-from edge.freshness import GRANT_TTL_S, SILENCE_S, STALE_IF_ERROR_S, Ages, Freshness, judge, max_age_s
-from edge.grants import Facts, Grant
+from edge.freshness import GRANT_TTL_S, SILENCE_S, STALE_IF_ERROR_S, Ages, Freshness, evaluate, max_age_s
+from edge.grants import Grant, ImageMeta
+from regions import byte_ranges
 from regions.errors import BadGateway, RangeNotSatisfiable
 
 SECONDS = st.floats(0, 10_000) | st.just(math.inf)
@@ -20,18 +21,18 @@ GRANT = 'serve=?1, cache=?0; rule="policy.yaml:24"'
 @given(SECONDS, SECONDS, SECONDS)
 def test_a_copy_never_gets_younger(grant_s, silence_s, more_s):
     """The older what we know is, the less may be shown."""
-    before = judge(Ages(grant_s, silence_s))
+    before = evaluate(Ages(grant_s, silence_s))
     for later in (Ages(grant_s + more_s, silence_s), Ages(grant_s, silence_s + more_s)):
-        assert ORDER.index(judge(later)) >= ORDER.index(before)
+        assert ORDER.index(evaluate(later)) >= ORDER.index(before)
 
 
 def test_a_copy_is_shown_unasked_only_while_grant_and_tombstones_are_young():
     """Each has its own time; what was never heard is infinitely old."""
-    assert judge(Ages(GRANT_TTL_S, SILENCE_S)) is Freshness.FRESH
-    assert judge(Ages(GRANT_TTL_S + 1, 0)) is Freshness.STALE
-    assert judge(Ages(0, SILENCE_S + STALE_IF_ERROR_S)) is Freshness.STALE
-    assert judge(Ages(0, math.inf)) is Freshness.EXPIRED
-    assert judge(Ages(math.inf, 0)) is Freshness.EXPIRED
+    assert evaluate(Ages(GRANT_TTL_S, SILENCE_S)) is Freshness.FRESH
+    assert evaluate(Ages(GRANT_TTL_S + 1, 0)) is Freshness.STALE
+    assert evaluate(Ages(0, SILENCE_S + STALE_IF_ERROR_S)) is Freshness.STALE
+    assert evaluate(Ages(0, math.inf)) is Freshness.EXPIRED
+    assert evaluate(Ages(math.inf, 0)) is Freshness.EXPIRED
 
 
 def test_a_client_keeps_it_no_longer_than_we_would():
@@ -44,12 +45,12 @@ def test_a_range_is_a_slice(body, first, last, piece):
     """However the body is cut in chunks."""
     chunks = [body[at : at + piece] for at in range(0, len(body), piece)]
     try:
-        span = ranges.span(f"bytes={first}-{last}", "", '"e"', len(body))
+        span = byte_ranges.span(f"bytes={first}-{last}", "", '"e"', len(body))
     except RangeNotSatisfiable:
         assert first >= len(body)
         return
     expected = body[first : last + 1] if last >= first else body
-    found = b"".join(ranges.cut(chunks, span)) if span else body
+    found = b"".join(byte_ranges.cut(chunks, span)) if span else body
     assert found == expected
     assert span is None or span.stop - span.start == len(found)
 
@@ -57,21 +58,21 @@ def test_a_range_is_a_slice(body, first, last, piece):
 @pytest.mark.parametrize("field", ["", "bytes=-", "bytes=0-1,3-4", "lines=0-1", "bytes=a-b", "bytes=5-2", "bytes 0-1"])
 def test_what_is_not_one_range_of_bytes_is_the_whole(field):
     """As RFC 9110 allows."""
-    assert ranges.span(field, "", '"e"', 10) is None
+    assert byte_ranges.span(field, "", '"e"', 10) is None
 
 
 @pytest.mark.parametrize("field", ["bytes=10-", "bytes=10-20", "bytes=-0"])
 def test_a_range_beyond_the_end_can_t_be_served(field):
     """416."""
     with pytest.raises(RangeNotSatisfiable):
-        ranges.span(field, "", '"e"', 10)
+        byte_ranges.span(field, "", '"e"', 10)
 
 
 def test_a_range_of_other_bytes_is_the_whole():
     """If-Range takes our strong ETag, and nothing else."""
-    assert ranges.span("bytes=0-1", '"e"', '"e"', 10) == ranges.Span(0, 2, 10)
+    assert byte_ranges.span("bytes=0-1", '"e"', '"e"', 10) == byte_ranges.Span(0, 2, 10)
     for if_range in ('"f"', 'W/"e"', "Sun, 06 Nov 1994 08:49:37 GMT"):
-        assert ranges.span("bytes=0-1", if_range, '"e"', 10) is None
+        assert byte_ranges.span("bytes=0-1", if_range, '"e"', 10) is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_range_of_other_bytes_is_the_whole():
 )
 def test_if_none_match_compares_weakly(field, matches):
     """RFC 9110 section 13.1.2."""
-    assert ranges.matches(field, '"e"') is matches
+    assert byte_ranges.matches(field, '"e"') is matches
 
 
 @given(st.booleans(), st.booleans(), st.text(max_size=40))
@@ -110,7 +111,7 @@ FIELDS = {
 def test_a_shields_facts_are_as_old_as_it_says():
     """So that ages add up over two edges."""
     facts, size_bytes = grants.from_shield(FIELDS, 100.0)
-    assert (facts, size_bytes) == (Facts("0" * 64, Grant(True, False, "policy.yaml:24"), 95.0), 10)
+    assert (facts, size_bytes) == (ImageMeta("0" * 64, Grant(True, False, "policy.yaml:24"), 95.0), 10)
 
 
 @pytest.mark.parametrize("name", FIELDS)

@@ -7,11 +7,11 @@ import pytest
 from gevent.event import Event
 
 from edge.flights import Arrival, Flights
-from edge.grants import Facts, Grant
+from edge.grants import Grant, ImageMeta
 from regions.errors import BadGateway, NotFound, Problem, Unavailable
 
 BODY = b"0123456789"
-FACTS = Facts(hashlib.sha256(BODY).hexdigest(), Grant(True, True, "r"), 0.0)
+FACTS = ImageMeta(hashlib.sha256(BODY).hexdigest(), Grant(True, True, "r"), 0.0)
 
 
 class Chunks:

@@ -4,20 +4,20 @@ import hashlib
 
 import pytest
 
-from edge.answers import Request
 from edge.cache import Cache
 from edge.flights import Arrival, Flights
 from edge.freshness import GRANT_TTL_S, SILENCE_S, STALE_IF_ERROR_S
-from edge.grants import Facts, Grant, Key
-from edge.images import Asked, Images
-from edge.known import Known
+from edge.grant_cache import GrantCache
+from edge.grants import Grant, ImageMeta, Key
+from edge.images import ImageRequest, Images
+from edge.responses import Request
 from edge.tombstones import Tombstones
 from edge.wire import Head
 from regions.errors import NotFound, ResidencyDenied, Unavailable
 
 PHOTO = "p_00000000001"
 KEY = Key(PHOTO, 320)
-HERE, THERE = Asked(KEY, "lisbon", "eu-west"), Asked(KEY, "madrid", "eu-west")
+HERE, THERE = ImageRequest(KEY, "lisbon", "eu-west"), ImageRequest(KEY, "madrid", "eu-west")
 
 
 class Home:
@@ -30,7 +30,7 @@ class Home:
         self.asked.append(sha256)
         if self.fails:
             raise self.fails
-        facts = Facts(hashlib.sha256(self.body).hexdigest(), Grant(True, self.cache, "r"), self.now_s)
+        facts = ImageMeta(hashlib.sha256(self.body).hexdigest(), Grant(True, self.cache, "r"), self.now_s)
         self.known.learn(key, place, facts)
         same = facts.sha256 == sha256
         return Arrival(facts, len(self.body), None if same else [self.body], self.cache)
@@ -58,7 +58,7 @@ def tombstones(home, cache):
 
 @pytest.fixture
 def images(home, cache, tombstones):
-    home.known = Known(lambda: home.now_s)
+    home.known = GrantCache(lambda: home.now_s)
     return Images("lisbon", {"eu-west": home}, cache, home.known, tombstones, Flights(9, 10_000), lambda: home.now_s)
 
 
@@ -66,7 +66,7 @@ def images(home, cache, tombstones):
 def look(images):
     """The bytes and the Cache-Status of one look."""
 
-    def look(asked: Asked = HERE) -> tuple[bytes, str]:
+    def look(asked: ImageRequest = HERE) -> tuple[bytes, str]:
         answer = images.answer(Request(Head("GET", "/", "", 1, {})), asked)
         return b"".join(answer.chunks), dict(answer.fields)["Cache-Status"]
 
@@ -133,7 +133,7 @@ def test_what_may_not_be_kept_any_more_is_shown_and_dropped(home, look, images, 
         home.cache = False
         home.now_s += SILENCE_S + 1
         ask()
-        assert cache.holds(PHOTO) == []
+        assert cache.inventory(PHOTO) == []
 
 
 @pytest.mark.parametrize("refusal", [NotFound("gone"), ResidencyDenied("no", "policy.yaml:1")])
@@ -145,7 +145,7 @@ def test_a_refusal_drops_the_copy_and_is_remembered_for_a_moment(home, look, cac
     for _ in range(2):
         with pytest.raises(type(refusal)):
             look()
-    assert (cache.holds(PHOTO), len(home.asked)) == ([], 2)
+    assert (cache.inventory(PHOTO), len(home.asked)) == ([], 2)
     home.now_s += 2
     home.fails = None
     assert look()[0] == b"old bytes"
@@ -173,4 +173,4 @@ def test_a_buried_photo_is_refused_before_anything_is_asked(home, look, tombston
     tombstones.learn({"items": [{"photo_id": PHOTO}], "last": 1})
     with pytest.raises(NotFound):
         look()
-    assert (cache.holds(PHOTO), len(home.asked)) == ([], 1)
+    assert (cache.inventory(PHOTO), len(home.asked)) == ([], 1)

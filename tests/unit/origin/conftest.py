@@ -19,16 +19,13 @@ from origin.context import Context
 from regions import ids, tokens, topology
 from regions.clock import now_ms
 from regions.config import Stores
-from regions.messages import Event
-from regions.outbox import Outbox
-from regions.policy_view import PolicyView
+from regions.events.messages import Event
+from regions.events.outbox import Outbox
 from regions.records import VARIANT_SIZES, Photo, Reason, Status, Variant
-from regions.stores.catalog_sqlite import CatalogSqlite
-from regions.stores.events_sqlite import EventsSqlite
-from regions.stores.feeds_sqlite import FeedsSqlite
-from regions.stores.objects_directory import ObjectsDirectory
+from regions.residency.live import LivePolicy
+from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.settings import POLICY
-from regions.stores.settings_sqlite import SettingsSqlite
+from regions.stores.sqlite import adapter as sqlite
 
 _POLICY_FILE = Path(__file__).parents[3] / "deploy" / "policy.yaml"
 _NODES = {"eu-west": "lisbon", "eu-central": "frankfurt", "us-central": "chicago"}
@@ -61,7 +58,7 @@ class Api:
     context: Context
     client: TestClient
     clock: Clock
-    objects: ObjectsDirectory
+    objects: DirectoryObjects
 
     @property
     def catalog(self) -> Any:
@@ -94,7 +91,7 @@ class Api:
 
     def put(self, upload_id: str, number: int, data: bytes) -> dict[str, Any]:
         """A part arrives at the objects; gives what `complete` wants to be told of it."""
-        multipart_id = self.catalog.upload(upload_id).multipart_id
+        multipart_id = self.catalog.uploads.get(upload_id).multipart_id
         part = self.objects.write_part(multipart_id, number, io.BytesIO(data), len(data))
         return {"number": number, "etag": part.etag}
 
@@ -114,10 +111,10 @@ class Api:
         return photo_id
 
     def turn(self, photo_id: str, status: Status, reason: Reason | None = None) -> Photo:
-        photo = self.catalog.photo(photo_id)
+        photo = self.catalog.photos.get(photo_id)
         variants = tuple(Variant(size, size, size // 2, 100, "ab" * 32) for size in VARIANT_SIZES)
         made = replace(photo, status=status, width=4000, height=2000, variants=variants, reason=reason)
-        assert self.catalog.change_photo(made, {photo.status}, None)
+        assert self.catalog.photos.update(made, {photo.status}, None)
         return made
 
     def told(self, topic: str) -> list[Event]:
@@ -130,9 +127,9 @@ class Api:
 
     def set_policy(self, text: str | None) -> None:
         if text is None:
-            self.context.stores.settings.delete(POLICY)
+            self.context.stores.settings.values.delete(POLICY)
         else:
-            self.context.stores.settings.write(POLICY, text)
+            self.context.stores.settings.values.write(POLICY, text)
 
 
 @pytest.fixture
@@ -248,22 +245,22 @@ def nobodys(clock: Clock) -> Callable[..., str]:
 
 
 def _open(place: topology.Topology, region: str, folder: Path, clock: Clock) -> Api:
-    objects = ObjectsDirectory(str(folder / "objects"), "http://door.test", b"secret")
+    objects = DirectoryObjects(str(folder / "objects"), "http://door.test", b"secret")
     stores = Stores(
         objects,
-        CatalogSqlite(str(folder / "catalog.db")),
-        FeedsSqlite(str(folder / "feeds.db")),
-        EventsSqlite(str(folder / "events.db"), clock.now_ms),
-        SettingsSqlite(str(folder / "settings.db"), clock.now_ms),
+        sqlite.open_catalog(str(folder / "catalog.db")),
+        sqlite.open_feeds(str(folder / "feeds.db")),
+        sqlite.open_events(str(folder / "events.db"), clock.now_ms),
+        sqlite.open_settings(str(folder / "settings.db"), clock.now_ms),
     )
     node = place.regions[region]
     context = Context(
         region=node,
         topology=place,
         stores=stores,
-        policy=PolicyView(stores.settings),
+        policy=LivePolicy(stores.settings),
         outbox=Outbox(stores.catalog, stores.events, clock.now_ms),
-        mint=ids.IdMint(node.number, 0, 0, lambda: 1 << 62, clock.now_ms).next,
+        new_id=ids.IdGenerator(node.number, 0, 0, lambda: 1 << 62, clock.now_ms).next,
         clock_ms=clock.now_ms,
         private_key=_KEYS[region][0],
         http=urllib3.PoolManager(),

@@ -31,7 +31,7 @@ def test_completing_hands_the_photo_to_processing(api, ana, upload_id, both):
     with api.objects.open(RAW, raw_key(upload_id)) as chunks:
         assert b"".join(chunks) == bytes(PART) + b"end"
     assert [event.key for event in api.told("photos_uploaded")] == [upload_id]
-    assert api.catalog.outbox(10) == []
+    assert api.catalog.outbox.pending(10) == []
 
 
 def test_completing_twice_is_completing_once(api, ana, upload_id, both):
@@ -56,16 +56,18 @@ def test_completing_at_the_same_time_is_completing_once(api, ana, attempt):
 
 def test_a_complete_that_died_halfway_is_taken_up_by_the_next(api, ana, upload_id, both):
     """The object was made, the catalog was not told, the parts are forgotten."""
-    upload = api.catalog.upload(upload_id)
-    api.objects.finish(upload.multipart_id, chosen_parts(upload, said(both), api.objects.parts(upload.multipart_id)))
+    upload = api.catalog.uploads.get(upload_id)
+    api.objects.complete_upload(
+        upload.multipart_id, chosen_parts(upload, said(both), api.objects.list_parts(upload.multipart_id))
+    )
     assert api.complete(ana, upload_id, both).status_code == 201
     assert len(api.told("photos_uploaded")) == 1
 
 
 def test_an_upload_whose_complete_died_halfway_is_resumed(api, ana, upload_id, both):
     """A client that asks where it stands is told that all has arrived, and completes with what it was told."""
-    upload = api.catalog.upload(upload_id)
-    api.objects.finish(upload.multipart_id, api.objects.parts(upload.multipart_id))
+    upload = api.catalog.uploads.get(upload_id)
+    api.objects.complete_upload(upload.multipart_id, api.objects.list_parts(upload.multipart_id))
     state = api.ask("GET", f"/v1/uploads/{upload_id}", who=ana).json
     assert (state["status"], state["missing"]) == ("uploading", [])
     assert [part["size_bytes"] for part in state["parts"]] == [PART, 3]
@@ -75,8 +77,8 @@ def test_an_upload_whose_complete_died_halfway_is_resumed(api, ana, upload_id, b
 
 def test_an_upload_whose_complete_died_halfway_can_be_aborted(api, ana, upload_id, both):
     """And leaves no object."""
-    upload = api.catalog.upload(upload_id)
-    api.objects.finish(upload.multipart_id, api.objects.parts(upload.multipart_id))
+    upload = api.catalog.uploads.get(upload_id)
+    api.objects.complete_upload(upload.multipart_id, api.objects.list_parts(upload.multipart_id))
     assert api.ask("DELETE", f"/v1/uploads/{upload_id}", who=ana).status_code == 204
     assert api.objects.info(RAW, raw_key(upload_id)) is None
 
@@ -94,7 +96,7 @@ def test_when_the_event_log_is_away_the_event_waits_in_the_outbox(api, ana, uplo
     with monkeypatch.context() as patched:
         patched.setattr(api.context.stores.events, "publish", away)
         assert api.complete(ana, upload_id, both).status_code == 201
-    assert [event.key for event in api.catalog.outbox(10)] == [upload_id]
+    assert [event.key for event in api.catalog.outbox.pending(10)] == [upload_id]
     api.clock.advance(5_000)
     assert api.context.outbox.run_once() == 1
     assert [event.key for event in api.told("photos_uploaded")] == [upload_id]
@@ -109,7 +111,7 @@ def test_quotes_around_an_etag_make_no_difference(api, ana, upload_id, both):
 def refused(api, ana, upload_id, parts):
     """The answer, after looking that nothing has changed."""
     answer = api.complete(ana, upload_id, parts)
-    assert api.catalog.photo(upload_id).status == "uploading"
+    assert api.catalog.photos.get(upload_id).status == "uploading"
     assert api.objects.info(RAW, raw_key(upload_id)) is None
     assert api.told("photos_uploaded") == []
     return answer
@@ -192,11 +194,11 @@ def test_an_aborted_upload_is_not_completed(api, ana, upload_id, both):
 
 def test_an_upload_that_is_aborted_while_it_completes_leaves_no_object(api, ana, upload_id, both, monkeypatch):
     """The abort comes between the object and the catalog: nobody would ever find those bytes."""
-    finish = api.objects.finish
+    finish = api.objects.complete_upload
 
     def finish_and_lose(multipart_id, parts):
         finish(multipart_id, parts)
-        api.catalog.abandon_photo(upload_id)
+        api.catalog.uploads.discard(upload_id)
 
     monkeypatch.setattr(api.objects, "finish", finish_and_lose)
     assert api.complete(ana, upload_id, both).status_code == 404

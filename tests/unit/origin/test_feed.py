@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from origin import details
+from origin.border import details
 from regions.errors import Unavailable
 from regions.stores.settings import POLICY
 
@@ -126,7 +126,7 @@ def test_details_that_may_not_rest_here_are_read_from_home(api, ana, abroad, bob
         [photo] = feed(api, ana)["items"]
     assert (photo["id"], photo["caption"]) == (bobs_photo, "Lake Michigan")
     assert photo["variants"]["320"] == f"http://lisbon.test/p/{bobs_photo}/320.jpg"
-    assert api.catalog.photo(bobs_photo) is None
+    assert api.catalog.photos.get(bobs_photo) is None
 
 
 def test_a_silent_home_leaves_its_photos_out_and_says_so(api, ana, followed, bobs_photo, servers):
@@ -172,7 +172,7 @@ def test_a_home_speaks_for_the_photos_it_was_asked_for_only(api, ana, followed, 
     """It can't put words under a neighbour's photo."""
     near = api.ready(followed, caption="True")
     api.context.stores.feeds.add(near, [ana.id])
-    lie = details.outgoing(replace(api.catalog.photo(near), caption="False"))
+    lie = details.outgoing(replace(api.catalog.photos.get(near), caption="False"))
 
     def liar(environ, start_response):
         body = json.dumps({"items": [lie], "gone": [near]}).encode()
@@ -231,7 +231,7 @@ def test_a_list_that_can_not_be_mended_is_shown_all_the_same(api, ana, followed,
 
 
 def _policy_of(api):
-    return api.context.stores.settings.read(POLICY).value
+    return api.context.stores.settings.values.read(POLICY).value
 
 
 def test_a_feed_is_its_owners_alone(api, ana, eva, stranger):

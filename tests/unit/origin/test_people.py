@@ -25,7 +25,10 @@ def test_whoever_lives_elsewhere_is_sent_there(api):
 def test_the_unions_outermost_regions_are_at_home_in_the_union(api, country):
     """They have codes of their own, and the same law."""
     user_id = api.sign_up("Ana", country).id
-    assert (api.catalog.user(user_id).residency_class, api.catalog.user(user_id).home_region) == ("eu", "eu-west")
+    assert (api.catalog.users.get(user_id).residency_class, api.catalog.users.get(user_id).home_region) == (
+        "eu",
+        "eu-west",
+    )
 
 
 def test_without_a_policy_nobody_is_given_a_home(api):

@@ -44,7 +44,7 @@ def test_a_deleted_photo_is_gone_and_told_of(api, ana):
     assert api.ask("GET", f"/v1/photos/{photo_id}").status_code == 404
     assert api.ask("GET", f"/v1/users/{ana.id}/photos").json["items"] == []
     assert [event.key for event in api.told("photo_deleted")] == [photo_id]
-    assert api.catalog.tombstone(photo_id).owner_id == ana.id
+    assert api.catalog.tombstones.get(photo_id).owner_id == ana.id
 
 
 def test_deleting_twice_is_deleting_once(api, ana):
@@ -67,10 +67,10 @@ def test_nobody_deletes_anothers_photo(api, ana, eva):
 def test_a_photo_in_mid_upload_is_deleted_with_its_parts(api, ana):
     """And what is under way can't bring it back."""
     upload_id = api.begin(ana)["upload_id"]
-    multipart_id = api.catalog.upload(upload_id).multipart_id
+    multipart_id = api.catalog.uploads.get(upload_id).multipart_id
     api.put(upload_id, 1, b"a picture")
     assert api.ask("DELETE", f"/v1/photos/{upload_id}", who=ana).status_code == 204
-    assert api.objects.parts(multipart_id) == []
+    assert api.objects.list_parts(multipart_id) == []
     assert api.objects.info(RAW, raw_key(upload_id)) is None
 
 

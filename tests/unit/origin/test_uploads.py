@@ -77,7 +77,7 @@ def test_texts_out_of_bounds_are_refused(api, ana, change):
     """And nothing is begun."""
     body = {"filename": "a.jpg", "size_bytes": 9, "content_type": "image/jpeg", **change}
     assert api.ask("POST", "/v1/uploads/init", body, ana).status_code == 400
-    assert api.catalog.expired_uploads(1 << 62, 10) == []
+    assert api.catalog.uploads.expired(1 << 62, 10) == []
 
 
 def test_a_token_of_somebody_who_is_not_there_uploads_nothing(api, ana, nobodys):
@@ -158,10 +158,10 @@ def test_an_aborted_upload_leaves_nothing(api, ana):
     """Neither the photo nor its parts."""
     upload_id = api.begin(ana)["upload_id"]
     api.put(upload_id, 1, b"a picture")
-    multipart_id = api.catalog.upload(upload_id).multipart_id
+    multipart_id = api.catalog.uploads.get(upload_id).multipart_id
     assert api.ask("DELETE", f"/v1/uploads/{upload_id}", who=ana).status_code == 204
     assert api.ask("GET", f"/v1/photos/{upload_id}").status_code == 404
-    assert api.objects.parts(multipart_id) == []
+    assert api.objects.list_parts(multipart_id) == []
     assert api.ask("DELETE", f"/v1/uploads/{upload_id}", who=ana).status_code == 404
 
 

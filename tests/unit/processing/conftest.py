@@ -19,11 +19,12 @@ import psutil
 import pytest
 from PIL import Image
 
-from processing import job, judgement
-from regions import ids, messages, topology
+from processing import job, moderation
+from regions import ids, topology
 from regions.config import Config, Stores, open_stores
+from regions.events import messages
+from regions.events.messages import Event
 from regions.ids import Snowflake, compose, to_public
-from regions.messages import Event
 from regions.records import Photo, Status, Upload
 from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key, variant_prefix
 
@@ -37,7 +38,7 @@ jurisdiction = "EU"
 latitude = 38.7
 longitude = -9.1
 origin = "http://127.0.0.1:1"
-objects = "directory://{root}/objects?door=http://127.0.0.1:2"
+objects = "directory://{root}/objects?server=http://127.0.0.1:2"
 catalog = "sqlite://{root}/catalog.db"
 feeds = "sqlite://{root}/feeds.db"
 events = "sqlite://{root}/events.db"
@@ -88,24 +89,24 @@ class Room:
         photo_id, owner_id = self.photo_id(sequence), self.user_id(1)
         values = {"size_bytes": 1, "sha256": None} | changes
         photo = Photo(photo_id, owner_id, "eu", REGION, Status.UPLOADING, "", created_at_ms=_T0_MS, **values)
-        multipart_id = self.stores.objects.begin(RAW, raw_key(photo_id))
+        multipart_id = self.stores.objects.create_upload(RAW, raw_key(photo_id))
         upload = Upload(photo_id, multipart_id, "a.jpg", photo.size_bytes, 5 << 20, expires_at_ms)
-        self.stores.catalog.begin_photo(photo, upload)
+        self.stores.catalog.photos.create(photo, upload)
         return photo
 
     def completed(self, photo: Photo) -> Event:
         event = messages.photos_uploaded(photo, _T0_MS)
         self.change(photo, Status.PROCESSING, event)
         self.stores.events.publish([event])
-        self.stores.catalog.published([event])
+        self.stores.catalog.outbox.remove([event])
         return event
 
     def change(self, photo: Photo, status: Status, event: Event | None = None) -> None:
         values = {name: getattr(photo, name) for name in Photo.__dataclass_fields__} | {"status": status}
-        assert self.stores.catalog.change_photo(Photo(**values), set(Status), event)
+        assert self.stores.catalog.photos.update(Photo(**values), set(Status), event)
 
     def photo(self, photo: Photo) -> Photo:
-        found = self.stores.catalog.photo(photo.photo_id)
+        found = self.stores.catalog.photos.get(photo.photo_id)
         assert found is not None
         return found
 
@@ -116,9 +117,9 @@ class Room:
     def raw(self, photo: Photo) -> Any:
         return self.stores.objects.info(RAW, raw_key(photo.photo_id))
 
-    def request(self, photo: Photo, **changes: Any) -> job.Request:
-        values = {"size_bytes": photo.size_bytes, "sha256": photo.sha256, "known_bad": judgement.KnownBad()}
-        return job.Request(self.config, REGION, photo.photo_id, **({"budget_s": 60.0} | values | changes))
+    def request(self, photo: Photo, **changes: Any) -> job.JobRequest:
+        values = {"size_bytes": photo.size_bytes, "sha256": photo.sha256, "known_bad": moderation.KnownBad()}
+        return job.JobRequest(self.config, REGION, photo.photo_id, **({"budget_s": 60.0} | values | changes))
 
 
 @pytest.fixture

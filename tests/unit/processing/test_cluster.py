@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from processing import job
-from processing.cluster import Cluster
+from processing.cluster import DaskCluster
 from regions.errors import Unavailable
 
 pytestmark = pytest.mark.xdist_group("processing-cluster")
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("processing-cluster")
 
 @pytest.fixture(scope="module")
 def cluster():
-    made = Cluster("", grace_s=120.0)
+    made = DaskCluster("", grace_s=120.0)
     yield made
     made.close()
 
@@ -51,7 +51,7 @@ def test_a_photo_that_keeps_killing_workers_is_declined(room, draw, cluster, stu
 def test_a_photo_that_hangs_is_declined_and_its_worker_replaced(room, draw, stuck, in_background, eventually):
     """A job that looks at no deadline any more would hold its process for ever."""
     photo, _ = room.uploaded(draw(1))
-    impatient = Cluster("", grace_s=4.0)
+    impatient = DaskCluster("", grace_s=4.0)
     # A first job, so that the next one comes to where it hangs within its time on a slow machine too.
     impatient.run(room.request(room.uploaded(draw(2), 2)[0]))
     with stuck.writing(room, photo):
@@ -80,9 +80,9 @@ def test_what_a_job_raises_is_raised_as_it_is(room, draw, cluster):
 
 _STANDS_ALONE = """
 import sys, threading
-from processing.cluster import Cluster
+from processing.cluster import DaskCluster
 if __name__ == "__main__":
-    Cluster("").start()
+    DaskCluster("").start()
     print("started", flush=True)
     threading.Event().wait()
 """
@@ -141,7 +141,7 @@ def test_a_lost_cluster_is_joined_again(room, draw, dask, stuck, in_background, 
     """The whole cluster dies in the middle of a photo; the photo waits, and is ready when there is one again."""
     photo, _ = room.uploaded(draw(1))
     address = dask.start()
-    joined = Cluster(address)
+    joined = DaskCluster(address)
     with stuck.writing(room, photo):
         outcome = in_background(lambda: joined.run(room.request(photo)))
         eventually(stuck.worker)

@@ -25,7 +25,7 @@ def draw(data: bytes) -> list[imaging.Rendering]:
 
 
 def refusal(data: bytes) -> str:
-    with pytest.raises(imaging.Refused) as refused:
+    with pytest.raises(imaging.InvalidImage) as refused:
         draw(data)
     return refused.value.code
 
@@ -82,7 +82,7 @@ def test_no_bytes_bring_it_down(magic, rest):
     """Any bytes at all are drawn or refused; nothing else happens."""
     try:
         draw(magic + rest)
-    except imaging.Refused as refused:
+    except imaging.InvalidImage as refused:
         assert refused.code and refused.detail
 
 
@@ -96,5 +96,5 @@ def test_no_flipped_byte_brings_it_down(gradient, file, kind):
             changed[chance.randrange(len(changed))] = chance.randrange(256)
         try:
             draw(bytes(changed))
-        except imaging.Refused as refused:
+        except imaging.InvalidImage as refused:
             assert refused.code and refused.detail

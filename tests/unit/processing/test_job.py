@@ -7,13 +7,13 @@ import pickle
 import pytest
 from PIL import Image
 
-from processing import fingerprints, imaging, job, judgement
+from processing import fingerprints, imaging, job, moderation
 from regions.records import Status
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
 
 
 def reason(outcome: job.Outcome) -> str:
-    assert isinstance(outcome, job.Declined)
+    assert isinstance(outcome, job.Rejected)
     assert outcome.reason.detail
     return outcome.reason.code
 
@@ -107,7 +107,7 @@ def test_a_known_bad_photo_is_rejected(room, draw, known_by):
     data = draw(1, 900, 700)
     photo, _ = room.uploaded(data)
     entry = fingerprints.sha256(data) if known_by == "sha256" else looks(data)
-    outcome = job.run(room.request(photo, known_bad=judgement.parse(f"{known_by} {entry}")))
+    outcome = job.run(room.request(photo, known_bad=moderation.parse(f"{known_by} {entry}")))
     assert (outcome.status, reason(outcome), room.variants(photo)) == (Status.REJECTED, "known-bad", [])
 
 

@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from regions import policy
 from regions.clock import now_ms
-from regions.policy import Policy
+from regions.residency import policy
+from regions.residency.policy import Policy
+from regions.stores.directory.objects import DirectoryObjects
+from regions.stores.directory.server import ObjectServer
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS
-from regions.stores.objects_directory import ObjectsDirectory
-from regions.stores.objects_door import ObjectDoor
 from regions.topology import Edge, Region, Topology
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -33,17 +33,15 @@ MINUTE_MS = 60_000
 
 SERVE = """
 import socket, sys
-from darkroom.serving import Server
-from regions import policy
+from darkroom.processes.wsgi import WsgiServer
 from regions.clock import now_ms
-from regions.policy import Policy
-from regions.stores import objects_door
-from regions.stores.objects_directory import ObjectsDirectory
+from regions.stores.directory import server as object_server
+from regions.stores.directory.objects import DirectoryObjects
 
 root, descriptor, stall_s = sys.argv[1:]
-objects_door._STALL_S = float(stall_s)
-load = lambda: objects_door.ObjectDoor(ObjectsDirectory(root, "http://door", b"secret"), now_ms)
-Server(socket.socket(fileno=int(descriptor)), load).run()
+object_server._STALL_S = float(stall_s)
+load = lambda: object_server.ObjectServer(DirectoryObjects(root, "http://door", b"secret"), now_ms)
+WsgiServer(socket.socket(fileno=int(descriptor)), load).run()
 """
 
 
@@ -91,7 +89,7 @@ class Connection(io.BufferedReader):
 class Door:
     """A door that stands open, and its store."""
 
-    store: ObjectsDirectory
+    store: DirectoryObjects
     root: Path
     address: tuple[str, int]
 
@@ -101,7 +99,7 @@ class Door:
     def request(self, method: str, url: str, body: bytes = b"", headers: dict[str, str | None] | None = None) -> bytes:
         """Content-Length is that of the body unless `headers` say otherwise; a header that is None is left away."""
         parts = urlsplit(url)
-        said = {"Host": "door", "Content-Length": str(len(body)), **(headers or {})}
+        said = {"Host": "object-server", "Content-Length": str(len(body)), **(headers or {})}
         lines = [f"{name}: {value}" for name, value in said.items() if value is not None]
         return "\r\n".join([f"{method} {parts.path}?{parts.query} HTTP/1.1", *lines, "", ""]).encode() + body
 
@@ -124,7 +122,7 @@ class Door:
 
     def parts(self, upload: str) -> list[int]:
         """The sizes of the parts that have arrived."""
-        return [part.size_bytes for part in self.store.parts(upload)]
+        return [part.size_bytes for part in self.store.list_parts(upload)]
 
     def on_their_way(self) -> list[Path]:
         return [path for path in (self.root / "tmp").rglob("*") if path.is_file()]
@@ -136,7 +134,7 @@ def opened(root: Path, stall_s: float) -> Iterator[Door]:
         command = [sys.executable, "-c", SERVE, str(root), str(descriptor), str(stall_s)]
         server = subprocess.Popen(command, pass_fds=[descriptor])
     try:
-        yield Door(ObjectsDirectory(str(root), "http://door", SECRET), root, address)
+        yield Door(DirectoryObjects(str(root), "http://door", SECRET), root, address)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(ANSWER_S)
@@ -144,7 +142,7 @@ def opened(root: Path, stall_s: float) -> Iterator[Door]:
 
 @pytest.fixture(scope="session")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    yield from opened(tmp_path_factory.mktemp("door") / "objects", 30)
+    yield from opened(tmp_path_factory.mktemp("object-server") / "objects", 30)
 
 
 @pytest.fixture
@@ -166,17 +164,17 @@ def key() -> str:
 
 @pytest.fixture
 def upload(door: Door, key: str) -> str:
-    return door.store.begin(RAW, key)
+    return door.store.create_upload(RAW, key)
 
 
 @pytest.fixture(scope="session")
 def call() -> Callable[..., Said]:
     """Calls the application itself, for what gunicorn would not let through: `call(store, method, url, **environ)`."""
 
-    def call(store: ObjectsDirectory, method: str, url: str, **environ: str) -> Said:
+    def call(store: DirectoryObjects, method: str, url: str, **environ: str) -> Said:
         parts, said = urlsplit(url), []
         asked = {"REQUEST_METHOD": method, "PATH_INFO": parts.path, "QUERY_STRING": parts.query, **environ}
-        body = ObjectDoor(store, now_ms)({**asked, "wsgi.input": io.BytesIO(b"")}, lambda *line: said.extend(line))
+        body = ObjectServer(store, now_ms)({**asked, "wsgi.input": io.BytesIO(b"")}, lambda *line: said.extend(line))
         return Said(int(said[0].split()[0]), dict(said[1]), b"".join(body))
 
     return call

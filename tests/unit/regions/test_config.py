@@ -16,7 +16,7 @@ jurisdiction = "EU"
 latitude = 53.3
 longitude = -6.2
 origin = "http://127.0.0.1:9001"
-objects = "directory://{data}/objects?door=http://127.0.0.1:9002"
+objects = "directory://{data}/objects?server=http://127.0.0.1:9002"
 catalog = "sqlite://{data}/catalog.db"
 feeds = "sqlite://{data}/feeds.db"
 events = "sqlite://{data}/events.db"
@@ -121,9 +121,9 @@ def test_five_stores_open_by_their_urls(file, tmp_path):
     """Where the URLs say; closed, they leave the objects, which need no closing."""
     stores = config.open_stores(config.load(file, {}), "eu-west")
     try:
-        assert stores.catalog.user("u_00000000001") is None
+        assert stores.catalog.users.get("u_00000000001") is None
         assert not stores.feeds.page("u_00000000001", None, 9)
-        assert stores.settings.read("nothing") is None
+        assert stores.settings.values.read("nothing") is None
         assert not any(stores.events.lag("photo_ready", "fanout").values())
     finally:
         stores.close()
@@ -186,6 +186,6 @@ def test_settings_on_consul_open_by_their_url(file):
     stores = config.open_stores(config.load(file, environ), "eu-west")
     try:
         with pytest.raises(Unavailable):
-            stores.settings.read("nothing")
+            stores.settings.values.read("nothing")
     finally:
         stores.close()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from regions import ids
 from regions.errors import LeaseLost, NotFound
-from regions.ids import EPOCH_MS, MAX_PROCESSES, MAX_REGIONS, IdMint, Snowflake
+from regions.ids import EPOCH_MS, MAX_PROCESSES, MAX_REGIONS, IdGenerator, Snowflake
 
 NOW_MS = EPOCH_MS + 86_400_000
 NEVER_MS = 1 << 60
@@ -24,9 +24,9 @@ flakes = st.builds(
 )
 
 
-def mint(times_ms, floor_ms: int = 0, limit_ms: int = NEVER_MS) -> IdMint:
+def new_id(times_ms, floor_ms: int = 0, limit_ms: int = NEVER_MS) -> IdGenerator:
     """A mint whose clock shows these times one by one."""
-    return IdMint(3, 5, floor_ms, lambda: limit_ms, iter(times_ms).__next__)
+    return IdGenerator(3, 5, floor_ms, lambda: limit_ms, iter(times_ms).__next__)
 
 
 @given(flakes)
@@ -82,14 +82,14 @@ def test_a_refused_id_is_not_repeated_at_length():
 @given(st.lists(st.integers(NOW_MS - 50, NOW_MS + 50), min_size=1, max_size=60))
 def test_ids_grow_whatever_the_clock_does(times_ms):
     """It may stand still, and step back."""
-    made = mint(times_ms)
+    made = new_id(times_ms)
     numbers = [ids.to_number(ids.PHOTO, made.next(ids.PHOTO)) for _ in times_ms]
     assert numbers == sorted(set(numbers))
 
 
 def test_a_full_millisecond_borrows_the_next():
     """More than 1,024 ids in one do not repeat, and do not wait."""
-    made = mint([NOW_MS] * 3000)
+    made = new_id([NOW_MS] * 3000)
     flakes = [ids.parse(ids.PHOTO, made.next(ids.PHOTO)) for _ in range(3000)]
     assert len(set(flakes)) == 3000
     assert {flake.at_ms for flake in flakes} == {NOW_MS, NOW_MS + 1, NOW_MS + 2}
@@ -97,12 +97,12 @@ def test_a_full_millisecond_borrows_the_next():
 
 def test_an_id_carries_its_region_and_process():
     """And the clock's time."""
-    assert ids.parse(ids.USER, mint([NOW_MS]).next(ids.USER)) == Snowflake(NOW_MS, 3, 5, 0)
+    assert ids.parse(ids.USER, new_id([NOW_MS]).next(ids.USER)) == Snowflake(NOW_MS, 3, 5, 0)
 
 
 def test_no_id_is_made_after_the_lease():
     """At its last millisecond one is, at its end none, and a clock that steps back makes them possible again."""
-    made = mint([NOW_MS - 1, NOW_MS, NOW_MS + 1, NOW_MS - 1], limit_ms=NOW_MS)
+    made = new_id([NOW_MS - 1, NOW_MS, NOW_MS + 1, NOW_MS - 1], limit_ms=NOW_MS)
     made.next(ids.PHOTO)
     for _ in range(2):
         with pytest.raises(LeaseLost):
@@ -112,7 +112,7 @@ def test_no_id_is_made_after_the_lease():
 
 def test_borrowing_stops_at_the_end_of_the_lease():
     """A full last millisecond may not borrow what belongs to the next holder."""
-    made = mint([NOW_MS - 1] * 2000, limit_ms=NOW_MS)
+    made = new_id([NOW_MS - 1] * 2000, limit_ms=NOW_MS)
     for _ in range(1024):
         made.next(ids.PHOTO)
     with pytest.raises(LeaseLost):
@@ -122,15 +122,15 @@ def test_borrowing_stops_at_the_end_of_the_lease():
 @given(st.integers(NOW_MS - 1000, NOW_MS + 1000), st.integers(1, 1500))
 def test_two_holders_of_a_number_never_repeat(floor_ms, count):
     """The next one starts where the first one's ids, or its lease, ended, wherever its own clock stands."""
-    first = mint([NOW_MS] * count)
+    first = new_id([NOW_MS] * count)
     before = [first.next(ids.PHOTO) for _ in range(count)]
-    second = mint([floor_ms] * 10, floor_ms=first.used_until_ms)
+    second = new_id([floor_ms] * 10, floor_ms=first.used_until_ms)
     assert not set(before) & {second.next(ids.PHOTO) for _ in range(10)}
 
 
 def test_threads_share_a_mint():
     """No two of them get the same id."""
-    made, found = IdMint(1, 1, 0, lambda: NEVER_MS, lambda: NOW_MS), []
+    made, found = IdGenerator(1, 1, 0, lambda: NEVER_MS, lambda: NOW_MS), []
     threads = [
         threading.Thread(target=lambda: found.extend([made.next(ids.PHOTO) for _ in range(2000)])) for _ in range(4)
     ]

@@ -10,7 +10,7 @@ from regions import ids
 from regions.errors import LeaseLost, Unavailable
 from regions.ids import MAX_PROCESSES, PHOTO
 from regions.process_number import POOL, ProcessNumber
-from regions.stores.settings_sqlite import SettingsSqlite
+from regions.stores.sqlite import adapter as sqlite
 
 REGION = 5
 TTL_MS = 60_000
@@ -31,7 +31,7 @@ def clock():
 
 @pytest.fixture
 def store(tmp_path, clock):
-    opened = SettingsSqlite(str(tmp_path / "settings.db"), clock.now_ms)
+    opened = sqlite.open_settings(str(tmp_path / "settings.db"), clock.now_ms)
     yield opened
     opened.close()
 
@@ -43,13 +43,13 @@ def start(store, clock):
 
 
 def number_of(process) -> int:
-    return ids.parse(PHOTO, process.mint(PHOTO)).process
+    return ids.parse(PHOTO, process.new_id(PHOTO)).process
 
 
 def test_an_id_says_region_process_and_time(start, clock):
     """And the next one is another."""
     process = start()
-    first, second = (ids.parse(PHOTO, process.mint(PHOTO)) for _ in range(2))
+    first, second = (ids.parse(PHOTO, process.new_id(PHOTO)) for _ in range(2))
     assert (first.region, first.at_ms) == (REGION, clock.at_ms)
     assert first < second
 
@@ -74,9 +74,9 @@ def test_a_lease_that_ran_out_makes_no_ids(start, clock):
     process = start()
     clock.at_ms += TTL_MS
     with pytest.raises(LeaseLost):
-        process.mint(PHOTO)
+        process.new_id(PHOTO)
     process.run_once()
-    assert process.mint(PHOTO)
+    assert process.new_id(PHOTO)
 
 
 def test_while_the_settings_are_away_ids_are_made_until_the_lease_ends(start, store, clock):
@@ -86,16 +86,16 @@ def test_while_the_settings_are_away_ids_are_made_until_the_lease_ends(start, st
     with pytest.raises(Unavailable):
         process.run_once()
     clock.at_ms += TTL_MS - 1
-    assert process.mint(PHOTO)
+    assert process.new_id(PHOTO)
     clock.at_ms += 1
     with pytest.raises(LeaseLost):
-        process.mint(PHOTO)
+        process.new_id(PHOTO)
 
 
 def test_who_lost_the_number_can_make_no_id_of_the_next_tenure(start, clock):
     """Not even where the next one of the same process has the same number."""
     process = start()
-    stale = process._tenure.mint
+    stale = process._tenure.generator
     clock.at_ms += TTL_MS
     process.run_once()
     assert number_of(process) == process._tenure.lease.number
@@ -106,13 +106,13 @@ def test_who_lost_the_number_can_make_no_id_of_the_next_tenure(start, clock):
 def test_a_released_number_is_taken_by_the_next_at_once(start):
     """Who begins after the last id; the one before makes none any more."""
     process = start()
-    last = ids.parse(PHOTO, process.mint(PHOTO))
+    last = ids.parse(PHOTO, process.new_id(PHOTO))
     process.release()
     process.release()
     process.run_once()
     with pytest.raises(LeaseLost):
-        process.mint(PHOTO)
-    following = ids.parse(PHOTO, start().mint(PHOTO))
+        process.new_id(PHOTO)
+    following = ids.parse(PHOTO, start().new_id(PHOTO))
     assert following.process in (last.process, last.process + 1)
     assert following > last
 
@@ -120,15 +120,15 @@ def test_a_released_number_is_taken_by_the_next_at_once(start):
 def test_a_clock_that_steps_back_repeats_no_id_of_the_holder_before(start, clock):
     """The next holder's ids begin where the last one's lease ended, whatever its clock says."""
     before = start()
-    made = [before.mint(PHOTO) for _ in range(3)]
+    made = [before.new_id(PHOTO) for _ in range(3)]
     clock.at_ms += 1_000
-    before.mint(PHOTO)
+    before.new_id(PHOTO)
     before.release()
     clock.at_ms += 1
     following = start()
     clock.at_ms -= 1_001
     assert ids.parse(PHOTO, made[0]).process == number_of(following)
-    assert following.mint(PHOTO) not in made
+    assert following.new_id(PHOTO) not in made
 
 
 def test_release_does_not_mind_settings_that_are_away(start, store):
@@ -137,13 +137,13 @@ def test_release_does_not_mind_settings_that_are_away(start, store):
     store.close()
     process.release()
     with pytest.raises(LeaseLost):
-        process.mint(PHOTO)
+        process.new_id(PHOTO)
 
 
 def test_when_all_numbers_are_taken_a_process_does_not_start(start, store):
     """Rather than share one."""
     for number in range(MAX_PROCESSES):
-        store.lease_number(POOL, f"holder {number}", MAX_PROCESSES, 60.0)
+        store.numbers.lease(POOL, f"holder {number}", MAX_PROCESSES, 60.0)
     with pytest.raises(Unavailable):
         start()
 
@@ -169,7 +169,7 @@ def ids_made(process, what: str) -> list[str]:
     """What the process made when it did that; nothing where it may not."""
     try:
         if what == "mint":
-            return [process.mint(PHOTO) for _ in range(3)]
+            return [process.new_id(PHOTO) for _ in range(3)]
         {"renew": process.run_once, "release": process.release, "die": lambda: None}[what]()
     except Unavailable:
         pass

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from darkroom import folder
-from regions import ids, messages
+from darkroom.local import data_folder
+from regions import ids
 from regions.config import Config, Stores, open_stores
-from regions.messages import Event
-from regions.policy_view import PolicyView
+from regions.events import messages
+from regions.events.messages import Event
 from regions.records import Photo, Status, Tombstone, Upload, Variant
+from regions.residency.live import LivePolicy
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
 from replication.handlers import End, Lane
 
@@ -68,7 +69,7 @@ class Regions:
 
     def end(self, region: str) -> End:
         stores = self.stores[region]
-        return End(self.config.topology.regions[region], stores, PolicyView(stores.settings))
+        return End(self.config.topology.regions[region], stores, LivePolicy(stores.settings))
 
     def new_id(self, kind: str, region: str) -> str:
         number = self.config.topology.regions[region].number
@@ -100,14 +101,14 @@ class Regions:
     def _make_ready(self, photo: Photo) -> tuple[Photo, Event]:
         stores, ready = self.stores[photo.home_region], replace(photo, status=Status.READY)
         event = messages.photo_ready(ready, NOW_MS)
-        stores.catalog.begin_photo(photo, Upload(photo.photo_id, "m", "a.jpg", photo.size_bytes, photo.size_bytes, 1))
-        assert stores.catalog.change_photo(ready, {Status.PROCESSING}, event)
+        stores.catalog.photos.create(photo, Upload(photo.photo_id, "m", "a.jpg", photo.size_bytes, photo.size_bytes, 1))
+        assert stores.catalog.photos.update(ready, {Status.PROCESSING}, event)
         return ready, event
 
     def delete(self, photo: Photo) -> Event:
         """As the owner does at the photo's home: the tombstone and its event."""
         stores, event = self.stores[photo.home_region], messages.photo_deleted(photo, NOW_MS)
-        assert stores.catalog.bury(Tombstone(photo.photo_id, photo.owner_id, NOW_MS), event)
+        assert stores.catalog.photos.delete(Tombstone(photo.photo_id, photo.owner_id, NOW_MS), event)
         stores.events.publish([event])
         return event
 
@@ -149,12 +150,12 @@ class Regions:
 
     def audited(self, photo: Photo) -> set[tuple[str, str, bool]]:
         """Action, place and whether it was allowed, as the photo's home has them on its audit log."""
-        entries = self.stores[photo.home_region].catalog.audit(photo.photo_id, 100)
+        entries = self.stores[photo.home_region].catalog.audit.latest(photo.photo_id, 100)
         return {(entry.action, entry.place, entry.allowed) for entry in entries}
 
     def replicas(self, photo: Photo) -> list[tuple[str, bool, bool]]:
         """Region, raw, variants, as the photo's home has recorded them."""
-        found = self.stores[photo.home_region].catalog.replicas(photo.photo_id)
+        found = self.stores[photo.home_region].catalog.replicas.of_photo(photo.photo_id)
         return [(replica.region, replica.raw, replica.variants) for replica in found]
 
     def lag(self, region: str, topic: str, group: str) -> int:
@@ -182,9 +183,9 @@ def sums_of(photo: Photo) -> set[str]:
 
 @pytest.fixture
 def regions(tmp_path: Path) -> Iterator[Regions]:
-    machine = folder.machine()
+    machine = data_folder.read_machine()
     ports = {process.name: 1 for process in machine.processes()}
-    config = folder.prepare(tmp_path, machine, ports)
+    config = data_folder.prepare(tmp_path, machine, ports)
     opened = {name: open_stores(config, name) for name in config.topology.regions}
     yield Regions(tmp_path, config, opened, count())
     for stores in opened.values():

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from regions import ids, messages
+from regions import ids
 from regions.errors import NotFound, Unavailable, Unprocessable
+from regions.events import messages
 from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key
 from regions.stores.settings import POLICY
 
@@ -16,8 +17,8 @@ def test_a_european_photo_lies_in_european_regions_only(regions):
     for destination in ("eu-central", "us-central"):
         regions.lane("eu-west", destination).ready(event)
     assert regions.files_of(photo) == dict.fromkeys(("eu-west", "eu-central"), regions.everything)
-    assert regions.stores["us-central"].catalog.photo(photo.photo_id) is None
-    assert regions.stores["eu-central"].catalog.photo(photo.photo_id) == photo
+    assert regions.stores["us-central"].catalog.photos.get(photo.photo_id) is None
+    assert regions.stores["eu-central"].catalog.photos.get(photo.photo_id) == photo
     assert regions.replicas(photo) == [("eu-central", True, True)]
 
 
@@ -57,7 +58,7 @@ def test_a_refusal_is_on_the_audit_log(regions):
     photo, event = regions.add_photo("us-central")
     regions.lane("us-central", "eu-west").ready(event)
     assert ("rest_raw", "eu-west", False) in regions.audited(photo)
-    refusal = next(e for e in regions.stores["us-central"].catalog.audit(photo.photo_id, 9) if not e.allowed)
+    refusal = next(e for e in regions.stores["us-central"].catalog.audit.latest(photo.photo_id, 9) if not e.allowed)
     policy = regions.end("us-central").require_policy()
     assert refusal.rule.startswith("policy.yaml:")
     assert refusal.policy_version == policy.version
@@ -67,12 +68,12 @@ def test_a_second_delivery_moves_nothing(regions):
     """No file is written again, and no decision is logged twice."""
     photo, event = regions.add_photo("eu-west")
     regions.lane("eu-west", "eu-central").ready(event)
-    entries = regions.stores["eu-west"].catalog.audit(photo.photo_id, 100)
+    entries = regions.stores["eu-west"].catalog.audit.latest(photo.photo_id, 100)
     puts = []
     regions.hook("eu-central", before_put=lambda: puts.append(1))
     regions.lane("eu-west", "eu-central").ready(event)
     assert puts == []
-    assert regions.stores["eu-west"].catalog.audit(photo.photo_id, 100) == entries
+    assert regions.stores["eu-west"].catalog.audit.latest(photo.photo_id, 100) == entries
 
 
 def test_a_spoiled_original_is_refused_and_the_rest_comes(regions):
@@ -122,13 +123,13 @@ def test_without_a_policy_nothing_crosses_and_the_event_waits(regions, text):
     """Gone or unreadable; once it is back, the same event brings everything."""
     photo, event = regions.add_photo("eu-west")
     settings = regions.stores["eu-west"].settings
-    shipped = settings.read(POLICY).value
-    settings.delete(POLICY) if text is None else settings.write(POLICY, text)
+    shipped = settings.values.read(POLICY).value
+    settings.values.delete(POLICY) if text is None else settings.values.write(POLICY, text)
     lane = regions.lane("eu-west", "eu-central")
     with pytest.raises(Unavailable, match="no policy"):
         lane.ready(event)
     assert list(regions.files_of(photo)) == ["eu-west"]
     assert regions.audited(photo) == set()
-    settings.write(POLICY, shipped)
+    settings.values.write(POLICY, shipped)
     lane.ready(event)
     assert regions.files_of(photo)["eu-central"] == regions.everything

@@ -16,8 +16,8 @@ def test_a_deletion_takes_the_copy_away_for_ever(regions):
     lane.deleted(regions.delete(photo))
     catalog = regions.stores["eu-central"].catalog
     assert "eu-central" not in regions.files_of(photo)
-    assert catalog.photo(photo.photo_id) is None
-    assert catalog.tombstone(photo.photo_id) == Tombstone(photo.photo_id, "", event.at_ms)
+    assert catalog.photos.get(photo.photo_id) is None
+    assert catalog.tombstones.get(photo.photo_id) == Tombstone(photo.photo_id, "", event.at_ms)
     assert regions.replicas(photo) == []
 
 
@@ -41,7 +41,7 @@ def test_a_deletion_in_the_middle_of_a_copy_wins(regions, instant):
     regions.lane("eu-west", "eu-central").ready(event)
     assert deletions
     assert "eu-central" not in regions.files_of(photo)
-    assert regions.stores["eu-central"].catalog.photo(photo.photo_id) is None
+    assert regions.stores["eu-central"].catalog.photos.get(photo.photo_id) is None
     assert regions.replicas(photo) == []
 
 
@@ -50,7 +50,7 @@ def test_a_copy_that_fails_on_a_photo_deleted_meanwhile_leaves_nothing(regions):
     photo, event = regions.add_photo("eu-west")
 
     def delete_at_home():
-        if regions.stores["eu-west"].catalog.tombstone(photo.photo_id) is None:
+        if regions.stores["eu-west"].catalog.tombstones.get(photo.photo_id) is None:
             regions.delete(photo)
             regions.stores["eu-west"].objects.delete(RAW, raw_key(photo.photo_id))
 
@@ -80,7 +80,7 @@ def test_a_photo_deleted_before_it_was_copied_is_buried_there_as_well(regions):
     regions.hook("eu-central", before_put=lambda: puts.append(1))
     regions.lane("eu-west", "eu-central").ready(event)
     assert puts == []
-    assert regions.stores["eu-central"].catalog.tombstone(photo.photo_id) is not None
+    assert regions.stores["eu-central"].catalog.tombstones.get(photo.photo_id) is not None
 
 
 def test_a_deletion_needs_no_policy(regions):
@@ -88,6 +88,6 @@ def test_a_deletion_needs_no_policy(regions):
     photo, event = regions.add_photo("eu-west")
     lane = regions.lane("eu-west", "eu-central")
     lane.ready(event)
-    regions.stores["eu-west"].settings.delete(POLICY)
+    regions.stores["eu-west"].settings.values.delete(POLICY)
     lane.deleted(regions.delete(photo))
     assert "eu-central" not in regions.files_of(photo)

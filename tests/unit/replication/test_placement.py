@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from regions import ids, policy
+from regions import ids
 from regions.errors import Unprocessable
 from regions.records import Photo, Status, Variant
-from regions.residency import UNREADABLE
+from regions.residency import policy
+from regions.residency.decide import UNREADABLE
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
 from regions.topology import Place
 from replication.placement import objects_of, place

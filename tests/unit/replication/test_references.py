@@ -4,16 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from regions import ids, messages
+from regions import ids
 from regions.errors import NotFound, Unavailable, Unprocessable
-from regions.messages import PHOTO_REFERENCED
+from regions.events import messages
+from regions.events.messages import PHOTO_REFERENCED
 from regions.stores.settings import POLICY
 
 
 def test_a_reference_goes_where_the_owner_has_followers_and_nowhere_else(regions):
     """It says the photo, the owner and the time, and no more."""
     photo, event = regions.add_photo("eu-west")
-    regions.stores["eu-west"].catalog.note_follower_region(photo.owner_id, "us-central")
+    regions.stores["eu-west"].catalog.follows.add_follower_region(photo.owner_id, "us-central")
     for destination in ("eu-central", "us-central"):
         regions.lane("eu-west", destination).ready(event)
     assert regions.told("eu-central", PHOTO_REFERENCED) == []
@@ -25,8 +26,8 @@ def test_a_reference_goes_where_the_owner_has_followers_and_nowhere_else(regions
 def test_a_spoiled_original_does_not_keep_the_photo_from_feeds(regions):
     """The reference goes all the same."""
     photo, event = regions.add_photo("eu-west")
-    regions.stores["eu-west"].catalog.note_follower_region(photo.owner_id, "us-central")
-    regions.stores["eu-west"].catalog.note_follower_region(photo.owner_id, "eu-central")
+    regions.stores["eu-west"].catalog.follows.add_follower_region(photo.owner_id, "us-central")
+    regions.stores["eu-west"].catalog.follows.add_follower_region(photo.owner_id, "eu-central")
     regions.spoil(photo)
     with pytest.raises(Unprocessable):
         regions.lane("eu-west", "eu-central").ready(event)
@@ -36,16 +37,16 @@ def test_a_spoiled_original_does_not_keep_the_photo_from_feeds(regions):
 def forbid_references(regions, region) -> None:
     """To followers outside the Union, in that region's policy."""
     settings = regions.stores[region].settings
-    text = settings.read(POLICY).value
-    assert settings.write(POLICY, text.replace("[reference]\n        at: [anywhere]",
+    text = settings.values.read(POLICY).value
+    assert settings.values.write(POLICY, text.replace("[reference]\n        at: [anywhere]",
                                                "[reference]\n        at: [jurisdiction:EU]"))  # fmt: skip
-    assert settings.read(POLICY).value != text
+    assert settings.values.read(POLICY).value != text
 
 
 def test_a_forbidden_reference_does_not_go(regions):
     """And the refusal is on the audit log."""
     photo, event = regions.add_photo("eu-west")
-    regions.stores["eu-west"].catalog.note_follower_region(photo.owner_id, "us-central")
+    regions.stores["eu-west"].catalog.follows.add_follower_region(photo.owner_id, "us-central")
     forbid_references(regions, "eu-west")
     regions.lane("eu-west", "us-central").ready(event)
     assert regions.told("us-central", PHOTO_REFERENCED) == []
@@ -62,7 +63,7 @@ def test_a_new_follower_elsewhere_brings_references_to_the_latest_photos(regions
     photo, _ = regions.add_record("eu-west")
     other, _ = regions.add_record("eu-west", photo.owner_id)
     regions.lane("us-central", "eu-west").followed(follow(regions, photo.owner_id))
-    assert regions.stores["eu-west"].catalog.follower_regions(photo.owner_id) == {"us-central"}
+    assert regions.stores["eu-west"].catalog.follows.follower_regions(photo.owner_id) == {"us-central"}
     assert [told.key for told in regions.told("us-central", PHOTO_REFERENCED)] == [photo.photo_id, other.photo_id]
     assert regions.audited(photo) == regions.audited(other) == {("reference", "us-central", True)}
 
@@ -77,8 +78,8 @@ class Watching:
         return getattr(self._catalog, name)
 
     def photos_of(self, owner_id, before, limit):
-        self.noted.append(self._catalog.follower_regions(owner_id))
-        return self._catalog.photos_of(owner_id, before, limit)
+        self.noted.append(self._catalog.follows.follower_regions(owner_id))
+        return self._catalog.photos.by_owner(owner_id, before, limit)
 
 
 def test_the_region_is_noted_before_photos_are_looked_for(regions):
@@ -111,11 +112,11 @@ def test_forbidden_references_do_not_come_back(regions):
 def test_without_a_policy_no_reference_comes_back_and_the_event_waits(regions):
     """The region is noted already, so that new photos are told of."""
     photo, _ = regions.add_record("eu-west")
-    regions.stores["eu-west"].settings.delete(POLICY)
+    regions.stores["eu-west"].settings.values.delete(POLICY)
     with pytest.raises(Unavailable):
         regions.lane("us-central", "eu-west").followed(follow(regions, photo.owner_id))
     assert regions.told("us-central", PHOTO_REFERENCED) == []
-    assert regions.stores["eu-west"].catalog.follower_regions(photo.owner_id) == {"us-central"}
+    assert regions.stores["eu-west"].catalog.follows.follower_regions(photo.owner_id) == {"us-central"}
 
 
 @pytest.mark.parametrize(("destination", "following"), [("eu-central", True), ("eu-west", False)])
@@ -124,7 +125,7 @@ def test_a_lane_does_nothing_about_other_follows(regions, destination, following
     photo, _ = regions.add_record("eu-west")
     regions.lane("us-central", destination).followed(follow(regions, photo.owner_id, following))
     for region in ("eu-west", destination):
-        assert regions.stores[region].catalog.follower_regions(photo.owner_id) == set()
+        assert regions.stores[region].catalog.follows.follower_regions(photo.owner_id) == set()
     assert regions.told("us-central", PHOTO_REFERENCED) == []
 
 

@@ -26,11 +26,11 @@ def destination(regions):
 
 def upload(objects, body: bytes = BODY) -> None:
     """As a client does, so that the store never saw a SHA-256."""
-    multipart_id = objects.begin(RAW, EXPECTED.key)
+    multipart_id = objects.create_upload(RAW, EXPECTED.key)
     size = len(body) // 2
     for number, part in ((1, body[:size]), (2, body[size:])):
         objects.write_part(multipart_id, number, io.BytesIO(part), len(part))
-    objects.finish(multipart_id, objects.parts(multipart_id))
+    objects.complete_upload(multipart_id, objects.list_parts(multipart_id))
 
 
 def test_a_copy_is_whole_and_carries_the_sum(source, destination):

@@ -1,0 +1,159 @@
+"""How a file travels: in parts, a few at a time, read as they are sent; what fails is one part and not the file."""
+
+import hashlib
+import io
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from darkroom.client.http import ClientError, HttpClient, Json
+from regions.retry import backoff_s
+
+Progress = Callable[[int], None]
+
+_THREADS = 4
+_ATTEMPTS = 5
+_CHUNK_BYTES = 256 * 1024
+_JPEG = "image/jpeg"
+_TYPES = {
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".heic": "image/heic",
+    ".heif": "image/heif",
+    ".avif": "image/avif",
+}
+SUFFIXES = frozenset(_TYPES)
+"""The endings of files that are taken for photos."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Bytes that can be read from anywhere, by several threads: each opens them for itself."""
+
+    name: str
+    size_bytes: int
+    content_type: str
+    open: Callable[[], io.BufferedIOBase]
+
+    def sha256(self) -> str:
+        with self.open() as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def chunks(self, offset: int, size_bytes: int) -> Iterator[bytes]:
+        with self.open() as file:
+            file.seek(offset)
+            while size_bytes > 0:
+                chunk = file.read(min(_CHUNK_BYTES, size_bytes))
+                if not chunk:
+                    raise OSError(f"{self.name} became shorter while it was being sent")
+                size_bytes -= len(chunk)
+                yield chunk
+
+
+def source_of(path_or_bytes: str | Path | bytes) -> Source:
+    """Raises OSError where the file can't be read. The ending names the type; the server looks for itself."""
+    if isinstance(path_or_bytes, bytes):
+        data = path_or_bytes
+        return Source("photo.jpg", len(data), _sniffed(data[:12]), lambda: io.BytesIO(data))
+    path = Path(path_or_bytes)
+    with path.open("rb") as file:
+        content_type = _TYPES.get(path.suffix.lower()) or _sniffed(file.read(12))
+    return Source(path.name, path.stat().st_size, content_type, lambda: path.open("rb"))
+
+
+def _sniffed(head: bytes) -> str:
+    if head.startswith(b"\x89PNG"):
+        return "image/png"
+    if head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[4:8] == b"ftyp":
+        return "image/avif" if head[8:12] == b"avif" else "image/heic"
+    return _JPEG if head.startswith(b"\xff\xd8") else "application/octet-stream"
+
+
+class Transfer:
+    """Brings the missing parts of one upload. `progress` hears of bytes from several threads, one at a time.
+
+    It is told a negative number where bytes have to be sent again.
+    """
+
+    def __init__(
+        self, calls: HttpClient, source: Source, upload_id: str, part_size_bytes: int, progress: Progress
+    ) -> None:
+        self._calls, self._source, self._upload_id = calls, source, upload_id
+        self._part_size_bytes, self._progress = part_size_bytes, progress
+        self._told_bytes, self._lock = 0, threading.Lock()
+
+    def run(self, arrived: list[Json], missing: list[Json]) -> list[Json]:
+        """The list of all parts, as `complete` wants it. Raises ClientError when a part has failed for good."""
+        numbers = {part["number"] for part in (*arrived, *missing)}
+        if numbers != set(range(1, self._count() + 1)):
+            raise ClientError(409, "This is not the file the upload was begun with", f"{self._source.name} differs", {})
+        for part in arrived:
+            self._tell(self._size_bytes(part["number"]))
+        pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="part")
+        try:
+            etags = {part["number"]: part["etag"] for part in arrived}
+            etags |= dict(pool.map(self._bring, missing))
+        except BaseException:
+            self._tell(-self._told_bytes)
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return [{"number": number, "etag": etags[number]} for number in sorted(etags)]
+
+    def _bring(self, part: Json) -> tuple[int, str]:
+        number, failures = int(part["number"]), 0
+        while "etag" not in part:
+            try:
+                return number, self._put(part)
+            except ClientError as error:
+                failures += 1
+                if failures == _ATTEMPTS:
+                    raise
+                time.sleep(backoff_s(failures, random.random))
+                part = self._asked_again(number, error)
+        self._tell(self._size_bytes(number))
+        return number, str(part["etag"])
+
+    def _asked_again(self, number: int, failure: ClientError) -> Json:
+        """Where the part stands: it may have arrived though its answer was lost, and its URL may have expired."""
+        upload = self._calls.json("GET", f"/v1/uploads/{self._upload_id}")
+        known = {part["number"]: part for part in (*upload["parts"], *upload["missing"])}
+        if number not in known:
+            raise failure
+        return dict(known[number])
+
+    def _put(self, part: Json) -> str:
+        number, sent_bytes = int(part["number"]), 0
+        size_bytes = self._size_bytes(number)
+
+        def counted() -> Iterator[bytes]:
+            nonlocal sent_bytes
+            for chunk in self._source.chunks((number - 1) * self._part_size_bytes, size_bytes):
+                yield chunk
+                sent_bytes += len(chunk)
+                self._tell(len(chunk))
+
+        try:
+            return self._calls.put_part(part["url"], part["headers"], counted(), size_bytes)
+        except ClientError:
+            self._tell(-sent_bytes)
+            raise
+
+    def _count(self) -> int:
+        return -(-self._source.size_bytes // self._part_size_bytes)
+
+    def _size_bytes(self, number: int) -> int:
+        return min(self._part_size_bytes, self._source.size_bytes - (number - 1) * self._part_size_bytes)
+
+    def _tell(self, size_bytes: int) -> None:
+        with self._lock:
+            self._told_bytes += size_bytes
+            self._progress(size_bytes)

@@ -1,0 +1,155 @@
+"""The whole system on one machine: which processes it has, and where each listens and keeps what it keeps.
+
+Pure: takes the text of `deploy/one_machine.toml`, a folder, ports and keys; gives names, paths and the text
+of a topology.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from darkroom.local.session import Addresses
+
+HOST = "127.0.0.1"
+_PORTS = ("catalog", "feeds", "events", "settings")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of the region or edge `node`. `listens` says that it serves HTTP on a port."""
+
+    kind: str
+    node: str
+    listens: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.node}"
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where the real servers answer (`host:port`, S3 as a URL), as `python -m deploy.servers` tells it."""
+
+    cassandra: str
+    kafka: str
+    redis: str
+    consul: str
+    versitygw: str
+    versitygw_secret: str
+
+    @property
+    def s3_keys(self) -> str:
+        """The secret of each region's objects: access key and secret key."""
+        return f"darkroom\n{self.versitygw_secret}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The regions and edges of one machine, as the file describes them; on `servers`, else on embedded stores."""
+
+    regions: Mapping[str, Mapping[str, Any]]
+    edges: Mapping[str, Mapping[str, Any]]
+    servers: Servers | None = None
+
+    def processes(self) -> list[Process]:
+        """All of them, in the order of their ports; those without a port come last."""
+        # S3 has doors of its own.
+        kinds = ("origin", "object-server") if self.servers is None else ("origin",)
+        return [
+            *(Process("edge", name, True) for name in self.edges),
+            *(Process(kind, name, True) for kind in kinds for name in self.regions),
+            *(Process(kind, name, False) for kind in ("processor", "replicator") for name in self.regions),
+        ]
+
+    def topology(self, data: Path, ports: Mapping[str, int], public_keys: Mapping[str, str]) -> str:
+        """The text of the topology. `data` is absolute, `ports` are by process name, `public_keys` by node name."""
+        regions = {
+            name: {
+                **facts,
+                "origin": url_of(ports[f"origin-{name}"]),
+                **(_embedded(name, data, ports) if self.servers is None else _on_servers(name, self.servers)),
+                "public_key": public_keys[name],
+            }
+            for name, facts in self.regions.items()
+        }
+        edges = {
+            name: {
+                **facts,
+                "url": url_of(ports[f"edge-{name}"]),
+                "cache": str(cache_of(data, name)),
+                "public_key": public_keys[name],
+            }
+            for name, facts in self.edges.items()
+        }
+        return (
+            "\n".join(_table(f"regions.{name}", region) for name, region in regions.items())
+            + "\n"
+            + "\n".join(_table(f"edges.{name}", edge) for name, edge in edges.items())
+        )
+
+    def addresses(self, data: Path, ports: Mapping[str, int]) -> Addresses:
+        return Addresses(
+            edges={name: url_of(ports[f"edge-{name}"]) for name in self.edges},
+            origins={name: url_of(ports[f"origin-{name}"]) for name in self.regions},
+            objects={name: self._objects(data, name) for name in self.regions},
+        )
+
+    def _objects(self, data: Path, region: str) -> str:
+        return str(objects_of(data, region)) if self.servers is None else _on_servers(region, self.servers)["objects"]
+
+
+def read(text: str, servers: Servers | None = None) -> Machine:
+    tables = tomllib.loads(text)
+    return Machine(tables["regions"], tables["edges"], servers)
+
+
+def read_servers(text: str) -> Servers:
+    """Raises ValueError or TypeError where the text does not name every server."""
+    return Servers(**json.loads(text))
+
+
+def url_of(port: int) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def objects_of(data: Path, region: str) -> Path:
+    return data / "regions" / region / "objects"
+
+
+def cache_of(data: Path, edge: str) -> Path:
+    return data / "edges" / edge / "cache"
+
+
+def addresses_text(addresses: Addresses) -> str:
+    return json.dumps(asdict(addresses), indent=2) + "\n"
+
+
+def _embedded(name: str, data: Path, ports: Mapping[str, int]) -> dict[str, str]:
+    folder, door = data / "regions" / name, url_of(ports[f"object-server-{name}"])
+    return {
+        "objects": f"directory://{objects_of(data, name)}?server={door}",
+        **{port: f"sqlite://{folder / port}.db" for port in _PORTS},
+    }
+
+
+def _on_servers(name: str, servers: Servers) -> dict[str, str]:
+    """One of each server serves all regions here, each in a keyspace, prefix and buckets of its own."""
+    # What versitygw lacks of S3 is said in its URL.
+    dialect = "region=us-east-1&style=path&lifecycle=0&access_block=0"
+    return {
+        "objects": f"s3://darkroom-{name}?endpoint={servers.versitygw}&{dialect}",
+        "catalog": f"cassandra://{servers.cassandra}/darkroom_{name.replace('-', '_')}",
+        "feeds": f"redis://{servers.redis}/0?prefix=darkroom-{name}:",
+        "events": f"kafka://{servers.kafka}/darkroom-{name}",
+        "settings": f"consul://{servers.consul}/darkroom/{name}",
+    }
+
+
+def _table(name: str, values: Mapping[str, Any]) -> str:
+    # What JSON says of text and numbers, TOML says too.
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
+    return f"[{name}]\n{''.join(lines)}"

@@ -1,0 +1,98 @@
+"""What each kind of process does once its room is imported: reads its settings, serves or works, stops on SIGTERM."""
+
+import _thread
+import importlib.resources
+import logging
+import os
+import signal
+import socket
+import threading
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+from regions import config, telemetry
+from regions.config import Config
+from regions.errors import TopologyError
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 512
+
+
+def run(room: ModuleType, options: Namespace) -> int:
+    """The exit code."""
+    telemetry.start(f"{options.kind}-{options.name}")
+    try:
+        loaded = config.load(options.topology, os.environ)
+        nodes = loaded.topology.edges if options.kind == "edge" else loaded.topology.regions
+        if options.name not in nodes:
+            raise TopologyError(f"{options.topology} has no such place: {options.name}")
+        _KINDS[options.kind](room, loaded, options)
+    except TopologyError as error:
+        log.error("can't be started", extra={"error": str(error)})
+        return 1
+    return 0
+
+
+def _origin(room: ModuleType, loaded: Config, options: Namespace) -> None:
+    listener = _listener(options.fd, loaded.topology.regions[options.name].origin)
+    _serve(listener, lambda: room.open_app(loaded, options.name, _holder(options)))
+
+
+def _object_server(room: ModuleType, loaded: Config, options: Namespace) -> None:
+    listener = _listener(options.fd, config.object_server_url(loaded, options.name))
+    _serve(listener, lambda: config.open_object_server(loaded, options.name))
+
+
+def _worker(room: ModuleType, loaded: Config, options: Namespace) -> None:
+    stop = threading.Event()
+    _on_sigterm(stop.set)
+    room.main(loaded, options.name, _holder(options), stop)
+
+
+def _edge(room: ModuleType, loaded: Config, options: Namespace) -> None:
+    listener = _listener(options.fd, loaded.topology.edges[options.name].url)
+    web = Path(str(importlib.resources.files("darkroom").joinpath("web")))
+    server = room.serve(loaded, options.name, listener, web)
+    _on_sigterm(server.stop)
+    server.serve_forever()
+
+
+_KINDS: dict[str, Callable[[ModuleType, Config, Namespace], None]] = {
+    "origin": _origin,
+    "object-server": _object_server,
+    "processor": _worker,
+    "replicator": _worker,
+    "edge": _edge,
+}
+
+
+def _serve(listener: socket.socket, load: Callable[[], Any]) -> None:
+    serving = importlib.import_module("darkroom.processes.wsgi")
+    serving.Server(listener, load).run()
+
+
+def _on_sigterm(stop: Callable[[], object]) -> None:
+    """Not in the handler itself: it interrupts the main thread, which may hold the very lock that `stop` wants."""
+    signal.signal(signal.SIGTERM, lambda number, frame: _thread.start_new_thread(stop, ()))
+
+
+def _listener(descriptor: int | None, url: str) -> socket.socket:
+    if descriptor is not None:
+        return socket.socket(fileno=descriptor)
+    address = urlsplit(url)
+    if address.hostname is None or address.port is None:
+        raise TopologyError(f"{url!r} names no host and port to listen on")
+    try:
+        return socket.create_server((address.hostname, address.port), backlog=_BACKLOG)
+    except OSError as error:
+        raise TopologyError(f"{url} can't be listened on: {error.strerror}") from error
+
+
+def _holder(options: Namespace) -> str:
+    """Called in the process that holds the lease, so that no two have the same name."""
+    return f"{options.kind}-{options.name}-{socket.gethostname()}-{os.getpid()}"

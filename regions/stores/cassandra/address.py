@@ -1,0 +1,56 @@
+"""Where a Cassandra is, and what becomes of texts from outside that are to be keys in it. Pure."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from regions.errors import TopologyError
+
+_PORT = 9042
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+_DATACENTER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class CassandraAddress:
+    """`cassandra://host[:port][,host[:port]]/KEYSPACE?datacenter=datacenter1&replication=1`."""
+
+    hosts: tuple[tuple[str, int], ...]
+    keyspace: str
+    datacenter: str
+    replication: int
+
+
+def parse_address(url: str) -> CassandraAddress:
+    """Raises TopologyError. Every name in it is safe to stand in a statement."""
+    split = urlsplit(url)
+    options = {name: values[-1] for name, values in parse_qs(split.query).items()}
+    keyspace, datacenter = split.path.lstrip("/"), options.get("datacenter", "datacenter1")
+    replication = options.get("replication", "1")
+    if "@" in split.netloc:
+        raise TopologyError("a Cassandra URL must not hold credentials: they belong in the secrets folder")
+    if not _NAME.fullmatch(keyspace):
+        raise TopologyError(f"{url!r}: the keyspace must be lower-case letters, digits and _, at most 48")
+    if not _DATACENTER.fullmatch(datacenter) or not re.fullmatch("[1-9]", replication):
+        raise TopologyError(f"{url!r}: datacenter must be a plain name and replication a number from 1 to 9")
+    return CassandraAddress(
+        tuple(_host(url, one) for one in split.netloc.split(",")), keyspace, datacenter, int(replication)
+    )
+
+
+def key(text: str) -> str:
+    """Any text as a key, a hostile one too. Ids of ours are far shorter, and pass as they are."""
+    return text[:100].encode(errors="replace").decode() or "?"
+
+
+def exclusive_upper_bound(before: str | None) -> str:
+    """What the ids of a list sort below that begins after the id `before`."""
+    # Ids are ASCII letters, digits and `_`, which all sort below `~`.
+    return "~" if before is None else key(before)
+
+
+def _host(url: str, text: str) -> tuple[str, int]:
+    host, _, port = text.partition(":")
+    if not host or not (port or str(_PORT)).isdecimal():
+        raise TopologyError(f"{url!r}: {text!r} is not host[:port]")
+    return host, int(port or _PORT)

@@ -1,0 +1,71 @@
+"""The examination of a Consul: version, leader, clock, and what settings, holds and services need to be allowed."""
+
+import secrets
+import time
+
+from regions.errors import Unavailable
+from regions.stores.consul.connection import Connection
+from regions.stores.consul.services import ConsulServices
+from regions.stores.health import CheckResult, HealthCheck, http_clock, run_checks
+from regions.stores.settings import Service
+
+_SESSION_S, _SERVICE_S = 10, 10.0
+_REACH = "Check that the agent at the topology's address is up, and that the token in REGION.settings is good."
+_LEADER = "Bring up so many servers that they can elect one (`consul members`)."
+_WRITE = 'Allow the token `key_prefix "ROOT/" { policy = "write" }`.'
+_SESSION = 'Allow the token `session_prefix "" { policy = "write" }`: only so one process alone can sweep.'
+_SERVICE = 'Allow the token `service_prefix "ROOT-" { policy = "write" }`: only so the health of origins is seen.'
+
+
+def check_health(connection: Connection) -> list[CheckResult]:
+    return run_checks(
+        [
+            HealthCheck("reachable", lambda: f"Consul {connection.about().version}", _REACH),
+            HealthCheck("leader", lambda: _leader(connection), _LEADER),
+            HealthCheck("clock", lambda: _clock(connection), _REACH),
+            HealthCheck("write, read, delete", lambda: _write(connection), _WRITE),
+            HealthCheck("holds", lambda: _hold(connection), _SESSION),
+            HealthCheck("services", lambda: _serve(connection), _SERVICE),
+        ]
+    )
+
+
+def _leader(connection: Connection) -> str:
+    leader = connection.leader()
+    if not leader:
+        raise Unavailable("there is none")
+    return leader
+
+
+def _clock(connection: Connection) -> CheckResult:
+    sent_s = time.time()
+    return http_clock(connection.about().date, sent_s, time.time())
+
+
+def _write(connection: Connection) -> str:
+    path, text = f"examination/{secrets.token_hex(8)}", "an examination"
+    try:
+        if not connection.put(path, text, expected_version=0):
+            raise Unavailable("it takes no write")
+        entry = connection.get(path)
+        if entry is None or entry.value.decode(errors="replace") != text:
+            raise Unavailable("what was written was not read again")
+    finally:
+        connection.remove(path)
+    return "done"
+
+
+def _hold(connection: Connection) -> str:
+    connection.end_session(connection.begin_session(f"{connection.root}/examination", _SESSION_S))
+    return "can be had"
+
+
+def _serve(connection: Connection) -> str:
+    services, service = ConsulServices(connection), Service("examination", secrets.token_hex(8), "")
+    try:
+        services.register(service, _SERVICE_S)
+        if service not in services.services(service.name):
+            raise Unavailable("a service that was registered is not healthy")
+    finally:
+        services.deregister(service)
+    return "can be registered"

@@ -1,0 +1,27 @@
+"""The objects in a directory, as `regions.config` opens them, and the HTTP server through which others reach them."""
+
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+from regions.stores.directory.objects import DirectoryObjects
+from regions.stores.directory.server import ObjectServer
+from regions.stores.objects import Objects
+
+
+def open_objects(url: str, secret: bytes) -> Objects:
+    """`directory:///PATH?server=URL`; `secret` signs the URLs that the object server at URL accepts."""
+    return _open(url, secret)
+
+
+def object_server(url: str, secret: bytes, clock_ms: Callable[[], int]) -> ObjectServer:
+    """A WSGI application over the store of that URL."""
+    return ObjectServer(_open(url, secret), clock_ms)
+
+
+def server_url(url: str) -> str:
+    """Where the store's object server listens; empty if the URL does not say."""
+    return parse_qs(urlsplit(url).query).get("server", [""])[0]
+
+
+def _open(url: str, secret: bytes) -> DirectoryObjects:
+    return DirectoryObjects(urlsplit(url).path, server_url(url), secret)

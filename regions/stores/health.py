@@ -1,0 +1,85 @@
+"""What an examination of a store finds, and what is to be done about it. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from regions.errors import Problem, TopologyError
+
+# Ids sort by the time they were made at, and a token between servers is good for a minute.
+_WARN_SKEW_S, _FAIL_SKEW_S = 2.0, 30.0
+_HTTP_DATE_S = 1.0
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """`what` was looked at, in short words; `detail` says how it is, `advice` what to do: empty where all is well."""
+
+    what: str
+    level: Level
+    detail: str
+    advice: str = ""
+
+
+Probe = Callable[[], str | CheckResult | list[CheckResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """`look` says how it is, or what is found. Where it raises Problem or TopologyError, `advice` is what to do."""
+
+    what: str
+    look: Probe
+    advice: str
+
+
+def run_checks(checks: Sequence[HealthCheck]) -> list[CheckResult]:
+    """What the checks find, in order. Where the first fails, the store is away, and no other is made."""
+    findings = _made(checks[0])
+    if findings[0].level is not Level.FAILURE:
+        findings += [finding for check in checks[1:] for finding in _made(check)]
+    return findings
+
+
+def clock(said_s: float, resolution_s: float, sent_s: float, received_s: float) -> CheckResult:
+    """Of a clock that said `said_s`, cut down to its resolution, when it was asked and had answered at these our times.
+
+    All in Unix seconds. What the way there and back may have taken is not held against it.
+    """
+    ahead_s, behind_s = said_s - received_s, sent_s - (said_s + resolution_s)
+    skew_s = max(ahead_s, behind_s, 0.0)
+    if skew_s <= _WARN_SKEW_S:
+        return CheckResult("clock", Level.OK, "goes with this machine's")
+    level = Level.FAILURE if skew_s > _FAIL_SKEW_S else Level.WARNING
+    way = "ahead of" if ahead_s > behind_s else "behind"
+    return CheckResult("clock", level, f"{skew_s:.0f} s {way} this machine's", "Let NTP (chrony) set both clocks.")
+
+
+def http_clock(date: str, sent_s: float, received_s: float) -> CheckResult:
+    """Of the clock behind the field `Date` of an HTTP answer (RFC 9110 section 6.6.1)."""
+    try:
+        said_s = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return CheckResult(
+            "clock", Level.WARNING, "it does not tell the time", "Let no proxy take the field Date away."
+        )
+    return clock(said_s, _HTTP_DATE_S, sent_s, received_s)
+
+
+def _made(check: HealthCheck) -> list[CheckResult]:
+    try:
+        found = check.look()
+    except Problem as error:
+        return [CheckResult(check.what, Level.FAILURE, error.detail, check.advice)]
+    except TopologyError as error:
+        return [CheckResult(check.what, Level.FAILURE, str(error), check.advice)]
+    if isinstance(found, str):
+        return [CheckResult(check.what, Level.OK, found)]
+    return [found] if isinstance(found, CheckResult) else found

@@ -1,0 +1,86 @@
+"""The events port over Kafka 3: topics `PREFIX.TOPIC` of `PARTITIONS` partitions, groups `PREFIX.GROUP.TOPIC`.
+
+    kafka_wire       connections, over pykafka's requests and responses
+    kafka_cluster    who leads a partition, who coordinates a group; makes the topics
+    kafka_producer   publishes, acknowledged by all copies
+    kafka_group      a member's place in its group: Kafka's own group membership
+    kafka_fetch      what comes next of some partitions
+    kafka_offsets    where a log begins and ends, and where a group is in it
+    kafka_consumer   a member: reads, commits
+    kafka_examination  what is well with it and what is not
+
+A group is named after its topic too, because Kafka's groups span topics: who joins for one topic would interrupt
+those who read another. Events are kept for `KEEP_DAYS` whether or not they were committed; dead letters for ever.
+A group that had no member for a week (Kafka's offsets.retention.minutes) begins with the oldest event again.
+No thread is started: what has to be done, such as heartbeats, is done by those who call.
+"""
+
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from pykafka.common import OffsetType
+
+from regions.errors import TopologyError
+from regions.events.messages import DEAD_LETTERS, TOPICS, Event
+from regions.stores.events import Consumer
+from regions.stores.health import CheckResult
+from regions.stores.kafka import health
+from regions.stores.kafka.cluster import KafkaCluster
+from regions.stores.kafka.connection import BrokerAddress
+from regions.stores.kafka.consumer import KafkaConsumer
+from regions.stores.kafka.offsets import committed, offsets
+from regions.stores.kafka.producer import Producer
+
+KEEP_DAYS = 28
+# What Kafka takes in the names of topics.
+_PREFIX = r"[A-Za-z0-9._-]{1,100}"
+
+
+class KafkaEvents:
+    """Safe to share between threads. Close the consumers first. Nothing is connected, or made, before it is needed."""
+
+    def __init__(self, url: str) -> None:
+        """`kafka://host:port[,host:port]/PREFIX`: some of the brokers, which know the others. Raises TopologyError."""
+        self._seeds, self._prefix = _parse(url)
+        keep_days = {self._topic(topic): None if topic == DEAD_LETTERS else KEEP_DAYS for topic in TOPICS}
+        self._cluster = KafkaCluster(self._seeds, keep_days)
+        self._producer = Producer(self._cluster, self._prefix)
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """In the order given for each key. Raises TooLarge, with nothing published, where an event is over 512 KiB."""
+        self._producer.publish(events)
+
+    def consumer(self, topic: str, group: str, member: str) -> Consumer:
+        """Kafka names the members itself, so that two consumers never share a name."""
+        return KafkaConsumer(self._cluster, self._topic(topic), self._group(topic, group))
+
+    def lag(self, topic: str, group: str) -> dict[int, int]:
+        name = self._topic(topic)
+        done = committed(self._cluster, self._group(topic, group), name)
+        first = offsets(self._cluster, name, OffsetType.EARLIEST)
+        end = offsets(self._cluster, name, OffsetType.LATEST)
+        return {partition: end[partition] - max(first[partition], done[partition] or 0) for partition in end}
+
+    def check_health(self) -> list[CheckResult]:
+        """Needs a moment, for it makes a topic and removes it."""
+        topics = [self._topic(topic) for topic in TOPICS]
+        return health.check_health(self._cluster.wires, self._seeds, topics, self._prefix)
+
+    def close(self) -> None:
+        self._cluster.close()
+
+    def _group(self, topic: str, group: str) -> bytes:
+        return f"{self._prefix}.{group}.{topic}".encode()
+
+    def _topic(self, topic: str) -> bytes:
+        return f"{self._prefix}.{topic}".encode()
+
+
+def _parse(url: str) -> tuple[list[BrokerAddress], str]:
+    split = urlsplit(url)
+    prefix = split.path.strip("/")
+    hosts = [host.rpartition(":") for host in split.netloc.split(",")]
+    if not re.fullmatch(_PREFIX, prefix) or not all(host and port.isdecimal() for host, _, port in hosts):
+        raise TopologyError(f"{url!r} must be kafka://host:port[,host:port]/PREFIX")
+    return [(host, int(port)) for host, _, port in hosts], prefix

@@ -1,0 +1,202 @@
+"""The way to an S3 store: where it is, how long a call may take, what is tried again, and what its errors mean.
+
+What S3-compatible stores do differently is said in the URL, never found out by trying.
+"""
+
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, IncompleteReadError
+from botocore.parsers import ResponseParserError
+
+from regions.errors import TopologyError, Unavailable
+
+# One call ends within 4 x (3 + 10) + 7 s: four tries, and at most 1 + 2 + 4 s of waiting between them (botocore waits
+# a random part of that, and of a tenth of it after anything but SlowDown). The second is the longest silence, not the
+# longest transfer. Not the mode `adaptive`: it holds calls back for as long as it likes.
+CONNECT_S, READ_S, TRIES = 3, 10, 4
+# More than any of our processes has threads. boto3's own 10 would close a connection after each call of the rest.
+_POOL = 64
+
+# `-variants` must still fit into the 63 characters of a bucket's name. No dots: no certificate covers those.
+_PREFIX = re.compile("[a-z0-9][a-z0-9-]{1,52}")
+_REGION = re.compile("[a-z0-9][a-z0-9-]{0,62}")
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+_CHOICES = {
+    "style": ("virtual", "path"),
+    "checksums": ("when_supported", "when_required"),
+    "conditional": ("1", "0"),
+    "lifecycle": ("1", "0"),
+    "access_block": ("1", "0"),
+}
+
+# 403 too: whoever has lost their keys must not be told that a photo is missing.
+_AWAY_STATUS = {401, 403, 408, 409, 429, 500, 502, 503, 504}
+_AWAY_CODES = {"NoSuchBucket", "RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch"}
+AWAY = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    access_key: str
+    secret_key: str
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.access_key!r}, …)"
+
+
+@dataclass(frozen=True, slots=True)
+class S3Service:
+    """A store and its dialect. No endpoint means AWS.
+
+    `checksums` says whether it takes SHA-256 as a checksum (`when_supported`), or only as the signed hash of a body.
+    """
+
+    endpoint: str | None
+    region: str
+    style: str
+    checksums: str
+
+    @property
+    def has_checksums(self) -> bool:
+        return self.checksums == "when_supported"
+
+
+@dataclass(frozen=True, slots=True)
+class S3Address:
+    """Two buckets, `{prefix}-raw` and `{prefix}-variants`, and which calls their store has: writes with
+    `If-None-Match`, lifecycle rules, the block of public access."""
+
+    prefix: str
+    service: S3Service
+    conditional: bool
+    lifecycle: bool
+    access_block: bool
+
+    def bucket(self, name: str) -> str:
+        return f"{self.prefix}-{name}"
+
+
+def parse_address(url: str) -> S3Address:
+    """`s3://PREFIX?region=R`, and where it is not AWS `&endpoint=URL&style=path`; the rest is in `_CHOICES`, the first
+    of each being the default. Raises TopologyError."""
+    split = _split(url)
+    said = dict(parse_qsl(split.query, keep_blank_values=True))
+    # First what must not be repeated in a message.
+    endpoint = _checked_endpoint(said.pop("endpoint")) if "endpoint" in said else None
+    if "@" in split.netloc:
+        raise TopologyError("an S3 URL must not hold credentials: they belong in the secrets folder")
+    if not _PREFIX.fullmatch(split.netloc) or split.path not in ("", "/"):
+        raise TopologyError(f"{url!r}: after s3:// comes the prefix of the buckets: lower-case letters, digits and -")
+    region = said.pop("region", "")
+    if not _REGION.fullmatch(region):
+        raise TopologyError(f"{url!r}: region must name the store's region, such as us-east-1")
+    chosen = {name: said.pop(name, choices[0]) for name, choices in _CHOICES.items()}
+    for name, value in chosen.items():
+        if value not in _CHOICES[name]:
+            raise TopologyError(f"{url!r}: {name} must be {' or '.join(_CHOICES[name])}")
+    if said:
+        raise TopologyError(f"{url!r}: there is no setting {', '.join(sorted(said))}")
+    service = S3Service(endpoint, region, chosen["style"], chosen["checksums"])
+    has = {name: chosen[name] == "1" for name in ("conditional", "lifecycle", "access_block")}
+    return S3Address(split.netloc, service, **has)
+
+
+def _checked_endpoint(endpoint: str) -> str:
+    split = _split(endpoint)
+    if not _ENDPOINT.fullmatch(f"{split.scheme}://{split.netloc}") or split.path.strip("/") or split.query:
+        raise TopologyError("the endpoint of an S3 URL must be http[s]://host[:port], and no more")
+    return endpoint.rstrip("/")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise TopologyError(f"this is no URL: {error}") from error
+
+
+_connecting = threading.Lock()
+
+
+def connect(service: S3Service, credentials: Credentials | None) -> Any:
+    """The process's one client of the store, which any thread may use; without credentials an anonymous one.
+
+    Asks nothing of the store yet. Shared, for one costs about 0.1 s to make, and has a pool of connections.
+    """
+    with _connecting:
+        return _client(service, credentials)
+
+
+@cache
+def _session() -> Any:
+    """Making a client out of it is safe for one thread at a time only."""
+    return boto3.session.Session()
+
+
+@cache
+def _client(service: S3Service, credentials: Credentials | None) -> Any:
+    config = Config(
+        # Signed URLs are of version 4 only when that is asked for.
+        signature_version="s3v4" if credentials else UNSIGNED,
+        connect_timeout=CONNECT_S,
+        read_timeout=READ_S,
+        retries={"mode": "standard", "total_max_attempts": TRIES},
+        max_pool_connections=_POOL,
+        tcp_keepalive=True,
+        ignore_configured_endpoint_urls=True,
+        request_checksum_calculation=service.checksums,
+        # Whoever reads compares the SHA-256 of the whole.
+        response_checksum_validation="when_required",
+        s3={
+            "addressing_style": service.style,
+            "us_east_1_regional_endpoint": "regional",
+            "payload_signing_enabled": not service.has_checksums,
+        },
+    )
+    return _session().client(
+        "s3",
+        region_name=service.region,
+        endpoint_url=service.endpoint,
+        aws_access_key_id=credentials and credentials.access_key,
+        aws_secret_access_key=credentials and credentials.secret_key,
+        config=config,
+    )
+
+
+def code(error: ClientError) -> str:
+    """S3's name for the error, or its status where the answer had no body, as that of HEAD."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """What waiting, or an operator, can mend becomes Unavailable, without addresses. A mistake of ours stays one."""
+    try:
+        yield
+    except ClientError as error:
+        if status(error) not in _AWAY_STATUS and code(error) not in _AWAY_CODES:
+            raise
+        raise Unavailable(f"the object store does not serve: {code(error)}") from error
+    except AWAY as error:
+        raise Unavailable(f"the object store does not answer: {type(error).__name__}") from error
+
+
+def each(s3: Any, operation: str, items: str, what: Mapping[str, str]) -> Iterator[Any]:
+    """What a list operation lists, over all its pages."""
+    with reaching():
+        for page in s3.get_paginator(operation).paginate(**what):
+            yield from page.get(items, ())

@@ -1,0 +1,77 @@
+"""The one machine's processes, addresses and topology."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darkroom.local import data_folder
+from darkroom.local.machine import addresses_text
+from regions import topology
+from regions.residency import policy
+
+MACHINE = data_folder.read_machine()
+DATA = Path("/srv/dark room/ü")
+
+
+@pytest.fixture
+def ports() -> dict[str, int]:
+    listening = [process.name for process in MACHINE.processes() if process.listens]
+    return {name: 8600 + number for number, name in enumerate(listening)}
+
+
+@pytest.fixture
+def public_keys() -> dict[str, str]:
+    return {name: f"-----BEGIN {name}-----\nabc\n" for name in (*MACHINE.regions, *MACHINE.edges)}
+
+
+def test_every_region_has_four_processes_and_every_edge_one():
+    """Names are kind and place, and none appears twice."""
+    names = [process.name for process in MACHINE.processes()]
+    assert len(set(names)) == len(names) == 4 * len(MACHINE.regions) + len(MACHINE.edges)
+    assert {"origin-eu-west", "object-server-eu-west", "processor-eu-west", "replicator-eu-west", "edge-lisbon"} <= set(
+        names
+    )
+
+
+def test_the_first_port_is_the_first_edges(ports):
+    """The printed address is that of the port that was asked for."""
+    assert ports[f"edge-{next(iter(MACHINE.edges))}"] == 8600
+
+
+def test_the_topology_is_one_that_every_process_accepts(ports, public_keys):
+    """What is written is read back: places, keys with their line breaks, and addresses."""
+    parsed = topology.parse(MACHINE.topology(DATA, ports, public_keys))
+    assert list(parsed.regions) == list(MACHINE.regions)
+    assert parsed.public_key("eu-west") == public_keys["eu-west"]
+    assert parsed.regions["eu-west"].origin == f"http://127.0.0.1:{ports['origin-eu-west']}"
+    assert parsed.regions["eu-west"].catalog == "sqlite:///srv/dark room/ü/regions/eu-west/catalog.db"
+    assert parsed.regions["us-central"].objects.endswith(
+        f"?server=http://127.0.0.1:{ports['object-server-us-central']}"
+    )
+    assert parsed.edges["sydney"].cache == "/srv/dark room/ü/edges/sydney/cache"
+
+
+@given(st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=40))
+def test_any_folder_comes_back_from_the_topology(name):
+    """Quotes, backslashes and letters of any script in a folder's name do no harm."""
+    ports = {process.name: 1 for process in MACHINE.processes()}
+    keys = dict.fromkeys((*MACHINE.regions, *MACHINE.edges), "key")
+    parsed = topology.parse(MACHINE.topology(Path("/") / name, ports, keys))
+    assert parsed.edges["lisbon"].cache == str(Path("/") / name / "edges" / "lisbon" / "cache")
+
+
+def test_the_policy_that_we_ship_fits_the_machine(ports, public_keys):
+    """It names only places that are there, and each class's people may live in their home."""
+    text = (Path(policy.__file__).parents[2] / "deploy" / "policy.yaml").read_text()
+    policy.check(policy.parse(text, "policy.yaml"), topology.parse(MACHINE.topology(DATA, ports, public_keys)))
+
+
+def test_addresses_name_edges_origins_and_folders_of_objects(ports):
+    """That is what people, tests and the client start from."""
+    addresses = MACHINE.addresses(DATA, ports)
+    assert addresses.edges["chicago"] == f"http://127.0.0.1:{ports['edge-chicago']}"
+    assert addresses.origins["eu-central"] == f"http://127.0.0.1:{ports['origin-eu-central']}"
+    assert addresses.objects["eu-central"] == str(DATA / "regions" / "eu-central" / "objects")
+    assert addresses_text(addresses).startswith("{")

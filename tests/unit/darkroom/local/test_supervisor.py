@@ -1,0 +1,152 @@
+"""The supervisor with real processes that are killed, that ignore signals, and that leave children behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+
+from darkroom.local import supervisor
+from darkroom.local.supervisor import Program, Supervisor
+
+WITHIN_S = 20
+WAITS = "import sys; sys.stdin.read()"
+IGNORES_SIGTERM = (
+    "import signal, sys, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+)
+HAS_A_CHILD = (
+    "import subprocess, sys; "
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], stdin=subprocess.DEVNULL); "
+    "print(child.pid, flush=True); sys.stdin.read()"
+)
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    deadline_s = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "this did not become true"
+        time.sleep(0.02)
+
+
+class Watched:
+    """A supervisor and what it told."""
+
+    def __init__(self) -> None:
+        self.pids: dict[str, int] = {}
+        self.deaths: list[tuple[str, str]] = []
+        self.supervisor = Supervisor(self.changed, lambda name, how: self.deaths.append((name, how)))
+
+    def changed(self, pids) -> None:
+        self.pids = dict(pids)
+
+    def run_until(self, condition: Callable[[], object]) -> None:
+        eventually(lambda: self.supervisor.run_once() or condition())
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    watched = Watched()
+    yield watched
+    watched.supervisor.stop(0.0)
+
+
+@pytest.fixture
+def program(tmp_path) -> Callable[..., Program]:
+    def program(code: str, name: str = "one") -> Program:
+        return Program(name, (sys.executable, "-S", "-c", code), tmp_path / f"{name}.log", (), tmp_path)
+
+    return program
+
+
+def test_what_dies_is_started_again(watched, program):
+    """Under the same name, with another process id, and its end is told."""
+    watched.supervisor.start([program(WAITS)])
+    first = watched.pids["one"]
+    os.kill(first, signal.SIGKILL)
+    watched.run_until(lambda: watched.pids.get("one", first) != first)
+    assert watched.deaths == [("one", "was ended by SIGKILL")]
+
+
+def test_what_ends_by_itself_is_started_again(watched, program):
+    """Nothing here is meant to end, so an exit code of 0 is a death as well."""
+    watched.supervisor.start([program("")])
+    watched.run_until(lambda: len(watched.deaths) >= 2)
+    assert set(watched.deaths) == {("one", "ended with exit code 0")}
+
+
+def test_others_are_left_alone_when_one_dies(watched, program):
+    """Only the dead one changes its process id."""
+    watched.supervisor.start([program(WAITS, "one"), program(WAITS, "two")])
+    before = dict(watched.pids)
+    os.kill(before["one"], signal.SIGKILL)
+    watched.run_until(lambda: watched.pids.get("one", before["one"]) != before["one"])
+    assert watched.pids["two"] == before["two"]
+
+
+def test_what_a_dead_program_has_started_goes_with_it(watched, program):
+    """Else an orphan would go on answering on the same port."""
+    one = program(HAS_A_CHILD)
+    watched.supervisor.start([one])
+    eventually(lambda: one.log.read_text().endswith("\n"))
+    child = psutil.Process(int(one.log.read_text()))
+    os.kill(watched.pids["one"], signal.SIGKILL)
+    watched.run_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_stopping_leaves_nothing_even_of_the_deaf(program):
+    """Whoever does not stop when asked is killed."""
+    watched, deaf = Watched(), program(IGNORES_SIGTERM, "deaf")
+    watched.supervisor.start([program(WAITS), deaf])
+    eventually(lambda: deaf.log.read_text() == "ready\n")
+    pids = list(watched.pids.values())
+    watched.supervisor.stop(0.1)
+    assert len(pids) == 2
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+def test_what_died_just_before_the_stop_is_no_obstacle(watched, program):
+    """Nobody has noticed its death yet; the others are stopped all the same."""
+    watched.supervisor.start([program(WAITS, "one"), program(WAITS, "two")])
+    pids = dict(watched.pids)
+    os.kill(pids["one"], signal.SIGKILL)
+    eventually(lambda: psutil.Process(pids["one"]).status() == psutil.STATUS_ZOMBIE)
+    watched.supervisor.stop(5.0)
+    assert not any(psutil.pid_exists(pid) for pid in pids.values())
+
+
+def test_what_can_not_be_started_is_told_and_tried_again(watched, tmp_path):
+    """The others run all the same."""
+    missing = Program("missing", (str(tmp_path / "no-such-program"),), tmp_path / "missing.log", (), tmp_path)
+    watched.supervisor.start([missing])
+    watched.run_until(lambda: len(watched.deaths) >= 2)
+    assert watched.pids == {}
+    assert watched.deaths[0][1].startswith("could not be started")
+
+
+def test_a_long_log_is_moved_aside(watched, program):
+    """The disk is not filled: what a program has said lies in two files of bounded length."""
+    one = program("import sys; sys.stdout.write('x' * 9_000_000); sys.stdout.flush(); sys.stdin.read()")
+    watched.supervisor.start([one])
+    aside = one.log.with_suffix(".log.1")
+    watched.run_until(aside.exists)
+    assert one.log.stat().st_size <= supervisor._MAX_LOG_BYTES
+
+
+def test_programs_end_when_the_launcher_is_killed(tmp_path):
+    """They read end-of-file on their standard input, although nobody was left to tell them."""
+    launcher = (
+        "import sys, time, pathlib\n"
+        "from darkroom.local.supervisor import Program, Supervisor\n"
+        f"log = pathlib.Path({str(tmp_path / 'one.log')!r})\n"
+        f"one = Program('one', (sys.executable, '-c', {WAITS!r}), log, (), log.parent)\n"
+        "Supervisor(lambda pids: print(pids.get('one'), flush=True), print).start([one])\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", launcher], stdout=subprocess.PIPE) as process:
+        child = psutil.Process(int(process.stdout.readline()))
+        process.kill()
+    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)

@@ -1,0 +1,60 @@
+"""`darkroom prepare`: what stores need, made once, and a policy where there is none."""
+
+import shutil
+
+import pytest
+
+from darkroom.cli import main
+from darkroom.local import data_folder
+from regions import config
+from regions.stores.settings import POLICY
+
+MACHINE = data_folder.read_machine()
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A topology and its secrets, and no store yet."""
+    data_folder.prepare(tmp_path, MACHINE, {process.name: 1 for process in MACHINE.processes()})
+    shutil.rmtree(tmp_path / "regions")
+    return tmp_path
+
+
+def policies(data) -> list[str]:
+    loaded = config.load(data / "topology.toml", {})
+    opened = [config.open_settings(loaded, region) for region in MACHINE.regions]
+    found = [settings.values.read(POLICY) for settings in opened]
+    for settings in opened:
+        settings.close()
+    return [setting.value if setting else "" for setting in found]
+
+
+def test_every_store_is_made_and_has_a_policy(bare, capsys):
+    """Told region by region."""
+    assert main(["prepare", "--data", str(bare)]) == 0
+    shown = capsys.readouterr().out
+    assert all(region in shown for region in MACHINE.regions)
+    assert all((bare / "regions" / region / "objects" / "raw").is_dir() for region in MACHINE.regions)
+    assert len(set(policies(bare))) == 1
+
+
+def test_preparing_again_keeps_the_policy_that_is_there(bare):
+    """An operator's own stays."""
+    assert main(["prepare", "--data", str(bare)]) == 0
+    loaded = config.load(bare / "topology.toml", {})
+    settings = config.open_settings(loaded, "eu-west")
+    settings.values.write(POLICY, "theirs")
+    settings.close()
+    assert main(["prepare", "--topology", str(bare / "topology.toml")]) == 0
+    assert policies(bare)[list(MACHINE.regions).index("eu-west")] == "theirs"
+
+
+def test_a_topology_that_the_shipped_policy_does_not_fit_wants_its_own(bare, capsys):
+    """The stores are ready, and the way to a policy is told."""
+    path = bare / "topology.toml"
+    path.write_text(path.read_text().replace("us-central", "us-north"))
+    for secret in (bare / "secrets").glob("us-central.*"):
+        secret.rename(secret.with_name(secret.name.replace("us-central", "us-north")))
+    assert main(["prepare", "--data", str(bare)]) == 1
+    assert "residency/policy" in capsys.readouterr().err
+    assert (bare / "regions" / "us-north" / "objects" / "raw").is_dir()

@@ -1,0 +1,72 @@
+"""What gunicorn takes from a request's fields: nothing but the fields."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+import urllib3
+
+WAIT_S = 30
+KEYS = ("PATH_INFO", "SCRIPT_NAME", "wsgi.url_scheme", "REMOTE_ADDR", "REMOTE_USER", "HTTP_A_B")
+SERVE = f"""
+import json, socket, sys
+from darkroom.processes.wsgi import WsgiServer
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps({{key: environ.get(key) for key in {KEYS}}}).encode()]
+
+WsgiServer(socket.socket(fileno=int(sys.argv[1])), lambda: application).run()
+"""
+
+
+@pytest.fixture(scope="module")
+def url():
+    """A server that tells its environ; around it all gateways are trusted, as an environment variable may say."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number, port = listener.fileno(), listener.getsockname()[1]
+        environment = {**os.environ, "FORWARDED_ALLOW_IPS": "*"}
+        command = [sys.executable, "-c", SERVE, str(number)]
+        server = subprocess.Popen(command, pass_fds=[number], env=environment)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(WAIT_S)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"SCRIPT_NAME": "/a"},
+        {"Script-Name": "/a"},
+        {"PATH_INFO": "/b"},
+        {"REMOTE_USER": "ana"},
+        {"X-Forwarded-Proto": "https"},
+        {"X-Forwarded-Ssl": "on"},
+        {"X-Forwarded-For": "192.0.2.1"},
+        {"a_b": "1"},
+    ],
+)
+def test_no_field_moves_the_path_or_says_who_asks(url, fields):
+    """Even from this machine, where a gateway would be."""
+    answer = urllib3.request("GET", f"{url}/a/b", headers=fields, timeout=WAIT_S, retries=False)
+    assert json.loads(answer.data) == {
+        "PATH_INFO": "/a/b",
+        "SCRIPT_NAME": "",
+        "wsgi.url_scheme": "http",
+        "REMOTE_ADDR": "127.0.0.1",
+        "REMOTE_USER": None,
+        "HTTP_A_B": None,
+    }
+
+
+def test_the_line_of_a_proxy_protocol_is_no_request(url):
+    """It would say who asks."""
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), WAIT_S) as connection:
+        connection.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")

@@ -1,0 +1,56 @@
+"""What one origin believes of another's photos: what it asked for, in bounds."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from origin.border import details
+from regions.errors import BadGateway
+from regions.records import Photo, Status
+
+PHOTO_ID, OWNER_ID = "p_00000000001", "u_00000000002"
+PHOTO = Photo(
+    PHOTO_ID, OWNER_ID, "eu", "eu-west", Status.READY, "The harbour", 9, "ab" * 32, 1_700_000_000_000,
+    width=4000, height=2000, taken_at="2024-05-01T10:00:00", camera="Leica", perceptual_hash="ff00",
+)  # fmt: skip
+
+
+def read(items, gone=()):
+    return details.incoming(json.dumps({"items": items, "gone": list(gone)}).encode(), [PHOTO_ID], "eu-west")
+
+
+def test_what_goes_out_comes_in_as_a_feed_shows_it():
+    """Without what stays at home."""
+    [photo] = read([details.outgoing(PHOTO)]).photos
+    assert (photo.caption, photo.width, photo.created_at_ms) == ("The harbour", 4000, 1_700_000_000_000)
+    assert (photo.owner_id, photo.residency_class, photo.home_region) == (OWNER_ID, "eu", "eu-west")
+    assert (photo.camera, photo.taken_at, photo.sha256, photo.perceptual_hash) == (None, None, None, None)
+
+
+def test_only_what_was_asked_for_is_gone():
+    assert read([], [PHOTO_ID, "p_00000000009", 7, None]).gone == [PHOTO_ID]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"owner_id": "p_00000000001"}, {"owner_id": 7}, {"owner_id": "u_" + "0" * 5000},
+        {"caption": ["a"]}, {"caption": "a" * 2201}, {"caption": None},
+        {"residency_class": "e" * 81}, {"residency_class": []},
+        {"created_at_ms": "now"}, {"created_at_ms": -1}, {"created_at_ms": 10**20}, {"created_at_ms": True},
+        {"width": 1.5}, {"height": -1}, {"height": 1 << 40},
+    ],
+)  # fmt: skip
+def test_details_out_of_bounds_are_refused(lie):
+    """The home counts as silent then."""
+    with pytest.raises(BadGateway):
+        read([details.outgoing(PHOTO) | lie])
+
+
+@given(st.sampled_from(sorted(details.outgoing(PHOTO))))
+def test_a_detail_that_is_missing_is_missed(name):
+    """Whichever it is."""
+    with pytest.raises(BadGateway):
+        read([{key: value for key, value in details.outgoing(PHOTO).items() if key != name}])

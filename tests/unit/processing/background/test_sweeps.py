@@ -1,0 +1,90 @@
+"""Sweeps, stepped by hand: which uploads go, and which must not."""
+
+import hashlib
+import threading
+
+import pytest
+
+from processing.background import sweeps
+from processing.background.sweeps import ExpiredUploads, OneAtATime
+from regions.errors import Unavailable
+from regions.records import Status
+from regions.stores.objects import RAW, raw_key
+
+HOUR_MS = 3600 * 1000
+
+
+@pytest.fixture
+def uploads(room):
+    return ExpiredUploads(room.stores, lambda: room.clock_ms)
+
+
+def test_an_expired_upload_is_forgotten(room, uploads):
+    """Its photo, its parts, and what a killed request may have made of them."""
+    photo = room.begun(expires_at_ms=room.clock_ms + 1000)
+    room.stores.objects.put(RAW, raw_key(photo.photo_id), [b"x"], hashlib.sha256(b"x").hexdigest(), "image/jpeg")
+    room.clock_ms += HOUR_MS
+    assert uploads.run_once() == 1
+    assert (room.stores.catalog.photos.get(photo.photo_id), room.stores.catalog.uploads.get(photo.photo_id)) == (
+        None,
+        None,
+    )
+    assert room.raw(photo) is None
+    assert uploads.run_once() == 0
+
+
+@pytest.mark.parametrize("later_ms", [0, 1000, 60_000])
+def test_an_upload_is_left_alone_until_well_after_it_expired(room, uploads, later_ms):
+    """A request to complete may have begun just before."""
+    photo = room.begun(expires_at_ms=room.clock_ms + 1000)
+    room.clock_ms += later_ms
+    assert uploads.run_once() == 0
+    assert room.photo(photo).status is Status.UPLOADING
+
+
+def test_a_photo_whose_upload_is_complete_stays(room, uploads, draw):
+    """However long ago the upload expired."""
+    photo, _ = room.uploaded(draw(1))
+    room.clock_ms += 1000 * HOUR_MS
+    assert uploads.run_once() == 0
+    assert room.photo(photo).status is Status.PROCESSING
+    assert room.raw(photo) is not None
+
+
+def test_a_sweep_goes_on_when_a_store_was_away():
+    """It is put off, not given up; and it ends when it is told to."""
+    stop, swept = threading.Event(), []
+
+    def sweep() -> int:
+        swept.append(1)
+        if len(swept) == 1:
+            raise Unavailable("away")
+        stop.set()
+        return 0
+
+    sweeps.run_forever(stop, 0.001, sweep)
+    assert len(swept) == 2
+
+
+def test_one_process_sweeps_at_a_time(room):
+    """Another that comes meanwhile has nothing to do, and can sweep when the first is done."""
+    swept = []
+    other = OneAtATime(room.stores.settings, "sweep", "processor-2", lambda: len(swept))
+
+    def sweep() -> int:
+        swept.append(other.run_once())
+        return 7
+
+    assert OneAtATime(room.stores.settings, "sweep", "processor-1", sweep).run_once() == 7
+    assert (swept, other.run_once()) == ([0], 1)
+
+
+def test_a_sweep_that_fails_lets_others_have_theirs(room):
+    """At once."""
+
+    def fail() -> int:
+        raise Unavailable("away")
+
+    with pytest.raises(Unavailable):
+        OneAtATime(room.stores.settings, "sweep", "processor-1", fail).run_once()
+    assert OneAtATime(room.stores.settings, "sweep", "processor-2", lambda: 3).run_once() == 3

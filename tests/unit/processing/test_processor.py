@@ -1,0 +1,102 @@
+"""The whole processor on real stores and a real Dask cluster: from an event to a feed."""
+
+import threading
+
+import psutil
+import pytest
+
+from processing.processor import main
+from regions.events import messages
+from regions.records import Status
+
+pytestmark = pytest.mark.xdist_group("processing-cluster")
+
+
+@pytest.fixture
+def processor(room):
+    """A processor at work, on a thread of this process."""
+    stop = threading.Event()
+    thread = threading.Thread(target=main, args=(room.config, "eu-west", "test", stop))
+    thread.start()
+    yield
+    stop.set()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def status(room, photo) -> Status:
+    return room.photo(photo).status
+
+
+def test_an_upload_ends_in_a_feed(room, processor, draw, eventually):
+    """Event, job, record, event, fan-out: a follower finds the photo."""
+    follower_id, author_id = room.user_id(2), room.user_id(1)
+    follow = messages.follow_changed(follower_id, author_id, True, room.clock_ms)
+    room.stores.catalog.follows.change(follower_id, author_id, True, follow)
+    room.stores.feeds.mark_complete(follower_id)
+    photo, _ = room.uploaded(draw(1))
+    assert eventually(lambda: room.stores.feeds.page(follower_id, None, 10), 60) == [photo.photo_id]
+    assert (status(room, photo), len(room.variants(photo))) == (Status.READY, 4)
+
+
+def test_a_good_photo_is_ready_although_a_bad_one_failed(room, processor, draw, eventually):
+    """Neither stands in the other's way."""
+    bad, _ = room.uploaded(b"no photo", sequence=1)
+    good, _ = room.uploaded(draw(1), sequence=2)
+    eventually(lambda: status(room, good) is Status.READY, 60)
+    eventually(lambda: status(room, bad) is Status.FAILED, 60)
+
+
+def test_an_event_left_in_the_outbox_is_swept(room, processor, draw, eventually):
+    """Whoever completed the upload was killed before it could publish the event."""
+    photo = room.begun(size_bytes=len(draw(1)))
+    room.put_raw(photo, draw(1))
+    room.change(photo, Status.PROCESSING, messages.photos_uploaded(photo, room.clock_ms - 60_000))
+    eventually(lambda: status(room, photo) is Status.READY, 60)
+
+
+def test_nothing_is_left_running(room, draw, eventually):
+    """When the processor has stopped, its workers have, or do so at once."""
+    before = children()
+    stop = threading.Event()
+    thread = threading.Thread(target=main, args=(room.config, "eu-west", "test", stop))
+    thread.start()
+    photo, _ = room.uploaded(draw(1))
+    eventually(lambda: status(room, photo) is Status.READY, 60)
+    assert children() > before
+    stop.set()
+    thread.join(60)
+    eventually(lambda: children() <= before)
+
+
+def children() -> set[psutil.Process]:
+    """The processes of this one that work; not the one that Python keeps to clean up after them."""
+    found = psutil.Process().children(recursive=True)
+    return {child for child in found if "--multiprocessing-fork" in command_of(child)}
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_a_processor_that_is_told_to_stop_leaves_what_hangs_to_the_next(room, draw, stuck, eventually):
+    """It does not wait for a job that does not end; the photo is still `processing`, and the next one finishes it."""
+    stop = threading.Event()
+    thread = threading.Thread(target=main, args=(room.config, "eu-west", "first", stop))
+    photo, _ = room.uploaded(draw(1))
+    with stuck.writing(room, photo):
+        thread.start()
+        eventually(stuck.worker)
+        stop.set()
+        thread.join(60)
+        assert not thread.is_alive()
+        assert status(room, photo) is Status.PROCESSING
+    stop = threading.Event()
+    following = threading.Thread(target=main, args=(room.config, "eu-west", "second", stop))
+    following.start()
+    eventually(lambda: status(room, photo) is Status.READY, 60)
+    stop.set()
+    following.join(60)

@@ -1,0 +1,141 @@
+"""Residency fails closed, and every decision names its rule by file and line."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regions.records import Photo, Status, User
+from regions.residency.decide import Subject, decide, subject_of
+from regions.residency.policy import Action, Home, Policy, ResidencyClass, Rule
+from regions.topology import Place
+
+REST = [Action.REST_RAW, Action.REST_VARIANTS, Action.REST_METADATA]
+
+names = st.sampled_from(["eu-west", "eu-central", "us-central", "lisbon", "chicago"])
+jurisdictions = st.sampled_from(["EU", "US", "AU"])
+places = st.builds(Place, names, st.sampled_from(["region", "edge"]), jurisdictions)
+specs = st.one_of(names, st.sampled_from(["anywhere", "home"]), jurisdictions.map("jurisdiction:{}".format))
+actions = st.sampled_from(Action)
+rules = st.builds(
+    Rule,
+    st.booleans(),
+    st.frozensets(actions, min_size=1),
+    st.lists(specs, min_size=1, max_size=3).map(tuple),
+    st.just("because"),
+    st.integers(1, 99).map("policy.yaml:{}".format),
+)
+subjects = st.builds(Subject, st.just("eu"), st.sampled_from(["eu-west", "eu-central", "us-central"]))
+
+
+def policy_of(*those: Rule) -> Policy:
+    home = Home("eu-west", frozenset(), "policy.yaml:2")
+    return Policy({"eu": ResidencyClass("eu", frozenset(), (home,), those, "policy.yaml:1")}, "eu", "version")
+
+
+policies = st.lists(rules, max_size=5).map(lambda those: policy_of(*those))
+
+
+@given(subjects, actions, places)
+def test_without_a_policy_nothing_is_allowed(subject, action, place):
+    """Whatever is asked."""
+    decision = decide(None, subject, action, place)
+    assert not decision.allowed
+    assert decision.rule
+
+
+@given(policies, st.text(max_size=10), actions, places)
+def test_an_unknown_class_is_allowed_nothing(policy, name, action, place):
+    """Whatever the policy says of others."""
+    subject = Subject(f"not {name}", "eu-west")
+    decision = decide(policy, subject, action, place)
+    assert not decision.allowed
+    assert subject.residency_class in decision.rule
+
+
+@given(subjects, actions, places)
+def test_without_a_rule_nothing_is_allowed(subject, action, place):
+    """The class is named instead of the rule, by its line."""
+    decision = decide(policy_of(), subject, action, place)
+    assert (decision.allowed, decision.rule) == (False, "policy.yaml:1")
+
+
+@given(policies, subjects, actions, places)
+def test_the_first_rule_that_covers_decides(policy, subject, action, place):
+    """And it is named; where none does, the answer is no."""
+    decision = decide(policy, subject, action, place)
+    covering = [rule for rule in policy.classes["eu"].rules if rule.covers(action, place, subject.home_region)]
+    assert decision.allowed == (bool(covering) and covering[0].allow)
+    assert decision.rule == (covering[0].where if covering else "policy.yaml:1")
+    assert decision.policy_version == policy.version
+
+
+@given(policies, subjects, actions, places)
+def test_taking_rules_away_from_the_end_allows_nothing_new(policy, subject, action, place):
+    """A policy that is cut off is stricter."""
+    whole = policy.classes["eu"]
+    for length in range(len(whole.rules)):
+        cut = replace(policy, classes={"eu": replace(whole, rules=whole.rules[:length])})
+        assert decide(cut, subject, action, place).allowed <= decide(policy, subject, action, place).allowed
+
+
+@given(policies, subjects, actions, places)
+def test_a_denial_in_front_denies(policy, subject, action, place):
+    """Whatever comes after it."""
+    denial = Rule(False, frozenset(Action), ("anywhere",), "no", "policy.yaml:100")
+    decision = decide(policy_of(denial, *policy.classes["eu"].rules), subject, action, place)
+    assert (decision.allowed, decision.rule) == (False, "policy.yaml:100")
+
+
+@pytest.mark.parametrize(
+    ("spec", "covered"),
+    [("home", {"eu-west"}), ("anywhere", {"eu-west", "eu-central", "lisbon"}), ("lisbon", {"lisbon"})],
+)
+def test_a_place_is_meant_by_its_name(spec, covered):
+    """Home is the owner's own region, and no edge beside it."""
+    rule = Rule(True, frozenset(Action), (spec,), "yes", "policy.yaml:3")
+    those = [Place("eu-west", "region", "EU"), Place("eu-central", "region", "EU"), Place("lisbon", "edge", "EU")]
+    policy, subject = policy_of(rule), Subject("eu", "eu-west")
+    assert {place.name for place in those if decide(policy, subject, Action.CACHE, place).allowed} == covered
+
+
+def test_a_place_called_like_a_jurisdiction_is_not_one():
+    """Only `jurisdiction:EU` means the Union."""
+    rule = Rule(True, frozenset(Action), ("EU",), "yes", "policy.yaml:3")
+    decision = decide(policy_of(rule), Subject("eu", "eu-west"), Action.CACHE, Place("lisbon", "edge", "EU"))
+    assert not decision.allowed
+
+
+def test_a_photo_and_its_owner_are_one_subject():
+    """So that both are judged alike."""
+    user = User("u", "Ana", "PT", "eu", "eu-west", 1)
+    photo = Photo("p", "u", "eu", "eu-west", Status.READY, "", 1, None, 1)
+    assert subject_of(user) == subject_of(photo) == Subject("eu", "eu-west")
+
+
+# The policy as it is deployed
+
+
+@pytest.fixture(scope="module")
+def everywhere(one_machine) -> list[Place]:
+    return [node.place for nodes in (one_machine.regions, one_machine.edges) for node in nodes.values()]
+
+
+@pytest.mark.parametrize("country", ["PT", "DE", "NO", "IE"])
+def test_europeans_rest_in_europe_only(deployed, everywhere, country):
+    """At rest and in caches, raw, variants and metadata."""
+    subject = Subject(deployed.class_of(country).name, deployed.home_region(country))
+    for place in everywhere:
+        for action in (*REST, Action.CACHE):
+            decision = decide(deployed, subject, action, place)
+            assert decision.allowed == (place.jurisdiction == "EU")
+            assert decision.rule.startswith("policy.yaml:")
+
+
+def test_europeans_are_seen_from_anywhere(deployed, everywhere):
+    """Served and referred to."""
+    subject = Subject("eu", "eu-west")
+    for place in everywhere:
+        assert decide(deployed, subject, Action.SERVE, place).allowed
+        assert decide(deployed, subject, Action.REFERENCE, place).allowed

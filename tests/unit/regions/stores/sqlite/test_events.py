@@ -1,0 +1,298 @@
+"""What only the SQLite event log does: members expire by the clock, which may step, and what is old is dropped."""
+
+import sqlite3
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from regions.events.messages import DEAD_LETTERS, PHOTO_READY, Event
+from regions.stores.events import PARTITIONS
+from regions.stores.sqlite import adapter as sqlite
+from regions.stores.sqlite.database import Database
+from regions.stores.sqlite.membership import TTL_MS, share_of
+from regions.stores.sqlite.notifier import Notifier
+
+ALL = set(range(PARTITIONS))
+WITHIN_S = 30
+DAY_MS = 24 * 3600 * 1000
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at_ms = 1_800_000_000_000
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+
+def event(number: int, key: str = "p_1", topic: str = PHOTO_READY) -> Event:
+    return Event(topic, key, f"{topic}:{number}", number, {})
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def open_events(tmp_path, clock):
+    """Opens handles on one file, as processes would."""
+    opened = []
+
+    def handle():
+        opened.append(sqlite.open_events(str(tmp_path / "events.db"), clock.now_ms))
+        return opened[-1]
+
+    yield handle
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def events(open_events):
+    return open_events()
+
+
+@pytest.fixture
+def kept(tmp_path, events):
+    """How many events lie in the file."""
+
+    def count() -> int:
+        connection = sqlite3.connect(tmp_path / "events.db")
+        (rows,) = connection.execute("SELECT count(*) FROM log").fetchone()
+        connection.close()
+        return rows
+
+    return count
+
+
+def commit_all(events, group="lane", topic=PHOTO_READY) -> list[int]:
+    """Everything the group has not had, by a member that comes and goes; gives the numbers of the events."""
+    consumer, numbers = events.consumer(topic, group, "one"), []
+    while deliveries := consumer.poll(50, 0.0):
+        numbers += [delivery.event.at_ms for delivery in deliveries]
+        for delivery in deliveries:
+            consumer.commit(delivery.partition, delivery.offset)
+    consumer.close()
+    return numbers
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=6, unique=True).map(sorted))
+def test_the_living_share_all_partitions_evenly(alive):
+    """Each partition is one member's, and nobody has more than one above another."""
+    shares = [share_of(name, alive) for name in alive]
+    assert sorted(partition for share in shares for partition in share) == sorted(ALL)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert share_of("", alive) is None
+
+
+def test_a_dead_members_partitions_go_to_the_others(open_events, clock):
+    """When it was not seen for its time to live, and not before."""
+    dead, alive = open_events().consumer(PHOTO_READY, "lane", "dead"), open_events().consumer(PHOTO_READY, "lane", "b")
+    assert dead.owned() | alive.owned() == ALL
+    assert len(alive.owned()) == 2
+    clock.at_ms += TTL_MS - 1
+    assert len(alive.owned()) == 2
+    clock.at_ms += 1
+    assert alive.owned() == ALL
+
+
+def test_members_that_go_on_asking_stay_alive(open_events, clock):
+    """All those of one process, by one write for all."""
+    events, other = open_events(), open_events()
+    members = [events.consumer(PHOTO_READY, "lane", "a"), events.consumer(PHOTO_READY, "lane", "b")]
+    members.append(other.consumer(PHOTO_READY, "lane", "c"))
+    for _ in range(3 * TTL_MS // 1000):
+        clock.at_ms += 1_000
+        shares = [member.owned() for member in members]
+    assert sorted(partition for share in shares for partition in share) == sorted(ALL)
+    assert all(shares)
+
+
+def test_a_member_that_asks_no_more_dies_though_its_process_lives(events, clock):
+    """Its neighbours do not keep it alive."""
+    stuck, alive = events.consumer(PHOTO_READY, "lane", "stuck"), events.consumer(PHOTO_READY, "lane", "b")
+    for _ in range(2 + 2 * TTL_MS // 1000):
+        clock.at_ms += 1_000
+        alive.owned()
+    assert alive.owned() == ALL
+    stuck.commit(0, 0)
+    assert events.lag(PHOTO_READY, "lane")[0] == 0
+
+
+def test_a_member_that_was_away_too_long_joins_again(events, clock):
+    """And is given again what it had not committed."""
+    events.publish([event(1)])
+    consumer = events.consumer(PHOTO_READY, "lane", "one")
+    assert len(consumer.poll(10, 0.0)) == 1
+    clock.at_ms += 2 * TTL_MS
+    assert [delivery.event for delivery in consumer.poll(10, 0.0)] == [event(1)]
+
+
+@pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
+def test_a_clock_that_steps_strands_no_partition(open_events, clock, step_ms):
+    """The dead give theirs up all the same, and the living go on."""
+    open_events().consumer(PHOTO_READY, "lane", "dead")
+    alive = open_events().consumer(PHOTO_READY, "lane", "alive")
+    clock.at_ms += step_ms
+    alive.poll(1, 0.0)
+    clock.at_ms += TTL_MS
+    alive.poll(1, 0.0)
+    assert alive.owned() == ALL
+
+
+@pytest.fixture
+def bell(events, tmp_path):
+    """As another process has it, when it has heard of all that was before."""
+    file = Database(str(tmp_path / "events.db"), "")
+    opened = Notifier(file)
+    opened.wait(0, WITHIN_S)
+    yield opened
+    opened.close()
+    file.close()
+
+
+def test_the_bell_rings_when_another_process_publishes_or_joins(bell, events):
+    """And when one leaves."""
+    consumers = []
+    for change in (
+        lambda: events.publish([event(1)]),
+        lambda: consumers.append(events.consumer(PHOTO_READY, "lane", "one")),
+        lambda: consumers[0].close(),
+    ):
+        rung = bell.rung
+        change()
+        bell.wait(rung, WITHIN_S)
+        assert bell.rung == rung + 1
+
+
+def test_the_bell_does_not_ring_for_what_wakes_nobody(bell, events, clock):
+    """A commit, or a member that says that it lives."""
+    consumer = events.consumer(PHOTO_READY, "lane", "one")
+    bell.wait(1, WITHIN_S)
+    rung = bell.rung
+    for offset in range(5):
+        clock.at_ms += 1_000
+        consumer.owned()
+        consumer.commit(0, offset)
+    events.publish([event(1)])
+    bell.wait(rung, WITHIN_S)
+    assert bell.rung == rung + 1
+
+
+def test_what_is_old_and_committed_by_all_is_dropped(events, clock, kept):
+    """By those who publish, twice as much as they bring."""
+    events.publish([event(number) for number in range(10)])
+    commit_all(events)
+    clock.at_ms += 8 * DAY_MS
+    events.publish([event(number) for number in range(10, 14)])
+    assert kept() == 10 + 4 - 8
+    events.publish([event(14)])
+    assert kept() == 5
+    assert commit_all(events) == [10, 11, 12, 13, 14]
+
+
+def test_what_is_young_stays(events, clock, kept):
+    """Though every group has committed it: a new group may want it."""
+    events.publish([event(number) for number in range(10)])
+    commit_all(events)
+    clock.at_ms += 6 * DAY_MS
+    events.publish([event(10)])
+    assert kept() == 11
+    assert commit_all(events, "new") == list(range(11))
+
+
+def test_what_a_group_has_not_committed_stays(events, clock, kept):
+    """However old, and though the others have."""
+    events.publish([event(number) for number in range(10)])
+    events.consumer(PHOTO_READY, "slow", "one").close()
+    commit_all(events)
+    clock.at_ms += 100 * DAY_MS
+    events.publish([event(10)])
+    assert kept() == 11
+    assert commit_all(events, "slow") == list(range(11))
+
+
+def test_what_nobody_reads_stays(events, clock, kept):
+    """Such as the dead letters, until somebody mends what they tell of."""
+    events.publish([event(number, topic=DEAD_LETTERS) for number in range(10)])
+    clock.at_ms += 100 * DAY_MS
+    events.publish([event(10, topic=DEAD_LETTERS)])
+    assert kept() == 11
+
+
+def test_a_new_group_goes_on_where_the_log_begins(events, clock):
+    """It lags by what is there and not by what was."""
+    events.publish([event(number) for number in range(10)])
+    commit_all(events)
+    clock.at_ms += 8 * DAY_MS
+    events.publish([event(number) for number in range(10, 20)])
+    assert sum(events.lag(PHOTO_READY, "new").values()) == 10
+    assert commit_all(events, "new") == list(range(10, 20))
+    assert sum(events.lag(PHOTO_READY, "new").values()) == 0
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("publish"), st.integers(1, 5)),
+        st.tuples(st.just("join"), st.just(0)),
+        *(st.tuples(st.just(what), st.integers(0, 3)) for what in ("poll", "commit", "close", "die")),
+        st.tuples(st.just("pass"), st.sampled_from([500, 1_500, TTL_MS, -TTL_MS])),
+    ),
+    max_size=30,
+)
+
+
+class World:
+    """One topic, one group, and members that come, work and go as they are told."""
+
+    def __init__(self, events, topic, clock) -> None:
+        self.events, self.topic, self.clock = events, topic, clock
+        self.members, self.done = [], set()
+        self.published = 0
+
+    def publish(self, count) -> None:
+        self.events.publish([event(self.published + n, f"p_{n}", self.topic) for n in range(count)])
+        self.published += count
+
+    def join(self, _) -> None:
+        self.members.append((self.events.consumer(self.topic, "group", "m"), []))
+
+    def poll(self, which) -> None:
+        if self.members:
+            consumer, taken = self.members[which % len(self.members)]
+            taken += consumer.poll(2, 0.0)
+
+    def commit(self, which) -> None:
+        if self.members:
+            consumer, taken = self.members[which % len(self.members)]
+            for delivery in taken:
+                consumer.commit(delivery.partition, delivery.offset)
+            self.done |= {delivery.event.at_ms for delivery in taken}
+            taken.clear()
+
+    def close(self, which) -> None:
+        if self.members:
+            self.members.pop(which % len(self.members))[0].close()
+
+    def die(self, which) -> None:
+        if self.members:
+            self.members.pop(which % len(self.members))
+
+    def let_pass(self, ms) -> None:
+        self.clock.at_ms += ms
+
+
+@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(STEPS, st.uuids())
+def test_whoever_comes_and_goes_no_event_is_skipped(events, clock, steps, topic):
+    """What nobody has committed as done, a last member is given."""
+    world = World(events, f"topic-{topic}", clock)
+    for what, argument in steps:
+        getattr(world, "let_pass" if what == "pass" else what)(argument)
+    clock.at_ms += 3 * TTL_MS
+    given = set(commit_all(events, "group", world.topic))
+    assert given | world.done == set(range(world.published))
+    assert sum(events.lag(world.topic, "group").values()) == 0
