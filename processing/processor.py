@@ -11,9 +11,9 @@ from processing.cluster import DaskCluster
 from processing.photo_processor import PhotoProcessor
 from regions.clock import now_ms
 from regions.config import Config, Stores, open_stores
-from regions.events.messages import FOLLOW_CHANGED, PHOTO_READY, PHOTO_REFERENCED, PHOTOS_UPLOADED
 from regions.events.outbox import Outbox
 from regions.events.subscription import Subscription
+from regions.events.topics import FOLLOW_CHANGED, PHOTO_READY, PHOTO_REFERENCED, PHOTOS_UPLOADED
 
 _FANOUT_WIDTH = 4
 _FINISH_S = 3.0

@@ -15,8 +15,8 @@ from typing import TypeVar
 from regions.clock import now_ms
 from regions.config import Config, open_stores
 from regions.errors import Problem
-from regions.events.messages import FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY
 from regions.events.subscription import Handle, Subscription
+from regions.events.topics import FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY
 from regions.residency.live import LivePolicy
 from regions.retry import backoff_s
 from regions.stores.events import Events

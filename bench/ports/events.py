@@ -14,7 +14,8 @@ from pykafka import KafkaClient
 
 from bench import harness
 from bench.ports import turns
-from regions.events.messages import PHOTOS_UPLOADED, Event, to_text
+from regions.events.messages import Event, to_text
+from regions.events.topics import PHOTOS_UPLOADED
 from regions.stores.kafka.events import KafkaEvents
 
 _EVENTS_A_TURN = 200

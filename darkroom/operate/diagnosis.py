@@ -7,14 +7,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from regions.errors import PolicyError
-from regions.events.messages import (
+from regions.events.messages import Event
+from regions.events.topics import (
     DEAD_LETTERS,
     FOLLOW_CHANGED,
     PHOTO_DELETED,
     PHOTO_READY,
     PHOTO_REFERENCED,
     PHOTOS_UPLOADED,
-    Event,
 )
 from regions.ids import MAX_PROCESSES
 from regions.residency import policy

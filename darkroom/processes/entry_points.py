@@ -73,7 +73,7 @@ _KINDS: dict[str, Callable[[ModuleType, Config, Namespace], None]] = {
 
 def _serve(listener: socket.socket, load: Callable[[], Any]) -> None:
     serving = importlib.import_module("darkroom.processes.wsgi")
-    serving.Server(listener, load).run()
+    serving.WsgiServer(listener, load).run()
 
 
 def _on_sigterm(stop: Callable[[], object]) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from regions import ids
-from regions.events.messages import FOLLOW_CHANGED, PHOTO_READY, PHOTO_REFERENCED, Event
+from regions.events.messages import Event
+from regions.events.topics import FOLLOW_CHANGED, PHOTO_READY, PHOTO_REFERENCED
 from regions.stores.catalog import Catalog
 from regions.stores.feeds import Feeds
 

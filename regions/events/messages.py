@@ -9,18 +9,17 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from regions.events.topics import (
+    DEAD_LETTERS,
+    FOLLOW_CHANGED,
+    PHOTO_DELETED,
+    PHOTO_READY,
+    PHOTO_REFERENCED,
+    PHOTOS_UPLOADED,
+)
 from regions.records import Photo
 
 VERSION = 1
-
-PHOTOS_UPLOADED = "photos_uploaded"
-PHOTO_READY = "photo_ready"
-PHOTO_DELETED = "photo_deleted"
-PHOTO_REFERENCED = "photo_referenced"
-FOLLOW_CHANGED = "follow_changed"
-DEAD_LETTERS = "dead_letters"
-
-TOPICS = (PHOTOS_UPLOADED, PHOTO_READY, PHOTO_DELETED, PHOTO_REFERENCED, FOLLOW_CHANGED, DEAD_LETTERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from regions.errors import Unavailable
-from regions.events.messages import FOLLOW_CHANGED, PHOTO_READY, Event
+from regions.events.messages import Event
+from regions.events.topics import FOLLOW_CHANGED, PHOTO_READY
 from regions.stores.events import PARTITIONS, partition_of
 
 WITHIN_S = 30

@@ -14,7 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 
-from regions.events import messages
+from regions.events import messages, topics
 from regions.stores.directory import adapter as directory
 from regions.stores.health import CheckResult, Level
 from regions.stores.objects import RAW, VARIANTS
@@ -87,8 +87,8 @@ def test_a_healthy_event_log_is_well_and_unchanged(events, tmp_path):
     events.publish([messages.follow_changed("u_1", "u_2", True, 1)])
     before = table_contents(tmp_path)
     assert_all_well(events.check_health())
-    assert sum(events.lag(messages.FOLLOW_CHANGED, "anybody").values()) == 1
-    assert sum(events.lag(messages.DEAD_LETTERS, "anybody").values()) == 0
+    assert sum(events.lag(topics.FOLLOW_CHANGED, "anybody").values()) == 1
+    assert sum(events.lag(topics.DEAD_LETTERS, "anybody").values()) == 0
     assert table_contents(tmp_path) == before
 
 
@@ -120,7 +120,7 @@ def test_healthy_objects_are_well_and_unchanged(open_objects, clock, tmp_path):
 
 
 def twice_at_once(store: Any, threads: ThreadPoolExecutor) -> None:
-    for examining in [threads.submit(store.examine) for _ in range(2)]:
+    for examining in [threads.submit(store.check_health) for _ in range(2)]:
         assert_all_well(examining.result())
 
 
@@ -260,7 +260,7 @@ def test_a_server_that_is_away_is_a_failure_with_advice(name, nobody):
     assert_advises([failure])
 
 
-@pytest.mark.parametrize("name", ["feeds_redis", "settings_consul", "objects_s3"])
+@pytest.mark.parametrize("name", ["redis", "consul", "s3"])
 def test_a_server_of_another_kind_is_a_failure_with_advice(name, strangers):
     """Whatever answers there, it is no exception."""
     assert_advises(away(strangers)[name]().check_health())

@@ -76,7 +76,7 @@ def test_of_many_that_expect_one_version_one_wins(settings, open_settings):
     with ThreadPoolExecutor(4) as threads:
         for _ in range(10):
             seen = settings.values.read(POLICY) or Setting("", 0)
-            won = list(threads.map(lambda handle, at=seen.version: handle.write(POLICY, str(at), at), handles))
+            won = list(threads.map(lambda handle, at=seen.version: handle.values.write(POLICY, str(at), at), handles))
             assert sum(won) == 1
 
 

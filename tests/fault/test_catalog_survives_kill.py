@@ -23,7 +23,8 @@ import os, signal, sqlite3, sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
-from regions import ids, messages
+from regions import ids
+from regions.events import messages
 from regions.records import Photo, Status, Tombstone, Upload, User
 from regions.stores.sqlite import adapter as sqlite
 

@@ -132,8 +132,9 @@ def test_a_watch_goes_on_over_a_restart(server, settings, open_settings, eventua
     """And returns with the next change."""
     settings.values.write(POLICY, "first")
     mark = settings.values.watch("residency/", 0, 0.0)
-    look, waits = settings._connection.look, threading.Event()
-    settings._connection.look = lambda prefix, beyond, wait_s: (beyond and waits.set()) or look(prefix, beyond, wait_s)
+    connection = settings.close.__self__._connection
+    look, waits = connection.look, threading.Event()
+    connection.look = lambda prefix, beyond, wait_s: (beyond and waits.set()) or look(prefix, beyond, wait_s)
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(settings.values.watch, "residency/", mark, SOON_S)
         assert waits.wait(SOON_S)
@@ -141,7 +142,7 @@ def test_a_watch_goes_on_over_a_restart(server, settings, open_settings, eventua
             pass
         assert not waiting.done()
         writing = open_settings()
-        eventually(lambda: answers(lambda: writing.write(POLICY, "second")), AGAIN_S)
+        eventually(lambda: answers(lambda: writing.values.write(POLICY, "second")), AGAIN_S)
         assert waiting.result(SOON_S) > mark
 
 
@@ -238,9 +239,9 @@ def test_a_service_outlives_a_restart(server, settings, eventually):
 def test_regions_that_share_a_consul_do_not_see_each_other(open_settings):
     """Neither settings nor services, numbers or holds; not even where their names run together."""
     one, other = open_settings("shared/a"), open_settings("shared-a")
-    one.write(POLICY, "of one")
-    one.register(EDGE, TTL_S)
-    assert (other.read(POLICY), other.tree(""), other.services("edge")) == (None, {}, [])
+    one.values.write(POLICY, "of one")
+    one.services.register(EDGE, TTL_S)
+    assert (other.values.read(POLICY), other.values.tree(""), other.services.healthy("edge")) == (None, {}, [])
     assert one.numbers.lease("numbers", "x", 1, TTL_S) and other.numbers.lease("numbers", "x", 1, TTL_S)
     assert one.locks.acquire("sweep", "x", TTL_S) and other.locks.acquire("sweep", "x", TTL_S)
 

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from regions.clock import now_ms
-from regions.events.messages import PHOTO_READY
 from regions.events.subscription import Subscription
+from regions.events.topics import PHOTO_READY
 from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.membership import TTL_MS
 
@@ -25,7 +25,8 @@ import os, sys
 from itertools import count
 from regions.clock import now_ms
 from regions.events.subscription import Subscription
-from regions.events.messages import PHOTO_READY, Event
+from regions.events.messages import Event
+from regions.events.topics import PHOTO_READY
 from regions.stores.sqlite import adapter as sqlite
 
 def event(number):

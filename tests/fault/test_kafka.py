@@ -13,8 +13,9 @@ from itertools import count
 import pytest
 
 from regions.errors import Unavailable
-from regions.events.messages import PHOTO_READY, Event
+from regions.events.messages import Event
 from regions.events.subscription import Subscription
+from regions.events.topics import PHOTO_READY
 from regions.stores.kafka.events import KafkaEvents
 
 WITHIN_S = 60
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.xdist_group("kafka")
 STUCK = """
 import os, sys, threading
 from regions.events.subscription import Subscription
-from regions.events.messages import PHOTO_READY
+from regions.events.topics import PHOTO_READY
 from regions.stores.kafka.events import KafkaEvents
 
 def handle(event):

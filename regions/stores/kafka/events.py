@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 from pykafka.common import OffsetType
 
 from regions.errors import TopologyError
-from regions.events.messages import DEAD_LETTERS, TOPICS, Event
+from regions.events.messages import Event
+from regions.events.topics import DEAD_LETTERS, TOPICS
 from regions.stores.events import Consumer
 from regions.stores.health import CheckResult
 from regions.stores.kafka import health

@@ -31,10 +31,11 @@ import os, signal, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
-from regions import ids, messages
+from regions import ids
+from regions.events import messages
 from regions.errors import Unavailable
 from regions.records import Comment, Photo, Status, Tombstone, Upload, User
-from regions.stores import catalog_cassandra_schema
+from regions.stores.cassandra import schema
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.cassandra import adapter as cassandra
 
@@ -99,7 +100,7 @@ for step in count():
         break
 """
 
-OPEN = "CatalogCassandra(sys.argv[1]).close()"
+OPEN = "cassandra.open_catalog(sys.argv[1]).close()"
 
 # Opens the catalog and dies while it makes the sixth table.
 DIE_IN_MIGRATION = """

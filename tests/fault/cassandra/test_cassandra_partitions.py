@@ -106,9 +106,9 @@ def test_a_minute_without_intents_is_closed(open_at, session):
     catalog.follows.change(ana, bob, True, event)
     session.use(session.address.keyspace)
     minutes = session.rows("SELECT minute FROM outbox_minutes")
-    assert open_at(MUCH_LATER_MS).outbox(9) == [event]
+    assert open_at(MUCH_LATER_MS).outbox.pending(9) == [event]
     catalog.outbox.remove([event])
     assert catalog.outbox.pending(9) == []
     assert session.rows("SELECT minute FROM outbox_minutes") == minutes
-    assert open_at(MUCH_LATER_MS).outbox(9) == []
+    assert open_at(MUCH_LATER_MS).outbox.pending(9) == []
     assert session.rows("SELECT minute FROM outbox_minutes") == []

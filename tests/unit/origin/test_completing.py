@@ -200,7 +200,7 @@ def test_an_upload_that_is_aborted_while_it_completes_leaves_no_object(api, ana,
         finish(multipart_id, parts)
         api.catalog.uploads.discard(upload_id)
 
-    monkeypatch.setattr(api.objects, "finish", finish_and_lose)
+    monkeypatch.setattr(api.objects, "complete_upload", finish_and_lose)
     assert api.complete(ana, upload_id, both).status_code == 404
     assert api.objects.info(RAW, raw_key(upload_id)) is None
     assert api.told("photos_uploaded") == []

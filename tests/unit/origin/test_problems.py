@@ -64,7 +64,7 @@ def test_a_store_that_is_away_is_worth_another_try(api, ana, monkeypatch):
     def away(user_id):
         raise Unavailable("the store does not answer")
 
-    monkeypatch.setattr(api.catalog, "user", away)
+    monkeypatch.setattr(api.catalog.users, "get", away)
     answer = api.ask("GET", f"/v1/users/{ana.id}")
     assert is_problem(answer, 503, "unavailable")
     assert answer.headers["retry-after"] == "1"
@@ -76,7 +76,7 @@ def test_a_mistake_of_ours_tells_nothing_of_the_inside(api, ana, monkeypatch):
     def broken(user_id):
         raise ZeroDivisionError("/secret/path")
 
-    monkeypatch.setattr(api.catalog, "user", broken)
+    monkeypatch.setattr(api.catalog.users, "get", broken)
     answer = api.ask("GET", f"/v1/users/{ana.id}")
     assert is_problem(answer, 500, "internal")
     assert "secret" not in answer.text

@@ -8,8 +8,8 @@ from processing import job
 from processing.photo_processor import PhotoProcessor, recorded
 from regions.errors import Unavailable
 from regions.events import messages
-from regions.events.messages import PHOTO_READY
 from regions.events.outbox import Outbox
+from regions.events.topics import PHOTO_READY
 from regions.records import Photo, Reason, Status, Tombstone
 from regions.stores.settings import KNOWN_BAD
 

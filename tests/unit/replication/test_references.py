@@ -7,7 +7,7 @@ import pytest
 from regions import ids
 from regions.errors import NotFound, Unavailable, Unprocessable
 from regions.events import messages
-from regions.events.messages import PHOTO_REFERENCED
+from regions.events.topics import PHOTO_REFERENCED
 from regions.stores.settings import POLICY
 
 
@@ -68,16 +68,16 @@ def test_a_new_follower_elsewhere_brings_references_to_the_latest_photos(regions
     assert regions.audited(photo) == regions.audited(other) == {("reference", "us-central", True)}
 
 
-class Watching:
-    """A real catalog that notes, whenever photos are looked for, which regions their owner has followers in."""
+class WatchedPhotos:
+    """The photos of a real catalog; records, whenever they are listed, in which regions their owner has followers."""
 
     def __init__(self, catalog):
         self._catalog, self.noted = catalog, []
 
     def __getattr__(self, name):
-        return getattr(self._catalog, name)
+        return getattr(self._catalog.photos, name)
 
-    def photos_of(self, owner_id, before, limit):
+    def by_owner(self, owner_id, before, limit):
         self.noted.append(self._catalog.follows.follower_regions(owner_id))
         return self._catalog.photos.by_owner(owner_id, before, limit)
 
@@ -85,8 +85,8 @@ class Watching:
 def test_the_region_is_noted_before_photos_are_looked_for(regions):
     """So that a photo that becomes ready between the two is told of by the lane that comes the other way."""
     stores = regions.stores["eu-west"]
-    watching = Watching(stores.catalog)
-    regions.stores["eu-west"] = replace(stores, catalog=watching)
+    watching = WatchedPhotos(stores.catalog)
+    regions.stores["eu-west"] = replace(stores, catalog=replace(stores.catalog, photos=watching))
     regions.lane("us-central", "eu-west").followed(follow(regions, regions.new_id(ids.USER, "eu-west")))
     assert watching.noted == [{"us-central"}]
 

@@ -12,7 +12,7 @@ from darkroom.local import data_folder
 from darkroom.operate import diagnosis
 from darkroom.operate.diagnosis import DEAD, exit_code
 from regions.errors import NotFound, TopologyError, Unavailable
-from regions.events import messages
+from regions.events import messages, topics
 from regions.ids import MAX_PROCESSES
 from regions.stores import disk_space, health
 from regions.stores.health import CheckResult, HealthCheck, Level, run_checks
@@ -88,7 +88,7 @@ def test_an_outbox_that_nobody_sweeps_is_a_warning():
 
 def test_lag_is_told_and_dead_letters_are_a_warning():
     """A backlog is information; what was given up on is not."""
-    behind = {(messages.PHOTO_READY, "fanout"): 7, (messages.PHOTO_DELETED, "erasure"): 0, DEAD: 2}
+    behind = {(topics.PHOTO_READY, "fanout"): 7, (topics.PHOTO_DELETED, "erasure"): 0, DEAD: 2}
     lag, dead = diagnosis.judge_lag(behind)
     assert (lag.level, lag.detail) == (Level.OK, "fanout photo_ready 7")
     assert (dead.level, dead.detail.split()[0]) == (Level.WARNING, "2")
@@ -97,7 +97,7 @@ def test_lag_is_told_and_dead_letters_are_a_warning():
 def test_every_lane_and_topic_has_a_reader():
     """A region's own lane is none."""
     readers = diagnosis.readers("eu-west", topology())
-    assert {topic for topic, _ in readers} == set(messages.TOPICS)
+    assert {topic for topic, _ in readers} == set(topics.TOPICS)
     assert {group for _, group in readers if group.startswith("lane-")} == {"lane-eu-central", "lane-us-central"}
     assert len(readers) == len(set(readers))
 

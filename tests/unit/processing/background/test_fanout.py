@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from processing.background import fanout
 from processing.background.fanout import Fanout, ToFollower, ToFollowers, choose
 from regions import ids
-from regions.events import messages
+from regions.events import messages, topics
 from regions.ids import Snowflake, compose, to_public
 from regions.records import Photo, Status, Tombstone
 
@@ -26,7 +26,7 @@ def test_a_photo_goes_to_the_followers_who_live_here():
     """Whether it is of this region, or a reference to one of another."""
     reference = messages.photo_referenced("p_1", "u_1", 0, 0)
     assert choose(reference, HERE) == ToFollowers("p_1", "u_1")
-    assert choose(replace(reference, topic=messages.PHOTO_READY), HERE) == ToFollowers("p_1", "u_1")
+    assert choose(replace(reference, topic=topics.PHOTO_READY), HERE) == ToFollowers("p_1", "u_1")
 
 
 def test_a_reference_may_be_for_one_follower():
@@ -44,7 +44,7 @@ def test_older_photos_go_only_where_both_live_here(author, follower, here, follo
     assert chosen in (None, ToFollower(user_of(author), user_of(follower)))
 
 
-@pytest.mark.parametrize("topic", [messages.PHOTO_DELETED, messages.PHOTOS_UPLOADED])
+@pytest.mark.parametrize("topic", [topics.PHOTO_DELETED, topics.PHOTOS_UPLOADED])
 def test_other_events_go_nowhere(topic):
     """They are for others."""
     assert choose(replace(messages.photo_referenced("p_1", "u_1", 0, 0), topic=topic), HERE) is None

@@ -3,8 +3,9 @@
 import pytest
 
 from regions import ids
-from regions.events.messages import PHOTOS_UPLOADED, photos_uploaded
+from regions.events.messages import photos_uploaded
 from regions.events.outbox import Outbox
+from regions.events.topics import PHOTOS_UPLOADED
 from regions.records import Photo, Status, Upload
 from regions.stores.sqlite import adapter as sqlite
 

@@ -8,8 +8,9 @@ import pytest
 
 from regions.errors import Unavailable
 from regions.events import subscription as subscription_module
-from regions.events.messages import DEAD_LETTERS, PHOTO_READY, Event
+from regions.events.messages import Event
 from regions.events.subscription import ATTEMPTS, Subscription
+from regions.events.topics import DEAD_LETTERS, PHOTO_READY
 from regions.stores.events import PARTITIONS, partition_of
 from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.membership import TTL_MS

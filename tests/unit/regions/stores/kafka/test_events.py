@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regions.errors import TooLarge, TopologyError, Unavailable
-from regions.events.messages import PHOTO_READY, Event
+from regions.events.messages import Event
+from regions.events.topics import PHOTO_READY
 from regions.stores.events import PARTITIONS
 from regions.stores.kafka.events import KafkaEvents
 from regions.stores.kafka.group import assign

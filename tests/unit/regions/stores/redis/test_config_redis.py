@@ -5,7 +5,8 @@ import pytest
 from regions import config
 from regions.config import Config
 from regions.errors import Unavailable
-from regions.events.messages import PHOTO_READY, Event
+from regions.events.messages import Event
+from regions.events.topics import PHOTO_READY
 from regions.topology import Topology
 
 TOPOLOGY = """

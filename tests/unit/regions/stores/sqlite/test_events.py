@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from regions.events.messages import DEAD_LETTERS, PHOTO_READY, Event
+from regions.events.messages import Event
+from regions.events.topics import DEAD_LETTERS, PHOTO_READY
 from regions.stores.events import PARTITIONS
 from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.database import Database

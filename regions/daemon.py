@@ -1,0 +1,76 @@
+"""Supervision of a process's loops: run them together, run one for ever, wait until something can be opened.
+
+Every long-running loop of every process runs under these three functions. `stop` is the event that the process sets
+when it is told to end; each function returns soon after it is set.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from regions.errors import Problem, Unavailable
+from regions.retry import backoff_s
+
+log = logging.getLogger(__name__)
+
+Loop = Callable[[], None]
+Opened = TypeVar("Opened")
+
+
+def run_together(loops: Sequence[Loop], stop: threading.Event, finish_s: float | None = None) -> None:
+    """Runs each loop on a thread of its own. When one returns or fails, `stop` is set so that all end.
+
+    Returns when all have ended, or `finish_s` seconds after the first did; raises the first error, so that the
+    process ends and its supervisor starts it again.
+    """
+    with ThreadPoolExecutor(len(loops)) as threads:
+        running = [threads.submit(_then_stop, loop, stop) for loop in loops]
+        stop.wait()
+        wait(running, finish_s)
+    for future in running:
+        future.result()
+
+
+def run_forever(run_once: Callable[[], object], every_s: float, stop: threading.Event, name: str) -> None:
+    """Calls `run_once` every `every_s` seconds until `stop` is set. When a store is away, the next round tries again."""
+    while not stop.wait(every_s):
+        try:
+            run_once()
+        except Unavailable as error:
+            log.warning("put off until the next round", extra={"loop": name, "error": error.detail})
+
+
+def open_when_available(opening: Callable[[], Opened], what: str, stop: threading.Event) -> Opened | None:
+    """What `opening` returns, however long it takes until it succeeds; None if `stop` was set first."""
+    attempt = 0
+    while not stop.is_set():
+        try:
+            return opening()
+        except Problem as error:
+            log.warning("not available yet", extra={"what": what, "error": error.detail})
+            stop.wait(backoff_s(attempt, random.random))
+            attempt += 1
+    return None
+
+
+def attempts(within_s: float, first_s: float = 0.1, most_s: float = 5.0) -> Iterator[int]:
+    """Numbers from 0, with jittered and growing pauses between them, until `within_s` seconds have passed."""
+    deadline_s, attempt = time.monotonic() + within_s, 0
+    while True:
+        yield attempt
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0:
+            return
+        time.sleep(min(left_s, backoff_s(attempt, random.random, first_s, most_s)))
+        attempt += 1
+
+
+def _then_stop(loop: Loop, stop: threading.Event) -> None:
+    try:
+        loop()
+    finally:
+        stop.set()

@@ -1,0 +1,60 @@
+"""Which topics there are, which consumer groups read each, and which process runs the group: the one table of it.
+
+Pure. Processes subscribe by it, `darkroom doctor` reads lag by it, and the picture in `docs/` is drawn from it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+PHOTOS_UPLOADED = "photos_uploaded"
+PHOTO_READY = "photo_ready"
+PHOTO_DELETED = "photo_deleted"
+PHOTO_REFERENCED = "photo_referenced"
+FOLLOW_CHANGED = "follow_changed"
+DEAD_LETTERS = "dead_letters"
+
+PROCESSOR, FANOUT, ERASURE, LANE = "processor", "fanout", "erasure", "lane"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """`key` names the id that orders its events; `groups` are its readers, where `lane` stands for one a region."""
+
+    name: str
+    key: str
+    groups: tuple[str, ...]
+
+
+TABLE = (
+    Topic(PHOTOS_UPLOADED, "photo", (PROCESSOR,)),
+    Topic(PHOTO_READY, "photo", (FANOUT, LANE)),
+    Topic(PHOTO_DELETED, "photo", (ERASURE, LANE)),
+    Topic(PHOTO_REFERENCED, "photo", (FANOUT,)),
+    Topic(FOLLOW_CHANGED, "author", (FANOUT, LANE)),
+    Topic(DEAD_LETTERS, "photo or author", ()),
+)
+
+TOPICS = tuple(topic.name for topic in TABLE)
+
+PROCESS_OF_GROUP = {PROCESSOR: "processor", FANOUT: "janitor", ERASURE: "replicator", LANE: "replicator"}
+"""The kind of process that runs each group."""
+
+
+def topics_of(group: str) -> list[str]:
+    return [topic.name for topic in TABLE if group in topic.groups]
+
+
+def lane_group(destination: str) -> str:
+    """The consumer group of the lane to that region."""
+    return f"{LANE}-{destination}"
+
+
+def readers(other_regions: Iterable[str]) -> list[tuple[str, str]]:
+    """(topic, consumer group) for every reader of a region's event log."""
+    others = list(other_regions)
+    return [
+        (topic.name, name)
+        for topic in TABLE
+        for group in topic.groups
+        for name in ([lane_group(other) for other in others] if group == LANE else [group])
+    ]
