@@ -7,7 +7,7 @@ DATA ?= var
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check bench servers servers-install clean
+.PHONY: help up demo test check docs bench servers servers-install clean
 
 help:  ## this list
 	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -32,8 +32,12 @@ servers-install: $(VENV)/test  ## fetch and build them into .servers/ (once; Jav
 
 check: $(VENV)/test  ## style, who imports whom, and types
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
+
+docs: $(VENV)/run  ## draw the pictures of docs/ that come from code
+	@$(BIN)/python -m docs.draw_topics
 
 bench: $(VENV)/bench  ## every performance figure, each beside a peer in the same run
 	@$(BIN)/python -m bench
