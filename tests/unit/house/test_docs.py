@@ -18,10 +18,12 @@ def test_the_picture_of_topics_is_drawn_from_the_table():
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_file_that_a_document_names_is_there(document):
-    """As a link, or as a path in backquotes."""
+    """As a link, or as a path in backquotes; a word in capitals stands for a name."""
     text = document.read_text()
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
-    paths = re.findall(r"`((?:regions|origin|processing|replication|edge|darkroom|tests|deploy|docs|bench)/[\w./-]*)`", text)
+    paths = re.findall(
+        r"`((?:regions|origin|processing|replication|edge|darkroom|tests|deploy|docs|bench)/[\w./-]*)`", text
+    )
     missing = [link for link in links if not (document.parent / link).exists()]
-    missing += [path for path in paths if not (ROOT / path).exists()]
+    missing += [path for path in paths if not re.search("[A-Z]{4}", path) and not (ROOT / path).exists()]
     assert not missing
