@@ -11,7 +11,6 @@ from regions.errors import BadRequest, TooLarge
 
 MAX_BODY_BYTES = 64 * 1024
 DEFAULT_LIMIT, MAX_LIMIT = 30, 100
-MAX_CAPTION = 2200
 
 Body = dict[str, Any]
 

@@ -11,7 +11,7 @@ from origin.context import Context
 from regions import ids
 from regions.errors import BadRequest, Conflict, Forbidden, Gone, NotFound, Unprocessable
 from regions.events import messages
-from regions.records import Photo, Status, Upload, rfc3339
+from regions.records import MAX_CAPTION_CHARS, Photo, Status, Upload, rfc3339
 from regions.stores.objects import RAW, Part, raw_key
 
 PART_SIZE_BYTES = 5 * 1024 * 1024
@@ -127,7 +127,7 @@ class UploadsResource:
             residency_class=user.residency_class,
             home_region=user.home_region,
             status=Status.UPLOADING,
-            caption=fields.optional_text(body, "caption", fields.MAX_CAPTION, lines=True) or "",
+            caption=fields.optional_text(body, "caption", MAX_CAPTION_CHARS, lines=True) or "",
             size_bytes=fields.integer(body, "size_bytes", 1, MAX_SIZE_BYTES),
             sha256=fields.optional_text(body, "sha256", 64, "[0-9a-f]{64}"),
             created_at_ms=self._context.clock_ms(),

@@ -36,7 +36,7 @@ def run_together(loops: Sequence[Loop], stop: threading.Event, finish_s: float |
 
 
 def run_forever(run_once: Callable[[], object], every_s: float, stop: threading.Event, name: str) -> None:
-    """Calls `run_once` every `every_s` seconds until `stop` is set. When a store is away, the next round tries again."""
+    """Calls `run_once` every `every_s` seconds until `stop` is set. If a store is away, the next round tries again."""
     while not stop.wait(every_s):
         try:
             run_once()

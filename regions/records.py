@@ -13,6 +13,8 @@ from typing import Any
 VARIANT_SIZES = (150, 320, 640, 1080)
 """The widths of the variants, in pixels."""
 
+MAX_CAPTION_CHARS = 2200
+
 
 class Status(StrEnum):
     UPLOADING = "uploading"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from darkroom.operate.where import StoredCopy
+from darkroom.operate.stored_copy import StoredCopy
 
 _EU_REGIONS = ("eu-west", "eu-central")
 _US_REGIONS = ("us-central", "eu-central")

@@ -20,7 +20,8 @@ from darkroom.client.transfer import SUFFIXES
 from darkroom.demo import checks, drawing
 from darkroom.demo.checks import ImageObservation, Observation
 from darkroom.local import data_folder, launcher, session
-from darkroom.local.session import Addresses, CommandError
+from darkroom.local.machine import Addresses
+from darkroom.local.session import CommandError
 from darkroom.operate import where
 from regions import config
 from regions.config import Config

@@ -15,7 +15,7 @@ from darkroom.local import machine, session
 from darkroom.local.machine import Machine
 from darkroom.local.session import CommandError
 from regions import config, tokens
-from regions.residency import live, policy
+from regions.residency import policy
 from regions.stores.settings import POLICY
 
 PROCESSES = "processes.json"
@@ -84,8 +84,8 @@ def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Co
 
 def publish_policy(topology: config.Config) -> None:
     """Gives the policy that we ship to each region that has none. Raises PolicyError where it does not fit."""
-    text = importlib.resources.files("deploy").joinpath(live.FILE).read_text()
-    policy.check(policy.parse(text, live.FILE), topology.topology)
+    text = importlib.resources.files("deploy").joinpath(policy.FILE).read_text()
+    policy.check(policy.parse(text, policy.FILE), topology.topology)
     for region in topology.topology.regions:
         # All five are opened, so that their files are made here, once, and not by several processes at a time.
         stores = config.open_stores(topology, region)

@@ -18,8 +18,8 @@ import urllib3
 from rich.console import Console
 
 from darkroom.local import data_folder, session
-from darkroom.local.machine import HOST, Machine, Process, addresses_text, url_of
-from darkroom.local.session import Addresses, CommandError
+from darkroom.local.machine import HOST, Addresses, Machine, Process, addresses_text, url_of
+from darkroom.local.session import CommandError
 from darkroom.local.supervisor import Program, Supervisor
 
 _BACKLOG = 512

@@ -3,9 +3,10 @@
 import json
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from darkroom.local.machine import Addresses
 
 ADDRESSES = "addresses.json"
 TOPOLOGY = "topology.toml"
@@ -18,15 +19,6 @@ class CommandError(Exception):
     def __init__(self, message: str, advice: str, exit_code: int = 1) -> None:
         super().__init__(message)
         self.message, self.advice, self.exit_code = message, advice, exit_code
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """URLs by name, as the launcher wrote them."""
-
-    edges: Mapping[str, str]
-    origins: Mapping[str, str]
-    objects: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

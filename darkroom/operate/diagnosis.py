@@ -18,7 +18,7 @@ from regions.events.topics import (
 )
 from regions.ids import MAX_PROCESSES
 from regions.residency import policy
-from regions.residency.live import FILE
+from regions.residency.policy import FILE
 from regions.stores.health import CheckResult, Level
 from regions.topology import Topology
 

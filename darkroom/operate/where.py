@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from darkroom import terminal
 from darkroom.local import session
+from darkroom.operate.stored_copy import StoredCopy
 from regions import config, ids, tokens
 from regions.clock import now_s
 from regions.config import Config
@@ -42,17 +43,6 @@ class StoredBytes:
     what: str
     size_bytes: int
     action: Action
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCopy:
-    """Bytes at a place, and whether they may be there. `rule` names the rule by file and line."""
-
-    place: str
-    what: str
-    size_bytes: int
-    allowed: bool
-    rule: str
 
 
 def main(data: Path, photo_id: str) -> int:

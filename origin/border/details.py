@@ -8,10 +8,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from origin.fields import MAX_CAPTION
 from regions import ids
 from regions.errors import BadGateway, NotFound
-from regions.records import Photo, Status
+from regions.records import MAX_CAPTION_CHARS, Photo, Status
 
 _MAX_CLASS = 80
 _MAX_SIDE = 1 << 20
@@ -64,7 +63,7 @@ def _photo(item: dict[str, Any], home_region: str) -> Photo:
         residency_class=_text(item["residency_class"], _MAX_CLASS),
         home_region=home_region,
         status=Status.READY,
-        caption=_text(item["caption"], MAX_CAPTION),
+        caption=_text(item["caption"], MAX_CAPTION_CHARS),
         size_bytes=0,
         sha256=None,
         created_at_ms=_whole(item["created_at_ms"], _MAX_AT_MS),

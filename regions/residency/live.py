@@ -9,8 +9,6 @@ from regions.stores.settings import POLICY, Settings
 
 log = logging.getLogger(__name__)
 
-FILE = "policy.yaml"
-
 
 class LivePolicy:
     """Asks the settings every time, since a decision on an old policy may move bytes that a new one forbids."""
@@ -37,7 +35,7 @@ class LivePolicy:
 
 def _parse(text: str) -> policy.Policy | None:
     try:
-        return policy.parse(text, FILE)
+        return policy.parse(text, policy.FILE)
     except PolicyError as error:
         log.error("no policy: it does not parse", extra={"error": str(error)})
     except Exception:  # the last line of defence: whatever such a text does to the parser, nothing may cross by it

@@ -16,6 +16,9 @@ from regions.residency.countries import ASSIGNED
 from regions.topology import Place, Topology
 
 FORMAT = "1"
+FILE = "policy.yaml"
+"""The name by which rules are cited, and under which the policy that we ship lies in `deploy/`."""
+
 ANYWHERE, HOME, JURISDICTION = "anywhere", "home", "jurisdiction:"
 
 

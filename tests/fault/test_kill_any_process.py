@@ -57,9 +57,16 @@ def kill_child(system, name: str) -> None:
     os.kill(max(children, key=lambda child: child.memory_info().rss).pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("name", [f"{kind}-eu-west" for kind in ("origin", "object-server", "processor", "replicator")] + [
-    "edge-lisbon", "origin-us-central", "processor-us-central", "edge-chicago"
-])  # fmt: skip
+NAMES = [
+    *(f"{kind}-eu-west" for kind in ("origin", "object-server", "processor", "replicator")),
+    "edge-lisbon",
+    "origin-us-central",
+    "processor-us-central",
+    "edge-chicago",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_killed_process_loses_nothing(own_system, followed, draw, eventually, name):
     """It is started again, and all 50 become ready and are in the follower's feed once."""
     photos = [draw(seed) for seed in range(PHOTOS)]

@@ -1,7 +1,7 @@
 """Which partition a row falls in, so that none grows without end, and in which order rows were written.
 
-Pure but for `TimeUuidGenerator`, which remembers its last tick. A list that is sorted by id is cut by the year in which the
-id was made: whoever reads it knows from the clock which years there are, and needs no index of them.
+Only `TimeUuidGenerator` has state: it remembers the last time UUID. A list that is sorted by id is partitioned by
+the year in which the id was made: a reader knows from the clock which years there are, and needs no index of them.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""Each rule on who may import what, and each port's types, are really checked: a breach planted in a copy is reported."""
+"""The rules on imports and the types of ports are really checked: a breach planted in a copy is reported."""
 
 import ast
 import configparser

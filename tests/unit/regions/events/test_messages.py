@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from regions.events import messages
 from regions.events.messages import Event
-from regions.events.topics import TOPICS
+from regions.events.topics import DEAD_LETTERS, TOPICS
 from regions.records import Photo, Status
 
 PHOTO = Photo("p_00000000001", "u_00000000002", "eu", "eu-west", Status.READY, "The harbour", 9, None, 1000)
@@ -86,7 +86,7 @@ def test_a_dead_letter_holds_its_event_whole(event, error):
     text = messages.to_text(letter)
     assert Event(**json.loads(text)["body"]["event"]) == event
     assert letter.body["error"] == error[:2000]
-    assert (letter.topic, letter.key) == (topics.DEAD_LETTERS, event.key)
+    assert (letter.topic, letter.key) == (DEAD_LETTERS, event.key)
 
 
 def test_each_group_has_dead_letters_of_its_own():
