@@ -1,36 +1,31 @@
-"""The processor of one region, put together: its subscriptions, its sweeps, its Dask cluster."""
+"""The processor of one region, put together: `photos_uploaded` from the event log to Dask and back."""
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 
-from processing.background import sweeps
-from processing.background.fanout import Fanout
 from processing.cluster import DaskCluster
 from processing.photo_processor import PhotoProcessor
+from regions import daemon
 from regions.clock import now_ms
 from regions.config import Config, Stores, open_stores
 from regions.events.outbox import Outbox
 from regions.events.subscription import Subscription
-from regions.events.topics import FOLLOW_CHANGED, PHOTO_READY, PHOTO_REFERENCED, PHOTOS_UPLOADED
+from regions.events.topics import PHOTOS_UPLOADED, PROCESSOR
 
-_FANOUT_WIDTH = 4
 _FINISH_S = 3.0
-_LOOK_S = 0.5
-
-Loop = Callable[[], None]
 
 
 def main(config: Config, region: str, holder: str, stop: threading.Event) -> None:
-    """Runs until `stop` is set; then finishes what it can within seconds and leaves the rest to whoever is next.
+    """Runs until `stop` is set; then finishes what it can within seconds and leaves the rest to the next process.
 
-    `holder` names this process among those of the region. Raises what ended a loop that should not have ended.
+    `holder` names this process within its region. Raises the error of a loop that should not have ended.
     """
-    stores = open_stores(config, region)
+    stores = daemon.open_when_available(partial(open_stores, config, region), region, stop)
+    if stores is None:
+        return
     cluster = DaskCluster(config.topology.regions[region].scheduler)
     try:
-        _run(_loops(config, region, holder, stores, cluster, stop), cluster, stop)
+        daemon.run_together(_loops(config, region, holder, stores, cluster, stop), stop)
     finally:
         cluster.close()
         stores.close()
@@ -38,40 +33,30 @@ def main(config: Config, region: str, holder: str, stop: threading.Event) -> Non
 
 def _loops(
     config: Config, region: str, holder: str, stores: Stores, cluster: DaskCluster, stop: threading.Event
-) -> list[Loop]:
+) -> list[daemon.Loop]:
     outbox = Outbox(stores.catalog, stores.events, now_ms)
     photos = PhotoProcessor(config, region, stores, cluster.run, outbox, now_ms)
-    fanout = Fanout(stores.catalog, stores.feeds, config.topology.regions[region].number)
-    expired = sweeps.ExpiredUploads(stores, now_ms)
-    uploads = sweeps.OneAtATime(stores.settings, sweeps.UPLOADS, holder, expired.run_once)
     uploaded = Subscription(
-        stores.events, PHOTOS_UPLOADED, "processor", holder, photos.handle, cluster.width, photos.give_up
+        stores.events, PHOTOS_UPLOADED, PROCESSOR, holder, photos.handle, cluster.width, photos.give_up
     )
-    told = [
-        Subscription(stores.events, topic, "fanout", holder, fanout.handle, _FANOUT_WIDTH)
-        for topic in (PHOTO_READY, PHOTO_REFERENCED, FOLLOW_CHANGED)
-    ]
-    return [
-        *(partial(subscription.run_forever, stop) for subscription in (uploaded, *told)),
-        partial(sweeps.run_forever, stop, sweeps.OUTBOX_EVERY_S, outbox.run_once),
-        partial(sweeps.run_forever, stop, sweeps.UPLOADS_EVERY_S, uploads.run_once),
-    ]
+    finished = threading.Event()
+    return [partial(_consume, uploaded, stop, finished), partial(_keep_cluster, cluster, stop, finished)]
 
 
-def _run(loops: list[Loop], cluster: DaskCluster, stop: threading.Event) -> None:
-    """Each loop on a thread of its own; where one ends, all do."""
-    threads = ThreadPoolExecutor(len(loops) + 1, thread_name_prefix="processor")
-    running = [threads.submit(loop) for loop in loops]
-    threads.submit(cluster.start)
-    while not stop.is_set() and not wait(running, _LOOK_S, FIRST_COMPLETED).done:
-        pass
-    stop.set()
-    wait(running, _FINISH_S)
+def _consume(uploaded: Subscription, stop: threading.Event, finished: threading.Event) -> None:
+    try:
+        uploaded.run_forever(stop)
+    finally:
+        finished.set()
+
+
+def _keep_cluster(cluster: DaskCluster, stop: threading.Event, finished: threading.Event) -> None:
+    """Starts the cluster before the first job needs it, and closes it when the jobs under way have had `_FINISH_S`.
+
+    A job that hangs would keep the subscription from ending. Closing the cluster under it ends the wait: its photo
+    stays `processing`, and its event goes to the next processor.
+    """
+    daemon.open_when_available(cluster.start, "cluster", stop)
+    stop.wait()
+    finished.wait(_FINISH_S)
     cluster.close()
-    threads.shutdown()
-    _raise_first(running)
-
-
-def _raise_first(running: list[Future[None]]) -> None:
-    for future in running:
-        future.result()

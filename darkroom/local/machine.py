@@ -69,7 +69,7 @@ class Machine:
         return [
             *(Process("edge", name, True) for name in self.edges),
             *(Process(kind, name, True) for kind in kinds for name in self.regions),
-            *(Process(kind, name, False) for kind in ("processor", "replicator") for name in self.regions),
+            *(Process(kind, name, False) for kind in ("processor", "janitor", "replicator") for name in self.regions),
         ]
 
     def topology(self, data: Path, ports: Mapping[str, int], public_keys: Mapping[str, str]) -> str:

@@ -7,15 +7,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from regions.errors import PolicyError
+from regions.events import topics
 from regions.events.messages import Event
-from regions.events.topics import (
-    DEAD_LETTERS,
-    FOLLOW_CHANGED,
-    PHOTO_DELETED,
-    PHOTO_READY,
-    PHOTO_REFERENCED,
-    PHOTOS_UPLOADED,
-)
+from regions.events.topics import DEAD_LETTERS
 from regions.ids import MAX_PROCESSES
 from regions.residency import policy
 from regions.residency.policy import FILE
@@ -37,15 +31,8 @@ _PUBLISH = "Write one that is good here into the setting residency/policy of eve
 
 
 def readers(region: str, topology: Topology) -> list[Reader]:
-    """Who reads the region's event log (docs/rooms.md), and the dead letters."""
-    lanes = [f"lane-{other}" for other in topology.regions if other != region]
-    return [
-        (PHOTOS_UPLOADED, "processor"),
-        *((topic, "fanout") for topic in (PHOTO_READY, PHOTO_REFERENCED, FOLLOW_CHANGED)),
-        (PHOTO_DELETED, "erasure"),
-        *((topic, lane) for lane in lanes for topic in (PHOTO_READY, PHOTO_DELETED, FOLLOW_CHANGED)),
-        DEAD,
-    ]
+    """Who reads the region's event log, and the dead letters."""
+    return [*topics.readers(other for other in topology.regions if other != region), DEAD]
 
 
 def judge_policy(text: str | None, topology: Topology) -> CheckResult:
@@ -86,7 +73,7 @@ def judge_outbox(events: Sequence[Event], limit: int, now_ms: int) -> CheckResul
     oldest_ms = max((now_ms - event.at_ms for event in events), default=0)
     if oldest_ms < _STRANDED_MS:
         return CheckResult("outbox", Level.OK, waiting)
-    advice = "Start the region's processor, which sweeps the outbox; if it runs, see why it can't reach the event log."
+    advice = "Start the region's janitor, which sweeps the outbox; if it runs, see why it can't reach the event log."
     return CheckResult("outbox", Level.WARNING, f"{waiting}, the oldest for {oldest_ms // 1000} s", advice)
 
 

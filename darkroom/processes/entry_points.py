@@ -66,6 +66,7 @@ _KINDS: dict[str, Callable[[ModuleType, Config, Namespace], None]] = {
     "origin": _origin,
     "object-server": _object_server,
     "processor": _worker,
+    "janitor": _worker,
     "replicator": _worker,
     "edge": _edge,
 }

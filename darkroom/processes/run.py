@@ -16,6 +16,7 @@ ROOMS = {
     "origin": "origin.app",
     "object-server": "regions.config",
     "processor": "processing.processor",
+    "janitor": "processing.background.janitor",
     "replicator": "replication.replicator",
     "edge": "edge.server",
 }

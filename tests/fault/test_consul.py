@@ -132,7 +132,7 @@ def test_a_watch_goes_on_over_a_restart(server, settings, open_settings, eventua
     """And returns with the next change."""
     settings.values.write(POLICY, "first")
     mark = settings.values.watch("residency/", 0, 0.0)
-    connection = settings.close.__self__._connection
+    connection = settings.close.__self__
     look, waits = connection.look, threading.Event()
     connection.look = lambda prefix, beyond, wait_s: (beyond and waits.set()) or look(prefix, beyond, wait_s)
     with ThreadPoolExecutor(1) as thread:
@@ -288,7 +288,7 @@ def test_the_fence_grows_even_where_the_hold_was_deleted_by_hand(open_settings, 
     """Who had it has lost it."""
     settings = open_settings("fenced")
     lost = settings.locks.acquire("sweep", "ana", TTL_S)
-    by_hand.kv.delete("fenced/holds/sweep")
+    by_hand.kv.delete("fenced/locks/sweep")
     following = settings.locks.acquire("sweep", "bob", TTL_S)
     assert following.fencing_token > lost.fencing_token
     assert (settings.locks.renew(lost), settings.locks.renew(following)) == (False, True)

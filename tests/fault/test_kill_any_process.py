@@ -58,7 +58,7 @@ def kill_child(system, name: str) -> None:
 
 
 NAMES = [
-    *(f"{kind}-eu-west" for kind in ("origin", "object-server", "processor", "replicator")),
+    *(f"{kind}-eu-west" for kind in ("origin", "object-server", "processor", "janitor", "replicator")),
     "edge-lisbon",
     "origin-us-central",
     "processor-us-central",

@@ -1,10 +1,20 @@
 """The catalog on Cassandra, as `regions.config` opens it."""
 
 from collections.abc import Callable
-from types import SimpleNamespace as _S
 
 from regions.clock import now_ms
-from regions.stores.cassandra.catalog import CassandraCatalog
+from regions.stores.cassandra import health, schema
+from regions.stores.cassandra.address import parse_address
+from regions.stores.cassandra.deletion import Deletion
+from regions.stores.cassandra.expiries import CassandraExpiries
+from regions.stores.cassandra.outbox import CassandraOutbox
+from regions.stores.cassandra.partitions import TimeUuidGenerator
+from regions.stores.cassandra.photos import CassandraPhotos, CassandraUploads, upload_states
+from regions.stores.cassandra.records import CassandraAuditLog, CassandraReplicas, CassandraTombstones
+from regions.stores.cassandra.rows import YearlyLists
+from regions.stores.cassandra.session import CassandraSession
+from regions.stores.cassandra.social import CassandraComments, CassandraFollows, CassandraLikes, CassandraUsers
+from regions.stores.cassandra.tombstones import TombstoneLog
 from regions.stores.catalog import Catalog
 
 
@@ -13,33 +23,27 @@ def open_catalog(url: str, login: tuple[str, str] | None = None, clock_ms: Calla
 
     Raises Unavailable, TopologyError.
     """
-    c = CassandraCatalog(url, login, clock_ms)
+    session = CassandraSession(parse_address(url), login)
+    try:
+        schema.migrate(session)
+    except BaseException:
+        session.close()
+        raise
+    uuids, lists, log = TimeUuidGenerator(clock_ms), YearlyLists(session, clock_ms), TombstoneLog(session)
+    deletion = Deletion(session, log, clock_ms)
+    outbox = CassandraOutbox(session, uuids, clock_ms, deletion.complete)
+    expiries = CassandraExpiries(session, lambda photo_ids: upload_states(session, photo_ids))
     return Catalog(
-        users=_S(add=c.add_user, get=c.user),
-        uploads=_S(get=c.upload, expired=c.expired_uploads, discard=c.abandon_photo),
-        photos=_S(
-            create=c.begin_photo,
-            get=c.photo,
-            get_many=c.photos,
-            by_owner=c.photos_of,
-            update=c.change_photo,
-            put_replica_metadata=c.keep_copy,
-            delete=c.bury,
-        ),
-        tombstones=_S(get=c.tombstone, after=c.tombstones_after),
-        likes=_S(add=c.like, remove=c.unlike, page=c.likes),
-        comments=_S(add=c.add_comment, page=c.comments),
-        follows=_S(
-            change=c.set_following,
-            authors=c.following,
-            followed_among=c.is_following,
-            local_followers=c.followers_here,
-            add_follower_region=c.note_follower_region,
-            follower_regions=c.follower_regions,
-        ),
-        replicas=_S(put=c.record_replica, remove=c.forget_replica, of_photo=c.replicas),
-        audit=_S(append=c.append_audit, latest=c.audit),
-        outbox=_S(pending=c.outbox, remove=c.published),
-        check_health=c.check_health,
-        close=c.close,
+        users=CassandraUsers(session),
+        uploads=CassandraUploads(session, expiries),
+        photos=CassandraPhotos(session, lists, uuids, outbox, deletion, expiries),
+        tombstones=CassandraTombstones(session, log),
+        likes=CassandraLikes(session, lists),
+        comments=CassandraComments(session, lists),
+        follows=CassandraFollows(session, lists, outbox),
+        replicas=CassandraReplicas(session),
+        audit=CassandraAuditLog(session, uuids, clock_ms),
+        outbox=outbox,
+        check_health=lambda: health.check_health(session),
+        close=session.close,
     )

@@ -1,16 +1,25 @@
-"""The outbox of the Cassandra catalog: intents in small partitions, and events beside what they tell of.
+"""The outbox of the Cassandra catalog: intents in small partitions, and events next to what they report.
 
-A conditional write can't reach two partitions. So an *intent* ("something may be told of this photo") is written
-first, where the sweep looks, and then the change and its event in one conditional write on the photo's partition. A
-crash between the two leaves an intent without an event: it says nothing, and goes when it is old. What needs no
-condition (a follow) carries its event in the intent and is written with it in one batch.
+A conditional write (Paxos) can't reach two partitions, and an outbox that the sweep can read lies in other partitions
+than the photo. So a change that has an event takes three steps:
 
-    outbox ((minute, shard), intent_id)   an intent; `burial` while a burial is not complete
-    photos (photo_id, event_id)           the event, its id that of the intent
+1. An *intent* ("this photo may get an event") is written into the outbox partition of the current minute.
+2. One conditional batch on the photo's partition changes the status and adds the event as a row, under the intent's id.
+3. When the event is published, its row is removed, and then the intent.
+
+What a crash leaves: before 2, an intent without an event. It reports nothing, and is dropped when it is ten minutes
+old, after a serial read that finishes a batch which was cut off. Between 2 and 3, an intent with its event: the sweep
+publishes it. Within 3, an intent without an event again.
+
+A change that needs no condition (a follow) carries its event in the intent, and both are written in one logged batch.
+The intent of a deletion is marked until the deletion is complete; the sweep completes one whose process died.
+
+    outbox ((minute, shard), intent_id)   an intent; `deletion` while a deletion is not complete
+    photos (photo_id, event_id)           the event, with the id of the intent
     outbox_minutes                        which minutes may hold intents
 
-Minutes keep the sweep away from the markers that deleted rows leave. One that is empty is closed when it is two
-minutes old: clocks of a region's processes must not differ by more.
+Partitions of a minute keep the sweep away from the markers that deleted rows leave. An empty one is closed when it is
+two minutes old: the clocks of a region's processes must not differ by more.
 """
 
 import threading
@@ -27,7 +36,7 @@ from regions.stores.cassandra.session import Call, CassandraSession
 _CLOSE_AFTER_MS = 120_000
 # Far longer than any request takes: whoever wrote such an intent is dead, or got Unavailable.
 _DROP_AFTER_MS = 600_000
-# A burial takes a few writes with a deadline each; who is not done by then has died.
+# A deletion takes a few writes with a deadline each; who is not done by then has died.
 _COMPLETE_AFTER_MS = 20_000
 _MINUTES_AT_ONCE = 8
 # Intents without an event are read beyond the limit, so that some of them do not hide the events behind.
@@ -35,7 +44,7 @@ _SLACK = 100
 _KNOWN = 10_000
 
 PUT_EVENT = "INSERT INTO photos (photo_id, event_id, event) VALUES (?, ?, ?)"
-_PUT_INTENT = "INSERT INTO outbox (minute, shard, intent_id, photo_id, event, burial) VALUES (?, ?, ?, ?, ?, ?)"
+_PUT_INTENT = "INSERT INTO outbox (minute, shard, intent_id, photo_id, event, deletion) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class Intent(NamedTuple):
@@ -44,51 +53,51 @@ class Intent(NamedTuple):
     intent_id: UUID
     photo_id: str | None
     event: str | None
-    burial: bool | None
+    deletion: bool | None
 
 
 class CassandraOutbox:
-    """`complete` brings a burial to its end whose process died on the way; False where the photo is not buried."""
+    """`complete` finishes a deletion whose process died on the way; it returns False if the photo has no tombstone."""
 
     def __init__(
         self,
         session: CassandraSession,
-        ticks: TimeUuidGenerator,
+        uuids: TimeUuidGenerator,
         clock_ms: Callable[[], int],
         complete: Callable[[str], bool],
     ) -> None:
-        self._session, self._ticks, self._clock_ms, self._complete = session, ticks, clock_ms, complete
+        self._session, self._uuids, self._clock_ms, self._complete = session, uuids, clock_ms, complete
         self._noted_minute = -1
-        # Where this process saw an event lie, so that `published` need not look for it.
+        # Where this process saw an event lie, so that `remove` need not look for it.
         self._places: OrderedDict[str, set[Intent]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def intend(self, photo_id: str, burial: bool = False) -> Intent:
-        """Written and durable: what the event of this intent will tell of may now be done."""
-        intent = self._intent(photo_id, photo_id, None, burial)
+    def intend(self, photo_id: str, deletion: bool = False) -> Intent:
+        """Written and durable: the change that the intent announces may now be made."""
+        intent = self._intent(photo_id, photo_id, None, deletion)
         self._session.rows(_PUT_INTENT, *intent)
         return intent
 
-    def tell_with(self, event: Event, calls: Iterable[Call]) -> None:
-        """Writes all these and the event, or in the end none."""
+    def publish_with(self, event: Event, calls: Iterable[Call]) -> None:
+        """Writes all these and the event in one logged batch: all of them, or in the end none."""
         intent = self._intent(event.key, None, to_text(event), False)
         self._session.together([*calls, (_PUT_INTENT, *intent)])
-        self.told(intent, event)
+        self.written(intent, event)
 
-    def told(self, intent: Intent, event: Event) -> None:
+    def written(self, intent: Intent, event: Event) -> None:
         """The event of the intent was written."""
         self._remember(to_text(event), intent)
 
     def withdraw(self, intent: Intent) -> None:
-        """Nothing is to be told."""
+        """There is nothing to publish."""
         self._session.rows(*_removal(intent))
 
     def completed(self, intent: Intent) -> None:
-        """The burial is complete, and its event may be told."""
-        self._session.rows(_PUT_INTENT, *intent._replace(burial=False))
+        """The deletion is complete, and its event may be published."""
+        self._session.rows(_PUT_INTENT, *intent._replace(deletion=False))
 
     def pending(self, limit: int) -> list[Event]:
-        """Oldest first. Completes burials and drops what came to nothing, both only where it is old."""
+        """Oldest first. Completes deletions and drops what came to nothing, both only where it is old."""
         found: list[Event] = []
         minutes = self._minutes()
         for start in range(0, len(minutes), _MINUTES_AT_ONCE):
@@ -100,7 +109,7 @@ class CassandraOutbox:
                 break
         return found[:limit]
 
-    def published(self, events: Sequence[Event]) -> None:
+    def remove(self, events: Sequence[Event]) -> None:
         """The events go first: an intent alone is dropped in time, an event alone would stay for ever."""
         texts = [to_text(event) for event in events]
         if any(text not in self._places for text in texts):
@@ -111,13 +120,13 @@ class CassandraOutbox:
         self._session.each((delete, i.photo_id, i.intent_id) for i in intents if i.photo_id is not None)
         self._session.each(map(_removal, intents))
 
-    def _intent(self, about: str, photo_id: str | None, event: str | None, burial: bool) -> Intent:
-        intent_id = self._ticks.next()
+    def _intent(self, about: str, photo_id: str | None, event: str | None, deletion: bool) -> Intent:
+        intent_id = self._uuids.next()
         minute = time_uuid_ms(intent_id) // OUTBOX_MS
         if minute != self._noted_minute:
             self._session.rows("INSERT INTO outbox_minutes (one, minute) VALUES (0, ?)", minute)
             self._noted_minute = minute
-        return Intent(minute, shard_of(key(about)), intent_id, photo_id, event, burial)
+        return Intent(minute, shard_of(key(about)), intent_id, photo_id, event, deletion)
 
     def _minutes(self) -> list[int]:
         return [minute for (minute,) in self._session.rows("SELECT minute FROM outbox_minutes WHERE one = 0")]
@@ -125,7 +134,7 @@ class CassandraOutbox:
     def _intents(self, minutes: list[int], limit: int) -> list[Intent]:
         """Those of these minutes, oldest first. A minute that is found empty and old is closed."""
         query = (
-            "SELECT minute, shard, intent_id, photo_id, event, burial FROM outbox"
+            "SELECT minute, shard, intent_id, photo_id, event, deletion FROM outbox"
             " WHERE minute = ? AND shard = ? LIMIT ?"
         )
         asked = [(query, minute, shard, limit) for minute in minutes for shard in range(OUTBOX_SHARDS)]
@@ -136,8 +145,8 @@ class CassandraOutbox:
         return sorted(found, key=lambda intent: (intent.intent_id.time, intent.intent_id.bytes))
 
     def _events(self, intents: list[Intent]) -> Iterator[tuple[Intent, str]]:
-        """Each intent that has an event to tell, with the event."""
-        intents = [intent for intent in intents if not intent.burial or self._has_completed(intent)]
+        """Each intent that has an event to publish, with the event."""
+        intents = [intent for intent in intents if not intent.deletion or self._has_completed(intent)]
         query = "SELECT event FROM photos WHERE photo_id = ? AND event_id = ?"
         answers = iter(self._session.each((query, i.photo_id, i.intent_id) for i in intents if i.photo_id is not None))
         for intent in intents:

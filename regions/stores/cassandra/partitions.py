@@ -18,7 +18,7 @@ FIRST_YEAR = datetime.fromtimestamp(ids.EPOCH_MS / 1000, UTC).year
 OUTBOX_SHARDS = 4
 OUTBOX_MS = 60_000
 EXPIRY_MS = 600_000
-STONES = 5_000
+TOMBSTONES_PER_PARTITION = 5_000
 """So many tombstones lie in one partition."""
 
 _DAY_MS = 86_400_000
@@ -45,9 +45,9 @@ def shard_of(text: str) -> int:
     return crc32(text.encode()) % OUTBOX_SHARDS
 
 
-def stones_bucket(position: int) -> int:
+def tombstone_partition(position: int) -> int:
     """Positions begin at 1."""
-    return (position - 1) // STONES
+    return (position - 1) // TOMBSTONES_PER_PARTITION
 
 
 class TimeUuidGenerator:

@@ -62,10 +62,10 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
             """(photo_id text, year int, entry_id timeuuid, record text, PRIMARY KEY ((photo_id, year), entry_id))
                WITH CLUSTERING ORDER BY (entry_id DESC)""",
         ),
-        ("stones", "(bucket bigint, position bigint, record text, PRIMARY KEY (bucket, position))"),
+        ("tombstones", "(bucket bigint, position bigint, record text, PRIMARY KEY (bucket, position))"),
         (
             "outbox",
-            f"""(minute bigint, shard int, intent_id timeuuid, photo_id text, event text, burial boolean,
+            f"""(minute bigint, shard int, intent_id timeuuid, photo_id text, event text, deletion boolean,
                 PRIMARY KEY ((minute, shard), intent_id)) WITH {_SHORT_LIVED}""",
         ),
         ("outbox_minutes", f"(one int, minute bigint, PRIMARY KEY (one, minute)) WITH {_SHORT_LIVED}"),

@@ -11,7 +11,7 @@ from random import random
 
 from regions.errors import Unavailable
 from regions.retry import backoff_s
-from regions.stores.cassandra.partitions import STONES, stones_bucket
+from regions.stores.cassandra.partitions import TOMBSTONES_PER_PARTITION, tombstone_partition
 from regions.stores.cassandra.session import CassandraSession
 
 _PLACE_S = 15.0
@@ -28,12 +28,12 @@ class TombstoneLog:
 
     def place(self, record: str) -> None:
         """Raises Unavailable; the tombstone may be placed nonetheless."""
-        insert = "INSERT INTO stones (bucket, position, record) VALUES (?, ?, ?) IF NOT EXISTS"
+        insert = "INSERT INTO tombstones (bucket, position, record) VALUES (?, ?, ?) IF NOT EXISTS"
         attempt, deadline_s = 0, time.monotonic() + _PLACE_S
         with self._placing:
             while time.monotonic() < deadline_s:
                 position = self._last() + 1
-                if self._session.decide((insert, stones_bucket(position), position, record)):
+                if self._session.decide((insert, tombstone_partition(position), position, record)):
                     self._taken = position
                     return
                 time.sleep(backoff_s(attempt, random, first_s=0.01, most_s=0.5))
@@ -43,33 +43,33 @@ class TombstoneLog:
     def after(self, position: int, limit: int) -> list[tuple[int, str]]:
         """Positions and records. Ends before a position that is not visible yet, and never steps over it."""
         position = min(max(position, 0), _LAST_POSITION)
-        query = "SELECT position, record FROM stones WHERE bucket = ? AND position > ? LIMIT ?"
+        query = "SELECT position, record FROM tombstones WHERE bucket = ? AND position > ? LIMIT ?"
         found: list[tuple[int, str]] = []
         while len(found) < limit:
-            rows = self._session.rows(query, stones_bucket(position + 1), position, limit - len(found))
+            rows = self._session.rows(query, tombstone_partition(position + 1), position, limit - len(found))
             for taken, record in rows:
                 if taken != position + 1:
                     return found
                 found.append((taken, record))
                 position = taken
-            if not rows or position % STONES:
+            if not rows or position % TOMBSTONES_PER_PARTITION:
                 break
         return found
 
     def _last(self) -> int:
         """The last position that is taken; reads on from the last that this process knew of, and so little."""
-        bucket = stones_bucket(self._taken + 1)
+        bucket = tombstone_partition(self._taken + 1)
         last = self._last_in(bucket)
-        if last == (bucket + 1) * STONES:
+        if last == (bucket + 1) * TOMBSTONES_PER_PARTITION:
             last = self._last_in(self._last_bucket(bucket + 1))
         self._taken = max(self._taken, last)
         return self._taken
 
     def _last_in(self, bucket: int) -> int:
         """Of a bucket behind none but full ones."""
-        query = "SELECT position FROM stones WHERE bucket = ? ORDER BY position DESC LIMIT 1"
+        query = "SELECT position FROM tombstones WHERE bucket = ? ORDER BY position DESC LIMIT 1"
         rows = self._session.rows(query, bucket)
-        return int(rows[0][0]) if rows else bucket * STONES
+        return int(rows[0][0]) if rows else bucket * TOMBSTONES_PER_PARTITION
 
     def _last_bucket(self, known: int) -> int:
         """The bucket that the next position falls in: all before it are full. Steps double, then halve."""
@@ -83,5 +83,5 @@ class TombstoneLog:
         return known
 
     def _is_full(self, bucket: int) -> bool:
-        query = "SELECT position FROM stones WHERE bucket = ? AND position = ?"
-        return bool(self._session.rows(query, bucket, (bucket + 1) * STONES))
+        query = "SELECT position FROM tombstones WHERE bucket = ? AND position = ?"
+        return bool(self._session.rows(query, bucket, (bucket + 1) * TOMBSTONES_PER_PARTITION))

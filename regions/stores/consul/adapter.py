@@ -1,21 +1,24 @@
 """The settings on Consul, as `regions.config` opens them."""
 
 from collections.abc import Callable
-from types import SimpleNamespace as _S
 
-from regions.stores.consul.connection import parse_address
-from regions.stores.consul.settings import ConsulSettings
+from regions.stores.consul import health
+from regions.stores.consul.connection import Connection, parse_address
+from regions.stores.consul.leases import ConsulLeases
+from regions.stores.consul.locks import ConsulLocks
+from regions.stores.consul.services import ConsulServices
+from regions.stores.consul.settings import ConsulValues
 from regions.stores.settings import Settings
 
 
 def open_settings(url: str, token: str | None, clock_ms: Callable[[], int]) -> Settings:
     """`consul://HOST:PORT/ROOT`; `token` is an ACL token. Raises TopologyError."""
-    s = ConsulSettings(parse_address(url), token, clock_ms)
+    connection = Connection(parse_address(url), token)
     return Settings(
-        values=_S(read=s.read, write=s.write, delete=s.delete, tree=s.tree, watch=s.watch),
-        services=_S(register=s.register, deregister=s.deregister, healthy=s.services),
-        numbers=_S(lease=s.lease_number, renew=s.renew, release=s.release, taken=s.numbers_taken),
-        locks=_S(acquire=s.hold, renew=s.renew_hold, release=s.release_hold),
-        check_health=s.check_health,
-        close=s.close,
+        values=ConsulValues(connection),
+        services=ConsulServices(connection),
+        numbers=ConsulLeases(connection, clock_ms),
+        locks=ConsulLocks(connection),
+        check_health=lambda: health.check_health(connection),
+        close=connection.close,
     )

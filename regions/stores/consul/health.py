@@ -1,4 +1,4 @@
-"""The examination of a Consul: version, leader, clock, and what settings, holds and services need to be allowed."""
+"""The health check of a Consul: version, leader, clock, and the permissions that settings, locks and services need."""
 
 import secrets
 import time
@@ -24,7 +24,7 @@ def check_health(connection: Connection) -> list[CheckResult]:
             HealthCheck("leader", lambda: _leader(connection), _LEADER),
             HealthCheck("clock", lambda: _clock(connection), _REACH),
             HealthCheck("write, read, delete", lambda: _write(connection), _WRITE),
-            HealthCheck("holds", lambda: _hold(connection), _SESSION),
+            HealthCheck("locks", lambda: _lock(connection), _SESSION),
             HealthCheck("services", lambda: _serve(connection), _SERVICE),
         ]
     )
@@ -43,7 +43,7 @@ def _clock(connection: Connection) -> CheckResult:
 
 
 def _write(connection: Connection) -> str:
-    path, text = f"examination/{secrets.token_hex(8)}", "an examination"
+    path, text = f"health-check/{secrets.token_hex(8)}", "a health check"
     try:
         if not connection.put(path, text, expected_version=0):
             raise Unavailable("it takes no write")
@@ -55,16 +55,16 @@ def _write(connection: Connection) -> str:
     return "done"
 
 
-def _hold(connection: Connection) -> str:
-    connection.end_session(connection.begin_session(f"{connection.root}/examination", _SESSION_S))
+def _lock(connection: Connection) -> str:
+    connection.end_session(connection.begin_session(f"{connection.root}/health-check", _SESSION_S))
     return "can be had"
 
 
 def _serve(connection: Connection) -> str:
-    services, service = ConsulServices(connection), Service("examination", secrets.token_hex(8), "")
+    services, service = ConsulServices(connection), Service("health-check", secrets.token_hex(8), "")
     try:
         services.register(service, _SERVICE_S)
-        if service not in services.services(service.name):
+        if service not in services.healthy(service.name):
             raise Unavailable("a service that was registered is not healthy")
     finally:
         services.deregister(service)

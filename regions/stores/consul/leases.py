@@ -43,7 +43,7 @@ class ConsulLeases:
     def __init__(self, connection: Connection, clock_ms: Callable[[], int]) -> None:
         self._connection, self._clock_ms = connection, clock_ms
 
-    def lease_number(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
+    def lease(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
         check_word(pool)
         for _ in range(_ROUNDS):
             records = self._records(pool)
@@ -82,7 +82,7 @@ class ConsulLeases:
                 return
         raise Unavailable(f"number {lease.number} of {lease.pool} changes too fast")
 
-    def numbers_taken(self, pool: str) -> int:
+    def taken(self, pool: str) -> int:
         check_word(pool)
         records, now_ms = self._records(pool), self._clock_ms()
         return sum(not _is_free(record, now_ms) for record in records.values())

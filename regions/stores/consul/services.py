@@ -43,7 +43,7 @@ class ConsulServices:
             self._registered.pop(self._id(service), None)
         self._connection.deregister(self._id(service))
 
-    def services(self, name: str) -> list[Service]:
+    def healthy(self, name: str) -> list[Service]:
         check_word(name)
         described = [one["Meta"] or {} for one in self._connection.healthy(self._name(name))]
         ours = [meta for meta in described if meta.get(_ROOT) == self._connection.root]

@@ -11,16 +11,12 @@ counts as if it had been done here.
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from regions.errors import Unavailable
 from regions.retry import backoff_s
-from regions.stores.consul import health, locks
-from regions.stores.consul.connection import Connection, ConsulAddress, Entry
-from regions.stores.consul.leases import ConsulLeases
-from regions.stores.consul.services import ConsulServices
-from regions.stores.health import CheckResult
-from regions.stores.settings import Lease, Lock, Service, Setting, begins_keys, check_setting, is_key
+from regions.stores.consul.connection import Connection, Entry
+from regions.stores.settings import Setting, begins_keys, check_setting, is_key
 
 _FOLDER = "settings/"
 _DELETED = 1
@@ -29,13 +25,11 @@ _DELETED = 1
 _WAIT_S = 10.0
 
 
-class ConsulSettings:
-    """Safe to share between threads. Every request has a deadline of a few seconds, and a wait its own besides."""
+class ConsulValues:
+    """Safe to share between threads. Every request has a deadline of a few seconds; a watch has its own on top."""
 
-    def __init__(self, address: ConsulAddress, token: str | None, clock_ms: Callable[[], int]) -> None:
-        self._connection = Connection(address, token)
-        self._services = ConsulServices(self._connection)
-        self._leases = ConsulLeases(self._connection, clock_ms)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def read(self, key: str) -> Setting | None:
         """As the leader of Consul knows it at this moment. Raises Unavailable also for what is no text."""
@@ -84,42 +78,6 @@ class ConsulSettings:
                     raise
                 attempt += 1
         return mark
-
-    def register(self, service: Service, ttl_s: float) -> None:
-        self._services.register(service, ttl_s)
-
-    def deregister(self, service: Service) -> None:
-        self._services.deregister(service)
-
-    def services(self, name: str) -> list[Service]:
-        return self._services.services(name)
-
-    def lease_number(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
-        return self._leases.lease_number(pool, holder, size, ttl_s)
-
-    def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
-        return self._leases.renew(lease, ttl_s)
-
-    def release(self, lease: Lease, used_until_ms: int) -> None:
-        self._leases.release(lease, used_until_ms)
-
-    def numbers_taken(self, pool: str) -> int:
-        return self._leases.numbers_taken(pool)
-
-    def hold(self, name: str, holder: str, ttl_s: float) -> Lock | None:
-        return locks.hold(self._connection, name, holder, ttl_s)
-
-    def renew_hold(self, hold: Lock) -> bool:
-        return locks.renew(self._connection, hold)
-
-    def release_hold(self, hold: Lock) -> None:
-        locks.release(self._connection, hold)
-
-    def check_health(self) -> list[CheckResult]:
-        return health.check_health(self._connection)
-
-    def close(self) -> None:
-        self._connection.close()
 
     def _entry(self, key: str) -> Entry | None:
         entry = self._connection.get(_FOLDER + key) if is_key(key) else None

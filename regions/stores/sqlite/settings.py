@@ -2,10 +2,10 @@
 
 settings  a key's value and version; of a deleted key the row stays without a value, so that a watch sees
           that it went and its version is not used again
-versions  one counter for all keys and holds
+versions  one counter for all keys and locks
 services  who is healthy, and until when
 leases    until when a number is taken, or was
-holds     who has it, since which version of the counter, and until when
+locks     who locks it, since which version of the counter, and until when
 """
 
 import time
@@ -13,12 +13,10 @@ from collections.abc import Callable, Mapping
 from sqlite3 import Connection
 
 from regions.errors import Unavailable
-from regions.stores.health import CheckResult
 from regions.stores.settings import Lease, Lock, Service, Setting, check_setting, check_word
-from regions.stores.sqlite import health
 from regions.stores.sqlite.database import Database
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, version INTEGER NOT NULL, value TEXT);
 CREATE TABLE IF NOT EXISTS versions (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), last INTEGER NOT NULL);
 INSERT OR IGNORE INTO versions VALUES (1, 0);
@@ -30,8 +28,8 @@ CREATE TABLE IF NOT EXISTS leases (
     pool TEXT NOT NULL, number INTEGER NOT NULL, holder TEXT, floor_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL,
     PRIMARY KEY (pool, number)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS holds (
-    name TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL, until_ms INTEGER NOT NULL
+CREATE TABLE IF NOT EXISTS locks (
+    name TEXT PRIMARY KEY, holder TEXT NOT NULL, fencing_token INTEGER NOT NULL, until_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
 
@@ -41,20 +39,17 @@ _UNDER = "key >= :prefix AND key < :prefix || char(0x10ffff)"
 _LOOK_AGAIN_S = 0.05
 
 
-class SqliteSettings:
-    """Safe to share between threads."""
-
-    def __init__(self, path: str, clock_ms: Callable[[], int]) -> None:
-        self._file = Database(path, _SCHEMA)
-        self._clock_ms = clock_ms
+class SqliteValues:
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def read(self, key: str) -> Setting | None:
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             return _setting(connection, key)
 
     def write(self, key: str, value: str, expected_version: int | None = None) -> bool:
         check_setting(key, value)
-        with self._file.writing() as connection:
+        with self._database.writing() as connection:
             if expected_version is not None:
                 present = _setting(connection, key)
                 if expected_version != (present.version if present else 0):
@@ -63,12 +58,12 @@ class SqliteSettings:
             return True
 
     def delete(self, key: str) -> None:
-        with self._file.writing() as connection:
+        with self._database.writing() as connection:
             if _setting(connection, key) is not None:
                 _change(connection, key, None)
 
     def tree(self, prefix: str) -> Mapping[str, Setting]:
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 f"SELECT key, value, version FROM settings WHERE {_UNDER} AND value IS NOT NULL ORDER BY key",
                 {"prefix": prefix},
@@ -87,31 +82,50 @@ class SqliteSettings:
                 return known
             time.sleep(min(_LOOK_AGAIN_S, left_s))
 
+    def _newest_version(self, prefix: str) -> int:
+        with self._database.reading() as connection:
+            (newest,) = connection.execute(
+                f"SELECT max(version) FROM settings WHERE {_UNDER}", {"prefix": prefix}
+            ).fetchone()
+        return newest or 0
+
+
+class SqliteServices:
+    def __init__(self, database: Database, clock_ms: Callable[[], int]) -> None:
+        self._database = database
+        self._clock_ms = clock_ms
+
     def register(self, service: Service, ttl_s: float) -> None:
         check_word(service.name)
         check_word(service.instance)
         now_ms = self._clock_ms()
         row = (service.name, service.instance, service.address, now_ms + _ms(ttl_s))
-        with self._file.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute("DELETE FROM services WHERE until_ms <= ?", (now_ms,))
             connection.execute("INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?)", row)
 
     def deregister(self, service: Service) -> None:
-        with self._file.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute("DELETE FROM services WHERE name = ? AND instance = ?", (service.name, service.instance))
 
-    def services(self, name: str) -> list[Service]:
+    def healthy(self, name: str) -> list[Service]:
         check_word(name)
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT name, instance, address FROM services WHERE name = ? AND until_ms > ? ORDER BY instance",
                 (name, self._clock_ms()),
             )
             return [Service(*row) for row in rows]
 
-    def lease_number(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
+
+class SqliteNumbers:
+    def __init__(self, database: Database, clock_ms: Callable[[], int]) -> None:
+        self._database = database
+        self._clock_ms = clock_ms
+
+    def lease(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
         check_word(pool)
-        with self._file.writing() as connection:
+        with self._database.writing() as connection:
             # Read here and not before: whoever waits for the file may wait for seconds.
             now_ms = self._clock_ms()
             ended = dict(connection.execute("SELECT number, until_ms FROM leases WHERE pool = ?", (pool,)).fetchall())
@@ -125,7 +139,7 @@ class SqliteSettings:
 
     def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
         """Never shortens a lease, even where the clock has stepped back."""
-        with self._file.writing() as connection:
+        with self._database.writing() as connection:
             now_ms = self._clock_ms()
             row = connection.execute(
                 "UPDATE leases SET until_ms = max(until_ms, ?)"
@@ -136,7 +150,7 @@ class SqliteSettings:
 
     def release(self, lease: Lease, used_until_ms: int) -> None:
         """Does nothing where the lease has gone to someone else."""
-        with self._file.writing() as connection:
+        with self._database.writing() as connection:
             # The floor grows with every lease of a number, by which renew and release know whose turn it is.
             connection.execute(
                 "UPDATE leases SET holder = NULL, until_ms = min(until_ms, max(?, floor_ms + 1))"
@@ -144,52 +158,47 @@ class SqliteSettings:
                 (used_until_ms, lease.pool, lease.number, lease.holder, lease.floor_ms),
             )
 
-    def numbers_taken(self, pool: str) -> int:
+    def taken(self, pool: str) -> int:
         check_word(pool)
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             (taken,) = connection.execute(
                 "SELECT count(*) FROM leases WHERE pool = ? AND until_ms > ?", (pool, self._clock_ms())
             ).fetchone()
         return int(taken)
 
-    def hold(self, name: str, holder: str, ttl_s: float) -> Lock | None:
+
+class SqliteLocks:
+    def __init__(self, database: Database, clock_ms: Callable[[], int]) -> None:
+        self._database = database
+        self._clock_ms = clock_ms
+
+    def acquire(self, name: str, holder: str, ttl_s: float) -> Lock | None:
         check_word(name)
-        with self._file.writing() as connection:
+        with self._database.writing() as connection:
             now_ms = self._clock_ms()
-            taken = "SELECT 1 FROM holds WHERE name = ? AND until_ms > ?"
+            taken = "SELECT 1 FROM locks WHERE name = ? AND until_ms > ?"
             if connection.execute(taken, (name, now_ms)).fetchone():
                 return None
             fence = _next_version(connection)
             row = (name, holder, fence, now_ms + _ms(ttl_s))
-            connection.execute("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)", row)
+            connection.execute("INSERT OR REPLACE INTO locks VALUES (?, ?, ?, ?)", row)
         return Lock(name, holder, fence, ttl_s)
 
-    def renew_hold(self, lock: Lock) -> bool:
-        """Never shortens a hold, even where the clock has stepped back."""
-        with self._file.writing() as connection:
+    def renew(self, lock: Lock) -> bool:
+        """Never shortens a lock, even where the clock has stepped back."""
+        with self._database.writing() as connection:
             now_ms = self._clock_ms()
             renewed = connection.execute(
-                "UPDATE holds SET until_ms = max(until_ms, ?) WHERE name = ? AND fence = ? AND until_ms > ?",
+                "UPDATE locks SET until_ms = max(until_ms, ?) WHERE name = ? AND fencing_token = ? AND until_ms > ?",
                 (now_ms + _ms(lock.ttl_s), lock.name, lock.fencing_token, now_ms),
             )
             return renewed.rowcount > 0
 
-    def release_hold(self, lock: Lock) -> None:
-        with self._file.writing() as connection:
-            connection.execute("DELETE FROM holds WHERE name = ? AND fence = ?", (lock.name, lock.fencing_token))
-
-    def check_health(self) -> list[CheckResult]:
-        return health.check_health(self._file, _SCHEMA)
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _newest_version(self, prefix: str) -> int:
-        with self._file.reading() as connection:
-            (newest,) = connection.execute(
-                f"SELECT max(version) FROM settings WHERE {_UNDER}", {"prefix": prefix}
-            ).fetchone()
-        return newest or 0
+    def release(self, lock: Lock) -> None:
+        with self._database.writing() as connection:
+            connection.execute(
+                "DELETE FROM locks WHERE name = ? AND fencing_token = ?", (lock.name, lock.fencing_token)
+            )
 
 
 def _setting(connection: Connection, key: str) -> Setting | None:

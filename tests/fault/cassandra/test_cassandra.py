@@ -20,7 +20,7 @@ EVERYTHING = 100_000
 EVERY_FACT = {"user", "begun", "changed", "liked", "buried", "followed"}
 KILLED = -9
 AGAIN_S = 30
-# Older than any burial that is still under way; older than any intent that may still get its event.
+# Older than any deletion that is still under way; older than any intent that may still get its event.
 LATER_MS, MUCH_LATER_MS = 60_000, 1_200_000
 
 pytestmark = pytest.mark.xdist_group("cassandra")

@@ -27,7 +27,7 @@ def threads():
 def test_tombstones_go_on_from_one_partition_to_the_next(open_at, monkeypatch):
     """Also for a process that does not know yet how many there are."""
     for module in (partitions, tombstones):
-        monkeypatch.setattr(module, "STONES", 3)
+        monkeypatch.setattr(module, "TOMBSTONES_PER_PARTITION", 3)
     photo_ids = [ids.to_public(ids.PHOTO, number) for number in range(20)]
     catalogs = [open_at(0) for _ in range(3)]
     for photo_id, catalog in zip(photo_ids, [catalogs[0]] * 17 + catalogs, strict=True):

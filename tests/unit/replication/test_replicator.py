@@ -10,9 +10,9 @@ import pytest
 from regions import ids
 from regions.config import open_stores
 from regions.events import messages
-from regions.events.topics import DEAD_LETTERS, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, PHOTO_REFERENCED
+from regions.events.topics import DEAD_LETTERS, ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, PHOTO_REFERENCED
 from regions.stores.settings import POLICY
-from replication.replicator import ERASURE, main
+from replication.replicator import main
 
 
 @contextmanager

@@ -29,10 +29,15 @@ def public_keys() -> dict[str, str]:
 def test_every_region_has_four_processes_and_every_edge_one():
     """Names are kind and place, and none appears twice."""
     names = [process.name for process in MACHINE.processes()]
-    assert len(set(names)) == len(names) == 4 * len(MACHINE.regions) + len(MACHINE.edges)
-    assert {"origin-eu-west", "object-server-eu-west", "processor-eu-west", "replicator-eu-west", "edge-lisbon"} <= set(
-        names
-    )
+    assert len(set(names)) == len(names) == 5 * len(MACHINE.regions) + len(MACHINE.edges)
+    assert {
+        "origin-eu-west",
+        "object-server-eu-west",
+        "processor-eu-west",
+        "janitor-eu-west",
+        "replicator-eu-west",
+        "edge-lisbon",
+    } <= set(names)
 
 
 def test_the_first_port_is_the_first_edges(ports):

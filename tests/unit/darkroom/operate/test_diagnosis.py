@@ -80,10 +80,10 @@ def test_an_outbox_that_is_being_swept_is_well():
 
 
 def test_an_outbox_that_nobody_sweeps_is_a_warning():
-    """The processor does it."""
+    """The janitor does it."""
     found = diagnosis.judge_outbox([told_at(NOW_MS - 90_000), told_at(NOW_MS)], 9, NOW_MS)
     assert (found.level, found.detail) == (Level.WARNING, "2 waiting, the oldest for 90 s")
-    assert "processor" in found.advice
+    assert "janitor" in found.advice
 
 
 def test_lag_is_told_and_dead_letters_are_a_warning():

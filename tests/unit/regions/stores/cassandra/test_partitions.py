@@ -13,8 +13,8 @@ from regions.stores.cassandra.partitions import (
     FIRST_YEAR,
     TimeUuidGenerator,
     shard_of,
-    stones_bucket,
     time_uuid_ms,
+    tombstone_partition,
     year_of,
     years,
 )
@@ -76,7 +76,7 @@ def test_two_processes_draw_different_ticks_in_one_moment():
 
 def test_the_first_position_begins_the_first_bucket():
     """And the last of a bucket is followed by the first of the next."""
-    assert [stones_bucket(position) for position in (1, 5000, 5001, 10_000, 10_001)] == [0, 0, 1, 1, 2]
+    assert [tombstone_partition(position) for position in (1, 5000, 5001, 10_000, 10_001)] == [0, 0, 1, 1, 2]
 
 
 def test_an_address_says_all_there_is_to_know():

@@ -1,12 +1,13 @@
-"""Sweeps, stepped by hand: which uploads go, and which must not."""
+"""Expired uploads, stepped by hand: which are removed and which must not be; and work that one does at a time."""
 
 import hashlib
 import threading
 
 import pytest
 
-from processing.background import sweeps
-from processing.background.sweeps import ExpiredUploads, OneAtATime
+from processing.background.exclusive import Exclusive
+from processing.background.expired_uploads import ExpiredUploads
+from regions.daemon import run_forever
 from regions.errors import Unavailable
 from regions.records import Status
 from regions.stores.objects import RAW, raw_key
@@ -62,20 +63,20 @@ def test_a_sweep_goes_on_when_a_store_was_away():
         stop.set()
         return 0
 
-    sweeps.run_forever(stop, 0.001, sweep)
+    run_forever(sweep, 0.001, stop, "sweep")
     assert len(swept) == 2
 
 
 def test_one_process_sweeps_at_a_time(room):
     """Another that comes meanwhile has nothing to do, and can sweep when the first is done."""
     swept = []
-    other = OneAtATime(room.stores.settings, "sweep", "processor-2", lambda: len(swept))
+    other = Exclusive(room.stores.settings, "sweep", "janitor-2", lambda: len(swept))
 
     def sweep() -> int:
         swept.append(other.run_once())
         return 7
 
-    assert OneAtATime(room.stores.settings, "sweep", "processor-1", sweep).run_once() == 7
+    assert Exclusive(room.stores.settings, "sweep", "janitor-1", sweep).run_once() == 7
     assert (swept, other.run_once()) == ([0], 1)
 
 
@@ -86,5 +87,5 @@ def test_a_sweep_that_fails_lets_others_have_theirs(room):
         raise Unavailable("away")
 
     with pytest.raises(Unavailable):
-        OneAtATime(room.stores.settings, "sweep", "processor-1", fail).run_once()
-    assert OneAtATime(room.stores.settings, "sweep", "processor-2", lambda: 3).run_once() == 3
+        Exclusive(room.stores.settings, "sweep", "janitor-1", fail).run_once()
+    assert Exclusive(room.stores.settings, "sweep", "janitor-2", lambda: 3).run_once() == 3

@@ -1,0 +1,37 @@
+"""What follows a photo's tombstone in Cassandra: its rows in other partitions go, and its position is recorded."""
+
+from collections.abc import Callable
+
+from regions.records import Tombstone
+from regions.stores.cassandra.address import key
+from regions.stores.cassandra.partitions import year_of, years
+from regions.stores.cassandra.rows import SELECT_TOMBSTONE, first_record, has_value, json_text
+from regions.stores.cassandra.session import Call, CassandraSession
+from regions.stores.cassandra.tombstones import TombstoneLog
+
+
+class Deletion:
+    def __init__(self, session: CassandraSession, log: TombstoneLog, clock_ms: Callable[[], int]) -> None:
+        self._session, self._log, self._clock_ms = session, log, clock_ms
+
+    def finish(self, tombstone: Tombstone) -> None:
+        """Safe to repeat, except that the tombstone is then listed twice."""
+        photo_id, owner_id = key(tombstone.photo_id), key(tombstone.owner_id)
+        listing = "DELETE FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id = ?"
+        calls: list[Call] = [(listing, owner_id, year_of(photo_id), photo_id)]
+        for year in years(self._clock_ms()):
+            calls.append(("DELETE FROM likes WHERE photo_id = ? AND year = ?", photo_id, year))
+            calls.append(("DELETE FROM comments WHERE photo_id = ? AND year = ?", photo_id, year))
+        self._session.each(calls)
+        self._log.place(json_text(tombstone))
+
+    def complete(self, photo_id: str) -> bool:
+        """Finishes a deletion whose process died on the way; False if the photo has no tombstone."""
+        tombstone = first_record(Tombstone, self._session.serial_rows(SELECT_TOMBSTONE, photo_id))
+        if tombstone is not None:
+            self.finish(tombstone)
+        return tombstone is not None
+
+
+def is_deleted(session: CassandraSession, photo_id: str) -> bool:
+    return has_value(session.rows(SELECT_TOMBSTONE, key(photo_id)))

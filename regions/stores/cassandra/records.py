@@ -1,0 +1,64 @@
+"""Tombstones, replicas and the audit log of the Cassandra catalog."""
+
+import json
+from collections.abc import Callable, Iterable
+
+from regions.records import AuditEntry, Replica, Tombstone
+from regions.stores.cassandra.address import key
+from regions.stores.cassandra.partitions import TimeUuidGenerator, time_uuid_ms, year_at, years
+from regions.stores.cassandra.rows import SELECT_TOMBSTONE, UNLESS_DELETED, first_record, json_text
+from regions.stores.cassandra.session import CassandraSession
+from regions.stores.cassandra.tombstones import TombstoneLog
+from regions.stores.catalog import TombstoneEntry
+
+
+class CassandraTombstones:
+    def __init__(self, session: CassandraSession, log: TombstoneLog) -> None:
+        self._session, self._log = session, log
+
+    def get(self, photo_id: str) -> Tombstone | None:
+        return first_record(Tombstone, self._session.rows(SELECT_TOMBSTONE, key(photo_id)))
+
+    def after(self, position: int, limit: int) -> list[TombstoneEntry]:
+        """A tombstone may be listed twice, in the rare case that a process died while it placed it."""
+        found = self._log.after(position, limit)
+        return [TombstoneEntry(taken, Tombstone(**json.loads(record))) for taken, record in found]
+
+
+class CassandraReplicas:
+    def __init__(self, session: CassandraSession) -> None:
+        self._session = session
+
+    def put(self, replica: Replica) -> None:
+        record = f"UPDATE photos SET replicas[?] = ? {UNLESS_DELETED}"
+        self._session.decide((record, key(replica.region), json_text(replica), key(replica.photo_id)))
+
+    def remove(self, photo_id: str, region: str) -> None:
+        # A conditional write only for its order: Paxos orders all writes to the partition, and a plain write, which is
+        # ordered by its timestamp, could be overtaken by an older conditional one.
+        forget = "DELETE replicas[?] FROM photos WHERE photo_id = ? IF replicas[?] != null"
+        self._session.decide((forget, key(region), key(photo_id), key(region)))
+
+    def of_photo(self, photo_id: str) -> list[Replica]:
+        rows = self._session.rows("SELECT DISTINCT photo_id, replicas FROM photos WHERE photo_id = ?", key(photo_id))
+        return [Replica(**json.loads(record)) for _, replicas in rows for _, record in sorted((replicas or {}).items())]
+
+
+class CassandraAuditLog:
+    def __init__(self, session: CassandraSession, uuids: TimeUuidGenerator, clock_ms: Callable[[], int]) -> None:
+        self._session, self._uuids, self._clock_ms = session, uuids, clock_ms
+
+    def append(self, entries: Iterable[AuditEntry]) -> None:
+        """Where it raises, some of them may have been written."""
+        insert = "INSERT INTO audit (photo_id, year, entry_id, record) VALUES (?, ?, ?, ?)"
+        stamped = ((entry, self._uuids.next()) for entry in entries)
+        self._session.each(
+            (insert, key(entry.photo_id), year_at(time_uuid_ms(stamp)), stamp, json_text(entry))
+            for entry, stamp in stamped
+        )
+
+    def latest(self, photo_id: str, limit: int) -> list[AuditEntry]:
+        query = "SELECT record FROM audit WHERE photo_id = ? AND year = ? LIMIT ?"
+        found = self._session.each((query, key(photo_id), year, limit) for year in years(self._clock_ms()))
+        newest = [record for rows in found for (record,) in rows][:limit]
+        return [AuditEntry(**json.loads(record)) for record in reversed(newest)]

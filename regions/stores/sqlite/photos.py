@@ -1,0 +1,71 @@
+"""Photos and their uploads in the SQLite catalog."""
+
+from collections.abc import Collection
+
+from regions.events.messages import Event
+from regions.records import Photo, Status, Tombstone, Upload
+from regions.stores.sqlite.database import exclusive_upper_bound, json_list
+from regions.stores.sqlite.rows import UNLESS_DELETED, Table, json_text, photo_of, put_in_outbox
+
+
+class SqlitePhotos(Table):
+    def create(self, photo: Photo, upload: Upload) -> None:
+        insert = f"INSERT OR IGNORE INTO photos SELECT ?, ?, ?, ? {UNLESS_DELETED}"
+        with self._database.writing() as connection:
+            if connection.execute(insert, _row(photo)).rowcount:
+                row = (upload.photo_id, upload.expires_at_ms, json_text(upload))
+                connection.execute("INSERT INTO uploads VALUES (?, ?, ?)", row)
+
+    def get(self, photo_id: str) -> Photo | None:
+        return self._record(photo_of, "SELECT record FROM photos WHERE photo_id = ?", photo_id)
+
+    def get_many(self, photo_ids: Collection[str]) -> dict[str, Photo]:
+        query = "SELECT record FROM photos WHERE photo_id IN (SELECT value FROM json_each(?))"
+        return {photo.photo_id: photo for photo in self._records(photo_of, query, json_list(photo_ids))}
+
+    def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[Photo]:
+        query = """SELECT record FROM photos WHERE owner_id = ? AND status = 'ready' AND photo_id < ?
+                   ORDER BY photo_id DESC LIMIT ?"""
+        return self._records(photo_of, query, owner_id, exclusive_upper_bound(before), limit)
+
+    def update(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:
+        change = """UPDATE photos SET owner_id = ?2, status = ?3, record = ?4
+                    WHERE photo_id = ?1 AND status IN (SELECT value FROM json_each(?5))"""
+        with self._database.writing() as connection:
+            changed = connection.execute(change, (*_row(photo), json_list(expected)))
+            if changed.rowcount:
+                put_in_outbox(connection, event)
+            return bool(changed.rowcount)
+
+    def put_replica_metadata(self, photo: Photo) -> None:
+        self._write(f"INSERT OR REPLACE INTO photos SELECT ?, ?, ?, ? {UNLESS_DELETED}", *_row(photo))
+
+    def delete(self, tombstone: Tombstone, event: Event | None) -> bool:
+        row = (tombstone.photo_id, json_text(tombstone))
+        with self._database.writing() as connection:
+            inserted = connection.execute("INSERT OR IGNORE INTO tombstones (photo_id, record) VALUES (?, ?)", row)
+            if inserted.rowcount:
+                for table in ("photos", "uploads", "likes", "comments"):
+                    connection.execute(f"DELETE FROM {table} WHERE photo_id = ?", (tombstone.photo_id,))
+                put_in_outbox(connection, event)
+            return bool(inserted.rowcount)
+
+
+class SqliteUploads(Table):
+    def get(self, photo_id: str) -> Upload | None:
+        return self._record(Upload, "SELECT record FROM uploads WHERE photo_id = ?", photo_id)
+
+    def expired(self, before_ms: int, limit: int) -> list[Upload]:
+        query = """SELECT uploads.record FROM photos JOIN uploads USING (photo_id)
+                   WHERE status = 'uploading' AND expires_at_ms < ? ORDER BY expires_at_ms LIMIT ?"""
+        return self._records(Upload, query, before_ms, limit)
+
+    def discard(self, photo_id: str) -> None:
+        with self._database.writing() as connection:
+            removed = connection.execute("DELETE FROM photos WHERE photo_id = ? AND status = 'uploading'", (photo_id,))
+            if removed.rowcount:
+                connection.execute("DELETE FROM uploads WHERE photo_id = ?", (photo_id,))
+
+
+def _row(photo: Photo) -> tuple[str, str, str, str]:
+    return photo.photo_id, photo.owner_id, photo.status, json_text(photo)

@@ -1,0 +1,109 @@
+"""The catalog port over one SQLite file: its schema, and the tables that record what happened to photos.
+
+Records are stored as JSON in the columns `record`, next to the columns that are searched by. Positions of tombstones
+and the order of the outbox are the order of commits. Photos and uploads are in `photos`, people in `social`.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from regions.events.messages import Event, from_text, to_text
+from regions.records import AuditEntry, Replica, Tombstone
+from regions.stores.catalog import TombstoneEntry
+from regions.stores.sqlite.rows import UNLESS_DELETED, Table, json_text
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS users (user_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS photos (
+    photo_id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS photos_ready ON photos (owner_id, photo_id) WHERE status = 'ready';
+CREATE INDEX IF NOT EXISTS photos_uploading ON photos (photo_id) WHERE status = 'uploading';
+
+CREATE TABLE IF NOT EXISTS uploads (
+    photo_id TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL, record TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS tombstones (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, photo_id TEXT NOT NULL UNIQUE, record TEXT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS likes (
+    photo_id TEXT NOT NULL, user_id TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (photo_id, user_id)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS comments (
+    photo_id TEXT NOT NULL, comment_id TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (photo_id, comment_id)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS following (
+    follower_id TEXT NOT NULL, author_id TEXT NOT NULL, PRIMARY KEY (follower_id, author_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS followers ON following (author_id, follower_id);
+
+CREATE TABLE IF NOT EXISTS follower_regions (
+    author_id TEXT NOT NULL, region TEXT NOT NULL, PRIMARY KEY (author_id, region)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS replicas (
+    photo_id TEXT NOT NULL, region TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (photo_id, region)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS audit (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, photo_id TEXT NOT NULL, record TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS audit_of ON audit (photo_id, position);
+
+CREATE TABLE IF NOT EXISTS outbox (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL, event TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS outbox_of ON outbox (event_id);
+"""
+
+_LAST_POSITION = (1 << 63) - 1
+
+
+class SqliteTombstones(Table):
+    def get(self, photo_id: str) -> Tombstone | None:
+        return self._record(Tombstone, "SELECT record FROM tombstones WHERE photo_id = ?", photo_id)
+
+    def after(self, position: int, limit: int) -> list[TombstoneEntry]:
+        query = "SELECT position, record FROM tombstones WHERE position > ? ORDER BY position LIMIT ?"
+        with self._database.reading() as connection:
+            rows = connection.execute(query, (min(max(position, 0), _LAST_POSITION), limit)).fetchall()
+        return [TombstoneEntry(position, Tombstone(**json.loads(record))) for position, record in rows]
+
+
+class SqliteReplicas(Table):
+    def put(self, replica: Replica) -> None:
+        row = (replica.photo_id, replica.region, json_text(replica))
+        self._write(f"INSERT OR REPLACE INTO replicas SELECT ?, ?, ? {UNLESS_DELETED}", *row)
+
+    def remove(self, photo_id: str, region: str) -> None:
+        self._write("DELETE FROM replicas WHERE photo_id = ? AND region = ?", photo_id, region)
+
+    def of_photo(self, photo_id: str) -> list[Replica]:
+        return self._records(Replica, "SELECT record FROM replicas WHERE photo_id = ? ORDER BY region", photo_id)
+
+
+class SqliteAuditLog(Table):
+    def append(self, entries: Iterable[AuditEntry]) -> None:
+        rows = [(entry.photo_id, json_text(entry)) for entry in entries]
+        with self._database.writing() as connection:
+            connection.executemany("INSERT INTO audit (photo_id, record) VALUES (?, ?)", rows)
+
+    def latest(self, photo_id: str, limit: int) -> list[AuditEntry]:
+        query = "SELECT record FROM audit WHERE photo_id = ? ORDER BY position DESC LIMIT ?"
+        return self._records(AuditEntry, query, photo_id, limit)[::-1]
+
+
+class SqliteOutbox(Table):
+    def pending(self, limit: int) -> list[Event]:
+        return [from_text(text) for text in self._texts("SELECT event FROM outbox ORDER BY position LIMIT ?", limit)]
+
+    def remove(self, events: Sequence[Event]) -> None:
+        # By the whole event: a follow and its end within one millisecond share an id.
+        rows = [(event.event_id, to_text(event)) for event in events]
+        with self._database.writing() as connection:
+            connection.executemany("DELETE FROM outbox WHERE event_id = ? AND event = ?", rows)

@@ -1,0 +1,69 @@
+"""Users, likes, comments and follows in the SQLite catalog."""
+
+from collections.abc import Collection
+
+from regions.events.messages import Event
+from regions.records import Comment, User
+from regions.stores.sqlite.database import exclusive_upper_bound, json_list
+from regions.stores.sqlite.rows import UNLESS_DELETED, Table, json_text, put_in_outbox
+
+
+class SqliteUsers(Table):
+    def add(self, user: User) -> None:
+        self._write("INSERT OR REPLACE INTO users VALUES (?, ?)", user.user_id, json_text(user))
+
+    def get(self, user_id: str) -> User | None:
+        return self._record(User, "SELECT record FROM users WHERE user_id = ?", user_id)
+
+
+class SqliteLikes(Table):
+    def add(self, photo_id: str, user_id: str, at_ms: int) -> None:
+        self._write(f"INSERT OR IGNORE INTO likes SELECT ?, ?, ? {UNLESS_DELETED}", photo_id, user_id, at_ms)
+
+    def remove(self, photo_id: str, user_id: str) -> None:
+        self._write("DELETE FROM likes WHERE photo_id = ? AND user_id = ?", photo_id, user_id)
+
+    def page(self, photo_id: str, before: str | None, limit: int) -> list[str]:
+        query = "SELECT user_id FROM likes WHERE photo_id = ? AND user_id < ? ORDER BY user_id DESC LIMIT ?"
+        return self._texts(query, photo_id, exclusive_upper_bound(before), limit)
+
+
+class SqliteComments(Table):
+    def add(self, comment: Comment) -> None:
+        row = (comment.photo_id, comment.comment_id, json_text(comment))
+        self._write(f"INSERT OR IGNORE INTO comments SELECT ?, ?, ? {UNLESS_DELETED}", *row)
+
+    def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]:
+        query = "SELECT record FROM comments WHERE photo_id = ? AND comment_id < ? ORDER BY comment_id DESC LIMIT ?"
+        return self._records(Comment, query, photo_id, exclusive_upper_bound(before), limit)
+
+
+class SqliteFollows(Table):
+    def change(self, follower_id: str, author_id: str, following: bool, event: Event) -> None:
+        statement = "DELETE FROM following WHERE follower_id = ? AND author_id = ?"
+        if following:
+            statement = "INSERT OR IGNORE INTO following VALUES (?, ?)"
+        with self._database.writing() as connection:
+            connection.execute(statement, (follower_id, author_id))
+            put_in_outbox(connection, event)
+
+    def authors(self, follower_id: str, before: str | None, limit: int) -> list[str]:
+        query = """SELECT author_id FROM following WHERE follower_id = ? AND author_id < ?
+                   ORDER BY author_id DESC LIMIT ?"""
+        return self._texts(query, follower_id, exclusive_upper_bound(before), limit)
+
+    def followed_among(self, follower_id: str, author_ids: Collection[str]) -> set[str]:
+        query = """SELECT author_id FROM following
+                   WHERE follower_id = ? AND author_id IN (SELECT value FROM json_each(?))"""
+        return set(self._texts(query, follower_id, json_list(author_ids)))
+
+    def local_followers(self, author_id: str, before: str | None, limit: int) -> list[str]:
+        query = """SELECT follower_id FROM following WHERE author_id = ? AND follower_id < ?
+                   ORDER BY follower_id DESC LIMIT ?"""
+        return self._texts(query, author_id, exclusive_upper_bound(before), limit)
+
+    def add_follower_region(self, author_id: str, region: str) -> None:
+        self._write("INSERT OR IGNORE INTO follower_regions VALUES (?, ?)", author_id, region)
+
+    def follower_regions(self, author_id: str) -> set[str]:
+        return set(self._texts("SELECT region FROM follower_regions WHERE author_id = ?", author_id))

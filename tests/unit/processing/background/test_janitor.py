@@ -1,0 +1,42 @@
+"""The whole janitor on real stores, with no processor and no Dask anywhere."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from processing.background.janitor import main
+from regions.events import messages
+from regions.events.topics import PHOTO_READY
+from regions.records import Status
+
+
+@pytest.fixture
+def janitor(room):
+    """A janitor at work, on a thread of this process."""
+    stop = threading.Event()
+    thread = threading.Thread(target=main, args=(room.config, "eu-west", "test", stop))
+    thread.start()
+    yield
+    stop.set()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_feeds_fill_and_a_crash_is_swept_without_a_processor(room, janitor, eventually):
+    """The process that made the photo ready was killed before it published that: its follower finds the photo."""
+    follower_id, author_id = room.user_id(2), room.user_id(1)
+    follow = messages.follow_changed(follower_id, author_id, True, room.clock_ms)
+    room.stores.catalog.follows.change(follower_id, author_id, True, follow)
+    room.stores.feeds.mark_complete(follower_id)
+    photo = room.begun()
+    room.change(photo, Status.READY, messages.photo_ready(photo, room.clock_ms - 60_000))
+    assert eventually(lambda: room.stores.feeds.page(follower_id, None, 10), 60) == [photo.photo_id]
+    assert [event for event in room.stores.catalog.outbox.pending(10) if event.topic == PHOTO_READY] == []
+
+
+def test_a_janitor_loads_no_dask():
+    """So that it runs where there is none, and is small."""
+    check = "import sys, processing.background.janitor; sys.exit(bool({'dask', 'distributed'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", check]).returncode == 0
