@@ -11,7 +11,7 @@ from edge.images import ImageRequest, Images
 from edge.node_client import NODE_HEADER, NodeClient
 from edge.page import Page
 from edge.responses import Request, Response
-from edge.tombstones import Tombstones
+from edge.tombstones import KnownTombstones
 from regions import tokens
 from regions.errors import BadGateway, BadRequest, MethodNotAllowed, Misdirected, NotFound, Unauthenticated
 from regions.records import VARIANT_SIZES
@@ -32,7 +32,7 @@ class App:
         edge: Edge,
         calls: NodeClient,
         cache: Cache,
-        tombstones: Tombstones,
+        tombstones: KnownTombstones,
         images: Images,
         page: Page,
     ) -> None:

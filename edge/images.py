@@ -16,7 +16,7 @@ from edge.freshness import Ages, Freshness, evaluate, max_age_s
 from edge.grant_cache import GrantCache
 from edge.grants import GRANT_FIELD, ImageMeta, Key, to_field
 from edge.responses import Fields, Request, Response
-from edge.tombstones import Tombstones
+from edge.tombstones import KnownTombstones
 from regions import byte_ranges
 from regions.errors import BadGateway, NotFound, RangeNotSatisfiable, ResidencyDenied, Unavailable
 
@@ -55,7 +55,7 @@ class Images:
         upstreams: Mapping[str, Upstream],
         cache: Cache,
         known: GrantCache,
-        tombstones: Tombstones,
+        tombstones: KnownTombstones,
         flights: Flights,
         clock_s: Callable[[], float],
     ) -> None:

@@ -29,7 +29,7 @@ from edge.images import Images, Upstream
 from edge.node_client import NodeClient
 from edge.page import Page
 from edge.renewal import Renewal
-from edge.tombstones import Tombstones
+from edge.tombstones import KnownTombstones
 from edge.upstream import Origin, Shield
 from regions.clock import now_s
 from regions.config import Config
@@ -80,7 +80,7 @@ def serve(config: Config, name: str, listener: socket.socket | None, web_folder:
     cache = Cache(Path(edge.cache), _MEMORY_BYTES, _DISK_BYTES)
     known = GrantCache(time.monotonic)
     flights = Flights(_FLIGHTS, _FLIGHT_BYTES)
-    tombstones = Tombstones(_asks_tombstones(topology, edge, calls), cache.purge, time.monotonic)
+    tombstones = KnownTombstones(_asks_tombstones(topology, edge, calls), cache.purge, time.monotonic)
     upstreams = _upstreams(topology, edge, calls, known, flights)
     images = Images(name, upstreams, cache, known, tombstones, flights, time.monotonic)
     app = App(topology, edge, calls, cache, tombstones, images, Page(web_folder))

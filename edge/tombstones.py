@@ -1,4 +1,4 @@
-"""Tombstones: which photos are deleted, as every region tells. A buried photo is a 404 and never kept again.
+"""KnownTombstones: which photos are deleted, as every region tells. A buried photo is a 404 and never kept again.
 
 Each edge asks every shield each second, and a shield its own origin; a shield learns what it passes on before it passes
 it on, so that no edge can fetch from a shield what it has just buried. Positions are not kept over a restart: all
@@ -24,7 +24,7 @@ _INTERVAL_S = 1.0
 _MOST = 200_000
 
 
-class Tombstones:
+class KnownTombstones:
     """`ask(region, after)` gives the document of `GET /edge/tombstones`; `purge(photo_id)` removes what lies here."""
 
     def __init__(

@@ -1,1 +1,5 @@
-"""TODO."""
+"""What an operator runs: `doctor` (is everything healthy?), `prepare` (before the first start), `where` (every byte of a photo).
+
+In come a topology and, for `where`, a photo's id; out go tables and an exit code. Only `prepare` writes: buckets,
+tables and a policy where there is none. `diagnosis` is the pure half of `doctor`, `stored_copy` what `where` finds.
+"""

@@ -11,7 +11,7 @@ from edge.grant_cache import GrantCache
 from edge.grants import Grant, ImageMeta, Key
 from edge.images import ImageRequest, Images
 from edge.responses import Request
-from edge.tombstones import Tombstones
+from edge.tombstones import KnownTombstones
 from edge.wire import Head
 from regions.errors import NotFound, ResidencyDenied, Unavailable
 
@@ -51,7 +51,7 @@ def cache(tmp_path):
 
 @pytest.fixture
 def tombstones(home, cache):
-    tombstones = Tombstones(home.tombstones, cache.purge, lambda: home.now_s)
+    tombstones = KnownTombstones(home.tombstones, cache.purge, lambda: home.now_s)
     tombstones.run_once("eu-west")
     return tombstones
 

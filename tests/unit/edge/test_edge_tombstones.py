@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from edge.tombstones import Tombstones
+from edge.tombstones import KnownTombstones
 from regions.errors import BadGateway, NotFound, Unavailable
 
 
@@ -31,7 +31,7 @@ def told():
 
 @pytest.fixture
 def tombstones(told):
-    return Tombstones(told.ask, told.purged.append, lambda: told.now_s)
+    return KnownTombstones(told.ask, told.purged.append, lambda: told.now_s)
 
 
 def test_all_are_read_and_each_once(told, tombstones):
