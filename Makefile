@@ -7,7 +7,7 @@ DATA ?= var
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check docs bench servers servers-install clean
+.PHONY: help up demo test check docs bench bench-peers bench-photos bench-stores servers servers-install clean
 
 help:  ## this list
 	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -39,10 +39,16 @@ check: $(VENV)/test  ## style, who imports whom, and types
 docs: $(VENV)/run  ## draw the pictures of docs/ that come from code
 	@$(BIN)/python -m docs.draw_topics
 
-bench: $(VENV)/bench  ## every performance figure, each beside a peer in the same run
+bench-peers:  ## the peers that npm has, from the lock file (once)
+	@command -v npm >/dev/null || { echo "npm is not here: install node and npm (Debian: apt-get install nodejs npm)"; exit 1; }
+	@mkdir -p bench/peers && cp bench/package.json bench/package-lock.json bench/peers/
+	@test -d bench/peers/node_modules/sharp || (cd bench/peers && npm ci --silent --no-audit --no-fund)
+
+bench: $(VENV)/bench  ## every performance figure, each beside a peer in the same run; exit 3 if a peer is missing
+	@-$(MAKE) --no-print-directory bench-peers
 	@$(BIN)/python -m bench
 
-bench-%: $(VENV)/bench  ## one benchmark, such as bench-photos
+bench-photos bench-stores: bench-%: $(VENV)/bench  ## one benchmark
 	@$(BIN)/python -m bench $*
 
 clean:  ## remove what `make` made: the environment and the data

@@ -1,6 +1,6 @@
-"""What every benchmark shares: contenders timed in turns, one row a figure, a table, and a file of results.
+"""What every benchmark shares: interleaved runs of the contenders, one row a figure, a table, and a file of results.
 
-A benchmark is a module of this package with `run() -> list[Row]`.
+A benchmark is a module of this package with `run() -> list[Measurement]`.
 """
 
 import gc
@@ -9,10 +9,12 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -21,9 +23,20 @@ from rich.table import Table
 RESULTS = Path(__file__).parent / "results"
 
 
+class Outcome(StrEnum):
+    HOLDS = "holds"
+    MISSED = "MISSED"
+    NOT_JUDGED = "not judged"
+    PUBLISHED = "published"
+
+
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One figure. `ratio` says how many times as good as the best peer we are; `goal` is the least we want of it."""
+class Measurement:
+    """One figure. `ratio` says how many times as good as the best peer we are; `goal` is the least we want of it.
+
+    `missing` names each peer that should have been measured and is not there, with how to get it. A goal is judged
+    only if no peer is missing: the best one might be among them.
+    """
 
     figure: str
     unit: str
@@ -31,18 +44,33 @@ class Row:
     peers: Mapping[str, float]
     ratio: float | None
     goal: float | None
-    holds: bool
+    missing: Mapping[str, str]
+    outcome: Outcome
 
 
 def compare(
-    figure: str, unit: str, ours: float, peers: Mapping[str, float], *, more_is_better: bool, goal: float | None = None
-) -> Row:
-    """Without a goal, or without a peer to compare with, a figure holds: it is published, not judged."""
+    figure: str,
+    unit: str,
+    ours: float,
+    peers: Mapping[str, float],
+    *,
+    more_is_better: bool,
+    goal: float | None = None,
+    missing: Mapping[str, str] = MappingProxyType({}),
+) -> Measurement:
+    """A figure without a goal is published; one with a goal is judged if every peer is there."""
     ratio = None
     if peers:
         ratio = ours / max(peers.values()) if more_is_better else min(peers.values()) / ours
-    holds = goal is None or ratio is None or ratio >= goal
-    return Row(figure, unit, ours, dict(peers), ratio, goal, holds)
+    return Measurement(figure, unit, ours, dict(peers), ratio, goal, dict(missing), _outcome(ratio, goal, missing))
+
+
+def _outcome(ratio: float | None, goal: float | None, missing: Mapping[str, str]) -> Outcome:
+    if goal is None:
+        return Outcome.PUBLISHED
+    if missing or ratio is None:
+        return Outcome.NOT_JUDGED
+    return Outcome.HOLDS if ratio >= goal else Outcome.MISSED
 
 
 def median_s(
@@ -50,7 +78,7 @@ def median_s(
     repeats: int,
     clock_s: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """The median time of each. They take turns, so that whatever else the machine does meets all of them alike.
+    """The median time of each. Their runs are interleaved, so that other load on the machine slows all of them alike.
 
     A contender that measures itself returns its seconds; one that returns None is measured here, by `clock_s`. The
     first round warms up and is not counted.
@@ -67,8 +95,8 @@ def median_s(
     return {name: statistics.median(times) for name, times in taken_s.items()}
 
 
-def publish(name: str, rows: list[Row], console: Console) -> bool:
-    """Prints the table and writes `results/NAME.json`; True where every goal is met."""
+def publish(name: str, rows: list[Measurement], console: Console) -> None:
+    """Prints the table and what is missing, and writes `results/NAME.json`."""
     RESULTS.mkdir(exist_ok=True)
     document = {
         "benchmark": name,
@@ -78,7 +106,16 @@ def publish(name: str, rows: list[Row], console: Console) -> bool:
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     console.print(_table(name, rows))
-    return all(row.holds for row in rows)
+    for peer, advice in {peer: advice for row in rows for peer, advice in row.missing.items()}.items():
+        console.print(f"[yellow]![/] {peer} is not here, so goals beside it are not judged: {advice}")
+
+
+def exit_code(rows: Iterable[Measurement]) -> int:
+    """1 if a goal is missed, else 3 if one could not be judged, else 0."""
+    outcomes = {row.outcome for row in rows}
+    if Outcome.MISSED in outcomes:
+        return 1
+    return 3 if Outcome.NOT_JUDGED in outcomes else 0
 
 
 def machine() -> dict[str, Any]:
@@ -100,7 +137,7 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _table(name: str, rows: list[Row]) -> Table:
+def _table(name: str, rows: list[Measurement]) -> Table:
     table = Table(title=name, title_justify="left")
     for heading in ("figure", "unit", "ours", "peers", "ratio", "goal", ""):
         table.add_column(heading, justify="left" if heading in ("figure", "unit", "peers") else "right")
@@ -108,5 +145,5 @@ def _table(name: str, rows: list[Row]) -> Table:
         peers = ", ".join(f"{peer} {value:.4g}" for peer, value in row.peers.items()) or "none here"
         ratio = f"{row.ratio:.2f}×" if row.ratio is not None else ""
         goal = f"≥ {row.goal:g}×" if row.goal is not None else ""
-        table.add_row(row.figure, row.unit, f"{row.ours:.4g}", peers, ratio, goal, "holds" if row.holds else "MISSED")
+        table.add_row(row.figure, row.unit, f"{row.ours:.4g}", peers, ratio, goal, row.outcome)
     return table

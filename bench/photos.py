@@ -1,7 +1,7 @@
 """The photo job's imaging: a JPEG in, four upright JPEG variants and a grey thumbnail out.
 
-Beside Pillow and, where node has it (`npm i sharp` in `bench/peers/`), sharp: as its manual says, a clone for
-each size, and once more in our way, by decoding once and making all sizes of the largest.
+The peers are Pillow and sharp (`make bench` installs it into `bench/peers/` by the lock file): as sharp's manual
+says, a clone for each size, and once more in our way, by decoding once and making all sizes of the largest.
 Ours also makes the perceptual hash. Speed alone would be easy to have, so each speed stands beside how near the
 larger variants come to a full decode and a Lanczos resize, and how many bytes the variants take.
 
@@ -25,11 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from bench import camera, harness
+from bench import harness, synthetic_photos
 from processing import fingerprints, imaging
 from regions.records import VARIANT_SIZES
 
 PEERS = Path(__file__).parent / "peers"
+SHARP, SHARP_ONCE = "sharp", "sharp, decoding once"
+_GET_SHARP = "install node and npm, then `make bench-peers`"
 PHOTOS = {"12 MP": (4000, 3000), "24 MP": (6000, 4000)}
 REPEATS = 9
 COMPARED_PX = (640, 1080)
@@ -66,11 +68,11 @@ require('readline').createInterface({input: process.stdin}).on('line', async lin
 """
 
 
-def run() -> list[harness.Row]:
+def run() -> list[harness.Measurement]:
     rows = []
     with tempfile.TemporaryDirectory() as folder, _sharp(Path(folder)) as sharp:
         for label, (width, height) in PHOTOS.items():
-            data = camera.jpeg(1, width, height)
+            data = synthetic_photos.jpeg(1, width, height)
             photo = Path(folder) / f"{width}.jpg"
             photo.write_bytes(data)
             rows += _rows(label, data, photo, sharp)
@@ -116,7 +118,7 @@ class Sharp:
 
 @contextmanager
 def _sharp(folder: Path) -> Iterator[Sharp | None]:
-    """None where there is no node, or no sharp."""
+    """None if node or sharp is not installed."""
     node = shutil.which("node")
     if node is None or not (PEERS / "node_modules" / "sharp").is_dir():
         yield None
@@ -127,14 +129,14 @@ def _sharp(folder: Path) -> Iterator[Sharp | None]:
         process.terminate()
 
 
-def _rows(label: str, data: bytes, photo: Path, sharp: Sharp | None) -> list[harness.Row]:
+def _rows(label: str, data: bytes, photo: Path, sharp: Sharp | None) -> list[harness.Measurement]:
     contenders: dict[str, Callable[[], Any]] = {
         "ours": lambda: _done(ours(data)),
         "Pillow": lambda: _done(pillow(data)),
     }
     drawn = {"ours": ours(data), "Pillow": pillow(data)}
     if sharp is not None:
-        for name, once in (("sharp", False), ("sharp, decoding once", True)):
+        for name, once in ((SHARP, False), (SHARP_ONCE, True)):
             contenders[name] = partial(sharp.seconds, photo, once)
             drawn[name] = sharp.variants(photo, once)
     taken_s = harness.median_s(contenders, REPEATS, time.process_time)
@@ -153,9 +155,12 @@ def _rows(label: str, data: bytes, photo: Path, sharp: Sharp | None) -> list[har
 
 def _row(
     figure: str, unit: str, values: dict[str, float], goal: float | None, more_is_better: bool = True
-) -> harness.Row:
+) -> harness.Measurement:
     peers = {name: value for name, value in values.items() if name != "ours"}
-    return harness.compare(figure, unit, values["ours"], peers, more_is_better=more_is_better, goal=goal)
+    missing = {name: _GET_SHARP for name in (SHARP, SHARP_ONCE) if name not in peers}
+    return harness.compare(
+        figure, unit, values["ours"], peers, more_is_better=more_is_better, goal=goal, missing=missing
+    )
 
 
 def _done(_: Variants) -> None:

@@ -15,13 +15,13 @@ from deploy.servers.process import ServerError
 
 ROOT = Path(__file__).parents[1] / ".servers"
 
-Rows = Callable[[str], list[harness.Row]]
+Rows = Callable[[str], list[harness.Measurement]]
 
 MEASURED: dict[str, Rows] = {kafka.NAME: events.rows, cassandra.NAME: catalog.rows, redis.NAME: feeds.rows}
 """What is measured at a server's address, by the server's name."""
 
 
-def run() -> list[harness.Row]:
+def run() -> list[harness.Measurement]:
     """Exits with 1, and says why, where a server is not installed or does not come up."""
     if missing := [name for name in MEASURED if not fleet.is_installed(ROOT, name)]:
         sys.exit(f"not installed: {', '.join(missing)}. `make servers-install` installs them, once.")
@@ -31,7 +31,7 @@ def run() -> list[harness.Row]:
         sys.exit(str(error))
 
 
-def _on_server(name: str, rows: Rows) -> list[harness.Row]:
+def _on_server(name: str, rows: Rows) -> list[harness.Measurement]:
     """One server at a time: on a small machine they would take one another's processor time."""
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         server = fleet.prepare(ROOT, Path(folder), name)

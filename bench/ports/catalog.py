@@ -1,6 +1,6 @@
 """The catalog on Cassandra: the 30 photos of a feed's page, read by their ids.
 
-Ours is `CassandraCatalog.photos`. The peers call cassandra-driver themselves: the same prepared statement for all
+Ours is `CassandraPhotos.get_many`. The peers call cassandra-driver themselves: the same prepared statement for all
 30 at once by `execute_async`, at the same consistency, with plain tuples as rows, and all gathered before the first
 is decoded, which is faster than to decode as they come. One makes the same `Photo`s of what comes, by the same
 function, so that the difference is the adapter; the other leaves the JSON text as it is, and so does less than a
@@ -21,7 +21,7 @@ from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import tuple_factory
 
 from bench import harness
-from bench.ports import turns
+from bench.ports import interleaved_runs
 from regions.records import VARIANT_SIZES, Photo, Status, Variant, photo_from_json
 from regions.stores.cassandra import adapter as cassandra
 
@@ -38,7 +38,7 @@ Read = Callable[[Sequence[str]], object]
 Texts = list[tuple[str, str]]
 
 
-def rows(address: str) -> list[harness.Row]:
+def rows(address: str) -> list[harness.Measurement]:
     with closing(cassandra.open_catalog(f"cassandra://{address}/{_KEYSPACE}")) as catalog, _driver(address) as read:
         photos = [_photo(number) for number in range(_PAGE * _PAGES)]
         for photo in photos:
@@ -52,17 +52,19 @@ def rows(address: str) -> list[harness.Row]:
         }
         expected = {photo.photo_id: photo for photo in photos[::_PAGES]}
         assert readers["ours"](pages[0]) == readers[_DECODED](pages[0]) == expected
-        found = turns.medians({name: partial(_turn, reader, pages) for name, reader in readers.items()}, _REPEATS)
+        found = interleaved_runs.medians(
+            {name: partial(_turn, reader, pages) for name, reader in readers.items()}, _REPEATS
+        )
     return [*_rows("pages per core-second", found["core_s"]), *_rows("pages a second", found["wall_s"])]
 
 
-def _rows(unit: str, taken_s: Mapping[str, float]) -> list[harness.Row]:
+def _rows(unit: str, taken_s: Mapping[str, float]) -> list[harness.Measurement]:
     """The goal is set beside the peer that does the same work."""
-    rates = turns.rates(_PAGES_A_TURN, taken_s)
+    rates = interleaved_runs.rates(_PAGES_A_TURN, taken_s)
     figure = f"feed page of {_PAGE}: {unit}"
     return [
-        turns.row(figure, "1/s", {"ours": rates["ours"], _DECODED: rates[_DECODED]}, _GOAL),
-        turns.row(
+        interleaved_runs.row(figure, "1/s", {"ours": rates["ours"], _DECODED: rates[_DECODED]}, _GOAL),
+        interleaved_runs.row(
             f"{figure}, peer without Photos", "1/s", {"ours": rates["ours"], _UNDECODED: rates[_UNDECODED]}, None
         ),
     ]
@@ -73,7 +75,7 @@ def _turn(read: Read, pages: Sequence[Sequence[str]]) -> dict[str, float]:
         for number in range(_PAGES_A_TURN):
             read(pages[number % len(pages)])
 
-    return turns.spent(work)
+    return interleaved_runs.spent(work)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from itertools import count
 import redis
 
 from bench import harness
-from bench.ports import turns
+from bench.ports import interleaved_runs
 from regions.stores.feeds import CAP
 from regions.stores.redis.feeds import RedisFeeds
 
@@ -38,7 +38,7 @@ _BEGUN = 1
 _COMMANDS_A_PIPELINE = 500
 
 
-def rows(address: str) -> list[harness.Row]:
+def rows(address: str) -> list[harness.Measurement]:
     host, _, port = address.partition(":")
     feeds = RedisFeeds(f"redis://{address}/0")
     with closing(feeds), redis.Redis(host, int(port)) as server:
@@ -67,7 +67,7 @@ def requests_a_second(output: str) -> float:
     raise ValueError(f"redis-benchmark told no figure: {output[:200]!r}")
 
 
-def _rows(feeds: RedisFeeds, server: "redis.Redis", port: int, size: int) -> list[harness.Row]:
+def _rows(feeds: RedisFeeds, server: "redis.Redis", port: int, size: int) -> list[harness.Measurement]:
     _fill(feeds, server, size)
     users = [_user(number) for number in range(_FOLLOWERS)]
     random.Random(1).shuffle(users)
@@ -85,12 +85,16 @@ def _rows(feeds: RedisFeeds, server: "redis.Redis", port: int, size: int) -> lis
         _cut(server, users, size)
         return measured
 
-    found = turns.medians({"ours": partial(turn, ours_s), _PEER: partial(turn, partial(_peer_s, port))}, _REPEATS)
+    found = interleaved_runs.medians(
+        {"ours": partial(turn, ours_s), _PEER: partial(turn, partial(_peer_s, port))}, _REPEATS
+    )
     followers = _FOLLOWERS * _PHOTOS_A_TURN
     figure = f"fan-out to {_FOLLOWERS:,}, feeds of {size}: followers"
     return [
-        turns.row(f"{figure} a second", "1/s", turns.rates(followers, found["wall_s"]), _GOAL),
-        turns.row(f"{figure} per core-second of Redis", "1/s", turns.rates(followers, found["server_core_s"]), None),
+        interleaved_runs.row(f"{figure} a second", "1/s", interleaved_runs.rates(followers, found["wall_s"]), _GOAL),
+        interleaved_runs.row(
+            f"{figure} per core-second of Redis", "1/s", interleaved_runs.rates(followers, found["server_core_s"]), None
+        ),
     ]
 
 

@@ -54,12 +54,12 @@ def test_everything_is_served(running):
 
 
 def test_every_process_is_named(running):
-    """`processes.json` holds four for each region and one for each edge, all alive."""
+    """`processes.json` lists five for each region and one for each edge, all alive."""
     pids = running.pids()
-    kinds = [name.partition("-")[0] for name in pids]
-    assert {kind: kinds.count(kind) for kind in kinds} == {
-        "edge": 4, "origin": 3, "object-server": 3, "processor": 3, "replicator": 3
-    }  # fmt: skip
+    kinds = ("origin", "object-server", "processor", "janitor", "replicator")
+    regions, edges = ("eu-west", "eu-central", "us-central"), ("lisbon", "frankfurt", "chicago", "sydney")
+    expected = {f"{kind}-{region}" for kind in kinds for region in regions} | {f"edge-{edge}" for edge in edges}
+    assert set(pids) == expected
     assert all(psutil.pid_exists(pid) for pid in pids.values())
 
 

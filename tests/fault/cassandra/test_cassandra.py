@@ -242,7 +242,7 @@ def test_two_processes_migrate_at_once(url, session, open_at):
     said = [process.communicate(timeout=180) for process in opening]
     assert [process.returncode for process in opening] == [0, 0], said
     assert versions(session) == list(range(1, len(schema.MIGRATIONS) + 1))
-    assert open_at(0).photos_of(ids.to_public(ids.USER, 1), None, 9) == []
+    assert open_at(0).photos.by_owner(ids.to_public(ids.USER, 1), None, 9) == []
 
 
 def test_a_migration_cut_off_is_brought_to_its_end(url, session, open_at):
@@ -267,7 +267,7 @@ def test_a_kill_before_any_request_leaves_nothing_half_done(lives):
 
 def test_an_intent_that_came_to_nothing_is_dropped(lives):
     """When it is so old that nobody can still write its event."""
-    events = lives.open(MUCH_LATER_MS).outbox(EVERYTHING)
+    events = lives.open(MUCH_LATER_MS).outbox.pending(EVERYTHING)
     session = lives.session()
     assert len(session.rows("SELECT intent_id FROM outbox")) == len(events)
 

@@ -1,4 +1,4 @@
-"""Contenders that measure more than one thing at a time, in turns. Pure but for the clocks."""
+"""Contenders that measure more than one thing at a time, in interleaved_runs. Pure but for the clocks."""
 
 import gc
 import statistics
@@ -43,7 +43,7 @@ def percentile(values: Collection[float], share: float) -> float:
 
 def row(
     figure: str, unit: str, values: Mapping[str, float], goal: float | None, *, more_is_better: bool = True
-) -> harness.Row:
+) -> harness.Measurement:
     peers = {name: value for name, value in values.items() if name != "ours"}
     return harness.compare(figure, unit, values["ours"], peers, more_is_better=more_is_better, goal=goal)
 
