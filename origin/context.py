@@ -6,15 +6,13 @@ from dataclasses import dataclass
 import falcon
 import urllib3
 
-from regions import ids, tokens
+from regions import ids, tokens, topology
 from regions.config import Stores
-from regions.errors import Forbidden, Misdirected, NotFound, Unauthenticated
+from regions.errors import Forbidden, Misdirected, Unauthenticated
 from regions.events.messages import Event
 from regions.events.outbox import Outbox
 from regions.residency.live import LivePolicy
 from regions.topology import Place, Region, Topology
-
-NODE_HEADER = "Darkroom-Node"
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Context:
 
     def node(self, request: falcon.Request) -> str:
         """Which region or edge asks. Raises Unauthenticated."""
-        return tokens.node_name(request.get_header(NODE_HEADER) or "", self.topology.public_key)
+        return tokens.node_name(request.get_header(tokens.NODE_HEADER) or "", self.topology.public_key)
 
     def require_home(self, kind: str, public_id: str) -> None:
         """Raises NotFound for what is no id of that kind, Misdirected for another region's."""
@@ -55,10 +53,8 @@ class Context:
             raise Misdirected(region.name)
 
     def home_of(self, kind: str, public_id: str) -> Region:
-        region = self.topology.region_numbered(ids.parse(kind, public_id).region)
-        if region is None:
-            raise NotFound(f"there is nothing called {public_id}")
-        return region
+        """The region in which this id was made. Raises NotFound."""
+        return topology.home_of(self.topology, kind, public_id)
 
     def requester(self, request: falcon.Request) -> Place:
         """Where the answer goes: to the edge or region that says so by its token, else out by the region's shield."""

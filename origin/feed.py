@@ -12,9 +12,9 @@ import urllib3
 from origin import fields, views
 from origin.border import details
 from origin.border.details import Details
-from origin.context import NODE_HEADER, Context
+from origin.context import Context
 from origin.residency_guard import ResidencyGuard
-from regions import ids
+from regions import ids, tokens
 from regions.errors import BadGateway, Unavailable
 from regions.events import messages
 from regions.records import Photo, Status
@@ -112,7 +112,7 @@ class FeedResource:
             "POST",
             f"{home.origin}/v1/details",
             body=json.dumps({"ids": list(photo_ids)}),
-            headers={NODE_HEADER: self._context.node_token(), "Content-Type": "application/json"},
+            headers={tokens.NODE_HEADER: self._context.node_token(), "Content-Type": "application/json"},
             timeout=_DEADLINE_S,
             retries=False,
             preload_content=False,

@@ -4,7 +4,7 @@ import falcon
 import urllib3
 
 from origin import fields, views
-from origin.context import NODE_HEADER, Context
+from origin.context import Context
 from origin.residency_guard import ResidencyGuard
 from regions import ids, tokens
 from regions.errors import BadRequest, Misdirected, NotFound, ResidencyDenied, Unavailable, Unprocessable
@@ -110,7 +110,7 @@ class PeopleResource:
             return
         try:
             url = f"{home.origin}/v1/users/{author_id}"
-            headers = {NODE_HEADER: self._context.node_token()}
+            headers = {tokens.NODE_HEADER: self._context.node_token()}
             answer = self._context.http.request("GET", url, headers=headers, timeout=_ASK_S, retries=False)
         except urllib3.exceptions.HTTPError:
             return

@@ -11,14 +11,13 @@ from origin.context import Context
 from regions import ids
 from regions.errors import BadRequest, Conflict, Forbidden, Gone, NotFound, Unprocessable
 from regions.events import messages
+from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
 from regions.records import Photo, Status, Upload, rfc3339
 from regions.stores.objects import RAW, Part, raw_key
 
 PART_SIZE_BYTES = 5 * 1024 * 1024
-MAX_SIZE_BYTES = 100 * 1024 * 1024
-CONTENT_TYPES = ("image/jpeg", "image/png", "image/webp", "image/heic", "image/heif", "image/avif")
 
-_MAX_PARTS = -(-MAX_SIZE_BYTES // PART_SIZE_BYTES)
+_MAX_PARTS = -(-MAX_RAW_BYTES // PART_SIZE_BYTES)
 _JOINED = '"joined"'
 _URL_TTL_MS = 3600 * 1000
 _UPLOAD_TTL_MS = 24 * 3600 * 1000
@@ -128,7 +127,7 @@ class UploadsResource:
             home_region=user.home_region,
             status=Status.UPLOADING,
             caption=fields.optional_text(body, "caption", fields.MAX_CAPTION, lines=True) or "",
-            size_bytes=fields.integer(body, "size_bytes", 1, MAX_SIZE_BYTES),
+            size_bytes=fields.integer(body, "size_bytes", 1, MAX_RAW_BYTES),
             sha256=fields.optional_text(body, "sha256", 64, "[0-9a-f]{64}"),
             created_at_ms=self._context.clock_ms(),
             content_type=content_type,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regions.events import messages
+from regions.events import messages, topics
 from regions.events.messages import Event
 from regions.events.topics import TOPICS
 from regions.records import Photo, Status
