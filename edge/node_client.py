@@ -16,7 +16,7 @@ from edge.routing import cdn_id
 from regions import tokens
 from regions.errors import BadGateway, Unavailable
 
-NODE_HEADER = "Darkroom-Node"
+NODE_HEADER = tokens.NODE_HEADER
 
 _HOSTS = 64
 _CONNECTIONS = 64

@@ -1,6 +1,7 @@
-"""One region's HTTP API (Falcon): people, uploads, photos, feeds, and grants for its shield.
+"""One region's HTTP API (Falcon): people, uploads, photos, feeds, and what other servers ask for (`border`).
 
-In come requests, by way of an edge; out go JSON documents, part URLs that lead straight to objects, and
-events. Writes the catalog (with its outbox) and the event log; reads feeds and settings; signs object
-URLs but never holds a photo's bytes.
+In come requests, by way of an edge; out go JSON documents, signed part URLs that lead straight to the object store, and
+events. Writes the catalog (with its outbox), the event log, feeds (removals) and settings (its registration); a
+photo's bytes never pass through it. Read `app` (all routes), `context`, `fields`, then `people`, `uploads`, `photos`,
+`feed`, `residency_guard` and `border`.
 """

@@ -6,7 +6,9 @@ import falcon
 import urllib3
 
 from origin import problems, registration
-from origin.border.grants import BorderResource
+from origin.border.details_resource import DetailsResource
+from origin.border.grants import GrantsResource
+from origin.border.tombstones import TombstonesResource
 from origin.context import Context
 from origin.feed import FeedResource
 from origin.people import PeopleResource
@@ -41,12 +43,11 @@ def create(context: Context) -> App:
     audit = AuditTrail(context.stores.catalog, context.clock_ms)
     guard = ResidencyGuard(context.region.place, context.policy, audit)
     people, uploads, photos = PeopleResource(context, guard), UploadsResource(context), PhotosResource(context, guard)
-    feed, grants = FeedResource(context, guard), BorderResource(context, guard, audit)
     app.add_route("/health", HealthResource(context.region.name))
     app.add_route("/v1/users", people)
     app.add_route("/v1/users/{user_id}", people)
     app.add_route("/v1/users/{user_id}/photos", people, suffix="photos")
-    app.add_route("/v1/users/{user_id}/feed", feed)
+    app.add_route("/v1/users/{user_id}/feed", FeedResource(context, guard))
     app.add_route("/v1/users/{user_id}/following", people, suffix="following")
     app.add_route("/v1/users/{user_id}/following/{author_id}", people, suffix="author")
     app.add_route("/v1/uploads/init", uploads, suffix="init")
@@ -56,16 +57,16 @@ def create(context: Context) -> App:
     app.add_route("/v1/photos/{photo_id}/like", photos, suffix="like")
     app.add_route("/v1/photos/{photo_id}/likes", photos, suffix="likes")
     app.add_route("/v1/photos/{photo_id}/comments", photos, suffix="comments")
-    app.add_route("/v1/grants/{photo_id}/{size:int}", grants)
-    app.add_route("/v1/tombstones", grants, suffix="tombstones")
-    app.add_route("/v1/details", grants, suffix="details")
+    app.add_route("/v1/grants/{photo_id}/{size:int}", GrantsResource(context, audit))
+    app.add_route("/v1/tombstones", TombstonesResource(context))
+    app.add_route("/v1/details", DetailsResource(context, guard))
     return app
 
 
 def open_app(config: Config, region: str, holder: str) -> App:
     """Opens the region's stores and serves from them. `holder` names the process in its number's lease and its service.
 
-    Number and service are given back when this process ends in an orderly way.
+    Both are released when this process ends normally.
     """
     node, stores = config.topology.regions[region], open_stores(config, region)
     number = ProcessNumber(stores.settings, node.number, holder, now_ms)

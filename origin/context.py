@@ -6,15 +6,13 @@ from dataclasses import dataclass
 import falcon
 import urllib3
 
-from regions import ids, tokens
+from regions import ids, tokens, topology
 from regions.config import Stores
-from regions.errors import Forbidden, Misdirected, NotFound, Unauthenticated
+from regions.errors import Forbidden, Misdirected, Unauthenticated
 from regions.events.messages import Event
 from regions.events.outbox import Outbox
 from regions.residency.live import LivePolicy
 from regions.topology import Place, Region, Topology
-
-NODE_HEADER = "Darkroom-Node"
 
 
 @dataclass(frozen=True)
@@ -32,36 +30,39 @@ class Context:
     http: urllib3.PoolManager
 
     def user_id(self, request: falcon.Request) -> str:
-        """Who acts. Raises Unauthenticated."""
+        """The user who makes the request. Raises Unauthenticated."""
         scheme, _, token = (request.get_header("Authorization") or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("send `Authorization: Bearer TOKEN` with the token that signing up gave you")
         return tokens.user_id(token.strip(), self.topology.public_key, self._region_name)
 
     def require_user(self, request: falcon.Request, user_id: str) -> None:
-        """Raises Misdirected where the user lives elsewhere, Forbidden where somebody else acts."""
+        """Raises Misdirected if the user's home is another region, Forbidden if the token is another user's."""
         self.require_home(ids.USER, user_id)
         if self.user_id(request) != user_id:
             raise Forbidden("the token is another user's")
 
     def node(self, request: falcon.Request) -> str:
-        """Which region or edge asks. Raises Unauthenticated."""
-        return tokens.node_name(request.get_header(NODE_HEADER) or "", self.topology.public_key)
+        """The region or edge that makes the request. Raises Unauthenticated."""
+        return tokens.node_name(request.get_header(tokens.NODE_HEADER) or "", self.topology.public_key)
+
+    def require_edge(self, request: falcon.Request) -> None:
+        """Raises Forbidden if the caller is not an edge, Unauthenticated."""
+        if self.node(request) not in self.topology.edges:
+            raise Forbidden("this is for edges")
 
     def require_home(self, kind: str, public_id: str) -> None:
-        """Raises NotFound for what is no id of that kind, Misdirected for another region's."""
+        """Raises NotFound if this is not an id of that kind, Misdirected if its home is another region."""
         region = self.home_of(kind, public_id)
         if region.name != self.region.name:
             raise Misdirected(region.name)
 
     def home_of(self, kind: str, public_id: str) -> Region:
-        region = self.topology.region_numbered(ids.parse(kind, public_id).region)
-        if region is None:
-            raise NotFound(f"there is nothing called {public_id}")
-        return region
+        """The region in which this id was made. Raises NotFound."""
+        return topology.home_of(self.topology, kind, public_id)
 
     def requester(self, request: falcon.Request) -> Place:
-        """Where the answer goes: to the edge or region that says so by its token, else out by the region's shield."""
+        """The place the response goes to: the edge or region named by the node token, or else this region's shield."""
         try:
             place = self.topology.place(self.node(request))
         except Unauthenticated:
@@ -69,12 +70,12 @@ class Context:
         return place or self.topology.shield_of(self.region.name).place
 
     def edge_url(self, requester: Place) -> str:
-        """Where the requester's images are to be had."""
+        """The base URL from which the requester gets images."""
         edge = self.topology.edges.get(requester.name) or self.topology.shield_of(self.region.name)
         return edge.url
 
     def node_token(self) -> str:
-        """Says to another server who asks."""
+        """A token that tells another server that this region makes the request."""
         return tokens.issue_node(self.region.name, self.private_key, self.clock_ms() // 1000)
 
     def publish(self, event: Event) -> None:

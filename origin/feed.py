@@ -1,4 +1,4 @@
-"""A user's feed: ids from the feeds store, details from where they may rest, and what no longer belongs left out."""
+"""A user's feed: ids from the feeds store, details from where they may rest, without photos that no longer belong."""
 
 import json
 import logging
@@ -12,9 +12,9 @@ import urllib3
 from origin import fields, views
 from origin.border import details
 from origin.border.details import Details
-from origin.context import NODE_HEADER, Context
+from origin.context import Context
 from origin.residency_guard import ResidencyGuard
-from regions import ids
+from regions import ids, tokens
 from regions.errors import BadGateway, Unavailable
 from regions.events import messages
 from regions.records import Photo, Status
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 _DEADLINE_S = 2.0
 _FOLLOWS_AT_ONCE = 100
-_MAX_ANSWER_BYTES = 4 * 1024 * 1024
+_MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class _Found:
-    """The photos by id; the ids of photos that are no more, and of those whose home did not answer in time."""
+    """The photos by id, the ids of deleted photos, and the ids of those whose home did not respond in time."""
 
     photos: dict[str, Photo]
     gone: list[str]
@@ -61,9 +61,9 @@ class FeedResource:
         return photo_ids or []
 
     def _refill(self, user_id: str) -> None:
-        """A feed that is new, or was lost: fan-out and lanes hear of every follow again, and bring what belongs there.
+        """Fills a feed that is new or was lost: publishes every follow again, and fan-out and lanes bring the photos.
 
-        Killed before the end, it is done again at the next look.
+        If the process dies before the end, the next request does it again.
         """
         stores, now_ms, before = self._context.stores, self._context.clock_ms(), None
         while author_ids := stores.catalog.follows.authors(user_id, before, _FOLLOWS_AT_ONCE):
@@ -83,42 +83,42 @@ class FeedResource:
             if photo_id not in photos:
                 away.setdefault(self._context.home_of(ids.PHOTO, photo_id).name, []).append(photo_id)
         found = _Found(photos, gone=away.pop(self._context.region.name, []), unavailable=[])
-        asked = {
-            name: self._threads.submit(self._ask, self._context.topology.regions[name], wanted)
+        requested = {
+            name: self._threads.submit(self._fetch, self._context.topology.regions[name], wanted)
             for name, wanted in away.items()
         }
-        for name, answer in asked.items():
+        for name, response in requested.items():
             try:
-                told = answer.result(_DEADLINE_S + 1)
+                claims = response.result(_DEADLINE_S + 1)
             except (urllib3.exceptions.HTTPError, TimeoutError, BadGateway) as error:
-                log.warning("a home gave no details", extra={"home": name, "error": str(error)})
+                log.warning("a home sent no details", extra={"home": name, "error": str(error)})
                 found.unavailable.extend(away[name])
             else:
-                found.photos.update({photo.photo_id: photo for photo in told.photos})
-                found.gone.extend(told.gone)
+                found.photos.update({photo.photo_id: photo for photo in claims.photos})
+                found.gone.extend(claims.gone)
         return found
 
     def _forget(self, user_id: str, gone: Sequence[str]) -> None:
-        """Takes out of the feed what will never be shown again. What can't be taken out now is at the next look."""
+        """Removes deleted photos from the feed. If that fails, the next request tries again."""
         try:
             if gone:
                 self._context.stores.feeds.remove(gone, user_id)
         except Unavailable as error:
             log.warning("a feed keeps photos that are gone", extra={"user": user_id, "error": error.detail})
 
-    def _ask(self, home: Region, photo_ids: Sequence[str]) -> Details:
-        """Details that may not rest here, from their home. Forgotten when the feed has been shown."""
-        answer = self._context.http.request(
+    def _fetch(self, home: Region, photo_ids: Sequence[str]) -> Details:
+        """Fetches details that may not rest here from their home. They are dropped after the response."""
+        response = self._context.http.request(
             "POST",
             f"{home.origin}/v1/details",
             body=json.dumps({"ids": list(photo_ids)}),
-            headers={NODE_HEADER: self._context.node_token(), "Content-Type": "application/json"},
+            headers={tokens.NODE_HEADER: self._context.node_token(), "Content-Type": "application/json"},
             timeout=_DEADLINE_S,
             retries=False,
             preload_content=False,
         )
         try:
-            return details.incoming(answer.read(_MAX_ANSWER_BYTES), photo_ids, home.name)
+            return details.incoming(response.read(_MAX_RESPONSE_BYTES), photo_ids, home.name)
         finally:
-            # An answer that was read to its end has given its connection back already.
-            answer.close()
+            # A response that was read to its end has returned its connection to the pool already.
+            response.close()

@@ -4,7 +4,7 @@ import falcon
 import urllib3
 
 from origin import fields, views
-from origin.context import NODE_HEADER, Context
+from origin.context import Context
 from origin.residency_guard import ResidencyGuard
 from regions import ids, tokens
 from regions.errors import BadRequest, Misdirected, NotFound, ResidencyDenied, Unavailable, Unprocessable
@@ -14,7 +14,7 @@ from regions.residency.countries import ASSIGNED
 from regions.residency.decide import Subject, decide
 from regions.residency.policy import Action
 
-_ASK_S = 2.0
+_TIMEOUT_S = 2.0
 
 
 class PeopleResource:
@@ -28,7 +28,7 @@ class PeopleResource:
         country = fields.text(body, "country", 2)
         if country not in ASSIGNED:
             raise BadRequest(f"country must be a code of ISO 3166-1, such as PT, not {country}")
-        user = self._settle(name, country)
+        user = self._new_user(name, country)
         self._catalog.users.add(user)
         response.status = falcon.HTTP_201
         response.media = {
@@ -80,8 +80,11 @@ class PeopleResource:
         self._catalog.follows.change(user_id, author_id, following, event)
         self._context.publish(event)
 
-    def _settle(self, name: str, country: str) -> User:
-        """A new user where the policy wants them. Fails closed: no policy, no sign-up."""
+    def _new_user(self, name: str, country: str) -> User:
+        """A new user, if the policy gives them a home here. Fails closed: without a policy there is no sign-up.
+
+        Raises Misdirected, ResidencyDenied, Unavailable.
+        """
         policy = self._context.policy.current()
         if policy is None:
             raise Unavailable("the residency policy can't be read, so nobody can be given a home")
@@ -103,16 +106,16 @@ class PeopleResource:
         return user
 
     def _require_author(self, author_id: str) -> None:
-        """Raises NotFound where the author is not there. A home that does not answer gets the benefit of the doubt."""
+        """Raises NotFound if the author does not exist. If their home does not respond, they are assumed to exist."""
         home = self._context.home_of(ids.USER, author_id)
         if home.name == self._context.region.name:
             self._find(author_id)
             return
         try:
             url = f"{home.origin}/v1/users/{author_id}"
-            headers = {NODE_HEADER: self._context.node_token()}
-            answer = self._context.http.request("GET", url, headers=headers, timeout=_ASK_S, retries=False)
+            headers = {tokens.NODE_HEADER: self._context.node_token()}
+            response = self._context.http.request("GET", url, headers=headers, timeout=_TIMEOUT_S, retries=False)
         except urllib3.exceptions.HTTPError:
             return
-        if answer.status == 404:
+        if response.status == 404:
             raise NotFound(f"there is no user {author_id}")

@@ -17,7 +17,7 @@ class PhotosResource:
         self._catalog = context.stores.catalog
 
     def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        photo = self._find_shown(request, photo_id)
+        photo = self._find_visible(request, photo_id)
         response.media = views.photo(photo, self._context.edge_url(self._context.requester(request)))
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
@@ -26,11 +26,11 @@ class PhotosResource:
         user_id = self._context.user_id(request)
         photo = self._catalog.photos.get(photo_id)
         if photo is None:
-            self._require_buried(photo_id, user_id)
+            self._require_deleted(photo_id, user_id)
         elif photo.owner_id != user_id:
             raise Forbidden("the photo is another user's")
         else:
-            self._bury(photo)
+            self._delete(photo)
         response.status = falcon.HTTP_204
 
     def on_put_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
@@ -46,7 +46,7 @@ class PhotosResource:
         response.status = falcon.HTTP_204
 
     def on_get_likes(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        self._find_shown(request, photo_id)
+        self._find_visible(request, photo_id)
         before, limit = fields.page(request)
         user_ids = self._catalog.likes.page(photo_id, before, limit)
         response.media = fields.listing(user_ids, limit, user_ids)
@@ -61,7 +61,7 @@ class PhotosResource:
         response.media = views.comment(comment)
 
     def on_get_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        self._find_shown(request, photo_id)
+        self._find_visible(request, photo_id)
         before, limit = fields.page(request)
         comments = self._catalog.comments.page(photo_id, before, limit)
         cursors = [comment.comment_id for comment in comments]
@@ -74,7 +74,7 @@ class PhotosResource:
             raise NotFound(f"there is no photo {photo_id}")
         return photo
 
-    def _find_shown(self, request: falcon.Request, photo_id: str) -> Photo:
+    def _find_visible(self, request: falcon.Request, photo_id: str) -> Photo:
         photo = self._find(photo_id)
         self._guard.require(photo, self._context.requester(request))
         return photo
@@ -84,14 +84,14 @@ class PhotosResource:
         if photo.status is not Status.READY:
             raise Conflict(f"the photo is {photo.status}, not ready")
 
-    def _require_buried(self, photo_id: str, user_id: str) -> None:
-        """Raises NotFound where it never was, or was another user's."""
-        buried = self._catalog.tombstones.get(photo_id)
-        if buried is None or buried.owner_id != user_id:
+    def _require_deleted(self, photo_id: str, user_id: str) -> None:
+        """Raises NotFound if the photo never existed or was another user's."""
+        tombstone = self._catalog.tombstones.get(photo_id)
+        if tombstone is None or tombstone.owner_id != user_id:
             raise NotFound(f"there is no photo {photo_id}")
 
-    def _bury(self, photo: Photo) -> None:
-        """The tombstone comes first: from then on nothing that is under way can bring the photo back."""
+    def _delete(self, photo: Photo) -> None:
+        """Writes the tombstone first: after that, nothing under way can bring the photo back."""
         upload, at_ms = self._catalog.uploads.get(photo.photo_id), self._context.clock_ms()
         event = messages.photo_deleted(photo, at_ms)
         if self._catalog.photos.delete(Tombstone(photo.photo_id, photo.owner_id, at_ms), event):

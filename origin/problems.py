@@ -7,11 +7,9 @@ from typing import Any
 
 import falcon
 
-from regions.errors import PROBLEM_JSON, BadRequest, NotFound, Problem, Unavailable
+from regions.errors import PROBLEM_JSON, BadRequest, NotFound, Problem
 
 log = logging.getLogger(__name__)
-
-_RETRY_AFTER_S = 1
 
 
 def install(app: falcon.App[falcon.Request, falcon.Response]) -> None:
@@ -29,8 +27,8 @@ def _answer(response: falcon.Response, document: dict[str, Any]) -> None:
 def _problem(request: falcon.Request, response: falcon.Response, problem: Problem, params: object) -> None:
     if problem.status >= 500:
         log.error("refused", extra={"path": request.path, "problem": problem.slug, "detail": problem.detail})
-    if isinstance(problem, Unavailable):
-        response.set_header("Retry-After", str(_RETRY_AFTER_S))
+    if problem.retry_after_s is not None:
+        response.set_header("Retry-After", str(problem.retry_after_s))
     _answer(response, problem.document())
 
 

@@ -1,10 +1,13 @@
-"""How a region's settings know of this origin: its process number and its service, kept while it runs, given back at
-its end."""
+"""What this origin keeps in the region's settings while it runs: its process number and its service registration.
+
+Both are withdrawn when the process ends.
+"""
 
 import logging
 import threading
 from collections.abc import Callable
 
+from regions import daemon
 from regions.errors import Unavailable
 from regions.process_number import ProcessNumber
 from regions.stores.settings import Service, Settings
@@ -18,7 +21,7 @@ _END_S = 1.0
 
 
 class Registration:
-    """A service that says again and again that it is there, so that its health is seen where the settings are."""
+    """Registers the service again and again, so that the settings list it as healthy."""
 
     def __init__(self, settings: Settings, service: Service) -> None:
         self._settings, self._service = settings, service
@@ -26,23 +29,17 @@ class Registration:
         self._withdrawn = False
 
     def run_once(self) -> None:
-        """Does nothing any more once it was withdrawn. Raises Unavailable."""
+        """Does nothing after `withdraw`. Raises Unavailable."""
         with self._lock:
             if not self._withdrawn:
                 self._settings.services.register(self._service, _TTL_S)
 
     def run_forever(self, stop: threading.Event) -> None:
-        """At once, and then every few seconds."""
-        while True:
-            try:
-                self.run_once()
-            except Unavailable as error:
-                log.warning("service not registered", extra={"error": error.detail})
-            if stop.wait(_REGISTER_EVERY_S):
-                return
+        """At once, and then every 5 seconds until `stop` is set, so that one lost call does not end the 15 s TTL."""
+        daemon.run_forever(self.run_once, _REGISTER_EVERY_S, stop, "registration", at_once=True)
 
     def withdraw(self) -> None:
-        """Where that fails, the service is unhealthy when its time is up."""
+        """If that fails, the service becomes unhealthy when its TTL ends."""
         with self._lock:
             self._withdrawn = True
             try:
@@ -52,7 +49,7 @@ class Registration:
 
 
 def keep(number: ProcessNumber, registration: Registration) -> Callable[[], None]:
-    """Keeps both on threads of their own. Returns what gives both back; no id can be made after that."""
+    """Renews both, each on a thread of its own. Call the returned function to withdraw both and make no more ids."""
     stop = threading.Event()
     threads = [
         threading.Thread(target=one.run_forever, args=[stop], daemon=True, name=type(one).__name__)

@@ -1,4 +1,4 @@
-"""What may be shown where a request comes from. Asked before anything of a photo or a profile is told."""
+"""Which photos and profiles may be shown at a place. Checked before any of their fields leave the origin."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from regions.topology import Place
 
 
 class ResidencyGuard:
-    """Fails closed: where no policy can be read, nothing is shown outside the jurisdiction of `here`, where it rests.
+    """Fails closed: if no policy can be read, nothing is shown outside the jurisdiction of `here`.
 
     Every decision is on the audit log.
     """
@@ -21,7 +21,7 @@ class ResidencyGuard:
         self._here, self._policy, self._audit = here, policy, audit
 
     def require(self, record: Photo | User, place: Place) -> None:
-        """Raises ResidencyDenied, with the rule, where the record may not be shown at the place; and Unavailable."""
+        """Raises ResidencyDenied, with the rule, if the record may not be shown at the place, and Unavailable."""
         policy = self._readable(place)
         if policy is not None:
             [decision] = self._audit.decide(policy, [record], [Action.SERVE], place).values()
@@ -37,7 +37,7 @@ class ResidencyGuard:
         return [photo for photo in photos if decisions[photo.photo_id, Action.SERVE].allowed]
 
     def _readable(self, place: Place) -> Policy | None:
-        """None where no policy can be read, and what is asked for does not cross a border."""
+        """The policy; None if none can be read and the request does not cross a border. Raises Unavailable."""
         policy = self._policy.current()
         if policy is None and place.jurisdiction != self._here.jurisdiction:
             raise Unavailable(f"{decide.UNREADABLE}; {place.name} lies beyond one")

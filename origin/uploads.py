@@ -11,14 +11,13 @@ from origin.context import Context
 from regions import ids
 from regions.errors import BadRequest, Conflict, Forbidden, Gone, NotFound, Unprocessable
 from regions.events import messages
+from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
 from regions.records import MAX_CAPTION_CHARS, Photo, Status, Upload, rfc3339
 from regions.stores.objects import RAW, Part, raw_key
 
 PART_SIZE_BYTES = 5 * 1024 * 1024
-MAX_SIZE_BYTES = 100 * 1024 * 1024
-CONTENT_TYPES = ("image/jpeg", "image/png", "image/webp", "image/heic", "image/heif", "image/avif")
 
-_MAX_PARTS = -(-MAX_SIZE_BYTES // PART_SIZE_BYTES)
+_MAX_PARTS = -(-MAX_RAW_BYTES // PART_SIZE_BYTES)
 _JOINED = '"joined"'
 _URL_TTL_MS = 3600 * 1000
 _UPLOAD_TTL_MS = 24 * 3600 * 1000
@@ -72,24 +71,24 @@ class UploadsResource:
         self._catalog.uploads.discard(photo.photo_id)
         self._objects.abort_upload(upload.multipart_id)
         if self._catalog.photos.get(photo.photo_id) is None:
-            # Left by a complete that died before it could say so.
+            # A complete that died before it updated the catalog left this object.
             self._objects.delete(RAW, raw_key(photo.photo_id))
         response.status = falcon.HTTP_204
 
     def on_post_complete(self, request: falcon.Request, response: falcon.Response, upload_id: str) -> None:
         photo, upload = self._find(request, upload_id)
-        said = _parts_said(fields.body(request))
+        claimed = _claimed_etags(fields.body(request))
         if photo.status is Status.UPLOADING:
-            self._complete(photo, upload, said)
+            self._complete(photo, upload, claimed)
         response.status = falcon.HTTP_201
         response.media = {"photo_id": photo.photo_id, "status": Status.PROCESSING}
 
-    def _complete(self, photo: Photo, upload: Upload, said: Mapping[int, str]) -> None:
+    def _complete(self, photo: Photo, upload: Upload, claimed: Mapping[int, str]) -> None:
         self._require_unexpired(upload)
-        # Asked for first: whoever completes at the same time makes the object, and only then forgets the parts.
+        # List the parts before looking for the object: another complete makes it before it drops the parts.
         arrived = self._objects.list_parts(upload.multipart_id)
         if not self._is_whole(upload):
-            self._objects.complete_upload(upload.multipart_id, chosen_parts(upload, said, arrived))
+            self._objects.complete_upload(upload.multipart_id, chosen_parts(upload, claimed, arrived))
         event = messages.photos_uploaded(photo, self._context.clock_ms())
         processing = replace(photo, status=Status.PROCESSING)
         if self._catalog.photos.update(processing, {Status.UPLOADING}, event):
@@ -103,14 +102,14 @@ class UploadsResource:
             raise Gone("the upload has expired; begin again")
 
     def _arrived(self, upload: Upload) -> list[Part]:
-        """Parts that an earlier complete joined have arrived too, though nobody knows their ETags any more."""
+        """The parts that arrived. Those that an earlier complete joined count too, but their ETags are lost."""
         arrived = self._objects.list_parts(upload.multipart_id)
         if arrived or not self._is_whole(upload):
             return arrived
         return [Part(number, _JOINED, size_bytes) for number, size_bytes in enumerate(upload.part_sizes(), 1)]
 
     def _is_whole(self, upload: Upload) -> bool:
-        """True where another complete got as far as the object, and is about to say so or died before it could."""
+        """True if another complete has made the object, and has not updated the catalog yet or died before it could."""
         return self._objects.info(RAW, raw_key(upload.photo_id)) is not None
 
     def _new_photo(self, user_id: str, body: fields.Body) -> tuple[Photo, str]:
@@ -128,7 +127,7 @@ class UploadsResource:
             home_region=user.home_region,
             status=Status.UPLOADING,
             caption=fields.optional_text(body, "caption", MAX_CAPTION_CHARS, lines=True) or "",
-            size_bytes=fields.integer(body, "size_bytes", 1, MAX_SIZE_BYTES),
+            size_bytes=fields.integer(body, "size_bytes", 1, MAX_RAW_BYTES),
             sha256=fields.optional_text(body, "sha256", 64, "[0-9a-f]{64}"),
             created_at_ms=self._context.clock_ms(),
             content_type=content_type,
@@ -162,24 +161,24 @@ def missing_parts(upload: Upload, arrived: Sequence[Part]) -> list[int]:
     return [number for number, size in enumerate(upload.part_sizes(), 1) if sizes.get(number) != size]
 
 
-def chosen_parts(upload: Upload, said: Mapping[int, str], arrived: Sequence[Part]) -> list[Part]:
+def chosen_parts(upload: Upload, claimed: Mapping[int, str], arrived: Sequence[Part]) -> list[Part]:
     """The parts that make the object. Raises Unprocessable unless the client named exactly what has arrived."""
     if missing := missing_parts(upload, arrived):
         raise Unprocessable(f"parts {missing} have not arrived in full; GET the upload for their URLs", missing=missing)
     wanted = range(1, len(upload.part_sizes()) + 1)
-    if unsaid := [number for number in wanted if number not in said]:
-        raise Unprocessable(f"parts {unsaid} are not in the list", missing=unsaid)
-    if extra := sorted(set(said) - set(wanted)):
+    if unlisted := [number for number in wanted if number not in claimed]:
+        raise Unprocessable(f"parts {unlisted} are not in the list", missing=unlisted)
+    if extra := sorted(set(claimed) - set(wanted)):
         raise Unprocessable(f"the upload has no parts {extra}", unknown=extra)
     parts = {part.number: part for part in arrived}
-    if wrong := [number for number in wanted if said[number].strip('"') != parts[number].etag.strip('"')]:
+    if wrong := [number for number in wanted if claimed[number].strip('"') != parts[number].etag.strip('"')]:
         raise Unprocessable(f"the ETags of parts {wrong} are not those of what arrived", wrong=wrong)
     return [parts[number] for number in wanted]
 
 
-def _parts_said(body: fields.Body) -> dict[int, str]:
+def _claimed_etags(body: fields.Body) -> dict[int, str]:
     parts = fields.objects(body, "parts", _MAX_PARTS)
-    said = {fields.integer(part, "number", 1, _MAX_PARTS): fields.text(part, "etag", 100) for part in parts}
-    if len(said) < len(parts):
+    claimed = {fields.integer(part, "number", 1, _MAX_PARTS): fields.text(part, "etag", 100) for part in parts}
+    if len(claimed) < len(parts):
         raise BadRequest("parts names a number twice")
-    return said
+    return claimed

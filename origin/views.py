@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from regions.records import VARIANT_SIZES, Comment, Photo, Status, User, rfc3339
+from regions.image_limits import VARIANT_SIZES
+from regions.records import Comment, Photo, Status, User, rfc3339
 
 
 def photo(record: Photo, edge_url: str) -> dict[str, Any]:

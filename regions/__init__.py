@@ -1,6 +1,7 @@
-"""The ground floor of every region: what all rooms share and nothing that only one of them needs.
+"""What all packages share: the foundation of every process of a region.
 
-In come a topology file, a residency policy and store URLs; out go ids, records, events, decisions and
-the five ports (`regions.stores`). Pure modules (`errors`, `ids`, `records`, `messages`, `topology`,
-`policy`, `residency`, `progress`) do no I/O; `config` alone reads the environment and knows every adapter.
+In come a topology file, a residency policy and store URLs; out go ids, records, events, decisions and the five opened
+ports (`regions.stores`). Pure modules (`errors`, `ids`, `image_limits`, `records`, `topology`, `retry`) do no I/O;
+`config` alone reads the environment and knows every adapter. Read `errors`, `ids`, `records`, `topology`, then
+`stores`, `residency`, `events`, and `daemon` and `config` last.
 """

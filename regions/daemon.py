@@ -1,7 +1,7 @@
-"""Supervision of a process's loops: run them together, run one for ever, wait until something can be opened.
+"""Supervision of a process's loops: run them together, run one forever, wait until something can be opened.
 
 Every long-running loop of every process runs under these three functions. `stop` is the event that the process sets
-when it is told to end; each function returns soon after it is set.
+when it is asked to end; each function returns soon after it is set.
 """
 
 import logging
@@ -35,13 +35,17 @@ def run_together(loops: Sequence[Loop], stop: threading.Event, finish_s: float |
         future.result()
 
 
-def run_forever(run_once: Callable[[], object], every_s: float, stop: threading.Event, name: str) -> None:
-    """Calls `run_once` every `every_s` seconds until `stop` is set. If a store is away, the next round tries again."""
+def run_forever(
+    run_once: Callable[[], object], every_s: float, stop: threading.Event, name: str, at_once: bool = False
+) -> None:
+    """Calls `run_once` every `every_s` seconds until `stop` is set, the first time after one pause or `at_once`.
+
+    When a store is unavailable, the next round tries again. Any other error ends the loop.
+    """
+    if at_once:
+        _run_round(run_once, name)
     while not stop.wait(every_s):
-        try:
-            run_once()
-        except Unavailable as error:
-            log.warning("put off until the next round", extra={"loop": name, "error": error.detail})
+        _run_round(run_once, name)
 
 
 def open_when_available(opening: Callable[[], Opened], what: str, stop: threading.Event) -> Opened | None:
@@ -67,6 +71,13 @@ def attempts(within_s: float, first_s: float = 0.1, most_s: float = 5.0) -> Iter
             return
         time.sleep(min(left_s, backoff_s(attempt, random.random, first_s, most_s)))
         attempt += 1
+
+
+def _run_round(run_once: Callable[[], object], name: str) -> None:
+    try:
+        run_once()
+    except Unavailable as error:
+        log.warning("put off until the next round", extra={"loop": name, "error": error.detail})
 
 
 def _then_stop(loop: Loop, stop: threading.Event) -> None:

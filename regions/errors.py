@@ -10,11 +10,15 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class Problem(Exception):
-    """Something a client is told. `members` are extension members (RFC 9457 section 3.2)."""
+    """An error that is reported to the client.
+
+    `members` are extension members (RFC 9457 section 3.2). `retry_after_s`, if set, goes into the Retry-After header.
+    """
 
     status = 500
     slug = "internal"
     title = "Something went wrong on our side"
+    retry_after_s: int | None = None
 
     def __init__(self, detail: str, **members: Any) -> None:
         super().__init__(detail)
@@ -97,6 +101,7 @@ class Unavailable(Problem):
     """A store or another server is away; trying again later may help."""
 
     status, slug, title = 503, "unavailable", "Not available for the moment"
+    retry_after_s = 1
 
 
 class LeaseLost(Unavailable):

@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 
 class LastKnown(Generic[T]):
-    """Asks every time, and keeps one answer a name.
+    """Asks every time: `LastKnown(settings.values.read)` or `LastKnown(settings.services.healthy)`.
 
-    `LastKnown(settings.values.read)` or `LastKnown(settings.services.healthy)`.
+    Keeps the last answer for each name.
 
     Safe to share between threads.
     """

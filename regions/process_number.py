@@ -1,10 +1,11 @@
-"""A process number, leased through the settings and kept, and the ids made with it."""
+"""A process number, leased through the settings and renewed, and the ids that are made with it."""
 
 import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+from regions import daemon
 from regions.errors import Unavailable
 from regions.ids import MAX_PROCESSES, IdGenerator
 from regions.stores.settings import Lease, Settings
@@ -16,11 +17,15 @@ _TTL_S = 60.0
 _RENEW_EVERY_S = 15.0
 
 
-class _Tenure:
-    """A lease from taking to losing, and the mint that lives as long.
+class _LeasedGenerator:
+    """A lease on a process number, and the id generator that may use the number while the lease lasts.
 
-    The next tenure may have the same number. It has a mint of its own, and what still runs with this one
-    stops where this lease ends, which is where the next one begins.
+    Two generators with the same process number must never use the same millisecond. The lease makes sure of it:
+    this generator makes no id with a time at or after the end of its lease (`until_ms`), and the number's next holder
+    starts at a floor (`floor_ms`) that is not before that end. So a thread that still uses this generator after the
+    lease was lost can't repeat an id of the next holder, whatever either clock says. A process that loses its lease
+    may get the same number again; then it needs a new generator too, because the old one is bound to the old lease.
+    Renewal replaces `lease`, and the generator reads the new end before each id.
     """
 
     def __init__(self, lease: Lease, region_number: int, clock_ms: Callable[[], int]) -> None:
@@ -29,50 +34,47 @@ class _Tenure:
 
 
 class ProcessNumber:
-    """While the settings are away, ids can be made until the lease runs out, and then no more."""
+    """While the settings are unavailable, ids can be made until the lease runs out, and not after that."""
 
     def __init__(self, settings: Settings, region_number: int, holder: str, clock_ms: Callable[[], int]) -> None:
-        """Raises Unavailable where no number can be had."""
+        """Raises Unavailable if no number can be leased."""
         self._settings, self._region_number, self._holder = settings, region_number, holder
         self._clock_ms = clock_ms
-        self._tenure = self._take()
+        self._leased = self._acquire()
         self._released = False
         self._lock = threading.Lock()
 
     def new_id(self, kind: str) -> str:
         """A new id of that kind. Raises LeaseLost."""
-        return self._tenure.generator.next(kind)
+        return self._leased.generator.next(kind)
 
     def run_once(self) -> None:
-        """Makes the lease longer; where it was lost, takes another number. Raises Unavailable."""
+        """Renews the lease; if it was lost, leases another number. Raises Unavailable."""
         with self._lock:
             if self._released:
                 return
-            renewed = self._settings.numbers.renew(self._tenure.lease, _TTL_S)
+            renewed = self._settings.numbers.renew(self._leased.lease, _TTL_S)
             if renewed is None:
-                log.warning("process number lost", extra={"number": self._tenure.lease.number})
-                self._tenure = self._take()
+                log.warning("process number lost", extra={"number": self._leased.lease.number})
+                self._leased = self._acquire()
             else:
-                self._tenure.lease = renewed
+                self._leased.lease = renewed
 
     def run_forever(self, stop: threading.Event) -> None:
-        while not stop.wait(_RENEW_EVERY_S):
-            try:
-                self.run_once()
-            except Unavailable as error:
-                log.warning("process number not renewed", extra={"error": error.detail})
+        """Renews every 15 seconds until `stop` is set, so that a lease of 60 seconds survives three failures."""
+        daemon.run_forever(self.run_once, _RENEW_EVERY_S, stop, "process number")
 
     def release(self) -> None:
-        """Makes no more ids, and gives the number back; where that fails, it comes back when the lease runs out."""
+        """Stops making ids and releases the number. If that fails, the number is free when the lease runs out."""
         with self._lock:
             self._released = True
-            tenure = self._tenure
-            tenure.lease = replace(tenure.lease, until_ms=0)
+            leased = self._leased
+            leased.lease = replace(leased.lease, until_ms=0)
             try:
-                self._settings.numbers.release(tenure.lease, tenure.generator.used_until_ms)
+                self._settings.numbers.release(leased.lease, leased.generator.used_until_ms)
             except Unavailable as error:
-                log.warning("process number not given back", extra={"error": error.detail})
+                log.warning("process number not released", extra={"error": error.detail})
 
-    def _take(self) -> _Tenure:
+    def _acquire(self) -> _LeasedGenerator:
         lease = self._settings.numbers.lease(POOL, self._holder, MAX_PROCESSES, _TTL_S)
-        return _Tenure(lease, self._region_number, self._clock_ms)
+        return _LeasedGenerator(lease, self._region_number, self._clock_ms)

@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-VARIANT_SIZES = (150, 320, 640, 1080)
-"""The widths of the variants, in pixels."""
+from regions.image_limits import VARIANT_SIZES as VARIANT_SIZES
 
 MAX_CAPTION_CHARS = 2200
 

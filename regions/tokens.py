@@ -16,6 +16,9 @@ from regions.errors import NotFound, Unauthenticated
 
 PublicKeys = Callable[[str], str | None]
 
+NODE_HEADER = "Darkroom-Node"
+"""The request header that carries a node's token, between servers only."""
+
 _ALGORITHM = "EdDSA"
 _USER, _NODE = "darkroom:user", "darkroom:node"
 _USER_TTL_S = 365 * 24 * 3600

@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
 
-from regions.errors import TopologyError
+from regions import ids
+from regions.errors import NotFound, TopologyError
 from regions.ids import MAX_REGIONS
 
 _EARTH_RADIUS_KM = 6371.0
@@ -93,6 +94,14 @@ class Topology:
     def public_key(self, name: str) -> str | None:
         node = self.regions.get(name) or self.edges.get(name)
         return node.public_key if node else None
+
+
+def home_of(topology: Topology, kind: str, public_id: str) -> Region:
+    """The region in which this id was made. Raises NotFound if it is not an id of that kind, or names no region."""
+    region = topology.region_numbered(ids.parse(kind, public_id).region)
+    if region is None:
+        raise NotFound(f"there is nothing called {public_id}")
+    return region
 
 
 def parse(text: str, overrides: Mapping[tuple[str, str], str] | None = None) -> Topology:

@@ -117,7 +117,7 @@ def _at_regions(loaded: Config, photo_id: str) -> Iterator[StoredBytes]:
 
 def _at_edges(loaded: Config, home: Region, photo_id: str) -> Iterator[StoredBytes]:
     token = tokens.issue_node(home.name, loaded.private_key(home.name), now_s())
-    with urllib3.PoolManager(timeout=_EDGE_TIMEOUT, headers={"Darkroom-Node": token}) as http:
+    with urllib3.PoolManager(timeout=_EDGE_TIMEOUT, headers={tokens.NODE_HEADER: token}) as http:
         for edge in loaded.topology.edges.values():
             for item in _held(http, edge, photo_id):
                 what = f"cached {item['size']} ({item['where']})"

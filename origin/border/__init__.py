@@ -1,4 +1,6 @@
-"""What other nodes may ask of an origin: grants (a shield), tombstones (an edge), details (another region's feed).
+"""What one server asks of another region's origin, across a border.
 
-`grants` has the routes, each of which checks the node's token; `details` (pure) is what travels.
+In come requests with a node token: from shields for grants, from edges for tombstones, from regions for details.
+Out go signed URLs with residency decisions, tombstones, and the few fields of a photo that a feed shows. Writes
+only the audit log. Read `grants`, then `tombstones`, `details` (pure) and `details_resource`.
 """

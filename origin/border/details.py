@@ -38,7 +38,7 @@ def outgoing(photo: Photo) -> dict[str, Any]:
     }
 
 
-def incoming(text: bytes, asked: Collection[str], home_region: str) -> Details:
+def incoming(text: bytes, requested: Collection[str], home_region: str) -> Details:
     """Reads what a home answered; what was not asked for is left out. Raises BadGateway for anything but details.
 
     Of the photos, only what `outgoing` tells is filled in.
@@ -48,8 +48,8 @@ def incoming(text: bytes, asked: Collection[str], home_region: str) -> Details:
         items, gone = answer["items"], answer["gone"]
         if not isinstance(items, list) or not isinstance(gone, list):
             raise TypeError("these must be lists")
-        photos = [_photo(item, home_region) for item in items if item["photo_id"] in asked]
-        return Details(photos, [photo_id for photo_id in gone if photo_id in asked])
+        photos = [_photo(item, home_region) for item in items if item["photo_id"] in requested]
+        return Details(photos, [photo_id for photo_id in gone if photo_id in requested])
     except (ValueError, KeyError, TypeError, RecursionError, NotFound) as error:
         raise BadGateway("the home gave no details of photos") from error
 

@@ -1,5 +1,6 @@
-"""Events: facts on the event log, written with the change they report, read at least once.
+"""Events: how one process of a region notifies the others.
 
-Read `topics` (the one table: topic, groups, process), `messages` (the events), `outbox` (published after the write),
-`subscription` (how every room reads) and `commit_window` (what may be committed when work finishes out of order).
+In come events that the catalog stored with the change they report (its outbox); out go handler calls, at least once and
+in order for each key. Writes the event log and its commits, and removes published events from the outbox. Read `topics`
+(the table of who reads what), `messages`, `outbox`, `commit_window`, then `subscription`.
 """

@@ -1,12 +1,15 @@
 """Which offset may be committed when work finishes out of order. Pure.
 
-Events of a partition start in order and finish in any; what is committed is the longest finished prefix,
-so that a crash repeats work but never skips it.
+Events of a partition start in the order of their offsets, but run side by side and finish in any order. Committing an
+offset tells the log that every event up to it is done, and a restart resumes behind it. So only the longest prefix of
+finished events is committed. Example: 5, 6 and 7 start; 7 and 6 finish, and nothing may be committed, because a crash
+now would skip 5; when 5 finishes, 7 is committed at once. A crash before that repeats 6 and 7: delivery is at least
+once, and a handler must be idempotent.
 """
 
 
 class CommitWindow:
-    """What was started and is not committable yet, by partition. Not thread-safe: one thread feeds it."""
+    """The started events that can't be committed yet, by partition. Not thread-safe: one thread uses it."""
 
     def __init__(self) -> None:
         # Offsets in the order of starting, each with whether it is finished.
@@ -16,14 +19,17 @@ class CommitWindow:
         return sum(map(len, self._started.values()))
 
     def start(self, partition: int, offset: int) -> None:
-        """An offset that does not grow means that the partition went and came back: what was before is forgotten."""
+        """Starts an event. An offset that does not grow means that the partition was lost and assigned again.
+
+        Then the log resumed from the last commit, so the events started before are forgotten: they will be repeated.
+        """
         started = self._started.setdefault(partition, {})
         if started and offset <= next(reversed(started)):
             started.clear()
         started[offset] = False
 
     def finish(self, partition: int, offset: int) -> int | None:
-        """The highest offset up to which everything is done, if that moved; None otherwise."""
+        """The end of the finished prefix, which may be committed, if it moved; None otherwise."""
         started = self._started.get(partition, {})
         if offset not in started:
             return None
@@ -35,6 +41,6 @@ class CommitWindow:
         return committable
 
     def keep_only(self, partitions: set[int]) -> None:
-        """Forgets partitions that someone else has now."""
+        """Forgets partitions that a rebalance gave to another member: their offsets are no longer ours to commit."""
         for partition in set(self._started) - partitions:
             del self._started[partition]

@@ -1,9 +1,11 @@
-"""How every room reads the event log: at least once, a few at a time, committed after success.
+"""How every package consumes the event log: at least once, a few events at a time, committed after success.
 
-A `handle` must be idempotent. When it raises Unavailable, a store is away, and the event waits for it however
-long that takes; any other error counts as an attempt, and after `ATTEMPTS` the event goes to the dead
-letters with its error, so that one poisoned event never holds up the rest. Events of one key are handled one
-after the other, in their order; those of different keys side by side.
+An offset is committed only when its event and all earlier ones of the partition are done (`CommitWindow`). A crash or a
+rebalance between handling and commit delivers the events behind the last commit again, so `handle` must be idempotent.
+
+When `handle` raises Unavailable, a store is away: the event is retried for as long as that lasts. Any other error
+counts as an attempt; after `ATTEMPTS` the event goes to the dead letters with its error, so that one poisoned event
+never blocks the rest. Events of one key are handled one after another, in order; those of other keys run in parallel.
 """
 
 import logging
@@ -25,13 +27,13 @@ Handle = Callable[[Event], None]
 GiveUp = Callable[[Event, Exception], None]
 
 ATTEMPTS = 5
-# While one event waits for a store that is away, so many later ones may be done, all of which a crash would repeat.
+# While one event waits for a store, at most this many later ones are handled: a crash would repeat all of them.
 MOST_UNCOMMITTED = 1_000
 
 _IDLE_S = 1.0
 _BUSY_S = 0.05
-# As if it were the attempt of this number: 0.8 to 1.6 s.
-_LONG = 4
+# The pause after a failed round is that of this attempt: 0.8 to 1.6 s.
+_FAILED_ROUND_ATTEMPT = 4
 
 
 def jittered_s(attempt: int) -> float:
@@ -41,8 +43,11 @@ def jittered_s(attempt: int) -> float:
 class Subscription:
     """One member of a group on one topic; `handle` runs on at most `width` threads at once.
 
-    All methods are called by one thread. `give_up` is told of an event just before it goes to the dead letters,
-    and again where that is repeated; `pause_s` says how long to wait after the attempt of that number, from 1 on.
+    One thread calls all methods. `give_up` is called just before an event goes to the dead letters, and again if that
+    is repeated. `pause_s` gives the pause after an attempt by its number, from 1.
+
+    After a rebalance, the events of a lost partition that have not started are dropped, and those under way finish but
+    are not committed: the partition's new owner handles them again.
     """
 
     def __init__(
@@ -67,9 +72,9 @@ class Subscription:
         self._stop = threading.Event()
 
     def run_once(self, wait_s: float = 0.0) -> int:
-        """Takes what there is room for, commits what is done; returns how many events are under way.
+        """Polls as many events as there is room for, commits finished ones; returns how many are not finished.
 
-        Raises Unavailable where the event log does not answer; call it again later, nothing is lost.
+        Raises Unavailable if the event log does not respond. Call it again later; nothing is lost.
         """
         self._keep_owned()
         room = self._room()
@@ -79,38 +84,38 @@ class Subscription:
                 self._window.start(delivery.partition, delivery.offset)
                 self._waiting.append(delivery)
         self._start_waiting()
-        self._settle(0.0 if room else wait_s)
+        self._commit_finished(0.0 if room else wait_s)
         return len(self._waiting) + len(self._under_way)
 
     def run_forever(self, stop: threading.Event) -> None:
-        """Until `stop` is set; what is under way then is finished and committed first."""
+        """Runs until `stop` is set, then finishes and commits the events under way."""
         while not stop.is_set():
             try:
                 self.run_once(_IDLE_S)
             except Unavailable as error:
-                log.warning("the event log does not answer", extra={"topic": self._topic, "error": error.detail})
-                stop.wait(self._pause_s(_LONG))
-            except Exception:  # the last line of defence: a process that goes on but no longer consumes helps nobody
-                log.exception("a turn failed", extra={"topic": self._topic})
-                stop.wait(self._pause_s(_LONG))
+                log.warning("the event log does not respond", extra={"topic": self._topic, "error": error.detail})
+                stop.wait(self._pause_s(_FAILED_ROUND_ATTEMPT))
+            except Exception:  # a process that runs on without consuming would go unnoticed
+                log.exception("a round failed", extra={"topic": self._topic})
+                stop.wait(self._pause_s(_FAILED_ROUND_ATTEMPT))
         self.close()
 
     def close(self) -> None:
-        """Finishes and commits what is under way; what waits to be tried again goes to another member. Idempotent."""
+        """Finishes and commits the events under way. Events that wait for a retry go to another member. Idempotent."""
         self._stop.set()
         self._waiting.clear()
         try:
             while self._under_way:
                 self._keep_owned()
-                self._settle(_IDLE_S)
+                self._commit_finished(_IDLE_S)
             self._commit()
             self._consumer.close()
         except Unavailable as error:
-            log.warning("left without a commit", extra={"topic": self._topic, "error": error.detail})
+            log.warning("closed without a commit", extra={"topic": self._topic, "error": error.detail})
         self._threads.shutdown(wait=True)
 
     def _keep_owned(self) -> None:
-        """Also tells the group that we live, however long the events under way may take."""
+        """Drops lost partitions. Asking also keeps this member in its group, however long the events under way take."""
         owned = self._consumer.owned()
         self._window.keep_only(owned)
         self._waiting = [delivery for delivery in self._waiting if delivery.partition in owned]
@@ -121,7 +126,7 @@ class Subscription:
         return max(0, min(self._width - taken, MOST_UNCOMMITTED - len(self._window)))
 
     def _start_waiting(self) -> None:
-        """Starts each event before which no other of its key is under way or waiting."""
+        """Starts each event that has no earlier one of its key under way or waiting."""
         busy = {delivery.event.key for delivery in self._under_way.values()}
         still_waiting = []
         for delivery in self._waiting:
@@ -132,8 +137,8 @@ class Subscription:
             busy.add(delivery.event.key)
         self._waiting = still_waiting
 
-    def _settle(self, wait_s: float) -> None:
-        """Waits for the first event to be done, and commits what can be. What is not done was told to stop."""
+    def _commit_finished(self, wait_s: float) -> None:
+        """Waits until one event is done and commits the finished prefix. An event that raised was stopped: not done."""
         if self._under_way:
             done, _ = wait(self._under_way, timeout=wait_s, return_when=FIRST_COMPLETED)
             for future in done:
@@ -145,38 +150,38 @@ class Subscription:
         self._commit()
 
     def _commit(self) -> None:
-        """Where the log does not answer, the offset stays committable for the next time."""
+        """If the log does not respond, the offset stays committable for the next call."""
         for partition, offset in list(self._committable.items()):
             self._consumer.commit(partition, offset)
             del self._committable[partition]
 
     def _work(self, event: Event) -> None:
-        """Returns when the event is done or among the dead letters; raises only when we are told to stop."""
-        away = failed = 0
+        """Returns when the event is handled or in the dead letters; raises only if the subscription is closing."""
+        unavailable_count = failed = 0
         while True:
             try:
                 return self._handle(event)
             except Unavailable as error:
-                away += 1
-                self._pause(event, away, error)
+                unavailable_count += 1
+                self._pause(event, unavailable_count, error)
             except Exception as error:  # whatever a poisoned event does to its handler ends here
                 failed += 1
                 log.exception("attempt failed", extra={"event_id": event.event_id, "attempt": failed})
                 if failed >= ATTEMPTS:
-                    return self._bury(event, error)
+                    return self._publish_dead_letter(event, error)
                 self._pause(event, failed, error)
 
-    def _bury(self, event: Event, error: Exception) -> None:
-        away = 0
+    def _publish_dead_letter(self, event: Event, error: Exception) -> None:
+        unavailable_count = 0
         while True:
             try:
-                self._tell_given_up(event, error)
+                self._call_give_up(event, error)
                 return self._events.publish([dead_letter(event, self._group, repr(error), now_ms())])
             except Unavailable as unavailable:
-                away += 1
-                self._pause(event, away, unavailable)
+                unavailable_count += 1
+                self._pause(event, unavailable_count, unavailable)
 
-    def _tell_given_up(self, event: Event, error: Exception) -> None:
+    def _call_give_up(self, event: Event, error: Exception) -> None:
         try:
             if self._give_up is not None:
                 self._give_up(event, error)
@@ -186,6 +191,6 @@ class Subscription:
             log.exception("giving up failed", extra={"event_id": event.event_id})
 
     def _pause(self, event: Event, attempt: int, error: Exception) -> None:
-        log.warning("will be tried again", extra={"event_id": event.event_id, "error": str(error)})
+        log.warning("will be retried", extra={"event_id": event.event_id, "error": str(error)})
         if self._stop.wait(self._pause_s(attempt)):
             raise error

@@ -1,5 +1,6 @@
-"""May these bytes be here? The policy, the decision, and the record of every decision.
+"""Residency: where a photo or profile may be stored, cached, served or processed.
 
-Read `policy` (a YAML file, with the line of each rule), `decide` (the one pure function), `live` (the policy in force),
-`audit` (decisions on the audit log) and `countries` (ISO 3166-1).
+In come the policy file from the region's settings, a record and a place; out go decisions, each with the rule that made
+it. Writes only the audit log. Read `countries`, `policy` (the parsed file), `decide` (one pure decision), `live` (the
+current policy), then `audit` (decisions are logged before data moves).
 """

@@ -1,11 +1,14 @@
-"""Every decision that lets data cross a border is on the audit log before the data moves.
+"""The audit log: every decision that lets data cross a border is logged before the data moves.
 
-A decision that is asked again and again (a popular photo, a feed that refreshes) is logged once an hour.
+A decision that is asked for again and again (a popular photo, a feed that refreshes) is logged once an hour.
+`entries_of` and `new_entries` are pure; `AuditTrail` applies them to a catalog.
 """
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from cachetools import LRUCache
 
 from regions.records import AuditEntry, Photo, User
 from regions.residency.decide import Decision, decide, subject_of
@@ -13,52 +16,78 @@ from regions.residency.policy import Action, Policy
 from regions.stores.catalog import Catalog
 from regions.topology import Place
 
-_AGAIN_MS = 3600 * 1000
-_REMEMBERED = 20_000
+_LOG_AGAIN_AFTER_MS = 3600 * 1000
+_MAX_REMEMBERED = 20_000
+
+
+def entries_of(record_id: str, place: Place, decisions: Mapping[Action, Decision], at_ms: int) -> list[AuditEntry]:
+    """One entry for each decision on a photo or profile at a place."""
+    return [
+        AuditEntry(record_id, action, place.name, made.allowed, made.rule, made.policy_version, at_ms)
+        for action, made in decisions.items()
+    ]
+
+
+def new_entries(entries: Sequence[AuditEntry], already_logged: Sequence[AuditEntry]) -> list[AuditEntry]:
+    """The entries that do not repeat, at another time, the last one logged for their record, action and place.
+
+    `already_logged` is in the order of logging.
+    """
+    last = {(entry.photo_id, entry.action, entry.place): entry for entry in already_logged}
+    return [
+        entry
+        for entry in entries
+        if (logged := last.get((entry.photo_id, entry.action, entry.place))) is None
+        or replace(logged, at_ms=entry.at_ms) != entry
+    ]
 
 
 class AuditTrail:
+    """Decides and logs. Remembers the last 20,000 entries that it logged; a new process remembers none."""
+
     def __init__(self, catalog: Catalog, clock_ms: Callable[[], int]) -> None:
         self._catalog, self._clock_ms = catalog, clock_ms
-        self._seen: OrderedDict[tuple[str, str, str, str], int] = OrderedDict()
+        self._logged: LRUCache[AuditEntry, AuditEntry] = LRUCache(_MAX_REMEMBERED)
         self._lock = threading.Lock()
 
     def decide(
         self, policy: Policy | None, records: Sequence[Photo | User], actions: list[Action], place: Place
     ) -> dict[tuple[str, Action], Decision]:
-        """The decision for each photo or profile, by its id, and action, written down."""
+        """The decision for each photo or profile, by its id, and action. Logged before it returns.
+
+        Raises Unavailable.
+        """
         now_ms = self._clock_ms()
-        decisions = {
-            (_id(record), action): decide(policy, subject_of(record), action, place)
+        by_record = {
+            _id(record): {action: decide(policy, subject_of(record), action, place) for action in actions}
             for record in records
-            for action in actions
         }
         entries = [
-            AuditEntry(record_id, action, place.name, made.allowed, made.rule, made.policy_version, now_ms)
-            for (record_id, action), made in decisions.items()
+            entry
+            for record_id, decisions in by_record.items()
+            for entry in entries_of(record_id, place, decisions, now_ms)
         ]
-        if fresh := [entry for entry in entries if self._is_fresh(entry)]:
-            self._catalog.audit.append(fresh)
-            self._remember(fresh)
-        return decisions
+        if unlogged := new_entries(entries, self._logged_lately(entries)):
+            self._catalog.audit.append(unlogged)
+            # Only now: if the append failed, the next request must log the decision.
+            with self._lock:
+                self._logged.update({_timeless(entry): entry for entry in unlogged})
+        return {
+            (record_id, action): made
+            for record_id, decisions in by_record.items()
+            for action, made in decisions.items()
+        }
 
-    def _is_fresh(self, entry: AuditEntry) -> bool:
+    def _logged_lately(self, entries: Sequence[AuditEntry]) -> list[AuditEntry]:
         with self._lock:
-            logged_ms = self._seen.get(_key(entry))
-        return logged_ms is None or entry.at_ms - logged_ms >= _AGAIN_MS
+            logged = [(entry, self._logged.get(_timeless(entry))) for entry in entries]
+        return [last for entry, last in logged if last and entry.at_ms - last.at_ms < _LOG_AGAIN_AFTER_MS]
 
-    def _remember(self, entries: list[AuditEntry]) -> None:
-        with self._lock:
-            for entry in entries:
-                self._seen[_key(entry)] = entry.at_ms
-                self._seen.move_to_end(_key(entry))
-            while len(self._seen) > _REMEMBERED:
-                self._seen.popitem(last=False)
+
+def _timeless(entry: AuditEntry) -> AuditEntry:
+    """What two entries that say the same have in common."""
+    return replace(entry, at_ms=0)
 
 
 def _id(record: Photo | User) -> str:
     return record.photo_id if isinstance(record, Photo) else record.user_id
-
-
-def _key(entry: AuditEntry) -> tuple[str, str, str, str]:
-    return entry.photo_id, entry.action, entry.place, entry.rule + entry.policy_version

@@ -95,10 +95,10 @@ def test_while_the_settings_are_away_ids_are_made_until_the_lease_ends(start, st
 def test_who_lost_the_number_can_make_no_id_of_the_next_tenure(start, clock):
     """Not even where the next one of the same process has the same number."""
     process = start()
-    stale = process._tenure.generator
+    stale = process._leased.generator
     clock.at_ms += TTL_MS
     process.run_once()
-    assert number_of(process) == process._tenure.lease.number
+    assert number_of(process) == process._leased.lease.number
     with pytest.raises(LeaseLost):
         stale.next(PHOTO)
 

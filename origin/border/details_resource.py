@@ -1,0 +1,40 @@
+"""Details: another region's origin asks for the photos in its users' feeds whose details may not rest there."""
+
+import falcon
+
+from origin import fields
+from origin.border import details
+from origin.context import Context
+from origin.residency_guard import ResidencyGuard
+from regions import ids
+from regions.errors import Forbidden, NotFound
+from regions.records import Status
+
+MAX_DETAILS = 100
+
+
+class DetailsResource:
+    """The details that may be shown in the region that asks, and the ids that name no photo any more."""
+
+    def __init__(self, context: Context, guard: ResidencyGuard) -> None:
+        self._context, self._guard = context, guard
+        self._catalog = context.stores.catalog
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        region = self._context.topology.regions.get(self._context.node(request))
+        if region is None:
+            raise Forbidden("details are for regions")
+        photo_ids = fields.texts(fields.body(request), "ids", MAX_DETAILS, 20)
+        found = self._catalog.photos.get_many(photo_ids)
+        ready = [photo for photo in found.values() if photo.status is Status.READY]
+        response.media = {
+            "items": [details.outgoing(photo) for photo in self._guard.visible(ready, region.place)],
+            "gone": [photo_id for photo_id in photo_ids if photo_id not in found and self._is_ours(photo_id)],
+        }
+
+    def _is_ours(self, photo_id: str) -> bool:
+        """Only the catalog of a photo's home can tell that the photo does not exist."""
+        try:
+            return self._context.home_of(ids.PHOTO, photo_id).name == self._context.region.name
+        except NotFound:
+            return False

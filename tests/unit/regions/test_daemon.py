@@ -1,0 +1,73 @@
+"""Supervision of loops: what ends them, what they survive."""
+
+import threading
+
+import pytest
+
+from regions import daemon
+from regions.errors import Unavailable
+
+
+class Rounds:
+    """A `run_once` that raises each error in turn, and sets `stop` in the round after the last."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors, self.count, self.stop = list(errors), 0, threading.Event()
+
+    def __call__(self) -> str:
+        self.count += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        self.stop.set()
+        return "opened"
+
+
+def test_a_loop_goes_on_when_a_store_is_unavailable():
+    rounds = Rounds(Unavailable("away"), Unavailable("away"))
+    daemon.run_forever(rounds, 0.001, rounds.stop, "test")
+    assert rounds.count == 3
+
+
+def test_a_loop_ends_with_any_other_error():
+    rounds = Rounds(ValueError("a bug"))
+    with pytest.raises(ValueError, match="a bug"):
+        daemon.run_forever(rounds, 0.001, rounds.stop, "test")
+
+
+@pytest.mark.parametrize(("at_once", "count"), [(False, 0), (True, 1)])
+def test_a_stopped_loop_runs_one_round_only_if_asked_to_start_at_once(at_once, count):
+    rounds = Rounds()
+    rounds.stop.set()
+    daemon.run_forever(rounds, 60, rounds.stop, "test", at_once)
+    assert rounds.count == count
+
+
+def test_when_one_loop_returns_all_end():
+    stop = threading.Event()
+    daemon.run_together([stop.wait, lambda: None], stop)
+    assert stop.is_set()
+
+
+def test_when_one_loop_fails_all_end_and_the_error_is_raised():
+    stop, rounds = threading.Event(), Rounds(ValueError("a bug"))
+    with pytest.raises(ValueError, match="a bug"):
+        daemon.run_together([stop.wait, rounds], stop)
+    assert stop.is_set()
+
+
+def test_opening_is_tried_until_it_succeeds():
+    rounds = Rounds(Unavailable("away"))
+    assert daemon.open_when_available(rounds, "a store", rounds.stop) == "opened"
+    assert rounds.count == 2
+
+
+def test_opening_is_not_tried_after_stop():
+    rounds = Rounds()
+    rounds.stop.set()
+    assert daemon.open_when_available(rounds, "a store", rounds.stop) is None
+    assert rounds.count == 0
+
+
+def test_attempts_are_numbered_and_at_least_one():
+    assert list(daemon.attempts(0)) == [0]
+    assert list(daemon.attempts(0.02, first_s=0.01))[:2] == [0, 1]
