@@ -1,4 +1,4 @@
-"""The wall clock, in the unit everything here uses. Passed as an argument to whatever tells time."""
+"""The wall clock, in the unit everything here uses. Passed as an argument to code that needs the time."""
 
 import time
 

@@ -1,6 +1,6 @@
 """The only module that reads the environment, and the only one that knows every adapter.
 
-A topology file says which stores a region has; each value gives way to an environment variable
+A topology file says which stores a region has; each value can be replaced by an environment variable
 `DARKROOM_<NAME>_<FIELD>` (`DARKROOM_EU_WEST_CATALOG=sqlite:///…`). Secrets lie in a folder, one file each,
 never in the topology; `DARKROOM_<REGION>_S3_KEYS` ("ACCESS SECRET") stands for the file `<region>.s3`, and
 others as `_SECRET_VARIABLES` has them.
@@ -34,11 +34,11 @@ _SECRET_VARIABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`given` are secrets that the environment holds, by the name of the file that they stand for."""
+    """`env_secrets` are secrets from the environment, by the name of the file that each replaces."""
 
     topology: topology.Topology
     secrets: Path
-    given: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def private_key(self, name: str) -> str:
         """The PEM of the Ed25519 key of a region or an edge."""
@@ -66,19 +66,21 @@ class Config:
         return words[0], words[1]
 
     def feeds_password(self, region: str) -> str | None:
-        """Of the region's Redis, in the file `{region}.feeds`; None where there is none."""
+        """Of the region's Redis, in the file `{region}.feeds`; None if there is none."""
         return self._secret_if_any(f"{region}.feeds")
 
     def settings_token(self, region: str) -> str | None:
-        """The ACL token for the region's Consul, in the file `{region}.settings`; None where there is none."""
+        """The ACL token for the region's Consul, in the file `{region}.settings`; None if there is none."""
         return self._secret_if_any(f"{region}.settings")
 
     def _secret_if_any(self, file: str) -> str | None:
-        return self._secret(file).decode().strip() if file in self.given or (self.secrets / file).exists() else None
+        return (
+            self._secret(file).decode().strip() if file in self.env_secrets or (self.secrets / file).exists() else None
+        )
 
     def _secret(self, file: str) -> bytes:
-        if file in self.given:
-            return self.given[file].encode()
+        if file in self.env_secrets:
+            return self.env_secrets[file].encode()
         try:
             return (self.secrets / file).read_bytes()
         except OSError as error:
@@ -101,23 +103,23 @@ class Stores:
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """Raises TopologyError, with a sentence that says what to mend."""
+    """Raises TopologyError, with a sentence that says what to correct."""
     try:
         text = path.read_text()
     except OSError as error:
         raise TopologyError(f"the topology {path} can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise TopologyError(f"the topology {path} can't be read: it is no UTF-8 text") from error
+        raise TopologyError(f"the topology {path} can't be read: it is not UTF-8 text") from error
     names = topology.parse(text)
     overrides = _overrides([*names.regions, *names.edges], environ)
     secrets = Path(environ.get(f"{_PREFIX}SECRETS", path.parent / "secrets"))
-    given = {
+    env_secrets = {
         f"{name}.{file}": environ[variable]
         for name in names.regions
         for file, key in _SECRET_VARIABLES.items()
         if (variable := _variable(name, key)) in environ
     }
-    return Config(topology.parse(text, overrides), secrets, given)
+    return Config(topology.parse(text, overrides), secrets, env_secrets)
 
 
 def open_stores(config: Config, region: str) -> Stores:

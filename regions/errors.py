@@ -1,6 +1,6 @@
 """The one error tree. Every error that can reach a client knows its HTTP status and its problem document.
 
-Pure: knows neither HTTP servers nor stores. Rooms raise these; one place in each server turns them
+Pure: knows neither HTTP servers nor stores. Every package raises these; one place in each server turns them
 into `application/problem+json` (RFC 9457).
 """
 
@@ -76,7 +76,7 @@ class RangeNotSatisfiable(Problem):
 
 
 class Misdirected(Problem):
-    """Another region's business. The member `region` says whose."""
+    """The home is another region, which the member `region` names."""
 
     status, slug, title = 421, "misdirected", "Another region answers for this"
 
@@ -128,4 +128,4 @@ class PolicyError(Exception):
 
 
 class TopologyError(Exception):
-    """A topology file that can't be used; the message says what to mend."""
+    """A topology file that can't be used; the message says what to correct."""

@@ -68,15 +68,15 @@ def to_number(kind: str, public: str) -> int:
 
 
 def parse(kind: str, public: str) -> Snowflake:
-    """Raises NotFound where `public` is not an id of that kind."""
+    """Raises NotFound if `public` is not an id of that kind."""
     return take_apart(to_number(kind, public))
 
 
 class IdGenerator:
     """Makes ids that never repeat, whatever the clock does.
 
-    Times in ids never go back: while the clock stands behind the last id, that id's millisecond goes
-    on, and a full millisecond borrows the next. No id carries a time at or after `limit_ms()`, up to
+    Times in ids never go back: while the clock is behind the last id, that id's millisecond is used
+    further, and a full millisecond borrows the next. No id carries a time at or after `limit_ms()`, up to
     which the process number is leased; the number's next holder starts there (`floor_ms`).
     """
 
@@ -89,7 +89,7 @@ class IdGenerator:
         self._lock = threading.Lock()
 
     def next(self, kind: str) -> str:
-        """Raises LeaseLost where the lease does not reach as far as this id's time."""
+        """Raises LeaseLost if the lease ends before this id's time."""
         with self._lock:
             at_ms, sequence = self._after(self._clock_ms())
             if at_ms >= self._limit_ms():

@@ -81,7 +81,7 @@ class Topology:
         return next((region for region in self.regions.values() if region.number == number), None)
 
     def shield_of(self, region: str) -> Edge:
-        """The edge through which every other edge reaches this region."""
+        """The edge through which all other edges reach this region."""
         return next(edge for edge in self.edges.values() if edge.shield_of == region)
 
     def nearest_region(self, latitude: float, longitude: float) -> Region:
@@ -105,7 +105,7 @@ def home_of(topology: Topology, kind: str, public_id: str) -> Region:
 
 
 def parse(text: str, overrides: Mapping[tuple[str, str], str] | None = None) -> Topology:
-    """Raises TopologyError, with a sentence that says what to mend.
+    """Raises TopologyError, with a sentence that says what to correct.
 
     `overrides` maps (region or edge name, field) to a value that replaces the file's.
     """

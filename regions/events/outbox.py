@@ -1,7 +1,7 @@
-"""The outbox: an event is written with the state change that it tells of, and stays until it is published.
+"""The outbox: an event is written together with the state change that it reports, and stays until it is published.
 
-The request that made it publishes it at once; `run_once` sweeps what a crash left behind. An event may so
-be published twice, never lost; consumers are idempotent.
+The request that wrote it publishes it at once; `run_once` publishes what a crash left behind. So an event may be
+published twice but is never lost; consumers are idempotent.
 """
 
 import logging
@@ -23,14 +23,14 @@ class Outbox:
         self._catalog, self._events, self._clock_ms = catalog, events, clock_ms
 
     def publish(self, event: Event) -> None:
-        """Publishes an event that lies in the outbox already. A failure here is not one: the sweep will do it."""
+        """Publishes an event that is in the outbox already. Unavailable is only logged: `run_once` will publish it."""
         try:
             self._publish([event])
         except Unavailable as error:
             log.warning("event left to the sweep", extra={"event_id": event.event_id, "error": error.detail})
 
     def run_once(self) -> int:
-        """Publishes what has waited for longer than a request takes; returns how many events that were.
+        """Publishes events that have waited longer than a request takes; returns how many.
 
         Raises Unavailable. Safe to run in any number of processes at once.
         """
@@ -40,7 +40,7 @@ class Outbox:
         return len(stale)
 
     def _is_stale(self, event: Event) -> bool:
-        """So is one from the future: it was written before the clock stepped back, and would else wait until then."""
+        """An event from the future is stale too: it was written before the clock stepped back."""
         return not 0 <= self._clock_ms() - event.at_ms < _SWEEP_AFTER_MS
 
     def _publish(self, events: list[Event]) -> None:

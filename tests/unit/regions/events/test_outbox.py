@@ -67,7 +67,7 @@ def published(events):
     consumer.close()
 
 
-def test_an_event_that_was_told_is_published_and_off_the_outbox(outbox, happen, catalog, published):
+def test_a_published_event_is_removed_from_the_outbox(outbox, happen, catalog, published):
     """So the sweep finds nothing."""
     event = happen()
     outbox.publish(event)
@@ -75,7 +75,7 @@ def test_an_event_that_was_told_is_published_and_off_the_outbox(outbox, happen, 
     assert catalog.outbox.pending(9) == []
 
 
-def test_when_the_log_is_away_the_event_is_left_to_the_sweep(outbox, happen, catalog, events):
+def test_when_the_log_is_unavailable_the_event_is_left_to_the_next_round(outbox, happen, catalog, events):
     """And telling is no failure: what happened is in the catalog."""
     event = happen()
     events.close()
@@ -83,7 +83,7 @@ def test_when_the_log_is_away_the_event_is_left_to_the_sweep(outbox, happen, cat
     assert catalog.outbox.pending(9) == [event]
 
 
-def test_what_a_crash_left_behind_is_swept(outbox, happen, catalog, clock, published):
+def test_what_a_crash_left_behind_is_published(outbox, happen, catalog, clock, published):
     """When the request that made it has had its time."""
     left = [happen(1), happen(2)]
     clock.at_ms += 2_000
