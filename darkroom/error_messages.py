@@ -7,10 +7,18 @@ from rich.text import Text
 
 from darkroom.client.client import PhotoRefused, UploadInterrupted
 from darkroom.client.http import ClientError, Unreachable
-from darkroom.local.session import CommandError
 from regions.errors import PolicyError, Problem, TopologyError
 
 FAILED = 1
+
+
+class CommandError(Exception):
+    """A command that can't go on: what is wrong, and what to do next. `exit_code` is 2 where the usage is wrong."""
+
+    def __init__(self, message: str, advice: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.message, self.advice, self.exit_code = message, advice, exit_code
+
 
 _EXPECTED = (CommandError, ClientError, Problem, PolicyError, TopologyError, TimeoutError, OSError, KeyboardInterrupt)
 _ADVICE = {

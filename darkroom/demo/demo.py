@@ -4,6 +4,7 @@ import os
 import random
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ from darkroom.client.client import Client, PhotoRefused
 from darkroom.client.transfer import SUFFIXES
 from darkroom.demo import checks, drawing
 from darkroom.demo.checks import ImageObservation, Observation
-from darkroom.local import data_folder, launcher, session
-from darkroom.local.session import Addresses, CommandError
+from darkroom.error_messages import CommandError
+from darkroom.local import addresses as where_running
+from darkroom.local import data_folder, launcher
+from darkroom.local.addresses import Addresses
 from darkroom.operate import where
 from regions import config
 from regions.config import Config
@@ -37,6 +40,11 @@ class Person:
     id: str
     home_region: str
     client: Client
+
+
+def command(options: Namespace) -> int:
+    """Runs `darkroom demo`."""
+    return main(options.data, options.photos, options.once, options.port)
 
 
 def main(data: Path, photos: Path | None, once: bool, port: int) -> int:
@@ -74,7 +82,7 @@ def _demonstrate(data: Path, addresses: Addresses, ours: Sequence[Path], drawn: 
     _wait_until_ready(ana, seen.eu_photos, seen, console)
     _wait_until_ready(bob, seen.us_photos, seen, console)
     _look(bob, seen, console)
-    loaded = config.load(data / session.TOPOLOGY, os.environ)
+    loaded = config.load(data / where_running.TOPOLOGY, os.environ)
     with console.status("Waiting until the copies have arrived …"):
         _survey(loaded, seen)
     _show_places(seen, console)
@@ -106,8 +114,8 @@ def _photos_in(photos: Path) -> list[Path]:
 
 def _addresses_of_another(data: Path) -> Addresses:
     """The other launcher may be starting still."""
-    _eventually(lambda: (data / session.ADDRESSES).exists(), _ADDRESSES_S)
-    return session.addresses(data)
+    _eventually(lambda: (data / where_running.ADDRESSES).exists(), _ADDRESSES_S)
+    return where_running.addresses(data)
 
 
 def _upload(person: Person, paths: Sequence[Path], console: Console) -> list[str]:

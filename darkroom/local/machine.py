@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from darkroom.local.session import Addresses
+from darkroom.local.addresses import Addresses
 
 HOST = "127.0.0.1"
 _PORTS = ("catalog", "feeds", "events", "settings")

@@ -9,6 +9,7 @@ import os
 import queue
 import threading
 import time
+from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from rich.text import Text
 from urllib3.exceptions import HTTPError
 
 from darkroom import terminal
+from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate import diagnosis
 from regions import config
 from regions.clock import now_ms
@@ -73,6 +75,11 @@ class StoreProbe:
     place: str
     subject: str
     see: Callable[[], ProbeResult]
+
+
+def command(options: Namespace) -> int:
+    """Runs `darkroom doctor`."""
+    return main(options.topology or options.data / TOPOLOGY)
 
 
 def main(topology: Path) -> int:

@@ -5,6 +5,7 @@ Trusts no index: the objects are listed where they are, and the edges say what i
 
 import json
 import os
+from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from rich.table import Table
 from urllib3.exceptions import HTTPError
 
 from darkroom import terminal
-from darkroom.local import session
+from darkroom.local.addresses import TOPOLOGY
 from regions import config, ids, tokens
 from regions.clock import now_s
 from regions.config import Config
@@ -55,9 +56,14 @@ class StoredCopy:
     rule: str
 
 
+def command(options: Namespace) -> int:
+    """Runs `darkroom where`."""
+    return main(options.data, options.photo)
+
+
 def main(data: Path, photo_id: str) -> int:
     """Prints the table; the exit code is 1 when a byte lies where it may not."""
-    lying = survey(config.load(data / session.TOPOLOGY, os.environ), photo_id)
+    lying = survey(config.load(data / TOPOLOGY, os.environ), photo_id)
     console = Console()
     if lying:
         console.print(table(photo_id, lying))
