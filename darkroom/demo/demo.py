@@ -84,7 +84,7 @@ def _demonstrate(data: Path, addresses: Addresses, ours: Sequence[Path], drawn: 
     _look(bob, seen, console)
     loaded = config.load(data / where_running.TOPOLOGY, os.environ)
     with console.status("Waiting until the copies have arrived …"):
-        _survey(loaded, seen)
+        _locate(loaded, seen)
     _show_places(seen, console)
     return _show_checks(seen, loaded, console)
 
@@ -148,7 +148,7 @@ def _look(viewer: Person, seen: Observation, console: Console) -> None:
     shown = Table("photo", "caption", "Cache-Status", "and again", title=title, title_justify="left")
     for photo in [*feed, *own]:
         sights = [_fetch(viewer.client, photo["id"], size, url) for size, url in photo["variants"].items()]
-        seen.sights += sights
+        seen.image_observations += sights
         statuses = [terminal.text(status) for status in (sights[-1].first, sights[-1].second)] if sights else []
         shown.add_row(photo["id"], terminal.text(photo["caption"]), *statuses)
     console.print(shown)
@@ -175,12 +175,12 @@ def _cache_status(headers: Mapping[str, str]) -> str:
     return headers.get("Cache-Status", "none")
 
 
-def _survey(loaded: Config, seen: Observation) -> None:
+def _locate(loaded: Config, seen: Observation) -> None:
     """Looks until every copy has arrived that should, or time is up."""
     photo_ids = [photo_id for photo_id in (*seen.eu_photos, *seen.us_photos) if photo_id not in seen.refused]
 
     def all_there() -> bool:
-        seen.lying = {photo_id: where.survey(loaded, photo_id) for photo_id in photo_ids}
+        seen.stored_copies = {photo_id: where.locate(loaded, photo_id) for photo_id in photo_ids}
         return checks.has_spread(seen)
 
     _eventually(all_there, _SPREAD_S)
@@ -188,7 +188,7 @@ def _survey(loaded: Config, seen: Observation) -> None:
 
 def _show_places(seen: Observation, console: Console) -> None:
     shown = Table("photo", "place", "what", "size", "", "rule", title="Where every byte lies", title_justify="left")
-    for photo_id, lying in seen.lying.items():
+    for photo_id, lying in seen.stored_copies.items():
         for place in dict.fromkeys(item.place for item in lying):
             here = [item for item in lying if item.place == place]
             mark = "[green]✓[/]" if all(item.allowed for item in here) else "[bold red]✗[/]"

@@ -63,7 +63,7 @@ def command(options: Namespace) -> int:
 
 def main(data: Path, photo_id: str) -> int:
     """Prints the table; the exit code is 1 when a byte lies where it may not."""
-    lying = survey(config.load(data / TOPOLOGY, os.environ), photo_id)
+    lying = locate(config.load(data / TOPOLOGY, os.environ), photo_id)
     console = Console()
     if lying:
         console.print(table(photo_id, lying))
@@ -85,7 +85,7 @@ def table(photo_id: str, lying: Iterable[StoredCopy]) -> Table:
     return shown
 
 
-def survey(config: Config, photo_id: str) -> list[StoredCopy]:
+def locate(config: Config, photo_id: str) -> list[StoredCopy]:
     """Raises NotFound for what is no photo's id, Unavailable where a store or an edge does not answer."""
     home = _home(config, photo_id)
     policy, subject = _rules(config, home, photo_id)
