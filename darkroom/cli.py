@@ -63,11 +63,11 @@ _BEFORE = _argument("--before", metavar="PHOTO", help="begin after this photo, t
 _LIMIT = _argument("--limit", type=int, default=20, help="how many (default: 20)")
 
 COMMANDS = (
-    Command("up", "start the whole system on this machine", "darkroom.commands:up", (_PORT, _SERVERS)),
+    Command("up", "start the whole system on this machine", "darkroom.local.launcher:command", (_PORT, _SERVERS)),
     Command(
         "demo",
         "start it, with people, photos and a report of where every byte lies",
-        "darkroom.commands:demo",
+        "darkroom.demo.demo:command",
         (
             _argument("--photos", type=Path, metavar="FOLDER", help="photos to upload (default: drawn ones)"),
             _argument("--once", action="store_true", help="end after the report; exit 1 where a check failed"),
@@ -77,7 +77,7 @@ COMMANDS = (
     Command(
         "signup",
         "sign up, and be that user from now on",
-        "darkroom.commands:signup",
+        "darkroom.client.commands:signup",
         (
             _argument("--name", required=True),
             _argument("--country", required=True, metavar="XX", help="two letters (ISO 3166-1), such as PT"),
@@ -87,7 +87,7 @@ COMMANDS = (
     Command(
         "upload",
         "upload photos",
-        "darkroom.commands:upload",
+        "darkroom.client.commands:upload",
         (
             _argument("files", nargs="+", type=Path, metavar="FILE"),
             _argument("--caption"),
@@ -95,30 +95,30 @@ COMMANDS = (
             _argument("--no-wait", action="store_true", help="do not wait until the photos are ready"),
         ),
     ),
-    Command("feed", "photos of the people you follow", "darkroom.commands:feed", (_BEFORE, _LIMIT)),
+    Command("feed", "photos of the people you follow", "darkroom.client.commands:feed", (_BEFORE, _LIMIT)),
     Command(
         "photo",
         "one photo, and where to get it",
-        "darkroom.commands:photo",
+        "darkroom.client.commands:photo",
         (_argument("photo", metavar="ID"), _EDGE),
     ),
-    Command("follow", "follow somebody", "darkroom.commands:follow", (_argument("author", metavar="ID"),)),
+    Command("follow", "follow somebody", "darkroom.client.commands:follow", (_argument("author", metavar="ID"),)),
     Command(
         "where",
         "for operators: where every byte of a photo lies, and by which rule",
-        "darkroom.commands:where",
+        "darkroom.operate.where:command",
         (_argument("photo", metavar="PHOTO"),),
     ),
     Command(
         "prepare",
         "for operators: make what every region's stores need before their first use, and publish a policy",
-        "darkroom.commands:prepare",
+        "darkroom.operate.prepare:command",
         (_TOPOLOGY,),
     ),
     Command(
         "doctor",
         "for operators: examine every store, origin and edge; exit 1 where something fails, and say what to do",
-        "darkroom.commands:doctor",
+        "darkroom.operate.doctor:command",
         (_TOPOLOGY,),
     ),
 )

@@ -7,10 +7,11 @@ from rich.text import Text
 
 from darkroom.client.client import PhotoRefused, UploadInterrupted
 from darkroom.client.http import ClientError, Unreachable
-from darkroom.local.session import CommandError
+from darkroom.command_error import CommandError
 from regions.errors import PolicyError, Problem, TopologyError
 
 FAILED = 1
+
 
 _EXPECTED = (CommandError, ClientError, Problem, PolicyError, TopologyError, TimeoutError, OSError, KeyboardInterrupt)
 _ADVICE = {

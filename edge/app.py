@@ -60,8 +60,8 @@ class App:
             return lambda request: responses.of_json({"edge": self._edge.name})
         if path == "/edge/tombstones" and self._edge.shield_of:
             return self._told_tombstones
-        if holds := _INVENTORY.fullmatch(path):
-            return lambda request: self._inventory(request, holds[1])
+        if inventory := _INVENTORY.fullmatch(path):
+            return lambda request: self._inventory(request, inventory[1])
         raise NotFound(f"nothing is served at {path[:100]}")
 
     def _image(self, request: Request, photo_id: str, size: int) -> Response:

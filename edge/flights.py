@@ -157,7 +157,7 @@ class _Flight:
     def wait_arrival(self) -> Arrival:
         while self._arrival is None:
             if self._over:
-                raise again(self._problem or Problem("a flight ended without an arrival"))
+                raise copy_of(self._problem or Problem("a flight ended without an arrival"))
             self._moved.wait()
         return self._arrival
 
@@ -170,7 +170,7 @@ class _Flight:
                 at += 1
             if self._over and at == len(self.chunks):
                 if self._problem is not None:
-                    raise again(self._problem)
+                    raise copy_of(self._problem)
                 return
             if at == len(self.chunks) and moved is self._moved:
                 moved.wait()
@@ -219,7 +219,7 @@ def _verified(chunks: Iterable[bytes], promised: Arrival) -> Iterator[bytes]:
     yield last
 
 
-def again(problem: Problem) -> Problem:
+def copy_of(problem: Problem) -> Problem:
     """A copy to raise: one exception raised again and again would gather all the tracebacks."""
     copy = type(problem).__new__(type(problem))
     copy.__dict__.update(problem.__dict__)

@@ -26,11 +26,11 @@ class Ages:
     """Seconds since the origin spoke of the copy, and since its home's tombstones were known to the last."""
 
     grant_s: float
-    silence_s: float
+    tombstone_age_s: float
 
 
 def evaluate(ages: Ages) -> Freshness:
-    over_s = max(ages.grant_s - GRANT_TTL_S, ages.silence_s - SILENCE_S)
+    over_s = max(ages.grant_s - GRANT_TTL_S, ages.tombstone_age_s - SILENCE_S)
     if over_s <= 0:
         return Freshness.FRESH
     return Freshness.STALE if over_s <= STALE_IF_ERROR_S else Freshness.EXPIRED

@@ -11,7 +11,7 @@ from typing import Protocol
 from edge import cache_status, responses
 from edge.cache import Cache
 from edge.cache_status import Outcome
-from edge.flights import Arrival, FlightReader, Flights, again
+from edge.flights import Arrival, FlightReader, Flights, copy_of
 from edge.freshness import Ages, Freshness, evaluate, max_age_s
 from edge.grant_cache import GrantCache
 from edge.grants import GRANT_FIELD, ImageMeta, Key, to_field
@@ -80,7 +80,7 @@ class Images:
     def _find(self, asked: ImageRequest) -> FoundImage:
         self._tombstones.refuse(asked.key.photo_id)
         if refusal := self._known.refusal(asked.key, asked.place):
-            raise again(refusal)
+            raise copy_of(refusal)
         facts = self._known.facts(asked.key, asked.place)
         freshness = evaluate(self._ages(asked, facts))
         if freshness is Freshness.FRESH and (found := self._hit(asked.key, facts, Outcome())):
@@ -152,7 +152,7 @@ class Images:
 
     def _ages(self, asked: ImageRequest, facts: ImageMeta | None) -> Ages:
         grant_s = self._clock_s() - facts.at_s if facts else math.inf
-        return Ages(grant_s, self._tombstones.silence_s(asked.home))
+        return Ages(grant_s, self._tombstones.tombstone_age_s(asked.home))
 
     def _answer(self, request: Request, asked: ImageRequest, found: FoundImage) -> Response:
         facts, size_bytes = found.facts, found.size_bytes

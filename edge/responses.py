@@ -11,8 +11,6 @@ from regions.errors import PROBLEM_JSON, Problem
 Fields = list[tuple[str, str]]
 
 COMMON: Fields = [("X-Content-Type-Options", "nosniff"), ("Access-Control-Allow-Origin", "*")]
-_RETRY_AFTER_S = 1
-_TRANSIENT = (502, 503)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,8 @@ def of_json(value: Any) -> Response:
 def of_problem(problem: Problem, *fields: tuple[str, str]) -> Response:
     """RFC 9457. A problem that may pass says when to come again."""
     extra = [("Cache-Control", "no-store"), *fields]
-    if problem.status in _TRANSIENT:
-        extra.append(("Retry-After", str(_RETRY_AFTER_S)))
+    if problem.retry_after_s is not None:
+        extra.append(("Retry-After", str(problem.retry_after_s)))
     return of_bytes(problem.status, PROBLEM_JSON, json.dumps(problem.document()).encode(), *extra)
 
 

@@ -43,7 +43,7 @@ class KnownTombstones:
         if photo_id in self._buried:
             raise NotFound(f"there is no photo {photo_id}")
 
-    def silence_s(self, region: str) -> float:
+    def tombstone_age_s(self, region: str) -> float:
         """For how long we have not known all of the region's tombstones."""
         return self._clock_s() - self._heard_s.get(region, -math.inf)
 

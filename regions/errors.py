@@ -95,6 +95,7 @@ class HeadTooLarge(Problem):
 
 class BadGateway(Problem):
     status, slug, title = 502, "bad-gateway", "Another server gave no usable answer"
+    retry_after_s = 1
 
 
 class Unavailable(Problem):

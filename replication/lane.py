@@ -5,11 +5,12 @@ whoever carries out `on_ready` looks for a tombstone once more afterwards and th
 wins, and what is done already is not done again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from regions.events.messages import Event, photo_referenced
 from regions.records import AuditEntry, Photo, Replica, Tombstone
+from regions.residency.audit import entries_of, new_entries
 from regions.residency.decide import Decision
 from regions.residency.policy import Action
 from regions.topology import Place
@@ -101,7 +102,7 @@ def on_ready(seen: PhotoState, at_ms: int) -> list[Instruction]:
         decided[Action.REFERENCE] = placement.reference
         if placement.reference.allowed:
             instructions.append(PublishReferences([_reference(seen.photo, at_ms)]))
-    entries = _unsaid(_entries(seen.photo, placement.place, decided, at_ms), seen.audited)
+    entries = new_entries(entries_of(seen.photo.photo_id, placement.place, decided, at_ms), seen.audited)
     return [*([Audit(entries)] if entries else []), *instructions]
 
 
@@ -118,7 +119,7 @@ def on_followed(
     entries = [
         entry
         for photo, decision, audited in photos
-        for entry in _unsaid(_entries(photo, place, {Action.REFERENCE: decision}, at_ms), audited)
+        for entry in new_entries(entries_of(photo.photo_id, place, {Action.REFERENCE: decision}, at_ms), audited)
     ]
     events = [_reference(photo, at_ms, follower_id) for photo, decision, _ in photos if decision.allowed]
     return [*([Audit(entries)] if entries else []), *([PublishReferences(events)] if events else [])]
@@ -140,20 +141,3 @@ def _is_recorded(replica: Replica, recorded: Replica | None) -> bool:
 
 def _reference(photo: Photo, at_ms: int, follower_id: str | None = None) -> Event:
     return photo_referenced(photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms, follower_id)
-
-
-def _entries(photo: Photo, place: Place, decided: Mapping[Action, Decision], at_ms: int) -> list[AuditEntry]:
-    return [
-        AuditEntry(photo.photo_id, action, place.name, made.allowed, made.rule, made.policy_version, at_ms)
-        for action, made in decided.items()
-    ]
-
-
-def _unsaid(entries: Sequence[AuditEntry], audited: Sequence[AuditEntry]) -> list[AuditEntry]:
-    """Without what only repeats the last word on its action and place: a lane that tries again decides nothing new."""
-    last = {(entry.action, entry.place): entry for entry in audited}
-    return [
-        entry
-        for entry in entries
-        if (said := last.get((entry.action, entry.place))) is None or replace(said, at_ms=entry.at_ms) != entry
-    ]

@@ -1,4 +1,5 @@
-"""`darkroom demo`: two people, their photos, and a report of what each saw and where every byte lies.
+"""`darkroom demo`: people, photos, and a report that checks where every byte is stored.
 
-`demo` plays it on a running system, `drawing` draws the photos, `checks` (pure) says which claims held.
+In come photos, or none; out go uploads, a report, and an exit code that is 0 only when every check passes.
+Read demo, then checks and drawing.
 """

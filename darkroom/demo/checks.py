@@ -32,8 +32,8 @@ class Observation:
     us_photos: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     feed: list[str] = field(default_factory=list)
-    sights: list[ImageObservation] = field(default_factory=list)
-    lying: dict[str, list[StoredCopy]] = field(default_factory=dict)
+    image_observations: list[ImageObservation] = field(default_factory=list)
+    stored_copies: dict[str, list[StoredCopy]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def checks(seen: Observation, jurisdictions: Mapping[str, str]) -> list[DemoChec
         ),
         _check(
             "Every image is a JPEG that tells nothing of camera, time or place",
-            (f"{sight.photo_id} {sight.size} {sight.flaw}" for sight in seen.sights if sight.flaw),
+            (f"{sight.photo_id} {sight.size} {sight.flaw}" for sight in seen.image_observations if sight.flaw),
         ),
         _check("EU photos lie in the EU only", _abroad(seen, eu, jurisdictions)),
         _check("EU photos lie in both EU regions, whole", _incomplete(seen, eu, _EU_REGIONS)),
@@ -73,7 +73,11 @@ def checks(seen: Observation, jurisdictions: Mapping[str, str]) -> list[DemoChec
         ),
         _check(
             "An edge keeps what it may, and forgets what it may not",
-            (f"{at.photo_id}: {at.second}" for at in seen.sights if is_hit(at.second) != (at.photo_id in us)),
+            (
+                f"{at.photo_id}: {at.second}"
+                for at in seen.image_observations
+                if is_hit(at.second) != (at.photo_id in us)
+            ),
         ),
     ]
 
@@ -120,7 +124,7 @@ def _abroad(seen: Observation, photo_ids: list[str], jurisdictions: Mapping[str,
     return [
         f"{item.place} holds {item.what} of {photo_id}"
         for photo_id in photo_ids
-        for item in seen.lying.get(photo_id, [])
+        for item in seen.stored_copies.get(photo_id, [])
         if jurisdictions.get(item.place) != "EU"
     ]
 
@@ -130,9 +134,9 @@ def _incomplete(seen: Observation, photo_ids: list[str], regions: tuple[str, ...
         f"{region} lacks part of {photo_id}"
         for photo_id in photo_ids
         for region in regions
-        if not is_whole(seen.lying.get(photo_id, []), region)
+        if not is_whole(seen.stored_copies.get(photo_id, []), region)
     ]
 
 
 def _all(seen: Observation) -> list[tuple[str, StoredCopy]]:
-    return [(photo_id, item) for photo_id, lying in seen.lying.items() for item in lying]
+    return [(photo_id, item) for photo_id, lying in seen.stored_copies.items() for item in lying]

@@ -4,6 +4,7 @@ import os
 import random
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from rich.table import Table
 from darkroom import terminal
 from darkroom.client.client import Client, PhotoRefused
 from darkroom.client.transfer import SUFFIXES
+from darkroom.command_error import CommandError
 from darkroom.demo import checks, drawing
 from darkroom.demo.checks import ImageObservation, Observation
-from darkroom.local import data_folder, launcher, session
-from darkroom.local.machine import Addresses
-from darkroom.local.session import CommandError
+from darkroom.local import addresses as where_running
+from darkroom.local import data_folder, launcher
+from darkroom.local.addresses import Addresses
 from darkroom.operate import where
 from regions import config
 from regions.config import Config
@@ -38,6 +40,11 @@ class Person:
     id: str
     home_region: str
     client: Client
+
+
+def command(options: Namespace) -> int:
+    """Runs `darkroom demo`."""
+    return main(options.data, options.photos, options.once, options.port)
 
 
 def main(data: Path, photos: Path | None, once: bool, port: int) -> int:
@@ -75,9 +82,9 @@ def _demonstrate(data: Path, addresses: Addresses, ours: Sequence[Path], drawn: 
     _wait_until_ready(ana, seen.eu_photos, seen, console)
     _wait_until_ready(bob, seen.us_photos, seen, console)
     _look(bob, seen, console)
-    loaded = config.load(data / session.TOPOLOGY, os.environ)
+    loaded = config.load(data / where_running.TOPOLOGY, os.environ)
     with console.status("Waiting until the copies have arrived …"):
-        _survey(loaded, seen)
+        _locate(loaded, seen)
     _show_places(seen, console)
     return _show_checks(seen, loaded, console)
 
@@ -107,8 +114,8 @@ def _photos_in(photos: Path) -> list[Path]:
 
 def _addresses_of_another(data: Path) -> Addresses:
     """The other launcher may be starting still."""
-    _eventually(lambda: (data / session.ADDRESSES).exists(), _ADDRESSES_S)
-    return session.addresses(data)
+    _eventually(lambda: (data / where_running.ADDRESSES).exists(), _ADDRESSES_S)
+    return where_running.addresses(data)
 
 
 def _upload(person: Person, paths: Sequence[Path], console: Console) -> list[str]:
@@ -141,7 +148,7 @@ def _look(viewer: Person, seen: Observation, console: Console) -> None:
     shown = Table("photo", "caption", "Cache-Status", "and again", title=title, title_justify="left")
     for photo in [*feed, *own]:
         sights = [_fetch(viewer.client, photo["id"], size, url) for size, url in photo["variants"].items()]
-        seen.sights += sights
+        seen.image_observations += sights
         statuses = [terminal.text(status) for status in (sights[-1].first, sights[-1].second)] if sights else []
         shown.add_row(photo["id"], terminal.text(photo["caption"]), *statuses)
     console.print(shown)
@@ -168,12 +175,12 @@ def _cache_status(headers: Mapping[str, str]) -> str:
     return headers.get("Cache-Status", "none")
 
 
-def _survey(loaded: Config, seen: Observation) -> None:
+def _locate(loaded: Config, seen: Observation) -> None:
     """Looks until every copy has arrived that should, or time is up."""
     photo_ids = [photo_id for photo_id in (*seen.eu_photos, *seen.us_photos) if photo_id not in seen.refused]
 
     def all_there() -> bool:
-        seen.lying = {photo_id: where.survey(loaded, photo_id) for photo_id in photo_ids}
+        seen.stored_copies = {photo_id: where.locate(loaded, photo_id) for photo_id in photo_ids}
         return checks.has_spread(seen)
 
     _eventually(all_there, _SPREAD_S)
@@ -181,7 +188,7 @@ def _survey(loaded: Config, seen: Observation) -> None:
 
 def _show_places(seen: Observation, console: Console) -> None:
     shown = Table("photo", "place", "what", "size", "", "rule", title="Where every byte lies", title_justify="left")
-    for photo_id, lying in seen.lying.items():
+    for photo_id, lying in seen.stored_copies.items():
         for place in dict.fromkeys(item.place for item in lying):
             here = [item for item in lying if item.place == place]
             mark = "[green]✓[/]" if all(item.allowed for item in here) else "[bold red]✗[/]"

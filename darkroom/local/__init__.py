@@ -1,5 +1,6 @@
-"""The whole system on one machine: `darkroom up`.
+"""The whole system on one machine: `darkroom up` starts, watches and stops every process of it.
 
-Read `machine` (pure: which processes there are and where each listens), then `launcher` (binds the sockets and starts
-them), `supervisor` (restarts what dies), `data_folder` (keys, topology, policy) and `session` (who has signed up).
+In come a `--data` folder, a first port and, optionally, the addresses of real servers; out go running processes.
+Writes only the `--data` folder: secrets, topology, addresses, process ids and logs.
+Read launcher, machine (pure), data_folder, supervisor, addresses, private_files.
 """

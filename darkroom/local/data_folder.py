@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from darkroom.local import machine, session
+from darkroom.command_error import CommandError
+from darkroom.local import machine
+from darkroom.local.addresses import TOPOLOGY
 from darkroom.local.machine import Machine
-from darkroom.local.session import CommandError
+from darkroom.local.private_files import write_private
 from regions import config, tokens
 from regions.residency import policy
 from regions.stores.settings import POLICY
@@ -72,12 +74,12 @@ def _locked(descriptor: int, within_s: float) -> bool:
 def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Config:
     """Secrets where there are none, the topology of these ports, every store's file, and a policy in each region."""
     public_keys = _keep_secrets(data / _SECRETS, machine)
-    write(data / session.TOPOLOGY, machine.topology(data, ports, public_keys))
+    write(data / TOPOLOGY, machine.topology(data, ports, public_keys))
     (data / "logs").mkdir(exist_ok=True)
     # Whose processes left it has ended: the folder is ours alone.
     shutil.rmtree(data / SCRATCH, ignore_errors=True)
     (data / SCRATCH).mkdir()
-    prepared = config.load(data / session.TOPOLOGY, os.environ)
+    prepared = config.load(data / TOPOLOGY, os.environ)
     publish_policy(prepared)
     return prepared
 
@@ -127,7 +129,7 @@ def _keep_secrets(folder: Path, machine: Machine) -> dict[str, str]:
     for region in machine.regions:
         _keep(folder / f"{region}.objects", lambda: secrets.token_bytes(_OBJECTS_SECRET_BYTES))
         if machine.servers is not None:
-            _replace(folder / f"{region}.s3", machine.servers.s3_keys.encode())
+            write_private(folder / f"{region}.s3", machine.servers.s3_keys.encode())
     return {
         name: tokens.public_half(_keep(folder / f"{name}.pem", lambda: tokens.make_key()[0].encode()).decode())
         for name in (*machine.regions, *machine.edges)
@@ -137,14 +139,5 @@ def _keep_secrets(folder: Path, machine: Machine) -> dict[str, str]:
 def _keep(path: Path, make: Callable[[], bytes]) -> bytes:
     """What the file holds; where there is none it is made, readable by its owner alone."""
     if not path.exists():
-        _replace(path, make())
+        write_private(path, make())
     return path.read_bytes()
-
-
-def _replace(path: Path, secret: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secret)
-        os.fsync(file.fileno())
-    fresh.replace(path)

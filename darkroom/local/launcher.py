@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -17,9 +18,10 @@ from pathlib import Path
 import urllib3
 from rich.console import Console
 
-from darkroom.local import data_folder, session
-from darkroom.local.machine import HOST, Addresses, Machine, Process, addresses_text, url_of
-from darkroom.local.session import CommandError
+from darkroom.command_error import CommandError
+from darkroom.local import data_folder
+from darkroom.local.addresses import ADDRESSES, TOPOLOGY, Addresses
+from darkroom.local.machine import HOST, Machine, Process, addresses_text, url_of
 from darkroom.local.supervisor import Program, Supervisor
 
 _BACKLOG = 512
@@ -29,6 +31,12 @@ _ASK_AGAIN_S = 0.1
 _LOOK_EVERY_S = 0.25
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LAST_PORT = 65_535
+
+
+def command(options: Namespace) -> int:
+    """Runs `darkroom up`."""
+    up(options.data, options.port, options.servers)
+    return 0
 
 
 def up(data: Path, port: int, servers: Path | None) -> None:
@@ -84,7 +92,7 @@ def running(data: Path, port: int, console: Console, servers: Path | None = None
     data, machine = data.resolve(), data_folder.read_machine(servers)
     with ExitStack() as stack:
         lock = stack.enter_context(data_folder.claimed(data))
-        (data / session.ADDRESSES).unlink(missing_ok=True)
+        (data / ADDRESSES).unlink(missing_ok=True)
         listening = [process for process in machine.processes() if process.listens]
         sockets = stack.enter_context(_bound(listening, port))
         ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
@@ -97,7 +105,7 @@ def running(data: Path, port: int, console: Console, servers: Path | None = None
         stack.enter_context(_supervised(supervisor, data))
         _start(machine, supervisor, data, sockets, lock, console)
         addresses = machine.addresses(data, ports)
-        data_folder.write(data / session.ADDRESSES, addresses_text(addresses))
+        data_folder.write(data / ADDRESSES, addresses_text(addresses))
         yield addresses
 
 
@@ -131,7 +139,7 @@ def _supervised(supervisor: Supervisor, data: Path) -> Iterator[None]:
         yield
     finally:
         _ignore_signals()
-        (data / session.ADDRESSES).unlink(missing_ok=True)
+        (data / ADDRESSES).unlink(missing_ok=True)
         stop.set()
         thread.join()
         supervisor.stop(_STOP_S)
@@ -166,7 +174,7 @@ def _bind(bound: socket.socket, port: int) -> None:
 
 def _program(process: Process, data: Path, sockets: Mapping[str, socket.socket], lock: int) -> Program:
     command = [sys.executable, "-m", "darkroom", "run", process.kind, process.node]
-    command += ["--topology", str(data / session.TOPOLOGY)]
+    command += ["--topology", str(data / TOPOLOGY)]
     inherited = [lock]
     if process.listens:
         descriptor = sockets[process.name].fileno()

@@ -11,17 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from darkroom.local.addresses import Addresses
+
 HOST = "127.0.0.1"
 _PORTS = ("catalog", "feeds", "events", "settings")
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """URLs by name, as the launcher wrote them."""
-
-    edges: Mapping[str, str]
-    origins: Mapping[str, str]
-    objects: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
-"""What an operator runs: `doctor` (is all healthy?), `prepare` (before the first start), `where` (a photo's bytes).
+"""The operators' commands: `where`, `prepare` and `doctor`.
 
-In come a topology and, for `where`, a photo's id; out go tables and an exit code. Only `prepare` writes: buckets,
-tables and a policy where there is none. `diagnosis` is the pure half of `doctor`, `stored_copy` what `where` finds.
+In comes a topology; out go tables, and an exit code that is 1 when something is wrong. Only `prepare` writes:
+what each store needs before its first use, and a policy. Read prepare, doctor with diagnosis (pure), then where.
 """

@@ -35,7 +35,7 @@ def readers(region: str, topology: Topology) -> list[Reader]:
     return [*topics.readers(other for other in topology.regions if other != region), DEAD]
 
 
-def judge_policy(text: str | None, topology: Topology) -> CheckResult:
+def evaluate_policy(text: str | None, topology: Topology) -> CheckResult:
     if text is None:
         advice = "`darkroom prepare` publishes the one that we ship; until there is one, nothing crosses a border."
         return CheckResult("policy", Level.FAILURE, "there is none", advice)
@@ -47,7 +47,7 @@ def judge_policy(text: str | None, topology: Topology) -> CheckResult:
     return CheckResult("policy", Level.OK, f"version {parsed.version[:12]}, fits the topology")
 
 
-def judge_same(texts: Mapping[str, str]) -> CheckResult:
+def evaluate_same(texts: Mapping[str, str]) -> CheckResult:
     """Of the policies by region: a border between two that differ is guarded from one side only."""
     regions_of: dict[str, list[str]] = {}
     for region, text in texts.items():
@@ -58,7 +58,7 @@ def judge_same(texts: Mapping[str, str]) -> CheckResult:
     return CheckResult("same policy", Level.FAILURE, f"it differs between {said}", _PUBLISH)
 
 
-def judge_numbers(taken: int) -> CheckResult:
+def evaluate_numbers(taken: int) -> CheckResult:
     detail = f"{taken} of {MAX_PROCESSES} taken"
     if MAX_PROCESSES - taken >= _FEW_NUMBERS:
         return CheckResult("process numbers", Level.OK, detail)
@@ -67,7 +67,7 @@ def judge_numbers(taken: int) -> CheckResult:
     return CheckResult("process numbers", level, detail, advice)
 
 
-def judge_outbox(events: Sequence[Event], limit: int, now_ms: int) -> CheckResult:
+def evaluate_outbox(events: Sequence[Event], limit: int, now_ms: int) -> CheckResult:
     """Of the oldest `limit` events that wait in the outbox."""
     waiting = f"{len(events)}{' or more' if len(events) == limit else ''} waiting"
     oldest_ms = max((now_ms - event.at_ms for event in events), default=0)
@@ -77,7 +77,7 @@ def judge_outbox(events: Sequence[Event], limit: int, now_ms: int) -> CheckResul
     return CheckResult("outbox", Level.WARNING, f"{waiting}, the oldest for {oldest_ms // 1000} s", advice)
 
 
-def judge_lag(behind: Mapping[Reader, int]) -> list[CheckResult]:
+def evaluate_lag(behind: Mapping[Reader, int]) -> list[CheckResult]:
     """Of the events that each reader has before it: for information, but for those that were given up on."""
     dead = behind.get(DEAD, 0)
     waiting = [f"{group} {topic} {count}" for (topic, group), count in behind.items() if count and topic != DEAD[0]]
@@ -88,7 +88,7 @@ def judge_lag(behind: Mapping[Reader, int]) -> list[CheckResult]:
     return findings
 
 
-def judge_health(what: Mapping[str, str], status: int, body: bytes) -> CheckResult:
+def evaluate_health(what: Mapping[str, str], status: int, body: bytes) -> CheckResult:
     """Of a server's answer to `GET /health`, which must hold `what`: its kind and its name."""
     advice = "See that the topology's URL leads to this server and not to another, then look into its log."
     try:

@@ -9,6 +9,7 @@ import os
 import queue
 import threading
 import time
+from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from rich.text import Text
 from urllib3.exceptions import HTTPError
 
 from darkroom import terminal
+from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate import diagnosis
 from regions import config
 from regions.clock import now_ms
@@ -73,6 +75,11 @@ class StoreProbe:
     place: str
     subject: str
     see: Callable[[], ProbeResult]
+
+
+def command(options: Namespace) -> int:
+    """Runs `darkroom doctor`."""
+    return main(options.topology or options.data / TOPOLOGY)
 
 
 def main(topology: Path) -> int:
@@ -126,7 +133,7 @@ def check_system(loaded: Config, within_s: float) -> list[ReportRow]:
         for finding in seen.get(number, late).findings
     ]
     policies = {looks[number].place: one.policy for number, one in sorted(seen.items()) if one.policy is not None}
-    return [*rows, ReportRow(ALL, "settings", diagnosis.judge_same(policies))]
+    return [*rows, ReportRow(ALL, "settings", diagnosis.evaluate_same(policies))]
 
 
 def looks_of(loaded: Config) -> list[StoreProbe]:
@@ -187,7 +194,7 @@ def _see_store(loaded: Config, region: str, port: str, more: Callable[[Any, Conf
 
 def _see_catalog(catalog: Catalog, loaded: Config, region: str) -> ProbeResult:
     def outbox() -> CheckResult:
-        return diagnosis.judge_outbox(catalog.outbox.pending(_OUTBOX_LIMIT), _OUTBOX_LIMIT, now_ms())
+        return diagnosis.evaluate_outbox(catalog.outbox.pending(_OUTBOX_LIMIT), _OUTBOX_LIMIT, now_ms())
 
     return ProbeResult(run_checks([HealthCheck("outbox", outbox, _READ)]))
 
@@ -195,7 +202,7 @@ def _see_catalog(catalog: Catalog, loaded: Config, region: str) -> ProbeResult:
 def _see_events(events: Events, loaded: Config, region: str) -> ProbeResult:
     def lag() -> list[CheckResult]:
         readers = diagnosis.readers(region, loaded.topology)
-        return diagnosis.judge_lag({reader: sum(events.lag(*reader).values()) for reader in readers})
+        return diagnosis.evaluate_lag({reader: sum(events.lag(*reader).values()) for reader in readers})
 
     return ProbeResult(run_checks([HealthCheck("lag", lag, _READ)]))
 
@@ -206,11 +213,11 @@ def _see_settings(settings: Settings, loaded: Config, region: str) -> ProbeResul
     def policy() -> CheckResult:
         found = settings.values.read(POLICY)
         texts.extend([found.value] if found else [])
-        return diagnosis.judge_policy(found.value if found else None, loaded.topology)
+        return diagnosis.evaluate_policy(found.value if found else None, loaded.topology)
 
     findings = run_checks(
         [
-            HealthCheck("process numbers", lambda: diagnosis.judge_numbers(settings.numbers.taken(POOL)), _READ),
+            HealthCheck("process numbers", lambda: diagnosis.evaluate_numbers(settings.numbers.taken(POOL)), _READ),
             HealthCheck("policy", policy, _READ),
         ]
     )
@@ -247,4 +254,4 @@ def _see_server(url: str, what: Mapping[str, str]) -> ProbeResult:
                 [CheckResult("health", Level.FAILURE, f"does not answer: {type(error).__name__}", _START)]
             )
         clock = http_clock(answer.headers.get("Date", ""), sent_s, time.time())
-    return ProbeResult([diagnosis.judge_health(what, answer.status, answer.data), clock])
+    return ProbeResult([diagnosis.evaluate_health(what, answer.status, answer.data), clock])

@@ -4,17 +4,24 @@ Safe to do again, and by several at once: buckets, folders and tables that are t
 """
 
 import os
+from argparse import Namespace
 from pathlib import Path
 
 from rich.console import Console
 
 from darkroom import terminal
+from darkroom.command_error import CommandError
 from darkroom.local import data_folder
-from darkroom.local.session import CommandError
+from darkroom.local.addresses import TOPOLOGY
 from regions import config
 from regions.config import Config
 from regions.errors import PolicyError
 from regions.stores.settings import POLICY
+
+
+def command(options: Namespace) -> int:
+    """Runs `darkroom prepare`."""
+    return main(options.topology or options.data / TOPOLOGY)
 
 
 def main(topology: Path) -> int:

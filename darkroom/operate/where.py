@@ -5,6 +5,7 @@ Trusts no index: the objects are listed where they are, and the edges say what i
 
 import json
 import os
+from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from rich.table import Table
 from urllib3.exceptions import HTTPError
 
 from darkroom import terminal
-from darkroom.local import session
+from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate.stored_copy import StoredCopy
 from regions import config, ids, tokens
 from regions.clock import now_s
@@ -45,9 +46,14 @@ class StoredBytes:
     action: Action
 
 
+def command(options: Namespace) -> int:
+    """Runs `darkroom where`."""
+    return main(options.data, options.photo)
+
+
 def main(data: Path, photo_id: str) -> int:
     """Prints the table; the exit code is 1 when a byte lies where it may not."""
-    lying = survey(config.load(data / session.TOPOLOGY, os.environ), photo_id)
+    lying = locate(config.load(data / TOPOLOGY, os.environ), photo_id)
     console = Console()
     if lying:
         console.print(table(photo_id, lying))
@@ -69,7 +75,7 @@ def table(photo_id: str, lying: Iterable[StoredCopy]) -> Table:
     return shown
 
 
-def survey(config: Config, photo_id: str) -> list[StoredCopy]:
+def locate(config: Config, photo_id: str) -> list[StoredCopy]:
     """Raises NotFound for what is no photo's id, Unavailable where a store or an edge does not answer."""
     home = _home(config, photo_id)
     policy, subject = _rules(config, home, photo_id)

@@ -1,5 +1,5 @@
-"""What `darkroom run KIND NAME` starts: one process of a region, or one edge.
+"""How one process starts: `darkroom run KIND NODE`.
 
-`run` imports the process's own room before anything else, since gevent must patch first; `entry_points` then reads the
-settings and serves or works until SIGTERM; `wsgi` is gunicorn as the origin and the object server use it.
+In come a kind, a node's name and the topology; out goes one serving process. Writes nothing of its own.
+Read run, then entry_points and wsgi.
 """

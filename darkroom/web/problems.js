@@ -16,8 +16,8 @@ const WORDS = {
   misdirected: ["Another region looks after this", "Reload the page; the way there will be found."],
   unprocessable: ["That can't be done with this", "Change what the line above says, then try again."],
   "bad-gateway": ["A server farther on gave no answer", "Nothing is lost. Try again in a moment."],
-  unavailable: ["Darkroom is out of breath", "Nothing is lost. Try again in a moment."],
-  "lease-lost": ["Darkroom is out of breath", "Nothing is lost. Try again in a moment."],
+  unavailable: ["Darkroom is temporarily unavailable", "Nothing is lost. Try again in a moment."],
+  "lease-lost": ["Darkroom is temporarily unavailable", "Nothing is lost. Try again in a moment."],
   residency: ["The residency rules do not allow this", "It is not a fault: the rule named above says where this may be."],
   unreachable: ["No answer from this edge", "Look at your connection, then try again."],
 };

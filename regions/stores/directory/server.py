@@ -47,7 +47,6 @@ DRAIN_BYTES = 8 << 20
 _CHUNK_BYTES = 256 * 1024
 _STALL_S = 30.0
 _SLOWEST_BYTES_PER_S = 16 * 1024
-_RETRY_AFTER_S = 1
 # Of the server's 16 threads. What is left over is for those who read.
 _PARTS_AT_ONCE = 10
 _DRAINS_AT_ONCE = 3
@@ -288,8 +287,8 @@ def _problem(environ: Environ, problem: Problem) -> ServerResponse:
     if problem.status >= 500:
         log.error("refused", extra={"path": environ.get("PATH_INFO"), "detail": problem.detail})
     headers = {}
-    if isinstance(problem, Unavailable):
-        headers["Retry-After"] = str(_RETRY_AFTER_S)
+    if problem.retry_after_s is not None:
+        headers["Retry-After"] = str(problem.retry_after_s)
     if isinstance(problem, MethodNotAllowed):
         headers["Allow"] = ", ".join(problem.members["allow"])
     if isinstance(problem, RangeNotSatisfiable):

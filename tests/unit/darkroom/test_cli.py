@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from darkroom.cli import COMMANDS, main
-from darkroom.local.session import Profile, keep, profile
+from darkroom.client.profiles import Profile, keep, profile
 
 
 def test_help_names_every_command(capsys):

@@ -5,8 +5,8 @@ from urllib3.exceptions import HTTPError
 
 from darkroom.client.client import PhotoRefused, UploadInterrupted
 from darkroom.client.http import ClientError, Unreachable
+from darkroom.command_error import CommandError
 from darkroom.error_messages import explain, guarded
-from darkroom.local.session import CommandError
 from regions.errors import NotFound, PolicyError, TopologyError
 
 REFUSED = ClientError(404, "There is no such thing here", "there is no photo p_1", {})

@@ -19,10 +19,10 @@ GRANT = 'serve=?1, cache=?0; rule="policy.yaml:24"'
 
 
 @given(SECONDS, SECONDS, SECONDS)
-def test_a_copy_never_gets_younger(grant_s, silence_s, more_s):
+def test_a_copy_never_gets_younger(grant_s, tombstone_age_s, more_s):
     """The older what we know is, the less may be shown."""
-    before = evaluate(Ages(grant_s, silence_s))
-    for later in (Ages(grant_s + more_s, silence_s), Ages(grant_s, silence_s + more_s)):
+    before = evaluate(Ages(grant_s, tombstone_age_s))
+    for later in (Ages(grant_s + more_s, tombstone_age_s), Ages(grant_s, tombstone_age_s + more_s)):
         assert ORDER.index(evaluate(later)) >= ORDER.index(before)
 
 

@@ -55,12 +55,12 @@ def test_a_buried_photo_is_refused(told, tombstones):
 
 def test_silence_is_endless_until_the_last_tombstone_was_read_and_grows_then(told, tombstones):
     """Each region for itself; a failure does not reset it."""
-    assert tombstones.silence_s("eu-west") == math.inf
+    assert tombstones.tombstone_age_s("eu-west") == math.inf
     tombstones.run_once("eu-west")
     told.now_s, told.away = 140.0, True
     with pytest.raises(Unavailable):
         tombstones.run_once("eu-west")
-    assert (tombstones.silence_s("eu-west"), tombstones.silence_s("us-central")) == (40.0, math.inf)
+    assert (tombstones.tombstone_age_s("eu-west"), tombstones.tombstone_age_s("us-central")) == (40.0, math.inf)
 
 
 @pytest.mark.parametrize(

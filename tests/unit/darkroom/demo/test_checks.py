@@ -21,8 +21,8 @@ def good() -> Observation:
         eu_photos=[EU],
         us_photos=[US],
         feed=[EU],
-        sights=[ImageObservation(EU, "640", "", MISS, MISS), ImageObservation(US, "640", "", MISS, HIT)],
-        lying={EU: whole("eu-west") + whole("eu-central"), US: whole("us-central") + whole("eu-central")},
+        image_observations=[ImageObservation(EU, "640", "", MISS, MISS), ImageObservation(US, "640", "", MISS, HIT)],
+        stored_copies={EU: whole("eu-west") + whole("eu-central"), US: whole("us-central") + whole("eu-central")},
     )
 
 
@@ -48,15 +48,21 @@ FORBIDDEN = StoredCopy("lisbon", "cached 640 (disk)", 1000, False, "policy.yaml:
         ({"feed": []}, "The follower's feed has each photo once"),
         ({"feed": [EU, EU]}, "The follower's feed has each photo once"),
         (
-            {"sights": [ImageObservation(EU, "640", "carries EXIF", MISS, MISS)]},
+            {"image_observations": [ImageObservation(EU, "640", "carries EXIF", MISS, MISS)]},
             "Every image is a JPEG that tells nothing",
         ),
-        ({"sights": [ImageObservation(EU, "640", "", MISS, HIT)]}, "An edge keeps what it may"),
-        ({"sights": [ImageObservation(US, "640", "", MISS, MISS)]}, "An edge keeps what it may"),
-        ({"lying": {**good().lying, EU: [*good().lying[EU], STRAY]}}, "EU photos lie in the EU only"),
-        ({"lying": {**good().lying, EU: [*good().lying[EU], FORBIDDEN]}}, "A rule of the policy allows every byte"),
-        ({"lying": {**good().lying, EU: whole("eu-west")}}, "EU photos lie in both EU regions, whole"),
-        ({"lying": {**good().lying, US: whole("us-central")}}, "US photos lie in two regions"),
+        ({"image_observations": [ImageObservation(EU, "640", "", MISS, HIT)]}, "An edge keeps what it may"),
+        ({"image_observations": [ImageObservation(US, "640", "", MISS, MISS)]}, "An edge keeps what it may"),
+        (
+            {"stored_copies": {**good().stored_copies, EU: [*good().stored_copies[EU], STRAY]}},
+            "EU photos lie in the EU only",
+        ),
+        (
+            {"stored_copies": {**good().stored_copies, EU: [*good().stored_copies[EU], FORBIDDEN]}},
+            "A rule of the policy allows every byte",
+        ),
+        ({"stored_copies": {**good().stored_copies, EU: whole("eu-west")}}, "EU photos lie in both EU regions, whole"),
+        ({"stored_copies": {**good().stored_copies, US: whole("us-central")}}, "US photos lie in two regions"),
     ],
 )
 def test_each_claim_can_fail(change, claim):

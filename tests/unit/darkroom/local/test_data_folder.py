@@ -2,9 +2,9 @@
 
 import pytest
 
+from darkroom.command_error import CommandError
 from darkroom.local import data_folder
 from darkroom.local.data_folder import AlreadyRunning, claimed, prepare
-from darkroom.local.session import CommandError
 from regions import config
 from regions.errors import PolicyError
 from regions.residency.live import LivePolicy

@@ -39,7 +39,7 @@ def told_at(at_ms: int) -> messages.Event:
 
 def test_the_shipped_policy_is_well():
     """It is named by its version."""
-    found = diagnosis.judge_policy(SHIPPED, topology())
+    found = diagnosis.evaluate_policy(SHIPPED, topology())
     assert (found.level, found.advice) == (Level.OK, "")
     assert "version" in found.detail
 
@@ -51,7 +51,7 @@ def test_the_shipped_policy_is_well():
 )
 def test_a_policy_that_is_missing_broken_or_does_not_fit_is_a_failure(text, said):
     """With the line, where there is one, and what to do."""
-    found = diagnosis.judge_policy(text, topology())
+    found = diagnosis.evaluate_policy(text, topology())
     assert found.level is Level.FAILURE
     assert said in found.detail
     assert "residency/policy" in found.advice or "darkroom prepare" in found.advice
@@ -60,7 +60,7 @@ def test_a_policy_that_is_missing_broken_or_does_not_fit_is_a_failure(text, said
 @given(st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), st.sampled_from(["one", "two"])))
 def test_policies_are_the_same_or_a_failure(texts):
     """However many regions there are, and told by name."""
-    found = diagnosis.judge_same(texts)
+    found = diagnosis.evaluate_same(texts)
     assert (found.level is Level.FAILURE) == (len(set(texts.values())) > 1)
     assert found.level is Level.OK or all(region in found.detail for region in texts)
 
@@ -68,20 +68,20 @@ def test_policies_are_the_same_or_a_failure(texts):
 @given(st.integers(0, MAX_PROCESSES + 5))
 def test_process_numbers_are_well_until_few_are_free(taken):
     """And a failure when none is."""
-    found = diagnosis.judge_numbers(taken)
+    found = diagnosis.evaluate_numbers(taken)
     assert (found.level is Level.FAILURE) == (taken >= MAX_PROCESSES)
     assert (found.level is Level.OK) == (taken <= MAX_PROCESSES * 3 // 4) == (found.advice == "")
 
 
 def test_an_outbox_that_is_being_swept_is_well():
     """However full it is."""
-    found = diagnosis.judge_outbox([told_at(NOW_MS - 5_000)] * 3, 3, NOW_MS)
+    found = diagnosis.evaluate_outbox([told_at(NOW_MS - 5_000)] * 3, 3, NOW_MS)
     assert (found.level, found.detail) == (Level.OK, "3 or more waiting")
 
 
 def test_an_outbox_that_nobody_sweeps_is_a_warning():
     """The janitor does it."""
-    found = diagnosis.judge_outbox([told_at(NOW_MS - 90_000), told_at(NOW_MS)], 9, NOW_MS)
+    found = diagnosis.evaluate_outbox([told_at(NOW_MS - 90_000), told_at(NOW_MS)], 9, NOW_MS)
     assert (found.level, found.detail) == (Level.WARNING, "2 waiting, the oldest for 90 s")
     assert "janitor" in found.advice
 
@@ -89,7 +89,7 @@ def test_an_outbox_that_nobody_sweeps_is_a_warning():
 def test_lag_is_told_and_dead_letters_are_a_warning():
     """A backlog is information; what was given up on is not."""
     behind = {(topics.PHOTO_READY, "fanout"): 7, (topics.PHOTO_DELETED, "erasure"): 0, DEAD: 2}
-    lag, dead = diagnosis.judge_lag(behind)
+    lag, dead = diagnosis.evaluate_lag(behind)
     assert (lag.level, lag.detail) == (Level.OK, "fanout photo_ready 7")
     assert (dead.level, dead.detail.split()[0]) == (Level.WARNING, "2")
 
@@ -108,13 +108,13 @@ def test_every_lane_and_topic_has_a_reader():
 )
 def test_a_server_that_is_ill_or_another_is_a_failure(status, body):
     """A topology may lead to the wrong one."""
-    assert diagnosis.judge_health({"region": "eu-west"}, status, body).level is Level.FAILURE
+    assert diagnosis.evaluate_health({"region": "eu-west"}, status, body).level is Level.FAILURE
 
 
 def test_a_server_that_says_who_it_is_is_well():
     """It may say more."""
     body = json.dumps({"region": "eu-west", "more": 1}).encode()
-    assert diagnosis.judge_health({"region": "eu-west"}, 200, body).level is Level.OK
+    assert diagnosis.evaluate_health({"region": "eu-west"}, 200, body).level is Level.OK
 
 
 @given(st.lists(st.sampled_from(Level)))

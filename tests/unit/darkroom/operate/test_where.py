@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from darkroom.local import data_folder
 from darkroom.operate import where
-from darkroom.operate.where import NO_OWNER, StoredBytes, StoredCopy, judge, survey
+from darkroom.operate.where import NO_OWNER, StoredBytes, StoredCopy, judge, locate
 from regions import config, ids, tokens
 from regions.config import Config
 from regions.errors import NotFound, Problem, Unavailable
@@ -107,7 +107,7 @@ def kept(world) -> World:
 
 def test_bytes_at_home_are_allowed_by_a_rule(kept):
     """Each with its size, and the rule by file and line."""
-    raw, variant = survey(kept.config, PHOTO_ID)
+    raw, variant = locate(kept.config, PHOTO_ID)
     assert (raw.place, raw.what, raw.size_bytes, raw.allowed) == ("eu-west", "raw", 3, True)
     assert (variant.place, variant.what, variant.allowed) == ("eu-west", "variant 320", True)
     assert raw.rule.startswith(f"{SHIPPED}:")
@@ -117,28 +117,28 @@ def test_parts_of_an_unfinished_upload_lie_somewhere_too(kept):
     """They are bytes of the photo, although no object yet."""
     objects = config.open_objects(kept.config, "us-central")
     objects.write_part(objects.create_upload(RAW, raw_key(PHOTO_ID)), 1, io.BytesIO(b"abcd"), 4)
-    [part] = [item for item in survey(kept.config, PHOTO_ID) if item.place == "us-central"]
+    [part] = [item for item in locate(kept.config, PHOTO_ID) if item.place == "us-central"]
     assert (part.what, part.size_bytes, part.allowed) == ("part 1 (unfinished)", 4, False)
 
 
 def test_a_stray_copy_is_found_though_no_catalog_knows_it(kept):
     """It lies in the United States, where no rule of its class allows it."""
     kept.put("us-central", RAW, raw_key(PHOTO_ID), b"stray")
-    stray = [item for item in survey(kept.config, PHOTO_ID) if not item.allowed]
+    stray = [item for item in locate(kept.config, PHOTO_ID) if not item.allowed]
     assert [(item.place, item.what, item.size_bytes) for item in stray] == [("us-central", "raw", 5)]
 
 
 def test_edges_are_asked_for_what_they_hold(kept):
     """Lisbon may cache it and Sydney may not."""
     kept.holds["lisbon"] = kept.holds["sydney"] = [{"size": 640, "where": "disk", "size_bytes": 9}]
-    cached = [item for item in survey(kept.config, PHOTO_ID) if item.what == "cached 640 (disk)"]
+    cached = [item for item in locate(kept.config, PHOTO_ID) if item.what == "cached 640 (disk)"]
     assert [(item.place, item.allowed) for item in cached] == [("lisbon", True), ("sydney", False)]
 
 
 def test_another_photos_bytes_are_not_taken_for_its_own(kept):
     """Whatever else lies in the same folders."""
     kept.put("eu-central", RAW, raw_key(ids.to_public(ids.PHOTO, 77)))
-    assert {item.place for item in survey(kept.config, PHOTO_ID)} == {"eu-west"}
+    assert {item.place for item in locate(kept.config, PHOTO_ID)} == {"eu-west"}
 
 
 def test_what_is_left_of_a_deleted_photo_may_lie_nowhere(kept):
@@ -146,7 +146,7 @@ def test_what_is_left_of_a_deleted_photo_may_lie_nowhere(kept):
     stores = kept.at_home()
     stores.catalog.photos.delete(Tombstone(PHOTO_ID, PHOTO.owner_id, 2), None)
     stores.close()
-    assert {(item.allowed, item.rule) for item in survey(kept.config, PHOTO_ID)} == {(False, NO_OWNER)}
+    assert {(item.allowed, item.rule) for item in locate(kept.config, PHOTO_ID)} == {(False, NO_OWNER)}
 
 
 def test_without_a_policy_nothing_is_allowed(kept):
@@ -154,21 +154,21 @@ def test_without_a_policy_nothing_is_allowed(kept):
     stores = kept.at_home()
     stores.settings.values.write(POLICY, "policy: [")
     stores.close()
-    assert {(item.allowed, item.rule) for item in survey(kept.config, PHOTO_ID)} == {(False, decide.UNREADABLE)}
+    assert {(item.allowed, item.rule) for item in locate(kept.config, PHOTO_ID)} == {(False, decide.UNREADABLE)}
 
 
 def test_an_edge_that_does_not_say_is_not_taken_to_hold_nothing(kept):
     """The survey fails, and names it."""
     kept.silent.add("chicago")
     with pytest.raises(Unavailable, match="chicago"):
-        survey(kept.config, PHOTO_ID)
+        locate(kept.config, PHOTO_ID)
 
 
 @pytest.mark.parametrize("photo_id", ["u_00000000001", "harbour.jpg", "../secrets", ids.to_public(ids.PHOTO, 1)])
 def test_what_is_no_photo_of_any_region_is_not_found(world, photo_id):
     """Before any store is asked."""
     with pytest.raises(NotFound):
-        survey(world.config, photo_id)
+        locate(world.config, photo_id)
 
 
 def test_the_command_exits_with_1_for_a_byte_that_lies_wrong(kept, capsys):

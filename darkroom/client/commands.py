@@ -1,4 +1,4 @@
-"""What each command does: asks an edge, and shows the answer."""
+"""The users' commands (signup, upload, feed, photo, follow): each asks an edge and shows the response."""
 
 from argparse import Namespace
 from functools import partial
@@ -8,45 +8,21 @@ from rich.console import Console
 from rich.table import Table
 
 from darkroom import terminal
+from darkroom.client import profiles
 from darkroom.client.client import Client
-from darkroom.demo import demo as demonstration
+from darkroom.command_error import CommandError
 from darkroom.error_messages import guarded
-from darkroom.local import launcher, session
-from darkroom.local.session import CommandError
-from darkroom.operate import doctor as examination
-from darkroom.operate import prepare as preparation
-from darkroom.operate import where as survey
+from darkroom.local import addresses
 
 _READY_TIMEOUT_S = 120.0
 
 
-def up(options: Namespace) -> int:
-    launcher.up(options.data, options.port, options.servers)
-    return 0
-
-
-def demo(options: Namespace) -> int:
-    return demonstration.main(options.data, options.photos, options.once, options.port)
-
-
-def where(options: Namespace) -> int:
-    return survey.main(options.data, options.photo)
-
-
-def prepare(options: Namespace) -> int:
-    return preparation.main(_topology(options))
-
-
-def doctor(options: Namespace) -> int:
-    return examination.main(_topology(options))
-
-
 def signup(options: Namespace) -> int:
-    url = session.edge_url(options.data, options.edge)
+    url = addresses.edge_url(options.data, options.edge)
     user = Client(url).sign_up(options.name, options.country.upper())
-    edge = options.edge or next(iter(session.addresses(options.data).edges))
-    name = session.profile_name(options.profile or options.name)
-    session.keep(options.data, session.Profile(name, edge, user["id"], user["token"]))
+    edge = options.edge or next(iter(addresses.addresses(options.data).edges))
+    name = profiles.profile_name(options.profile or options.name)
+    profiles.keep(options.data, profiles.Profile(name, edge, user["id"], user["token"]))
     console = Console()
     console.print(f"[green]✓[/] You are [bold]{user['id']}[/], and your photos live in [bold]{user['home_region']}[/].")
     console.print(f"  Others follow you with [cyan]darkroom follow {user['id']}[/] or at {url}/?follow={user['id']}")
@@ -95,7 +71,7 @@ def feed(options: Namespace) -> int:
 
 
 def photo(options: Namespace) -> int:
-    found = Client(session.edge_url(options.data, options.edge)).photo(options.photo)
+    found = Client(addresses.edge_url(options.data, options.edge)).photo(options.photo)
     table = Table(show_header=False, box=None)
     for name in ("id", "owner", "caption", "status", "created_at", "width", "height"):
         if found.get(name) is not None:
@@ -116,11 +92,6 @@ def follow(options: Namespace) -> int:
     return 0
 
 
-def _topology(options: Namespace) -> Path:
-    path: Path = options.topology or options.data / session.TOPOLOGY
-    return path
-
-
-def _signed_in(options: Namespace) -> tuple[Client, session.Profile]:
-    profile = session.profile(options.data, options.profile)
-    return Client(session.edge_url(options.data, profile.edge), profile.token), profile
+def _signed_in(options: Namespace) -> tuple[Client, profiles.Profile]:
+    profile = profiles.profile(options.data, options.profile)
+    return Client(addresses.edge_url(options.data, profile.edge), profile.token), profile
