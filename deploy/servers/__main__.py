@@ -33,8 +33,8 @@ def main() -> int:
         if options.command == "install":
             return install(console)
         if options.command == "up":
-            return hold(console, options.port)
-        return around(console, options.rest[1:] if options.rest[:1] == ["--"] else options.rest)
+            return run_until_stopped(console, options.port)
+        return run_around(console, options.rest[1:] if options.rest[:1] == ["--"] else options.rest)
     except ServerError as error:
         console.print(f"[red]✗[/] {error}")
         return 1
@@ -51,7 +51,7 @@ def install(console: Console) -> int:
     return 0
 
 
-def hold(console: Console, port: int) -> int:
+def run_until_stopped(console: Console, port: int) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -66,7 +66,7 @@ def hold(console: Console, port: int) -> int:
     return 0
 
 
-def around(console: Console, command: list[str]) -> int:
+def run_around(console: Console, command: list[str]) -> int:
     """The command's exit code.
 
     It finds each server's address in `DARKROOM_TEST_<NAME>`, and all of them in the file `running.json` of the folder

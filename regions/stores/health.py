@@ -1,4 +1,4 @@
-"""What an examination of a store finds, and what is to be done about it. Pure."""
+"""What a health check of a store finds, and what to do about it. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """`what` was looked at, in short words; `detail` says how it is, `advice` what to do: empty where all is well."""
+    """`what` was checked, in short words; `detail` says how it is, `advice` what to do: empty if all is well."""
 
     what: str
     level: Level
@@ -33,27 +33,28 @@ Probe = Callable[[], str | CheckResult | list[CheckResult]]
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """`look` says how it is, or what is found. Where it raises Problem or TopologyError, `advice` is what to do."""
+    """`probe` says how it is, or what it found. If it raises Problem or TopologyError, `advice` is what to do."""
 
     what: str
-    look: Probe
+    probe: Probe
     advice: str
 
 
 def run_checks(checks: Sequence[HealthCheck]) -> list[CheckResult]:
-    """What the checks find, in order. Where the first fails, the store is away, and no other is made."""
-    findings = _made(checks[0])
-    if findings[0].level is not Level.FAILURE:
-        findings += [finding for check in checks[1:] for finding in _made(check)]
-    return findings
+    """What the checks find, in order. If the first fails, the store is unavailable, and the others are not run."""
+    results = _run(checks[0])
+    if results[0].level is not Level.FAILURE:
+        results += [result for check in checks[1:] for result in _run(check)]
+    return results
 
 
-def clock(said_s: float, resolution_s: float, sent_s: float, received_s: float) -> CheckResult:
-    """Of a clock that said `said_s`, cut down to its resolution, when it was asked and had answered at these our times.
+def clock(reading_s: float, resolution_s: float, sent_s: float, received_s: float) -> CheckResult:
+    """Compares another clock with ours, given its reading and our times just before and just after.
 
-    All in Unix seconds. What the way there and back may have taken is not held against it.
+    All in Unix seconds. The reading is cut off at `resolution_s`. The time the request may have taken does not count
+    as skew.
     """
-    ahead_s, behind_s = said_s - received_s, sent_s - (said_s + resolution_s)
+    ahead_s, behind_s = reading_s - received_s, sent_s - (reading_s + resolution_s)
     skew_s = max(ahead_s, behind_s, 0.0)
     if skew_s <= _WARN_SKEW_S:
         return CheckResult("clock", Level.OK, "goes with this machine's")
@@ -63,19 +64,19 @@ def clock(said_s: float, resolution_s: float, sent_s: float, received_s: float) 
 
 
 def http_clock(date: str, sent_s: float, received_s: float) -> CheckResult:
-    """Of the clock behind the field `Date` of an HTTP answer (RFC 9110 section 6.6.1)."""
+    """Compares the clock behind the `Date` header of an HTTP response (RFC 9110 section 6.6.1) with ours."""
     try:
-        said_s = parsedate_to_datetime(date).timestamp()
+        reading_s = parsedate_to_datetime(date).timestamp()
     except ValueError:
         return CheckResult(
             "clock", Level.WARNING, "it does not tell the time", "Let no proxy take the field Date away."
         )
-    return clock(said_s, _HTTP_DATE_S, sent_s, received_s)
+    return clock(reading_s, _HTTP_DATE_S, sent_s, received_s)
 
 
-def _made(check: HealthCheck) -> list[CheckResult]:
+def _run(check: HealthCheck) -> list[CheckResult]:
     try:
-        found = check.look()
+        found = check.probe()
     except Problem as error:
         return [CheckResult(check.what, Level.FAILURE, error.detail, check.advice)]
     except TopologyError as error:

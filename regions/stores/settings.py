@@ -1,7 +1,7 @@
-"""The settings port: a small tree of live values, services, leased numbers, and holds on what one alone may do.
+"""The settings port: a small tree of live values, services, leased numbers, and locks.
 
-Keys are paths such as `residency/policy`; values are text of at most `MAX_VALUE_BYTES` in UTF-8. Services, their
-instances, pools and holds are named by words: a key's letters, without a slash.
+Keys are paths such as `residency/policy`; values are text of at most `MAX_VALUE_BYTES` in UTF-8. The names
+of services, instances, pools and locks are words: the letters of a key, without a slash.
 """
 
 import re
@@ -170,13 +170,13 @@ def begins_keys(prefix: str) -> bool:
 
 
 def check_word(word: str) -> None:
-    """What every adapter asks of the name of a service, an instance, a pool or a hold. Raises BadRequest."""
+    """Checks the name of a service, an instance, a pool or a lock, in every adapter. Raises BadRequest."""
     if len(word) > MAX_KEY_CHARS or not _WORD.fullmatch(word):
         raise BadRequest(f"{word[:40]!r} is no word of letters, digits and . _ -")
 
 
 def check_setting(key: str, value: str) -> None:
-    """What every adapter asks before it writes. Raises BadRequest or TooLarge."""
+    """Checks a setting before it is written, in every adapter. Raises BadRequest or TooLarge."""
     if not is_key(key):
         raise BadRequest(f"{key[:40]!r} is not the key of a setting: a path of letters, digits and . _ -")
     try:

@@ -94,7 +94,7 @@ def test_abandoning_spares_a_photo_that_has_gone_on(catalog, made, status):
 
 
 def test_an_abandoned_photo_can_not_be_completed(catalog, made):
-    """Whoever completes it at the same moment loses, and no event is told."""
+    """A request that completes it at the same moment loses, and no event is written."""
     photo = made.photo(1)
     made.begin(photo)
     catalog.uploads.discard(photo.photo_id)
@@ -111,7 +111,7 @@ def test_expired_uploads_come_oldest_first(catalog, made):
 
 
 def test_an_upload_that_was_completed_does_not_expire(catalog, made):
-    """Nor one that was abandoned or buried."""
+    """Nor one that was discarded or deleted."""
     photos = [made.photo(number) for number in range(3)]
     for photo in photos:
         made.begin(photo, 1000)
@@ -122,10 +122,10 @@ def test_an_upload_that_was_completed_does_not_expire(catalog, made):
 
 
 def test_photos_gives_those_that_are_there(catalog, made):
-    """By id; an unknown one, a buried one and nonsense are left out."""
-    here, buried = made.ready(1), made.ready(2)
-    catalog.photos.delete(made.tombstone(buried), None)
-    asked = [here.photo_id, buried.photo_id, made.photo_id(3), HOSTILE_TEXT]
+    """By id; an unknown one, a deleted one and nonsense are left out."""
+    here, deleted = made.ready(1), made.ready(2)
+    catalog.photos.delete(made.tombstone(deleted), None)
+    asked = [here.photo_id, deleted.photo_id, made.photo_id(3), HOSTILE_TEXT]
     assert catalog.photos.get_many(asked) == {here.photo_id: here}
     assert catalog.photos.get_many([]) == {}
 

@@ -99,9 +99,9 @@ def test_of_many_burials_exactly_one_is_told(catalog, made, threads):
 def test_a_change_and_a_burial_at_once_leave_it_buried(catalog, made, threads):
     """Whichever comes first: an event of the change only where the change was made."""
     photos = [made.ready(number) for number in range(8)]
-    buried = [threads.submit(catalog.photos.delete, made.tombstone(photo), None) for photo in photos]
+    deleted = [threads.submit(catalog.photos.delete, made.tombstone(photo), None) for photo in photos]
     changed = [threads.submit(catalog.photos.update, photo, {Status.READY}, made.event(photo)) for photo in photos]
-    assert all(burial.result() for burial in buried)
+    assert all(deletion.result() for deletion in deleted)
     told = {photo.photo_id for photo, change in zip(photos, changed, strict=True) if change.result()}
     assert {event.key for event in catalog.outbox.pending(99)} == told
     assert catalog.photos.get_many([photo.photo_id for photo in photos]) == {}

@@ -24,7 +24,7 @@ WRITES = {
     "record_replica": lambda catalog, made, photo: catalog.replicas.put(
         Replica(photo.photo_id, "us-east", True, True, "policy.yaml:24", "3", 1)
     ),
-    "bury": lambda catalog, made, photo: catalog.photos.delete(made.tombstone(photo), photo_deleted(photo, 9)),
+    "delete": lambda catalog, made, photo: catalog.photos.delete(made.tombstone(photo), photo_deleted(photo, 9)),
 }
 """Everything that can be written about one photo."""
 
@@ -78,7 +78,7 @@ def test_a_write_behind_a_tombstone_does_nothing(catalog, made, name):
 
 
 def test_a_change_behind_a_tombstone_says_that_it_failed(catalog, made):
-    """So that whoever rendered the photo takes its objects back."""
+    """So that the process that rendered the photo removes its objects."""
     photo = made.ready(1)
     catalog.photos.delete(made.tombstone(photo), None)
     assert catalog.photos.update(photo, set(Status), made.event(photo)) is False
@@ -109,7 +109,7 @@ def test_burying_twice_is_once(catalog, made):
     assert catalog.photos.delete(first, photo_deleted(photo, 9))
     assert not catalog.photos.delete(replace(first, deleted_at_ms=1000), photo_deleted(photo, 1000))
     assert catalog.tombstones.get(photo.photo_id) == first
-    assert [stone.tombstone for stone in catalog.tombstones.after(0, 10)] == [first]
+    assert [entry.tombstone for entry in catalog.tombstones.after(0, 10)] == [first]
     assert catalog.outbox.pending(10) == [photo_deleted(photo, 9)]
 
 
@@ -121,12 +121,12 @@ def test_a_living_photo_has_no_tombstone(catalog, made):
 
 def test_tombstones_come_in_the_order_of_arrival(catalog, made):
     """Not in that of ids or times; positions begin at 1 and grow."""
-    stones = [Tombstone(made.photo_id(number), made.user_id(1), 10 - number) for number in (3, 1, 2)]
-    for stone in stones:
-        catalog.photos.delete(stone, None)
+    deletions = [Tombstone(made.photo_id(number), made.user_id(1), 10 - number) for number in (3, 1, 2)]
+    for tombstone in deletions:
+        catalog.photos.delete(tombstone, None)
     found = catalog.tombstones.after(0, 10)
-    assert [stone.tombstone for stone in found] == stones
-    positions = [stone.position for stone in found]
+    assert [entry.tombstone for entry in found] == deletions
+    positions = [entry.position for entry in found]
     assert positions[0] == 1
     assert positions == sorted(set(positions))
 
@@ -137,7 +137,7 @@ def test_tombstones_are_read_on_from_a_position(catalog, made):
         catalog.photos.delete(made.tombstone(made.photo(number)), None)
     found, position = [], 0
     while page := catalog.tombstones.after(position, 2):
-        found += [stone.tombstone.photo_id for stone in page]
+        found += [entry.tombstone.photo_id for entry in page]
         position = page[-1].position
     assert found == [made.photo_id(number) for number in range(5)]
 
@@ -154,7 +154,7 @@ def test_a_strange_position_is_harmless(catalog, made, position):
 def test_whatever_is_written_before_and_after_a_burial_is_gone(catalog, made, before, after):
     """The law, for any sequence of writes."""
     photo = made.photo(next(fresh_numbers))
-    for name in [*before, "bury", *after]:
+    for name in [*before, "delete", *after]:
         WRITES[name](catalog, made, photo)
     assert nothing_is_known_of(catalog, photo)
     assert catalog.tombstones.get(photo.photo_id) == made.tombstone(photo)

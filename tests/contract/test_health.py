@@ -1,4 +1,4 @@
-"""Every adapter of every port examines its own store: well, it says so and leaves nothing; ill, it says what to do."""
+"""Every adapter of every port checks the health of its own store; it leaves nothing behind, and advises what to do."""
 
 import contextlib
 import importlib
@@ -105,7 +105,7 @@ def test_healthy_settings_are_well_and_unchanged(settings, tmp_path):
     assert_all_well(settings.check_health())
     assert (settings.values.tree(""), table_contents(tmp_path)) == before
     assert settings.values.watch("", mark, 0) == mark
-    assert settings.services.healthy("examination") == []
+    assert settings.services.healthy("health-check") == []
 
 
 def test_healthy_objects_are_well_and_unchanged(open_objects, clock, tmp_path):
@@ -120,31 +120,31 @@ def test_healthy_objects_are_well_and_unchanged(open_objects, clock, tmp_path):
 
 
 def twice_at_once(store: Any, threads: ThreadPoolExecutor) -> None:
-    for examining in [threads.submit(store.check_health) for _ in range(2)]:
-        assert_all_well(examining.result())
+    for checking in [threads.submit(store.check_health) for _ in range(2)]:
+        assert_all_well(checking.result())
 
 
-def test_two_may_examine_a_catalog_at_once(catalog, threads):
+def test_two_may_check_a_catalog_at_once(catalog, threads):
     """As two operators may."""
     twice_at_once(catalog, threads)
 
 
-def test_two_may_examine_feeds_at_once(feeds, threads):
+def test_two_may_check_feeds_at_once(feeds, threads):
     """As two operators may."""
     twice_at_once(feeds, threads)
 
 
-def test_two_may_examine_an_event_log_at_once(events, threads):
+def test_two_may_check_an_event_log_at_once(events, threads):
     """As two operators may."""
     twice_at_once(events, threads)
 
 
-def test_two_may_examine_settings_at_once(settings, threads):
+def test_two_may_check_settings_at_once(settings, threads):
     """As two operators may."""
     twice_at_once(settings, threads)
 
 
-def test_two_may_examine_objects_at_once(open_objects, clock, threads):
+def test_two_may_check_objects_at_once(open_objects, clock, threads):
     """As two operators may."""
     clock.follow_the_wall()
     twice_at_once(open_objects(), threads)

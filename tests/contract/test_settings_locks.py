@@ -1,4 +1,4 @@
-"""What every settings store does with holds: one has it at a time, and the fence grows with every change of holder."""
+"""Locks in every settings store: one holder at a time, and the fencing token grows with every change of holder."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,11 +17,11 @@ def tried(settings, clock):
     return settings.locks.acquire(NAME, "bob", TTL_S)
 
 
-def test_a_hold_tells_its_name_holder_and_fence(settings):
+def test_a_lock_tells_its_name_holder_and_fence(settings):
     """And for how long it lasts."""
-    hold = settings.locks.acquire(NAME, "ana", TTL_S)
-    assert (hold.name, hold.holder, hold.ttl_s) == (NAME, "ana", TTL_S)
-    assert hold.fencing_token > 0
+    lock = settings.locks.acquire(NAME, "ana", TTL_S)
+    assert (lock.name, lock.holder, lock.ttl_s) == (NAME, "ana", TTL_S)
+    assert lock.fencing_token > 0
 
 
 def test_one_has_it_at_a_time(settings, open_settings):
@@ -41,39 +41,39 @@ def test_of_many_who_want_it_at_once_one_gets_it(settings, open_settings):
     """Each through a handle of its own."""
     handles = [open_settings() for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
-        holds = list(threads.map(lambda handle: handle.locks.acquire(NAME, "same", TTL_S), handles))
-    assert len([hold for hold in holds if hold]) == 1
+        locks = list(threads.map(lambda handle: handle.locks.acquire(NAME, "same", TTL_S), handles))
+    assert len([lock for lock in locks if lock]) == 1
 
 
-def test_a_released_hold_can_be_had_at_once(settings, open_settings):
-    """With a higher fence, each time."""
-    other, fences = open_settings(), []
+def test_a_released_lock_can_be_had_at_once(settings, open_settings):
+    """With a higher fencing token, each time."""
+    other, tokens = open_settings(), []
     for handle in (settings, other, settings, settings):
-        hold = handle.locks.acquire(NAME, "ana", TTL_S)
-        fences.append(hold.fencing_token)
-        other.locks.release(hold)
-    assert fences == sorted(set(fences))
+        lock = handle.locks.acquire(NAME, "ana", TTL_S)
+        tokens.append(lock.fencing_token)
+        other.locks.release(lock)
+    assert tokens == sorted(set(tokens))
 
 
-def test_a_hold_that_is_renewed_goes_on(settings, open_settings, clock):
-    """For longer than it was had for; the fence is the same, and another handle can renew it too."""
-    hold = settings.locks.acquire(NAME, "ana", TTL_S)
+def test_a_lock_that_is_renewed_goes_on(settings, open_settings, clock):
+    """For longer than it was had for; the fencing token is the same, and another handle can renew it too."""
+    lock = settings.locks.acquire(NAME, "ana", TTL_S)
     clock.advance(1_000)
-    assert settings.locks.renew(hold)
-    assert open_settings().locks.renew(hold)
+    assert settings.locks.renew(lock)
+    assert open_settings().locks.renew(lock)
     assert settings.locks.acquire(NAME, "bob", TTL_S) is None
 
 
-def test_a_released_hold_is_not_renewed(settings):
+def test_a_released_lock_is_not_renewed(settings):
     """Whether somebody has it now or not."""
-    hold = settings.locks.acquire(NAME, "ana", TTL_S)
-    settings.locks.release(hold)
-    assert not settings.locks.renew(hold)
+    lock = settings.locks.acquire(NAME, "ana", TTL_S)
+    settings.locks.release(lock)
+    assert not settings.locks.renew(lock)
     assert settings.locks.acquire(NAME, "ana", TTL_S)
-    assert not settings.locks.renew(hold)
+    assert not settings.locks.renew(lock)
 
 
-def test_a_lost_hold_can_do_nothing_to_the_next_holder(settings):
+def test_a_lost_lock_can_do_nothing_to_the_next_holder(settings):
     """Not even under the same name."""
     lost = settings.locks.acquire(NAME, "ana", TTL_S)
     settings.locks.release(lost)
@@ -95,7 +95,7 @@ def test_what_a_dead_holder_had_is_free_again_in_the_end(settings, clock):
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", ".a", "a b", "ä", "a\n", "a" * 201])
 def test_what_is_no_word_names_nothing(settings, name):
-    """Neither a hold nor a pool."""
+    """Neither a lock nor a pool."""
     with pytest.raises(BadRequest):
         settings.locks.acquire(name, "ana", TTL_S)
     with pytest.raises(BadRequest):

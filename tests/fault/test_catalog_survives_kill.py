@@ -15,7 +15,7 @@ from regions.stores.catalog import Catalog
 from regions.stores.sqlite import adapter as sqlite
 
 EVERYTHING = 1_000_000
-EVERY_FACT = {"user", "begun", "changed", "buried", "followed"}
+EVERY_FACT = {"user", "begun", "changed", "deleted", "followed"}
 
 # What a process writes about one number, and says when each write has returned.
 LIFE = """
@@ -43,7 +43,7 @@ def live(catalog, number):
     acknowledge("changed", number)
     if number % 3 == 0:
         assert catalog.photos.delete(Tombstone(photo_id, user_id, 1), messages.photo_deleted(photo, 1))
-        acknowledge("buried", number)
+        acknowledge("deleted", number)
     author_id = ids.to_public(ids.USER, number + 1)
     catalog.follows.change(user_id, author_id, True, messages.follow_changed(user_id, author_id, True, 1))
     acknowledge("followed", number)
@@ -103,18 +103,18 @@ class Found:
         """What is so, in the words of the acknowledgements. Raises where a state or its event stands alone."""
         user_id, photo_id = ids.to_public(ids.USER, number), ids.to_public(ids.PHOTO, number)
         author_id = ids.to_public(ids.USER, number + 1)
-        photo, buried = self._catalog.photos.get(photo_id), self._catalog.tombstones.get(photo_id) is not None
-        changed = buried or (photo is not None and photo.status is Status.PROCESSING)
+        photo, deleted = self._catalog.photos.get(photo_id), self._catalog.tombstones.get(photo_id) is not None
+        changed = deleted or (photo is not None and photo.status is Status.PROCESSING)
         followed = self._catalog.follows.authors(user_id, None, 9) == [author_id]
         assert changed == self.tells("photos_uploaded", photo_id)
-        assert buried == self.tells("photo_deleted", photo_id)
+        assert deleted == self.tells("photo_deleted", photo_id)
         assert followed == self.tells("follow_changed", author_id)
         assert (photo is None) == (self._catalog.uploads.get(photo_id) is None)
         held = {
             "user": self._catalog.users.get(user_id) is not None,
-            "begun": buried or photo is not None,
+            "begun": deleted or photo is not None,
             "changed": changed,
-            "buried": buried,
+            "deleted": deleted,
             "followed": followed,
         }
         return {fact for fact, is_true in held.items() if is_true}

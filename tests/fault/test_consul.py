@@ -116,13 +116,13 @@ def test_versions_go_on_where_they_were(server, settings, eventually):
     assert settings.values.read(POLICY).version > before.version
 
 
-def test_leases_and_holds_outlive_a_restart(server, settings, eventually):
+def test_leases_and_locks_outlive_a_restart(server, settings, eventually):
     """Both can be renewed, and nobody else gets them."""
-    lease, hold = settings.numbers.lease("numbers", "ana", 1, TTL_S), settings.locks.acquire("sweep", "ana", TTL_S)
+    lease, lock = settings.numbers.lease("numbers", "ana", 1, TTL_S), settings.locks.acquire("sweep", "ana", TTL_S)
     with away(server):
         pass
     assert eventually(lambda: answers(lambda: settings.numbers.renew(lease, TTL_S)), AGAIN_S).floor_ms == lease.floor_ms
-    assert settings.locks.renew(hold)
+    assert settings.locks.renew(lock)
     assert settings.locks.acquire("sweep", "bob", TTL_S) is None
     with pytest.raises(Unavailable, match="taken"):
         settings.numbers.lease("numbers", "bob", 1, TTL_S)
@@ -168,7 +168,7 @@ EVERY_METHOD = {
     "lease_number": lambda settings: settings.numbers.lease("numbers", "ana", 4, TTL_S),
     "renew": lambda settings: settings.numbers.renew(Lease("numbers", 0, "ana", 0, 1), TTL_S),
     "release": lambda settings: settings.numbers.release(Lease("numbers", 0, "ana", 0, 1), 1),
-    "hold": lambda settings: settings.locks.acquire("sweep", "ana", TTL_S),
+    "lock": lambda settings: settings.locks.acquire("sweep", "ana", TTL_S),
 }
 
 
@@ -237,7 +237,7 @@ def test_a_service_outlives_a_restart(server, settings, eventually):
 
 
 def test_regions_that_share_a_consul_do_not_see_each_other(open_settings):
-    """Neither settings nor services, numbers or holds; not even where their names run together."""
+    """Neither settings nor services, numbers or locks; not even where their names run together."""
     one, other = open_settings("shared/a"), open_settings("shared-a")
     one.values.write(POLICY, "of one")
     one.services.register(EDGE, TTL_S)

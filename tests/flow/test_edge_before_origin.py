@@ -36,7 +36,7 @@ def test_nobody_gets_a_grant_through_an_edge_by_moving_the_path(system, grant_pa
 
 @pytest.mark.parametrize("name", ["SCRIPT_NAME", "PATH_INFO"])
 def test_nobody_moves_the_path_at_the_origin_itself(system, name):
-    """Whoever reaches it directly is no gateway either."""
+    """A client that reaches it directly is not a gateway either."""
     assert ask(system.origins["eu-west"], "/moved/health", f"{name}: /moved\r\n")[0] == 404
 
 

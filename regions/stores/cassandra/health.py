@@ -1,4 +1,4 @@
-"""The examination of a Cassandra: version, schema, copies, clock, and a conditional write, which needs a quorum."""
+"""The health check of a Cassandra: version, schema, copies, clock, and a conditional write, which needs a quorum."""
 
 import json
 import secrets
@@ -11,7 +11,7 @@ from regions.stores.cassandra import schema
 from regions.stores.cassandra.session import MISTAKES, CassandraSession
 from regions.stores.health import CheckResult, HealthCheck, Level, clock, run_checks
 
-# What a killed examination leaves behind goes by itself.
+# What a killed health check leaves behind expires by itself.
 _KEPT_S = 60
 _CQL_DATE_S = 0.001
 _REACH = "Check that the nodes at the topology's addresses are up (`nodetool status`), and the login in REGION.catalog."
@@ -72,7 +72,7 @@ def _clock(session: CassandraSession) -> CheckResult:
 
 
 def _write(session: CassandraSession) -> str:
-    user_id = f"examination-{secrets.token_hex(8)}"
+    user_id = f"health-check-{secrets.token_hex(8)}"
     put = f"INSERT INTO users (user_id, record) VALUES (?, ?) IF NOT EXISTS USING TTL {_KEPT_S}"
     try:
         session.decide((put, user_id, user_id))

@@ -34,7 +34,7 @@ from regions.stores.cassandra.partitions import OUTBOX_MS, OUTBOX_SHARDS, TimeUu
 from regions.stores.cassandra.session import Call, CassandraSession
 
 _CLOSE_AFTER_MS = 120_000
-# Far longer than any request takes: whoever wrote such an intent is dead, or got Unavailable.
+# Far longer than any request takes: the process that wrote such an intent is dead, or got Unavailable.
 _DROP_AFTER_MS = 600_000
 # A deletion takes a few writes with a deadline each; who is not done by then has died.
 _COMPLETE_AFTER_MS = 20_000

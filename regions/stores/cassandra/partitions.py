@@ -67,9 +67,9 @@ class TimeUuidGenerator:
         return UUID(fields=(low, middle, high, 0x80, 0, self._node))
 
 
-def time_uuid_ms(tick: UUID) -> int:
+def time_uuid_ms(stamp: UUID) -> int:
     """When it was drawn, in Unix milliseconds."""
-    return (tick.time - _UNIX_TICKS) // _TICKS_PER_MS
+    return (stamp.time - _UNIX_TICKS) // _TICKS_PER_MS
 
 
 def year_at(at_ms: int) -> int:

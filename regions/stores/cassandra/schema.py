@@ -84,7 +84,7 @@ _LOCK = ("schema_lock", "(one int PRIMARY KEY, holder text)")
 
 
 def migrate(session: CassandraSession) -> None:
-    """Brings the keyspace to the newest version, or waits for whoever does. Raises Unavailable.
+    """Brings the keyspace to the newest version, or waits for the process that does. Raises Unavailable.
 
     A holder that dies gives the lock back after a minute; what it had made is made again, to no effect.
     """

@@ -129,7 +129,7 @@ class CassandraSession:
             return list(self._session.execute(statement))
 
     def close(self) -> None:
-        """Idempotent. Whoever comes later gets Unavailable."""
+        """Idempotent. Later calls get Unavailable."""
         self._closed = True
         self._cluster.shutdown()
 

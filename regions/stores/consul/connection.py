@@ -80,7 +80,7 @@ class Connection:
         self._consul = consul.Consul(
             address.host, address.port, scheme=address.scheme, verify=True, connections_timeout=_TIMEOUT_S
         )
-        # The client would take a token, and requests a proxy, from the environment of whoever runs it.
+        # The client would take a token, and requests a proxy, from the environment of the process.
         self._consul.token = token
         session = self._consul.http.session
         session.trust_env = False
@@ -127,7 +127,7 @@ class Connection:
     def begin_session(self, name: str, ttl_s: int) -> str:
         """A session lives on its renewals alone: `ttl_s` at least, twice that at most. Then its keys are free."""
         with self.reaching() as client:
-            # No health check: an agent that starts again ends no session. No lock delay: see `consul_holds`.
+            # No health check: an agent that starts again ends no session. No lock delay: see `locks`.
             return str(client.session.create(name, checks=[], lock_delay=0, ttl=ttl_s))
 
     def renew_session(self, session: str) -> bool:

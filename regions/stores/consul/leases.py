@@ -47,7 +47,7 @@ class ConsulLeases:
         check_word(pool)
         for _ in range(_ROUNDS):
             records = self._records(pool)
-            # Told after the records are read: whoever waits for them may wait for seconds.
+            # Read after the records: waiting for them may take seconds.
             now_ms = self._clock_ms()
             free = [number for number in range(size) if _is_free(records.get(number, _NEVER_LEASED), now_ms)]
             if not free:

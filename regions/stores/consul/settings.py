@@ -2,11 +2,11 @@
 
     settings/KEY          a key's value; its version is its ModifyIndex. Of a deleted key an empty value with the flag
                           1 stays, so that a watch sees that it went
-    leases/POOL/NUMBER    until when a number is taken, or was: `consul_leases`
-    holds/NAME            whose session has it: `consul_holds`
+    leases/POOL/NUMBER    until when a number is taken, or was: `leases`
+    locks/NAME            whose session holds it: `locks`
 
-Services are Consul's own: `consul_services`. What an operator writes or deletes under `settings/` by other means
-counts as if it had been done here.
+Services are Consul's own: `services`. What an operator writes or deletes under `settings/` by other means counts as if
+it had been done here.
 """
 
 import random

@@ -27,7 +27,7 @@ def check_health(address: S3Address, credentials: Credentials, objects: Objects)
         *(check for name in (RAW, VARIANTS) for check in _of_bucket(s3, address, name)),
         *(check for name in (RAW, VARIANTS) for check in objects_health.checks(objects, name)),
     ]
-    return run_checks([replace(check, look=_told(check.look)) for check in checks])
+    return run_checks([replace(check, probe=_told(check.probe)) for check in checks])
 
 
 def _of_bucket(s3: Any, address: S3Address, name: str) -> list[HealthCheck]:

@@ -60,7 +60,7 @@ class Database:
                 raise
 
     def close(self) -> None:
-        """Idempotent. Whoever comes later gets Unavailable."""
+        """Idempotent. Later calls get Unavailable."""
         with self._lock:
             self._closed = True
             opened, self._opened = self._opened, {}

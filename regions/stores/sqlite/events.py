@@ -85,7 +85,7 @@ class SqliteEvents:
         self._bell.ring()
 
     def consumer(self, topic: str, group: str, member: str) -> Consumer:
-        # Two consumers never share a name, so that whoever starts again does not commit for who was there before.
+        # Two consumers never share a name, so that a process that starts again does not commit for the one before it.
         one = Member(topic, group, f"{member}-{secrets.token_hex(8)}")
         return _Consumer(self._file, self._members, self._bell, one)
 

@@ -1,4 +1,4 @@
-"""The examination of an embedded store that is one SQLite file."""
+"""The health check of an embedded store that is one SQLite file."""
 
 import secrets
 import sqlite3
@@ -71,7 +71,7 @@ def _tables(connection: sqlite3.Connection) -> dict[str, str]:
 
 def _write(file: Database) -> str:
     """In a table of its own, in one transaction: a kill at any instant leaves nothing of it."""
-    table = f"examination_{secrets.token_hex(8)}"
+    table = f"health_check_{secrets.token_hex(8)}"
     with file.writing() as connection:
         connection.execute(f"CREATE TABLE {table} (mark TEXT)")
         connection.execute(f"INSERT INTO {table} VALUES (?)", (table,))

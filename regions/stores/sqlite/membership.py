@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS members (
 """
 
 _BEAT_EVERY_MS = 1_000
-# Whoever asks at least once a second was last seen up to one beat and one question ago.
+# A member that asks at least once a second was last seen at most one heartbeat and one question ago.
 _ASKED_LATELY_MS = 2 * _BEAT_EVERY_MS
 
 

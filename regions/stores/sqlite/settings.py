@@ -126,7 +126,7 @@ class SqliteNumbers:
     def lease(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
         check_word(pool)
         with self._database.writing() as connection:
-            # Read here and not before: whoever waits for the file may wait for seconds.
+            # Read inside the transaction: waiting for the file may take seconds.
             now_ms = self._clock_ms()
             ended = dict(connection.execute("SELECT number, until_ms FROM leases WHERE pool = ?", (pool,)).fetchall())
             number = next((number for number in range(size) if ended.get(number, 0) <= now_ms), None)
@@ -179,10 +179,10 @@ class SqliteLocks:
             taken = "SELECT 1 FROM locks WHERE name = ? AND until_ms > ?"
             if connection.execute(taken, (name, now_ms)).fetchone():
                 return None
-            fence = _next_version(connection)
-            row = (name, holder, fence, now_ms + _ms(ttl_s))
+            token = _next_version(connection)
+            row = (name, holder, token, now_ms + _ms(ttl_s))
             connection.execute("INSERT OR REPLACE INTO locks VALUES (?, ?, ?, ?)", row)
-        return Lock(name, holder, fence, ttl_s)
+        return Lock(name, holder, token, ttl_s)
 
     def renew(self, lock: Lock) -> bool:
         """Never shortens a lock, even where the clock has stepped back."""

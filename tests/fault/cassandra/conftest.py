@@ -13,7 +13,7 @@ from regions.stores.catalog import Catalog
 
 @pytest.fixture(scope="session")
 def server(shared_server):
-    """A Cassandra that all tests of this folder share; whoever kills it starts it again."""
+    """A Cassandra that all tests of this folder share; a test that kills it starts it again."""
     return shared_server("cassandra")
 
 

@@ -17,7 +17,7 @@ from regions.stores.cassandra.session import CassandraSession
 from regions.stores.catalog import Catalog
 
 EVERYTHING = 100_000
-EVERY_FACT = {"user", "begun", "changed", "liked", "buried", "followed"}
+EVERY_FACT = {"user", "begun", "changed", "liked", "deleted", "followed"}
 KILLED = -9
 AGAIN_S = 30
 # Older than any deletion that is still under way; older than any intent that may still get its event.
@@ -56,7 +56,7 @@ def live(catalog, number):
     acknowledge("liked", number)
     if number % 3 == 0:
         assert catalog.photos.delete(Tombstone(photo_id, user_id, 1), messages.photo_deleted(photo, 1))
-        acknowledge("buried", number)
+        acknowledge("deleted", number)
     author_id = ids.to_public(ids.USER, number + 1)
     catalog.follows.change(user_id, author_id, True, messages.follow_changed(user_id, author_id, True, 1))
     acknowledge("followed", number)
@@ -123,7 +123,7 @@ class Found:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._told = [(event.topic, event.key) for event in catalog.outbox.pending(EVERYTHING)]
-        self._placed = {stone.tombstone.photo_id for stone in catalog.tombstones.after(0, EVERYTHING)}
+        self._placed = {entry.tombstone.photo_id for entry in catalog.tombstones.after(0, EVERYTHING)}
 
     def tells(self, topic: str, key: str) -> bool:
         """Raises where it is told twice."""
@@ -134,22 +134,22 @@ class Found:
         """What is so, in the words of the acknowledgements. Raises where a state or its event stands alone."""
         user_id, photo_id = ids.to_public(ids.USER, number), ids.to_public(ids.PHOTO, number)
         author_id = ids.to_public(ids.USER, number + 1)
-        photo, buried = self._catalog.photos.get(photo_id), self._catalog.tombstones.get(photo_id) is not None
-        changed = buried or (photo is not None and photo.status is Status.PROCESSING)
+        photo, deleted = self._catalog.photos.get(photo_id), self._catalog.tombstones.get(photo_id) is not None
+        changed = deleted or (photo is not None and photo.status is Status.PROCESSING)
         followed = self._catalog.follows.authors(user_id, None, 9) == [author_id]
         likes = self._catalog.likes.page(photo_id, None, 9)
         assert changed == self.tells("photos_uploaded", photo_id)
-        assert buried == self.tells("photo_deleted", photo_id) == (photo_id in self._placed)
+        assert deleted == self.tells("photo_deleted", photo_id) == (photo_id in self._placed)
         assert followed == self.tells("follow_changed", author_id)
         assert followed == (self._catalog.follows.local_followers(author_id, None, 9) == [user_id])
         assert (photo is None) == (self._catalog.uploads.get(photo_id) is None)
-        assert not (buried and likes)
+        assert not (deleted and likes)
         held = {
             "user": self._catalog.users.get(user_id) is not None,
-            "begun": buried or photo is not None,
+            "begun": deleted or photo is not None,
             "changed": changed,
-            "liked": buried or likes == [user_id],
-            "buried": buried,
+            "liked": deleted or likes == [user_id],
+            "deleted": deleted,
             "followed": followed,
         }
         return {fact for fact, is_true in held.items() if is_true}
@@ -284,7 +284,7 @@ def test_an_upload_whose_process_died_expires(lives):
 
 
 def test_a_killed_server_loses_nothing_and_the_same_catalog_goes_on(server, writer, open_at, eventually):
-    """What it acknowledged before is there after it has started again, and whoever was connected writes on."""
+    """What it acknowledged before is there after it has started again, and its connected clients write on."""
     eventually(lambda: writer.times(b"followed") >= 20)
     server.kill()
     eventually(lambda: writer.times(b"unavailable") > 0)

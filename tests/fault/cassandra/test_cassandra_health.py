@@ -1,4 +1,4 @@
-"""What the examination of a Cassandra finds in a keyspace that is not as it should be."""
+"""What the health check of a Cassandra finds in a keyspace that is not as it should be."""
 
 from regions.stores.cassandra import adapter as cassandra
 from regions.stores.cassandra import schema

@@ -32,20 +32,20 @@ def test_tombstones_go_on_from_one_partition_to_the_next(open_at, monkeypatch):
     catalogs = [open_at(0) for _ in range(3)]
     for photo_id, catalog in zip(photo_ids, [catalogs[0]] * 17 + catalogs, strict=True):
         assert catalog.photos.delete(Tombstone(photo_id, ids.to_public(ids.USER, 1), 1), None)
-    stones = catalogs[1].tombstones.after(0, 7) + catalogs[0].tombstones.after(7, 99)
-    assert [stone.tombstone.photo_id for stone in stones] == photo_ids
-    assert [stone.position for stone in stones] == list(range(1, 21))
+    entries = catalogs[1].tombstones.after(0, 7) + catalogs[0].tombstones.after(7, 99)
+    assert [entry.tombstone.photo_id for entry in entries] == photo_ids
+    assert [entry.position for entry in entries] == list(range(1, 21))
 
 
 def test_rivals_for_a_position_leave_no_gap(open_at, threads):
-    """Many processes that bury at once: each tombstone is placed once."""
+    """Many processes that delete at once: each tombstone is placed once."""
     catalogs = [open_at(0) for _ in range(3)]
-    stones = [Tombstone(ids.to_public(ids.PHOTO, number), ids.to_public(ids.USER, 1), 1) for number in range(30)]
-    buried = threads.map(lambda stone, catalog: catalog.photos.delete(stone, None), stones, catalogs * 10)
-    assert all(buried)
+    deletions = [Tombstone(ids.to_public(ids.PHOTO, number), ids.to_public(ids.USER, 1), 1) for number in range(30)]
+    deleted = threads.map(lambda tombstone, catalog: catalog.photos.delete(tombstone, None), deletions, catalogs * 10)
+    assert all(deleted)
     found = catalogs[0].tombstones.after(0, 99)
-    assert [stone.position for stone in found] == list(range(1, 31))
-    assert {stone.tombstone for stone in found} == set(stones)
+    assert [entry.position for entry in found] == list(range(1, 31))
+    assert {entry.tombstone for entry in found} == set(deletions)
 
 
 def test_lists_go_on_from_one_year_to_the_year_before(open_at):

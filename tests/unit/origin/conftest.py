@@ -245,7 +245,7 @@ def nobodys(clock: Clock) -> Callable[..., str]:
 
 
 def _open(place: topology.Topology, region: str, folder: Path, clock: Clock) -> Api:
-    objects = DirectoryObjects(str(folder / "objects"), "http://door.test", b"secret")
+    objects = DirectoryObjects(str(folder / "objects"), "http://objects.test", b"secret")
     stores = Stores(
         objects,
         sqlite.open_catalog(str(folder / "catalog.db")),

@@ -96,7 +96,7 @@ def test_an_upload_tells_what_has_arrived_and_what_is_missing(api, ana):
     assert upload["status"] == "uploading"
     assert upload["parts"] == [{**part, "size_bytes": 7}]
     assert [missing["number"] for missing in upload["missing"]] == [1]
-    assert upload["missing"][0]["url"].startswith("http://door.test/part/")
+    assert upload["missing"][0]["url"].startswith("http://objects.test/part/")
 
 
 def test_a_part_of_the_wrong_length_is_still_missing(api, ana):

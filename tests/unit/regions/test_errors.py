@@ -50,7 +50,7 @@ def test_a_residency_refusal_names_its_rule():
 
 
 def test_a_lost_lease_is_a_store_that_is_away():
-    """Whoever handles the one handles the other."""
+    """A handler of the one handles the other."""
     assert issubclass(errors.LeaseLost, errors.Unavailable)
     assert errors.LeaseLost("gone").document()["status"] == 503
 

@@ -25,7 +25,7 @@ flakes = st.builds(
 
 
 def new_id(times_ms, floor_ms: int = 0, limit_ms: int = NEVER_MS) -> IdGenerator:
-    """A mint whose clock shows these times one by one."""
+    """An id generator whose clock shows these times one by one."""
     return IdGenerator(3, 5, floor_ms, lambda: limit_ms, iter(times_ms).__next__)
 
 
@@ -54,7 +54,7 @@ def test_ids_sort_by_time_as_text(kind, one, other):
 
 @given(kinds, st.text(max_size=20))
 def test_what_is_no_id_is_not_found(kind, text):
-    """Whatever a path may hold: it is an id that could have been made, or NotFound."""
+    """Whatever a path contains: it is an id that could have been made, or NotFound."""
     try:
         number = ids.to_number(kind, text)
     except NotFound:

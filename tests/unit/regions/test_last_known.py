@@ -37,7 +37,7 @@ def test_what_was_last_known_serves_while_the_settings_are_away(settings):
 
 
 def test_services_that_were_last_known_serve_too(settings):
-    """Whoever asks by them goes on finding them."""
+    """A caller that asks by them goes on finding them."""
     found = LastKnown(settings.services.healthy)
     settings.services.register(EDGE, 60.0)
     found.get("edge")

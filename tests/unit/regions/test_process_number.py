@@ -158,7 +158,7 @@ def test_run_forever_ends_when_it_is_told_to(start):
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["start"]), st.just(0)),
-        *(st.tuples(st.just(what), st.integers(0, 3)) for what in ("mint", "renew", "release", "die")),
+        *(st.tuples(st.just(what), st.integers(0, 3)) for what in ("new_id", "renew", "release", "die")),
         st.tuples(st.just("pass"), st.sampled_from([0, 1, 20_000, TTL_MS, 10 * TTL_MS, -1, -20_000, -10 * TTL_MS])),
     ),
     max_size=40,
@@ -168,7 +168,7 @@ STEPS = st.lists(
 def ids_made(process, what: str) -> list[str]:
     """What the process made when it did that; nothing where it may not."""
     try:
-        if what == "mint":
+        if what == "new_id":
             return [process.new_id(PHOTO) for _ in range(3)]
         {"renew": process.run_once, "release": process.release, "die": lambda: None}[what]()
     except Unavailable:
@@ -179,7 +179,7 @@ def ids_made(process, what: str) -> list[str]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_no_id_is_ever_made_twice(store, clock, start, steps):
-    """Whoever starts, dies, is late to renew, or whose clock steps back."""
+    """Whichever process starts, dies, is late to renew, or has a clock that steps back."""
     processes, made = [start()], []
     for what, argument in steps:
         if what == "start":

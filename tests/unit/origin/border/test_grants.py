@@ -15,7 +15,7 @@ def grant(api, photo_id, *places, size=320, node="lisbon"):
 def test_a_grant_says_where_the_bytes_are_and_what_they_must_be(api, photo_id):
     """A signed URL, the hash, the length, and whose rules hold."""
     document = grant(api, photo_id, "lisbon").json
-    assert document["url"].startswith("http://door.test/object/variants/")
+    assert document["url"].startswith("http://objects.test/object/variants/")
     assert (document["sha256"], document["size_bytes"]) == ("ab" * 32, 100)
     assert (document["residency_class"], document["home_region"]) == ("eu", "eu-west")
 

@@ -272,7 +272,7 @@ def test_run_forever_outlives_a_log_that_does_not_answer(events, subscribe):
 
 
 def test_what_a_member_lost_is_handled_by_another(events, subscribe, handle, clock):
-    """A member that did not live on commits nothing any more; each event is committed by whoever has it."""
+    """A member that did not live on commits nothing any more; each event is committed by the member that has it."""
     events.publish([event(number) for number in range(8)])
     stuck = Recorder()
     stuck.gate.clear()

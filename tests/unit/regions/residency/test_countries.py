@@ -21,5 +21,5 @@ def test_codes_that_are_reserved_or_anybodys_are_not_among_them():
 
 
 def test_the_page_offers_exactly_these():
-    """Whoever picks a country on it is not refused."""
+    """A person who picks a country on it is not refused."""
     assert set(re.findall(r"\b[A-Z]{2}\b", PAGE.read_text().partition("`")[2].partition("`")[0])) == ASSIGNED

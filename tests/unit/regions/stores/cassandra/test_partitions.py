@@ -55,17 +55,17 @@ def test_any_text_becomes_a_key_that_cassandra_takes(text):
 @given(at_ms=TIMES)
 def test_a_tick_says_when_it_was_drawn(at_ms):
     """And is a UUID of version 1, as Cassandra wants it."""
-    tick = TimeUuidGenerator(lambda: at_ms).next()
-    assert time_uuid_ms(tick) == at_ms
-    assert UUID(str(tick)).version == 1
+    stamp = TimeUuidGenerator(lambda: at_ms).next()
+    assert time_uuid_ms(stamp) == at_ms
+    assert UUID(str(stamp)).version == 1
 
 
 @given(clock=st.lists(TIMES, min_size=1, max_size=30))
 def test_ticks_grow_whatever_the_clock_does(clock):
     """Two in one millisecond, or after it stepped back."""
     moments = iter(clock)
-    ticks = TimeUuidGenerator(lambda: next(moments))
-    times = [ticks.next().time for _ in clock]
+    uuids = TimeUuidGenerator(lambda: next(moments))
+    times = [uuids.next().time for _ in clock]
     assert times == sorted(set(times))
 
 
