@@ -8,6 +8,9 @@ import pytest
 
 from deploy.servers import fleet
 from deploy.servers.process import Server
+from tests.builders.embedded import catalog, clock, events
+
+__all__ = ["catalog", "clock", "events"]
 
 _ROOT = Path(__file__).parents[2] / ".servers"
 

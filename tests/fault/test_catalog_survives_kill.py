@@ -130,13 +130,6 @@ def acknowledgements(lines: list[bytes]) -> dict[int, set[str]]:
 
 
 @pytest.fixture
-def catalog(tmp_path):
-    opened = sqlite.open_catalog(str(tmp_path / "catalog.db"))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def kill_after(tmp_path, catalog):
     """Kills a writer when it has acknowledged so many writes; gives all that it did acknowledge."""
     command = [sys.executable, "-c", LIFE + FOR_EVER, str(tmp_path / "catalog.db")]

@@ -26,23 +26,11 @@ from regions.residency.live import LivePolicy
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.settings import POLICY
 from regions.stores.sqlite import adapter as sqlite
+from tests.builders.embedded import Clock
 
 _POLICY_FILE = Path(__file__).parents[3] / "deploy" / "policy.yaml"
 _NODES = {"eu-west": "lisbon", "eu-central": "frankfurt", "us-central": "chicago"}
 _KEYS = {name: tokens.make_key() for name in (*_NODES, *_NODES.values(), "sydney")}
-
-
-class Clock:
-    """Starts now, since tokens are checked against the machine's clock; passes when it is told to."""
-
-    def __init__(self) -> None:
-        self._at_ms = now_ms()
-
-    def now_ms(self) -> int:
-        return self._at_ms
-
-    def advance(self, ms: int) -> None:
-        self._at_ms += ms
 
 
 @dataclass(frozen=True)
@@ -134,7 +122,8 @@ class Api:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    """Starts now, since tokens are checked against the machine's clock."""
+    return Clock(now_ms())
 
 
 @pytest.fixture

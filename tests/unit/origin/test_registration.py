@@ -11,29 +11,8 @@ from regions.errors import LeaseLost, Unavailable
 from regions.ids import PHOTO
 from regions.process_number import ProcessNumber
 from regions.stores.settings import Service
-from regions.stores.sqlite import adapter as sqlite
 
 SELF = Service(registration.ORIGIN, "origin-eu-west-here-1", "http://127.0.0.1:9001")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.at_ms = 1_800_000_000_000
-
-    def now_ms(self) -> int:
-        return self.at_ms
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def settings(tmp_path, clock):
-    opened = sqlite.open_settings(str(tmp_path / "settings.db"), clock.now_ms)
-    yield opened
-    opened.close()
 
 
 def test_an_origin_is_healthy_for_as_long_as_it_says_so(settings, clock):

@@ -27,33 +27,10 @@ from regions.events.messages import Event
 from regions.ids import Snowflake, compose, to_public
 from regions.records import Photo, Status, Upload
 from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key, variant_prefix
+from tests.builders.topologies import one_region
 
 REGION, NUMBER = "eu-west", 3
 _T0_MS = 1_780_000_000_000
-
-_TOPOLOGY = """
-[regions.eu-west]
-number = 3
-jurisdiction = "EU"
-latitude = 38.7
-longitude = -9.1
-origin = "http://127.0.0.1:1"
-objects = "directory://{root}/objects?server=http://127.0.0.1:2"
-catalog = "sqlite://{root}/catalog.db"
-feeds = "sqlite://{root}/feeds.db"
-events = "sqlite://{root}/events.db"
-settings = "sqlite://{root}/settings.db"
-public_key = ""
-
-[edges.lisbon]
-jurisdiction = "EU"
-latitude = 38.7
-longitude = -9.1
-url = "http://127.0.0.1:3"
-cache = "{root}/cache"
-public_key = ""
-shield_of = "eu-west"
-"""
 
 
 def an_id(kind: str, sequence: int, region: int = NUMBER) -> str:
@@ -126,7 +103,7 @@ class Room:
 def room(tmp_path: Path) -> Any:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / f"{REGION}.objects").write_bytes(secrets.token_bytes(32))
-    config = Config(topology.parse(_TOPOLOGY.format(root=tmp_path)), tmp_path / "secrets")
+    config = Config(topology.parse(one_region(tmp_path)), tmp_path / "secrets")
     stores = open_stores(config, REGION)
     yield Room(config, stores, tmp_path)
     stores.close()

@@ -10,30 +10,14 @@ from regions import ids
 from regions.errors import LeaseLost, Unavailable
 from regions.ids import MAX_PROCESSES, PHOTO
 from regions.process_number import POOL, ProcessNumber
-from regions.stores.sqlite import adapter as sqlite
 
 REGION = 5
 TTL_MS = 60_000
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.at_ms = 1_800_000_000_000
-
-    def now_ms(self) -> int:
-        return self.at_ms
-
-
 @pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path, clock):
-    opened = sqlite.open_settings(str(tmp_path / "settings.db"), clock.now_ms)
-    yield opened
-    opened.close()
+def store(settings):
+    return settings
 
 
 @pytest.fixture

@@ -7,36 +7,8 @@ from regions.events.messages import photos_uploaded
 from regions.events.outbox import Outbox
 from regions.events.topics import PHOTOS_UPLOADED
 from regions.records import Photo, Status, Upload
-from regions.stores.sqlite import adapter as sqlite
 
 NOW_MS = 1_800_000_000_000
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.at_ms = NOW_MS
-
-    def now_ms(self) -> int:
-        return self.at_ms
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def catalog(tmp_path):
-    opened = sqlite.open_catalog(str(tmp_path / "catalog.db"))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def events(tmp_path, clock):
-    opened = sqlite.open_events(str(tmp_path / "events.db"), clock.now_ms)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -12,18 +12,9 @@ from regions.events.messages import Event
 from regions.events.subscription import ATTEMPTS, Subscription
 from regions.events.topics import DEAD_LETTERS, PHOTO_READY
 from regions.stores.events import PARTITIONS, partition_of
-from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.membership import TTL_MS
 
 WITHIN_S = 30
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.at_ms = 1_800_000_000_000
-
-    def now_ms(self) -> int:
-        return self.at_ms
 
 
 class Recorder:
@@ -68,18 +59,6 @@ def dead_letters(events) -> list[Event]:
     found = [delivery.event for delivery in consumer.poll(100, 0.0)]
     consumer.close()
     return found
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def events(tmp_path, clock):
-    opened = sqlite.open_events(str(tmp_path / "events.db"), clock.now_ms)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -8,30 +8,7 @@ from regions.errors import Unavailable
 from regions.events.messages import Event
 from regions.events.topics import PHOTO_READY
 from regions.topology import Topology
-
-TOPOLOGY = """
-[regions.eu-west]
-number = 3
-jurisdiction = "EU"
-latitude = 38.7
-longitude = -9.1
-origin = "http://127.0.0.1:1"
-objects = "directory:///{folder}/objects?server=http://127.0.0.1:1"
-catalog = "sqlite:///{folder}/catalog.db"
-feeds = "redis://127.0.0.1:1/0?prefix=eu-west:"
-events = "kafka://127.0.0.1:1,127.0.0.1:2/eu-west"
-settings = "sqlite:///{folder}/settings.db"
-public_key = ""
-
-[edges.lisbon]
-jurisdiction = "EU"
-latitude = 38.7
-longitude = -9.1
-url = "http://127.0.0.1:2"
-cache = "cache"
-public_key = ""
-shield_of = "eu-west"
-"""
+from tests.builders.topologies import one_region
 
 
 @pytest.fixture
@@ -63,7 +40,11 @@ def test_a_password_in_the_environment_comes_before_the_file(password):
 
 def test_redis_and_kafka_are_chosen_by_their_schemes(tmp_path):
     """They are not reached before they are needed, and say then that nobody is there."""
-    (tmp_path / "topology.toml").write_text(TOPOLOGY.format(folder=tmp_path))
+    (tmp_path / "topology.toml").write_text(
+        one_region(
+            tmp_path, feeds="redis://127.0.0.1:1/0?prefix=eu-west:", events="kafka://127.0.0.1:1,127.0.0.1:2/eu-west"
+        )
+    )
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "eu-west.objects").write_text("secret")
     stores = config.open_stores(config.load(tmp_path / "topology.toml", {}), "eu-west")

@@ -4,30 +4,7 @@ import pytest
 
 from regions import config
 from regions.errors import TopologyError
-
-TOPOLOGY = """
-[regions.eu-west]
-number = 3
-jurisdiction = "EU"
-latitude = 38.7
-longitude = -9.1
-origin = "http://127.0.0.1:1"
-objects = "s3://darkroom?region=eu-west-1"
-catalog = "sqlite:///catalog.db"
-feeds = "sqlite:///feeds.db"
-events = "sqlite:///events.db"
-settings = "sqlite:///settings.db"
-public_key = ""
-
-[edges.lisbon]
-jurisdiction = "EU"
-latitude = 38.7
-longitude = -9.1
-url = "http://127.0.0.1:2"
-cache = "cache"
-public_key = ""
-shield_of = "eu-west"
-"""
+from tests.builders.topologies import one_region
 
 
 @pytest.fixture
@@ -35,7 +12,7 @@ def load(tmp_path):
     """Reads the topology with that environment; `keys`, where given, are written into the secrets folder."""
 
     def load(keys: str | None = None, **environ: str) -> config.Config:
-        (tmp_path / "topology.toml").write_text(TOPOLOGY)
+        (tmp_path / "topology.toml").write_text(one_region(tmp_path, objects="s3://darkroom?region=eu-west-1"))
         (tmp_path / "secrets").mkdir()
         if keys is not None:
             (tmp_path / "secrets" / "eu-west.s3").write_text(keys)

@@ -20,21 +20,8 @@ WITHIN_S = 30
 DAY_MS = 24 * 3600 * 1000
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.at_ms = 1_800_000_000_000
-
-    def now_ms(self) -> int:
-        return self.at_ms
-
-
 def event(number: int, key: str = "p_1", topic: str = PHOTO_READY) -> Event:
     return Event(topic, key, f"{topic}:{number}", number, {})
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

@@ -1,0 +1,32 @@
+"""The text of a topology with one region and its shield, whose stores are named by the test."""
+
+_TEXT = """
+[regions.eu-west]
+number = 3
+jurisdiction = "EU"
+latitude = 38.7
+longitude = -9.1
+origin = "http://127.0.0.1:1"
+objects = "{objects}"
+catalog = "{catalog}"
+feeds = "{feeds}"
+events = "{events}"
+settings = "{settings}"
+public_key = ""
+
+[edges.lisbon]
+jurisdiction = "EU"
+latitude = 38.7
+longitude = -9.1
+url = "http://127.0.0.1:2"
+cache = "cache"
+public_key = ""
+shield_of = "eu-west"
+"""
+
+
+def one_region(folder: object, **stores: str) -> str:
+    """Embedded stores under `folder`, except for those whose URL is given by port."""
+    embedded = {port: f"sqlite://{folder}/{port}.db" for port in ("catalog", "feeds", "events", "settings")}
+    objects = {"objects": f"directory://{folder}/objects?server=http://127.0.0.1:2"}
+    return _TEXT.format(**(objects | embedded | stores))
