@@ -44,12 +44,16 @@ bench-peers:  ## the peers that npm has, from the lock file (once)
 	@mkdir -p bench/peers && cp bench/package.json bench/package-lock.json bench/peers/
 	@test -d bench/peers/node_modules/sharp || (cd bench/peers && npm ci --silent --no-audit --no-fund)
 
-bench: $(VENV)/bench  ## every performance figure, each beside a peer in the same run; exit 3 if a peer is missing
+bench: $(VENV)/bench  ## every performance figure, each beside a peer in the same run; fails if a goal is missed or a peer missing
 	@-$(MAKE) --no-print-directory bench-peers
 	@$(BIN)/python -m bench
 
-bench-photos bench-stores: bench-%: $(VENV)/bench  ## one benchmark
-	@$(BIN)/python -m bench $*
+bench-photos: $(VENV)/bench  ## the photo job's imaging beside Pillow and sharp
+	@-$(MAKE) --no-print-directory bench-peers
+	@$(BIN)/python -m bench photos
+
+bench-stores: $(VENV)/bench  ## the production stores beside their drivers; needs `make servers-install` and redis-tools
+	@$(BIN)/python -m bench stores
 
 clean:  ## remove what `make` made: the environment and the data
 	rm -rf $(VENV) $(DATA) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

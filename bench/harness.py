@@ -21,9 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
+NOT_JUDGED_EXIT = 3
 
 
-class Outcome(StrEnum):
+class GoalResult(StrEnum):
     HOLDS = "holds"
     MISSED = "MISSED"
     NOT_JUDGED = "not judged"
@@ -45,7 +46,7 @@ class Measurement:
     ratio: float | None
     goal: float | None
     missing: Mapping[str, str]
-    outcome: Outcome
+    outcome: GoalResult
 
 
 def compare(
@@ -65,12 +66,12 @@ def compare(
     return Measurement(figure, unit, ours, dict(peers), ratio, goal, dict(missing), _outcome(ratio, goal, missing))
 
 
-def _outcome(ratio: float | None, goal: float | None, missing: Mapping[str, str]) -> Outcome:
+def _outcome(ratio: float | None, goal: float | None, missing: Mapping[str, str]) -> GoalResult:
     if goal is None:
-        return Outcome.PUBLISHED
+        return GoalResult.PUBLISHED
     if missing or ratio is None:
-        return Outcome.NOT_JUDGED
-    return Outcome.HOLDS if ratio >= goal else Outcome.MISSED
+        return GoalResult.NOT_JUDGED
+    return GoalResult.HOLDS if ratio >= goal else GoalResult.MISSED
 
 
 def median_s(
@@ -113,9 +114,9 @@ def publish(name: str, rows: list[Measurement], console: Console) -> None:
 def exit_code(rows: Iterable[Measurement]) -> int:
     """1 if a goal is missed, else 3 if one could not be judged, else 0."""
     outcomes = {row.outcome for row in rows}
-    if Outcome.MISSED in outcomes:
+    if GoalResult.MISSED in outcomes:
         return 1
-    return 3 if Outcome.NOT_JUDGED in outcomes else 0
+    return NOT_JUDGED_EXIT if GoalResult.NOT_JUDGED in outcomes else 0
 
 
 def machine() -> dict[str, Any]:

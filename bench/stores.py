@@ -22,9 +22,10 @@ MEASURED: dict[str, Rows] = {kafka.NAME: events.rows, cassandra.NAME: catalog.ro
 
 
 def run() -> list[harness.Measurement]:
-    """Exits with 1, and says why, where a server is not installed or does not come up."""
+    """Exits with 3 if a server is not installed, and with 1 if one does not start; says why."""
     if missing := [name for name in MEASURED if not fleet.is_installed(ROOT, name)]:
-        sys.exit(f"not installed: {', '.join(missing)}. `make servers-install` installs them, once.")
+        print(f"Not installed: {', '.join(missing)}. `make servers-install` installs them, once.", file=sys.stderr)
+        sys.exit(harness.NOT_JUDGED_EXIT)
     try:
         return [row for name, rows in MEASURED.items() for row in _on_server(name, rows)]
     except ServerError as error:

@@ -51,7 +51,7 @@ def rows(address: str) -> list[harness.Measurement]:
         for name in ("P50", "P99")
     )
     slow = p50.ours >= _MOST_P50_MS
-    return [replace(p50, outcome=harness.Outcome.MISSED) if slow else p50, p99]
+    return [replace(p50, outcome=harness.GoalResult.MISSED) if slow else p50, p99]
 
 
 def _latencies(publish: Callable[[Event], None], events: list[Event]) -> Mapping[str, float]:

@@ -2,14 +2,16 @@
 
 import pytest
 
-from bench.harness import Outcome, compare, exit_code
+from bench.harness import GoalResult, compare, exit_code
 
 
 def measured(ours: float, peers: dict[str, float], goal: float | None = 1.0, missing: dict[str, str] | None = None):
     return compare("figure", "1/s", ours, peers, more_is_better=True, goal=goal, missing=missing or {})
 
 
-@pytest.mark.parametrize(("ours", "outcome"), [(2.0, Outcome.HOLDS), (1.0, Outcome.HOLDS), (0.9, Outcome.MISSED)])
+@pytest.mark.parametrize(
+    ("ours", "outcome"), [(2.0, GoalResult.HOLDS), (1.0, GoalResult.HOLDS), (0.9, GoalResult.MISSED)]
+)
 def test_a_goal_is_judged_beside_the_best_peer(ours, outcome):
     """Not the one that is easiest to beat."""
     assert measured(ours, {"slow": 0.1, "fast": 1.0}).outcome is outcome
@@ -18,17 +20,17 @@ def test_a_goal_is_judged_beside_the_best_peer(ours, outcome):
 def test_a_missing_peer_leaves_the_goal_unjudged():
     """However good the figure looks beside the peers that are there."""
     row = measured(9.0, {"slow": 1.0}, missing={"fast": "install it"})
-    assert (row.outcome, row.missing) == (Outcome.NOT_JUDGED, {"fast": "install it"})
+    assert (row.outcome, row.missing) == (GoalResult.NOT_JUDGED, {"fast": "install it"})
 
 
 def test_no_peer_at_all_leaves_the_goal_unjudged():
     """There is nothing to compare with."""
-    assert measured(9.0, {}).outcome is Outcome.NOT_JUDGED
+    assert measured(9.0, {}).outcome is GoalResult.NOT_JUDGED
 
 
 def test_a_figure_without_a_goal_is_published():
     """It is for information, even if a peer is missing."""
-    assert measured(0.1, {"fast": 1.0}, goal=None, missing={"other": "install it"}).outcome is Outcome.PUBLISHED
+    assert measured(0.1, {"fast": 1.0}, goal=None, missing={"other": "install it"}).outcome is GoalResult.PUBLISHED
 
 
 def test_the_exit_code_tells_missed_from_unjudged():
