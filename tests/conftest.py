@@ -122,12 +122,12 @@ class System:
     def files_of(self, photo_id: str) -> list[Path]:
         """Every file on this machine that holds bytes of the photo, found by walking the folders."""
         kept = ("objects", "cache")
-        paths = [path.relative_to(self.data) for path in self.data.rglob("*") if path.is_file()]
+        paths = [path.relative_to(self.data) for path in _files_under(self.data)]
         return [path for path in paths if photo_id in path.as_posix() and any(part in kept for part in path.parts)]
 
     def files_with(self, needles: list[bytes]) -> list[Path]:
         """Every file under the data folder in which any of these stands."""
-        paths = [path for path in self.data.rglob("*") if path.is_file()]
+        paths = _files_under(self.data)
         return [path.relative_to(self.data) for path in paths if any(needle in _read(path) for needle in needles)]
 
     def objects_of(self, photo_id: str) -> dict[str, list[Path]]:
@@ -139,7 +139,8 @@ class System:
             root = self.servers / "versitygw" / "data"
             buckets = {name: root / f"darkroom-{name.replace('/', '-')}" for name in names}
         found = {
-            name: [path for path in folder.rglob("*") if _is_object(path, photo_id)] for name, folder in buckets.items()
+            name: [path for path in _files_under(folder) if _is_object(path, photo_id)]
+            for name, folder in buckets.items()
         }
         return {name: paths for name, paths in found.items() if paths}
 
@@ -155,6 +156,17 @@ class System:
             return all(urllib3.request("GET", f"{url}/health", retries=False, timeout=2).status == 200 for url in urls)
         except (ValueError, OSError, urllib3.exceptions.HTTPError):
             return False
+
+
+def _files_under(folder: Path) -> list[Path]:
+    """Every file below it. A folder that a process removes during the walk has no files; any other error is raised."""
+
+    def unless_gone(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError) or error.filename == str(folder):
+            raise error
+
+    walk = os.walk(folder, onerror=unless_gone)
+    return [path for at, _, names in walk for name in names if (path := Path(at, name)).is_file()]
 
 
 def _read(path: Path) -> bytes:
