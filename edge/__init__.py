@@ -5,6 +5,6 @@ to origins, shields and objects. Everything is served by greenlets of one proces
 cache folder, which may vanish at any time.
 
 The way of a request: `connections` → `app` → `images` (→ `cache`, `flights` → `upstream`), `forward` or `page`.
-Without I/O: `wire`, `responses`, `routing`, `freshness`, `ranges`, `eviction`, `grants`, `cache_status`.
+Without I/O: `wire`, `responses`, `routing`, `freshness`, `eviction`, `grants`, `cache_status`.
 `server` wires it all.
 """

@@ -1,7 +1,8 @@
-"""One region's photo work: from a raw that somebody uploaded to variants that everybody may see, and into feeds.
+"""One region's photo work: from an uploaded raw to variants that can be served.
 
-In come events (`photos_uploaded`, `photo_ready`, `photo_referenced`, `follow_changed`) and raws from the
-objects; out go variants, `photo_ready`, and photos that are ready, failed or rejected. Writes the bucket
-`variants`, the catalog (with its outbox) and feeds; reads the settings. The work on pixels runs in Dask
-workers, processes of their own, which any file may kill and none can bring down for good.
+In come `photos_uploaded` and raws from the objects; out go variants, `photo_ready`, and photos that are ready, failed
+or rejected. Writes the bucket `variants` and the catalog (with its outbox); reads the settings. The work on pixels
+runs in Dask workers, processes of their own: any file may kill one, and none stops the service.
+Read `processor`, `photo_processor`, `job`, `imaging`, `fingerprints`, `moderation`, `cluster`. What needs no Dask is in
+`background`.
 """

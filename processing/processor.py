@@ -55,8 +55,12 @@ def _keep_cluster(cluster: DaskCluster, stop: threading.Event, finished: threadi
 
     A job that hangs would keep the subscription from ending. Closing the cluster under it ends the wait: its photo
     stays `processing`, and its event goes to the next processor.
+
+    The cluster is closed, too, if it can't be started.
     """
-    daemon.open_when_available(cluster.start, "cluster", stop)
-    stop.wait()
-    finished.wait(_FINISH_S)
-    cluster.close()
+    try:
+        daemon.open_when_available(cluster.start, "cluster", stop)
+        stop.wait()
+        finished.wait(_FINISH_S)
+    finally:
+        cluster.close()

@@ -7,9 +7,8 @@ when it is asked to end; each function returns soon after it is set.
 import logging
 import random
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from regions.errors import Problem, Unavailable
@@ -21,16 +20,13 @@ Loop = Callable[[], None]
 Opened = TypeVar("Opened")
 
 
-def run_together(loops: Sequence[Loop], stop: threading.Event, finish_s: float | None = None) -> None:
+def run_together(loops: Sequence[Loop], stop: threading.Event) -> None:
     """Runs each loop on a thread of its own. When one returns or fails, `stop` is set so that all end.
 
-    Returns when all have ended, or `finish_s` seconds after the first did; raises the first error, so that the
-    process ends and its supervisor starts it again.
+    Returns when all have ended; raises the first error, so that the process ends and its supervisor starts it again.
     """
     with ThreadPoolExecutor(len(loops)) as threads:
         running = [threads.submit(_then_stop, loop, stop) for loop in loops]
-        stop.wait()
-        wait(running, finish_s)
     for future in running:
         future.result()
 
@@ -59,18 +55,6 @@ def open_when_available(opening: Callable[[], Opened], what: str, stop: threadin
             stop.wait(backoff_s(attempt, random.random))
             attempt += 1
     return None
-
-
-def attempts(within_s: float, first_s: float = 0.1, most_s: float = 5.0) -> Iterator[int]:
-    """Numbers from 0, with jittered and growing pauses between them, until `within_s` seconds have passed."""
-    deadline_s, attempt = time.monotonic() + within_s, 0
-    while True:
-        yield attempt
-        left_s = deadline_s - time.monotonic()
-        if left_s <= 0:
-            return
-        time.sleep(min(left_s, backoff_s(attempt, random.random, first_s, most_s)))
-        attempt += 1
 
 
 def _run_round(run_once: Callable[[], object], name: str) -> None:

@@ -4,7 +4,6 @@ Each lane has threads of its own, and within it each topic: a region that is awa
 a deletion never waits behind copies.
 """
 
-import logging
 import threading
 from functools import partial
 
@@ -17,8 +16,6 @@ from regions.residency.live import LivePolicy
 from regions.stores.events import Events
 from replication.erasure import Erasure
 from replication.handlers import End, Lane
-
-log = logging.getLogger(__name__)
 
 _COPIES, _DELETIONS, _FOLLOWS = 4, 4, 2
 """How many events of a topic a lane works on at once."""

@@ -2,8 +2,11 @@
 
 A conditional write (Paxos) that is cut off may or may not have taken effect. It is never repeated blindly: a serial
 read first finishes any conditional write that is under way on the partition, and then shows, by `change_id`, whether
-ours is the one that stands. If that read fails too, the caller gets Unavailable and the sweep reports the event, if
-there is one.
+ours is the one that stands.
+
+If that read fails, or shows another change, the caller gets Unavailable, and the outcome stays unknown: our write may
+never have taken effect, or have been followed by another. So a change or a deletion may have been made although it
+raised; the sweep then publishes its event.
 """
 
 import json

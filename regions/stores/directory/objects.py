@@ -57,7 +57,7 @@ class _Name:
 
 
 class DirectoryObjects:
-    """Signed URLs lead to `server_url`, where an `ObjectDoor` over the same directory and secret must answer.
+    """Signed URLs lead to `server_url`, where an `ObjectServer` over the same directory and secret must answer.
 
     One difference from S3: a key can't lie beneath another (`a` and `a/b`, Conflict).
     """

@@ -1,13 +1,13 @@
 """The events port over Kafka 3: topics `PREFIX.TOPIC` of `PARTITIONS` partitions, groups `PREFIX.GROUP.TOPIC`.
 
-    kafka_wire       connections, over pykafka's requests and responses
-    kafka_cluster    who leads a partition, who coordinates a group; makes the topics
-    kafka_producer   publishes, acknowledged by all copies
-    kafka_group      a member's place in its group: Kafka's own group membership
-    kafka_fetch      what comes next of some partitions
-    kafka_offsets    where a log begins and ends, and where a group is in it
-    kafka_consumer   a member: reads, commits
-    kafka_examination  what is well with it and what is not
+    connection  connections, over pykafka's requests and responses
+    cluster     who leads a partition, who coordinates a group; creates the topics
+    producer    publishes, acknowledged by all replicas
+    group       membership in a consumer group, by Kafka's own protocol
+    fetcher     the next events of some partitions
+    offsets     where a log starts and ends, and what a group has committed
+    consumer    one member: reads, commits
+    health      what `darkroom doctor` asks
 
 A group is named after its topic too, because Kafka's groups span topics: who joins for one topic would interrupt
 those who read another. Events are kept for `KEEP_DAYS` whether or not they were committed; dead letters for ever.

@@ -5,7 +5,9 @@ import threading
 import psutil
 import pytest
 
-from processing.processor import main
+from processing.cluster import DaskCluster
+from processing.processor import _keep_cluster, main
+from regions.errors import Unavailable
 from regions.records import Status
 
 pytestmark = pytest.mark.xdist_group("processing-cluster")
@@ -87,3 +89,12 @@ def test_a_processor_that_is_told_to_stop_leaves_what_hangs_to_the_next(room, dr
     eventually(lambda: status(room, photo) is Status.READY, 60)
     stop.set()
     following.join(60)
+
+
+def test_a_cluster_that_cant_be_started_is_closed_and_ends_the_processor():
+    """With the error, so that the process is started again; no job waits for that cluster."""
+    cluster, stop, finished = DaskCluster("nonsense://nowhere"), threading.Event(), threading.Event()
+    with pytest.raises(ValueError, match="nonsense"):
+        _keep_cluster(cluster, stop, finished)
+    with pytest.raises(Unavailable, match="stopping"):
+        cluster.start()

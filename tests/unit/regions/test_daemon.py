@@ -66,8 +66,3 @@ def test_opening_is_not_tried_after_stop():
     rounds.stop.set()
     assert daemon.open_when_available(rounds, "a store", rounds.stop) is None
     assert rounds.count == 0
-
-
-def test_attempts_are_numbered_and_at_least_one():
-    assert list(daemon.attempts(0)) == [0]
-    assert list(daemon.attempts(0.02, first_s=0.01))[:2] == [0, 1]
