@@ -27,7 +27,7 @@ from PIL import Image, ImageOps
 
 from bench import harness, synthetic_photos
 from processing import fingerprints, imaging
-from regions.records import VARIANT_SIZES
+from regions.image_limits import VARIANT_SIZES
 
 PEERS = Path(__file__).parent / "peers"
 SHARP, SHARP_ONCE = "sharp", "sharp, decoding once"

@@ -8,14 +8,14 @@ from edge.cache import Cache
 from edge.forward import Forward
 from edge.grants import Key
 from edge.images import ImageRequest, Images
-from edge.node_client import NODE_HEADER, NodeClient
+from edge.node_client import NodeClient
 from edge.page import Page
 from edge.responses import Request, Response
 from edge.tombstones import KnownTombstones
-from regions import tokens
+from regions import ids, tokens
 from regions.errors import BadGateway, BadRequest, MethodNotAllowed, Misdirected, NotFound, Unauthenticated
-from regions.records import VARIANT_SIZES
-from regions.topology import Edge, Topology
+from regions.image_limits import VARIANT_SIZES
+from regions.topology import Edge, Topology, home_of
 
 _IMAGE = re.compile(r"/p/([^/]{1,40})/([0-9]{1,4})\.jpg")
 _INVENTORY = re.compile(r"/edge/inventory/([^/]{1,40})")
@@ -65,7 +65,7 @@ class App:
         raise NotFound(f"nothing is served at {path[:100]}")
 
     def _image(self, request: Request, photo_id: str, size: int) -> Response:
-        home = routing.home_of(self._topology, photo_id)
+        home = home_of(self._topology, ids.PHOTO, photo_id)
         if size not in VARIANT_SIZES:
             raise NotFound(f"there is no image of {photo_id} in size {size}")
         routing.cdn_loop(request.field("cdn-loop"), self._edge.name)
@@ -87,7 +87,7 @@ class App:
 
     def _inventory(self, request: Request, photo_id: str) -> Response:
         self._require_node(request)
-        routing.home_of(self._topology, photo_id)
+        home_of(self._topology, ids.PHOTO, photo_id)
         return responses.of_json({"items": self._cache.inventory(photo_id)})
 
     def _asking_edge(self, request: Request) -> str | None:
@@ -99,7 +99,7 @@ class App:
         return name if name in self._topology.edges and name != self._edge.name else None
 
     def _require_node(self, request: Request) -> str:
-        return tokens.node_name(request.field(NODE_HEADER.lower()), self._topology.public_key)
+        return tokens.node_name(request.field(tokens.NODE_HEADER.lower()), self._topology.public_key)
 
 
 def read_tombstones(calls: NodeClient, url: str, after: int) -> object:

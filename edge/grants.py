@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from regions.errors import BadGateway, ResidencyDenied
-from regions.records import VARIANT_SIZES
+from regions.image_limits import VARIANT_SIZES
 
 GRANT_FIELD = "Darkroom-Grant"
 MAX_IMAGE_BYTES = 16 * 1024 * 1024

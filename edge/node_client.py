@@ -16,8 +16,6 @@ from edge.routing import cdn_id
 from regions import tokens
 from regions.errors import BadGateway, Unavailable
 
-NODE_HEADER = tokens.NODE_HEADER
-
 _HOSTS = 64
 _CONNECTIONS = 64
 _POOL_WAIT_S = 3.0
@@ -64,7 +62,7 @@ class NodeClient:
 
     def ask(self, method: str, url: str, fields: Mapping[str, str], body: bytes | None = None) -> Reply:
         """A whole answer, within a deadline; sends our node token."""
-        sent = {**fields, NODE_HEADER: self.node_token()}
+        sent = {**fields, tokens.NODE_HEADER: self.node_token()}
         with gevent.Timeout(_ASK_S, BadGateway(f"{_host(url)} took too long")):
             response = self._request(method, url, sent, body)
             data = b"".join(Body(response, url, _MAX_REPLY_BYTES))
@@ -72,7 +70,7 @@ class NodeClient:
 
     def open_shield(self, url: str, fields: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         """An answer whose body is still to come, for a `Body`. Says who we are, and that the request was here."""
-        sent = {**fields, NODE_HEADER: self.node_token(), "CDN-Loop": cdn_id(self._name)}
+        sent = {**fields, tokens.NODE_HEADER: self.node_token(), "CDN-Loop": cdn_id(self._name)}
         return self._request("GET", url, sent, None)
 
     def open_signed(self, url: str) -> urllib3.BaseHTTPResponse:

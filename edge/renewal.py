@@ -14,9 +14,9 @@ from edge.freshness import GRANT_TTL_S
 from edge.grant_cache import GrantCache
 from edge.grants import Key
 from edge.images import ImageRequest, Images
-from edge.routing import home_of
+from regions import ids
 from regions.errors import Problem
-from regions.topology import Topology
+from regions.topology import Topology, home_of
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Renewal:
 
     def _renew(self, key: Key) -> None:
         try:
-            home = home_of(self._topology, key.photo_id)
+            home = home_of(self._topology, ids.PHOTO, key.photo_id)
             self._images.renew(ImageRequest(key, self._name, home.name))
         except Problem as problem:
             log.info("a copy was not renewed", extra={"photo_id": key.photo_id, "detail": problem.detail})

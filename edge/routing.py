@@ -42,14 +42,6 @@ def region_for(topology: Topology, edge: Edge, path: str, authorization: str) ->
     return named or topology.nearest_region(edge.latitude, edge.longitude)
 
 
-def home_of(topology: Topology, photo_id: str) -> Region:
-    """Raises NotFound for what is no photo's id."""
-    region = topology.region_numbered(ids.parse(ids.PHOTO, photo_id).region)
-    if region is None:
-        raise NotFound(f"there is nothing called {photo_id}")
-    return region
-
-
 def misdirected_to(topology: Topology, document: Any, tried: str) -> Region | None:
     """The region that a 421 names, where it is another than the one that was asked."""
     name = document.get("region") if isinstance(document, dict) else None

@@ -17,7 +17,7 @@ import pillow_heif
 import pyvips
 from numpy.typing import NDArray
 
-from regions.records import VARIANT_SIZES
+from regions.image_limits import VARIANT_SIZES
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,9 @@ from typing import TypeVar
 from processing import fingerprints, imaging, moderation
 from regions.config import Config, open_objects
 from regions.errors import NotFound, TopologyError, Unavailable
+from regions.image_limits import MAX_RAW_BYTES
 from regions.records import Reason, Status, Variant
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, Objects, raw_key, variant_key
-
-MAX_RAW_BYTES = 100 * 1024 * 1024
 
 _Found = TypeVar("_Found")
 

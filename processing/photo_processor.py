@@ -14,8 +14,9 @@ from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.messages import Event
 from regions.events.outbox import Outbox
+from regions.image_limits import VARIANT_SIZES
 from regions.last_known import LastKnown
-from regions.records import VARIANT_SIZES, Photo, Reason, Status
+from regions.records import Photo, Reason, Status
 from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key
 from regions.stores.settings import KNOWN_BAD
 

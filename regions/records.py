@@ -5,12 +5,11 @@ the public text of `regions.ids`.
 """
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
-
-from regions.image_limits import VARIANT_SIZES as VARIANT_SIZES
 
 MAX_CAPTION_CHARS = 2200
 
@@ -140,6 +139,11 @@ class AuditEntry:
 def to_json(record: Any) -> dict[str, Any]:
     """Any record above as plain JSON values."""
     return dataclasses.asdict(record)
+
+
+def to_json_text(record: Any) -> str:
+    """The same as compact text, as the catalogs store it."""
+    return json.dumps(to_json(record), separators=(",", ":"))
 
 
 def photo_from_json(value: dict[str, Any]) -> Photo:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from regions.errors import Unprocessable
+from regions.image_limits import VARIANT_CONTENT_TYPE
 from regions.records import Photo, Variant
 from regions.residency.decide import Decision, decide, subject_of
 from regions.residency.policy import Action, Policy
@@ -14,7 +15,6 @@ from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_ke
 from regions.topology import Place
 
 _UNKNOWN_TYPE = "application/octet-stream"
-_VARIANT_TYPE = "image/jpeg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def objects_of(photo: Photo, placement: Placement) -> list[ExpectedObject]:
 
 def _variant(photo_id: str, variant: Variant) -> ExpectedObject:
     key = variant_key(photo_id, variant.size)
-    return ExpectedObject(VARIANTS, key, variant.sha256, variant.size_bytes, _VARIANT_TYPE, IMMUTABLE)
+    return ExpectedObject(VARIANTS, key, variant.sha256, variant.size_bytes, VARIANT_CONTENT_TYPE, IMMUTABLE)
 
 
 def _raw(photo: Photo) -> ExpectedObject:

@@ -22,7 +22,8 @@ from cassandra.query import tuple_factory
 
 from bench import harness
 from bench.ports import interleaved_runs
-from regions.records import VARIANT_SIZES, Photo, Status, Variant, photo_from_json
+from regions.image_limits import VARIANT_SIZES
+from regions.records import Photo, Status, Variant, photo_from_json
 from regions.stores.cassandra import adapter as cassandra
 
 _KEYSPACE = "bench"

@@ -23,13 +23,13 @@ from darkroom.operate.stored_copy import StoredCopy
 from regions import config, ids, tokens
 from regions.clock import now_s
 from regions.config import Config
-from regions.errors import NotFound, Unavailable
+from regions.errors import Unavailable
 from regions.residency import decide
 from regions.residency.decide import Subject
 from regions.residency.live import LivePolicy
 from regions.residency.policy import Action, Policy
 from regions.stores.objects import RAW, VARIANTS, Objects, raw_key, variant_prefix
-from regions.topology import Edge, Place, Region
+from regions.topology import Edge, Place, Region, home_of
 
 NO_OWNER = "its record is gone, so nothing of it may lie anywhere"
 
@@ -77,7 +77,7 @@ def table(photo_id: str, lying: Iterable[StoredCopy]) -> Table:
 
 def locate(config: Config, photo_id: str) -> list[StoredCopy]:
     """Raises NotFound for what is no photo's id, Unavailable where a store or an edge does not answer."""
-    home = _home(config, photo_id)
+    home = home_of(config.topology, ids.PHOTO, photo_id)
     policy, subject = _rules(config, home, photo_id)
     found = [*_at_regions(config, photo_id), *_at_edges(config, home, photo_id)]
     return [judge(policy, subject, item) for item in found]
@@ -89,13 +89,6 @@ def judge(policy: Policy | None, subject: Subject | None, found: StoredBytes) ->
         return StoredCopy(found.place.name, found.what, found.size_bytes, False, NO_OWNER)
     decision = decide.decide(policy, subject, found.action, found.place)
     return StoredCopy(found.place.name, found.what, found.size_bytes, decision.allowed, decision.rule)
-
-
-def _home(config: Config, photo_id: str) -> Region:
-    region = config.topology.region_numbered(ids.parse(ids.PHOTO, photo_id).region)
-    if region is None:
-        raise NotFound(f"there is no region that {photo_id} could come from")
-    return region
 
 
 def _rules(loaded: Config, home: Region, photo_id: str) -> tuple[Policy | None, Subject | None]:

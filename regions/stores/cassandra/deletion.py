@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from regions.records import Tombstone
+from regions.records import Tombstone, to_json_text
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.partitions import year_of, years
-from regions.stores.cassandra.rows import SELECT_TOMBSTONE, first_record, has_value, json_text
+from regions.stores.cassandra.rows import SELECT_TOMBSTONE, first_record, has_value
 from regions.stores.cassandra.session import Call, CassandraSession
 from regions.stores.cassandra.tombstones import TombstoneLog
 
@@ -23,7 +23,7 @@ class Deletion:
             calls.append(("DELETE FROM likes WHERE photo_id = ? AND year = ?", photo_id, year))
             calls.append(("DELETE FROM comments WHERE photo_id = ? AND year = ?", photo_id, year))
         self._session.each(calls)
-        self._log.place(json_text(tombstone))
+        self._log.place(to_json_text(tombstone))
 
     def complete(self, photo_id: str) -> bool:
         """Finishes a deletion whose process died on the way; False if the photo has no tombstone."""

@@ -15,13 +15,13 @@ from uuid import UUID
 
 from regions.errors import Unavailable
 from regions.events.messages import Event, to_text
-from regions.records import Photo, Status, Tombstone, Upload, photo_from_json
+from regions.records import Photo, Status, Tombstone, Upload, photo_from_json, to_json_text
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.deletion import Deletion
 from regions.stores.cassandra.expiries import CassandraExpiries
 from regions.stores.cassandra.outbox import PUT_EVENT, CassandraOutbox, Intent
 from regions.stores.cassandra.partitions import TimeUuidGenerator, year_of
-from regions.stores.cassandra.rows import UNLESS_DELETED, YearlyLists, first_record, json_text, photo_of
+from regions.stores.cassandra.rows import UNLESS_DELETED, YearlyLists, first_record, photo_of
 from regions.stores.cassandra.session import Call, CassandraSession, first_rows
 
 _PHOTO = "SELECT DISTINCT photo_id, record FROM photos WHERE photo_id = ?"
@@ -44,7 +44,7 @@ class CassandraPhotos:
         begin = "UPDATE photos SET status = ?, record = ?, upload = ? WHERE photo_id = ? IF status = null"
         self._expiries.note(key(photo.photo_id), upload.expires_at_ms)
         self._list(photo)
-        self._session.decide((begin, photo.status, json_text(photo), json_text(upload), key(photo.photo_id)))
+        self._session.decide((begin, photo.status, to_json_text(photo), to_json_text(upload), key(photo.photo_id)))
 
     def get(self, photo_id: str) -> Photo | None:
         return first_record(photo_of, self._session.rows(_PHOTO, key(photo_id)))
@@ -76,20 +76,20 @@ class CassandraPhotos:
         self._list(photo)
         intent = self._outbox.intend(key(photo.photo_id)) if event else None
         change_id = intent.intent_id if intent else self._uuids.next()
-        call = (change, photo.status, json_text(photo), change_id, key(photo.photo_id), statuses)
+        call = (change, photo.status, to_json_text(photo), change_id, key(photo.photo_id), statuses)
         return self._change(key(photo.photo_id), change_id, call, intent, event)
 
     def put_replica_metadata(self, photo: Photo) -> None:
         self._list(photo)
         keep = f"UPDATE photos SET status = ?, record = ? {UNLESS_DELETED}"
-        self._session.decide((keep, photo.status, json_text(photo), key(photo.photo_id)))
+        self._session.decide((keep, photo.status, to_json_text(photo), key(photo.photo_id)))
 
     def delete(self, tombstone: Tombstone, event: Event | None) -> bool:
         photo_id = key(tombstone.photo_id)
         delete = f"""UPDATE photos SET status = 'deleted', tombstone = ?, record = null, upload = null, change_id = ?
                    {UNLESS_DELETED}"""
         intent = self._outbox.intend(photo_id, deletion=True)
-        call = (delete, json_text(tombstone), intent.intent_id, photo_id)
+        call = (delete, to_json_text(tombstone), intent.intent_id, photo_id)
         if not self._change(photo_id, intent.intent_id, call, intent, event):
             return False
         self._deletion.finish(tombstone)

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Callable, Iterable
 
-from regions.records import AuditEntry, Replica, Tombstone
+from regions.records import AuditEntry, Replica, Tombstone, to_json_text
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.partitions import TimeUuidGenerator, time_uuid_ms, year_at, years
-from regions.stores.cassandra.rows import SELECT_TOMBSTONE, UNLESS_DELETED, first_record, json_text
+from regions.stores.cassandra.rows import SELECT_TOMBSTONE, UNLESS_DELETED, first_record
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.cassandra.tombstones import TombstoneLog
 from regions.stores.catalog import TombstoneEntry
@@ -31,7 +31,7 @@ class CassandraReplicas:
 
     def put(self, replica: Replica) -> None:
         record = f"UPDATE photos SET replicas[?] = ? {UNLESS_DELETED}"
-        self._session.decide((record, key(replica.region), json_text(replica), key(replica.photo_id)))
+        self._session.decide((record, key(replica.region), to_json_text(replica), key(replica.photo_id)))
 
     def remove(self, photo_id: str, region: str) -> None:
         # A conditional write only for its order: Paxos orders all writes to the partition, and a plain write, which is
@@ -53,7 +53,7 @@ class CassandraAuditLog:
         insert = "INSERT INTO audit (photo_id, year, entry_id, record) VALUES (?, ?, ?, ?)"
         stamped = ((entry, self._uuids.next()) for entry in entries)
         self._session.each(
-            (insert, key(entry.photo_id), year_at(time_uuid_ms(stamp)), stamp, json_text(entry))
+            (insert, key(entry.photo_id), year_at(time_uuid_ms(stamp)), stamp, to_json_text(entry))
             for entry, stamp in stamped
         )
 

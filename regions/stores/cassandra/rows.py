@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from regions.records import Photo, photo_from_json, to_json
+from regions.records import Photo, photo_from_json
 from regions.stores.cassandra.address import exclusive_upper_bound, key
 from regions.stores.cassandra.partitions import years
 from regions.stores.cassandra.session import Call, CassandraSession, Row
@@ -47,10 +47,6 @@ def first_record(kind: Callable[..., Record], rows: list[Row]) -> Record | None:
 def has_value(rows: list[Row]) -> bool:
     """Whether the last column of the first row holds anything."""
     return bool(rows) and rows[0][-1] is not None
-
-
-def json_text(record: Any) -> str:
-    return json.dumps(to_json(record), separators=(",", ":"))
 
 
 def photo_of(**values: Any) -> Photo:

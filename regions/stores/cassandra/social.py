@@ -9,12 +9,12 @@ import json
 from collections.abc import Collection
 
 from regions.events.messages import Event
-from regions.records import Comment, User
+from regions.records import Comment, User, to_json_text
 from regions.stores.cassandra.address import exclusive_upper_bound, key
 from regions.stores.cassandra.deletion import is_deleted
 from regions.stores.cassandra.outbox import CassandraOutbox
 from regions.stores.cassandra.partitions import year_of
-from regions.stores.cassandra.rows import YearlyLists, first_record, json_text
+from regions.stores.cassandra.rows import YearlyLists, first_record
 from regions.stores.cassandra.session import CassandraSession, first_rows
 
 _FOLLOW = (
@@ -32,7 +32,7 @@ class CassandraUsers:
         self._session = session
 
     def add(self, user: User) -> None:
-        self._session.rows("INSERT INTO users (user_id, record) VALUES (?, ?)", key(user.user_id), json_text(user))
+        self._session.rows("INSERT INTO users (user_id, record) VALUES (?, ?)", key(user.user_id), to_json_text(user))
 
     def get(self, user_id: str) -> User | None:
         return first_record(User, self._session.rows("SELECT record FROM users WHERE user_id = ?", key(user_id)))
@@ -64,7 +64,7 @@ class CassandraComments:
     def add(self, comment: Comment) -> None:
         place = key(comment.photo_id), year_of(comment.comment_id), key(comment.comment_id)
         insert = "INSERT INTO comments (photo_id, year, comment_id, record) VALUES (?, ?, ?, ?)"
-        self._session.rows(insert, *place, json_text(comment))
+        self._session.rows(insert, *place, to_json_text(comment))
         if is_deleted(self._session, comment.photo_id):
             self._session.rows("DELETE FROM comments WHERE photo_id = ? AND year = ? AND comment_id = ?", *place)
 

@@ -3,9 +3,9 @@
 from collections.abc import Collection
 
 from regions.events.messages import Event
-from regions.records import Photo, Status, Tombstone, Upload
+from regions.records import Photo, Status, Tombstone, Upload, to_json_text
 from regions.stores.sqlite.database import exclusive_upper_bound, json_list
-from regions.stores.sqlite.rows import UNLESS_DELETED, Table, json_text, photo_of, put_in_outbox
+from regions.stores.sqlite.rows import UNLESS_DELETED, Table, photo_of, put_in_outbox
 
 
 class SqlitePhotos(Table):
@@ -13,7 +13,7 @@ class SqlitePhotos(Table):
         insert = f"INSERT OR IGNORE INTO photos SELECT ?, ?, ?, ? {UNLESS_DELETED}"
         with self._database.writing() as connection:
             if connection.execute(insert, _row(photo)).rowcount:
-                row = (upload.photo_id, upload.expires_at_ms, json_text(upload))
+                row = (upload.photo_id, upload.expires_at_ms, to_json_text(upload))
                 connection.execute("INSERT INTO uploads VALUES (?, ?, ?)", row)
 
     def get(self, photo_id: str) -> Photo | None:
@@ -41,7 +41,7 @@ class SqlitePhotos(Table):
         self._write(f"INSERT OR REPLACE INTO photos SELECT ?, ?, ?, ? {UNLESS_DELETED}", *_row(photo))
 
     def delete(self, tombstone: Tombstone, event: Event | None) -> bool:
-        row = (tombstone.photo_id, json_text(tombstone))
+        row = (tombstone.photo_id, to_json_text(tombstone))
         with self._database.writing() as connection:
             inserted = connection.execute("INSERT OR IGNORE INTO tombstones (photo_id, record) VALUES (?, ?)", row)
             if inserted.rowcount:
@@ -68,4 +68,4 @@ class SqliteUploads(Table):
 
 
 def _row(photo: Photo) -> tuple[str, str, str, str]:
-    return photo.photo_id, photo.owner_id, photo.status, json_text(photo)
+    return photo.photo_id, photo.owner_id, photo.status, to_json_text(photo)

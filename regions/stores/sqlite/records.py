@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterable, Sequence
 
 from regions.events.messages import Event, from_text, to_text
-from regions.records import AuditEntry, Replica, Tombstone
+from regions.records import AuditEntry, Replica, Tombstone, to_json_text
 from regions.stores.catalog import TombstoneEntry
-from regions.stores.sqlite.rows import UNLESS_DELETED, Table, json_text
+from regions.stores.sqlite.rows import UNLESS_DELETED, Table
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (user_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
@@ -77,7 +77,7 @@ class SqliteTombstones(Table):
 
 class SqliteReplicas(Table):
     def put(self, replica: Replica) -> None:
-        row = (replica.photo_id, replica.region, json_text(replica))
+        row = (replica.photo_id, replica.region, to_json_text(replica))
         self._write(f"INSERT OR REPLACE INTO replicas SELECT ?, ?, ? {UNLESS_DELETED}", *row)
 
     def remove(self, photo_id: str, region: str) -> None:
@@ -89,7 +89,7 @@ class SqliteReplicas(Table):
 
 class SqliteAuditLog(Table):
     def append(self, entries: Iterable[AuditEntry]) -> None:
-        rows = [(entry.photo_id, json_text(entry)) for entry in entries]
+        rows = [(entry.photo_id, to_json_text(entry)) for entry in entries]
         with self._database.writing() as connection:
             connection.executemany("INSERT INTO audit (photo_id, record) VALUES (?, ?)", rows)
 

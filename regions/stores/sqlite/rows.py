@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from regions.events.messages import Event, to_text
-from regions.records import Photo, photo_from_json, to_json
+from regions.records import Photo, photo_from_json
 from regions.stores.sqlite.database import Database
 
 UNLESS_DELETED = "WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE photo_id = ?1)"
@@ -41,10 +41,6 @@ def put_in_outbox(connection: sqlite3.Connection, event: Event | None) -> None:
     if event is not None:
         row = (event.event_id, to_text(event))
         connection.execute("INSERT INTO outbox (event_id, event) VALUES (?, ?)", row)
-
-
-def json_text(record: Any) -> str:
-    return json.dumps(to_json(record), separators=(",", ":"))
 
 
 def photo_of(**values: Any) -> Photo:

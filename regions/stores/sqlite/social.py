@@ -3,14 +3,14 @@
 from collections.abc import Collection
 
 from regions.events.messages import Event
-from regions.records import Comment, User
+from regions.records import Comment, User, to_json_text
 from regions.stores.sqlite.database import exclusive_upper_bound, json_list
-from regions.stores.sqlite.rows import UNLESS_DELETED, Table, json_text, put_in_outbox
+from regions.stores.sqlite.rows import UNLESS_DELETED, Table, put_in_outbox
 
 
 class SqliteUsers(Table):
     def add(self, user: User) -> None:
-        self._write("INSERT OR REPLACE INTO users VALUES (?, ?)", user.user_id, json_text(user))
+        self._write("INSERT OR REPLACE INTO users VALUES (?, ?)", user.user_id, to_json_text(user))
 
     def get(self, user_id: str) -> User | None:
         return self._record(User, "SELECT record FROM users WHERE user_id = ?", user_id)
@@ -30,7 +30,7 @@ class SqliteLikes(Table):
 
 class SqliteComments(Table):
     def add(self, comment: Comment) -> None:
-        row = (comment.photo_id, comment.comment_id, json_text(comment))
+        row = (comment.photo_id, comment.comment_id, to_json_text(comment))
         self._write(f"INSERT OR IGNORE INTO comments SELECT ?, ?, ? {UNLESS_DELETED}", *row)
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]:

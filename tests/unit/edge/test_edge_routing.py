@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from edge import routing
 from regions import ids, tokens
 from regions.errors import LoopDetected, NotFound
-from regions.topology import Edge, Region, Topology
+from regions.topology import Edge, Region, Topology, home_of
 
 LISBON, CHICAGO = (38.7, -9.1), (41.9, -87.6)
 
@@ -83,7 +83,7 @@ def test_only_the_public_part_is_passed_on(tail):
 def test_what_is_no_photo_of_a_region_has_no_home(photo_id):
     """404."""
     with pytest.raises(NotFound):
-        routing.home_of(TOPOLOGY, photo_id)
+        home_of(TOPOLOGY, ids.PHOTO, photo_id)
 
 
 def test_fields_of_one_hop_are_not_passed_on():

@@ -21,7 +21,8 @@ from regions.clock import now_ms
 from regions.config import Stores
 from regions.events.messages import Event
 from regions.events.outbox import Outbox
-from regions.records import VARIANT_SIZES, Photo, Reason, Status, Variant
+from regions.image_limits import VARIANT_SIZES
+from regions.records import Photo, Reason, Status, Variant
 from regions.residency.live import LivePolicy
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.settings import POLICY

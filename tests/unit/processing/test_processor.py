@@ -9,6 +9,7 @@ from processing.cluster import DaskCluster
 from processing.processor import _keep_cluster, main
 from regions.errors import Unavailable
 from regions.records import Status
+from tests.builders.processes import at_work
 
 pytestmark = pytest.mark.xdist_group("processing-cluster")
 
@@ -16,13 +17,8 @@ pytestmark = pytest.mark.xdist_group("processing-cluster")
 @pytest.fixture
 def processor(room):
     """A processor at work, on a thread of this process."""
-    stop = threading.Event()
-    thread = threading.Thread(target=main, args=(room.config, "eu-west", "test", stop))
-    thread.start()
-    yield
-    stop.set()
-    thread.join(60)
-    assert not thread.is_alive()
+    with at_work(main, room.config, "eu-west"):
+        yield
 
 
 def status(room, photo) -> Status:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regions import records
-from regions.records import VARIANT_SIZES, Photo, Reason, Status, Upload, Variant
+from regions.image_limits import VARIANT_SIZES
+from regions.records import Photo, Reason, Status, Upload, Variant
 
 texts = st.text(max_size=20)
 counts = st.integers(0, 1 << 60)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import threading
 
 import pytest
 
@@ -10,18 +9,14 @@ from processing.background.janitor import main
 from regions.events import messages
 from regions.events.topics import PHOTO_READY
 from regions.records import Status
+from tests.builders.processes import at_work
 
 
 @pytest.fixture
 def janitor(room):
     """A janitor at work, on a thread of this process."""
-    stop = threading.Event()
-    thread = threading.Thread(target=main, args=(room.config, "eu-west", "test", stop))
-    thread.start()
-    yield
-    stop.set()
-    thread.join(60)
-    assert not thread.is_alive()
+    with at_work(main, room.config, "eu-west"):
+        yield
 
 
 def test_feeds_fill_and_a_crash_is_swept_without_a_processor(room, janitor, eventually):
