@@ -162,14 +162,14 @@ class Images:
             return responses.not_modified(*fields)
         fields = [("Content-Type", "image/jpeg"), ("Repr-Digest", facts.digest), *fields]
         try:
-            span = byte_ranges.span(request.field("range"), request.field("if-range"), facts.etag, size_bytes)
+            span = byte_ranges.span(request.field("range"), request.field("if-range") or None, facts.etag, size_bytes)
         except RangeNotSatisfiable as problem:
             _close(found.chunks)
             return responses.of_problem(problem, ("Content-Range", f"bytes */{size_bytes}"))
         if span is None:
             return Response(200, fields, found.chunks, size_bytes)
         fields.append(("Content-Range", span.content_range))
-        return Response(206, fields, _RangeBody(found.chunks, span), span.stop - span.start)
+        return Response(206, fields, _RangeBody(found.chunks, span), len(span))
 
     def _fields(self, asked: ImageRequest, found: FoundImage) -> Fields:
         facts = found.facts

@@ -1,7 +1,8 @@
-"""Ranges and conditions of a GET (RFC 9110 sections 13 and 14). Pure.
+"""Byte ranges and conditions of a GET (RFC 9110 sections 13 and 14). Pure.
 
-One range of bytes is served; several at once are answered with the whole, as the RFC allows. There are no dates:
-bytes are known by their strong ETag only.
+The edge and the object server both answer range requests with this module. It supports one byte range. A request
+for several ranges gets the whole representation, which RFC 9110 section 14.2 allows. Conditions compare strong
+ETags only: nothing here has a modification date.
 """
 
 import re
@@ -16,11 +17,14 @@ _ETAG = re.compile(r'(?:W/)?("[!#-~\x80-\xff]*")')
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Bytes `start` to before `stop` of `size_bytes`; never empty."""
+    """The bytes from `start` up to, but not including, `stop`, of `size_bytes` in all. Never empty."""
 
     start: int
     stop: int
     size_bytes: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
 
     @property
     def content_range(self) -> str:
@@ -28,17 +32,19 @@ class Span:
 
 
 def matches(if_none_match: str, etag: str) -> bool:
-    """If-None-Match holds the ETag, by weak comparison: answer 304."""
+    """Whether If-None-Match lists the ETag, by weak comparison. If so, respond 304."""
     return if_none_match.strip() == "*" or etag in _ETAG.findall(if_none_match)
 
 
-def span(range_field: str, if_range: str, etag: str, size_bytes: int) -> Span | None:
-    """The range to serve; None means the whole. Raises RangeNotSatisfiable.
+def span(range_field: str, if_range: str | None, etag: str, size_bytes: int) -> Span | None:
+    """The range to send; None means the whole. Raises RangeNotSatisfiable.
 
-    What is not exactly one range of bytes is ignored, and so is a range of other bytes than ours (If-Range).
+    A header that is not exactly one byte range is ignored. `if_range` is None if the request has no If-Range. If it
+    does not equal `etag`, the client holds part of a different representation, so the range is ignored too
+    (section 13.1.5).
     """
     found = _RANGE.fullmatch(range_field.strip())
-    if found is None or not any(found.groups()) or (if_range and if_range.strip() != etag):
+    if found is None or not any(found.groups()) or (if_range is not None and if_range.strip() != etag):
         return None
     first, last = found.groups()
     if not first:
@@ -53,12 +59,12 @@ def span(range_field: str, if_range: str, etag: str, size_bytes: int) -> Span | 
 
 
 def cut(chunks: Iterable[bytes], wanted: Span) -> Iterator[bytes]:
-    """The bytes of the span; reads no further than its end."""
-    at = 0
+    """The bytes of the span. Stops reading `chunks` at the end of the span."""
+    position = 0
     for chunk in chunks:
-        piece = chunk[max(0, wanted.start - at) : max(0, wanted.stop - at)]
-        at += len(chunk)
+        piece = chunk[max(0, wanted.start - position) : max(0, wanted.stop - position)]
+        position += len(chunk)
         if piece:
             yield piece
-        if at >= wanted.stop:
+        if position >= wanted.stop:
             return

@@ -1,4 +1,4 @@
-"""The objects in a directory, as `regions.config` opens them, and the HTTP server through which others reach them."""
+"""Opens the directory store for `regions.config`, and the HTTP server through which clients reach its objects."""
 
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
@@ -14,7 +14,7 @@ def open_objects(url: str, secret: bytes) -> Objects:
 
 
 def object_server(url: str, secret: bytes, clock_ms: Callable[[], int]) -> ObjectServer:
-    """A WSGI application over the store of that URL."""
+    """A WSGI application over the store at that URL."""
     return ObjectServer(_open(url, secret), clock_ms)
 
 

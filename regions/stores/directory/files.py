@@ -1,8 +1,9 @@
-"""What the directory store asks of a disk: files that appear whole, folders that are synced, locks that die
-with their holder.
+"""What the directory store needs from a disk: files that appear whole, synced folders, locks that die with their
+process.
 
-Knows nothing of objects. What a process has on its way lies in a folder that it keeps locked (flock) while it
-lives; the kernel gives the lock back when it dies, and whoever opens the store next removes what is unlocked.
+This module knows nothing about objects. Files that a process is still writing lie in a scratch folder, which the
+process keeps locked with flock for as long as it lives. When the process dies, even by kill -9, the kernel releases
+the lock. The next process to open the store finds the folder unlocked and removes it.
 """
 
 import errno
@@ -25,22 +26,25 @@ _READ_BYTES = 1 << 20
 
 
 class Scratch:
-    """Files on their way to their place, in a folder of this handle's own under `root`."""
+    """Unfinished files, in a folder under `root` that belongs to this handle alone."""
 
     def __init__(self, root: Path) -> None:
+        # One lock on `root` covers both steps. A new folder is unlocked for an instant after mkdir, and in that
+        # instant it looks exactly like the folder of a dead process. Nobody can see it then: cleaning needs the
+        # lock on `root`, and we hold it until our own folder is locked too.
         with locked(root):
             for folder in root.iterdir():
-                _remove_if_left(folder)
+                _remove_if_abandoned(folder)
             self._folder = root / secrets.token_hex(16)
             self._folder.mkdir()
             descriptor = _open_folder(self._folder)
-            # Before anyone else may look here, since until then it seems to be left.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Closing the descriptor releases the lock, so it stays open until this handle is collected.
         weakref.finalize(self, os.close, descriptor)
 
     @contextmanager
     def file(self) -> Iterator[FileIO]:
-        """A new file; what bears its name in the end is removed, so rename what shall stay."""
+        """A new file. Rename it to keep it: whatever still has its name at the end is removed."""
         path = self._path()
         with reaching():
             file = FileIO(path, "x")
@@ -52,11 +56,12 @@ class Scratch:
                 path.unlink(missing_ok=True)
 
     def discard(self, folder: Path) -> None:
-        """Takes a folder away in one step; a kill after it leaves only rubbish here."""
-        rubbish = self._path()
-        os.rename(folder, rubbish)
+        """Removes a folder in one step, by renaming it into the scratch folder. A kill after that leaves only
+        scratch."""
+        discarded = self._path()
+        os.rename(folder, discarded)
         sync_folder(folder.parent)
-        shutil.rmtree(rubbish, ignore_errors=True)
+        shutil.rmtree(discarded, ignore_errors=True)
 
     def _path(self) -> Path:
         return self._folder / secrets.token_hex(16)
@@ -64,7 +69,7 @@ class Scratch:
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """What the disk refuses becomes Unavailable, without its path."""
+    """Turns the disk's errors into Unavailable, without the path."""
     try:
         yield
     except (IsADirectoryError, NotADirectoryError) as error:
@@ -76,11 +81,13 @@ def reaching() -> Iterator[None]:
 
 @contextmanager
 def locked(folder: Path, wait: bool = True) -> Iterator[bool]:
-    """Waits for every other holder, of any process. False, and no lock, where there is no such folder.
+    """Holds the folder's lock, alone among all processes and threads. Yields False, without a lock, if there is no
+    such folder.
 
-    Without `wait`, False also where somebody holds it.
+    Without `wait`, it also yields False if someone else holds the lock.
     """
     try:
+        # A descriptor of our own: flock belongs to the open file, so two threads exclude each other as well.
         descriptor = _open_folder(folder)
     except NOT_THERE:
         yield False
@@ -91,24 +98,27 @@ def locked(folder: Path, wait: bool = True) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def settle(file: FileIO) -> int:
-    """Syncs a file, and stamps it with a time of change in nanoseconds that no other file has; returns the stamp."""
-    # The kernel's own is as coarse as its tick, so that two files may share it.
+def sync_with_stamp(file: FileIO) -> int:
+    """Syncs a file and gives it a modification time that tells its bytes from others; returns it in nanoseconds."""
+    # The kernel sets modification times from its timer tick, milliseconds apart, so two files written shortly after
+    # one another could have the same. The system clock has a finer resolution.
     now_ns = time.time_ns()
     os.utime(file.fileno(), ns=(now_ns, now_ns))
     os.fsync(file.fileno())
+    # The file system may round the time, so what counts is what it stored.
     return os.fstat(file.fileno()).st_mtime_ns
 
 
 def write_all(file: FileIO, chunk: bytes) -> None:
-    left = memoryview(chunk)
-    while left:
-        left = left[os.write(file.fileno(), left) :]
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[os.write(file.fileno(), rest) :]
 
 
 def append(path: Path, target: FileIO) -> None:
     with FileIO(path) as source:
-        # The kernel copies, or on some disks only refers. What it will not do, the loop does, or says why not.
+        # The kernel copies, and on some file systems only shares the blocks. If it can't, the loop copies the rest,
+        # or raises the real error.
         with suppress(OSError, AttributeError):
             while os.copy_file_range(source.fileno(), target.fileno(), _COPY_BYTES):
                 pass
@@ -117,7 +127,7 @@ def append(path: Path, target: FileIO) -> None:
 
 
 def make_folder(folder: Path, top: Path) -> None:
-    """With all above it up to `top`, which must be there: where it is missing, a disk is not mounted."""
+    """Makes the folder and its parents below `top`. `top` itself must exist: if it does not, a disk is not mounted."""
     if folder.is_dir():
         return
     if folder == top:
@@ -126,7 +136,7 @@ def make_folder(folder: Path, top: Path) -> None:
     try:
         folder.mkdir()
     except FileExistsError:
-        # Another process was first, or a file is in the way.
+        # Either another process was first, or a file has that name.
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "a file is in the way") from None
     sync_folder(folder.parent)
@@ -139,7 +149,7 @@ def remove(path: Path) -> None:
 
 
 def remove_empty(folder: Path, top: Path) -> None:
-    """This folder and those above it that are empty, as far as `top`, which stays."""
+    """Removes this folder and the empty ones above it, up to `top`, which stays."""
     with suppress(OSError):
         while folder != top:
             folder.rmdir()
@@ -147,6 +157,7 @@ def remove_empty(folder: Path, top: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
+    """Makes renames, new names and removals in the folder survive a power failure."""
     descriptor = _open_folder(folder)
     try:
         os.fsync(descriptor)
@@ -155,7 +166,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def changed_before(path: Path, at_ms: int) -> bool:
-    """False also where it is gone already."""
+    """False also if it no longer exists."""
     try:
         return path.stat().st_mtime_ns < at_ms * 1_000_000
     except NOT_THERE:
@@ -163,7 +174,7 @@ def changed_before(path: Path, at_ms: int) -> bool:
 
 
 def is_still_at(path: Path, file: FileIO) -> bool:
-    """Whether the open file has not been replaced or removed there."""
+    """Whether the open file is still the one at `path`: neither replaced nor removed."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
     except NOT_THERE:
@@ -182,7 +193,7 @@ def _flock(descriptor: int, wait: bool) -> bool:
     return True
 
 
-def _remove_if_left(folder: Path) -> None:
-    with locked(folder, wait=False) as left:
-        if left:
+def _remove_if_abandoned(folder: Path) -> None:
+    with locked(folder, wait=False) as abandoned:
+        if abandoned:
             shutil.rmtree(folder, ignore_errors=True)

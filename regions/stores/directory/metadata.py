@@ -1,7 +1,14 @@
-"""What the directory store knows of an object: a hidden file beside its bytes.
+"""The metadata of an object: a hidden JSON file beside its bytes.
 
-It describes the newest bytes and those before them, so that a kill between the file's arrival and the bytes'
-leaves the old bytes described. A stamp, their time of change, says which of the two lie there.
+Bytes and metadata are two files, and no rename replaces both at once. So the metadata goes first, and describes two
+versions: the new bytes, and those that it is about to replace. The steps of a write, and what a kill after each
+leaves:
+
+1. rename metadata {new, old} into place: the old bytes lie there, and their description is the second entry;
+2. rename the new bytes into place: the new bytes lie there, and their description is the first entry.
+
+Each entry carries the size and the stamp (modification time in nanoseconds) of its bytes. A reader takes the entry
+whose size and stamp match the bytes that it opened.
 """
 
 import json
@@ -13,48 +20,47 @@ from typing import Any
 
 from regions.stores.directory import files as files
 from regions.stores.directory.files import NOT_THERE
+from regions.stores.object_rules import UNKNOWN_TYPE
 from regions.stores.objects import ObjectInfo
-
-UNKNOWN_TYPE = "application/octet-stream"
 
 
 def file_beside(data: Path) -> Path:
     return data.with_name(f".{data.name}.json")
 
 
-def describe(data: Path, info: ObjectInfo, stamp: int, file: FileIO) -> None:
-    """Says, in `file` and then beside `data`, what the bytes with this stamp are, before they take that place."""
-    before = _known(data)
-    files.write_all(file, json.dumps([asdict(info) | {"stamp": stamp}, *([before] if before else [])]).encode())
+def write(data: Path, info: ObjectInfo, stamp: int, file: FileIO) -> None:
+    """Describes the bytes with this stamp, before they are renamed to `data`: in `file`, which is renamed beside it."""
+    old = _matching_entry(data)
+    files.write_all(file, json.dumps([asdict(info) | {"stamp": stamp}, *([old] if old else [])]).encode())
     os.fsync(file.fileno())
     os.rename(file.name, file_beside(data))
-    if before:
-        # Else, when the power fails, new bytes could lie there under the old description alone.
+    if old:
+        # Otherwise, after a power failure, the new bytes could lie beside the old metadata, which lacks them.
         files.sync_folder(data.parent)
 
 
-def described(data: Path, key: str, at: os.stat_result) -> ObjectInfo | None:
-    """What was written of bytes of this size and stamp; None where nobody wrote as many as there are."""
-    known = _known(data, at)
-    if known is None:
+def read(data: Path, key: str, at: os.stat_result) -> ObjectInfo | None:
+    """The metadata of the bytes with this size and stamp; None if no entry has their size."""
+    entry = _matching_entry(data, at)
+    if entry is None:
         return None
-    return ObjectInfo(key, at.st_size, known["sha256"], known["content_type"], known["cache_control"])
+    return ObjectInfo(key, at.st_size, entry["sha256"], entry["content_type"], entry["cache_control"])
 
 
-def found(data: Path, key: str) -> ObjectInfo | None:
-    """What lies there, described or not; None where nothing does."""
+def find(data: Path, key: str) -> ObjectInfo | None:
+    """The object, with or without metadata; None if there are no bytes."""
     try:
         at = os.stat(data)
     except NOT_THERE:
         return None
-    return described(data, key, at) or ObjectInfo(key, at.st_size, None, UNKNOWN_TYPE)
+    return read(data, key, at) or ObjectInfo(key, at.st_size, None, UNKNOWN_TYPE)
 
 
-def _known(data: Path, at: os.stat_result | None = None) -> dict[str, Any] | None:
+def _matching_entry(data: Path, at: os.stat_result | None = None) -> dict[str, Any] | None:
     try:
         at = at or os.stat(data)
-        known = [each for each in json.loads(file_beside(data).read_bytes()) if each["size_bytes"] == at.st_size]
+        entries = [each for each in json.loads(file_beside(data).read_bytes()) if each["size_bytes"] == at.st_size]
     except (*NOT_THERE, ValueError, TypeError, KeyError):
         return None
-    # A copy of the folder may have lost the stamps: then the newest is meant.
-    return next((each for each in known if each["stamp"] == at.st_mtime_ns), known[0] if known else None)
+    # A copy of the directory may have lost the stamps. Then the newest entry of the right size is taken.
+    return next((each for each in entries if each["stamp"] == at.st_mtime_ns), entries[0] if entries else None)

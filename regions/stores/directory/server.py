@@ -1,11 +1,11 @@
-"""The object door: a WSGI application through which others reach the directory store, by signed URL only.
+"""The object server: a WSGI application that gives access to the directory store, by signed URL only.
 
-    PUT      /part/{multipart id}/{number}    exactly as many bytes as were signed; answers the part's ETag
+    PUT      /part/{multipart id}/{number}    exactly as many bytes as were signed; responds with the part's ETag
     GET HEAD /object/{bucket}/{key}           the bytes, or one range of them
     GET HEAD /health
 
-What it serves may be anything that somebody uploaded, so that no browser may run it or guess what it is.
-Whoever holds a URL may come from any web page (CORS), since no cookie or other secret is looked at.
+An object may be anything that somebody uploaded, so browsers must neither run it nor guess its type. Web pages of any
+origin may use a URL (CORS): the signature is the only permission, and no cookie or other secret is read.
 """
 
 import http
@@ -13,18 +13,16 @@ import json
 import logging
 import os
 import re
-import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from typing import Any
 
+from regions import byte_ranges
 from regions.errors import (
     PROBLEM_JSON,
     BadRequest,
-    LengthRequired,
     MethodNotAllowed,
     NotFound,
     Problem,
@@ -32,29 +30,31 @@ from regions.errors import (
     TooLarge,
     Unavailable,
 )
+from regions.stores.directory.connection_limits import (
+    DRAIN_BYTES,
+    Body,
+    Environ,
+    deadline,
+    hang_up,
+    limit_stalls,
+    one_of,
+)
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.directory.signing import Claim, read_claim
 from regions.stores.objects import RAW, ObjectInfo
 
 log = logging.getLogger(__name__)
 
-Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 
-DRAIN_BYTES = 8 << 20
-"""How much of a refused body is read, so that a client that sends first and listens then gets the answer."""
-
 _CHUNK_BYTES = 256 * 1024
-_STALL_S = 30.0
-_SLOWEST_BYTES_PER_S = 16 * 1024
-# Of the server's 16 threads. What is left over is for those who read.
+# Of the server's 16 threads. The other three are left for readers.
 _PARTS_AT_ONCE = 10
 _DRAINS_AT_ONCE = 3
 
 _PART = re.compile("/part/([^/]+)/([0-9]{1,5})")
 _OBJECT = re.compile("/object/([^/]+)/(.+)")
-_LENGTH = re.compile("[0-9]{1,18}")
-_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE)
+_SPACES = re.compile("=[ \t]+")
 
 _ALWAYS = {
     "Access-Control-Allow-Origin": "*",
@@ -71,47 +71,18 @@ _PREFLIGHT = {
 
 @dataclass(frozen=True, slots=True)
 class ServerResponse:
-    """`body` is closed by the server where it has a `close`."""
+    """The WSGI server closes `body` if it has a `close`."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Iterable[bytes] = ()
 
 
-class _Body:
-    """A request's body, which ends where its Content-Length says, whatever comes behind it."""
-
-    def __init__(self, environ: Environ) -> None:
-        self._stream, self._length = environ["wsgi.input"], environ.get("CONTENT_LENGTH", "")
-        self.left_bytes = int(self._length) if _LENGTH.fullmatch(self._length) else 0
-
-    def promised_bytes(self) -> int:
-        """Content-Length. A body in chunks of unknown number is refused before it is read."""
-        if not self._length:
-            raise LengthRequired("a part comes with a Content-Length")
-        if not _LENGTH.fullmatch(self._length):
-            raise BadRequest("Content-Length is not a number of bytes")
-        return int(self._length)
-
-    def read(self, size: int, /) -> bytes:
-        # Nothing is left where this raises or comes to an early end.
-        left_bytes, self.left_bytes = self.left_bytes, 0
-        chunk = bytes(self._stream.read(min(size, left_bytes))) if left_bytes else b""
-        self.left_bytes = left_bytes - len(chunk) if chunk else 0
-        return chunk
-
-    def drain(self) -> None:
-        """Reads on, up to `DRAIN_BYTES`."""
-        self.left_bytes = min(self.left_bytes, DRAIN_BYTES)
-        with suppress(OSError):
-            while self.read(_CHUNK_BYTES):
-                pass
-
-
 class ObjectServer:
-    """Safe to call from several threads. Under gunicorn no client can hold one for long without moving bytes.
+    """Safe to call from several threads. Under gunicorn no client can occupy one for long without moving bytes.
 
-    Only so many parts are taken at once, so that those who send, however slowly, leave threads for those who read.
+    Two semaphores share out the threads: one for parts being received, one for rejected bodies being drained. Both
+    are taken without waiting, so slow senders can never occupy all threads, and readers are always served.
     """
 
     def __init__(self, store: DirectoryObjects, clock_ms: Callable[[], int]) -> None:
@@ -120,26 +91,26 @@ class ObjectServer:
         self._drains = threading.BoundedSemaphore(_DRAINS_AT_ONCE)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        answer = self._answer(environ)
-        line = f"{answer.status} {http.HTTPStatus(answer.status).phrase}"
-        start_response(line, list({**_ALWAYS, **answer.headers}.items()))
-        return answer.body
+        response = self._respond(environ)
+        line = f"{response.status} {http.HTTPStatus(response.status).phrase}"
+        start_response(line, list({**_ALWAYS, **response.headers}.items()))
+        return response.body
 
-    def _answer(self, environ: Environ) -> ServerResponse:
-        _limit_stalls(environ)
-        body = _Body(environ)
+    def _respond(self, environ: Environ) -> ServerResponse:
+        limit_stalls(environ)
+        body = Body(environ)
         try:
             return self._route(environ, body)
         except Problem as problem:
-            return self._refusal(environ, body, problem)
+            return self._reject(environ, body, problem)
         except (ConnectionError, TimeoutError):
-            return self._refusal(environ, body, BadRequest("the body did not come to its end"))
+            return self._reject(environ, body, BadRequest("the body did not arrive completely"))
         except Exception as error:
-            # The last line of defence: a defect of ours is a 500 and a line in the log.
-            log.error("the door failed", exc_info=error, extra={"path": environ.get("PATH_INFO")})
-            return self._refusal(environ, body, Problem("an error of ours; it has been logged"))
+            # The last line of defence: a bug becomes a 500 and a line in the log.
+            log.error("the object server failed", exc_info=error, extra={"path": environ.get("PATH_INFO")})
+            return self._reject(environ, body, Problem("an internal error; it has been logged"))
 
-    def _route(self, environ: Environ, body: _Body) -> ServerResponse:
+    def _route(self, environ: Environ, body: Body) -> ServerResponse:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         if method == "OPTIONS":
             return ServerResponse(204, _PREFLIGHT)
@@ -154,14 +125,14 @@ class ObjectServer:
             return _document(method, 200, "application/json", {"status": "ok"})
         raise NotFound(f"nothing is served at {path[:200]}")
 
-    def _put_part(self, environ: Environ, body: _Body, multipart_id: str, number: int) -> ServerResponse:
+    def _put_part(self, environ: Environ, body: Body, multipart_id: str, number: int) -> ServerResponse:
         claim = self._claim(environ)
-        size_bytes = body.promised_bytes()
+        size_bytes = body.content_length()
         if size_bytes > (claim.size_bytes or 0):
             raise TooLarge(f"the URL takes exactly {claim.size_bytes} bytes, not {size_bytes}")
         if size_bytes != claim.size_bytes:
             raise BadRequest(f"the URL takes exactly {claim.size_bytes} bytes, not {size_bytes}")
-        with _one_of(self._parts), _deadline(environ, size_bytes):
+        with one_of(self._parts), deadline(environ, size_bytes):
             part = self._store.write_part(multipart_id, number, body, size_bytes)
         return ServerResponse(200, {"ETag": part.etag, "Content-Length": "0"})
 
@@ -173,11 +144,15 @@ class ObjectServer:
             if environ["REQUEST_METHOD"] == "HEAD":
                 file.close()
                 return ServerResponse(200, {**headers, "Content-Length": str(info.size_bytes)})
-            asked = None if _is_outdated(environ, headers["ETag"]) else environ.get("HTTP_RANGE")
-            return _bytes_of(file, headers, requested_range(asked, info.size_bytes), info.size_bytes)
+            span = _requested_span(environ, headers["ETag"], info.size_bytes)
         except Problem:
             file.close()
             raise
+        if span is None:
+            headers["Content-Length"] = str(info.size_bytes)
+            return ServerResponse(200, headers, _FileSlice(file, 0, info.size_bytes))
+        headers |= {"Content-Length": str(len(span)), "Content-Range": span.content_range}
+        return ServerResponse(206, headers, _FileSlice(file, span.start, span.stop))
 
     def _claim(self, environ: Environ) -> Claim:
         return read_claim(
@@ -188,52 +163,38 @@ class ObjectServer:
             self._clock_ms(),
         )
 
-    def _refusal(self, environ: Environ, body: _Body, problem: Problem) -> ServerResponse:
-        answer = _problem(environ, problem)
-        return ServerResponse(answer.status, answer.headers, self._and_then_drain(answer.body, body, environ))
+    def _reject(self, environ: Environ, body: Body, problem: Problem) -> ServerResponse:
+        response = _problem(environ, problem)
+        return ServerResponse(response.status, response.headers, self._send_then_drain(response.body, body, environ))
 
-    def _and_then_drain(self, text: Iterable[bytes], body: _Body, environ: Environ) -> Iterator[bytes]:
-        """Answers first, and then reads what may still be coming: where a connection is closed on unread bytes it is
-        reset, and the answer may be lost with it. Where too many are being read already, that is risked."""
-        yield from text
+    def _send_then_drain(self, document: Iterable[bytes], body: Body, environ: Environ) -> Iterator[bytes]:
+        """Sends the response, and only then reads what the client is still sending.
+
+        Many clients send their whole body before they read a response. If we closed the connection while bytes of
+        theirs are unread, TCP would reset it, and the reset can destroy the response before the client reads it.
+        On a connection that stays open, unread bytes would also be taken for the next request. So the body is read
+        and discarded, within limits. If too many bodies are being drained already, the connection is shut down and
+        the response may be lost: that is better than having no thread left for readers.
+        """
+        yield from document
         if not body.left_bytes:
             return
         try:
-            with _one_of(self._drains), _deadline(environ, min(body.left_bytes, DRAIN_BYTES)):
+            with one_of(self._drains), deadline(environ, min(body.left_bytes, DRAIN_BYTES)):
                 body.drain()
         except Unavailable:
-            _hang_up(environ)
+            hang_up(environ)
 
 
-def requested_range(header: str | None, size_bytes: int) -> range | None:
-    """The one range of bytes that a Range header asks for; None where the whole is to be sent.
+class _FileSlice:
+    """The bytes of a file from `start` up to `stop` as a WSGI body, which closes the file."""
 
-    What is no byte range, or more than one, is ignored, as RFC 9110 section 14.2 allows. Raises RangeNotSatisfiable.
-    """
-    found = _RANGE.fullmatch(header or "")
-    if found is None or not (found[1] or found[2]):
-        return None
-    if not found[1]:
-        asked = range(max(0, size_bytes - int(found[2])), size_bytes)
-    else:
-        last = int(found[2]) if found[2] else size_bytes - 1
-        if found[2] and last < int(found[1]):
-            return None
-        asked = range(int(found[1]), min(last + 1, size_bytes))
-    if not asked:
-        raise RangeNotSatisfiable(f"the object has {size_bytes} bytes", size_bytes=size_bytes)
-    return asked
-
-
-class _Slice:
-    """Part of a file as a WSGI body, which closes the file."""
-
-    def __init__(self, file: FileIO, part: range) -> None:
-        self._file, self._part = file, part
+    def __init__(self, file: FileIO, start: int, stop: int) -> None:
+        self._file, self._start, self._stop = file, start, stop
 
     def __iter__(self) -> Iterator[bytes]:
-        left_bytes = len(self._part)
-        self._file.seek(self._part.start)
+        left_bytes = self._stop - self._start
+        self._file.seek(self._start)
         while left_bytes and (chunk := self._file.read(min(left_bytes, _CHUNK_BYTES))):
             left_bytes -= len(chunk)
             yield chunk
@@ -242,11 +203,10 @@ class _Slice:
         self._file.close()
 
 
-def _bytes_of(file: FileIO, headers: Mapping[str, str], part: range | None, size_bytes: int) -> ServerResponse:
-    if part is None:
-        return ServerResponse(200, {**headers, "Content-Length": str(size_bytes)}, _Slice(file, range(size_bytes)))
-    said = {"Content-Length": str(len(part)), "Content-Range": f"bytes {part.start}-{part.stop - 1}/{size_bytes}"}
-    return ServerResponse(206, {**headers, **said}, _Slice(file, part))
+def _requested_span(environ: Environ, etag: str, size_bytes: int) -> byte_ranges.Span | None:
+    # This server also accepts spaces after `=`, as some clients write them.
+    range_field = _SPACES.sub("=", environ.get("HTTP_RANGE", ""), count=1)
+    return byte_ranges.span(range_field, environ.get("HTTP_IF_RANGE"), etag, size_bytes)
 
 
 def _object_headers(bucket: str, info: ObjectInfo, file: FileIO) -> dict[str, str]:
@@ -260,27 +220,22 @@ def _object_headers(bucket: str, info: ObjectInfo, file: FileIO) -> dict[str, st
 
 
 def _stamp(file: FileIO) -> str:
-    """What no other bytes under the same key have: the time at which they took their place."""
+    """A strong validator for bytes without a hash: no other bytes of this key have this modification time and size."""
     at = os.fstat(file.fileno())
     return f"{at.st_mtime_ns:x}-{at.st_size:x}"
 
 
-def _is_outdated(environ: Environ, etag: str) -> bool:
-    """Whether the client has a part of other bytes, which a range of these would not fit (RFC 9110 section 13.1.5)."""
-    return bool(environ.get("HTTP_IF_RANGE", etag) != etag)
-
-
 def _require_method(method: str, *allowed: str) -> None:
     if method not in allowed:
-        raise MethodNotAllowed(f"only {' and '.join(allowed)} can be done here", allow=[*allowed, "OPTIONS"])
+        raise MethodNotAllowed(f"only {' and '.join(allowed)} can be used here", allow=[*allowed, "OPTIONS"])
 
 
 def _document(
     method: str, status: int, content_type: str, document: Mapping[str, Any], **headers: str
 ) -> ServerResponse:
     text = json.dumps(document).encode()
-    said = {"Content-Type": content_type, "Content-Length": str(len(text)), "Cache-Control": "no-store", **headers}
-    return ServerResponse(status, said, () if method == "HEAD" else (text,))
+    headers = {"Content-Type": content_type, "Content-Length": str(len(text)), "Cache-Control": "no-store", **headers}
+    return ServerResponse(status, headers, () if method == "HEAD" else (text,))
 
 
 def _problem(environ: Environ, problem: Problem) -> ServerResponse:
@@ -294,50 +249,3 @@ def _problem(environ: Environ, problem: Problem) -> ServerResponse:
     if isinstance(problem, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{problem.members['size_bytes']}"
     return _document(environ["REQUEST_METHOD"], problem.status, PROBLEM_JSON, problem.document(), **headers)
-
-
-@contextmanager
-def _one_of(places: threading.BoundedSemaphore) -> Iterator[None]:
-    """Raises Unavailable where none is free: whoever waited would hold a thread."""
-    if not places.acquire(blocking=False):
-        raise Unavailable("as many are sending as can be listened to")
-    try:
-        yield
-    finally:
-        places.release()
-
-
-def _limit_stalls(environ: Environ) -> None:
-    """A client that neither sends nor takes a byte for so long is given up."""
-    connection = environ.get("gunicorn.socket")
-    if isinstance(connection, socket.socket):
-        connection.settimeout(_STALL_S)
-
-
-@contextmanager
-def _deadline(environ: Environ, size_bytes: int) -> Iterator[None]:
-    """Ends a body that trickles: from then on the connection has nothing more to read."""
-    connection = environ.get("gunicorn.socket")
-    if not isinstance(connection, socket.socket) or not size_bytes:
-        yield
-        return
-    timer = threading.Timer(_STALL_S + size_bytes / _SLOWEST_BYTES_PER_S, _stop_reading, [connection])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _hang_up(environ: Environ) -> None:
-    """Nothing more goes either way; what was said still arrives."""
-    connection = environ.get("gunicorn.socket")
-    if isinstance(connection, socket.socket):
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
-
-
-def _stop_reading(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RD)

@@ -1,7 +1,8 @@
-"""Signed URLs: who holds one may do exactly one thing to one object until a moment, and needs no other leave.
+"""Signed URLs. The holder of one may do exactly one thing to one object until it expires, and needs no other
+permission.
 
 Pure: the clock is an argument. A URL carries `size` (for a PUT), `expires` and `signature`, an HMAC-SHA256
-(RFC 2104) over all of them with the method and the path. HEAD goes with the URL of a GET.
+(RFC 2104) over all of them with the method and the path. The URL of a GET is good for HEAD too.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ _NUMBER = re.compile("[0-9]{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a signature allows. `size_bytes` is the exact length of the body, None where there is none."""
+    """What a signature allows. `size_bytes` is the exact length of the body, None if there is no body."""
 
     method: str
     path: str
@@ -27,7 +28,7 @@ class Claim:
 
 
 def sign(secret: bytes, claim: Claim) -> str:
-    # JSON, since no two claims have the same JSON, whatever characters stand in the path.
+    # As JSON, because no two claims have the same JSON, whatever characters the path contains.
     message = json.dumps([claim.method, claim.path, claim.size_bytes, claim.expires_at_ms])
     return hmac.new(secret, message.encode(), hashlib.sha256).hexdigest()
 
@@ -38,21 +39,21 @@ def verify(secret: bytes, claim: Claim, signature: str) -> bool:
 
 
 def signed_url(secret: bytes, base_url: str, claim: Claim) -> str:
-    """`base_url` stands before the path and is not signed, so that a proxy may answer for the door."""
+    """`base_url` comes before the path and is not signed, so a proxy may stand in front of the object server."""
     size = {} if claim.size_bytes is None else {"size": claim.size_bytes}
     query = urlencode({**size, "expires": claim.expires_at_ms, "signature": sign(secret, claim)})
     return f"{base_url}{claim.path}?{query}"
 
 
 def read_claim(secret: bytes, method: str, path: str, query: str, now_ms: int) -> Claim:
-    """The claim a request makes, checked. Raises Forbidden where it was altered or has expired."""
-    said = dict(parse_qsl(query))
-    size, expires = said.get("size"), said.get("expires", "")
+    """The verified claim of a request. Raises Forbidden if it was altered or has expired."""
+    parameters = dict(parse_qsl(query))
+    size, expires = parameters.get("size"), parameters.get("expires", "")
     if not all(_NUMBER.fullmatch(number) for number in (expires, "0" if size is None else size)):
-        raise Forbidden("the URL is not one that was signed here")
+        raise Forbidden("the URL was not signed here")
     claim = Claim("GET" if method == "HEAD" else method, path, None if size is None else int(size), int(expires))
-    if not verify(secret, claim, said.get("signature", "")):
-        raise Forbidden("the URL is not one that was signed here")
+    if not verify(secret, claim, parameters.get("signature", "")):
+        raise Forbidden("the URL was not signed here")
     if now_ms >= claim.expires_at_ms:
         raise Forbidden("the URL has expired; ask for a new one", expired=True)
     return claim

@@ -45,27 +45,27 @@ def test_a_range_is_a_slice(body, first, last, piece):
     """However the body is cut in chunks."""
     chunks = [body[at : at + piece] for at in range(0, len(body), piece)]
     try:
-        span = byte_ranges.span(f"bytes={first}-{last}", "", '"e"', len(body))
+        span = byte_ranges.span(f"bytes={first}-{last}", None, '"e"', len(body))
     except RangeNotSatisfiable:
         assert first >= len(body)
         return
     expected = body[first : last + 1] if last >= first else body
     found = b"".join(byte_ranges.cut(chunks, span)) if span else body
     assert found == expected
-    assert span is None or span.stop - span.start == len(found)
+    assert span is None or len(span) == len(found)
 
 
 @pytest.mark.parametrize("field", ["", "bytes=-", "bytes=0-1,3-4", "lines=0-1", "bytes=a-b", "bytes=5-2", "bytes 0-1"])
 def test_what_is_not_one_range_of_bytes_is_the_whole(field):
     """As RFC 9110 allows."""
-    assert byte_ranges.span(field, "", '"e"', 10) is None
+    assert byte_ranges.span(field, None, '"e"', 10) is None
 
 
 @pytest.mark.parametrize("field", ["bytes=10-", "bytes=10-20", "bytes=-0"])
 def test_a_range_beyond_the_end_can_t_be_served(field):
     """416."""
     with pytest.raises(RangeNotSatisfiable):
-        byte_ranges.span(field, "", '"e"', 10)
+        byte_ranges.span(field, None, '"e"', 10)
 
 
 def test_a_range_of_other_bytes_is_the_whole():

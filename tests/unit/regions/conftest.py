@@ -35,12 +35,13 @@ SERVE = """
 import socket, sys
 from darkroom.processes.wsgi import WsgiServer
 from regions.clock import now_ms
-from regions.stores.directory import server as object_server
+from regions.stores.directory import connection_limits
 from regions.stores.directory.objects import DirectoryObjects
+from regions.stores.directory.server import ObjectServer
 
 root, descriptor, stall_s = sys.argv[1:]
-object_server._STALL_S = float(stall_s)
-load = lambda: object_server.ObjectServer(DirectoryObjects(root, "http://door", b"secret"), now_ms)
+connection_limits.STALL_S = float(stall_s)
+load = lambda: ObjectServer(DirectoryObjects(root, "http://door", b"secret"), now_ms)
 WsgiServer(socket.socket(fileno=int(descriptor)), load).run()
 """
 

@@ -72,6 +72,20 @@ def test_a_range_is_given(door, key):
     assert said.headers["Content-Length"] == "5"
 
 
+@pytest.mark.parametrize("value", ["bytes= 2-6", "bytes=\t2-6 ", "Bytes=2-6"])
+def test_a_range_may_be_written_loosely(call, door, key, value):
+    """With spaces after the equals sign, and in any case."""
+    said = call(door.store, "GET", door.kept(key, PHOTO), HTTP_RANGE=value)
+    assert (said.status, said.body) == (206, PHOTO[2:7])
+
+
+@pytest.mark.parametrize("if_range", ["", '"another"'])
+def test_an_empty_if_range_is_that_of_other_bytes(call, door, key, if_range):
+    """It is present, and equals no ETag."""
+    said = call(door.store, "GET", door.kept(key, PHOTO), HTTP_RANGE="bytes=0-1", HTTP_IF_RANGE=if_range)
+    assert (said.status, said.body) == (200, PHOTO)
+
+
 def test_a_range_that_is_not_there_is_refused(door, key):
     """416, with the true length."""
     said = door.ask("GET", door.kept(key, PHOTO), Range="bytes=22-")
