@@ -1,4 +1,5 @@
-"""The objects on S3 or a store that speaks it: two buckets a region. `adapter` opens it.
+"""Objects in S3, or in a store that speaks its protocol: two buckets for each region. `adapter` opens it.
 
-Read `session` (client, deadlines, dialects), `buckets` (how they are set up), `objects`, then `uploads` and `download`.
+Read `session` (client, deadlines, dialects), `buckets` (how they are set up), `objects` (the port), then what it is
+made of: `upload` (one multipart upload), `puts` and `download`.
 """

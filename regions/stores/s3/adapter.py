@@ -1,4 +1,4 @@
-"""The objects on S3, as `regions.config` opens them."""
+"""Opens the S3 store for `regions.config`."""
 
 from regions.stores.objects import Objects
 from regions.stores.s3.objects import S3Objects

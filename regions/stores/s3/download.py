@@ -1,4 +1,4 @@
-"""One object's bytes out of S3, read on from where a connection broke."""
+"""Reads of S3: what it knows of an object, and the object's bytes, resumed when a connection breaks."""
 
 import random
 import time
@@ -9,51 +9,67 @@ from botocore.exceptions import ClientError
 
 from regions.errors import NotFound, Unavailable
 from regions.retry import backoff_s
-from regions.stores.objects import CHUNK_BYTES
-from regions.stores.s3.session import AWAY
+from regions.stores.object_rules import UNKNOWN_TYPE
+from regions.stores.objects import CHUNK_BYTES, ObjectInfo
+from regions.stores.s3.session import AWAY, reaching, status
 
-# So many breaks in a row without a whole chunk between them are the end.
+# After so many breaks in a row, without a whole chunk in between, the download fails.
 _MOST_BREAKS = 4
 
 
+def find_info(s3: Any, bucket: str, key: str) -> ObjectInfo | None:
+    """The metadata of an object; None if S3 has none. `bucket` is S3's name of it. Raises Unavailable."""
+    with reaching():
+        try:
+            head = s3.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if status(error) != 404:
+                raise
+            return None
+    cache_control, sha256 = head.get("CacheControl", ""), head["Metadata"].get("sha256")
+    return ObjectInfo(key, head["ContentLength"], sha256, head.get("ContentType", UNKNOWN_TYPE), cache_control)
+
+
 class Download:
-    """`get` is GetObject for the object, and takes its further parameters. `close` it in the end."""
+    """`get` calls GetObject for the object, with further parameters. `close` the download at the end."""
 
     def __init__(self, get: Callable[..., Any]) -> None:
-        self._get, answer = get, get()
-        self._body, self._etag, self._size_bytes = answer["Body"], answer["ETag"], answer["ContentLength"]
+        self._get, response = get, get()
+        self._body, self._etag, self._size_bytes = response["Body"], response["ETag"], response["ContentLength"]
 
     def chunks(self) -> Iterator[bytes]:
-        """Raises Unavailable where the store stays away, and where another object has taken the place of this one."""
-        taken_bytes = breaks = 0
-        while taken_bytes < self._size_bytes:
-            wanted_bytes = min(CHUNK_BYTES, self._size_bytes - taken_bytes)
+        """Raises Unavailable if the store stays away, and if another object has replaced this one."""
+        received_bytes = breaks = 0
+        while received_bytes < self._size_bytes:
+            wanted_bytes = min(CHUNK_BYTES, self._size_bytes - received_bytes)
             try:
                 chunk = self._body.read(wanted_bytes)
-                whole = len(chunk) == wanted_bytes
+                complete = len(chunk) == wanted_bytes
             except AWAY:
-                whole = False
-            if whole:
+                complete = False
+            if complete:
                 yield chunk
-                taken_bytes, breaks = taken_bytes + wanted_bytes, 0
+                received_bytes, breaks = received_bytes + wanted_bytes, 0
                 continue
             breaks += 1
             if breaks == _MOST_BREAKS:
                 raise Unavailable("the object store keeps breaking off")
             time.sleep(backoff_s(breaks - 1, random.random))
-            self._read_on(taken_bytes)
+            self._resume(received_bytes)
 
     def close(self) -> None:
         self._body.close()
 
-    def _read_on(self, taken_bytes: int) -> None:
+    def _resume(self, received_bytes: int) -> None:
+        """Requests the rest. If-Match makes it the rest of the same object: a resumed download must never join the
+        beginning of one object to the end of another."""
         self._body.close()
         try:
-            answer = self._get(Range=f"bytes={taken_bytes}-", IfMatch=self._etag)
+            response = self._get(Range=f"bytes={received_bytes}-", IfMatch=self._etag)
         except (NotFound, ClientError) as error:
-            # Its ETag is another one, or it is gone, or too short by now.
+            # The ETag is a different one, or the object is gone, or too short by now.
             raise Unavailable("the object has changed while it was read") from error
-        self._body = answer["Body"]
-        # A store that knows no range or no condition would have us hand out other bytes than are missing.
-        if (answer["ETag"], answer["ContentLength"]) != (self._etag, self._size_bytes - taken_bytes):
+        self._body = response["Body"]
+        # A store that ignores ranges or conditions would send other bytes than those that are missing.
+        if (response["ETag"], response["ContentLength"]) != (self._etag, self._size_bytes - received_bytes):
             raise Unavailable("the object store did not give the rest of the object")

@@ -13,7 +13,8 @@ import urllib3
 from regions.clock import now_ms
 from regions.errors import BadRequest, Conflict, Unavailable, Unprocessable
 from regions.stores.objects import RAW, Part
-from regions.stores.s3.objects import PART_BYTES, S3Objects
+from regions.stores.s3.objects import S3Objects
+from regions.stores.s3.puts import PART_BYTES
 from regions.stores.s3.session import Credentials, parse_address
 
 KEY = "ab/p_00000000abc"

@@ -9,7 +9,7 @@ import urllib3
 from regions.clock import now_ms
 from regions.errors import Unavailable
 from regions.stores.objects import CHUNK_BYTES, RAW
-from regions.stores.s3.objects import PART_BYTES
+from regions.stores.s3.puts import PART_BYTES
 from regions.stores.s3.session import TRIES
 
 KEY = "ab/p_00000000abc"

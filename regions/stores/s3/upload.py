@@ -1,4 +1,4 @@
-"""One multipart upload, as S3 has it: its parts, its two ends."""
+"""One multipart upload as S3 knows it: its parts, and its two ends."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,7 +17,7 @@ _WRONG_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
 
 
 class UploadOver(Exception):
-    """The upload was finished or aborted, or never began. S3 does not say which."""
+    """The upload was completed or aborted, or never began. S3 does not say which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,39 +30,39 @@ class MultipartUpload:
     id: str
 
     @property
-    def where(self) -> Mapping[str, str]:
+    def location(self) -> Mapping[str, str]:
         return {"Bucket": self.bucket, "Key": self.key, "UploadId": self.id}
 
     def arrived(self) -> list[Part]:
         return [Part(part["PartNumber"], part["ETag"], part["Size"]) for part in self._parts()]
 
-    def is_still_since(self, at: datetime) -> bool:
-        """Whether no part has come since then."""
+    def is_unchanged_since(self, at: datetime) -> bool:
+        """Whether no part has arrived since then."""
         return all(part["LastModified"] < at for part in self._parts())
 
     def send(self, number: int, body: bytearray, checksum: Mapping[str, str]) -> Mapping[str, Any]:
-        """Returns what `complete` is to be told of the part."""
-        with _ending(), reaching():
-            answer = self.s3.upload_part(**self.where, PartNumber=number, Body=body, **checksum)
-        return {"PartNumber": number, "ETag": answer["ETag"], **checksum}
+        """Returns what `complete` needs to know of the part."""
+        with _upload_errors(), reaching():
+            response = self.s3.upload_part(**self.location, PartNumber=number, Body=body, **checksum)
+        return {"PartNumber": number, "ETag": response["ETag"], **checksum}
 
     def complete(self, parts: Sequence[Mapping[str, Any]], **condition: str) -> None:
-        """Raises Conflict where the parts do not make an object, and ClientError where the condition does not hold."""
-        with _ending(), reaching():
-            self.s3.complete_multipart_upload(**self.where, MultipartUpload={"Parts": parts}, **condition)
+        """Raises Conflict if the parts do not make an object, and ClientError if the condition does not hold."""
+        with _upload_errors(), reaching():
+            self.s3.complete_multipart_upload(**self.location, MultipartUpload={"Parts": parts}, **condition)
 
     def abort(self) -> None:
         """Idempotent. A part that is still arriving may outlive it (AWS, "AbortMultipartUpload")."""
-        with suppress(UploadOver), _ending(), reaching():
-            self.s3.abort_multipart_upload(**self.where)
+        with suppress(UploadOver), _upload_errors(), reaching():
+            self.s3.abort_multipart_upload(**self.location)
 
     def _parts(self) -> Iterator[Any]:
-        with _ending():
-            yield from each(self.s3, "list_parts", "Parts", self.where)
+        with _upload_errors():
+            yield from each(self.s3, "list_parts", "Parts", self.location)
 
 
 @contextmanager
-def _ending() -> Iterator[None]:
+def _upload_errors() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
