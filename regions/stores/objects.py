@@ -19,7 +19,7 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a store knows of an object. `sha256` is None where the store never saw the whole (a multipart upload)."""
+    """What a store knows of an object. `sha256` is None if the store never saw it whole (a multipart upload)."""
 
     key: str
     size_bytes: int
@@ -47,16 +47,17 @@ class SignedPart:
 
 
 class Objects(Protocol):
-    """What has returned survives kill -9.
+    """A write that has returned survives kill -9.
 
-    Every method raises `Unavailable` where the store can't be reached, and `BadRequest` for a bucket or a key that
-    is none of ours: a key is segments of ASCII letters, digits, `_`, `-` and `.`, none of which begins with `-` or `.`.
+    Every method raises `Unavailable` if the store can't be reached, and `BadRequest` for an unknown bucket or an
+    invalid key. A key consists of segments, separated by `/`, of ASCII letters, digits, `_`, `-` and `.`; no segment
+    begins with `-` or `.` (see `object_rules`).
     """
 
     def prepare(self) -> None:
-        """Makes what the store needs before its first use. Idempotent, and safe by two at once.
+        """Creates what the store needs before its first use. Idempotent, and safe for several processes at once.
 
-        Raises TopologyError where what is there already may not be used.
+        Raises TopologyError if something exists already that must not be used.
         """
         ...
 
@@ -65,36 +66,36 @@ class Objects(Protocol):
         ...
 
     def sign_part(self, multipart_id: str, number: int, size_bytes: int, expires_at_ms: int) -> SignedPart:
-        """A URL that takes exactly `size_bytes` for that part until it expires. Asks no store."""
+        """A URL that takes exactly `size_bytes` for that part until it expires. Sends no request."""
         ...
 
     def list_parts(self, multipart_id: str) -> list[Part]:
-        """The parts that have arrived, by number. Empty where the upload is over or unknown."""
+        """The parts that have arrived, by number. Empty if the upload is over or unknown."""
         ...
 
     def complete_upload(self, multipart_id: str, parts: Sequence[Part]) -> None:
-        """Makes the object of these parts, in order. Idempotent; raises Conflict where a part is not as said."""
+        """Joins these parts, in order, into the object. Idempotent. Raises Conflict if a part is not as described."""
         ...
 
     def abort_upload(self, multipart_id: str) -> None:
-        """Forgets an unfinished upload and its parts. Idempotent."""
+        """Removes an unfinished upload and its parts. Idempotent."""
         ...
 
     def list_uploads(self, bucket: str, key: str) -> list[str]:
-        """The ids of uploads of this key that are not over; read from where the bytes are, not from an index."""
+        """The ids of the unfinished uploads of this key, read from the store of the bytes, not from an index."""
         ...
 
     def abort_stale_uploads(self, before_ms: int) -> int:
-        """Aborts uploads that began before then, and to which nothing comes any more; returns how many.
+        """Aborts uploads that began before then and have not received a part since; returns how many.
 
-        These are what crashes left: the catalog knows of every other.
+        Crashes leave such uploads. The catalog knows all others.
         """
         ...
 
     def put(
         self, bucket: str, key: str, chunks: Iterable[bytes], sha256: str, content_type: str, cache_control: str = ""
     ) -> ObjectInfo:
-        """Stores the object whole. Where its bytes have another SHA-256, raises Unprocessable and stores nothing."""
+        """Stores the whole object. If its bytes have another SHA-256, raises Unprocessable and stores nothing."""
         ...
 
     def info(self, bucket: str, key: str) -> ObjectInfo | None: ...
@@ -104,7 +105,7 @@ class Objects(Protocol):
         ...
 
     def sign_get(self, bucket: str, key: str, expires_at_ms: int) -> str:
-        """A URL that gives the object until it expires. Asks no store."""
+        """A URL that serves the object until it expires. Sends no request."""
         ...
 
     def delete(self, bucket: str, key: str) -> None:
@@ -112,16 +113,16 @@ class Objects(Protocol):
         ...
 
     def check_health(self) -> list[CheckResult]:
-        """What is well with the store and what is not, found by reading and by writing something of its own.
+        """Checks the store by reading, and by writing test objects.
 
-        What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.
+        A problem is a result and never raised. Takes a bounded time and leaves nothing behind.
         """
         ...
 
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Every object whose key starts with `prefix`, in no order, read from where the bytes are.
+        """Every object whose key starts with `prefix`, in no particular order, read from the store of the bytes.
 
-        A store may tell only key and size here, with None and "" for the rest, which `info` knows.
+        A store may list only key and size, with None and "" for the rest. `info` has all of it.
         """
         ...
 

@@ -1,37 +1,15 @@
 """What every adapter of the objects port promises of whole objects. Uploads and URLs stand in files of their own."""
 
-import hashlib
-import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from regions.errors import BadRequest, NotFound, Unprocessable
 from regions.stores.objects import CHUNK_BYTES, IMMUTABLE, RAW, VARIANTS, raw_key, variant_key, variant_prefix
+from tests.builders.objects import grain, keys, put, sha256, whole
 
 PHOTO = "p_00000000abc"
 KEY = raw_key(PHOTO)
-
-
-def grain(size_bytes: int, seed: int = 1) -> bytes:
-    return random.Random(seed).randbytes(size_bytes)
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def put(objects, key: str, data: bytes, bucket: str = VARIANTS):
-    return objects.put(bucket, key, [data], sha256(data), "image/jpeg", IMMUTABLE)
-
-
-def whole(objects, bucket: str, key: str) -> bytes:
-    with objects.open(bucket, key) as chunks:
-        return b"".join(chunks)
-
-
-def keys(objects, bucket: str, prefix: str = "") -> list[str]:
-    return sorted(info.key for info in objects.list(bucket, prefix))
 
 
 def test_what_was_put_is_there(objects):

@@ -1,54 +1,20 @@
 """What every adapter of the objects port promises of multipart uploads, whose parts arrive by HTTP."""
 
-import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import urllib3
 
 from regions.clock import now_ms
 from regions.errors import Conflict
-from regions.stores.objects import RAW, Part, raw_key
+from regions.stores.objects import RAW, Part
+from tests.builders.objects import grain, keys, whole
+from tests.builders.uploads import KEY, MINUTE_MS, multipart_id, put_part
 
-KEY = raw_key("p_00000000abc")
+__all__ = ["multipart_id", "put_part"]
+
 PART_BYTES = 5 << 20
-"""The least that S3 takes for a part which is not the last."""
-MINUTE_MS = 60_000
-
-
-def grain(size_bytes: int, seed: int = 1) -> bytes:
-    return random.Random(seed).randbytes(size_bytes)
-
-
-def whole(objects, bucket: str, key: str) -> bytes:
-    with objects.open(bucket, key) as chunks:
-        return b"".join(chunks)
-
-
-def keys(objects, bucket: str, prefix: str = "") -> list[str]:
-    return sorted(info.key for info in objects.list(bucket, prefix))
-
-
-def send(method: str, url: str, body: bytes | None = None, **headers: str) -> urllib3.BaseHTTPResponse:
-    return urllib3.request(method, url, body=body, headers=headers, retries=False, timeout=20)
-
-
-@pytest.fixture
-def put_part(objects, clock):
-    """Sends a part through a URL signed for `size_bytes`, by default its true size."""
-
-    def put_part(multipart_id: str, number: int, data: bytes, size_bytes: int | None = None):
-        size_bytes = len(data) if size_bytes is None else size_bytes
-        signed = objects.sign_part(multipart_id, number, size_bytes, clock.now_ms() + MINUTE_MS)
-        return send("PUT", signed.url, data, **signed.headers)
-
-    return put_part
-
-
-@pytest.fixture
-def multipart_id(objects):
-    return objects.create_upload(RAW, KEY)
+"""The least that S3 accepts for a part that is not the last."""
 
 
 def test_what_a_crash_left_is_aborted_when_it_is_stale(objects, put_part):

@@ -1,37 +1,12 @@
 """What every adapter of the objects port promises of its signed URLs, used as a client uses them: by HTTP."""
 
-import hashlib
-import random
+from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, variant_key
+from tests.builders.objects import grain, put, send, whole
+from tests.builders.uploads import KEY, MINUTE_MS, multipart_id, put_part
 
-import pytest
-import urllib3
-
-from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
+__all__ = ["multipart_id", "put_part"]
 
 PHOTO = "p_00000000abc"
-KEY = raw_key(PHOTO)
-MINUTE_MS = 60_000
-
-
-def grain(size_bytes: int, seed: int = 1) -> bytes:
-    return random.Random(seed).randbytes(size_bytes)
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def put(objects, key: str, data: bytes, bucket: str = VARIANTS):
-    return objects.put(bucket, key, [data], sha256(data), "image/jpeg", IMMUTABLE)
-
-
-def whole(objects, bucket: str, key: str) -> bytes:
-    with objects.open(bucket, key) as chunks:
-        return b"".join(chunks)
-
-
-def send(method: str, url: str, body: bytes | None = None, **headers: str) -> urllib3.BaseHTTPResponse:
-    return urllib3.request(method, url, body=body, headers=headers, retries=False, timeout=20)
 
 
 def other_end(text: str) -> str:
@@ -44,23 +19,6 @@ def altered_urls(url: str) -> list[str]:
     pairs = query.split("&")
     changed = [[*pairs[:at], other_end(pair), *pairs[at + 1 :]] for at, pair in enumerate(pairs)]
     return [f"{other_end(path)}?{query}", *(f"{path}?{'&'.join(pairs)}" for pairs in changed)]
-
-
-@pytest.fixture
-def put_part(objects, clock):
-    """Sends a part through a URL signed for `size_bytes`, by default its true size."""
-
-    def put_part(multipart_id: str, number: int, data: bytes, size_bytes: int | None = None):
-        size_bytes = len(data) if size_bytes is None else size_bytes
-        signed = objects.sign_part(multipart_id, number, size_bytes, clock.now_ms() + MINUTE_MS)
-        return send("PUT", signed.url, data, **signed.headers)
-
-    return put_part
-
-
-@pytest.fixture
-def multipart_id(objects):
-    return objects.create_upload(RAW, KEY)
 
 
 def test_a_part_over_its_size_is_refused(objects, multipart_id, put_part):

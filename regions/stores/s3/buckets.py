@@ -1,6 +1,7 @@
-"""The two buckets of a region: made, private, open to browsers with signed URLs, swept of what nobody finished.
+"""Sets up the two buckets of a region: private, open to browsers that hold signed URLs, and with a lifecycle rule
+that removes unfinished uploads.
 
-Any number of processes may do this at once, and again.
+Any number of processes may do this at the same time, and repeat it.
 """
 
 from collections.abc import Callable
@@ -19,7 +20,7 @@ _ABORT_RULE = {
     "Filter": {"Prefix": ""},
     "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _ABORT_DAYS},
 }
-# A signed URL is the permission; a page of any origin may hold one, and must see the ETag of the part it sent.
+# The signed URL is the permission, so pages of any origin may use one. They must see the ETag of a part they sent.
 _CORS_RULE = {
     "ID": "darkroom-signed-urls",
     "AllowedOrigins": ["*"],
@@ -39,8 +40,8 @@ _NO_POLICY = {"NoSuchBucketPolicy", "NotImplemented", "MethodNotAllowed"}
 
 
 def prepare_buckets(address: S3Address, credentials: Credentials) -> None:
-    """Idempotent. Raises Unavailable; and TopologyError where a bucket is another's, may keep old versions or is open
-    to the public, and where the store lacks a call which the URL does not say it lacks."""
+    """Idempotent. Raises Unavailable. Raises TopologyError if a bucket belongs to someone else, may keep old versions
+    or is public, and if the store lacks a call that its URL does not declare missing."""
     s3 = connect(address.service, credentials)
     for bucket in (address.bucket(RAW), address.bucket(VARIANTS)):
         try:
@@ -57,40 +58,40 @@ def _prepare(s3: Any, bucket: str, address: S3Address) -> None:
     require_no_versions(s3, bucket)
     _allow_browsers(s3, bucket)
     if address.lifecycle:
-        _sweep_unfinished(s3, bucket)
+        _expire_uploads(s3, bucket)
     if address.access_block:
         s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=_ALL_BLOCKED)
     else:
-        # Not read again where it was just blocked: AWS may tell the old state for a moment.
+        # Only if we did not just block it: AWS may report the old state for a moment.
         require_private(s3, address, bucket)
 
 
 def _create(s3: Any, bucket: str, region: str) -> None:
     # `us-east-1` is the one region that must not be named (AWS, "CreateBucket").
-    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    location = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
-        s3.create_bucket(Bucket=bucket, **where)
+        s3.create_bucket(Bucket=bucket, **location)
     except ClientError as error:
         if code(error) not in _EXISTS:
             raise
     try:
-        # Another process may be at it: where the bucket is there, this asks once.
+        # Another process may be creating it. If the bucket exists, this sends one request.
         s3.get_waiter("bucket_exists").wait(Bucket=bucket, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
     except WaiterError as error:
         if error.last_response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 403:
-            raise Unavailable(f"the bucket {bucket} can't be made for the moment") from error
+            raise Unavailable(f"the bucket {bucket} can't be created at the moment") from error
         raise TopologyError(f"the bucket {bucket} is not ours: choose another prefix, or other keys") from error
 
 
 def require_no_versions(s3: Any, bucket: str) -> None:
-    """A delete must delete: an old version would be bytes that lie where the policy may forbid them."""
-    # Suspended versioning too has kept what was there before.
+    """A delete must delete. An old version would be bytes in a region where the policy may forbid them."""
+    # Suspended versioning counts too: it keeps the versions from before.
     if "Status" in s3.get_bucket_versioning(Bucket=bucket):
         raise TopologyError(f"the bucket {bucket} may keep old versions: use one that never had versioning")
 
 
 def missing_rules(s3: Any, bucket: str, address: S3Address) -> list[str]:
-    """Those of our rules that the bucket has not, by their ids."""
+    """The ids of our rules that the bucket lacks."""
     rules = _cors_rules(s3, bucket) + (_lifecycle_rules(s3, bucket) if address.lifecycle else [])
     wanted = [_CORS_RULE["ID"], *([_ABORT_RULE["ID"]] if address.lifecycle else [])]
     return [str(rule) for rule in wanted if rule not in [one.get("ID") for one in rules]]
@@ -101,7 +102,7 @@ def _allow_browsers(s3: Any, bucket: str) -> None:
     s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": rules})
 
 
-def _sweep_unfinished(s3: Any, bucket: str) -> None:
+def _expire_uploads(s3: Any, bucket: str) -> None:
     rules = _with(_lifecycle_rules(s3, bucket), _ABORT_RULE)
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
 
@@ -117,8 +118,11 @@ def _lifecycle_rules(s3: Any, bucket: str) -> list[Any]:
 
 
 def require_private(s3: Any, address: S3Address, bucket: str) -> None:
-    """Raises TopologyError. A store that can't forbid all publicity at once is asked for its policy, and tried for its
-    ACL."""
+    """Raises TopologyError if the public may read the bucket.
+
+    A store that cannot block all public access gets two checks: its bucket policy is read, and an anonymous request
+    shows whether an ACL lets anyone in.
+    """
     if address.access_block:
         blocked = _current(
             lambda: s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].items(),
@@ -133,11 +137,11 @@ def require_private(s3: Any, address: S3Address, bucket: str) -> None:
         if code(error) not in _NO_POLICY:
             raise
         public = False
-    if public or _answers(connect(address.service, None), bucket):
+    if public or _serves(connect(address.service, None), bucket):
         raise TopologyError(f"anybody may read the bucket {bucket}: take its policy and its ACL away")
 
 
-def _answers(anonymous: Any, bucket: str) -> bool:
+def _serves(anonymous: Any, bucket: str) -> bool:
     try:
         anonymous.list_objects_v2(Bucket=bucket, MaxKeys=1)
     except ClientError as error:
@@ -157,5 +161,6 @@ def _current(read: Callable[[], Any], missing: str) -> list[Any]:
 
 
 def _with(rules: list[Any], ours: dict[str, Any]) -> list[Any]:
-    """What an operator has added stays: a store knows all rules of a bucket as one."""
+    """Our rule among the others. A store replaces all rules of a bucket at once, so those that an operator has added
+    are written back."""
     return [*(rule for rule in rules if rule.get("ID") != ours["ID"]), ours]

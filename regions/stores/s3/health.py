@@ -1,4 +1,4 @@
-"""The examination of a region's two buckets: set up, without old versions, private, the clock, and bytes of its own."""
+"""The health check of a region's two buckets: reachable, clock, no old versions, private, rules, and test objects."""
 
 import time
 from dataclasses import replace
@@ -14,7 +14,7 @@ from regions.stores.s3 import buckets
 from regions.stores.s3.session import Credentials, S3Address, code, connect, reaching, status
 
 _REACH = "Check the endpoint in the topology's URL and the keys in REGION.s3; for a new store run `darkroom prepare`."
-_RULES = "Run `darkroom prepare`, which sets them, with keys that may."
+_RULES = "Run `darkroom prepare`, which sets them, with keys that are allowed to."
 _VERSIONS = "Move to buckets that never had versioning (another prefix in the topology's URL): deletes must delete."
 _PRIVATE = "Take the bucket's policy and ACL away, and run `darkroom prepare`, which blocks public access."
 
@@ -24,13 +24,13 @@ def check_health(address: S3Address, credentials: Credentials, objects: Objects)
     checks = [
         HealthCheck("reachable", lambda: _reach(s3, address), _REACH),
         HealthCheck("clock", lambda: _clock(s3, address), _REACH),
-        *(check for name in (RAW, VARIANTS) for check in _of_bucket(s3, address, name)),
+        *(check for name in (RAW, VARIANTS) for check in _bucket_checks(s3, address, name)),
         *(check for name in (RAW, VARIANTS) for check in objects_health.checks(objects, name)),
     ]
-    return run_checks([replace(check, probe=_told(check.probe)) for check in checks])
+    return run_checks([replace(check, probe=_reporting_refusals(check.probe)) for check in checks])
 
 
-def _of_bucket(s3: Any, address: S3Address, name: str) -> list[HealthCheck]:
+def _bucket_checks(s3: Any, address: S3Address, name: str) -> list[HealthCheck]:
     bucket = address.bucket(name)
     return [
         HealthCheck(f"{name}: old versions", lambda: _no_versions(s3, bucket), _VERSIONS),
@@ -71,14 +71,14 @@ def _rules(s3: Any, address: S3Address, name: str) -> str | CheckResult:
     return CheckResult(f"{name}: rules", Level.WARNING, f"missing: {', '.join(missing)}", _RULES) if missing else "set"
 
 
-def _told(look: Probe) -> Probe:
-    """Here a refusal of the store too is what was to be found out."""
+def _reporting_refusals(probe: Probe) -> Probe:
+    """Elsewhere an unexpected error code of the store is a bug of ours. In a health check it is a result."""
 
-    def telling() -> str | CheckResult | list[CheckResult]:
+    def reporting() -> str | CheckResult | list[CheckResult]:
         try:
             with reaching():
-                return look()
+                return probe()
         except ClientError as error:
             raise Unavailable(f"the store refuses {error.operation_name}: {code(error)}") from error
 
-    return telling
+    return reporting

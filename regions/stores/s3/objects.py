@@ -136,10 +136,9 @@ class S3Objects:
         if not _PREFIX.fullmatch(prefix):
             raise BadRequest("no key can begin so")
         require_bucket(bucket)
-        found = each(
-            self._s3, "list_objects_v2", "Contents", {"Bucket": self._address.bucket(bucket), "Prefix": prefix}
-        )
-        return (ObjectInfo(each_object["Key"], each_object["Size"], None, "") for each_object in found)
+        query = {"Bucket": self._address.bucket(bucket), "Prefix": prefix}
+        contents = each(self._s3, "list_objects_v2", "Contents", query)
+        return (ObjectInfo(found["Key"], found["Size"], None, "") for found in contents)
 
     def _abort_stale(self, bucket: str, before_ms: int) -> int:
         before, stale = datetime.fromtimestamp(before_ms / 1000, UTC), 0

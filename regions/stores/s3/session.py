@@ -1,6 +1,6 @@
-"""The way to an S3 store: where it is, how long a call may take, what is tried again, and what its errors mean.
+"""The connection to an S3 store: its address, deadlines and retries, and what its errors mean.
 
-What S3-compatible stores do differently is said in the URL, never found out by trying.
+The URL states how an S3-compatible store differs from S3. The adapter never finds out by trying.
 """
 
 import re
@@ -21,13 +21,15 @@ from botocore.parsers import ResponseParserError
 from regions.errors import TopologyError, Unavailable
 
 # One call ends within 4 x (3 + 10) + 7 s: four tries, and at most 1 + 2 + 4 s of waiting between them (botocore waits
-# a random part of that, and of a tenth of it after anything but SlowDown). The second is the longest silence, not the
-# longest transfer. Not the mode `adaptive`: it holds calls back for as long as it likes.
+# a random part of that, and of a tenth of it after any error but SlowDown). READ_S limits the longest silence, not the
+# whole transfer. We do not use the mode `adaptive`, because it delays calls without a bound.
 CONNECT_S, READ_S, TRIES = 3, 10, 4
-# More than any of our processes has threads. boto3's own 10 would close a connection after each call of the rest.
+# More than any of our processes has threads. With boto3's default of 10, every further thread would open a connection
+# for each call and close it again.
 _POOL = 64
 
-# `-variants` must still fit into the 63 characters of a bucket's name. No dots: no certificate covers those.
+# `-variants` must still fit into the 63 characters of a bucket's name. No dots: TLS wildcard certificates do not match
+# them.
 _PREFIX = re.compile("[a-z0-9][a-z0-9-]{1,52}")
 _REGION = re.compile("[a-z0-9][a-z0-9-]{0,62}")
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
@@ -39,7 +41,7 @@ _CHOICES = {
     "access_block": ("1", "0"),
 }
 
-# 403 too: whoever has lost their keys must not be told that a photo is missing.
+# 403 too: if our keys are no longer valid, that must not look like a missing photo.
 _AWAY_STATUS = {401, 403, 408, 409, 429, 500, 502, 503, 504}
 _AWAY_CODES = {"NoSuchBucket", "RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch"}
 AWAY = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError)
@@ -56,9 +58,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class S3Service:
-    """A store and its dialect. No endpoint means AWS.
+    """A store and its dialect. Without an endpoint it is AWS.
 
-    `checksums` says whether it takes SHA-256 as a checksum (`when_supported`), or only as the signed hash of a body.
+    `checksums` is `when_supported` if the store accepts SHA-256 as a checksum, and `when_required` if it accepts it
+    only as the signed hash of a body.
     """
 
     endpoint: str | None
@@ -73,8 +76,8 @@ class S3Service:
 
 @dataclass(frozen=True, slots=True)
 class S3Address:
-    """Two buckets, `{prefix}-raw` and `{prefix}-variants`, and which calls their store has: writes with
-    `If-None-Match`, lifecycle rules, the block of public access."""
+    """Two buckets, `{prefix}-raw` and `{prefix}-variants`, and which calls their store supports: writes with
+    `If-None-Match`, lifecycle rules, blocking of public access."""
 
     prefix: str
     service: S3Service
@@ -87,25 +90,25 @@ class S3Address:
 
 
 def parse_address(url: str) -> S3Address:
-    """`s3://PREFIX?region=R`, and where it is not AWS `&endpoint=URL&style=path`; the rest is in `_CHOICES`, the first
-    of each being the default. Raises TopologyError."""
+    """Parses `s3://PREFIX?region=R`, with `&endpoint=URL&style=path` if it is not AWS. `_CHOICES` lists the other
+    settings; the first value of each is its default. Raises TopologyError."""
     split = _split(url)
-    said = dict(parse_qsl(split.query, keep_blank_values=True))
-    # First what must not be repeated in a message.
-    endpoint = _checked_endpoint(said.pop("endpoint")) if "endpoint" in said else None
+    parameters = dict(parse_qsl(split.query, keep_blank_values=True))
+    # First, because a wrong endpoint may contain credentials, which must not be repeated in a message.
+    endpoint = _checked_endpoint(parameters.pop("endpoint")) if "endpoint" in parameters else None
     if "@" in split.netloc:
         raise TopologyError("an S3 URL must not hold credentials: they belong in the secrets folder")
     if not _PREFIX.fullmatch(split.netloc) or split.path not in ("", "/"):
         raise TopologyError(f"{url!r}: after s3:// comes the prefix of the buckets: lower-case letters, digits and -")
-    region = said.pop("region", "")
+    region = parameters.pop("region", "")
     if not _REGION.fullmatch(region):
         raise TopologyError(f"{url!r}: region must name the store's region, such as us-east-1")
-    chosen = {name: said.pop(name, choices[0]) for name, choices in _CHOICES.items()}
+    chosen = {name: parameters.pop(name, choices[0]) for name, choices in _CHOICES.items()}
     for name, value in chosen.items():
         if value not in _CHOICES[name]:
             raise TopologyError(f"{url!r}: {name} must be {' or '.join(_CHOICES[name])}")
-    if said:
-        raise TopologyError(f"{url!r}: there is no setting {', '.join(sorted(said))}")
+    if parameters:
+        raise TopologyError(f"{url!r}: there is no setting {', '.join(sorted(parameters))}")
     service = S3Service(endpoint, region, chosen["style"], chosen["checksums"])
     has = {name: chosen[name] == "1" for name in ("conditional", "lifecycle", "access_block")}
     return S3Address(split.netloc, service, **has)
@@ -122,16 +125,16 @@ def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError as error:
-        raise TopologyError(f"this is no URL: {error}") from error
+        raise TopologyError(f"this is not a URL: {error}") from error
 
 
 _connecting = threading.Lock()
 
 
 def connect(service: S3Service, credentials: Credentials | None) -> Any:
-    """The process's one client of the store, which any thread may use; without credentials an anonymous one.
+    """The process's one client of the store, which any thread may use. Without credentials, an anonymous one.
 
-    Asks nothing of the store yet. Shared, for one costs about 0.1 s to make, and has a pool of connections.
+    Sends no request. The client is shared, because making one takes about 0.1 s, and it has a pool of connections.
     """
     with _connecting:
         return _client(service, credentials)
@@ -139,14 +142,14 @@ def connect(service: S3Service, credentials: Credentials | None) -> Any:
 
 @cache
 def _session() -> Any:
-    """Making a client out of it is safe for one thread at a time only."""
+    """Only one thread at a time may make a client from it."""
     return boto3.session.Session()
 
 
 @cache
 def _client(service: S3Service, credentials: Credentials | None) -> Any:
     config = Config(
-        # Signed URLs are of version 4 only when that is asked for.
+        # Signed URLs use version 4 only if it is requested.
         signature_version="s3v4" if credentials else UNSIGNED,
         connect_timeout=CONNECT_S,
         read_timeout=READ_S,
@@ -155,7 +158,7 @@ def _client(service: S3Service, credentials: Credentials | None) -> Any:
         tcp_keepalive=True,
         ignore_configured_endpoint_urls=True,
         request_checksum_calculation=service.checksums,
-        # Whoever reads compares the SHA-256 of the whole.
+        # Readers compare the SHA-256 of the whole object.
         response_checksum_validation="when_required",
         s3={
             "addressing_style": service.style,
@@ -174,7 +177,7 @@ def _client(service: S3Service, credentials: Credentials | None) -> Any:
 
 
 def code(error: ClientError) -> str:
-    """S3's name for the error, or its status where the answer had no body, as that of HEAD."""
+    """S3's name for the error, or its status if the response had no body, as for HEAD."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
@@ -184,7 +187,8 @@ def status(error: ClientError) -> int:
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """What waiting, or an operator, can mend becomes Unavailable, without addresses. A mistake of ours stays one."""
+    """Turns errors that waiting or an operator can resolve into Unavailable, without addresses. Bugs of ours pass
+    through."""
     try:
         yield
     except ClientError as error:
@@ -195,8 +199,8 @@ def reaching() -> Iterator[None]:
         raise Unavailable(f"the object store does not answer: {type(error).__name__}") from error
 
 
-def each(s3: Any, operation: str, items: str, what: Mapping[str, str]) -> Iterator[Any]:
-    """What a list operation lists, over all its pages."""
+def each(s3: Any, operation: str, items: str, query: Mapping[str, str]) -> Iterator[Any]:
+    """All items of a list operation, page after page."""
     with reaching():
-        for page in s3.get_paginator(operation).paginate(**what):
+        for page in s3.get_paginator(operation).paginate(**query):
             yield from page.get(items, ())

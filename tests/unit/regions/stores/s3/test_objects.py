@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
@@ -16,17 +15,10 @@ from regions.stores.objects import RAW, Part
 from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.puts import PART_BYTES
 from regions.stores.s3.session import Credentials, parse_address
+from tests.builders.objects import grain, sha256
 
 KEY = "ab/p_00000000abc"
 MINUTE_MS = 60_000
-
-
-def grain(size_bytes: int, seed: int = 1) -> bytes:
-    return random.Random(seed).randbytes(size_bytes)
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def in_chunks(data: bytes, size_bytes: int):

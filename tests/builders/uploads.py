@@ -1,0 +1,29 @@
+"""An upload that has begun, and a way to send its parts as a client does: by signed URL. Fixtures."""
+
+from collections.abc import Callable
+
+import pytest
+import urllib3
+
+from regions.stores.objects import RAW, Objects, raw_key
+from tests.builders.objects import send
+
+KEY = raw_key("p_00000000abc")
+MINUTE_MS = 60_000
+
+
+@pytest.fixture
+def put_part(objects: Objects, clock) -> Callable[..., urllib3.BaseHTTPResponse]:
+    """Sends a part through a URL signed for `size_bytes`, by default its true size."""
+
+    def put_part(multipart_id: str, number: int, data: bytes, size_bytes: int | None = None):
+        size_bytes = len(data) if size_bytes is None else size_bytes
+        signed = objects.sign_part(multipart_id, number, size_bytes, clock.now_ms() + MINUTE_MS)
+        return send("PUT", signed.url, data, **signed.headers)
+
+    return put_part
+
+
+@pytest.fixture
+def multipart_id(objects: Objects) -> str:
+    return objects.create_upload(RAW, KEY)
