@@ -1,4 +1,4 @@
-"""kill -9 of a process that writes objects: all that it acknowledged is whole, and nothing is half there."""
+"""kill -9 of a process that writes objects: everything it acknowledged is whole, and nothing is half written."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ def acknowledge(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 
 def text(key, version):
-    # All versions of an object are as long, so that only their hash tells them apart.
+    # All versions of an object have the same length, so only their hash tells them apart.
     return f"{key} {version:08} ".encode() * 9000
 
 def put(store, key, version):
@@ -40,27 +40,27 @@ def upload(store, key, parts):
         store.write_part(multipart_id, number, io.BytesIO(part), len(part))
         acknowledge("part", multipart_id, number)
     store.complete_upload(multipart_id, store.list_parts(multipart_id))
-    acknowledge("finish", key, 0)
+    acknowledge("complete", key, 0)
 
 def delete(store, key):
     store.delete(VARIANTS, key)
     acknowledge("delete", key, 0)
 """
 
-# Four threads, each going on with keys of its own for ever.
+# Four threads, each writing its own keys for ever.
 FOR_EVER = """
-store, life = DirectoryObjects(sys.argv[1], "http://door", b"secret"), sys.argv[2]
+store, life = DirectoryObjects(sys.argv[1], "http://object-server", b"secret"), sys.argv[2]
 
-def go_on(thread):
+def write_on(thread):
     for version in count():
         put(store, f"{thread}/of-{life}/150.jpg", version)
         upload(store, f"{thread}/{version}-of-{life}", 1 + version % 3)
 
 with ThreadPoolExecutor(4) as pool:
-    list(pool.map(go_on, range(4)))
+    list(pool.map(write_on, range(4)))
 """
 
-# For each call to the disk a process that kills itself before it, on a folder of its own; the last lives.
+# For each step on the disk, a process that kills itself just before it, in its own folder. The last one survives.
 BEFORE_EACH_STEP = """
 STEPS = {"open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.utime", "fcntl.flock", "os.listdir"}
 
@@ -83,16 +83,16 @@ for step in count():
     if child == 0:
         root = f"{sys.argv[1]}/{step}"
         sys.stdout.flush()
-        os.dup2(os.open(f"{root}.said", os.O_WRONLY | os.O_CREAT), 1)
+        os.dup2(os.open(f"{root}.acknowledged", os.O_WRONLY | os.O_CREAT), 1)
         die(step)
-        live(DirectoryObjects(root, "http://door", b"secret"))
+        live(DirectoryObjects(root, "http://object-server", b"secret"))
         os._exit(0)
     if os.waitpid(child, 0)[1] != signal.SIGKILL:
         break
 """
 
 P, WHOLE, JOINED = "ab/p/150.jpg", "ab/whole", "ab/joined"
-# What lies there after each acknowledgement of an object: its key, and its version.
+# What exists after each acknowledgement of an object: its key and version.
 LIFE = [{}, {P: 1}, {P: 2}, {P: 2, WHOLE: 0}, {P: 2, WHOLE: 0, JOINED: 0}, {WHOLE: 0, JOINED: 0}]
 
 
@@ -101,7 +101,7 @@ def text(key: str, version: int) -> bytes:
 
 
 def version_of(store: DirectoryObjects, bucket: str, key: str) -> int:
-    """Which version of itself the object is. Fails where it is none, or not as it is described."""
+    """Which version the object is. Fails if it is none of them, or does not match its metadata."""
     with store.open(bucket, key) as chunks:
         data = b"".join(chunks)
     version = int(data.split(b" ")[1])
@@ -113,33 +113,33 @@ def version_of(store: DirectoryObjects, bucket: str, key: str) -> int:
 
 
 def versions(store: DirectoryObjects) -> dict[str, int]:
-    """Every object that can be seen."""
+    """Every visible object."""
     return {
         info.key: version_of(store, bucket, info.key) for bucket in (RAW, VARIANTS) for info in list(store.list(bucket))
     }
 
 
 def opened(root) -> DirectoryObjects:
-    return DirectoryObjects(str(root), "http://door", b"secret")
+    return DirectoryObjects(str(root), "http://object-server", b"secret")
 
 
 @pytest.fixture
 def kill_after(tmp_path):
-    """Kills a writer when it has acknowledged so many writes; gives all that it did acknowledge."""
+    """Kills a writer after so many acknowledged writes; returns all that it acknowledged."""
 
     def kill_after(writes: int, life: int) -> list[list[str]]:
         command = [sys.executable, "-c", WRITER + FOR_EVER, str(tmp_path / "objects"), str(life)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-            said = [writer.stdout.readline() for _ in range(writes)]
+            lines = [writer.stdout.readline() for _ in range(writes)]
             os.kill(writer.pid, signal.SIGKILL)
-            said += writer.stdout.readlines()
-        return [line.split() for line in said]
+            lines += writer.stdout.readlines()
+        return [line.split() for line in lines]
 
     return kill_after
 
 
 def test_what_was_acknowledged_is_whole_after_kills_at_random(kill_after, tmp_path):
-    """Life after life on one folder; whatever can be seen is whole and has its hash."""
+    """One writer after another in one folder. Every visible object is whole and matches its hash."""
     seed = int.from_bytes(os.urandom(4))
     print(f"seed {seed}")  # noqa: T201
     moments, acknowledged, parts = random.Random(seed), {}, set()
@@ -159,9 +159,9 @@ def test_what_was_acknowledged_is_whole_after_kills_at_random(kill_after, tmp_pa
 
 
 def test_a_kill_before_any_step_leaves_the_old_or_the_new(tmp_path):
-    """From the making of the folders to the last removal, each step in turn."""
+    """From the creation of the folders to the last removal, each step in turn."""
     subprocess.run([sys.executable, "-c", WRITER + BEFORE_EACH_STEP, str(tmp_path)], timeout=120, check=True)
-    files = sorted(tmp_path.glob("*.said"), key=lambda file: int(file.stem))
+    files = sorted(tmp_path.glob("*.acknowledged"), key=lambda file: int(file.stem))
     for file in files:
         done = sum(not line.startswith("part") for line in file.read_text().splitlines())
         store = opened(tmp_path / file.stem)
@@ -172,7 +172,7 @@ def test_a_kill_before_any_step_leaves_the_old_or_the_new(tmp_path):
 
 
 def test_a_dead_process_holds_no_lock(kill_after, tmp_path):
-    """Others write and delete where it wrote."""
+    """Other processes can write and delete the same keys."""
     kill_after(20, 0)
     store = opened(tmp_path / "objects")
     for info in list(store.list(VARIANTS)):
@@ -183,8 +183,8 @@ def test_a_dead_process_holds_no_lock(kill_after, tmp_path):
     assert list(store.list(VARIANTS)) == []
 
 
-def test_a_living_process_keeps_what_is_on_its_way(tmp_path):
-    """Opening the folder sweeps what the dead have left, and no more."""
+def test_a_living_process_keeps_its_unfinished_files(tmp_path):
+    """Opening the folder removes what dead processes left, and nothing else."""
     first = opened(tmp_path)
     (tmp_path / "tmp" / "left").mkdir()
     (tmp_path / "tmp" / "left" / "rubbish").write_bytes(b"half")

@@ -30,21 +30,21 @@ changes = st.one_of(
 
 
 def query_of(claim: Claim, **changes: str) -> str:
-    """The query of the claim's URL, some of its values changed; None takes one away."""
-    pairs = dict(parse_qsl(urlsplit(signed_url(SECRET, "http://door", replace(claim, path="/"))).query))
+    """The query of the claim's URL, with some values changed; None removes one."""
+    pairs = dict(parse_qsl(urlsplit(signed_url(SECRET, "http://object-server", replace(claim, path="/"))).query))
     pairs["signature"] = sign(SECRET, claim)
     return urlencode({name: value for name, value in {**pairs, **changes}.items() if value is not None})
 
 
 @given(claims)
 def test_what_was_signed_is_read_back(claim):
-    """Method, path, size and expiry, whatever stands in the path."""
+    """Method, path, size and expiry, whatever the path contains."""
     assert read_claim(SECRET, claim.method, claim.path, query_of(claim), NOW_MS) == claim
 
 
 @given(claims, changes)
-def test_any_altered_claim_is_refused(claim, change):
-    """The signature of one claim is that of no other."""
+def test_any_altered_claim_is_rejected(claim, change):
+    """Different claims have different signatures."""
     altered = replace(claim, **change)
     assume(altered != claim)
     assert not verify(SECRET, altered, sign(SECRET, claim))
@@ -60,8 +60,8 @@ def test_any_altered_claim_is_refused(claim, change):
 
 
 @given(claims, st.text(max_size=70))
-def test_any_other_signature_is_refused(claim, signature):
-    """Whatever characters it is made of."""
+def test_any_other_signature_is_rejected(claim, signature):
+    """Whatever characters it consists of."""
     assume(signature != sign(SECRET, claim))
     with pytest.raises(Forbidden):
         read_claim(SECRET, claim.method, claim.path, query_of(claim, signature=signature), NOW_MS)
@@ -70,20 +70,20 @@ def test_any_other_signature_is_refused(claim, signature):
 @given(claims, st.binary(max_size=40))
 def test_another_secret_signs_nothing_here(claim, secret):
     """Each region has its own."""
-    # HMAC pads keys with zeros (RFC 2104), so that a secret and itself with zeros behind are one.
+    # HMAC pads keys with zeros (RFC 2104), so a secret with zeros appended is the same key.
     assume(secret.rstrip(b"\0") != SECRET)
     assert not verify(SECRET, claim, sign(secret, claim))
 
 
 @given(st.text(max_size=80))
-def test_a_query_of_nonsense_is_refused(query):
-    """It is hostile until it is checked."""
+def test_a_query_of_nonsense_is_rejected(query):
+    """A query is untrusted until it is verified."""
     with pytest.raises(Forbidden):
         read_claim(SECRET, "GET", "/object/raw/ab/p", query, NOW_MS)
 
 
 @pytest.mark.parametrize("name", ["expires", "signature", "size"])
-def test_a_url_with_a_part_missing_is_refused(name):
+def test_a_url_with_a_missing_parameter_is_rejected(name):
     """All of them were signed."""
     with pytest.raises(Forbidden):
         read_claim(SECRET, CLAIM.method, CLAIM.path, query_of(CLAIM, **{name: None}), NOW_MS)
@@ -91,38 +91,38 @@ def test_a_url_with_a_part_missing_is_refused(name):
 
 @pytest.mark.parametrize("number", ["-1", "1e3", "5_000_000", " 5000000", "٥", "9" * 4000, ""])
 @pytest.mark.parametrize("name", ["expires", "size"])
-def test_a_number_that_is_written_oddly_is_refused(name, number):
+def test_a_number_that_is_written_oddly_is_rejected(name, number):
     """A number has one way to be written, and a bound."""
     with pytest.raises(Forbidden):
         read_claim(SECRET, CLAIM.method, CLAIM.path, query_of(CLAIM, **{name: number}), NOW_MS)
 
 
 @pytest.mark.parametrize(("left_ms", "allowed"), [(1, True), (0, False), (-1, False)])
-def test_a_url_ends_at_its_moment(left_ms, allowed):
-    """At that millisecond it is over, and the refusal says so."""
+def test_a_url_expires_at_its_millisecond(left_ms, allowed):
+    """At that millisecond it has expired, and the error says so."""
     now_ms = CLAIM.expires_at_ms - left_ms
     if allowed:
         assert read_claim(SECRET, "PUT", CLAIM.path, query_of(CLAIM), now_ms) == CLAIM
         return
-    with pytest.raises(Forbidden) as refusal:
+    with pytest.raises(Forbidden) as rejected:
         read_claim(SECRET, "PUT", CLAIM.path, query_of(CLAIM), now_ms)
-    assert refusal.value.members == {"expired": True}
+    assert rejected.value.members == {"expired": True}
 
 
-def test_head_goes_with_the_url_of_a_get():
-    """What may be read may be asked about."""
+def test_the_url_of_a_get_is_good_for_head():
+    """Whatever may be read may also be inspected."""
     claim = Claim("GET", "/object/raw/ab/p", None, NOW_MS + 1)
     assert read_claim(SECRET, "HEAD", claim.path, query_of(claim), NOW_MS) == claim
 
 
-def test_head_does_not_go_with_the_url_of_a_put():
-    """One thing only."""
+def test_the_url_of_a_put_is_not_good_for_head():
+    """A URL allows one thing only."""
     with pytest.raises(Forbidden):
         read_claim(SECRET, "HEAD", CLAIM.path, query_of(CLAIM), NOW_MS)
 
 
-def test_a_url_leads_to_the_door():
-    """The base stands before the path as it is."""
+def test_a_url_leads_to_the_object_server():
+    """The base comes before the path, unchanged."""
     url = urlsplit(signed_url(SECRET, "http://127.0.0.1:8000", CLAIM))
     assert (url.netloc, url.path) == ("127.0.0.1:8000", CLAIM.path)
     assert dict(parse_qsl(url.query))["size"] == "5000000"
