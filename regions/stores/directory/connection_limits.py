@@ -28,7 +28,7 @@ _READ_BYTES = 256 * 1024
 _LENGTH = re.compile("[0-9]{1,18}")
 
 
-class Body:
+class RequestBody:
     """A request's body. It ends where its Content-Length says, even if more bytes follow."""
 
     def __init__(self, environ: Environ) -> None:

@@ -18,7 +18,7 @@ from regions.stores.directory import files as files
 from regions.stores.directory.files import reaching
 from regions.stores.directory.signing import Claim, signed_url
 from regions.stores.directory.stored_objects import MULTIPART, StoredObjects
-from regions.stores.directory.uploads import Readable, Uploads, require_part
+from regions.stores.directory.uploads import DirectoryUploads, Readable, require_part
 from regions.stores.health import CheckResult, HealthCheck, run_checks
 from regions.stores.object_rules import BUCKETS, require_name, require_sha256
 from regions.stores.objects import CHUNK_BYTES, ObjectInfo, Part, SignedPart
@@ -41,7 +41,7 @@ class DirectoryObjects:
         with reaching():
             self._scratch = files.Scratch(self._root / _SCRATCH)
         self._stored = StoredObjects(self._root, self._scratch)
-        self._uploads = Uploads(self._root, self._scratch, self._stored)
+        self._uploads = DirectoryUploads(self._root, self._scratch, self._stored)
 
     def prepare(self) -> None:
         with reaching():
@@ -57,7 +57,7 @@ class DirectoryObjects:
         return SignedPart(number, signed_url(self.secret, self._server_url, claim))
 
     def write_part(self, multipart_id: str, number: int, stream: Readable, size_bytes: int) -> Part:
-        """For the object server; see `Uploads.write_part`."""
+        """For the object server; see `DirectoryUploads.write_part`."""
         return self._uploads.write_part(multipart_id, number, stream, size_bytes)
 
     def list_parts(self, multipart_id: str) -> list[Part]:

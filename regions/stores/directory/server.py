@@ -32,8 +32,8 @@ from regions.errors import (
 )
 from regions.stores.directory.connection_limits import (
     DRAIN_BYTES,
-    Body,
     Environ,
+    RequestBody,
     deadline,
     hang_up,
     limit_stalls,
@@ -98,7 +98,7 @@ class ObjectServer:
 
     def _respond(self, environ: Environ) -> ServerResponse:
         limit_stalls(environ)
-        body = Body(environ)
+        body = RequestBody(environ)
         try:
             return self._route(environ, body)
         except Problem as problem:
@@ -110,7 +110,7 @@ class ObjectServer:
             log.error("the object server failed", exc_info=error, extra={"path": environ.get("PATH_INFO")})
             return self._reject(environ, body, Problem("an internal error; it has been logged"))
 
-    def _route(self, environ: Environ, body: Body) -> ServerResponse:
+    def _route(self, environ: Environ, body: RequestBody) -> ServerResponse:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         if method == "OPTIONS":
             return ServerResponse(204, _PREFLIGHT)
@@ -125,7 +125,7 @@ class ObjectServer:
             return _document(method, 200, "application/json", {"status": "ok"})
         raise NotFound(f"nothing is served at {path[:200]}")
 
-    def _put_part(self, environ: Environ, body: Body, multipart_id: str, number: int) -> ServerResponse:
+    def _put_part(self, environ: Environ, body: RequestBody, multipart_id: str, number: int) -> ServerResponse:
         claim = self._claim(environ)
         size_bytes = body.content_length()
         if size_bytes > (claim.size_bytes or 0):
@@ -163,11 +163,11 @@ class ObjectServer:
             self._clock_ms(),
         )
 
-    def _reject(self, environ: Environ, body: Body, problem: Problem) -> ServerResponse:
+    def _reject(self, environ: Environ, body: RequestBody, problem: Problem) -> ServerResponse:
         response = _problem(environ, problem)
         return ServerResponse(response.status, response.headers, self._send_then_drain(response.body, body, environ))
 
-    def _send_then_drain(self, document: Iterable[bytes], body: Body, environ: Environ) -> Iterator[bytes]:
+    def _send_then_drain(self, document: Iterable[bytes], body: RequestBody, environ: Environ) -> Iterator[bytes]:
         """Sends the response, and only then reads what the client is still sending.
 
         Many clients send their whole body before they read a response. If we closed the connection while bytes of

@@ -45,7 +45,7 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class Uploads:
+class DirectoryUploads:
     def __init__(self, root: Path, scratch: Scratch, stored: StoredObjects) -> None:
         self._folder, self._scratch, self._stored = root / MULTIPART, scratch, stored
 

@@ -94,8 +94,7 @@ class RunningServer:
 
     def encode(self, method: str, url: str, body: bytes = b"", headers: dict[str, str | None] | None = None) -> bytes:
         """The bytes of a request. Content-Length is that of the body unless `headers` override it. A header that is
-        None
-        is omitted."""
+        None is omitted."""
         parts = urlsplit(url)
         sent = {"Host": "object-server", "Content-Length": str(len(body)), **(headers or {})}
         lines = [f"{name}: {value}" for name, value in sent.items() if value is not None]
