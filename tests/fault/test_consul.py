@@ -3,7 +3,7 @@
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import consul
@@ -18,6 +18,8 @@ from regions.residency.decide import Subject
 from regions.residency.live import LivePolicy
 from regions.residency.policy import Action
 from regions.stores.consul.adapter import open_settings as open_consul
+from regions.stores.consul.connection import Connection, parse_address
+from regions.stores.consul.settings import ConsulValues
 from regions.stores.settings import KNOWN_BAD, POLICY, Lease, Service
 from regions.topology import Place
 
@@ -128,22 +130,34 @@ def test_leases_and_locks_outlive_a_restart(server, settings, eventually):
         settings.numbers.lease("numbers", "bob", 1, TTL_S)
 
 
-def test_a_watch_goes_on_over_a_restart(server, settings, open_settings, eventually):
-    """And returns with the next change."""
-    settings.values.write(POLICY, "first")
-    mark = settings.values.watch("residency/", 0, 0.0)
-    connection = settings.close.__self__
-    look, waits = connection.look, threading.Event()
-    connection.look = lambda prefix, beyond, wait_s: (beyond and waits.set()) or look(prefix, beyond, wait_s)
-    with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(settings.values.watch, "residency/", mark, SOON_S)
-        assert waits.wait(SOON_S)
-        with away(server):
-            pass
-        assert not waiting.done()
-        writing = open_settings()
-        eventually(lambda: answers(lambda: writing.values.write(POLICY, "second")), AGAIN_S)
-        assert waiting.result(SOON_S) > mark
+class AnnouncingConnection(Connection):
+    """Sets `is_waiting` when it sends a query that waits for a change."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(parse_address(url), None)
+        self.is_waiting = threading.Event()
+
+    def read_index(self, prefix: str, beyond: int = 0, wait_s: float = 0.0) -> tuple[int, bool]:
+        if beyond:
+            self.is_waiting.set()
+        return super().read_index(prefix, beyond, wait_s)
+
+
+def test_a_watch_goes_on_over_a_restart(server, eventually):
+    """It returns with the next change, which comes after Consul was killed and started while the watch waited."""
+    url = f"consul://{server.address}/watched"
+    with closing(AnnouncingConnection(url)) as connection, closing(open_consul(url, None, now_ms)) as writer:
+        watched = ConsulValues(connection)
+        writer.values.write(POLICY, "first")
+        mark = watched.watch("residency/", 0, 0.0)
+        with ThreadPoolExecutor(1) as thread:
+            watch = thread.submit(watched.watch, "residency/", mark, SOON_S)
+            assert connection.is_waiting.wait(SOON_S)
+            with away(server):
+                pass
+            assert not watch.done()
+            eventually(lambda: answers(lambda: writer.values.write(POLICY, "second")), AGAIN_S)
+            assert watch.result(SOON_S) > mark
 
 
 def test_a_change_while_nobody_watched_is_seen_after_a_restart(server, settings, eventually):

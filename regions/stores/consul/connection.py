@@ -99,10 +99,10 @@ class Connection:
             found = client.kv.get(self._full(prefix), recurse=True, consistency=_CONSISTENT)[1]
         return [self._entry(one) for one in found or ()]
 
-    def look(self, prefix: str, beyond: int = 0, wait_s: float = 0.0) -> tuple[int, bool]:
-        """The index of what lies under `prefix`, and whether anything does.
+    def read_index(self, prefix: str, beyond: int = 0, wait_s: float = 0.0) -> tuple[int, bool]:
+        """Consul's index of the keys under `prefix`, and whether there are any.
 
-        With `beyond` it waits until the index is greater, or time is up.
+        With `beyond` it is a blocking query: it waits until the index is greater, or `wait_s` is over.
         """
         wait = f"{max(_MIN_WAIT_MS, int(wait_s * _JITTER * 1000))}ms"
         with self.reaching() as client:

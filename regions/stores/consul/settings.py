@@ -65,11 +65,11 @@ class ConsulValues:
         if not begins_keys(prefix):
             self._connection.closed.wait(timeout_s)
             return known
-        index, mark = self._look(prefix, 0, 0.0)
+        index, mark = self._read_mark(prefix, 0, 0.0)
         attempt = 0
         while mark == known and (left_s := deadline_s - time.monotonic()) > 0:
             try:
-                index, mark = self._look(prefix, index, min(left_s, _WAIT_S))
+                index, mark = self._read_mark(prefix, index, min(left_s, _WAIT_S))
                 attempt = 0
             except Unavailable:
                 # Without an index, since that of a Consul that has lost its data would be waited for in vain.
@@ -83,9 +83,9 @@ class ConsulValues:
         entry = self._connection.get(_FOLDER + key) if is_key(key) else None
         return entry if entry and entry.flags != _DELETED else None
 
-    def _look(self, prefix: str, beyond: int, wait_s: float) -> tuple[int, int]:
+    def _read_mark(self, prefix: str, beyond: int, wait_s: float) -> tuple[int, int]:
         """Consul's index and our mark. Where nothing is there, that index grows with what others write beside it."""
-        index, is_there = self._connection.look(_FOLDER + prefix, beyond, wait_s)
+        index, is_there = self._connection.read_index(_FOLDER + prefix, beyond, wait_s)
         return max(index, 1), index if is_there else 0
 
 

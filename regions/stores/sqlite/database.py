@@ -114,12 +114,6 @@ class Database:
             raise Unavailable(f"the store does not answer: {reason}") from error
 
 
-def exclusive_upper_bound(before: str | None) -> str:
-    """What the ids of a list sort below that begins after the id `before`. Any text will do, a hostile one too."""
-    # Ids are ASCII letters, digits and `_`, which all sort below `~`.
-    return "~" if before is None else before.encode(errors="replace").decode()
-
-
 def json_list(texts: Collection[str]) -> str:
     """For `IN (SELECT value FROM json_each(?))`, which has no limit on how many there are."""
     return json.dumps(list(texts))

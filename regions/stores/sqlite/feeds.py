@@ -4,8 +4,9 @@ from collections.abc import Collection
 
 from regions.stores.feeds import CAP
 from regions.stores.health import CheckResult
+from regions.stores.paging import exclusive_upper_bound
 from regions.stores.sqlite import health
-from regions.stores.sqlite.database import Database, exclusive_upper_bound, json_list
+from regions.stores.sqlite.database import Database, json_list
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS feeds (

@@ -4,7 +4,8 @@ from collections.abc import Collection
 
 from regions.events.messages import Event
 from regions.records import Comment, User, to_json_text
-from regions.stores.sqlite.database import exclusive_upper_bound, json_list
+from regions.stores.paging import exclusive_upper_bound
+from regions.stores.sqlite.database import json_list
 from regions.stores.sqlite.rows import UNLESS_DELETED, Table, put_in_outbox
 
 

@@ -113,5 +113,5 @@ def test_an_answer_that_is_none_is_unavailable(server, connect, answer):
 
 def test_a_wait_is_never_without_an_end(server, connect):
     """Consul takes a wait of nothing for one of five minutes."""
-    connect().look("settings/", beyond=7, wait_s=0.0)
+    connect().read_index("settings/", beyond=7, wait_s=0.0)
     assert server.heard[-1].path.startswith("/v1/kv/eu/settings/?index=7&wait=1ms&")

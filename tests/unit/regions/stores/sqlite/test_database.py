@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from regions.errors import Unavailable
-from regions.stores.sqlite.database import Database, exclusive_upper_bound
+from regions.stores.sqlite.database import Database
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS things (name TEXT PRIMARY KEY);"
 
@@ -99,10 +99,3 @@ def test_a_file_that_is_no_database_is_unavailable(tmp_path):
     with pytest.raises(Unavailable):
         Database(str(path), SCHEMA)
     assert path.read_bytes() == b"no database" * 1000
-
-
-def test_a_list_without_a_cursor_begins_above_every_id():
-    """And any text is a cursor that SQLite can take."""
-    assert exclusive_upper_bound(None) > "p_zzzzzzzzzzz"
-    assert exclusive_upper_bound("p_1") == "p_1"
-    exclusive_upper_bound("\ud800").encode()
