@@ -6,7 +6,7 @@ from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
 from regions.stores.settings import Settings
-from regions.stores.sqlite import health, records, settings
+from regions.stores.sqlite import health, leases, records, settings
 from regions.stores.sqlite.database import Database
 from regions.stores.sqlite.events import SqliteEvents
 from regions.stores.sqlite.feeds import SqliteFeeds
@@ -45,8 +45,8 @@ def open_settings(path: str, clock_ms: Callable[[], int]) -> Settings:
     return Settings(
         values=settings.SqliteValues(database),
         services=settings.SqliteServices(database, clock_ms),
-        numbers=settings.SqliteNumbers(database, clock_ms),
-        locks=settings.SqliteLocks(database, clock_ms),
+        numbers=leases.SqliteNumbers(database, clock_ms),
+        locks=leases.SqliteLocks(database, clock_ms),
         check_health=lambda: health.check_health(database, settings.SCHEMA),
         close=database.close,
     )

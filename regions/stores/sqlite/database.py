@@ -1,7 +1,7 @@
 """One SQLite file, shared by the threads of a process and by the processes of a region.
 
-WAL lets readers go on while one writes; `synchronous=FULL` syncs the log before a commit returns, so that
-what was acknowledged survives kill -9 and power loss. Each thread has a connection of its own.
+WAL mode lets readers continue while one process writes. `synchronous=FULL` syncs the log before a commit returns, so
+an acknowledged write survives kill -9 and power loss. Each thread has a connection of its own.
 """
 
 import json
@@ -15,14 +15,14 @@ from pathlib import Path
 from regions.errors import Unavailable
 
 _BUSY_S = 10.0
-# Mistakes of the caller's statement or data, which waiting does not mend.
-_MISTAKES = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
+# Errors in the caller's statement or data are raised as they are: as `Unavailable` they would be retried for ever.
+_CALLER_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
 
 
 class Database:
-    """Opens, and where needed makes, the file; `schema` must be safe to run again.
+    """Opens the file, and creates it if it is missing; `schema` runs each time, so it must be safe to run again.
 
-    Any thread may use it, but not a process that was forked from this one.
+    Any thread may use it. A process that was forked from this one may not: SQLite connections don't survive a fork.
     """
 
     def __init__(self, path: str, schema: str) -> None:
@@ -31,7 +31,7 @@ class Database:
         self._opened: dict[threading.Thread, sqlite3.Connection] = {}
         self._closed = False
         self._lock = threading.Lock()
-        # Threads queue here, since SQLite's own lock is waited for by sleeping and looking again.
+        # The threads of this process queue here. SQLite's own lock has no queue: waiters sleep and try again.
         self._writer = threading.RLock()
         with self._reaching():
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -45,9 +45,10 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, alone among all processes: durable when the block is left, undone when it raises.
+        """One transaction, the only one at a time among all processes: committed and durable when the block ends,
+        rolled back if it raises.
 
-        Raises Unavailable, also where others have been writing for longer than 10 s.
+        Raises Unavailable, also if others have been writing for longer than 10 s.
         """
         with self._reaching(), self._queued():
             connection = self._connection()
@@ -83,7 +84,7 @@ class Database:
         if connection is None:
             connection = self._connect()
             self._local.connection = connection
-            self._keep(connection)
+            self._remember(connection)
         return connection
 
     def _connect(self) -> sqlite3.Connection:
@@ -93,8 +94,8 @@ class Database:
         connection.execute("PRAGMA foreign_keys=ON")
         return connection
 
-    def _keep(self, connection: sqlite3.Connection) -> None:
-        """Notes whose it is, and closes those of threads that have ended."""
+    def _remember(self, connection: sqlite3.Connection) -> None:
+        """Remembers the connection for `close`, and closes the connections of threads that have ended."""
         with self._lock:
             for thread in [thread for thread in self._opened if not thread.is_alive()]:
                 self._opened.pop(thread).close()
@@ -102,10 +103,10 @@ class Database:
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
-        """What SQLite or the disk refuses becomes Unavailable, without the path."""
+        """Turns errors of SQLite and the disk into Unavailable. Clients see the detail, so it doesn't name the path."""
         try:
             yield
-        except _MISTAKES:
+        except _CALLER_ERRORS:
             raise
         except sqlite3.Error as error:
             raise Unavailable(f"the store does not answer: {error}") from error

@@ -1,13 +1,13 @@
-"""The events port over one SQLite file: a log for each partition, and how far each group has come in it.
+"""The events port over one SQLite file: a log for each partition, and the committed offset of each group.
 
     log       the events of a partition, by offset
-    ends      the offset that the partition's next event will have; never goes back, whatever was dropped
-    commits   the offset with which a group goes on; a group has its rows from its first consumer on
-    members   who is alive in a group (`events_sqlite_members`)
+    ends      the offset that the partition's next event will get; never goes back, even if the log was trimmed
+    commits   the offset at which a group continues; a group has its rows from its first consumer on
+    members   which members of a group are alive: `membership`
 
-The same event may be published twice and then lies in the log twice, as in Kafka. What is older than a week
-and was committed by every group there ever was is dropped, by those who publish: each takes away up to
-twice as much as it brings. A topic that no group reads, such as the dead letters, keeps everything.
+An event that is published twice is in the log twice, as in Kafka. Publishers trim the log: with each event that they
+add, they remove up to two of the oldest of its partition, if those are older than a week and every group that ever
+existed has committed them. A topic without groups, such as the dead letters, keeps everything.
 """
 
 import secrets
@@ -41,9 +41,9 @@ CREATE TABLE IF NOT EXISTS commits (
 {MEMBERS}
 """
 
-# Looks only at the oldest rows, so that it costs the same however long the log is. With no group, min() is NULL
-# and so is the comparison: nothing goes.
-_DROP_OLDEST = """
+# Reads only the oldest rows, so its cost does not depend on the length of the log. Without any group min() is NULL,
+# and so is the comparison: nothing is removed.
+_TRIM = """
 DELETE FROM log WHERE topic = :topic AND partition = :partition AND offset IN (
     SELECT offset FROM (
         SELECT offset, published_ms FROM log WHERE topic = :topic AND partition = :partition ORDER BY offset LIMIT :most
@@ -52,6 +52,7 @@ DELETE FROM log WHERE topic = :topic AND partition = :partition AND offset IN (
 )
 """
 
+# By partition: its end minus where the group continues. A new group starts at the oldest event that is in the log.
 _LAG = """
 SELECT partition, next_offset - min(next_offset, max(
     coalesce((SELECT next_offset FROM commits
@@ -61,56 +62,56 @@ SELECT partition, next_offset - min(next_offset, max(
 """
 
 _KEEP_MS = 7 * 24 * 3600 * 1000
-# So often at least a waiting consumer says that it lives, and looks whether others do.
-_LOOK_AGAIN_S = 1.0
+# A consumer that waits for events stops waiting this often, to send its heartbeat and to see which members are alive.
+_POLL_AGAIN_S = 1.0
 
 
 class SqliteEvents:
     """Safe to share between threads. Close the consumers first."""
 
     def __init__(self, path: str, clock_ms: Callable[[], int]) -> None:
-        self._file = Database(path, _SCHEMA)
+        self._database = Database(path, _SCHEMA)
         self._clock_ms = clock_ms
-        self._members = Members(self._file, clock_ms)
-        self._bell = Notifier(self._file)
+        self._members = Members(self._database, clock_ms)
+        self._notifier = Notifier(self._database)
 
     def publish(self, events: Sequence[Event]) -> None:
-        """All of them, or none where it raises."""
+        """All of them, or none if it raises."""
         if not events:
             return
         now_ms = self._clock_ms()
-        with self._file.writing() as connection:
+        with self._database.writing() as connection:
             for event in events:
                 _append(connection, event, now_ms)
-        self._bell.ring()
+        self._notifier.notify()
 
     def consumer(self, topic: str, group: str, member: str) -> Consumer:
-        # Two consumers never share a name, so that a process that starts again does not commit for the one before it.
+        # Names are unique: a process that was restarted must not commit what its predecessor was reading.
         one = Member(topic, group, f"{member}-{secrets.token_hex(8)}")
-        return _Consumer(self._file, self._members, self._bell, one)
+        return _Consumer(self._database, self._members, self._notifier, one)
 
     def lag(self, topic: str, group: str) -> dict[int, int]:
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             behind = dict(connection.execute(_LAG, (group, topic)).fetchall())
         return {partition: behind.get(partition, 0) for partition in range(PARTITIONS)}
 
     def check_health(self) -> list[CheckResult]:
-        return health.check_health(self._file, _SCHEMA)
+        return health.check_health(self._database, _SCHEMA)
 
     def close(self) -> None:
-        self._bell.close()
-        self._file.close()
+        self._notifier.close()
+        self._database.close()
 
 
 class _Consumer:
-    """`_next` holds the offset to be given next of each partition that is ours."""
+    """`_next` holds the next offset to deliver, for each partition that this consumer owns."""
 
-    def __init__(self, file: Database, members: Members, bell: Notifier, member: Member) -> None:
-        self._file, self._members, self._bell, self._member = file, members, bell, member
+    def __init__(self, database: Database, members: Members, notifier: Notifier, member: Member) -> None:
+        self._database, self._members, self._notifier, self._member = database, members, notifier, member
         self._next: dict[int, int] = {}
-        self._turn = 0
+        self._polls = 0
         self._closed = False
-        with file.writing() as connection:
+        with database.writing() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO commits VALUES (?, ?, ?, 0)",
                 [(member.topic, member.group, partition) for partition in range(PARTITIONS)],
@@ -120,16 +121,18 @@ class _Consumer:
     def poll(self, limit: int, timeout_s: float) -> list[Delivery]:
         deadline_s = time.monotonic() + timeout_s
         while True:
-            rung = self._bell.rung
-            deliveries = self._take(limit)
+            # Read before the log is read, so that an event published in between ends the wait below at once.
+            seen = self._notifier.changes
+            deliveries = self._fetch(limit)
             left_s = deadline_s - time.monotonic()
             if deliveries or left_s <= 0:
                 return deliveries
-            self._bell.wait(rung, min(left_s, _LOOK_AGAIN_S))
+            self._notifier.wait(seen, min(left_s, _POLL_AGAIN_S))
 
     def commit(self, partition: int, offset: int) -> None:
-        with self._file.writing() as connection:
-            if partition in (self._members.share(connection, self._member) or ()):
+        with self._database.writing() as connection:
+            # In the transaction that commits, so that no member can join or leave between this check and the commit.
+            if partition in (self._members.assigned(connection, self._member) or ()):
                 connection.execute(
                     "UPDATE commits SET next_offset = max(next_offset, ?)"
                     " WHERE topic = ? AND group_name = ? AND partition = ?",
@@ -139,17 +142,19 @@ class _Consumer:
     def owned(self) -> set[int]:
         if self._closed:
             return set()
-        self._members.beat(self._member)
-        mine = self._share()
-        if mine is None:
-            # We were away for too long. What we had may have gone to others, so we begin again where the group is.
+        self._members.heartbeat(self._member)
+        assigned = self._assigned()
+        if assigned is None:
+            # Our heartbeats were late, and the group counts us as dead. Others may have read and committed our
+            # partitions since, so our offsets are out of date: we join again and continue where the group is.
             self._next.clear()
             self._members.join(self._member)
-            mine = self._share() or set()
-        for partition in self._next.keys() - mine:
+            assigned = self._assigned() or set()
+        for partition in self._next.keys() - assigned:
             del self._next[partition]
-        if mine - self._next.keys():
-            self._next = self._committed(mine) | self._next
+        if assigned - self._next.keys():
+            # New partitions start at the group's commit; those that we had before stay at our own offset.
+            self._next = self._committed(assigned) | self._next
         return set(self._next)
 
     def close(self) -> None:
@@ -157,31 +162,31 @@ class _Consumer:
             self._members.leave(self._member)
             self._closed = True
 
-    def _share(self) -> set[int] | None:
-        with self._file.reading() as connection:
-            return self._members.share(connection, self._member)
+    def _assigned(self) -> set[int] | None:
+        with self._database.reading() as connection:
+            return self._members.assigned(connection, self._member)
 
     def _committed(self, partitions: set[int]) -> dict[int, int]:
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT partition, next_offset FROM commits WHERE topic = ? AND group_name = ?",
                 (self._member.topic, self._member.group),
             )
             return {partition: offset for partition, offset in rows if partition in partitions}
 
-    def _take(self, limit: int) -> list[Delivery]:
-        # Another partition is asked first each time, so that a busy one does not keep the others waiting.
-        self._turn += 1
-        mine = sorted(self.owned(), key=lambda partition: (partition - self._turn) % PARTITIONS)
+    def _fetch(self, limit: int) -> list[Delivery]:
+        # Each poll starts with another partition, so that a busy one does not starve the others.
+        self._polls += 1
+        owned = sorted(self.owned(), key=lambda partition: (partition - self._polls) % PARTITIONS)
         deliveries: list[Delivery] = []
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             ends = dict(
                 connection.execute("SELECT partition, next_offset FROM ends WHERE topic = ?", (self._member.topic,))
             )
-            for partition in mine:
+            for partition in owned:
                 if self._next[partition] < ends.get(partition, 0) and len(deliveries) < limit:
                     found = self._read(connection, partition, limit - len(deliveries))
-                    # Where nothing was found, what there was is dropped already.
+                    # If nothing was found, the events were trimmed already: continue at the end.
                     self._next[partition] = found[-1].offset + 1 if found else ends[partition]
                     deliveries += found
         return deliveries
@@ -204,6 +209,4 @@ def _append(connection: Connection, event: Event, now_ms: int) -> None:
     connection.execute(
         "INSERT INTO log VALUES (?, ?, ?, ?, ?)", (event.topic, partition, offset, now_ms, to_text(event))
     )
-    connection.execute(
-        _DROP_OLDEST, {"topic": event.topic, "partition": partition, "most": 2, "before_ms": now_ms - _KEEP_MS}
-    )
+    connection.execute(_TRIM, {"topic": event.topic, "partition": partition, "most": 2, "before_ms": now_ms - _KEEP_MS})

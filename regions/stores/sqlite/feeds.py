@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS feeds (
 CREATE TABLE IF NOT EXISTS begun (user_id TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
+# Keeps the user's `?2` highest photo ids.
 _TRIM = """DELETE FROM feeds WHERE user_id = ?1 AND photo_id <= (
     SELECT photo_id FROM feeds WHERE user_id = ?1 ORDER BY photo_id DESC LIMIT 1 OFFSET ?2
 )"""
@@ -22,17 +23,17 @@ _TRIM = """DELETE FROM feeds WHERE user_id = ?1 AND photo_id <= (
 
 class SqliteFeeds:
     def __init__(self, path: str) -> None:
-        self._file = Database(path, _SCHEMA)
+        self._database = Database(path, _SCHEMA)
 
     def add(self, photo_id: str, user_ids: Collection[str]) -> None:
-        with self._file.writing() as connection:
+        with self._database.writing() as connection:
             rows = [(user_id, photo_id) for user_id in user_ids]
             connection.executemany("INSERT OR IGNORE INTO feeds VALUES (?, ?)", rows)
             connection.executemany(_TRIM, [(user_id, CAP) for user_id in user_ids])
 
     def page(self, user_id: str, before: str | None, limit: int) -> list[str] | None:
         query = "SELECT photo_id FROM feeds WHERE user_id = ? AND photo_id < ? ORDER BY photo_id DESC LIMIT ?"
-        with self._file.reading() as connection:
+        with self._database.reading() as connection:
             if not connection.execute("SELECT 1 FROM begun WHERE user_id = ?", (user_id,)).fetchone():
                 return None
             return [
@@ -40,16 +41,16 @@ class SqliteFeeds:
             ]
 
     def mark_complete(self, user_id: str) -> None:
-        with self._file.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute("INSERT OR IGNORE INTO begun VALUES (?)", (user_id,))
 
     def remove(self, photo_ids: Collection[str], user_id: str) -> None:
         removal = "DELETE FROM feeds WHERE user_id = ? AND photo_id IN (SELECT value FROM json_each(?))"
-        with self._file.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(removal, (user_id, json_list(photo_ids)))
 
     def check_health(self) -> list[CheckResult]:
-        return health.check_health(self._file, _SCHEMA)
+        return health.check_health(self._database, _SCHEMA)
 
     def close(self) -> None:
-        self._file.close()
+        self._database.close()

@@ -1,7 +1,17 @@
-"""Who is alive in each consumer group, and which partitions each member has. Part of the SQLite events adapter.
+"""Which members of a consumer group are alive, and which partitions each one owns. Part of the SQLite events adapter.
 
-A member is alive while it was seen within the last `TTL_MS`. One write a second marks all members of a
-process at once, so that a hundred idle consumers on one machine cost a few writes and not hundreds.
+A member is alive if its last heartbeat is less than `TTL_MS` old. There is no coordinator and no generation number.
+Each member computes the assignment from the same rows, with the same pure function (`assign`): the living members in
+order of their names, each with every n-th partition. When a member joins, leaves or dies, the others see it when they
+next read the rows.
+
+For a moment two members may therefore both read a partition. That is safe: a commit computes the assignment again, in
+the transaction that writes the offset, and does nothing if the partition belongs to another member by then. So one
+of the two does the work for nothing, its events are delivered again, and no event is skipped (at-least-once delivery).
+
+One write a second sends the heartbeats of all members of a process, so that a hundred idle consumers on one machine
+cost a few writes a second and not hundreds. It includes only members that polled recently, so a consumer that hangs in
+a living process still loses its partitions.
 """
 
 import threading
@@ -21,13 +31,13 @@ CREATE TABLE IF NOT EXISTS members (
 ) WITHOUT ROWID;
 """
 
-_BEAT_EVERY_MS = 1_000
-# A member that asks at least once a second was last seen at most one heartbeat and one question ago.
-_ASKED_LATELY_MS = 2 * _BEAT_EVERY_MS
+_HEARTBEAT_EVERY_MS = 1_000
+# A consumer polls at least once a second, and a heartbeat may come up to one interval after the poll.
+_POLLED_RECENTLY_MS = 2 * _HEARTBEAT_EVERY_MS
 
 
 class Member(NamedTuple):
-    """`name` is unique, also among those that one process opened one after the other."""
+    """`name` is never used twice, not even by one process that opens one consumer after another."""
 
     topic: str
     group: str
@@ -35,64 +45,68 @@ class Member(NamedTuple):
 
 
 class Members:
-    """The members that one process has, marked together. Safe to share between threads."""
+    """The members of this process, with their common heartbeat. Safe to share between threads."""
 
-    def __init__(self, file: Database, clock_ms: Callable[[], int]) -> None:
-        self._file, self._clock_ms = file, clock_ms
-        self._asked_ms: dict[Member, int] = {}
-        self._beat_ms = 0
+    def __init__(self, database: Database, clock_ms: Callable[[], int]) -> None:
+        self._database, self._clock_ms = database, clock_ms
+        self._polled_ms: dict[Member, int] = {}
+        self._heartbeat_ms = 0
         self._lock = threading.Lock()
 
     def join(self, member: Member) -> None:
-        """Makes the member alive, and forgets the dead of its group."""
+        """Makes the member alive, and removes the dead members of its group."""
         now_ms = self._clock_ms()
         with self._lock:
-            self._asked_ms[member] = now_ms
-        with self._file.writing() as connection:
+            self._polled_ms[member] = now_ms
+        with self._database.writing() as connection:
             connection.execute(
                 "DELETE FROM members WHERE topic = ? AND group_name = ? AND seen_ms NOT BETWEEN ? AND ?",
-                (member.topic, member.group, *_alive(now_ms)),
+                (member.topic, member.group, *_alive_range_ms(now_ms)),
             )
             connection.execute("INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?)", (*member, now_ms))
 
     def leave(self, member: Member) -> None:
         with self._lock:
-            self._asked_ms.pop(member, None)
-        with self._file.writing() as connection:
+            self._polled_ms.pop(member, None)
+        with self._database.writing() as connection:
             connection.execute("DELETE FROM members WHERE topic = ? AND group_name = ? AND member = ?", member)
 
-    def beat(self, member: Member) -> None:
-        """Notes that the member lives. Never wakes the dead: a member that was away too long has to join again."""
+    def heartbeat(self, member: Member) -> None:
+        """Keeps the member alive. A dead member is not revived: others own its partitions, so it must join again."""
         now_ms = self._clock_ms()
         with self._lock:
-            self._asked_ms[member] = now_ms
-            if 0 <= now_ms - self._beat_ms < _BEAT_EVERY_MS:
+            self._polled_ms[member] = now_ms
+            if 0 <= now_ms - self._heartbeat_ms < _HEARTBEAT_EVERY_MS:
                 return
-            self._beat_ms = now_ms
-            lately = [one for one, asked_ms in self._asked_ms.items() if abs(now_ms - asked_ms) < _ASKED_LATELY_MS]
-        with self._file.writing() as connection:
+            self._heartbeat_ms = now_ms
+            polled = [one for one, at_ms in self._polled_ms.items() if abs(now_ms - at_ms) < _POLLED_RECENTLY_MS]
+        with self._database.writing() as connection:
             connection.executemany(
                 "UPDATE members SET seen_ms = ?"
                 " WHERE topic = ? AND group_name = ? AND member = ? AND seen_ms BETWEEN ? AND ?",
-                [(now_ms, *one, *_alive(now_ms)) for one in lately],
+                [(now_ms, *one, *_alive_range_ms(now_ms)) for one in polled],
             )
 
-    def share(self, connection: Connection, member: Member) -> set[int] | None:
-        """The partitions that are this member's now; None where it is not alive."""
+    def assigned(self, connection: Connection, member: Member) -> set[int] | None:
+        """The partitions that the member owns now; None if it is not alive."""
         rows = connection.execute(
             "SELECT member FROM members WHERE topic = ? AND group_name = ? AND seen_ms BETWEEN ? AND ? ORDER BY member",
-            (member.topic, member.group, *_alive(self._clock_ms())),
+            (member.topic, member.group, *_alive_range_ms(self._clock_ms())),
         )
-        return share_of(member.name, [name for (name,) in rows])
+        return assign(member.name, [name for (name,) in rows])
 
 
-def share_of(name: str, alive: list[str]) -> set[int] | None:
-    """Deals the partitions out among the living, in order of their names; None for who is not among them."""
+def assign(name: str, alive: list[str]) -> set[int] | None:
+    """The partitions of one member, given the sorted names of the living ones; None if it is not among them. Pure."""
     if name not in alive:
         return None
     return set(range(alive.index(name), PARTITIONS, len(alive)))
 
 
-def _alive(now_ms: int) -> tuple[int, int]:
-    """When the living were last seen. A time far ahead was written before the clock stepped back: as good as none."""
+def _alive_range_ms(now_ms: int) -> tuple[int, int]:
+    """The first and last heartbeat time that count as alive.
+
+    There is an upper limit because the clock may be stepped back. A dead member's heartbeat would then lie far in the
+    future, and its partitions would belong to nobody until the clock gets there.
+    """
     return now_ms - TTL_MS + 1, now_ms + TTL_MS

@@ -1,19 +1,18 @@
-"""The settings port over one SQLite file.
+"""Values and services of the settings port over one SQLite file, and the schema of that file.
 
-settings  a key's value and version; of a deleted key the row stays without a value, so that a watch sees
-          that it went and its version is not used again
-versions  one counter for all keys and locks
-services  who is healthy, and until when
-leases    until when a number is taken, or was
-locks     who locks it, since which version of the counter, and until when
+settings  a key's value and version. A deleted key keeps its row, without a value: so a watch sees the deletion, and
+          the version is never used again
+versions  one counter for the versions of all keys and the fencing tokens of all locks
+services  which instances are healthy, and until when
+leases    who leases a number, and until when it is or was taken: `leases`
+locks     who holds a lock, its fencing token, and until when: `leases`
 """
 
 import time
 from collections.abc import Callable, Mapping
 from sqlite3 import Connection
 
-from regions.errors import Unavailable
-from regions.stores.settings import Lease, Lock, Service, Setting, check_setting, check_word
+from regions.stores.settings import Service, Setting, check_setting, check_word
 from regions.stores.sqlite.database import Database
 
 SCHEMA = """
@@ -33,10 +32,11 @@ CREATE TABLE IF NOT EXISTS locks (
 ) WITHOUT ROWID;
 """
 
-# Every key that starts with the prefix, found by the index: keys are ASCII, and the bound lies above all of it.
+# All keys that start with the prefix. A range instead of LIKE, so that SQLite uses the index. Keys are ASCII, so all of
+# them sort below the prefix followed by the highest code point.
 _UNDER = "key >= :prefix AND key < :prefix || char(0x10ffff)"
 
-_LOOK_AGAIN_S = 0.05
+_POLL_EVERY_S = 0.05
 
 
 class SqliteValues:
@@ -51,8 +51,8 @@ class SqliteValues:
         check_setting(key, value)
         with self._database.writing() as connection:
             if expected_version is not None:
-                present = _setting(connection, key)
-                if expected_version != (present.version if present else 0):
+                current = _setting(connection, key)
+                if expected_version != (current.version if current else 0):
                     return False
             _change(connection, key, value)
             return True
@@ -71,7 +71,10 @@ class SqliteValues:
             return {key: Setting(value, version) for key, value, version in rows}
 
     def watch(self, prefix: str, known: int, timeout_s: float) -> int:
-        """Looks every 50 ms. The mark is the newest version under the prefix."""
+        """Reads every 50 ms, since SQLite can't notify other processes.
+
+        The mark is the newest version under the prefix. A deletion counts: the row stays, and gets a new version.
+        """
         deadline_s = time.monotonic() + timeout_s
         while True:
             newest = self._newest_version(prefix)
@@ -80,13 +83,12 @@ class SqliteValues:
                 return newest
             if left_s <= 0:
                 return known
-            time.sleep(min(_LOOK_AGAIN_S, left_s))
+            time.sleep(min(_POLL_EVERY_S, left_s))
 
     def _newest_version(self, prefix: str) -> int:
+        query = f"SELECT max(version) FROM settings WHERE {_UNDER}"
         with self._database.reading() as connection:
-            (newest,) = connection.execute(
-                f"SELECT max(version) FROM settings WHERE {_UNDER}", {"prefix": prefix}
-            ).fetchone()
+            (newest,) = connection.execute(query, {"prefix": prefix}).fetchone()
         return newest or 0
 
 
@@ -99,7 +101,7 @@ class SqliteServices:
         check_word(service.name)
         check_word(service.instance)
         now_ms = self._clock_ms()
-        row = (service.name, service.instance, service.address, now_ms + _ms(ttl_s))
+        row = (service.name, service.instance, service.address, now_ms + to_ms(ttl_s))
         with self._database.writing() as connection:
             connection.execute("DELETE FROM services WHERE until_ms <= ?", (now_ms,))
             connection.execute("INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?)", row)
@@ -118,89 +120,6 @@ class SqliteServices:
             return [Service(*row) for row in rows]
 
 
-class SqliteNumbers:
-    def __init__(self, database: Database, clock_ms: Callable[[], int]) -> None:
-        self._database = database
-        self._clock_ms = clock_ms
-
-    def lease(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
-        check_word(pool)
-        with self._database.writing() as connection:
-            # Read inside the transaction: waiting for the file may take seconds.
-            now_ms = self._clock_ms()
-            ended = dict(connection.execute("SELECT number, until_ms FROM leases WHERE pool = ?", (pool,)).fetchall())
-            number = next((number for number in range(size) if ended.get(number, 0) <= now_ms), None)
-            if number is None:
-                raise Unavailable(f"all {size} numbers of {pool} are taken")
-            lease = Lease(pool, number, holder, ended.get(number, 0), now_ms + _ms(ttl_s))
-            row = (pool, number, holder, lease.floor_ms, lease.until_ms)
-            connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)", row)
-        return lease
-
-    def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
-        """Never shortens a lease, even where the clock has stepped back."""
-        with self._database.writing() as connection:
-            now_ms = self._clock_ms()
-            row = connection.execute(
-                "UPDATE leases SET until_ms = max(until_ms, ?)"
-                " WHERE pool = ? AND number = ? AND holder = ? AND floor_ms = ? AND until_ms > ? RETURNING until_ms",
-                (now_ms + _ms(ttl_s), lease.pool, lease.number, lease.holder, lease.floor_ms, now_ms),
-            ).fetchone()
-        return Lease(lease.pool, lease.number, lease.holder, lease.floor_ms, row[0]) if row else None
-
-    def release(self, lease: Lease, used_until_ms: int) -> None:
-        """Does nothing where the lease has gone to someone else."""
-        with self._database.writing() as connection:
-            # The floor grows with every lease of a number, by which renew and release know whose turn it is.
-            connection.execute(
-                "UPDATE leases SET holder = NULL, until_ms = min(until_ms, max(?, floor_ms + 1))"
-                " WHERE pool = ? AND number = ? AND holder = ? AND floor_ms = ?",
-                (used_until_ms, lease.pool, lease.number, lease.holder, lease.floor_ms),
-            )
-
-    def taken(self, pool: str) -> int:
-        check_word(pool)
-        with self._database.reading() as connection:
-            (taken,) = connection.execute(
-                "SELECT count(*) FROM leases WHERE pool = ? AND until_ms > ?", (pool, self._clock_ms())
-            ).fetchone()
-        return int(taken)
-
-
-class SqliteLocks:
-    def __init__(self, database: Database, clock_ms: Callable[[], int]) -> None:
-        self._database = database
-        self._clock_ms = clock_ms
-
-    def acquire(self, name: str, holder: str, ttl_s: float) -> Lock | None:
-        check_word(name)
-        with self._database.writing() as connection:
-            now_ms = self._clock_ms()
-            taken = "SELECT 1 FROM locks WHERE name = ? AND until_ms > ?"
-            if connection.execute(taken, (name, now_ms)).fetchone():
-                return None
-            token = _next_version(connection)
-            row = (name, holder, token, now_ms + _ms(ttl_s))
-            connection.execute("INSERT OR REPLACE INTO locks VALUES (?, ?, ?, ?)", row)
-        return Lock(name, holder, token, ttl_s)
-
-    def renew(self, lock: Lock) -> bool:
-        """Never shortens a lock, even where the clock has stepped back."""
-        with self._database.writing() as connection:
-            now_ms = self._clock_ms()
-            renewed = connection.execute(
-                "UPDATE locks SET until_ms = max(until_ms, ?) WHERE name = ? AND fencing_token = ? AND until_ms > ?",
-                (now_ms + _ms(lock.ttl_s), lock.name, lock.fencing_token, now_ms),
-            )
-            return renewed.rowcount > 0
-
-    def release(self, lock: Lock) -> None:
-        with self._database.writing() as connection:
-            connection.execute(
-                "DELETE FROM locks WHERE name = ? AND fencing_token = ?", (lock.name, lock.fencing_token)
-            )
-
-
 def _setting(connection: Connection, key: str) -> Setting | None:
     query = "SELECT value, version FROM settings WHERE key = ? AND value IS NOT NULL"
     row = connection.execute(query, (key,)).fetchone()
@@ -208,14 +127,15 @@ def _setting(connection: Connection, key: str) -> Setting | None:
 
 
 def _change(connection: Connection, key: str, value: str | None) -> None:
-    row = (key, _next_version(connection), value)
+    row = (key, next_version(connection), value)
     connection.execute("INSERT OR REPLACE INTO settings (key, version, value) VALUES (?, ?, ?)", row)
 
 
-def _next_version(connection: Connection) -> int:
+def next_version(connection: Connection) -> int:
+    """The next number of the one counter, in the caller's transaction."""
     (version,) = connection.execute("UPDATE versions SET last = last + 1 RETURNING last").fetchone()
     return int(version)
 
 
-def _ms(seconds: float) -> int:
+def to_ms(seconds: float) -> int:
     return round(seconds * 1000)

@@ -12,7 +12,7 @@ from regions.events.topics import DEAD_LETTERS, PHOTO_READY
 from regions.stores.events import PARTITIONS
 from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.database import Database
-from regions.stores.sqlite.membership import TTL_MS, share_of
+from regions.stores.sqlite.membership import TTL_MS, assign
 from regions.stores.sqlite.notifier import Notifier
 
 ALL = set(range(PARTITIONS))
@@ -70,10 +70,10 @@ def commit_all(events, group="lane", topic=PHOTO_READY) -> list[int]:
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=6, unique=True).map(sorted))
 def test_the_living_share_all_partitions_evenly(alive):
     """Each partition is one member's, and nobody has more than one above another."""
-    shares = [share_of(name, alive) for name in alive]
+    shares = [assign(name, alive) for name in alive]
     assert sorted(partition for share in shares for partition in share) == sorted(ALL)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
-    assert share_of("", alive) is None
+    assert assign("", alive) is None
 
 
 def test_a_dead_members_partitions_go_to_the_others(open_events, clock):
@@ -132,7 +132,7 @@ def test_a_clock_that_steps_strands_no_partition(open_events, clock, step_ms):
 
 
 @pytest.fixture
-def bell(events, tmp_path):
+def notifier(events, tmp_path):
     """As another process has it, when it has heard of all that was before."""
     file = Database(str(tmp_path / "events.db"), "")
     opened = Notifier(file)
@@ -142,7 +142,7 @@ def bell(events, tmp_path):
     file.close()
 
 
-def test_the_bell_rings_when_another_process_publishes_or_joins(bell, events):
+def test_the_notifier_rings_when_another_process_publishes_or_joins(notifier, events):
     """And when one leaves."""
     consumers = []
     for change in (
@@ -150,24 +150,24 @@ def test_the_bell_rings_when_another_process_publishes_or_joins(bell, events):
         lambda: consumers.append(events.consumer(PHOTO_READY, "lane", "one")),
         lambda: consumers[0].close(),
     ):
-        rung = bell.rung
+        seen = notifier.changes
         change()
-        bell.wait(rung, WITHIN_S)
-        assert bell.rung == rung + 1
+        notifier.wait(seen, WITHIN_S)
+        assert notifier.changes == seen + 1
 
 
-def test_the_bell_does_not_ring_for_what_wakes_nobody(bell, events, clock):
+def test_the_notifier_does_not_ring_for_what_wakes_nobody(notifier, events, clock):
     """A commit, or a member that says that it lives."""
     consumer = events.consumer(PHOTO_READY, "lane", "one")
-    bell.wait(1, WITHIN_S)
-    rung = bell.rung
+    notifier.wait(1, WITHIN_S)
+    seen = notifier.changes
     for offset in range(5):
         clock.at_ms += 1_000
         consumer.owned()
         consumer.commit(0, offset)
     events.publish([event(1)])
-    bell.wait(rung, WITHIN_S)
-    assert bell.rung == rung + 1
+    notifier.wait(seen, WITHIN_S)
+    assert notifier.changes == seen + 1
 
 
 def test_what_is_old_and_committed_by_all_is_dropped(events, clock, kept):
