@@ -1,4 +1,4 @@
-"""Whether the disk under an embedded store has room."""
+"""Whether the disk of an embedded store has enough free space."""
 
 import os
 import shutil
@@ -7,15 +7,15 @@ from pathlib import Path
 from regions.errors import Unavailable
 from regions.stores.health import CheckResult, HealthCheck, Level
 
-# A few photos on their way and a log that is not yet written back fit into the first; the second is a day of some use.
+# The first holds a few uploads and a write-ahead log before its checkpoint; the second a day of moderate use.
 _FAIL_BYTES, _WARN_BYTES = 256 << 20, 2 << 30
 
 
 def check(folder: Path) -> HealthCheck:
-    return HealthCheck("disk", lambda: judge(_free_bytes(folder)), "Mount the disk on which the store lies.")
+    return HealthCheck("disk", lambda: evaluate(_free_bytes(folder)), "Mount the disk that holds the store.")
 
 
-def judge(free_bytes: int) -> CheckResult:
+def evaluate(free_bytes: int) -> CheckResult:
     """Pure."""
     left = f"{free_bytes / (1 << 30):.1f} GiB free"
     if free_bytes >= _WARN_BYTES:
@@ -25,7 +25,7 @@ def judge(free_bytes: int) -> CheckResult:
 
 
 def _free_bytes(folder: Path) -> int:
-    """For those who are not root. Raises Unavailable."""
+    """As available to users other than root. Raises Unavailable."""
     try:
         return shutil.disk_usage(folder).free
     except OSError as error:

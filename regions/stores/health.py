@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from regions.errors import Problem, TopologyError
 
-# Ids sort by the time they were made at, and a token between servers is good for a minute.
+# Skew matters because ids sort by their time, and because a token between servers is valid for one minute.
 _WARN_SKEW_S, _FAIL_SKEW_S = 2.0, 30.0
 _HTTP_DATE_S = 1.0
 

@@ -18,15 +18,14 @@ MAX_KEY_CHARS = 200
 POLICY = "residency/policy"
 KNOWN_BAD = "moderation/known_bad"
 
-
-# No segment begins with a dot, so that no key reads as a way out of the tree.
+# No segment starts with a dot, so no key can lead out of the tree, as `../` would in a path.
 _KEY = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 _WORD = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """`version` grows with every change of the value, and is never used again."""
+    """`version` grows with every change of the value. No version is used twice, even if the key is deleted."""
 
     value: str
     version: int
@@ -41,7 +40,11 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A leased number. Until `until_ms` it is ours alone; `floor_ms` is where its last holder's lease ended."""
+    """A leased number. Nobody else may use it for times from `floor_ms` up to, but not including, `until_ms`.
+
+    `floor_ms` is where the lease before this one ended (0 for the first), so leases of one number never overlap, even
+    if the clocks of their holders differ. It also grows with each lease, and so tells one lease from the next.
+    """
 
     pool: str
     number: int
@@ -52,10 +55,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Only its holder does what `name` says, for `ttl_s` from when it was acquired or last renewed.
+    """Only the holder does what `name` says, for `ttl_s` after the lock was acquired or last renewed.
 
-    `fencing_token` grows with every change of holder, so that a holder whose lock has run out can be told from the
-    next one (Kleppmann, "How to do distributed locking", 2016).
+    A holder that is suspended for longer than that doesn't notice that it has lost the lock. `fencing_token` is
+    higher for each acquisition, so that a store can tell its late writes from those of the next holder (Kleppmann,
+    "How to do distributed locking", 2016).
     """
 
     name: str
@@ -86,19 +90,19 @@ class Values(Protocol):
         ...
 
     def watch(self, prefix: str, known: int, timeout_s: float) -> int:
-        """Waits until something under `prefix` has changed since the mark `known` (0: since ever), or time is up.
+        """Waits until something under `prefix` has changed since the mark `known` (0: at any time), or for `timeout_s`.
 
-        Returns the new mark, to be passed next time; it differs from `known` if something has changed. No change is
-        missed between two calls.
+        Returns the new mark, to pass to the next call; it differs from `known` if something has changed. No change
+        between two calls is missed.
         """
         ...
 
 
 class Services(Protocol):
-    """Which instances of a service are healthy."""
+    """Which instances of a service are healthy: those that registered, or renewed, less than their TTL ago."""
 
     def register(self, service: Service, ttl_s: float) -> None:
-        """Healthy until `ttl_s` from now; call again to stay so. Raises BadRequest for an invalid name."""
+        """Healthy for `ttl_s` from now; call again to renew. Raises BadRequest for an invalid name."""
         ...
 
     def deregister(self, service: Service) -> None: ...
@@ -110,18 +114,18 @@ class Numbers(Protocol):
     """Leased numbers, such as process numbers."""
 
     def lease(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
-        """Leases one of the numbers 0 … size-1 that nobody holds now. Raises Unavailable if all are taken.
+        """Leases a number from 0 to size - 1 that nobody holds now. Raises Unavailable if all are taken.
 
         Raises BadRequest for an invalid pool name.
         """
         ...
 
     def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
-        """The same number for longer; None if the lease has run out, whoever holds the number now."""
+        """The same number for longer; None if the lease has run out, even if nobody else has leased the number."""
         ...
 
     def release(self, lease: Lease, used_until_ms: int) -> None:
-        """Gives the number back early. No id with a time after `used_until_ms` was made with it."""
+        """Returns the number early. The caller has made no id with a time after `used_until_ms`."""
         ...
 
     def taken(self, pool: str) -> int:
@@ -132,14 +136,14 @@ class Numbers(Protocol):
 class Locks(Protocol):
     def acquire(self, name: str, holder: str, ttl_s: float) -> Lock | None:
         """None if somebody holds it. The lock of a holder that died becomes free by itself: at the earliest `ttl_s`,
-        and at the latest twice `ttl_s` (or 20 s) after the holder was last heard of.
+        and at the latest twice `ttl_s` (or 20 s) after its last renewal was received.
 
         Raises BadRequest for an invalid name.
         """
         ...
 
     def renew(self, lock: Lock) -> bool:
-        """Makes it last for `ttl_s` from now; False if it is lost, and then it stays lost."""
+        """Extends the lock to `ttl_s` from now; False if it is lost. A lost lock can't be renewed later either."""
         ...
 
     def release(self, lock: Lock) -> None:
@@ -172,7 +176,7 @@ def begins_keys(prefix: str) -> bool:
 def check_word(word: str) -> None:
     """Checks the name of a service, an instance, a pool or a lock, in every adapter. Raises BadRequest."""
     if len(word) > MAX_KEY_CHARS or not _WORD.fullmatch(word):
-        raise BadRequest(f"{word[:40]!r} is no word of letters, digits and . _ -")
+        raise BadRequest(f"{word[:40]!r} is not a word of letters, digits and . _ -")
 
 
 def check_setting(key: str, value: str) -> None:
@@ -182,6 +186,6 @@ def check_setting(key: str, value: str) -> None:
     try:
         size_bytes = len(value.encode())
     except UnicodeEncodeError as error:
-        raise BadRequest("the value of a setting is text") from error
+        raise BadRequest("the value of a setting must be text") from error
     if size_bytes > MAX_VALUE_BYTES:
         raise TooLarge(f"the value has {size_bytes} bytes, over the limit of {MAX_VALUE_BYTES}")

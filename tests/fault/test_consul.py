@@ -143,7 +143,7 @@ class AnnouncingConnection(Connection):
         return super().read_index(prefix, beyond, wait_s)
 
 
-def test_a_watch_goes_on_over_a_restart(server, eventually):
+def test_a_watch_survives_a_restart(server, eventually):
     """It returns with the next change, which comes after Consul was killed and started while the watch waited."""
     url = f"consul://{server.address}/watched"
     with closing(AnnouncingConnection(url)) as connection, closing(open_consul(url, None, now_ms)) as writer:
@@ -186,26 +186,26 @@ EVERY_METHOD = {
 }
 
 
-def heard(settings) -> list[str]:
-    """The methods that do not say that Consul is away; none may wait for ever."""
+def methods_without_unavailable(settings) -> list[str]:
+    """The methods that do not raise Unavailable; each must end within `SOON_S`."""
     with ThreadPoolExecutor(len(EVERY_METHOD)) as threads:
-        asked = {name: threads.submit(method, settings) for name, method in EVERY_METHOD.items()}
-        return [name for name, one in asked.items() if not isinstance(one.exception(SOON_S), Unavailable)]
+        calls = {name: threads.submit(method, settings) for name, method in EVERY_METHOD.items()}
+        return [name for name, one in calls.items() if not isinstance(one.exception(SOON_S), Unavailable)]
 
 
-def test_while_consul_is_away_every_method_says_so(server, settings):
+def test_while_consul_is_away_every_method_raises_unavailable(server, settings):
     """Unavailable, and never anything else."""
     with away(server):
-        assert heard(settings) == []
+        assert methods_without_unavailable(settings) == []
 
 
-def test_a_consul_that_stands_still_is_given_up(server, settings, eventually):
-    """It takes connections and never answers; afterwards the same handle is good again."""
+def test_a_consul_that_hangs_times_out(server, settings, eventually):
+    """It accepts connections and never answers; when it continues, the same handle works again."""
     process = psutil.Process(server._process.pid)
     process.suspend()
     try:
         eventually(lambda: process.status() == psutil.STATUS_STOPPED, SOON_S)
-        assert heard(settings) == []
+        assert methods_without_unavailable(settings) == []
     finally:
         process.resume()
     assert eventually(lambda: answers(lambda: settings.values.write(POLICY, "x")), AGAIN_S)
@@ -281,7 +281,7 @@ def test_what_an_operator_writes_by_hand_counts(open_settings, by_hand):
     by_hand.kv.put(f"written-by-hand/settings/{POLICY}", "theirs")
     assert settings.values.read(POLICY).value == "theirs"
     by_hand.kv.put(f"written-by-hand/settings/{POLICY}", b"\xff\xfe")
-    with pytest.raises(Unavailable, match="no text"):
+    with pytest.raises(Unavailable, match="not text"):
         settings.values.read(POLICY)
     assert LivePolicy(settings).current() is None
     settings.values.delete(POLICY)

@@ -1,6 +1,6 @@
-"""One connection to a Consul agent: its address, its deadlines, and its key/value store as values of ours.
+"""The connection to a Consul agent: its address, its deadlines, and its calls with our own types.
 
-The only module that knows the client. Whatever goes wrong on the way to Consul, or in it, is `Unavailable`.
+The only module that knows the client library. Every error on the way to Consul, or in Consul, becomes `Unavailable`.
 """
 
 import json
@@ -18,18 +18,18 @@ from regions.errors import TopologyError, Unavailable
 from regions.stores.settings import is_key
 
 _TIMEOUT_S = 3.0
-# Consul adds up to a sixteenth to a wait, so that not all waits end together.
+# Consul adds up to a sixteenth to a wait, so that not all waits end at once. The wait is shortened to make up for it.
 _JITTER = 16 / 17
-# A wait of nothing would be one of five minutes to Consul.
+# Consul takes a wait of 0 for its default of five minutes.
 _MIN_WAIT_MS = 1
 _CONNECTIONS = 32
-# The answer is the leader's, and it has asked the others that it still is.
+# The leader answers, after a majority of the servers has confirmed that it still is the leader.
 _CONSISTENT = "consistent"
 
 
 @dataclass(frozen=True, slots=True)
 class ConsulAddress:
-    """Where the agent answers, and under which path of its store a region's settings lie."""
+    """The agent's address, and the path in its key/value store under which a region's settings are."""
 
     scheme: str
     host: str
@@ -38,8 +38,8 @@ class ConsulAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """What the agent says of itself. `date` is that of its answer (RFC 9110)."""
+class AgentInfo:
+    """`date` is the `Date` header of the agent's response (RFC 9110)."""
 
     version: str
     date: str
@@ -47,7 +47,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One key of the store. `version` is its ModifyIndex: the store's own count of writes, never used twice."""
+    """One key of the store. `version` is its ModifyIndex, from Consul's counter of all writes: never used twice."""
 
     path: str
     value: bytes
@@ -73,18 +73,18 @@ def parse_address(url: str) -> ConsulAddress:
 
 
 class Connection:
-    """Safe to share between threads. `closed` is set when it is over."""
+    """Safe to share between threads. `closed` is set by `close`."""
 
     def __init__(self, address: ConsulAddress, token: str | None) -> None:
         self.root, self.closed = address.root, threading.Event()
         self._consul = consul.Consul(
             address.host, address.port, scheme=address.scheme, verify=True, connections_timeout=_TIMEOUT_S
         )
-        # The client would take a token, and requests a proxy, from the environment of the process.
+        # Without these lines the client library takes a token, and `requests` a proxy, from the environment.
         self._consul.token = token
         session = self._consul.http.session
         session.trust_env = False
-        # Consul sends none, and the token would go along.
+        # Consul doesn't redirect, and a redirect would send our token to another server.
         session.max_redirects = 0
         session.mount(f"{address.scheme}://", requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS))
 
@@ -93,7 +93,7 @@ class Connection:
             found = client.kv.get(self._full(path), consistency=_CONSISTENT)[1]
         return self._entry(found) if found else None
 
-    def under(self, prefix: str) -> list[Entry]:
+    def list_under(self, prefix: str) -> list[Entry]:
         """All entries whose path starts with `prefix`, in order."""
         with self.reaching() as client:
             found = client.kv.get(self._full(prefix), recurse=True, consistency=_CONSISTENT)[1]
@@ -110,24 +110,24 @@ class Connection:
         return int(index), bool(keys)
 
     def put(self, path: str, value: str, expected_version: int | None = None, flags: int = 0) -> bool:
-        """With `expected_version` only where the key has that version (0: is not there), else False."""
+        """With `expected_version`, only if the key has that version (0: doesn't exist); False if not."""
         with self.reaching() as client:
             return bool(client.kv.put(self._full(path), value.encode(), cas=expected_version, flags=flags))
 
     def remove(self, path: str) -> None:
-        """Idempotent. Not for settings: a watch would not see that it went."""
+        """Idempotent. Not for settings: a watch would not see the deletion."""
         with self.reaching() as client:
             client.kv.delete(self._full(path))
 
     def acquire(self, path: str, value: str, session: str) -> bool:
-        """Makes the key the session's; False where another session has it."""
+        """Locks the key for the session; False if another session holds it."""
         with self.reaching() as client:
             return bool(client.kv.put(self._full(path), value.encode(), acquire=session))
 
     def begin_session(self, name: str, ttl_s: int) -> str:
-        """A session lives on its renewals alone: `ttl_s` at least, twice that at most. Then its keys are free."""
+        """Without renewal the session ends after at least `ttl_s` and at most twice that. Its keys are then free."""
         with self.reaching() as client:
-            # No health check: an agent that starts again ends no session. No lock delay: see `locks`.
+            # No health checks, so that a restart of the agent doesn't end the session. No lock delay: see `locks`.
             return str(client.session.create(name, checks=[], lock_delay=0, ttl=ttl_s))
 
     def renew_session(self, session: str) -> bool:
@@ -154,8 +154,8 @@ class Connection:
         with self.reaching() as client:
             client.agent.service.deregister(instance)
 
-    def passes(self, check: str) -> bool:
-        """Tells the agent that all is well; False where it knows no such check."""
+    def pass_check(self, check: str) -> bool:
+        """Renews a TTL check; False if the agent doesn't know it."""
         with self.reaching() as client:
             return bool(client.agent.check.ttl_pass(check))
 
@@ -165,21 +165,21 @@ class Connection:
             return [found["Service"] for found in client.health.service(name, passing=True)[1] or ()]
 
     def leader(self) -> str:
-        """Its address; empty where the servers have none."""
+        """The leader's address; empty if the servers have not elected one."""
         with self.reaching() as client:
             return str(client.status.leader())
 
-    def about(self) -> About:
+    def agent_info(self) -> AgentInfo:
         with self.reaching() as client:
-            said = client.http.get(lambda answer: answer, "/v1/agent/self", headers=client.prepare_headers())
-        date = said.headers.get("Date", "")
-        if said.code == 403:
-            # A token that may use the settings need not have `agent:read`.
-            return About("of a version that it does not tell this token", date)
+            response = client.http.get(lambda response: response, "/v1/agent/self", headers=client.prepare_headers())
+        date = response.headers.get("Date", "")
+        if response.code == 403:
+            # A token that may use the settings need not have the permission `agent:read`.
+            return AgentInfo("of a version that it does not tell this token", date)
         try:
-            return About(str(json.loads(said.body)["Config"]["Version"]), date)
+            return AgentInfo(str(json.loads(response.body)["Config"]["Version"]), date)
         except (ValueError, KeyError, TypeError) as error:
-            raise Unavailable(f"it is no Consul that answers there, or not a whole one: {said.code}") from error
+            raise Unavailable(f"the response is not that of a healthy Consul: {response.code}") from error
 
     def close(self) -> None:
         self.closed.set()

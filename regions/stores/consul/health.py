@@ -11,16 +11,16 @@ from regions.stores.settings import Service
 
 _SESSION_S, _SERVICE_S = 10, 10.0
 _REACH = "Check that the agent at the topology's address is up, and that the token in REGION.settings is good."
-_LEADER = "Bring up so many servers that they can elect one (`consul members`)."
+_LEADER = "Start enough servers to elect one (`consul members`)."
 _WRITE = 'Allow the token `key_prefix "ROOT/" { policy = "write" }`.'
-_SESSION = 'Allow the token `session_prefix "" { policy = "write" }`: only so one process alone can sweep.'
-_SERVICE = 'Allow the token `service_prefix "ROOT-" { policy = "write" }`: only so the health of origins is seen.'
+_SESSION = 'Allow the token `session_prefix "" { policy = "write" }`: locks need it, so that only one process sweeps.'
+_SERVICE = 'Allow the token `service_prefix "ROOT-" { policy = "write" }`: services need it to show healthy origins.'
 
 
 def check_health(connection: Connection) -> list[CheckResult]:
     return run_checks(
         [
-            HealthCheck("reachable", lambda: f"Consul {connection.about().version}", _REACH),
+            HealthCheck("reachable", lambda: f"Consul {connection.agent_info().version}", _REACH),
             HealthCheck("leader", lambda: _leader(connection), _LEADER),
             HealthCheck("clock", lambda: _clock(connection), _REACH),
             HealthCheck("write, read, delete", lambda: _write(connection), _WRITE),
@@ -39,14 +39,14 @@ def _leader(connection: Connection) -> str:
 
 def _clock(connection: Connection) -> CheckResult:
     sent_s = time.time()
-    return http_clock(connection.about().date, sent_s, time.time())
+    return http_clock(connection.agent_info().date, sent_s, time.time())
 
 
 def _write(connection: Connection) -> str:
     path, text = f"health-check/{secrets.token_hex(8)}", "a health check"
     try:
         if not connection.put(path, text, expected_version=0):
-            raise Unavailable("it takes no write")
+            raise Unavailable("it accepts no write")
         entry = connection.get(path)
         if entry is None or entry.value.decode(errors="replace") != text:
             raise Unavailable("what was written was not read again")
@@ -57,7 +57,7 @@ def _write(connection: Connection) -> str:
 
 def _lock(connection: Connection) -> str:
     connection.end_session(connection.begin_session(f"{connection.root}/health-check", _SESSION_S))
-    return "can be had"
+    return "can be acquired"
 
 
 def _serve(connection: Connection) -> str:

@@ -1,8 +1,18 @@
-"""Leased numbers in Consul: a record for each number, changed by compare-and-set.
+"""Leased numbers in Consul: one record per number, changed by compare-and-set.
 
-A record says who holds the number, from where on (`floor_ms`) and until when. It stays when the lease is over, since
-the next holder's floor is where the last one's lease ended, whatever either's clock says. The floor grows with every
-lease of a number, by which `renew` and `release` know whose turn it is.
+Every change reads the record, computes the new one, and writes it only if the key still has the version that was read
+(its ModifyIndex). If two processes read the same record, Consul accepts the first write and refuses the second, and
+the second process starts again with a fresh read. A refusal means that somebody else succeeded, so the processes
+together make progress; after 20 refusals a caller gives up with Unavailable.
+
+Holders run on different machines, whose clocks may differ. The record of a number stays when its lease has ended,
+because the next lease needs its end: a lease's floor is where the lease before it ended, by the clock of that holder.
+The holder makes ids only with times from its floor up to its own end. So the ids of two holders of one number never
+overlap, whatever their clocks say.
+
+The floor is also the epoch of the number. Every lease ends after its floor, so the next floor is higher. `renew` and
+`release` compare holder and floor with the record. A process that lost its lease, and comes back while somebody else
+has the number (perhaps a later process of the same name), therefore changes nothing.
 """
 
 import json
@@ -17,20 +27,20 @@ from regions.stores.settings import Lease, check_word
 
 log = logging.getLogger(__name__)
 
-# Each time that a compare-and-set fails, somebody else's has not.
-_ROUNDS = 20
+_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A number's lease as it is kept. `version` is what the next change of it expects."""
+    """A number's lease as it is stored; the next change expects `version`. `holder` is None after a release."""
 
     holder: str | None
     floor_ms: int
     until_ms: int
     version: int
 
-    def is_of(self, lease: Lease) -> bool:
+    def belongs_to(self, lease: Lease) -> bool:
+        """Whether this is still the same lease: holder and epoch."""
         return (self.holder, self.floor_ms) == (lease.holder, lease.floor_ms)
 
 
@@ -45,14 +55,14 @@ class ConsulLeases:
 
     def lease(self, pool: str, holder: str, size: int, ttl_s: float) -> Lease:
         check_word(pool)
-        for _ in range(_ROUNDS):
+        for _ in range(_ATTEMPTS):
             records = self._records(pool)
             # Read after the records: waiting for them may take seconds.
             now_ms = self._clock_ms()
             free = [number for number in range(size) if _is_free(records.get(number, _NEVER_LEASED), now_ms)]
             if not free:
                 raise Unavailable(f"all {size} numbers of {pool} are taken")
-            # In any order: all who start at once would else want the same one.
+            # In random order: processes that start at once would otherwise all try the same number first.
             for number in random.sample(free, len(free)):
                 ended = records.get(number) or _NEVER_LEASED
                 taken = Record(holder, ended.until_ms, now_ms + round(ttl_s * 1000), ended.version)
@@ -61,10 +71,10 @@ class ConsulLeases:
         raise Unavailable(f"too many want a number of {pool} at once")
 
     def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
-        """Never shortens a lease, even where the clock has stepped back."""
-        for _ in range(_ROUNDS):
+        """Never shortens a lease, even if the clock was stepped back."""
+        for _ in range(_ATTEMPTS):
             record, now_ms = self._record(lease), self._clock_ms()
-            if record is None or not record.is_of(lease) or record.until_ms <= now_ms:
+            if record is None or not record.belongs_to(lease) or record.until_ms <= now_ms:
                 return None
             renewed = replace(record, until_ms=max(record.until_ms, now_ms + round(ttl_s * 1000)))
             if self._change(lease.pool, lease.number, renewed):
@@ -72,11 +82,13 @@ class ConsulLeases:
         raise Unavailable(f"number {lease.number} of {lease.pool} changes too fast")
 
     def release(self, lease: Lease, used_until_ms: int) -> None:
-        """Does nothing where the lease has gone to someone else."""
-        for _ in range(_ROUNDS):
+        """Does nothing if the number is somebody else's by now."""
+        for _ in range(_ATTEMPTS):
             record = self._record(lease)
-            if record is None or not record.is_of(lease):
+            if record is None or not record.belongs_to(lease):
                 return
+            # The lease ends where it was used until, and never later than it would have. It ends after its floor even
+            # if no id was made, so that the next lease has a higher floor: otherwise both would be the same epoch.
             until_ms = min(record.until_ms, max(used_until_ms, record.floor_ms + 1))
             if self._change(lease.pool, lease.number, replace(record, holder=None, until_ms=until_ms)):
                 return
@@ -89,7 +101,7 @@ class ConsulLeases:
 
     def _records(self, pool: str) -> dict[int, Record | None]:
         folder = f"leases/{pool}/"
-        entries = ((entry.path.removeprefix(folder), entry) for entry in self._connection.under(folder))
+        entries = ((entry.path.removeprefix(folder), entry) for entry in self._connection.list_under(folder))
         return {int(number): _record(entry) for number, entry in entries if number.isascii() and number.isdigit()}
 
     def _record(self, lease: Lease) -> Record | None:
@@ -97,8 +109,8 @@ class ConsulLeases:
         return _record(entry) if entry else None
 
     def _change(self, pool: str, number: int, record: Record) -> bool:
-        told = {"holder": record.holder, "floor_ms": record.floor_ms, "until_ms": record.until_ms}
-        return self._connection.put(_path(pool, number), json.dumps(told), expected_version=record.version)
+        value = {"holder": record.holder, "floor_ms": record.floor_ms, "until_ms": record.until_ms}
+        return self._connection.put(_path(pool, number), json.dumps(value), expected_version=record.version)
 
 
 def _path(pool: str, number: int) -> str:
@@ -110,10 +122,11 @@ def _is_free(record: Record | None, now_ms: int) -> bool:
 
 
 def _record(entry: Entry) -> Record | None:
-    """None for what no lease is: until when its number is used can't be known, so that nobody may have it."""
+    """None if the record is unreadable. The number then counts as taken: nobody knows until when ids were made with it,
+    and a new holder might repeat them."""
     try:
-        told = json.loads(entry.value)
-        return Record(told["holder"], int(told["floor_ms"]), int(told["until_ms"]), entry.version)
+        value = json.loads(entry.value)
+        return Record(value["holder"], int(value["floor_ms"]), int(value["until_ms"]), entry.version)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        log.error("no record of a lease", extra={"path": entry.path})
+        log.error("unreadable lease record", extra={"path": entry.path})
         return None

@@ -1,11 +1,13 @@
 """Locks in Consul: a key that a session has acquired.
 
-Consul's leader alone tells the time here, so that no two clocks can disagree on who holds a lock. A session ends at
-the earliest one TTL after Consul heard its last renewal, and its holder stops relying on it one TTL after it sent that
-renewal. The two can't overlap, so no lock delay is needed.
+Only Consul's leader decides when a lock has run out, so two clocks can't disagree on who holds it. A session ends at
+the earliest one TTL after Consul received its last renewal. The holder stops relying on it one TTL after it *sent* that
+renewal, which is earlier. So the old holder has stopped before a new one starts, and no lock delay is needed.
 
-The fencing token is the key's ModifyIndex when it was acquired: nothing writes the key while it is held, and the index
-grows for ever, even if the key is deleted by hand (LockIndex would start again).
+The fencing token is the key's ModifyIndex when the lock was acquired. Nothing writes the key while it is held, so an
+equal ModifyIndex means the same acquisition; `renew` and `release` compare it before they use the session. The index
+comes from Consul's counter of all writes, so it grows even if somebody deletes the key by hand. (LockIndex would start
+again, so tokens would repeat.)
 """
 
 import math
@@ -29,6 +31,8 @@ class ConsulLocks:
         before = self._connection.get(path)
         if before and before.session:
             return None
+        # If somebody acquired the key since our read, Consul refuses our `acquire`. The second read gets the
+        # ModifyIndex. If our session has ended since, that is another holder's, so the session is compared too.
         session = self._connection.begin_session(f"{self._connection.root}/{name}", _ttl_s(ttl_s))
         if self._connection.acquire(path, holder, session):
             acquired = self._connection.get(path)

@@ -1,7 +1,8 @@
-"""Services in Consul: registered with the agent, healthy for as long as they say so.
+"""Services in Consul: registered with the agent, and healthy while they renew their TTL check.
 
-Regions may share one Consul, so that names and ids begin with the region's root; the instance's own name and
-address are kept as meta data, since Consul's address is a host and a port. An agent that lost its data is told again.
+Regions may share one Consul, so names and ids start with the region's root. Consul's address is a host and a port; the
+instance's own name and its full address are stored as metadata. If the agent lost its data, the next renewal registers
+the service again.
 """
 
 import threading
@@ -10,8 +11,8 @@ from urllib.parse import urlsplit
 from regions.stores.consul.connection import Connection
 from regions.stores.settings import Service, check_word
 
-# What was not healthy for so long has crashed, and was not started again under this name.
-_FORGET_AFTER = "10m"
+# An instance that was not healthy for this long has crashed, and was not started again under this name.
+_DEREGISTER_AFTER = "10m"
 _ROOT, _INSTANCE, _ADDRESS = "darkroom-root", "darkroom-instance", "darkroom-address"
 
 
@@ -24,19 +25,20 @@ class ConsulServices:
         self._registered: dict[str, tuple[Service, float]] = {}
 
     def register(self, service: Service, ttl_s: float) -> None:
-        """Registers only what is new, has changed or was forgotten: else every renewal would be a write in Consul."""
+        """Renews the check. Registers only what is new, has changed, or is unknown to the agent: otherwise every
+        renewal would be a write in Consul."""
         check_word(service.name)
         check_word(service.instance)
-        told = self._id(service)
+        service_id = self._id(service)
         with self._lock:
-            known = self._registered.get(told) == (service, ttl_s)
-        if known and self._connection.passes(f"service:{told}"):
+            known = self._registered.get(service_id) == (service, ttl_s)
+        if known and self._connection.pass_check(f"service:{service_id}"):
             return
-        self._connection.register(self._name(service.name), told, self._described(service), _check(ttl_s))
-        # An agent that knew the check keeps its state, so that it must be told as well.
-        self._connection.passes(f"service:{told}")
+        self._connection.register(self._name(service.name), service_id, self._description(service), _check(ttl_s))
+        # If the agent knew the check, registering keeps its old state, perhaps critical. So pass it as well.
+        self._connection.pass_check(f"service:{service_id}")
         with self._lock:
-            self._registered[told] = (service, ttl_s)
+            self._registered[service_id] = (service, ttl_s)
 
     def deregister(self, service: Service) -> None:
         with self._lock:
@@ -45,25 +47,25 @@ class ConsulServices:
 
     def healthy(self, name: str) -> list[Service]:
         check_word(name)
-        described = [one["Meta"] or {} for one in self._connection.healthy(self._name(name))]
-        ours = [meta for meta in described if meta.get(_ROOT) == self._connection.root]
-        found = [Service(name, meta[_INSTANCE], meta[_ADDRESS]) for meta in ours]
-        return sorted(found, key=lambda service: service.instance)
+        found = [instance["Meta"] or {} for instance in self._connection.healthy(self._name(name))]
+        ours = [meta for meta in found if meta.get(_ROOT) == self._connection.root]
+        services = [Service(name, meta[_INSTANCE], meta[_ADDRESS]) for meta in ours]
+        return sorted(services, key=lambda service: service.instance)
 
     def _name(self, name: str) -> str:
-        """Of letters that are good in DNS, so that two roots may give one name: the meta data tells them apart."""
+        """Without slashes, for DNS. So two roots may give the same name; the root in the metadata tells them apart."""
         return f"{self._connection.root.replace('/', '-')}-{name}"
 
     def _id(self, service: Service) -> str:
         return ":".join([*self._connection.root.split("/"), service.name, service.instance])
 
-    def _described(self, service: Service) -> dict[str, object]:
+    def _description(self, service: Service) -> dict[str, object]:
         meta = {_ROOT: self._connection.root, _INSTANCE: service.instance, _ADDRESS: service.address}
         return {**_host_and_port(service.address), "meta": meta}
 
 
 def _host_and_port(url: str) -> dict[str, object]:
-    """What Consul tells those who ask it by DNS; nothing where the address is no URL."""
+    """What Consul's DNS answers for the instance; nothing if its address is not a URL."""
     try:
         split = urlsplit(url)
         return {"address": split.hostname, "port": split.port}
@@ -72,4 +74,4 @@ def _host_and_port(url: str) -> dict[str, object]:
 
 
 def _check(ttl_s: float) -> dict[str, str]:
-    return {"TTL": f"{round(ttl_s * 1000)}ms", "Status": "passing", "DeregisterCriticalServiceAfter": _FORGET_AFTER}
+    return {"TTL": f"{round(ttl_s * 1000)}ms", "Status": "passing", "DeregisterCriticalServiceAfter": _DEREGISTER_AFTER}

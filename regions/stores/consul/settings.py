@@ -1,12 +1,12 @@
-"""The settings port over Consul. Under the region's root:
+"""The values of the settings port in Consul, and what lies under the region's root:
 
-    settings/KEY          a key's value; its version is its ModifyIndex. Of a deleted key an empty value with the flag
-                          1 stays, so that a watch sees that it went
-    leases/POOL/NUMBER    until when a number is taken, or was: `leases`
-    locks/NAME            whose session holds it: `locks`
+    settings/KEY          a key's value; its version is its ModifyIndex. A deleted key stays, with an empty value and
+                          the flag 1, so that a watch sees the deletion
+    leases/POOL/NUMBER    who leases a number, and until when it is or was taken: `leases`
+    locks/NAME            the session that holds the lock: `locks`
 
-Services are Consul's own: `services`. What an operator writes or deletes under `settings/` by other means counts as if
-it had been done here.
+Services are Consul's own: `services`. Changes that an operator makes under `settings/` with other tools are respected
+like our own.
 """
 
 import random
@@ -20,8 +20,7 @@ from regions.stores.settings import Setting, begins_keys, check_setting, is_key
 
 _FOLDER = "settings/"
 _DELETED = 1
-# A wait that nothing ends is asked for anew, so that a connection that died unnoticed is found out, and a handle that
-# was closed meanwhile.
+# A blocking query without a change is sent anew this often, to notice a dead connection, and that we were closed.
 _WAIT_S = 10.0
 
 
@@ -32,7 +31,7 @@ class ConsulValues:
         self._connection = connection
 
     def read(self, key: str) -> Setting | None:
-        """As the leader of Consul knows it at this moment. Raises Unavailable also for what is no text."""
+        """The leader's current value, not a stale one. Raises Unavailable also if the value is not UTF-8 text."""
         entry = self._entry(key)
         return _setting(entry) if entry else None
 
@@ -42,6 +41,8 @@ class ConsulValues:
             return True
         if expected_version != 0:
             return False
+        # The caller expects that the key does not exist. For Consul a deleted key still does, with the flag: replace
+        # exactly that version, so that of two callers only one creates the key.
         entry = self._connection.get(_FOLDER + key)
         if entry is None or entry.flags != _DELETED:
             return False
@@ -52,14 +53,14 @@ class ConsulValues:
             self._connection.put(_FOLDER + key, "", flags=_DELETED)
 
     def tree(self, prefix: str) -> Mapping[str, Setting]:
-        entries = self._connection.under(_FOLDER + prefix) if begins_keys(prefix) else []
+        entries = self._connection.list_under(_FOLDER + prefix) if begins_keys(prefix) else []
         return {entry.path.removeprefix(_FOLDER): _setting(entry) for entry in entries if entry.flags != _DELETED}
 
     def watch(self, prefix: str, known: int, timeout_s: float) -> int:
-        """Goes on when Consul is started again meanwhile. Raises Unavailable where it is away at first or at the end.
+        """Survives a restart of Consul. Raises Unavailable if Consul is away at the start, or still away at the end.
 
-        The mark is Consul's index of the prefix, 0 while nothing is there. It may go back, where Consul has lost its
-        data or forgotten what was deleted by other means, and that is a change: what counts is that it is another one.
+        The mark is Consul's index of the prefix, or 0 while there are no keys. It goes back if Consul has lost its
+        data, or has forgotten keys that other tools deleted. So any other mark is a change, not only a higher one.
         """
         deadline_s = time.monotonic() + timeout_s
         if not begins_keys(prefix):
@@ -72,7 +73,7 @@ class ConsulValues:
                 index, mark = self._read_mark(prefix, index, min(left_s, _WAIT_S))
                 attempt = 0
             except Unavailable:
-                # Without an index, since that of a Consul that has lost its data would be waited for in vain.
+                # Start without an index: a Consul that lost its data would not reach the old index for long.
                 index, pause_s = 0, backoff_s(attempt, random.random)
                 if pause_s >= left_s or self._connection.closed.wait(pause_s):
                     raise
@@ -84,13 +85,17 @@ class ConsulValues:
         return entry if entry and entry.flags != _DELETED else None
 
     def _read_mark(self, prefix: str, beyond: int, wait_s: float) -> tuple[int, int]:
-        """Consul's index and our mark. Where nothing is there, that index grows with what others write beside it."""
-        index, is_there = self._connection.read_index(_FOLDER + prefix, beyond, wait_s)
-        return max(index, 1), index if is_there else 0
+        """Consul's index, to wait beyond, and our mark.
+
+        If the prefix has no keys, Consul's index grows with writes to other keys, and the mark stays 0.
+        The index is at least 1, since Consul answers at once, without waiting, if it is 0.
+        """
+        index, has_keys = self._connection.read_index(_FOLDER + prefix, beyond, wait_s)
+        return max(index, 1), index if has_keys else 0
 
 
 def _setting(entry: Entry) -> Setting:
     try:
         return Setting(entry.value.decode(), entry.version)
     except UnicodeDecodeError as error:
-        raise Unavailable(f"the setting {entry.path.removeprefix(_FOLDER)} is no text") from error
+        raise Unavailable(f"the setting {entry.path.removeprefix(_FOLDER)} is not text") from error

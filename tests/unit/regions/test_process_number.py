@@ -76,8 +76,8 @@ def test_while_the_settings_are_away_ids_are_made_until_the_lease_ends(start, st
         process.new_id(PHOTO)
 
 
-def test_who_lost_the_number_can_make_no_id_of_the_next_tenure(start, clock):
-    """Not even where the next one of the same process has the same number."""
+def test_a_generator_whose_lease_was_lost_makes_no_id_under_the_next_lease(start, clock):
+    """Not even if the same process leases the same number again."""
     process = start()
     stale = process._leased.generator
     clock.at_ms += TTL_MS

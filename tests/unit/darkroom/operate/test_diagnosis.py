@@ -150,7 +150,7 @@ def test_a_server_that_tells_no_time_is_a_warning():
 @pytest.mark.parametrize(("free", "level"), [(0, "failure"), (1 << 30, "warning"), (1 << 40, "ok")])
 def test_a_disk_that_fills_up_is_told_in_time(free, level):
     """A warning comes before the failure."""
-    assert disk_space.judge(free).level == level
+    assert disk_space.evaluate(free).level == level
 
 
 def unavailable() -> str:

@@ -68,8 +68,8 @@ def commit_all(events, group="lane", topic=PHOTO_READY) -> list[int]:
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=6, unique=True).map(sorted))
-def test_the_living_share_all_partitions_evenly(alive):
-    """Each partition is one member's, and nobody has more than one above another."""
+def test_living_members_share_all_partitions_evenly(alive):
+    """Each partition belongs to one member, and no member has two more than another."""
     shares = [assign(name, alive) for name in alive]
     assert sorted(partition for share in shares for partition in share) == sorted(ALL)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
@@ -77,7 +77,7 @@ def test_the_living_share_all_partitions_evenly(alive):
 
 
 def test_a_dead_members_partitions_go_to_the_others(open_events, clock):
-    """When it was not seen for its time to live, and not before."""
+    """When its last heartbeat is as old as the time to live, and not before."""
     dead, alive = open_events().consumer(PHOTO_READY, "lane", "dead"), open_events().consumer(PHOTO_READY, "lane", "b")
     assert dead.owned() | alive.owned() == ALL
     assert len(alive.owned()) == 2
@@ -87,8 +87,8 @@ def test_a_dead_members_partitions_go_to_the_others(open_events, clock):
     assert alive.owned() == ALL
 
 
-def test_members_that_go_on_asking_stay_alive(open_events, clock):
-    """All those of one process, by one write for all."""
+def test_members_that_keep_polling_stay_alive(open_events, clock):
+    """One write keeps all members of a process alive."""
     events, other = open_events(), open_events()
     members = [events.consumer(PHOTO_READY, "lane", "a"), events.consumer(PHOTO_READY, "lane", "b")]
     members.append(other.consumer(PHOTO_READY, "lane", "c"))
@@ -99,7 +99,7 @@ def test_members_that_go_on_asking_stay_alive(open_events, clock):
     assert all(shares)
 
 
-def test_a_member_that_asks_no_more_dies_though_its_process_lives(events, clock):
+def test_a_member_that_stops_polling_dies_although_its_process_lives(events, clock):
     """Its neighbours do not keep it alive."""
     stuck, alive = events.consumer(PHOTO_READY, "lane", "stuck"), events.consumer(PHOTO_READY, "lane", "b")
     for _ in range(2 + 2 * TTL_MS // 1000):
@@ -111,7 +111,7 @@ def test_a_member_that_asks_no_more_dies_though_its_process_lives(events, clock)
 
 
 def test_a_member_that_was_away_too_long_joins_again(events, clock):
-    """And is given again what it had not committed."""
+    """It is delivered again what it had not committed."""
     events.publish([event(1)])
     consumer = events.consumer(PHOTO_READY, "lane", "one")
     assert len(consumer.poll(10, 0.0)) == 1
@@ -121,7 +121,7 @@ def test_a_member_that_was_away_too_long_joins_again(events, clock):
 
 @pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
 def test_a_clock_that_steps_strands_no_partition(open_events, clock, step_ms):
-    """The dead give theirs up all the same, and the living go on."""
+    """Dead members still lose their partitions, and living ones continue."""
     open_events().consumer(PHOTO_READY, "lane", "dead")
     alive = open_events().consumer(PHOTO_READY, "lane", "alive")
     clock.at_ms += step_ms
@@ -133,7 +133,7 @@ def test_a_clock_that_steps_strands_no_partition(open_events, clock, step_ms):
 
 @pytest.fixture
 def notifier(events, tmp_path):
-    """As another process has it, when it has heard of all that was before."""
+    """The notifier of another process, which has seen all earlier changes."""
     file = Database(str(tmp_path / "events.db"), "")
     opened = Notifier(file)
     opened.wait(0, WITHIN_S)
@@ -142,7 +142,7 @@ def notifier(events, tmp_path):
     file.close()
 
 
-def test_the_notifier_rings_when_another_process_publishes_or_joins(notifier, events):
+def test_the_notifier_wakes_waiters_when_another_process_publishes_or_joins(notifier, events):
     """And when one leaves."""
     consumers = []
     for change in (
@@ -156,8 +156,8 @@ def test_the_notifier_rings_when_another_process_publishes_or_joins(notifier, ev
         assert notifier.changes == seen + 1
 
 
-def test_the_notifier_does_not_ring_for_what_wakes_nobody(notifier, events, clock):
-    """A commit, or a member that says that it lives."""
+def test_the_notifier_ignores_commits_and_heartbeats(notifier, events, clock):
+    """They change nothing that a waiting consumer has to react to."""
     consumer = events.consumer(PHOTO_READY, "lane", "one")
     notifier.wait(1, WITHIN_S)
     seen = notifier.changes
