@@ -1,13 +1,15 @@
-"""Supervision of a process's loops: run them together, run one forever, wait until something can be opened.
+"""Supervision of a process's loops: run them together, run one forever, wait until something can be opened, try again.
 
-Every long-running loop of every process runs under these three functions. `stop` is the event that the process sets
-when it is asked to end; each function returns soon after it is set.
+Every long-running loop of every process runs under the first three functions. `stop` is the event that the process
+sets when it is asked to end; each of them returns soon after it is set. `attempts` is the loop of one call that waits
+for something, with growing pauses, until a deadline.
 """
 
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -55,6 +57,21 @@ def open_when_available(opening: Callable[[], Opened], what: str, stop: threadin
             stop.wait(backoff_s(attempt, random.random))
             attempt += 1
     return None
+
+
+def attempts(within_s: float, first_s: float = 0.1, most_s: float = 5.0) -> Iterator[bool]:
+    """Yields once for each attempt, with a growing pause before each but the first; True for the last attempt.
+
+    The last attempt starts when `within_s` have passed, so that a caller sees what is true at the deadline, and there
+    is always at least one. A pause never goes past the deadline.
+    """
+    deadline_s, attempt = time.monotonic() + within_s, 0
+    while time.monotonic() < deadline_s:
+        yield False
+        left_s = deadline_s - time.monotonic()
+        time.sleep(max(0.0, min(left_s, backoff_s(attempt, random.random, first_s, most_s))))
+        attempt += 1
+    yield True
 
 
 def _run_round(run_once: Callable[[], object], name: str) -> None:

@@ -1,6 +1,7 @@
 """Supervision of loops: what ends them, what they survive."""
 
 import threading
+import time
 
 import pytest
 
@@ -66,3 +67,15 @@ def test_opening_is_not_tried_after_stop():
     rounds.stop.set()
     assert daemon.open_when_available(rounds, "a store", rounds.stop) is None
     assert rounds.count == 0
+
+
+def test_attempts_go_on_until_the_deadline_and_the_last_is_marked():
+    began_s = time.monotonic()
+    marks = list(daemon.attempts(0.2, first_s=0.01, most_s=0.05))
+    assert time.monotonic() - began_s < 5.0
+    assert len(marks) > 2
+    assert marks[-1] and not any(marks[:-1])
+
+
+def test_there_is_one_attempt_when_no_time_is_left():
+    assert list(daemon.attempts(0.0)) == [True]
