@@ -3,6 +3,6 @@
 In come `photos_uploaded` and raws from the objects; out go variants, `photo_ready`, and photos that are ready, failed
 or rejected. Writes the bucket `variants` and the catalog (with its outbox); reads the settings. The work on pixels
 runs in Dask workers, processes of their own: any file may kill one, and none stops the service.
-Read `processor`, `photo_processor`, `job`, `imaging`, `fingerprints`, `moderation`, `cluster`. What needs no Dask is in
-`background`.
+Read `processor`, `photo_processor`, `photo_cluster`, `job`, `imaging`, `fingerprints`, `moderation`. What needs no Dask
+is in `background`.
 """

@@ -3,10 +3,11 @@
 import threading
 from functools import partial
 
-from processing.cluster import DaskCluster
+from processing.photo_cluster import open_cluster, run_job
 from processing.photo_processor import PhotoProcessor
 from regions import daemon
 from regions.clock import now_ms
+from regions.cluster import DaskCluster
 from regions.config import Config, Stores, open_stores
 from regions.events.outbox import Outbox
 from regions.events.subscription import Subscription
@@ -23,7 +24,7 @@ def main(config: Config, region: str, holder: str, stop: threading.Event) -> Non
     stores = daemon.open_when_available(partial(open_stores, config, region), region, stop)
     if stores is None:
         return
-    cluster = DaskCluster(config.topology.regions[region].scheduler)
+    cluster = open_cluster(config.topology.regions[region].scheduler)
     try:
         daemon.run_together(_loops(config, region, holder, stores, cluster, stop), stop)
     finally:
@@ -35,7 +36,7 @@ def _loops(
     config: Config, region: str, holder: str, stores: Stores, cluster: DaskCluster, stop: threading.Event
 ) -> list[daemon.Loop]:
     outbox = Outbox(stores.catalog, stores.events, now_ms)
-    photos = PhotoProcessor(config, region, stores, cluster.run, outbox, now_ms)
+    photos = PhotoProcessor(config, region, stores, partial(run_job, cluster), outbox, now_ms)
     uploaded = Subscription(
         stores.events, PHOTOS_UPLOADED, PROCESSOR, holder, photos.handle, cluster.width, photos.give_up
     )

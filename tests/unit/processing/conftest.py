@@ -8,7 +8,6 @@ import secrets
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,13 +145,6 @@ def png_header() -> Callable[[int, int], bytes]:
         return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
 
     return make
-
-
-@pytest.fixture
-def in_background() -> Iterator[Callable[[Callable[[], Any]], Future[Any]]]:
-    """Runs something on a thread: `in_background(work)` gives its future."""
-    with ThreadPoolExecutor(2) as threads:
-        yield threads.submit
 
 
 class Stuck:
