@@ -32,10 +32,10 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever uses the one system runs in one worker, so that it is started once."""
+    """The tests of a folder that share a system run in one worker, so that it is started once."""
     for item in items:
         if "system" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("system"))
+            item.add_marker(pytest.mark.xdist_group(f"system of {item.path.parent.name}"))
 
 
 @dataclass
@@ -199,13 +199,7 @@ def eventually_fixture() -> Callable[..., Any]:
     return lambda condition, within_s=_EVENTUALLY_S, explain=lambda: "": eventually(condition, within_s, explain)
 
 
-@pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The running system that all tests of a session share; each brings people of its own."""
-    yield from _running(tmp_path_factory.mktemp("system"))
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The running system on the real servers, which `python -m deploy.servers run` has started around the tests."""
     folder = os.environ.get("DARKROOM_TEST_SERVERS")
@@ -225,8 +219,12 @@ def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @pytest.fixture(scope="session")
-def start_system() -> Callable[[Path, Path], Iterator[System]]:
-    """For a fixture of a module's own: `yield from start_system(folder, folder_of_servers)`."""
+def start_system() -> Callable[..., Iterator[System]]:
+    """For a fixture of a module's or folder's own: `yield from start_system(folder)`.
+
+    A second argument, `folder_of_servers`, makes it one on real servers. The fixture's scope should be as small as it
+    can: an idle system, too, slows the tests that run beside it.
+    """
     return _running
 
 

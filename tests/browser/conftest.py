@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.conftest import System
+
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -79,7 +81,13 @@ class Visitor:
         return str(self.page.get_by_label("Your link").input_value()).removeprefix(self.edge_url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def system(start_system: Callable[..., Iterator[System]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One running system for all tests of this folder; each brings people of its own."""
+    yield from start_system(tmp_path_factory.mktemp("system"))
+
+
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
@@ -93,7 +101,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(chromium: Browser, system: Any) -> Iterator[Callable[..., Visitor]]:
+def visit(chromium: Browser, system: System) -> Iterator[Callable[..., Visitor]]:
     """`visit("lisbon")` is somebody new at that edge's page; `phone=True` on a phone."""
     visitors = []
 
