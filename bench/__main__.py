@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench import harness
 
-_NOT_BENCHMARKS = {"__init__", "__main__", "harness", "synthetic_photos"}
+_NOT_BENCHMARKS = {"__init__", "__main__", "harness", "interleaved_runs", "synthetic_photos"}
 
 
 def main(names: list[str]) -> int:

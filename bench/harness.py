@@ -1,15 +1,12 @@
-"""What every benchmark shares: interleaved runs of the contenders, one row a figure, a table, and a file of results.
+"""Shared by all benchmarks: one row a figure, whether its goal holds, a table, and a file of results.
 
 A benchmark is a module of this package with `run() -> list[Measurement]`.
 """
 
-import gc
 import json
 import os
 import platform
-import statistics
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -76,28 +73,6 @@ def _outcome(ratio: float | None, goal: float | None, missing: Mapping[str, str]
     if missing or ratio is None:
         return GoalResult.NOT_JUDGED
     return GoalResult.HOLDS if ratio >= goal else GoalResult.MISSED
-
-
-def median_s(
-    contenders: Mapping[str, Callable[[], float | None]],
-    repeats: int,
-    clock_s: Callable[[], float] = time.perf_counter,
-) -> dict[str, float]:
-    """The median time of each. Their runs are interleaved, so that other load on the machine slows all of them alike.
-
-    A contender that measures itself returns its seconds; one that returns None is measured here, by `clock_s`. The
-    first round warms up and is not counted.
-    """
-    taken_s: dict[str, list[float]] = {name: [] for name in contenders}
-    for round_ in range(repeats + 1):
-        for name, work in contenders.items():
-            gc.collect()
-            start_s = clock_s()
-            own_s = work()
-            spent_s = clock_s() - start_s if own_s is None else own_s
-            if round_ > 0:
-                taken_s[name].append(spent_s)
-    return {name: statistics.median(times) for name, times in taken_s.items()}
 
 
 def publish(name: str, rows: list[Measurement], console: Console) -> None:

@@ -1,12 +1,12 @@
 """The photo job's imaging: a JPEG in, four upright JPEG variants and a grey thumbnail out.
 
-The peers are Pillow and sharp (`make bench` installs it into `bench/peers/` by the lock file): as sharp's manual
-says, a clone for each size, and once more in our way, by decoding once and making all sizes of the largest.
-Ours also makes the perceptual hash. Speed alone would be easy to have, so each speed stands beside how near the
-larger variants come to a full decode and a Lanczos resize, and how many bytes the variants take.
+The peers are Pillow and sharp (`make bench` installs it into `bench/peers/` from the lock file). Sharp runs twice: as
+its manual says, with a clone for each size; and in our way, decoding once and making all sizes from the largest.
+Ours also computes the perceptual hash. Speed alone would be easy, so each speed stands beside the quality of the larger
+variants, compared with a full decode and a Lanczos resize, and beside the bytes that the variants take.
 
-Time is that of the processor, over all threads: a farm of workers does so many photos on each of its cores,
-however a library spreads one photo over several.
+Time is processor time over all threads, because that is what a farm of workers pays for a photo, however a library
+spreads it over cores.
 """
 
 import io
@@ -14,18 +14,16 @@ import json
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from bench import harness, synthetic_photos
+from bench import harness, interleaved_runs, synthetic_photos
 from processing import fingerprints, imaging
 from regions.image_limits import VARIANT_SIZES
 
@@ -99,20 +97,20 @@ def pillow(data: bytes) -> Variants:
 
 
 class Sharp:
-    """One node process that draws what it is told to, and measures itself."""
+    """One node process that makes variants on request, and measures itself."""
 
     def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
         self._process, self._folder = process, folder
 
-    def seconds(self, photo: Path, once: bool, keep: Path | None = None) -> float:
+    def spent(self, photo: Path, once: bool, keep: Path | None = None) -> dict[str, float]:
         assert self._process.stdin is not None and self._process.stdout is not None
         order = {"photo": str(photo), "keep": str(keep) if keep else None, "once": once}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        return float(json.loads(self._process.stdout.readline()))
+        return {"core_s": float(json.loads(self._process.stdout.readline()))}
 
     def variants(self, photo: Path, once: bool) -> Variants:
-        self.seconds(photo, once, self._folder)
+        self.spent(photo, once, self._folder)
         return {width: (self._folder / f"{width}.jpg").read_bytes() for width in VARIANT_SIZES}
 
 
@@ -130,18 +128,17 @@ def _sharp(folder: Path) -> Iterator[Sharp | None]:
 
 
 def _rows(label: str, data: bytes, photo: Path, sharp: Sharp | None) -> list[harness.Measurement]:
-    contenders: dict[str, Callable[[], Any]] = {
-        "ours": lambda: _done(ours(data)),
-        "Pillow": lambda: _done(pillow(data)),
+    contenders: dict[str, interleaved_runs.Run] = {
+        "ours": lambda: interleaved_runs.spent(lambda: ours(data)),
+        "Pillow": lambda: interleaved_runs.spent(lambda: pillow(data)),
     }
     drawn = {"ours": ours(data), "Pillow": pillow(data)}
     if sharp is not None:
         for name, once in ((SHARP, False), (SHARP_ONCE, True)):
-            contenders[name] = partial(sharp.seconds, photo, once)
+            contenders[name] = partial(sharp.spent, photo, once)
             drawn[name] = sharp.variants(photo, once)
-    taken_s = harness.median_s(contenders, REPEATS, time.process_time)
-    speed = {name: 1 / spent_s for name, spent_s in taken_s.items()}
-    rows = [_row(f"{label}: photos per core-second", "1/s", speed, 1.0)]
+    core_s = interleaved_runs.medians(contenders, REPEATS)["core_s"]
+    rows = [_row(f"{label}: photos per core-second", "1/s", interleaved_runs.rates(1, core_s), 1.0)]
     for width in COMPARED_PX:
         reference = _reference(data, width)
         pixels = {name: _pixels(variants[width]) for name, variants in drawn.items()}
@@ -156,15 +153,8 @@ def _rows(label: str, data: bytes, photo: Path, sharp: Sharp | None) -> list[har
 def _row(
     figure: str, unit: str, values: dict[str, float], goal: float | None, more_is_better: bool = True
 ) -> harness.Measurement:
-    peers = {name: value for name, value in values.items() if name != "ours"}
-    missing = {name: _GET_SHARP for name in (SHARP, SHARP_ONCE) if name not in peers}
-    return harness.compare(
-        figure, unit, values["ours"], peers, more_is_better=more_is_better, goal=goal, missing=missing
-    )
-
-
-def _done(_: Variants) -> None:
-    """Measured by the harness."""
+    missing = {name: _GET_SHARP for name in (SHARP, SHARP_ONCE) if name not in values}
+    return interleaved_runs.row(figure, unit, values, goal, more_is_better=more_is_better, missing=missing)
 
 
 def _reference(data: bytes, width: int) -> NDArray[np.float64]:

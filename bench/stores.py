@@ -1,6 +1,6 @@
 """The production stores on real servers, which this starts on a temporary folder: Kafka, Cassandra, Redis.
 
-`bench/ports/` has what is measured, and beside whom. `make servers-install` puts the servers in place, once.
+`bench/ports/` says what is measured, and beside which peer. `make servers-install` installs the servers, once.
 """
 
 import sys
@@ -32,7 +32,7 @@ def run() -> list[harness.Measurement]:
 
 
 def _on_server(name: str, rows: Rows) -> list[harness.Measurement]:
-    """One server at a time: on a small machine they would take one another's processor time."""
+    """One server at a time, so that they don't compete for the processor."""
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
         server = fleet.prepare(ROOT, Path(folder), name)
         try:

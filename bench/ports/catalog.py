@@ -1,13 +1,12 @@
 """The catalog on Cassandra: the 30 photos of a feed's page, read by their ids.
 
 Ours is `CassandraPhotos.get_many`. The peers call cassandra-driver themselves: the same prepared statement for all
-30 at once by `execute_async`, at the same consistency, with plain tuples as rows, and all gathered before the first
-is decoded, which is faster than to decode as they come. One makes the same `Photo`s of what comes, by the same
-function, so that the difference is the adapter; the other leaves the JSON text as it is, and so does less than a
-feed needs.
+30 at once by `execute_async`, at the same consistency, with plain tuples as rows, and all received before the first is
+decoded, which is faster than decoding each as it arrives. One peer makes the same `Photo`s with the same function, so
+that the difference is the adapter; the other leaves the JSON text undecoded, and so does less than a feed needs.
 
-Pages per core-second are of this process's processor time, over all its threads, without the server's: what a page
-costs an origin. Pages a second are by the clock, and wait for the server too.
+Pages per core-second count this process's processor time over all its threads, not the server's: it is what a page
+costs an origin. Pages a second are by the clock, and include the wait for the server.
 """
 
 import json
@@ -20,8 +19,7 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import tuple_factory
 
-from bench import harness
-from bench.ports import interleaved_runs
+from bench import harness, interleaved_runs
 from regions.image_limits import VARIANT_SIZES
 from regions.records import Photo, Status, Variant, photo_from_json
 from regions.stores.cassandra import adapter as cassandra
@@ -30,7 +28,7 @@ _KEYSPACE = "bench"
 _READ = "SELECT DISTINCT photo_id, record FROM photos WHERE photo_id = ?"
 _PAGE = 30
 _PAGES = 10
-_PAGES_A_TURN = 60
+_PAGES_A_RUN = 60
 _REPEATS = 11
 _GOAL = 0.9
 _DECODED, _UNDECODED = "cassandra-driver, decoded", "cassandra-driver, rows left undecoded"
@@ -53,15 +51,15 @@ def rows(address: str) -> list[harness.Measurement]:
         }
         expected = {photo.photo_id: photo for photo in photos[::_PAGES]}
         assert readers["ours"](pages[0]) == readers[_DECODED](pages[0]) == expected
-        found = interleaved_runs.medians(
-            {name: partial(_turn, reader, pages) for name, reader in readers.items()}, _REPEATS
+        measured = interleaved_runs.medians(
+            {name: partial(_run, reader, pages) for name, reader in readers.items()}, _REPEATS
         )
-    return [*_rows("pages per core-second", found["core_s"]), *_rows("pages a second", found["wall_s"])]
+    return [*_rows("pages per core-second", measured["core_s"]), *_rows("pages a second", measured["wall_s"])]
 
 
 def _rows(unit: str, taken_s: Mapping[str, float]) -> list[harness.Measurement]:
     """The goal is set beside the peer that does the same work."""
-    rates = interleaved_runs.rates(_PAGES_A_TURN, taken_s)
+    rates = interleaved_runs.rates(_PAGES_A_RUN, taken_s)
     figure = f"feed page of {_PAGE}: {unit}"
     return [
         interleaved_runs.row(figure, "1/s", {"ours": rates["ours"], _DECODED: rates[_DECODED]}, _GOAL),
@@ -71,9 +69,9 @@ def _rows(unit: str, taken_s: Mapping[str, float]) -> list[harness.Measurement]:
     ]
 
 
-def _turn(read: Read, pages: Sequence[Sequence[str]]) -> dict[str, float]:
+def _run(read: Read, pages: Sequence[Sequence[str]]) -> dict[str, float]:
     def work() -> None:
-        for number in range(_PAGES_A_TURN):
+        for number in range(_PAGES_A_RUN):
             read(pages[number % len(pages)])
 
     return interleaved_runs.spent(work)

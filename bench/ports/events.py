@@ -2,7 +2,7 @@
 
 Ours is `KafkaEvents.publish`. The peer is pykafka's own producer, set for the least wait that it knows: synchronous,
 `linger_ms=1`, `min_queued_messages=1`, `required_acks=-1`. Both make the event's text, and publish it in one topic
-of the same broker, which writes to the disk before it acknowledges.
+of the same broker, which writes to its disk before it acknowledges.
 """
 
 import time
@@ -12,27 +12,26 @@ from itertools import count
 
 from pykafka import KafkaClient
 
-from bench import harness
-from bench.ports import interleaved_runs
+from bench import harness, interleaved_runs
 from regions.events.messages import Event, to_text
 from regions.events.topics import PHOTOS_UPLOADED
 from regions.stores.kafka.events import KafkaEvents
 
-_EVENTS_A_TURN = 200
+_EVENTS_A_RUN = 200
 _REPEATS = 9
 _PREFIX = "bench"
 _PEER = "pykafka's producer"
 _GOAL = 0.9
-# "Single milliseconds" on the way of a request.
+# A request waits for this, so it may take single milliseconds.
 _MOST_P50_MS = 10.0
 
 
 def rows(address: str) -> list[harness.Measurement]:
     numbers = count()
     events = KafkaEvents(f"kafka://{address}/{_PREFIX}")
-    # Makes the topic, which pykafka would look for in vain.
+    # Makes the topic: pykafka would not.
     events.publish([_event(next(numbers))])
-    # The topic refers to its client weakly.
+    # Keep the client: the topic only has a weak reference to it.
     client = KafkaClient(hosts=address)
     topic = client.topics[f"{_PREFIX}.{PHOTOS_UPLOADED}".encode()]
     with topic.get_sync_producer(linger_ms=1, min_queued_messages=1, required_acks=-1) as producer:
@@ -40,14 +39,14 @@ def rows(address: str) -> list[harness.Measurement]:
         def publish_by_peer(event: Event) -> None:
             producer.produce(to_text(event).encode(), partition_key=event.key.encode())
 
-        def turn(publish: Callable[[Event], None]) -> interleaved_runs.Turn:
-            return lambda: _latencies(publish, [_event(next(numbers)) for _ in range(_EVENTS_A_TURN)])
+        def run(publish: Callable[[Event], None]) -> interleaved_runs.Run:
+            return lambda: _latencies(publish, [_event(next(numbers)) for _ in range(_EVENTS_A_RUN)])
 
-        contenders = {"ours": turn(lambda event: events.publish([event])), _PEER: turn(publish_by_peer)}
-        found = interleaved_runs.medians(contenders, _REPEATS)
+        contenders = {"ours": run(lambda event: events.publish([event])), _PEER: run(publish_by_peer)}
+        measured = interleaved_runs.medians(contenders, _REPEATS)
     events.close()
     p50, p99 = (
-        interleaved_runs.row(f"publish one event: {name}", "ms", found[name], _GOAL, more_is_better=False)
+        interleaved_runs.row(f"publish one event: {name}", "ms", measured[name], _GOAL, more_is_better=False)
         for name in ("P50", "P99")
     )
     slow = p50.ours >= _MOST_P50_MS

@@ -1,18 +1,19 @@
 """Feeds on Redis: a photo's fan-out to 10,000 followers, on feeds of 50 photos and on full ones of 500.
 
-Ours is `RedisFeeds.add`, by one thread over one connection, followers in random order. The peer is redis-benchmark,
-fixed beforehand as `peer_commands` gives it: one connection, pipelines of 250 (2 to 50 connections and pipelines of 16
-to 1,000 were no faster), ZADD of a new member and then ZREMRANGEBYRANK,
-so that both pay the trim. redis-benchmark knows one command a run and draws its users at random: some come twice in
-a pass, some not at all, and the next pass trims what one has missed.
+Ours is `RedisFeeds.add`, by one thread over one connection, followers in random order. The peer is redis-benchmark
+with the commands of `peer_commands`: one connection and pipelines of 250 (2 to 50 connections and pipelines of 16 to
+1,000 were no faster), ZADD of a new member and then ZREMRANGEBYRANK, so that both pay for the trim. redis-benchmark
+runs one command at a time and draws its users at random: some come twice in a pass, some not at all, and the next pass
+trims what this one has missed.
 
-Between two turns all feeds are cut back to their size. While this runs, Redis may use all the memory it needs
-(10,000 full feeds take 0.5 GB, which it would otherwise evict) and does not write its log anew in the background.
+Between two runs all feeds are trimmed to their size. During the benchmark Redis may use all the memory it needs (10,000
+full feeds take 0.5 GB, which it would otherwise evict), and it does not rewrite its append-only file.
 """
 
 import csv
 import io
 import random
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,18 +23,18 @@ from itertools import count
 
 import redis
 
-from bench import harness
-from bench.ports import interleaved_runs
+from bench import harness, interleaved_runs
 from regions.stores.feeds import CAP
 from regions.stores.redis.feeds import RedisFeeds
 
 _FOLLOWERS = 10_000
-_PHOTOS_A_TURN = 4
+_PHOTOS_A_RUN = 4
 _REPEATS = 11
 _SIZES = (50, CAP)
 _GOAL = 0.7
 _PEER = "redis-benchmark"
-# What the adapter keeps besides photos in each feed that was begun.
+_GET_PEER = "apt-get install redis-tools"
+# The entry with which the adapter marks that a feed exists.
 _BEGUN = 1
 _COMMANDS_A_PIPELINE = 500
 
@@ -48,8 +49,8 @@ def rows(address: str) -> list[harness.Measurement]:
 
 
 def peer_commands(port: int) -> list[list[str]]:
-    """One photo's fan-out by redis-benchmark, which puts twelve digits for `__rand_int__`."""
-    benchmark = ["redis-benchmark", "-p", str(port), "-c", "1", "-P", "250", "--csv"]
+    """One photo's fan-out by redis-benchmark, which replaces `__rand_int__` by twelve digits."""
+    benchmark = [_PEER, "-p", str(port), "-c", "1", "-P", "250", "--csv"]
     spread = ["-n", str(_FOLLOWERS), "-r", str(_FOLLOWERS)]
     user = "feed:u___rand_int__"
     return [
@@ -59,12 +60,12 @@ def peer_commands(port: int) -> list[list[str]]:
 
 
 def requests_a_second(output: str) -> float:
-    """What redis-benchmark's `--csv` output says of its one command. Raises ValueError where it says nothing."""
+    """The rate of the one command in redis-benchmark's `--csv` output. Raises ValueError if it has none."""
     _, heading, rest = output.partition('"test"')
-    for told in csv.DictReader(io.StringIO(heading + rest)):
-        if told.get("rps"):
-            return float(told["rps"])
-    raise ValueError(f"redis-benchmark told no figure: {output[:200]!r}")
+    for result in csv.DictReader(io.StringIO(heading + rest)):
+        if result.get("rps"):
+            return float(result["rps"])
+    raise ValueError(f"redis-benchmark printed no figure: {output[:200]!r}")
 
 
 def _rows(feeds: RedisFeeds, server: "redis.Redis", port: int, size: int) -> list[harness.Measurement]:
@@ -75,26 +76,27 @@ def _rows(feeds: RedisFeeds, server: "redis.Redis", port: int, size: int) -> lis
 
     def ours_s() -> float:
         start_s = time.perf_counter()
-        for _ in range(_PHOTOS_A_TURN):
+        for _ in range(_PHOTOS_A_RUN):
             feeds.add(f"p_8{next(numbers):012}", users)
         return time.perf_counter() - start_s
 
-    def turn(work_s: Callable[[], float]) -> dict[str, float]:
+    def run(work_s: Callable[[], float]) -> dict[str, float]:
         before_s = _server_core_s(server)
         measured = {"wall_s": work_s(), "server_core_s": _server_core_s(server) - before_s}
-        _cut(server, users, size)
+        _trim(server, users, size)
         return measured
 
-    found = interleaved_runs.medians(
-        {"ours": partial(turn, ours_s), _PEER: partial(turn, partial(_peer_s, port))}, _REPEATS
-    )
-    followers = _FOLLOWERS * _PHOTOS_A_TURN
+    missing = {} if shutil.which(_PEER) else {_PEER: _GET_PEER}
+    contenders = {"ours": partial(run, ours_s)}
+    if not missing:
+        contenders[_PEER] = partial(run, partial(_peer_s, port))
+    measured = interleaved_runs.medians(contenders, _REPEATS)
+    followers = _FOLLOWERS * _PHOTOS_A_RUN
     figure = f"fan-out to {_FOLLOWERS:,}, feeds of {size}: followers"
+    by_clock, by_core = (interleaved_runs.rates(followers, measured[name]) for name in ("wall_s", "server_core_s"))
     return [
-        interleaved_runs.row(f"{figure} a second", "1/s", interleaved_runs.rates(followers, found["wall_s"]), _GOAL),
-        interleaved_runs.row(
-            f"{figure} per core-second of Redis", "1/s", interleaved_runs.rates(followers, found["server_core_s"]), None
-        ),
+        interleaved_runs.row(f"{figure} a second", "1/s", by_clock, _GOAL, missing=missing),
+        interleaved_runs.row(f"{figure} per core-second of Redis", "1/s", by_core, None, missing=missing),
     ]
 
 
@@ -104,16 +106,16 @@ def _server_core_s(server: "redis.Redis") -> float:
 
 
 def _peer_s(port: int) -> float:
-    """By redis-benchmark's own clock, which leaves out its start."""
+    """By redis-benchmark's own clock, which does not count its start."""
     taken_s = 0.0
-    for command in peer_commands(port) * _PHOTOS_A_TURN:
+    for command in peer_commands(port) * _PHOTOS_A_RUN:
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         taken_s += _FOLLOWERS / requests_a_second(output)
     return taken_s
 
 
 def _fill(feeds: RedisFeeds, server: "redis.Redis", size: int) -> None:
-    """All followers have the same photos, made once and copied."""
+    """Gives all followers the same photos, written once and copied."""
     server.flushall()
     feeds.mark_complete("model")
     for number in range(size):
@@ -125,7 +127,7 @@ def _fill(feeds: RedisFeeds, server: "redis.Redis", size: int) -> None:
             pipeline.execute()
 
 
-def _cut(server: "redis.Redis", users: Sequence[str], size: int) -> None:
+def _trim(server: "redis.Redis", users: Sequence[str], size: int) -> None:
     for batch in _batches(users):
         with server.pipeline(transaction=False) as pipeline:
             for user in batch:

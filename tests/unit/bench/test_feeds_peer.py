@@ -1,4 +1,4 @@
-"""What redis-benchmark is told, and what it tells."""
+"""The commands that redis-benchmark runs, and how its output is read."""
 
 import pytest
 
@@ -13,25 +13,25 @@ _CSV = (
 
 
 def test_the_requests_a_second_are_read_from_the_csv():
-    """By the column's name, not by its place."""
+    """By the column's name, not by its position."""
     assert feeds.requests_a_second(_CSV) == 347826.09
 
 
-def test_warnings_before_the_csv_are_passed_over():
-    """redis-benchmark says so where it may not read the server's configuration."""
+def test_warnings_before_the_csv_are_skipped():
+    """redis-benchmark prints one if it may not read the server's configuration."""
     warning = "WARNING: Could not fetch server CONFIG\n"
     assert feeds.requests_a_second(warning + _CSV) == 347826.09
 
 
 @pytest.mark.parametrize("output", ["", _CSV.splitlines()[0], "ERR Protocol error\n", "Could not connect to Redis\n\n"])
-def test_output_without_a_figure_is_refused(output):
-    """A benchmark without its peer's figure must not go on."""
+def test_output_without_a_figure_raises(output):
+    """A benchmark without its peer's figure must not continue."""
     with pytest.raises(ValueError, match="no figure"):
         feeds.requests_a_second(output)
 
 
-def test_the_peer_adds_a_member_and_trims_to_what_a_full_feed_has():
-    """500 photos and the mark stay; as many requests as there are followers."""
+def test_the_peer_adds_a_member_and_trims_to_the_size_of_a_full_feed():
+    """500 photos and the marker stay; there are as many requests as followers."""
     add, trim = feeds.peer_commands(6379)
     assert add[-4:] == ["ZADD", "feed:u___rand_int__", "0", "p_9__rand_int__"]
     assert trim[-4:] == ["ZREMRANGEBYRANK", "feed:u___rand_int__", "0", str(-(CAP + 2))]

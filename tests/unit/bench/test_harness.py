@@ -1,4 +1,4 @@
-"""When a goal holds, is missed, or is not judged; and what the benchmark's exit code says of that."""
+"""When a goal holds, is missed, or is not judged; and the exit code of each."""
 
 import pytest
 
@@ -13,12 +13,12 @@ def measured(ours: float, peers: dict[str, float], goal: float | None = 1.0, mis
     ("ours", "outcome"), [(2.0, GoalResult.HOLDS), (1.0, GoalResult.HOLDS), (0.9, GoalResult.MISSED)]
 )
 def test_a_goal_is_judged_beside_the_best_peer(ours, outcome):
-    """Not the one that is easiest to beat."""
+    """Not beside the one that is easiest to beat."""
     assert measured(ours, {"slow": 0.1, "fast": 1.0}).outcome is outcome
 
 
 def test_a_missing_peer_leaves_the_goal_unjudged():
-    """However good the figure looks beside the peers that are there."""
+    """However good the figure looks beside the installed peers."""
     row = measured(9.0, {"slow": 1.0}, missing={"fast": "install it"})
     assert (row.outcome, row.missing) == (GoalResult.NOT_JUDGED, {"fast": "install it"})
 
@@ -33,8 +33,8 @@ def test_a_figure_without_a_goal_is_published():
     assert measured(0.1, {"fast": 1.0}, goal=None, missing={"other": "install it"}).outcome is GoalResult.PUBLISHED
 
 
-def test_the_exit_code_tells_missed_from_unjudged():
-    """A missed goal is worse, and comes first."""
+def test_missed_and_unjudged_goals_have_exit_codes_of_their_own():
+    """A missed goal is worse, and takes precedence."""
     holds, missed = measured(2.0, {"a": 1.0}), measured(0.1, {"a": 1.0})
     unjudged = measured(2.0, {}, missing={"a": "install it"})
     assert [exit_code(rows) for rows in ([holds], [holds, unjudged], [unjudged, missed])] == [0, 3, 1]
