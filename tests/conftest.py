@@ -1,4 +1,4 @@
-"""What tests of the whole system share: one running system, people in it, and photos to upload."""
+"""Shared by tests of the whole system: running systems, people who use them, and photos to upload."""
 
 import io
 import json
@@ -25,7 +25,7 @@ _EVENTUALLY_S = 60
 
 
 def pytest_configure() -> None:
-    """What a shell starts in the background ignores Ctrl-C, and so would all that we start: tests press it."""
+    """A shell lets its background jobs ignore Ctrl-C, and our children would inherit that; some tests press Ctrl-C."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -50,8 +50,8 @@ class Person:
     def upload(self, photo: bytes, caption: str | None = None) -> str:
         return self.client.upload(photo, caption)
 
-    def stubborn_upload(self, photo: bytes, tries: int) -> str:
-        """Uploads as an app does that is not put off by a 503 or a broken connection: it goes on where it stopped."""
+    def persistent_upload(self, photo: bytes, tries: int) -> str:
+        """Uploads as a persistent app does: after a 503 or a broken connection it resumes where it stopped."""
         resume_id = refusal = None
         for _ in range(tries):
             try:
@@ -59,7 +59,7 @@ class Person:
             except ClientError as error:
                 resume_id, refusal = getattr(error, "upload_id", resume_id), error
                 time.sleep(0.5)
-        raise AssertionError(f"the upload {resume_id} could not be brought to an end: {refusal!r}")
+        raise AssertionError(f"the upload {resume_id} did not succeed in {tries} attempts: {refusal!r}")
 
     def upload_ready(self, photo: bytes, caption: str | None = None) -> dict[str, Any]:
         return self.client.wait_until_ready(self.upload(photo, caption), _EVENTUALLY_S)
@@ -73,9 +73,9 @@ class Person:
 
 @dataclass
 class System:
-    """`darkroom up` on a folder of its own and on free ports; on the real servers of the folder `servers`, if any.
+    """`darkroom up` in a folder of its own and on free ports; on the real servers of the folder `servers`, if given.
 
-    `objects` says where the regions' objects are, as `addresses.json` does.
+    `objects` is each region's object store, as in `addresses.json`.
     """
 
     data: Path
@@ -99,7 +99,7 @@ class System:
                 stdout=log,
                 stderr=log,
             )
-        eventually(lambda: addresses.exists() and self._answers(), _START_S, self.said)
+        eventually(lambda: addresses.exists() and self._is_healthy(), _START_S, self.log_tail)
 
     def stop(self) -> None:
         assert self.process is not None
@@ -108,7 +108,7 @@ class System:
         self.process.wait(_STOP_S)
 
     def pids(self) -> dict[str, int]:
-        """The system's processes by name."""
+        """The pid of each process of the system, by name."""
         return dict(json.loads((self.data / "processes.json").read_text()))
 
     def kill(self, name: str) -> None:
@@ -120,13 +120,13 @@ class System:
         return Person(user["id"], user["token"], user["home_region"], client)
 
     def files_of(self, photo_id: str) -> list[Path]:
-        """Every file on this machine that holds bytes of the photo, found by walking the folders."""
+        """Every file under the data folder that holds bytes of the photo, found by walking it."""
         kept = ("objects", "cache")
         paths = [path.relative_to(self.data) for path in _files_under(self.data)]
         return [path for path in paths if photo_id in path.as_posix() and any(part in kept for part in path.parts)]
 
     def files_with(self, needles: list[bytes]) -> list[Path]:
-        """Every file under the data folder in which any of these stands."""
+        """Every file under the data folder that contains one of these."""
         paths = _files_under(self.data)
         return [path.relative_to(self.data) for path in paths if any(needle in _read(path) for needle in needles)]
 
@@ -144,10 +144,10 @@ class System:
         }
         return {name: paths for name, paths in found.items() if paths}
 
-    def said(self) -> str:
+    def log_tail(self) -> str:
         return (self.data / "up.log").read_text(errors="replace")[-2000:]
 
-    def _answers(self) -> bool:
+    def _is_healthy(self) -> bool:
         try:
             addresses = json.loads((self.data / "addresses.json").read_text())
             self.edges, self.origins = addresses["edges"], addresses["origins"]
@@ -159,7 +159,7 @@ class System:
 
 
 def _files_under(folder: Path) -> list[Path]:
-    """Every file below it. A folder that a process removes during the walk has no files; any other error is raised."""
+    """Every file below the folder. Folders that are removed during the walk are skipped; any other error is raised."""
 
     def unless_gone(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError) or error.filename == str(folder):
@@ -170,7 +170,7 @@ def _files_under(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> bytes:
-    """Nothing of what went while we looked."""
+    """Empty if the file was removed meanwhile."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -178,12 +178,12 @@ def _read(path: Path) -> bytes:
 
 
 def _is_object(path: Path, photo_id: str) -> bool:
-    """What an object's bytes are; a directory store keeps descriptions beside them, whose names begin with a dot."""
+    """Whether the file holds an object's bytes. The directory store keeps metadata beside them in dot files."""
     return photo_id in path.as_posix() and path.is_file() and not path.name.startswith(".")
 
 
 def eventually(condition: Callable[[], Any], within_s: float, explain: Callable[[], str] = lambda: "") -> Any:
-    """The condition's first true value; fails when there is none in time."""
+    """Returns the condition's first true value; fails the test if there is none in time."""
     deadline_s = time.monotonic() + within_s
     while True:
         if value := condition():
@@ -201,7 +201,7 @@ def eventually_fixture() -> Callable[..., Any]:
 
 @pytest.fixture(scope="module")
 def server_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The running system on the real servers, which `python -m deploy.servers run` has started around the tests."""
+    """A running system on the real servers that `python -m deploy.servers run` has started around the tests."""
     folder = os.environ.get("DARKROOM_TEST_SERVERS")
     names = ("cassandra", "kafka", "redis", "consul", "versitygw")
     missing = [name for name in names if f"DARKROOM_TEST_{name.upper()}" not in os.environ]
@@ -239,7 +239,7 @@ def _running(data: Path, servers: Path | None = None) -> Iterator[System]:
 
 @pytest.fixture(scope="session")
 def draw() -> Callable[..., bytes]:
-    """Draws a JPEG with EXIF and GPS; the same seed draws the same bytes: `draw(seed, width=…, height=…)`."""
+    """Draws a JPEG with EXIF and GPS; a seed always draws the same bytes: `draw(seed, width=…, height=…)`."""
     return draw_photo
 
 

@@ -22,14 +22,14 @@ Starter = Callable[[str], Server]
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
     """Starts a server of this module's own, on an empty folder and free ports: `own_server("cassandra")`.
 
-    Its `kill`, `start` and `wait` may be called; it is stopped in the end.
+    Its `kill`, `start` and `wait` may be called; it is stopped after the module.
     """
     yield from _starting(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    """As `own_server`, for the modules of one folder, each of which leaves the server running."""
+    """Like `own_server`, shared by the modules of one folder. Each of them must leave the server running."""
     yield from _starting(tmp_path_factory)
 
 

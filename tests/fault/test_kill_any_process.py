@@ -1,4 +1,4 @@
-"""kill -9 of any one process in the middle of 50 uploads: nothing acknowledged is lost, nothing is told twice."""
+"""kill -9 of any one process in the middle of 50 uploads: nothing acknowledged is lost, nothing is in a feed twice."""
 
 import os
 import signal
@@ -16,17 +16,17 @@ pytestmark = pytest.mark.xdist_group("kill")
 
 @pytest.fixture(scope="module")
 def followed(own_system, eventually):
-    """Ana in Lisbon uploads through lisbon; Bob in Chicago follows her."""
+    """Ana uploads in Lisbon; Bob in Chicago follows her."""
     ana, bob = own_system.person("Ana", "PT", "lisbon"), own_system.person("Bob", "US", "chicago")
     bob.client.follow(bob.id, ana.id)
     return ana, bob
 
 
 def upload_all(person, photos: list[bytes], in_the_middle) -> list[str]:
-    """Uploads them four at a time, and does the deed when half are acknowledged."""
+    """Uploads four at a time, and calls `in_the_middle` once half are acknowledged."""
     photo_ids = []
     with ThreadPoolExecutor(4) as threads:
-        for upload in as_completed([threads.submit(person.stubborn_upload, photo, TRIES) for photo in photos]):
+        for upload in as_completed([threads.submit(person.persistent_upload, photo, TRIES) for photo in photos]):
             photo_ids.append(upload.result())
             if len(photo_ids) == PHOTOS // 2:
                 in_the_middle()
@@ -52,7 +52,7 @@ def feed_of(person) -> list[str]:
 
 
 def kill_child(system, name: str) -> None:
-    """The largest process that this one started: the server under gunicorn, the one that decodes photos under Dask."""
+    """Kills the largest child of the process: gunicorn's worker, or the Dask worker that decodes photos."""
     children = psutil.Process(system.pids()[name]).children(recursive=True)
     os.kill(max(children, key=lambda child: child.memory_info().rss).pid, signal.SIGKILL)
 
@@ -68,7 +68,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_killed_process_loses_nothing(own_system, followed, draw, eventually, name):
-    """It is started again, and all 50 become ready and are in the follower's feed once."""
+    """It is restarted, and all 50 photos become ready and are in the follower's feed once."""
     photos = [draw(seed) for seed in range(PHOTOS)]
     pid = own_system.pids()[name]
     photo_ids = upload_all(followed[0], photos, lambda: own_system.kill(name))
@@ -78,21 +78,21 @@ def test_a_killed_process_loses_nothing(own_system, followed, draw, eventually, 
 
 
 def test_a_killed_worker_of_the_origin_loses_nothing(own_system, followed, draw, eventually):
-    """The process that serves, under the one that the launcher started."""
+    """The gunicorn worker, a child of the process that the launcher started."""
     photos = [draw(seed) for seed in range(PHOTOS)]
     photo_ids = upload_all(followed[0], photos, lambda: kill_child(own_system, "origin-eu-west"))
     all_ready_once(*followed, photo_ids, eventually)
 
 
 def test_a_killed_dask_worker_loses_nothing(own_system, followed, draw, eventually):
-    """The photos it was working on are worked on again."""
+    """The photo that it was decoding is processed again."""
     photos = [draw(seed) for seed in range(PHOTOS)]
     photo_ids = upload_all(followed[0], photos, lambda: kill_child(own_system, "processor-eu-west"))
     all_ready_once(*followed, photo_ids, eventually)
 
 
 def test_a_killed_launcher_loses_nothing(own_system, followed, draw, eventually):
-    """The whole system goes down with it; started again, it goes on where it was."""
+    """The whole system ends with it; after a restart, uploads and processing resume."""
     ana, bob = followed
 
     def kill_and_restart() -> None:

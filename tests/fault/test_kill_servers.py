@@ -1,4 +1,4 @@
-"""kill -9 of each real server in mid-load: no acknowledged upload is lost or stranded, and service comes back."""
+"""kill -9 of each real server under load: no acknowledged upload is lost or left unfinished, and service resumes."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -20,7 +20,7 @@ READY_S = 120
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
-    """Servers of this module's own, started, by name."""
+    """A folder, and this module's own running servers by name."""
     missing = [name for name in fleet.NAMES if not fleet.is_installed(ROOT, name)]
     if missing:
         if os.environ.get("CI"):
@@ -39,14 +39,14 @@ def system_on_servers(servers, tmp_path_factory, start_system):
 
 @pytest.fixture(scope="module")
 def followed(system_on_servers):
-    """Ana in Lisbon; Bob in Chicago, who follows her."""
+    """Ana uploads in Lisbon; Bob in Chicago follows her."""
     system = system_on_servers
     ana, bob = system.person("Ana", "PT", "lisbon"), system.person("Bob", "US", "chicago")
     bob.client.follow(bob.id, ana.id)
     return ana, bob
 
 
-def is_served(person, photo: bytes) -> bool:
+def can_upload(person, photo: bytes) -> bool:
     try:
         return bool(person.client.upload(photo))
     except ClientError:
@@ -55,17 +55,19 @@ def is_served(person, photo: bytes) -> bool:
 
 @pytest.mark.parametrize("name", fleet.NAMES)
 def test_a_killed_server_loses_nothing(servers, followed, draw, eventually, name):
-    """All become ready and are in the follower's feed once; uploads are taken again soon after the server answers."""
+    """All photos become ready and are in the follower's feed once; uploads succeed again soon after the server is up."""
     ana, bob = followed
     server, photo_ids = servers[1][name], []
     with ThreadPoolExecutor(4) as threads:
-        for upload in as_completed([threads.submit(ana.stubborn_upload, draw(seed), TRIES) for seed in range(PHOTOS)]):
+        for upload in as_completed(
+            [threads.submit(ana.persistent_upload, draw(seed), TRIES) for seed in range(PHOTOS)]
+        ):
             photo_ids.append(upload.result())
             if len(photo_ids) == PHOTOS // 3:
                 server.kill()
                 server.start()
                 server.wait()
-                eventually(lambda: is_served(ana, draw(0)), BACK_S)
+                eventually(lambda: can_upload(ana, draw(0)), BACK_S)
     assert len(set(photo_ids)) == PHOTOS
     for photo_id in photo_ids:
         assert ana.client.wait_until_ready(photo_id, READY_S)["status"] == "ready"

@@ -50,7 +50,7 @@ def test_everything_is_served(running):
     assert list(running.edges) == ["lisbon", "frankfurt", "chicago", "sydney"]
     assert [status(f"{url}/health") for url in (*running.edges.values(), *running.origins.values())] == [200] * 7
     assert status(running.edges["lisbon"]) == 200
-    assert running.edges["lisbon"] in running.said()
+    assert running.edges["lisbon"] in running.log_tail()
 
 
 def test_every_process_is_named(running):
@@ -87,7 +87,7 @@ def test_a_killed_process_comes_back(running, eventually, name):
     pid = running.pids()[name]
     running.kill(name)
     eventually(lambda: running.pids().get(name, pid) != pid)
-    assert f"{name} was ended by SIGKILL" in running.said()
+    assert f"{name} was ended by SIGKILL" in running.log_tail()
 
 
 def test_a_request_in_between_is_answered_by_the_next_process(running):
