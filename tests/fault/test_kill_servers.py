@@ -55,7 +55,7 @@ def can_upload(person, photo: bytes) -> bool:
 
 @pytest.mark.parametrize("name", fleet.NAMES)
 def test_a_killed_server_loses_nothing(servers, followed, draw, eventually, name):
-    """All photos become ready and are in the follower's feed once; uploads succeed again soon after the server is up."""
+    """All photos become ready and are in the follower's feed once; uploads succeed again soon after."""
     ana, bob = followed
     server, photo_ids = servers[1][name], []
     with ThreadPoolExecutor(4) as threads:
