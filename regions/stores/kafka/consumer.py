@@ -1,9 +1,11 @@
-"""One member of a consumer group, which reads, commits and keeps its place in one thread. Part of the Kafka adapter."""
+"""One member of a consumer group: reads, commits and stays a member, all in its caller's thread.
+
+Part of the Kafka events adapter.
+"""
 
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
 
 from pykafka.common import OffsetType
 from pykafka.protocol import (
@@ -18,30 +20,38 @@ from regions.stores.events import PARTITIONS, Delivery
 from regions.stores.kafka.cluster import KafkaCluster
 from regions.stores.kafka.connection import wait_for
 from regions.stores.kafka.fetcher import Fetched, Fetcher
-from regions.stores.kafka.group import ILLEGAL_GENERATION, REBALANCE, UNKNOWN_MEMBER, Membership
-from regions.stores.kafka.offsets import committed, offsets
+from regions.stores.kafka.group import ILLEGAL_GENERATION, REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER_ID, Membership
+from regions.stores.kafka.offsets import committed_offsets, log_offsets
 
 log = logging.getLogger(__name__)
 
-_NOW = -1
+_BROKER_SETS_TIME = -1
+# A commit with one of these errors came during or after a rebalance, which `Membership.poll` learns of by itself.
+_REBALANCING = {ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS}
 
 
 class KafkaConsumer:
-    """`_next` holds the offset to be given next of each partition that is ours."""
+    """All dicts below are by partition, and hold only partitions that are ours.
+
+    _next        the offset to deliver next
+    _fetched     events that have come from there on and are yet to be delivered
+    _committed   the offset that the group has committed, as far as we know
+    _to_commit   offsets that our caller has committed and Kafka has not accepted yet
+    """
 
     def __init__(self, cluster: KafkaCluster, topic: bytes, group: bytes) -> None:
         self._cluster, self._topic, self._group = cluster, topic, group
-        self._place = Membership(cluster, group, topic)
+        self._membership = Membership(cluster, group, topic)
         self._fetcher = Fetcher(cluster, topic)
-        self._tenure = 0
+        self._epoch = 0
         self._next: dict[int, int] = {}
         self._fetched: dict[int, deque[Fetched]] = {}
         self._committed: dict[int, int] = {}
         self._to_commit: dict[int, int] = {}
-        self._turn = 0
+        self._polls = 0
         self._closed = False
         try:
-            self._place.turn()
+            self._membership.poll()
         except Unavailable:
             self._fetcher.close()
             raise
@@ -49,14 +59,17 @@ class KafkaConsumer:
     def poll(self, limit: int, timeout_s: float) -> list[Delivery]:
         deadline_s = time.monotonic() + timeout_s
         while True:
-            mine = self.owned()
-            deliveries = self._give(limit, mine)
+            owned = self.owned()
+            deliveries = self._deliver(limit, owned)
             if deliveries or self._closed:
                 return deliveries
-            self._fetcher.ask({partition: self._next[partition] for partition in mine if not self._fetched[partition]})
+            self._fetcher.request({number: self._next[number] for number in owned if not self._fetched[number]})
             left_s = deadline_s - time.monotonic()
-            self._wait(min(left_s, self._place.rest_s()))
-            if not self._take() and left_s <= 0:
+            connections = self._fetcher.waiting()
+            if self._membership.waiting_connection is not None:
+                connections.append(self._membership.waiting_connection)
+            wait_for(connections, min(left_s, self._membership.idle_s()))
+            if not self._take_fetched() and left_s <= 0:
                 return []
 
     def commit(self, partition: int, offset: int) -> None:
@@ -67,8 +80,8 @@ class KafkaConsumer:
     def owned(self) -> set[int]:
         if self._closed:
             return set()
-        self._place.turn()
-        self._follow()
+        self._membership.poll()
+        self._follow_assignment()
         return set(self._next)
 
     def close(self) -> None:
@@ -80,88 +93,100 @@ class KafkaConsumer:
             self._send_commits()
         finally:
             self._next.clear()
-            self._place.leave()
+            self._membership.leave()
 
-    def _follow(self) -> None:
-        """Drops what is no longer ours, and begins what is new where the group is."""
-        if self._place.tenure != self._tenure:
-            self._tenure = self._place.tenure
+    def _follow_assignment(self) -> None:
+        """Drops partitions that are no longer ours; starts new ones at the group's commit.
+
+        In a new epoch it drops all first, so that each starts again at the group's commit: another member may have
+        read and committed it in between (`group` says why).
+        """
+        if self._membership.epoch != self._epoch:
+            self._epoch = self._membership.epoch
             self._keep_only(frozenset())
-        self._keep_only(self._place.partitions)
-        new = self._place.partitions - self._next.keys()
-        if new:
-            begin = committed(self._cluster, self._group, self._topic)
-            if any(begin[partition] is None for partition in new):
-                first = offsets(self._cluster, self._topic, OffsetType.EARLIEST)
-                begin = {partition: first[partition] if at is None else at for partition, at in begin.items()}
-            for partition in new:
-                self._committed[partition] = self._next[partition] = begin[partition] or 0
+        self._keep_only(self._membership.partitions)
+        added = self._membership.partitions - self._next.keys()
+        if added:
+            start = committed_offsets(self._cluster, self._group, self._topic)
+            if any(start[partition] is None for partition in added):
+                first = log_offsets(self._cluster, self._topic, OffsetType.EARLIEST)
+                start = {partition: first[partition] if at is None else at for partition, at in start.items()}
+            for partition in added:
+                self._committed[partition] = self._next[partition] = start[partition] or 0
                 self._fetched[partition] = deque()
         if self._to_commit:
             self._send_commits()
 
     def _keep_only(self, partitions: frozenset[int]) -> None:
         for partition in self._next.keys() - partitions:
-            for about in (self._next, self._fetched, self._committed, self._to_commit):
-                about.pop(partition, None)
+            for by_partition in (self._next, self._fetched, self._committed, self._to_commit):
+                by_partition.pop(partition, None)
 
-    def _give(self, limit: int, mine: set[int]) -> list[Delivery]:
-        # Another partition is asked first each time, so that a busy one does not keep the others waiting.
-        self._turn += 1
+    def _deliver(self, limit: int, owned: set[int]) -> list[Delivery]:
+        # Each poll starts with another partition, so that a busy one does not starve the others.
+        self._polls += 1
         deliveries: list[Delivery] = []
-        for partition in sorted(mine, key=lambda partition: (partition - self._turn) % PARTITIONS):
+        for partition in sorted(owned, key=lambda partition: (partition - self._polls) % PARTITIONS):
             waiting = self._fetched[partition]
             while waiting and len(deliveries) < limit:
-                deliveries += self._read(partition, waiting.popleft())
+                fetched = waiting.popleft()
+                self._next[partition] = fetched.offset + 1
+                deliveries += _decode(partition, fetched)
         return deliveries
 
-    def _read(self, partition: int, fetched: Fetched) -> list[Delivery]:
-        """None of what no publisher of ours has written, so that it does not stop all that comes after it."""
-        self._next[partition] = fetched.offset + 1
-        try:
-            return [Delivery(from_text(fetched.value.decode()), partition, fetched.offset)]
-        except (ValueError, TypeError):
-            log.exception("not an event", extra={"partition": partition, "offset": fetched.offset})
-            return []
+    def _take_fetched(self) -> bool:
+        """Whether anything came.
 
-    def _take(self) -> bool:
-        """Whether anything came. An answer about a place where we no longer are is thrown away."""
+        A response can be out of date: the partition was taken from us since the request, or we have another position
+        in it. Such a response is thrown away.
+        """
         took = False
-        for partition, (asked, found) in self._fetcher.take().items():
-            if self._next.get(partition) != asked or self._fetched[partition]:
+        for partition, (requested, found) in self._fetcher.take().items():
+            if self._next.get(partition) != requested or self._fetched[partition]:
                 continue
             if found is None:
-                # What was there is deleted already.
-                self._next[partition] = offsets(self._cluster, self._topic, OffsetType.EARLIEST)[partition]
+                # Kafka has already deleted the event at this offset: continue at the oldest that it has.
+                self._next[partition] = log_offsets(self._cluster, self._topic, OffsetType.EARLIEST)[partition]
             else:
                 self._fetched[partition].extend(found)
             took = True
         return took
 
-    def _wait(self, timeout_s: float) -> None:
-        wires = self._fetcher.waiting()
-        if self._place.wire is not None:
-            wires.append(self._place.wire)
-        wait_for(wires, timeout_s)
-
     def _send_commits(self) -> None:
-        """What a change of generation refuses stays to be committed, for as long as the partition stays ours."""
-        ahead = {at: to for at, to in self._to_commit.items() if to > self._committed.get(at, 0)}
-        refused = self._ask_commit(ahead) if ahead else {}
-        if unexpected := set(refused.values()) - {0, ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCE}:
-            self._cluster.forget()
-            raise Unavailable(f"Kafka did not take the commit: errors {unexpected}")
-        for partition, to in ahead.items():
-            if not refused[partition]:
-                self._committed[partition] = to
-        self._to_commit = {at: to for at, to in ahead.items() if refused[at]}
+        """A commit that is rejected because of a rebalance stays in `_to_commit`.
 
-    def _ask_commit(self, ahead: Mapping[int, int]) -> dict[int, int]:
-        requests = [PartitionOffsetCommitRequest(self._topic, at, to, _NOW, b"") for at, to in ahead.items()]
-        request = OffsetCommitRequest(self._group, self._place.generation, self._place.member_id, requests)
+        It is sent again in the next generation if the partition is still ours; if not, `_keep_only` drops it.
+        """
+        ahead = {number: to for number, to in self._to_commit.items() if to > self._committed.get(number, 0)}
+        errors = self._request_commit(ahead) if ahead else {}
+        if unexpected := set(errors.values()) - {0} - _REBALANCING:
+            self._cluster.forget()
+            raise Unavailable(f"Kafka did not accept the commit: errors {unexpected}")
+        for partition, to in ahead.items():
+            if not errors[partition]:
+                self._committed[partition] = to
+        self._to_commit = {partition: to for partition, to in ahead.items() if errors[partition]}
+
+    def _request_commit(self, offsets: dict[int, int]) -> dict[int, int]:
+        """Kafka's error code for each partition, 0 if there is none."""
+        requests = [
+            PartitionOffsetCommitRequest(self._topic, partition, to, _BROKER_SETS_TIME, b"")
+            for partition, to in offsets.items()
+        ]
+        request = OffsetCommitRequest(self._group, self._membership.generation, self._membership.member_id, requests)
         try:
-            answer = self._cluster.wires.ask(self._cluster.coordinator(self._group), request, OffsetCommitResponse)
+            coordinator = self._cluster.coordinator(self._group)
+            response = self._cluster.connections.call(coordinator, request, OffsetCommitResponse)
         except Unavailable:
             self._cluster.forget()
             raise
-        return {partition: answer.topics[self._topic][partition].err for partition in ahead}
+        return {partition: response.topics[self._topic][partition].err for partition in offsets}
+
+
+def _decode(partition: int, fetched: Fetched) -> list[Delivery]:
+    """Empty if it is not an event, as when another program wrote it: it must not block all that comes after it."""
+    try:
+        return [Delivery(from_text(fetched.value.decode()), partition, fetched.offset)]
+    except (ValueError, TypeError):
+        log.exception("not an event", extra={"partition": partition, "offset": fetched.offset})
+        return []

@@ -1,18 +1,9 @@
 """The events port over Kafka 3: topics `PREFIX.TOPIC` of `PARTITIONS` partitions, groups `PREFIX.GROUP.TOPIC`.
 
-    connection  connections, over pykafka's requests and responses
-    cluster     who leads a partition, who coordinates a group; creates the topics
-    producer    publishes, acknowledged by all replicas
-    group       membership in a consumer group, by Kafka's own protocol
-    fetcher     the next events of some partitions
-    offsets     where a log starts and ends, and what a group has committed
-    consumer    one member: reads, commits
-    health      what `darkroom doctor` asks
-
-A group is named after its topic too, because Kafka's groups span topics: who joins for one topic would interrupt
-those who read another. Events are kept for `KEEP_DAYS` whether or not they were committed; dead letters for ever.
-A group that had no member for a week (Kafka's offsets.retention.minutes) begins with the oldest event again.
-No thread is started: what has to be done, such as heartbeats, is done by those who call.
+A group's name includes its topic, because Kafka's groups span topics: a member that joins for one topic would
+interrupt those that read another. Kafka keeps events for `KEEP_DAYS`, whether or not they were committed, and dead
+letters forever. A group that had no member for a week (Kafka's offsets.retention.minutes) starts again with the oldest
+event. No thread is started: callers do what has to be done, such as heartbeats, within their calls.
 """
 
 import re
@@ -30,16 +21,16 @@ from regions.stores.kafka import health
 from regions.stores.kafka.cluster import KafkaCluster
 from regions.stores.kafka.connection import BrokerAddress
 from regions.stores.kafka.consumer import KafkaConsumer
-from regions.stores.kafka.offsets import committed, offsets
+from regions.stores.kafka.offsets import committed_offsets, log_offsets
 from regions.stores.kafka.producer import Producer
 
 KEEP_DAYS = 28
-# What Kafka takes in the names of topics.
+# The characters that Kafka allows in the names of topics.
 _PREFIX = r"[A-Za-z0-9._-]{1,100}"
 
 
 class KafkaEvents:
-    """Safe to share between threads. Close the consumers first. Nothing is connected, or made, before it is needed."""
+    """Safe to share between threads. Close the consumers first. Connects, and creates topics, only when needed."""
 
     def __init__(self, url: str) -> None:
         """`kafka://host:port[,host:port]/PREFIX`: some of the brokers, which know the others. Raises TopologyError."""
@@ -49,24 +40,24 @@ class KafkaEvents:
         self._producer = Producer(self._cluster, self._prefix)
 
     def publish(self, events: Sequence[Event]) -> None:
-        """In the order given for each key. Raises TooLarge, with nothing published, where an event is over 512 KiB."""
+        """In the given order for each key. Raises TooLarge, with nothing published, if an event is over 512 KiB."""
         self._producer.publish(events)
 
     def consumer(self, topic: str, group: str, member: str) -> Consumer:
-        """Kafka names the members itself, so that two consumers never share a name."""
+        """Kafka gives members their ids itself, so two consumers never share one."""
         return KafkaConsumer(self._cluster, self._topic(topic), self._group(topic, group))
 
     def lag(self, topic: str, group: str) -> dict[int, int]:
         name = self._topic(topic)
-        done = committed(self._cluster, self._group(topic, group), name)
-        first = offsets(self._cluster, name, OffsetType.EARLIEST)
-        end = offsets(self._cluster, name, OffsetType.LATEST)
-        return {partition: end[partition] - max(first[partition], done[partition] or 0) for partition in end}
+        committed = committed_offsets(self._cluster, self._group(topic, group), name)
+        first = log_offsets(self._cluster, name, OffsetType.EARLIEST)
+        end = log_offsets(self._cluster, name, OffsetType.LATEST)
+        return {partition: end[partition] - max(first[partition], committed[partition] or 0) for partition in end}
 
     def check_health(self) -> list[CheckResult]:
-        """Needs a moment, for it makes a topic and removes it."""
+        """Takes a moment, because it creates a topic and deletes it."""
         topics = [self._topic(topic) for topic in TOPICS]
-        return health.check_health(self._cluster.wires, self._seeds, topics, self._prefix)
+        return health.check_health(self._cluster.connections, self._seeds, topics, self._prefix)
 
     def close(self) -> None:
         self._cluster.close()

@@ -1,6 +1,7 @@
-"""Fetches what comes next of some partitions, from each of their leaders at once. Part of the Kafka events adapter.
+"""Fetches the next events of some partitions, from all their leaders at once. Part of the Kafka events adapter.
 
-Each leader holds its answer back until there is something, so that an idle consumer costs one request a second.
+This is long polling: a leader delays its response until it has an event, for at most a second. So an idle consumer
+costs one request a second.
 """
 
 from collections import defaultdict
@@ -11,11 +12,11 @@ from pykafka.protocol import FetchRequest, FetchResponse, Message, PartitionFetc
 
 from regions.errors import Unavailable
 from regions.stores.kafka.cluster import KafkaCluster
-from regions.stores.kafka.connection import ANSWER_S, BrokerAddress, BrokerConnection
+from regions.stores.kafka.connection import RESPONSE_S, BrokerAddress, BrokerConnection
 
-_HOLD_BACK_MS = 1000
-# More than the largest batch that a publisher makes: Kafka 3 does not give a part of one.
-_MOST_BYTES = 1024 * 1024
+_LONG_POLL_S = 1.0
+# More than the largest batch that a publisher writes, because Kafka 3 does not return part of a batch.
+_MAX_BYTES = 1024 * 1024
 _OUT_OF_RANGE = 1
 
 
@@ -24,86 +25,89 @@ class Fetched(NamedTuple):
     value: bytes
 
 
-class _Asked(NamedTuple):
-    wire: BrokerConnection
-    offsets: Mapping[int, int]
-
-
 class Fetcher:
-    """At most one request is under way to each leader. Where a method raises Unavailable, ask again."""
+    """At most one request is in flight to each leader.
+
+    If a method raises Unavailable, the connection to that leader is closed; call `request` again.
+    """
 
     def __init__(self, cluster: KafkaCluster, topic: bytes) -> None:
         self._cluster, self._topic = cluster, topic
-        self._wires: dict[BrokerAddress, BrokerConnection] = {}
-        self._asked: dict[BrokerAddress, Mapping[int, int]] = {}
+        self._connections: dict[BrokerAddress, BrokerConnection] = {}
+        # The offsets in the request that is in flight to each leader, by partition.
+        self._requested: dict[BrokerAddress, Mapping[int, int]] = {}
 
-    def ask(self, offsets: Mapping[int, int]) -> None:
-        """From these offsets on, by partition; of leaders that have not answered the last time, not yet."""
+    def request(self, offsets: Mapping[int, int]) -> None:
+        """Requests events from these offsets on, by partition. Skips leaders whose last response has yet to come."""
         by_leader: dict[BrokerAddress, dict[int, int]] = defaultdict(dict)
         for partition, offset in offsets.items():
             by_leader[self._cluster.leaders(self._topic)[partition]][partition] = offset
-        for leader in by_leader.keys() - self._asked.keys():
+        for leader in by_leader.keys() - self._requested.keys():
             self._send(leader, by_leader[leader])
 
     def waiting(self) -> list[BrokerConnection]:
-        return [self._wires[leader] for leader in self._asked]
+        """The connections on which a response has yet to come."""
+        return [self._connections[leader] for leader in self._requested]
 
     def take(self) -> dict[int, tuple[int, list[Fetched] | None]]:
-        """By partition what was asked and what came since; None where nothing of that offset is kept."""
+        """What has come, without waiting. By partition: the offset that was requested, and the events from there on.
+
+        None instead of events if Kafka does not have that offset (any more). Partitions without new events are left
+        out.
+        """
         taken: dict[int, tuple[int, list[Fetched] | None]] = {}
-        for leader in [leader for leader in self._asked if self._ready(leader)]:
-            asked = self._asked.pop(leader)
-            answer = self._receive(leader)
-            for partition, said in answer.topics[self._topic].items():
-                if said.err == _OUT_OF_RANGE:
-                    taken[partition] = (asked[partition], None)
-                elif said.err:
-                    self._drop(leader)
-                    raise Unavailable(f"Kafka does not give events: error {said.err}")
-                elif found := list(_from(asked[partition], said.messages)):
-                    taken[partition] = (asked[partition], found)
+        for leader in list(self._requested):
+            response = self._receive(leader)
+            if response is None:
+                continue
+            requested = self._requested.pop(leader)
+            for partition, result in response.topics[self._topic].items():
+                if result.err == _OUT_OF_RANGE:
+                    taken[partition] = (requested[partition], None)
+                elif result.err:
+                    self._reset(leader)
+                    raise Unavailable(f"Kafka does not return events: error {result.err}")
+                elif found := list(_from(requested[partition], result.messages)):
+                    taken[partition] = (requested[partition], found)
         return taken
 
     def close(self) -> None:
-        for leader in list(self._wires):
-            self._hang_up(leader)
+        for leader in list(self._connections):
+            self._disconnect(leader)
 
     def _send(self, leader: BrokerAddress, offsets: Mapping[int, int]) -> None:
-        requests = [PartitionFetchRequest(self._topic, at, offset, _MOST_BYTES) for at, offset in offsets.items()]
+        requests = [
+            PartitionFetchRequest(self._topic, number, offset, _MAX_BYTES) for number, offset in offsets.items()
+        ]
         try:
-            if leader not in self._wires:
-                self._wires[leader] = BrokerConnection(leader)
-            self._wires[leader].send(FetchRequest(requests, timeout=_HOLD_BACK_MS, min_bytes=1))
+            if leader not in self._connections:
+                self._connections[leader] = BrokerConnection(leader)
+            self._connections[leader].send(FetchRequest(requests, timeout=int(_LONG_POLL_S * 1000), min_bytes=1))
         except Unavailable:
-            self._drop(leader)
+            self._reset(leader)
             raise
-        self._asked[leader] = offsets
+        self._requested[leader] = offsets
 
-    def _ready(self, leader: BrokerAddress) -> bool:
+    def _receive(self, leader: BrokerAddress) -> FetchResponse | None:
+        """None if the response has yet to come."""
+        connection = self._connections[leader]
         try:
-            return self._wires[leader].ready(_HOLD_BACK_MS / 1000 + ANSWER_S)
+            return connection.receive(FetchResponse) if connection.ready(_LONG_POLL_S + RESPONSE_S) else None
         except Unavailable:
-            self._drop(leader)
-            raise
-
-    def _receive(self, leader: BrokerAddress) -> FetchResponse:
-        try:
-            return self._wires[leader].receive(FetchResponse)
-        except Unavailable:
-            self._drop(leader)
+            self._reset(leader)
             raise
 
-    def _drop(self, leader: BrokerAddress) -> None:
-        self._hang_up(leader)
+    def _reset(self, leader: BrokerAddress) -> None:
+        self._disconnect(leader)
         self._cluster.forget()
 
-    def _hang_up(self, leader: BrokerAddress) -> None:
-        self._asked.pop(leader, None)
-        wire = self._wires.pop(leader, None)
-        if wire is not None:
-            wire.close()
+    def _disconnect(self, leader: BrokerAddress) -> None:
+        self._requested.pop(leader, None)
+        connection = self._connections.pop(leader, None)
+        if connection is not None:
+            connection.close()
 
 
 def _from(offset: int, messages: Iterable[Message]) -> Iterable[Fetched]:
-    """A batch is given whole, also what lies in it before the offset."""
-    return (Fetched(one.offset, one.value or b"") for one in messages if one.offset >= offset)
+    """Kafka returns whole batches, so a batch may start before the offset that was requested."""
+    return (Fetched(message.offset, message.value or b"") for message in messages if message.offset >= offset)

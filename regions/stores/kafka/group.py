@@ -1,8 +1,44 @@
-"""Our place in a consumer group: joining, sharing out, heartbeats, leaving. Part of the Kafka events adapter.
+"""Our membership in a consumer group: joining, assigning partitions, heartbeats, leaving. Part of the Kafka adapter.
 
-Kafka's group membership, the one behind pykafka's `managed=True`. The members of a group answer their
-coordinator's call to join again; one of them shares the partitions out, and each is told its own. All of it is
-done by whoever calls `turn`, which never waits for other members: until all have come, the old shares hold.
+This is Kafka's classic group protocol, the one behind pykafka's `managed=True`. We speak it like this:
+
+1. Find the coordinator: any broker names the one that keeps this group. Steps 2 to 5 use one connection to it.
+2. JoinGroup: we send our member id (empty the first time, then the coordinator gives us one), the session timeout, and
+   our previous assignment. The coordinator delays its responses until every member has joined, or until the session
+   timeout has passed: then it removes those that have not. Each response names the new generation and the leader, and
+   the leader's response has the previous assignment of every member.
+3. The leader is one of the members. It assigns all partitions to members (`assign`).
+4. SyncGroup: every member sends it, and the leader's contains the assignments. The coordinator delays its responses
+   until it has those. Each response is that member's own assignment.
+5. Heartbeat: each second, with our generation and member id. An error is how we learn that something has changed.
+6. LeaveGroup: the others rebalance at once, instead of after the session timeout.
+
+What an error in a response to JoinGroup, SyncGroup or Heartbeat makes us do:
+
+- 27 REBALANCE_IN_PROGRESS: a member came or left. Go to step 2 with the same member id. We keep our partitions, and go
+  on reading them, until the new assignment has come.
+- 22 ILLEGAL_GENERATION: the group is in another generation than we are. Keep the member id, drop our partitions, raise
+  `epoch`, go to step 2.
+- 25 UNKNOWN_MEMBER_ID: the coordinator has removed us, or lost its memory. The same as 22, and clear the member id.
+- 14, 15, 16 (the coordinator is loading, not available, or another broker): keep all we have, close the connection,
+  and after 0.2 s find the coordinator and send the Heartbeat or JoinGroup again. If that has lasted for a whole session
+  timeout, each further such error raises Unavailable too.
+- Any other error: the same, but raise Unavailable at once.
+- A connection that fails is closed, and Unavailable is raised. The next `poll` connects again. A JoinGroup or SyncGroup
+  that was in flight is replaced by a new JoinGroup.
+
+Why there is `epoch`. As long as we see every generation, a partition that is ours in two successive ones was ours all
+the time, and nobody else moved the group's offset: reading continues where we are. Generations can be missed, though.
+Say we have partition 0 in generation 4. We join generation 5, but our SyncGroup arrives after the next rebalance has
+begun, so the response is error 27 and we join generation 6. In generation 5 another member may have had partition 0,
+read it and committed. If 6 gives it to us again, our own offset is out of date. So whenever a SyncGroup succeeds in a
+generation that is not our last one plus one, `epoch` goes up, and the consumer drops what it had and starts again at
+the group's commits. For the same reason 22 and 25 raise it. It also goes up when we join for the first time, which is
+harmless: there is nothing to drop yet.
+
+While a rebalance runs, a partition can have two readers for a moment: the new owner has its assignment, and the old one
+has not polled yet. Delivery is at least once, so this is allowed. Kafka rejects a commit in the old generation, so the
+old owner can't move the group's offset any more.
 """
 
 import time
@@ -28,164 +64,170 @@ from regions.stores.events import PARTITIONS
 from regions.stores.kafka.cluster import KafkaCluster
 from regions.stores.kafka.connection import BrokerConnection
 
-# A member that is silent for so long is dead to the others. Kafka takes no less than 6 s by default.
+# The session timeout: a member that sends nothing for this long is removed. Kafka takes no less than 6 s by default.
 SESSION_S = 10.0
 _HEARTBEAT_S = 1.0
-_AGAIN_S = 0.2
+_RETRY_S = 0.2
 _LEAVE_S = 1.0
-# More than all others may take to join again.
-_PATIENCE_S = 3 * SESSION_S
+# The coordinator delays its responses until the others have joined, for about a session. This is longer.
+_JOIN_S = 3 * SESSION_S
 
 # Kafka's error codes.
-ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCE = 22, 25, 27
-_NOT_READY = (14, 15, 16)
+ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS = 22, 25, 27
+_COORDINATOR_NOT_READY = (14, 15, 16)
 
 
 class Membership:
     """`partitions` are ours in the generation `generation`.
 
-    `tenure` counts how often we may have missed a generation: what was ours then may have been another's since.
+    `epoch` counts how often we may have missed a generation: what is ours may have been another member's since.
     """
 
     def __init__(self, cluster: KafkaCluster, group: bytes, topic: bytes) -> None:
         self._cluster, self._group, self._topic = cluster, group, topic
         self.member_id = b""
         self.generation = -1
-        self.tenure = 0
+        self.epoch = 0
         self.partitions: frozenset[int] = frozenset()
-        self._wire: BrokerConnection | None = None
+        self._connection: BrokerConnection | None = None
+        # From when we learn of a rebalance until our new assignment has come.
         self._joining = True
+        # The response to our JoinGroup, while our SyncGroup is in flight.
         self._joined: JoinGroupResponse | None = None
-        self._heartbeat_at_s = self._again_at_s = 0.0
-        self._well_at_s = time.monotonic()
+        self._heartbeat_at_s = self._join_at_s = 0.0
+        self._last_success_s = time.monotonic()
 
     @property
-    def wire(self) -> BrokerConnection | None:
-        """On which an answer is awaited."""
-        return self._wire if self._wire is not None and self._wire.waits else None
+    def waiting_connection(self) -> BrokerConnection | None:
+        """The connection on which a response has yet to come, if there is one."""
+        return self._connection if self._connection is not None and self._connection.in_flight else None
 
-    def turn(self) -> None:
-        """Does what is due. Call it at least every second or two. Raises Unavailable; call it again then."""
+    def poll(self) -> None:
+        """Does what is due. Call it at least every second or two. Raises Unavailable; then call it again.
+
+        Never waits for other members: JoinGroup and SyncGroup are sent by one call, and their responses read by a
+        later one, when they have come.
+        """
         if not self._joining and time.monotonic() >= self._heartbeat_at_s:
-            self._beat()
-        if self._joining and time.monotonic() >= self._again_at_s:
+            self._heartbeat()
+        if self._joining and time.monotonic() >= self._join_at_s:
             self._join()
 
-    def rest_s(self) -> float:
-        """For so long nothing is to be done here, unless something comes on the wire."""
-        if self._joining and self.wire is not None:
+    def idle_s(self) -> float:
+        """How long until `poll` has something to do, unless a response comes before."""
+        if self._joining and self.waiting_connection is not None:
             return _HEARTBEAT_S
-        return max(0.0, (self._again_at_s if self._joining else self._heartbeat_at_s) - time.monotonic())
+        return max(0.0, (self._join_at_s if self._joining else self._heartbeat_at_s) - time.monotonic())
 
     def leave(self) -> None:
-        """Raises Unavailable where the others will have to wait for `SESSION_S`."""
+        """If it raises Unavailable, the others get our partitions only after `SESSION_S`."""
         self.partitions = frozenset()
         try:
-            if not self.member_id and self._wire is not None and self._wire.waits:
-                self.member_id = self._wire.receive(JoinGroupResponse, _LEAVE_S).member_id
+            connection = self.waiting_connection
+            if not self.member_id and connection is not None:
+                # The coordinator counts us from our first JoinGroup on, but tells us our id only in its response.
+                self.member_id = connection.receive(JoinGroupResponse, _LEAVE_S).member_id
             if self.member_id:
-                address = self._cluster.coordinator(self._group)
-                self._cluster.wires.ask(address, LeaveGroupRequest(self._group, self.member_id), LeaveGroupResponse)
+                request = LeaveGroupRequest(self._group, self.member_id)
+                self._cluster.connections.call(self._cluster.coordinator(self._group), request, LeaveGroupResponse)
         finally:
-            self._hang_up()
+            self._disconnect()
 
-    def _beat(self) -> None:
-        answer = self._ask(HeartbeatRequest(self._group, self.generation, self.member_id), HeartbeatResponse)
-        if answer.error_code:
-            self._refused(answer.error_code)
+    def _heartbeat(self) -> None:
+        request = HeartbeatRequest(self._group, self.generation, self.member_id)
+        try:
+            response = self._connect().call(request, HeartbeatResponse)
+        except Unavailable:
+            self._disconnect()
+            raise
+        if response.error_code:
+            self._handle_error(response.error_code)
         else:
-            self._well()
+            self._succeeded()
 
     def _join(self) -> None:
-        """Goes as far as it can without waiting."""
+        """Goes as far through JoinGroup and SyncGroup as it can without waiting."""
         try:
-            if self._wire is None or not self._wire.waits:
+            if self.waiting_connection is None:
                 self._send_join()
-            if self._joined is None and self._connected().ready(_PATIENCE_S):
-                self._send_sync(self._connected().receive(JoinGroupResponse))
-            if self._joined is not None and self._connected().ready(_PATIENCE_S):
-                self._take_share(self._joined, self._connected().receive(SyncGroupResponse))
+            if self._joined is None and self._connect().ready(_JOIN_S):
+                self._send_sync(self._connect().receive(JoinGroupResponse))
+            if self._joined is not None and self._connect().ready(_JOIN_S):
+                self._take_assignment(self._joined, self._connect().receive(SyncGroupResponse))
         except Unavailable:
-            self._hang_up()
+            self._disconnect()
             raise
 
     def _send_join(self) -> None:
-        had = ",".join(map(str, sorted(self.partitions))).encode()
-        about = ConsumerGroupProtocolMetadata(topic_names=[self._topic], user_data=had)
-        protocol = GroupMembershipProtocol(b"consumer", b"darkroom", about, None)
+        previous = ",".join(map(str, sorted(self.partitions))).encode()
+        metadata = ConsumerGroupProtocolMetadata(topic_names=[self._topic], user_data=previous)
+        protocol = GroupMembershipProtocol(b"consumer", b"darkroom", metadata, None)
         self._joined = None
-        self._connected().send(
+        self._connect().send(
             JoinGroupRequest(self._group, self.member_id, self._topic, protocol, int(SESSION_S * 1000))
         )
 
     def _send_sync(self, joined: Any) -> None:
         if joined.error_code:
-            return self._refused(joined.error_code)
+            return self._handle_error(joined.error_code)
         self.member_id = joined.member_id
         self._joined = joined
-        shares: list[tuple[bytes, _Share]] = []
+        assignments: list[tuple[bytes, _Assignment]] = []
         if joined.leader_id == joined.member_id:
-            had = {member: _read_had(about.user_data) for member, about in joined.members.items()}
-            shares = [(member, _Share(self._topic, share)) for member, share in assign(had).items()]
-        self._connected().send(SyncGroupRequest(self._group, joined.generation_id, self.member_id, shares))
+            previous = {member: _read_previous(metadata.user_data) for member, metadata in joined.members.items()}
+            assignments = [(member, _Assignment(self._topic, own)) for member, own in assign(previous).items()]
+        self._connect().send(SyncGroupRequest(self._group, joined.generation_id, self.member_id, assignments))
 
-    def _take_share(self, joined: Any, synced: Any) -> None:
+    def _take_assignment(self, joined: Any, synced: Any) -> None:
         self._joined = None
         if synced.error_code:
-            return self._refused(synced.error_code)
+            return self._handle_error(synced.error_code)
         if joined.generation_id != self.generation + 1:
-            self.tenure += 1
+            self.epoch += 1
         self.generation = joined.generation_id
-        mine = dict(synced.member_assignment.partition_assignment).get(self._topic, ())
-        self.partitions = frozenset(mine)
+        self.partitions = frozenset(dict(synced.member_assignment.partition_assignment).get(self._topic, ()))
         self._joining = False
-        self._well()
+        self._succeeded()
 
-    def _well(self) -> None:
-        self._well_at_s = time.monotonic()
-        self._heartbeat_at_s = self._well_at_s + _HEARTBEAT_S
+    def _succeeded(self) -> None:
+        self._last_success_s = time.monotonic()
+        self._heartbeat_at_s = self._last_success_s + _HEARTBEAT_S
 
-    def _refused(self, code: int) -> None:
-        """Joins again, as whom we are still known, or waits for a coordinator that is not ready."""
-        if code not in (UNKNOWN_MEMBER, ILLEGAL_GENERATION, REBALANCE):
-            return self._wait_for_coordinator(code)
+    def _handle_error(self, code: int) -> None:
+        """As the list at the top of this file says."""
+        if code not in (UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, REBALANCE_IN_PROGRESS):
+            return self._retry_later(code)
         self._joining, self._joined = True, None
-        if code == UNKNOWN_MEMBER:
+        if code == UNKNOWN_MEMBER_ID:
             self.member_id = b""
-        if code != REBALANCE:
+        if code != REBALANCE_IN_PROGRESS:
             self.partitions = frozenset()
-            self.tenure += 1
+            self.epoch += 1
 
-    def _wait_for_coordinator(self, code: int) -> None:
-        """Shortly after it was started, and when another takes over, it knows no groups yet."""
-        self._hang_up()
+    def _retry_later(self, code: int) -> None:
+        """Just after a coordinator was started or took over from another, it does not know its groups yet."""
+        self._disconnect()
         now_s = time.monotonic()
-        self._again_at_s = self._heartbeat_at_s = now_s + _AGAIN_S
-        if code not in _NOT_READY or now_s - self._well_at_s > SESSION_S:
-            raise Unavailable(f"the group {self._group.decode()} is not to be had: error {code}")
+        self._join_at_s = self._heartbeat_at_s = now_s + _RETRY_S
+        if code not in _COORDINATOR_NOT_READY or now_s - self._last_success_s > SESSION_S:
+            raise Unavailable(f"the group {self._group.decode()} is unavailable: error {code}")
 
-    def _ask(self, request: Any, decode: Any) -> Any:
-        try:
-            return self._connected().ask(request, decode)
-        except Unavailable:
-            self._hang_up()
-            raise
+    def _connect(self) -> BrokerConnection:
+        """The connection that is open, or a new one."""
+        if self._connection is None:
+            self._connection = BrokerConnection(self._cluster.coordinator(self._group))
+        return self._connection
 
-    def _connected(self) -> BrokerConnection:
-        if self._wire is None:
-            self._wire = BrokerConnection(self._cluster.coordinator(self._group))
-        return self._wire
-
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         self._joined = None
         self._cluster.forget()
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
-class _Share(MemberAssignment):  # type: ignore[misc]
-    """Ends with the user data that pykafka leaves out and Kafka's own tools want to read."""
+class _Assignment(MemberAssignment):  # type: ignore[misc]
+    """With empty user data at its end, which pykafka leaves out and Kafka's own tools need."""
 
     def __init__(self, topic: bytes, partitions: list[int]) -> None:
         super().__init__([(topic, partitions)], version=0)
@@ -197,23 +239,26 @@ class _Share(MemberAssignment):  # type: ignore[misc]
         return bytes(super().get_bytes()[:-4]) + b"\xff\xff\xff\xff"
 
 
-def assign(had: Mapping[bytes, frozenset[int]]) -> dict[bytes, list[int]]:
-    """All partitions among the members, as evenly as can be; each keeps what it had as far as that allows. Pure."""
-    members = sorted(had, key=lambda member: (-len(had[member]), member))
-    least, over = divmod(PARTITIONS, len(members))
-    room = {member: least + (number < over) for number, member in enumerate(members)}
-    shares: dict[bytes, list[int]] = {member: [] for member in members}
+def assign(previous: Mapping[bytes, frozenset[int]]) -> dict[bytes, list[int]]:
+    """Assigns all partitions to the members, given each one's previous assignment. Pure.
+
+    The members' numbers of partitions differ by at most one, and within that each keeps as many of its own as possible.
+    """
+    # Members that had most come first: if the partitions don't divide evenly, they get the larger numbers.
+    members = sorted(previous, key=lambda member: (-len(previous[member]), member))
+    least, larger = divmod(PARTITIONS, len(members))
+    room = {member: least + (number < larger) for number, member in enumerate(members)}
+    assignment: dict[bytes, list[int]] = {}
     free = set(range(PARTITIONS))
     for member in members:
-        shares[member] = sorted(had[member] & free)[: room[member]]
-        free.difference_update(shares[member])
+        assignment[member] = sorted(previous[member] & free)[: room[member]]
+        free.difference_update(assignment[member])
     for member in members:
-        missing = room[member] - len(shares[member])
-        taken = sorted(free)[:missing]
-        shares[member] = sorted(shares[member] + taken)
-        free.difference_update(taken)
-    return shares
+        added = sorted(free)[: room[member] - len(assignment[member])]
+        assignment[member] = sorted(assignment[member] + added)
+        free.difference_update(added)
+    return assignment
 
 
-def _read_had(user_data: bytes | None) -> frozenset[int]:
+def _read_previous(user_data: bytes | None) -> frozenset[int]:
     return frozenset(int(number) for number in (user_data or b"").split(b",") if number.isdigit())

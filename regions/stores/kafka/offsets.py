@@ -1,6 +1,7 @@
-"""Where a log begins and ends, and where a group is in it. Part of the Kafka events adapter."""
+"""Where a log begins and ends, and what a group has committed. Part of the Kafka events adapter."""
 
 from collections import defaultdict
+from typing import Any
 
 from pykafka.protocol import (
     ListOffsetRequest,
@@ -11,48 +12,48 @@ from pykafka.protocol import (
     PartitionOffsetRequest,
 )
 
+from regions.daemon import attempts
 from regions.errors import Unavailable
 from regions.stores.events import PARTITIONS
-from regions.stores.kafka.cluster import KafkaCluster, attempts
+from regions.stores.kafka.cluster import FIRST_PAUSE_S, MOST_PAUSE_S, KafkaCluster
 from regions.stores.kafka.connection import BrokerAddress
 
-# How long a coordinator may need to read what it keeps.
+# How long a coordinator may need to load the commits that it keeps.
 _READY_S = 3.0
 
 
-def offsets(cluster: KafkaCluster, topic: bytes, which: int) -> dict[int, int]:
-    """By partition the first offset (pykafka's OffsetType.EARLIEST) or the one after the last (LATEST)."""
-    requests: dict[BrokerAddress, list[PartitionOffsetRequest]] = defaultdict(list)
+def log_offsets(cluster: KafkaCluster, topic: bytes, which: int) -> dict[int, int]:
+    """For each partition the first offset (pykafka's OffsetType.EARLIEST) or the one after the last (LATEST)."""
+    by_leader: dict[BrokerAddress, list[PartitionOffsetRequest]] = defaultdict(list)
     for partition, leader in cluster.leaders(topic).items():
-        requests[leader].append(PartitionOffsetRequest(topic, partition, which, 1))
+        by_leader[leader].append(PartitionOffsetRequest(topic, partition, which, 1))
     found: dict[int, int] = {}
-    for leader, asked in requests.items():
-        answer = _ask(cluster, leader, ListOffsetRequest(asked), ListOffsetResponse)
-        for partition, said in answer.topics[topic].items():
-            if said.err:
+    for leader, requests in by_leader.items():
+        response = _call(cluster, leader, ListOffsetRequest(requests), ListOffsetResponse)
+        for partition, result in response.topics[topic].items():
+            if result.err:
                 cluster.forget()
-                raise Unavailable(f"Kafka does not tell its offsets: error {said.err}")
-            found[partition] = said.offset[0]
+                raise Unavailable(f"Kafka does not return offsets: error {result.err}")
+            found[partition] = result.offset[0]
     return found
 
 
-def committed(cluster: KafkaCluster, group: bytes, topic: bytes) -> dict[int, int | None]:
-    """By partition the offset with which the group goes on; None where it never committed."""
-    asked = [PartitionOffsetFetchRequest(topic, partition) for partition in range(PARTITIONS)]
-    request = OffsetFetchRequestV1(group, asked)
-    for _ in attempts(_READY_S):
-        answer = _ask(cluster, cluster.coordinator(group), request, OffsetFetchResponseV1)
-        # Empty while the coordinator is not ready: this version of the answer has no place for its error.
-        said = answer.topics.get(topic, {})
-        if said and not any(one.err for one in said.values()):
-            return {partition: one.offset if one.offset >= 0 else None for partition, one in said.items()}
+def committed_offsets(cluster: KafkaCluster, group: bytes, topic: bytes) -> dict[int, int | None]:
+    """For each partition the offset at which the group continues; None if it never committed."""
+    request = OffsetFetchRequestV1(group, [PartitionOffsetFetchRequest(topic, number) for number in range(PARTITIONS)])
+    for _ in attempts(_READY_S, FIRST_PAUSE_S, MOST_PAUSE_S):
+        response = _call(cluster, cluster.coordinator(group), request, OffsetFetchResponseV1)
+        # Empty while the coordinator is not ready: this version of the response has no field for that error.
+        results = response.topics.get(topic, {})
+        if results and not any(result.err for result in results.values()):
+            return {number: result.offset if result.offset >= 0 else None for number, result in results.items()}
         cluster.forget()
-    raise Unavailable(f"the commits of the group {group.decode()} are not to be had")
+    raise Unavailable(f"the commits of the group {group.decode()} are unavailable")
 
 
-def _ask(cluster: KafkaCluster, address: BrokerAddress, request: object, decode: type) -> OffsetFetchResponseV1:
+def _call(cluster: KafkaCluster, address: BrokerAddress, request: object, decode: type) -> Any:
     try:
-        return cluster.wires.ask(address, request, decode)
+        return cluster.connections.call(address, request, decode)
     except Unavailable:
         cluster.forget()
         raise

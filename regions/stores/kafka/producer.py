@@ -1,9 +1,9 @@
-"""Publishes events, each acknowledged by all copies before the call returns. Part of the Kafka events adapter."""
+"""Publishes events; all in-sync replicas have them before the call returns. Part of the Kafka events adapter."""
 
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pykafka.protocol import Message, ProduceRequest, ProduceResponse
 
@@ -12,21 +12,22 @@ from regions.events.messages import Event, to_text
 from regions.retry import backoff_s
 from regions.stores.events import partition_of
 from regions.stores.kafka.cluster import KafkaCluster
-from regions.stores.kafka.connection import ANSWER_S
+from regions.stores.kafka.connection import RESPONSE_S, BrokerAddress
 
-Place = tuple[bytes, int]
+TopicPartition = tuple[bytes, int]
 
-MOST_EVENT_BYTES = 512 * 1024
-# What one request may hold of a partition becomes one batch, which a consumer must be able to fetch whole.
-_MOST_BATCH_BYTES = MOST_EVENT_BYTES + 1024
+MAX_EVENT_BYTES = 512 * 1024
+# All messages that one request has for a partition become one batch, and a consumer must be able to fetch it whole.
+_MAX_BATCH_BYTES = MAX_EVENT_BYTES + 1024
 _PUBLISH_S = 8.0
-# Where nobody answers, the caller shall know soon; a leader that is being elected is worth the wait.
+# If no broker answers, the caller should know soon. If a broker answers with an error, as while a leader is being
+# elected, it is worth trying until `_PUBLISH_S` have passed.
 _ATTEMPTS = 3
-_ALL_COPIES = -1
+_ALL_REPLICAS = -1
 
 
-class _Refused(Unavailable):
-    """A broker answered, but did not take it: it does not lead the partition, or too few copies are there."""
+class _Rejected(Unavailable):
+    """A broker answered, but with an error: it does not lead the partition, or too few replicas are in sync."""
 
 
 class Producer:
@@ -37,70 +38,74 @@ class Producer:
         self._prefix = prefix
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Where it raises Unavailable, some may have been published. What has no answer in time is sent again.
+        """If it raises Unavailable, some events may have been published.
 
-        Raises TooLarge, with nothing published, where an event has more than `MOST_EVENT_BYTES`.
+        Whatever is not acknowledged in time is sent again, so Kafka may have an event twice. Raises TooLarge, with
+        nothing published, if an event has more than `MAX_EVENT_BYTES`.
         """
-        left = self._by_place(events)
+        pending = self._by_partition(events)
         deadline_s = time.monotonic() + _PUBLISH_S
         attempt = 0
-        while left:
+        while pending:
             try:
-                self._send(left, deadline_s)
+                self._send(pending, deadline_s)
             except Unavailable as error:
                 attempt += 1
                 pause_s = backoff_s(attempt, random.random, first_s=0.02, most_s=0.5)
-                gone = attempt >= _ATTEMPTS and not isinstance(error, _Refused)
-                if gone or time.monotonic() + pause_s > deadline_s:
+                unreachable = attempt >= _ATTEMPTS and not isinstance(error, _Rejected)
+                if unreachable or time.monotonic() + pause_s > deadline_s:
                     raise
                 self._cluster.forget()
                 time.sleep(pause_s)
 
-    def _by_place(self, events: Iterable[Event]) -> dict[Place, list[Message]]:
+    def _by_partition(self, events: Iterable[Event]) -> dict[TopicPartition, list[Message]]:
         messages = defaultdict(list)
         for event in events:
             key, value = event.key.encode(), to_text(event).encode()
-            if len(key) + len(value) > MOST_EVENT_BYTES:
-                raise TooLarge(f"an event may have {MOST_EVENT_BYTES} bytes")
+            if len(key) + len(value) > MAX_EVENT_BYTES:
+                raise TooLarge(f"an event may have {MAX_EVENT_BYTES} bytes")
             topic = f"{self._prefix}.{event.topic}".encode()
             messages[topic, partition_of(event.key)].append(Message(value, partition_key=key))
         return messages
 
-    def _send(self, left: dict[Place, list[Message]], deadline_s: float) -> None:
-        """One request to each leader; takes off `left` what was acknowledged."""
-        requests: dict[tuple[str, int], dict[Place, int]] = defaultdict(dict)
-        for (topic, partition), messages in left.items():
+    def _send(self, pending: dict[TopicPartition, list[Message]], deadline_s: float) -> None:
+        """Sends one request to each leader, and removes from `pending` what was acknowledged."""
+        counts_by_leader: dict[BrokerAddress, dict[TopicPartition, int]] = defaultdict(dict)
+        for (topic, partition), messages in pending.items():
             leader = self._cluster.leaders(topic)[partition]
-            requests[leader][topic, partition] = _how_many(messages)
-        for leader, counts in requests.items():
-            timeout_s = min(ANSWER_S, max(0.05, deadline_s - time.monotonic()))
-            request = ProduceRequest(required_acks=_ALL_COPIES, timeout=int(timeout_s * 1000))
+            counts_by_leader[leader][topic, partition] = _batch_count(messages)
+        for leader, counts in counts_by_leader.items():
+            timeout_s = min(RESPONSE_S, max(0.05, deadline_s - time.monotonic()))
+            request = ProduceRequest(required_acks=_ALL_REPLICAS, timeout=int(timeout_s * 1000))
             for (topic, partition), count in counts.items():
-                for message in left[topic, partition][:count]:
+                for message in pending[topic, partition][:count]:
                     request.add_message(message, topic, partition)
-            answer = self._cluster.wires.ask(leader, request, ProduceResponse, timeout_s)
-            _take_off(left, counts, answer)
+            response = self._cluster.connections.call(leader, request, ProduceResponse, timeout_s)
+            _remove_acknowledged(pending, counts, response)
 
 
-def _how_many(messages: Sequence[Message]) -> int:
-    """As many from the beginning as one batch may hold; at least one."""
+def _batch_count(messages: Sequence[Message]) -> int:
+    """How many messages, from the first on, fit into one batch; at least one."""
     size_bytes = 0
     for count, message in enumerate(messages):
         size_bytes += len(message)
-        if size_bytes > _MOST_BATCH_BYTES and count:
+        if size_bytes > _MAX_BATCH_BYTES and count:
             return count
     return len(messages)
 
 
-def _take_off(left: dict[Place, list[Message]], counts: dict[Place, int], answer: ProduceResponse) -> None:
-    refused = 0
+def _remove_acknowledged(
+    pending: dict[TopicPartition, list[Message]], counts: Mapping[TopicPartition, int], response: ProduceResponse
+) -> None:
+    """`counts` is how many messages of each partition were in the request. Raises _Rejected if any were rejected."""
+    error = 0
     for (topic, partition), count in counts.items():
-        code = answer.topics[topic][partition].err
+        code = response.topics[topic][partition].err
         if code:
-            refused = code
-        elif count == len(left[topic, partition]):
-            del left[topic, partition]
+            error = code
+        elif count == len(pending[topic, partition]):
+            del pending[topic, partition]
         else:
-            del left[topic, partition][:count]
-    if refused:
-        raise _Refused(f"Kafka did not take the events: error {refused}")
+            del pending[topic, partition][:count]
+    if error:
+        raise _Rejected(f"Kafka did not accept the events: error {error}")

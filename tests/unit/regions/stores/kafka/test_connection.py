@@ -1,4 +1,4 @@
-"""A connection to a broker that answers whole, in pieces, with nonsense, or not at all."""
+"""A connection to a broker that responds at once, in pieces, with nonsense, or not at all."""
 
 import socket
 import struct
@@ -11,17 +11,17 @@ from pykafka.protocol import HeartbeatRequest, HeartbeatResponse
 from regions.errors import Unavailable
 from regions.stores.kafka.connection import BrokerConnection, ConnectionPool
 
-ASK = HeartbeatRequest(b"group", 1, b"member")
+REQUEST = HeartbeatRequest(b"group", 1, b"member")
 SOON_S = 0.05
-# The number of the request, and no error.
-ANSWER = struct.pack("!iih", 6, 0, 0)
+# Its size, the number of the request, and no error.
+RESPONSE = struct.pack("!iih", 6, 0, 0)
 
 
 class Broker:
-    """Takes connections, reads one request after another, and says to each what it was made to say."""
+    """Accepts connections, reads one request after another, and sends `response`, piece by piece, to each."""
 
     def __init__(self) -> None:
-        self.says: list[bytes] = [ANSWER]
+        self.response: list[bytes] = [RESPONSE]
         self.connections = 0
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -59,8 +59,8 @@ class Broker:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(ConnectionError):
-            while connection.recv(len(ASK.get_bytes()), socket.MSG_WAITALL):
-                for piece in self.says:
+            while connection.recv(len(REQUEST.get_bytes()), socket.MSG_WAITALL):
+                for piece in self.response:
                     connection.sendall(piece)
 
 
@@ -72,74 +72,71 @@ def broker():
 
 
 @pytest.fixture
-def wire(broker):
+def connection(broker):
     opened = BrokerConnection(broker.address)
     yield opened
     opened.close()
 
 
-@pytest.mark.parametrize("size", [1, 3, len(ANSWER)])
-def test_an_answer_is_read_however_it_is_cut(broker, wire, size):
-    """Whole, or in pieces."""
-    broker.says = [ANSWER[at : at + size] for at in range(0, len(ANSWER), size)]
+@pytest.mark.parametrize("size", [1, 3, len(RESPONSE)])
+def test_a_response_is_read_whole_or_in_pieces(broker, connection, size):
+    broker.response = [RESPONSE[at : at + size] for at in range(0, len(RESPONSE), size)]
     for _ in range(2):
-        assert wire.ask(ASK, HeartbeatResponse).error_code == 0
+        assert connection.call(REQUEST, HeartbeatResponse).error_code == 0
 
 
 @pytest.mark.parametrize(
-    "said",
+    "response",
     [
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         struct.pack("!i", -1),
         struct.pack("!i", 2**31 - 1),
         struct.pack("!ii", 4, 0),
-        ANSWER[:5],
+        RESPONSE[:5],
         b"",
     ],
-    ids=["another protocol", "less than nothing", "too much", "too short", "cut off", "silence"],
+    ids=["another protocol", "a negative size", "too large", "too short", "cut off", "silence"],
 )
-def test_what_is_no_answer_ends_the_connection(broker, wire, said):
-    """With Unavailable, soon, and without taking what was announced."""
-    broker.says = [said]
+def test_an_invalid_response_closes_the_connection(broker, connection, response):
+    """It raises Unavailable soon, and does not allocate the size that was announced."""
+    broker.response = [response]
     with pytest.raises(Unavailable):
-        wire.ask(ASK, HeartbeatResponse, SOON_S)
+        connection.call(REQUEST, HeartbeatResponse, SOON_S)
     with pytest.raises(Unavailable):
-        wire.send(ASK)
+        connection.send(REQUEST)
 
 
-def test_patience_with_a_broker_that_says_nothing_ends(broker, wire):
-    """It was asked, and nothing came."""
-    broker.says = []
-    wire.send(ASK)
-    assert not wire.ready(patience_s=60)
-    with pytest.raises(Unavailable, match="nothing came"):
-        wire.ready(patience_s=0)
+def test_a_response_that_does_not_come_in_time_is_an_error(broker, connection):
+    broker.response = []
+    connection.send(REQUEST)
+    assert not connection.ready(timeout_s=60)
+    with pytest.raises(Unavailable, match="no response"):
+        connection.ready(timeout_s=0)
 
 
 def test_an_idle_connection_is_used_again(broker):
-    """By whoever asks next."""
-    wires = ConnectionPool()
+    pool = ConnectionPool()
     for _ in range(3):
-        wires.ask(broker.address, ASK, HeartbeatResponse)
+        pool.call(broker.address, REQUEST, HeartbeatResponse)
     assert broker.connections == 1
-    wires.close()
+    pool.close()
 
 
-def test_an_idle_connection_that_the_broker_ended_is_not_used(broker):
-    """As after it was started again: nobody sees it."""
-    wires = ConnectionPool()
-    wires.ask(broker.address, ASK, HeartbeatResponse)
+def test_an_idle_connection_that_the_broker_closed_is_not_used(broker):
+    """As after a restart: the caller does not notice."""
+    pool = ConnectionPool()
+    pool.call(broker.address, REQUEST, HeartbeatResponse)
     broker.hang_up()
-    assert wires.ask(broker.address, ASK, HeartbeatResponse).error_code == 0
+    assert pool.call(broker.address, REQUEST, HeartbeatResponse).error_code == 0
     assert broker.connections == 2
-    wires.close()
+    pool.close()
 
 
-def test_closed_wires_ask_nobody(broker):
-    """And may be closed again."""
-    wires = ConnectionPool()
-    wires.close()
-    wires.close()
+def test_a_closed_pool_opens_no_connection(broker):
+    """Closing it again does nothing."""
+    pool = ConnectionPool()
+    pool.close()
+    pool.close()
     with pytest.raises(Unavailable, match="closed"):
-        wires.ask(broker.address, ASK, HeartbeatResponse)
+        pool.call(broker.address, REQUEST, HeartbeatResponse)
     assert broker.connections == 0

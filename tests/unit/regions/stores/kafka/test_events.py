@@ -1,4 +1,4 @@
-"""What of the Kafka adapter needs no broker: its URL, its bounds, how partitions are shared, and that it is away."""
+"""What the Kafka adapter does without a broker: its URL, size limits, assigning partitions, and being unavailable."""
 
 import socket
 
@@ -12,66 +12,68 @@ from regions.events.topics import PHOTO_READY
 from regions.stores.events import PARTITIONS
 from regions.stores.kafka.events import KafkaEvents
 from regions.stores.kafka.group import assign
-from regions.stores.kafka.producer import MOST_EVENT_BYTES
+from regions.stores.kafka.producer import MAX_EVENT_BYTES
 
 ALL = list(range(PARTITIONS))
-HAD = st.dictionaries(st.binary(min_size=1, max_size=4), st.frozensets(st.sampled_from(ALL)), min_size=1, max_size=7)
+PREVIOUS = st.dictionaries(
+    st.binary(min_size=1, max_size=4), st.frozensets(st.sampled_from(ALL)), min_size=1, max_size=7
+)
 
 
 @pytest.fixture
-def away():
-    """An event log of which nobody listens."""
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        events = KafkaEvents(f"kafka://127.0.0.1:{nobody.getsockname()[1]}/test")
+def unavailable():
+    """An event log at an address where nothing listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        events = KafkaEvents(f"kafka://127.0.0.1:{bound.getsockname()[1]}/test")
         yield events
         events.close()
 
 
-@given(had=HAD)
-def test_every_partition_is_with_one_member(had):
-    """Whatever they say they had."""
-    shares = assign(had)
-    assert shares.keys() == had.keys()
-    assert sorted(partition for share in shares.values() for partition in share) == ALL
+@given(previous=PREVIOUS)
+def test_every_partition_is_assigned_to_exactly_one_member(previous):
+    """Even if several members claim to have had the same one."""
+    assignment = assign(previous)
+    assert assignment.keys() == previous.keys()
+    assert sorted(partition for partitions in assignment.values() for partition in partitions) == ALL
 
 
-@given(had=HAD)
-def test_the_members_shares_are_even(had):
-    """They differ by one at most."""
-    sizes = [len(share) for share in assign(had).values()]
+@given(previous=PREVIOUS)
+def test_the_assignment_is_even(previous):
+    """The numbers of partitions differ by at most one."""
+    sizes = [len(partitions) for partitions in assign(previous).values()]
     assert max(sizes) - min(sizes) <= 1
 
 
 @given(members=st.integers(1, 6))
-def test_sharing_out_again_moves_nothing(members):
-    """As long as nobody came or left."""
-    shares = assign({bytes([member]): frozenset() for member in range(members)})
-    assert assign({member: frozenset(share) for member, share in shares.items()}) == shares
+def test_assigning_again_moves_nothing(members):
+    """As long as no member joins or leaves."""
+    assignment = assign({bytes([member]): frozenset() for member in range(members)})
+    assert assign({member: frozenset(partitions) for member, partitions in assignment.items()}) == assignment
 
 
 @given(members=st.integers(2, 6))
-def test_who_stays_keeps_what_they_had_when_another_leaves(members):
-    """Only the partitions of the one who left move."""
-    shares = assign({bytes([member]): frozenset() for member in range(members)})
-    left = {member: frozenset(share) for member, share in shares.items() if member != b"\x00"}
-    assert all(had <= set(assign(left)[member]) for member, had in left.items())
+def test_members_keep_their_partitions_when_another_leaves(members):
+    """Only the partitions of the one that left move."""
+    assignment = assign({bytes([member]): frozenset() for member in range(members)})
+    previous = {member: frozenset(partitions) for member, partitions in assignment.items() if member != b"\x00"}
+    assert all(partitions <= set(assign(previous)[member]) for member, partitions in previous.items())
 
 
 @pytest.mark.parametrize(
     "url",
     ["kafka://", "kafka://host/p", "kafka://host:9092", "kafka://host:9092/", "kafka://host:x/p", "kafka://h:1/a b"],
 )
-def test_a_url_that_says_too_little_is_refused(url):
-    """With what it must say."""
+def test_an_invalid_url_is_rejected(url):
+    """The error shows what a URL must look like."""
     with pytest.raises(TopologyError, match="kafka://host:port"):
         KafkaEvents(url)
 
 
-def test_an_event_that_no_consumer_could_fetch_is_refused(away):
-    """Before Kafka is asked for anything."""
+def test_an_event_that_is_too_large_to_be_fetched_is_rejected(unavailable):
+    """Before anything is sent to Kafka."""
     with pytest.raises(TooLarge):
-        away.publish([Event(PHOTO_READY, "p_1", "1", 1, {"text": "x" * MOST_EVENT_BYTES})])
+        unavailable.publish([Event(PHOTO_READY, "p_1", "1", 1, {"text": "x" * MAX_EVENT_BYTES})])
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,6 @@ def test_an_event_that_no_consumer_could_fetch_is_refused(away):
     ],
     ids=["publish", "consumer", "lag"],
 )
-def test_without_a_broker_every_method_says_so(away, call):
-    """Unavailable."""
+def test_without_a_broker_every_method_raises_unavailable(unavailable, call):
     with pytest.raises(Unavailable):
-        call(away)
+        call(unavailable)
