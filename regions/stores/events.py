@@ -1,8 +1,8 @@
-"""The events port: topics of keyed events, read by consumer groups that commit after success.
+"""The events port: topics of keyed events, read by consumer groups that commit what they have handled.
 
-A topic has `PARTITIONS` partitions; a key's events lie in one of them, in the order of publishing. The
-members of a group share the partitions among themselves. Delivery is at least once: what was not
-committed when a member left, or died, is delivered again to whoever has its partition next.
+A topic has `PARTITIONS` partitions. All events of one key are in one of them, in the order in which they were
+published. The members of a group divide the partitions among themselves. Delivery is at least once: if a member
+leaves or dies before it commits, the next owner of the partition gets those events again.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ PARTITIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event as it was delivered. `offset` counts up within the partition."""
+    """An event as it was delivered. `offset` increases within the partition."""
 
     event: Event
     partition: int
@@ -26,18 +26,18 @@ class Delivery:
 
 
 class Consumer(Protocol):
-    """One member of a group, on one topic. Used by one thread at a time."""
+    """One member of a group, on one topic. Only one thread at a time may use it."""
 
     def poll(self, limit: int, timeout_s: float) -> list[Delivery]:
-        """The next events of the partitions that are ours, each given once; waits up to `timeout_s` for the first."""
+        """The next events of the partitions that are ours, each once. Waits up to `timeout_s` for the first."""
         ...
 
     def commit(self, partition: int, offset: int) -> None:
-        """All events of the partition up to and with `offset` are done. Does nothing where it is no longer ours."""
+        """Events up to and including `offset` are handled. Does nothing if the partition is no longer ours."""
         ...
 
     def owned(self) -> set[int]:
-        """The partitions that are ours now. What is under way of any other will be delivered to someone else."""
+        """The partitions that are ours now. Events of others, even those we are handling, go to their new owners."""
         ...
 
     def close(self) -> None:
@@ -46,24 +46,24 @@ class Consumer(Protocol):
 
 
 class Events(Protocol):
-    """Every method raises `Unavailable` where the store can't be reached."""
+    """Every method raises `Unavailable` if the store can't be reached."""
 
     def publish(self, events: Sequence[Event]) -> None:
         """Durable when it returns."""
         ...
 
     def consumer(self, topic: str, group: str, member: str) -> Consumer:
-        """Joins the group. A new group begins with the oldest event that is kept."""
+        """Joins the group. A new group starts with the oldest event that the log still has."""
         ...
 
     def lag(self, topic: str, group: str) -> dict[int, int]:
-        """Events not yet committed by the group, by partition."""
+        """How many events the group has not committed yet, by partition."""
         ...
 
     def check_health(self) -> list[CheckResult]:
-        """What is well with the store and what is not, found by reading and by writing something of its own.
+        """Checks the store by reading, and by writing something of its own.
 
-        What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.
+        A problem is a result and never raised. Takes a bounded time and leaves nothing behind.
         """
         ...
 

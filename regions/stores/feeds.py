@@ -1,4 +1,7 @@
-"""The feeds port: for each user one list of photo ids, newest first, capped. A cache of what the catalogs know."""
+"""The feeds port: one list of photo ids for each user, newest first, capped.
+
+A cache: everything in it can be computed again from the catalogs.
+"""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -9,21 +12,21 @@ CAP = 500
 
 
 class Feeds(Protocol):
-    """Every method raises `Unavailable` where the store can't be reached."""
+    """Every method raises `Unavailable` if the store can't be reached."""
 
     def add(self, photo_id: str, user_ids: Collection[str]) -> None:
-        """Puts the photo into each user's feed, once however often it is told, and trims each to the newest `CAP`."""
+        """Adds the photo to each user's feed and trims each feed to its newest `CAP`. Idempotent."""
         ...
 
     def page(self, user_id: str, before: str | None, limit: int) -> list[str] | None:
         """Photo ids, newest (highest id) first, after the id `before`.
 
-        None where the feed was never begun, or was lost: what was added since is not all that belongs there.
+        None if the feed was never marked as complete, or was lost since: then it has only some of its photos.
         """
         ...
 
     def mark_complete(self, user_id: str) -> None:
-        """From now on the feed is whole: whoever calls this has had it filled. Idempotent."""
+        """States that the feed is complete from now on: the caller has filled it. Idempotent."""
         ...
 
     def remove(self, photo_ids: Collection[str], user_id: str) -> None:
@@ -31,9 +34,9 @@ class Feeds(Protocol):
         ...
 
     def check_health(self) -> list[CheckResult]:
-        """What is well with the store and what is not, found by reading and by writing something of its own.
+        """Checks the store by reading, and by writing something of its own.
 
-        What is wrong is a finding and never raised. Bounded in time; leaves nothing behind.
+        A problem is a result and never raised. Takes a bounded time and leaves nothing behind.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Kafka killed, and its consumers: what was acknowledged is delivered, and the same objects go on."""
+"""Kafka and its consumers are killed: acknowledged events are still delivered, and open clients keep working."""
 
 import os
 import signal
@@ -19,11 +19,11 @@ from regions.events.topics import PHOTO_READY
 from regions.stores.kafka.events import KafkaEvents
 
 WITHIN_S = 60
-AGAIN_S = 30
+RECOVERY_S = 30
 
 pytestmark = pytest.mark.xdist_group("kafka")
 
-# Takes what there is, says it, and is killed before it has committed any of it.
+# Prints the events that it gets, never finishes handling them, and is killed before it has committed any.
 STUCK = """
 import os, sys, threading
 from regions.events.subscription import Subscription
@@ -34,7 +34,7 @@ def handle(event):
     os.write(1, f"{event.at_ms}\\n".encode())
     threading.Event().wait()
 
-subscription = Subscription(KafkaEvents(sys.argv[1]), PHOTO_READY, "group", "doomed", handle, 4)
+subscription = Subscription(KafkaEvents(sys.argv[1]), PHOTO_READY, "group", "killed", handle, 4)
 while True:
     subscription.run_once(1.0)
 """
@@ -62,7 +62,7 @@ def events(url):
 
 
 class Publisher:
-    """Publishes one number after another until it is told to stop; `acknowledged` are those that are in the log."""
+    """Publishes one number after another until it is stopped. `acknowledged` are those that Kafka has confirmed."""
 
     def __init__(self, events) -> None:
         self.acknowledged: list[int] = []
@@ -88,43 +88,44 @@ class Publisher:
 
 @pytest.fixture
 def publisher(events):
-    publishing = Publisher(events)
-    yield publishing
-    publishing.stop()
+    running = Publisher(events)
+    yield running
+    running.stop()
 
 
 @pytest.fixture
 def consume(events):
-    """Starts a member of the group in a thread of its own; it adds to a list what it handles. Gives how to end it."""
-    running = []
+    """Starts a member of the group in a thread; it appends what it handles to a list. Returns how to stop it."""
+    stops = []
 
     def start(handled: list[int]):
         stop = threading.Event()
-        member = Subscription(events, PHOTO_READY, "group", "member", lambda one: handled.append(one.at_ms), 4)
+        member = Subscription(events, PHOTO_READY, "group", "member", lambda event: handled.append(event.at_ms), 4)
         thread = threading.Thread(target=member.run_forever, args=(stop,))
         thread.start()
 
-        def end() -> None:
+        def stop_member() -> None:
             stop.set()
             thread.join()
 
-        running.append(end)
-        return end
+        stops.append(stop_member)
+        return stop_member
 
     yield start
-    for end in running:
-        end()
+    for stop_member in stops:
+        stop_member()
 
 
 def acknowledges(publisher, more: int):
+    """A condition for `eventually`: `more` events are acknowledged after now."""
     before = len(publisher.acknowledged)
     return lambda: len(publisher.acknowledged) >= before + more
 
 
-def test_what_was_acknowledged_outlives_the_broker_and_the_same_objects_go_on(
+def test_acknowledged_events_survive_a_killed_broker_and_open_clients_keep_working(
     kafka, events, publisher, consume, eventually
 ):
-    """Killed under load, twice; publisher and consumer work again without being opened anew."""
+    """The broker is killed under load, twice. Publisher and consumer recover without being opened again."""
     handled: list[int] = []
     consume(handled)
     for _ in range(2):
@@ -132,14 +133,14 @@ def test_what_was_acknowledged_outlives_the_broker_and_the_same_objects_go_on(
         kafka.kill()
         kafka.start()
         kafka.wait()
-        eventually(acknowledges(publisher, 1), AGAIN_S)
+        eventually(acknowledges(publisher, 1), RECOVERY_S)
     publisher.stop()
-    eventually(lambda: set(publisher.acknowledged) <= set(handled), AGAIN_S)
-    eventually(lambda: not sum(events.lag(PHOTO_READY, "group").values()), AGAIN_S)
+    eventually(lambda: set(publisher.acknowledged) <= set(handled), RECOVERY_S)
+    eventually(lambda: not sum(events.lag(PHOTO_READY, "group").values()), RECOVERY_S)
 
 
-def test_while_the_broker_is_away_everything_says_so(kafka, events):
-    """Publishing, reading, committing and counting; and then each works again."""
+def test_while_the_broker_is_down_every_method_raises_unavailable(kafka, events):
+    """When it is up again, each works again."""
     events.publish([event(0)])
     consumer = events.consumer(PHOTO_READY, "group", "one")
     (delivery,) = take(consumer, 1)
@@ -162,23 +163,23 @@ def test_while_the_broker_is_away_everything_says_so(kafka, events):
     consumer.close()
 
 
-def test_members_that_come_and_go_under_load_lose_nothing(events, publisher, consume, eventually):
-    """Each change of the group happens with work under way."""
+def test_no_event_is_lost_when_members_join_and_leave_under_load(events, publisher, consume, eventually):
+    """Each rebalance happens while events are being handled."""
     handled: list[int] = []
-    ends = []
+    stops = []
     for _ in range(3):
-        ends.append(consume(handled))
+        stops.append(consume(handled))
         eventually(acknowledges(publisher, 40), WITHIN_S)
-    for end in ends[:2]:
-        end()
+    for stop_member in stops[:2]:
+        stop_member()
         eventually(acknowledges(publisher, 40), WITHIN_S)
     publisher.stop()
     eventually(lambda: set(publisher.acknowledged) <= set(handled), WITHIN_S)
     eventually(lambda: not sum(events.lag(PHOTO_READY, "group").values()), WITHIN_S)
 
 
-def test_each_keys_events_are_handled_in_their_order(events, publisher, consume, eventually):
-    """Also when a second member takes over half of the partitions, where nothing has to be done twice."""
+def test_the_events_of_a_key_are_handled_in_order(events, publisher, consume, eventually):
+    """Also when a second member takes over half of the partitions. Events that are delivered again do not count."""
     handled: list[int] = []
     consume(handled)
     eventually(acknowledges(publisher, 40), WITHIN_S)
@@ -191,20 +192,20 @@ def test_each_keys_events_are_handled_in_their_order(events, publisher, consume,
         assert first == sorted(first)
 
 
-def test_what_a_killed_consumer_had_not_committed_is_delivered_to_another(url, events, consume, eventually):
-    """Every single event, when Kafka has not heard of the dead for the session's time."""
+def test_uncommitted_events_of_a_killed_consumer_are_delivered_to_another(url, events, consume, eventually):
+    """Every one of them, once the session of the killed consumer has timed out."""
     events.publish([event(number) for number in range(40)])
     with subprocess.Popen([sys.executable, "-c", STUCK, url], stdout=subprocess.PIPE) as process:
-        under_way = {int(process.stdout.readline()) for _ in range(4)}
+        in_progress = {int(process.stdout.readline()) for _ in range(4)}
         os.kill(process.pid, signal.SIGKILL)
     handled: list[int] = []
     consume(handled)
     eventually(lambda: set(handled) == set(range(40)), WITHIN_S)
-    assert under_way <= set(handled)
+    assert in_progress <= set(handled)
 
 
-def test_many_publish_while_the_broker_is_killed_and_each_keeps_its_order(kafka, events, consume, eventually):
-    """What two threads had acknowledged arrives, for each of them in its order where it was not sent twice."""
+def test_each_publisher_keeps_its_order_while_the_broker_is_killed(kafka, events, consume, eventually):
+    """All that four threads had acknowledged arrives. Events that were sent twice do not count for the order."""
 
     def publish(first: int) -> list[int]:
         acknowledged = []
@@ -223,11 +224,11 @@ def test_many_publish_while_the_broker_is_killed_and_each_keeps_its_order(kafka,
     consume(handled)
     for numbers in acknowledged:
         eventually(lambda numbers=numbers: set(numbers) <= set(handled), WITHIN_S)
-        assert list(dict.fromkeys(one for one in handled if one in set(numbers))) == numbers
+        assert list(dict.fromkeys(number for number in handled if number in set(numbers))) == numbers
 
 
-def test_a_broker_that_hangs_holds_nobody_up_for_ever():
-    """It takes the connection and says nothing."""
+def test_a_broker_that_hangs_does_not_block_callers_forever():
+    """It accepts the connection and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         events = KafkaEvents(f"kafka://127.0.0.1:{silent.getsockname()[1]}/test")
         with pytest.raises(Unavailable, match="does not answer"):
@@ -236,28 +237,32 @@ def test_a_broker_that_hangs_holds_nobody_up_for_ever():
 
 
 def take(consumer, limit: int) -> list:
+    """Polls until there is a delivery. Fails if none comes within `WITHIN_S`."""
     deadline_s = time.monotonic() + WITHIN_S
     while time.monotonic() < deadline_s:
         if taken := persist(lambda: consumer.poll(limit, 1.0)):
             return taken
-    pytest.fail("nothing came")
+    pytest.fail("no event was delivered")
 
 
 def finish(events, consumer) -> list[Event]:
-    """What it is given until all is committed, perhaps again what it had before: the group may have given it up."""
-    given: list[Event] = []
+    """Polls and commits until there is no lag, and returns the events.
+
+    They may include events that the consumer had before: its session may have timed out in the meantime.
+    """
+    received: list[Event] = []
     deadline_s = time.monotonic() + WITHIN_S
     while sum(persist(lambda: events.lag(PHOTO_READY, "group")).values()):
         assert time.monotonic() < deadline_s
         for delivery in persist(lambda: consumer.poll(10, 1.0)):
-            given.append(delivery.event)
+            received.append(delivery.event)
             persist(lambda delivery=delivery: consumer.commit(delivery.partition, delivery.offset))
-    return given
+    return received
 
 
 def persist(call):
-    """What it returns as soon as Kafka answers again."""
-    deadline_s = time.monotonic() + AGAIN_S
+    """Calls it until it does not raise Unavailable; returns what it returned."""
+    deadline_s = time.monotonic() + RECOVERY_S
     while True:
         try:
             return call()

@@ -5,10 +5,10 @@ costs one request a second.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from pykafka.protocol import FetchRequest, FetchResponse, Message, PartitionFetchRequest
+from pykafka.protocol import FetchRequest, FetchResponse, PartitionFetchRequest
 
 from regions.errors import Unavailable
 from regions.stores.kafka.cluster import KafkaCluster
@@ -67,8 +67,12 @@ class Fetcher:
                 elif result.err:
                     self._reset(leader)
                     raise Unavailable(f"Kafka does not return events: error {result.err}")
-                elif found := list(_from(requested[partition], result.messages)):
-                    taken[partition] = (requested[partition], found)
+                else:
+                    # Kafka returns whole batches, so a batch may start before the offset that was requested.
+                    start = requested[partition]
+                    found = [Fetched(one.offset, one.value or b"") for one in result.messages if one.offset >= start]
+                    if found:
+                        taken[partition] = (start, found)
         return taken
 
     def close(self) -> None:
@@ -106,8 +110,3 @@ class Fetcher:
         connection = self._connections.pop(leader, None)
         if connection is not None:
             connection.close()
-
-
-def _from(offset: int, messages: Iterable[Message]) -> Iterable[Fetched]:
-    """Kafka returns whole batches, so a batch may start before the offset that was requested."""
-    return (Fetched(message.offset, message.value or b"") for message in messages if message.offset >= offset)

@@ -1,1 +1,4 @@
-"""The feeds on Redis: one capped sorted set a user. `adapter` opens it; `feeds` is all there is."""
+"""The feeds on Redis: one capped sorted set for each user.
+
+Photo ids come in by `add` and go out by `page`; nothing else is written. `adapter` opens it, and `feeds` is all of it.
+"""

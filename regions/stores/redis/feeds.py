@@ -1,7 +1,11 @@
-"""The feeds port over Redis: a sorted set for each user, all of one score, so that its members sort as text, as ids do.
+"""The feeds port over Redis: a sorted set for each user, in which every member has the score 0.
 
-Redis may lose a feed at any time (a restart, an eviction): the member `_BEGUN`, which sorts above all ids and is
-never trimmed, says that the rest of the set is what was told. A score could not carry an id: it has 53 bits.
+Redis sorts members of equal score as text, which is the order of ids. The score can't be the id itself: it is a double
+with 53 bits of precision.
+
+Redis can lose a feed at any time, by a restart or an eviction, and later `add`s would start a new set that looks like a
+short feed. So a complete feed also has the member `_COMPLETE`, which sorts above all ids and is never trimmed. It is
+lost together with the rest of the set, and a set without it is not returned.
 """
 
 import secrets
@@ -17,10 +21,11 @@ from redis.retry import Retry
 from regions.errors import Unavailable
 from regions.stores.feeds import CAP
 from regions.stores.health import CheckResult, HealthCheck, Level, clock, run_checks
+from regions.stores.paging import exclusive_upper_bound
 
-_BEGUN = "~"
-# It does two to four times as many feeds a second as the same commands in a pipeline, which cost more to write and read
-# than to do.
+_COMPLETE = "~"
+# Two to four times as many feeds a second as the same commands in a pipeline, where writing and parsing the commands
+# costs more than executing them.
 _ADD = """
 local call, photo_id, last_rank = redis.call, ARGV[1], ARGV[2]
 for _, key in ipairs(KEYS) do
@@ -29,26 +34,26 @@ for _, key in ipairs(KEYS) do
     end
 end
 """
-# What a script wrote goes into Redis' log when the script ends. One that writes more than a processor's cache holds has
-# to fetch it all again: with 250 full feeds a script, Redis took half as long again as with 50.
-_FEEDS_A_SCRIPT = 50
-_FEEDS_A_ROUND_TRIP = 500
-# One more than the cap stays, as `_BEGUN` is among them; a feed that is not begun may be one over.
+# Redis appends what a script wrote to its log when the script ends. If that is more than the processor's cache holds,
+# Redis has to read it all from memory again: with 250 full feeds in a script it took half as long again as with 50.
+_FEEDS_PER_SCRIPT = 50
+_FEEDS_PER_ROUND_TRIP = 500
+# Keeps one member more than the cap, because `_COMPLETE` is one of them. An incomplete feed may have one id too many.
 _TRIM_TO_RANK = -(CAP + 2)
 _TIMEOUT_S = 2.0
-# Every command here is idempotent, so that a lost answer may be asked for again.
+# Every command here is idempotent, so it may be sent again when its response was lost.
 _RETRY = Retry(FullJitterBackoff(base=0.02, cap=0.5), retries=3)
 
-# What a killed examination leaves behind goes by itself.
-_EXAMINED_S = 60
-_REACH = "Check that Redis runs at the topology's address and takes the password in the secret REGION.feeds."
-_SPEAK = "Allow the user the commands INFO and TIME."
+# What a killed health check leaves behind expires by itself.
+_KEPT_S = 60
+_REACH = "Check that Redis runs at the topology's address and accepts the password in the secret REGION.feeds."
+_INFO = "Allow the user the commands INFO and TIME."
 _WRITE = "Allow the user scripts and sorted-set commands on the prefix's keys; name the primary, not a replica."
-_EVICT = "Set `maxmemory-policy allkeys-lru`: an evicted feed is filled again, but a full Redis takes no more photos."
+_EVICT = "Set `maxmemory-policy allkeys-lru`: an evicted feed is filled again, but a full Redis accepts no more photos."
 
 
 class RedisFeeds:
-    """`url` is `redis://host:port/DB?prefix=TEXT`; all keys begin with the prefix. Safe to share between threads."""
+    """`url` is `redis://host:port/DB?prefix=TEXT`; all keys start with the prefix. Safe to share between threads."""
 
     def __init__(self, url: str, password: str | None = None) -> None:
         split = urlsplit(url)
@@ -65,25 +70,27 @@ class RedisFeeds:
         self._add = self._redis.register_script(_ADD)
 
     def add(self, photo_id: str, user_ids: Collection[str]) -> None:
-        """Some hundred followers at a time; where it raises, some have the photo."""
+        """One round trip for each few hundred users. If it raises, some feeds may have the photo."""
         keys = [self._key(user_id) for user_id in user_ids]
-        for page in _pages(keys, _FEEDS_A_ROUND_TRIP):
+        for round_trip in _slices(keys, _FEEDS_PER_ROUND_TRIP):
             with _reaching(), self._redis.pipeline(transaction=False) as pipeline:
-                for feeds in _pages(page, _FEEDS_A_SCRIPT):
+                for feeds in _slices(round_trip, _FEEDS_PER_SCRIPT):
                     self._add(feeds, [photo_id, _TRIM_TO_RANK], client=pipeline)
                 pipeline.execute()
 
     def page(self, user_id: str, before: str | None, limit: int) -> list[str] | None:
         key = self._key(user_id)
+        # Never above `_COMPLETE`, which is not an id and must not be returned as one.
+        bound = min(exclusive_upper_bound(before), _COMPLETE)
         with _reaching(), self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.zscore(key, _BEGUN)
-            pipeline.zrevrangebylex(key, "(" + _bound(before), "-", start=0, num=min(limit, CAP))
-            begun, photo_ids = pipeline.execute()
-        return list(photo_ids) if begun is not None else None
+            pipeline.zscore(key, _COMPLETE)
+            pipeline.zrevrangebylex(key, f"({bound}", "-", start=0, num=min(limit, CAP))
+            complete, photo_ids = pipeline.execute()
+        return list(photo_ids) if complete is not None else None
 
     def mark_complete(self, user_id: str) -> None:
         with _reaching():
-            self._redis.zadd(self._key(user_id), {_BEGUN: 0})
+            self._redis.zadd(self._key(user_id), {_COMPLETE: 0})
 
     def remove(self, photo_ids: Collection[str], user_id: str) -> None:
         if photo_ids:
@@ -93,42 +100,42 @@ class RedisFeeds:
     def check_health(self) -> list[CheckResult]:
         return run_checks(
             [
-                HealthCheck("reachable", self._version, _REACH),
-                HealthCheck("clock", self._clock, _SPEAK),
-                HealthCheck("memory", self._memory, _SPEAK),
-                HealthCheck("write, read, delete", self._write, _WRITE),
+                HealthCheck("reachable", self._check_version, _REACH),
+                HealthCheck("clock", self._check_clock, _INFO),
+                HealthCheck("memory", self._check_memory, _INFO),
+                HealthCheck("write, read, delete", self._check_write, _WRITE),
             ]
         )
 
     def close(self) -> None:
         self._redis.close()
 
-    def _version(self) -> str:
+    def _check_version(self) -> str:
         with _reaching():
             return f"Redis {self._redis.info('server')['redis_version']}"
 
-    def _clock(self) -> CheckResult:
+    def _check_clock(self) -> CheckResult:
         with _reaching():
             sent_s = time.time()
             seconds, microseconds = self._redis.time()
             return clock(seconds + microseconds / 1e6, 0.0, sent_s, time.time())
 
-    def _memory(self) -> str | CheckResult:
+    def _check_memory(self) -> str | CheckResult:
         with _reaching():
             memory = self._redis.info("memory")
-        used, most, policy = memory["used_memory_human"], memory["maxmemory"], memory["maxmemory_policy"]
-        if most and not policy.startswith("allkeys"):
+        used, limit_bytes, policy = memory["used_memory_human"], memory["maxmemory"], memory["maxmemory_policy"]
+        if limit_bytes and not policy.startswith("allkeys"):
             return CheckResult("memory", Level.WARNING, f"{used} used; {policy} when it is full", _EVICT)
         return f"{used} used"
 
-    def _write(self) -> str:
-        key = self._key(f"examination-{secrets.token_hex(8)}")
+    def _check_write(self) -> str:
+        key = self._key(f"health-check-{secrets.token_hex(8)}")
         with _reaching():
             try:
-                self._add([key], ["examination", _TRIM_TO_RANK])
-                self._redis.expire(key, _EXAMINED_S)
-                if self._redis.zrevrangebylex(key, "+", "-") != ["examination"]:
-                    raise Unavailable("what was written was not read again")
+                self._add([key], ["health-check", _TRIM_TO_RANK])
+                self._redis.expire(key, _KEPT_S)
+                if self._redis.zrevrangebylex(key, "+", "-") != ["health-check"]:
+                    raise Unavailable("reading did not return what was written")
             finally:
                 self._redis.delete(key)
         return "done"
@@ -137,17 +144,13 @@ class RedisFeeds:
         return f"{self._prefix}feed:{user_id}"
 
 
-def _pages(keys: list[str], size: int) -> Iterator[list[str]]:
+def _slices(keys: list[str], size: int) -> Iterator[list[str]]:
     return (keys[start : start + size] for start in range(0, len(keys), size))
-
-
-def _bound(before: str | None) -> str:
-    """Any text will do, a hostile one too; nothing sorts between the ids and `_BEGUN`."""
-    return _BEGUN if before is None else min(before.encode(errors="replace").decode(), _BEGUN)
 
 
 @contextmanager
 def _reaching() -> Iterator[None]:
+    """Turns Redis' errors into Unavailable."""
     try:
         yield
     except redis.RedisError as error:

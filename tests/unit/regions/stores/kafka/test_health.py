@@ -53,8 +53,8 @@ def test_a_partition_without_a_leader_or_replicas_is_reported(bad, expected):
 def address() -> str:
     if "DARKROOM_TEST_KAFKA" not in os.environ:
         if os.environ.get("CI"):
-            pytest.fail("DARKROOM_TEST_KAFKA must say where Kafka is: python -m deploy.servers run -- pytest")
-        pytest.skip("DARKROOM_TEST_KAFKA names no Kafka: python -m deploy.servers run -- pytest")
+            pytest.fail("DARKROOM_TEST_KAFKA must name the address of a Kafka: python -m deploy.servers run -- pytest")
+        pytest.skip("DARKROOM_TEST_KAFKA is not set: python -m deploy.servers run -- pytest")
     return os.environ["DARKROOM_TEST_KAFKA"]
 
 

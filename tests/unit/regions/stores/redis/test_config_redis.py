@@ -13,33 +13,31 @@ from tests.builders.topologies import one_region
 
 @pytest.fixture
 def password(tmp_path):
-    """The password that a region has with that text in its secret file and in the environment."""
+    """Reads the region's password, with `text` in its secret file and `secrets` in the environment."""
 
-    def read(text: str | None = None, **given: str) -> str | None:
+    def read(text: str | None = None, **secrets: str) -> str | None:
         if text is not None:
             (tmp_path / "eu-west.feeds").write_text(text)
-        return Config(Topology({}, {}), tmp_path, given).feeds_password("eu-west")
+        return Config(Topology({}, {}), tmp_path, secrets).feeds_password("eu-west")
 
     return read
 
 
-def test_a_password_is_the_text_of_its_file(password):
-    """Without the end of the line."""
+def test_the_password_is_the_text_of_its_file_without_the_end_of_line(password):
     assert password("a long secret\n") == "a long secret"
 
 
-def test_a_redis_without_a_password_needs_none(password):
+def test_without_a_secret_there_is_no_password(password):
     """As on a developer's machine."""
     assert password() is None
 
 
-def test_a_password_in_the_environment_comes_before_the_file(password):
-    """And needs none."""
+def test_a_password_in_the_environment_takes_precedence_over_the_file(password):
     assert password("secret", **{"eu-west.feeds": "hush"}) == "hush"
 
 
-def test_redis_and_kafka_are_chosen_by_their_schemes(tmp_path):
-    """They are not reached before they are needed, and say then that nobody is there."""
+def test_redis_and_kafka_are_chosen_by_the_schemes_of_their_urls(tmp_path):
+    """Opening them does not connect. The first call does, and raises Unavailable."""
     (tmp_path / "topology.toml").write_text(
         one_region(
             tmp_path, feeds="redis://127.0.0.1:1/0?prefix=eu-west:", events="kafka://127.0.0.1:1,127.0.0.1:2/eu-west"

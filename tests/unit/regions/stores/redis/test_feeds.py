@@ -1,4 +1,4 @@
-"""What only Redis does to feeds: it loses them, and it is not there."""
+"""What only Redis does to feeds: it loses them, and it is unavailable."""
 
 import os
 import socket
@@ -17,11 +17,11 @@ DATABASE = 7
 
 @pytest.fixture
 def url():
-    """Of a database that is ours, and empty."""
+    """The URL of a database that only this file uses, with a prefix of its own."""
     if "DARKROOM_TEST_REDIS" not in os.environ:
         if os.environ.get("CI"):
-            pytest.fail("DARKROOM_TEST_REDIS must say where Redis is: python -m deploy.servers run -- pytest")
-        pytest.skip("DARKROOM_TEST_REDIS names no Redis: python -m deploy.servers run -- pytest")
+            pytest.fail("DARKROOM_TEST_REDIS must name the address of a Redis: python -m deploy.servers run -- pytest")
+        pytest.skip("DARKROOM_TEST_REDIS is not set: python -m deploy.servers run -- pytest")
     return f"redis://{os.environ['DARKROOM_TEST_REDIS']}/{DATABASE}?prefix=test-{os.urandom(8).hex()}:"
 
 
@@ -38,8 +38,8 @@ def server(url):
         yield client
 
 
-def test_a_feed_that_was_lost_is_not_known(feeds, server):
-    """Also where photos came into it since."""
+def test_a_lost_feed_has_no_page(feeds, server):
+    """Even if photos were added to it since."""
     feeds.mark_complete("u_1")
     feeds.add("p_1", ["u_1"])
     server.flushdb()
@@ -48,8 +48,8 @@ def test_a_feed_that_was_lost_is_not_known(feeds, server):
     assert feeds.page("u_1", None, 10) is None
 
 
-def test_a_feed_that_was_lost_can_be_begun_again(feeds, server):
-    """Filled, and then begun."""
+def test_a_lost_feed_can_be_filled_and_marked_complete_again(feeds, server):
+    """With the photos that were added since it was lost."""
     feeds.mark_complete("u_1")
     server.flushdb()
     feeds.add("p_1", ["u_1"])
@@ -57,16 +57,15 @@ def test_a_feed_that_was_lost_can_be_begun_again(feeds, server):
     assert feeds.page("u_1", None, 10) == ["p_1"]
 
 
-def test_feeds_are_added_to_by_a_server_that_was_started_again(feeds, server):
-    """It has forgotten our script."""
+def test_photos_can_be_added_after_redis_was_restarted(feeds, server):
+    """A restarted Redis has lost our script, which is then sent again."""
     feeds.mark_complete("u_1")
     server.script_flush()
     feeds.add("p_1", ["u_1"])
     assert feeds.page("u_1", None, 10) == ["p_1"]
 
 
-def test_more_followers_than_a_page_all_get_the_photo(feeds):
-    """To the last one."""
+def test_every_follower_gets_the_photo_if_there_are_more_than_one_round_trip_takes(feeds):
     followers = [f"u_{number:04}" for number in range(601)]
     for follower in followers:
         feeds.mark_complete(follower)
@@ -74,8 +73,7 @@ def test_more_followers_than_a_page_all_get_the_photo(feeds):
     assert {tuple(feeds.page(follower, None, 2)) for follower in followers} == {("p_1",)}
 
 
-def test_two_prefixes_are_two_stores(feeds, url):
-    """In one database."""
+def test_two_prefixes_in_one_database_are_two_stores(feeds, url):
     feeds.mark_complete("u_1")
     other = RedisFeeds(f"{url}other:")
     assert other.page("u_1", None, 10) is None
@@ -90,31 +88,29 @@ def test_two_prefixes_are_two_stores(feeds, url):
         lambda feeds: feeds.mark_complete("u_1"),
         lambda feeds: feeds.remove(["p_1"], "u_1"),
     ],
-    ids=["add", "page", "begin", "remove"],
+    ids=["add", "page", "mark complete", "remove"],
 )
-def test_without_a_server_every_method_says_so(call):
-    """Unavailable."""
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        feeds = RedisFeeds(f"redis://127.0.0.1:{nobody.getsockname()[1]}/0")
+def test_without_a_server_every_method_raises_unavailable(call):
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        feeds = RedisFeeds(f"redis://127.0.0.1:{bound.getsockname()[1]}/0")
         with pytest.raises(Unavailable):
             call(feeds)
         feeds.close()
 
 
-def test_an_examination_leaves_no_key(feeds, server, url):
-    """Of its own, or of anybody's."""
-    assert {finding.level for finding in feeds.check_health()} == {Level.OK}
-    assert list(server.scan_iter("*examination*")) == []
+def test_a_health_check_leaves_no_key_behind(feeds, server):
+    assert {result.level for result in feeds.check_health()} == {Level.OK}
+    assert list(server.scan_iter("*health-check*")) == []
 
 
-def test_a_user_who_may_not_write_is_found_out(url, server):
-    """The one failure says what to allow."""
+def test_the_health_check_reports_a_user_who_may_not_write(url, server):
+    """As the only failure, and with advice."""
     name = f"reader-{os.urandom(4).hex()}"
     allowed = ["+info", "+time", "+@connection"]
     server.acl_setuser(name, enabled=True, passwords=["+secret"], keys=["*"], commands=allowed)
     opened = RedisFeeds(url.replace("redis://", f"redis://{name}@"), "secret")
-    failures = [finding for finding in opened.check_health() if finding.level is not Level.OK]
+    failures = [result for result in opened.check_health() if result.level is not Level.OK]
     opened.close()
     server.acl_deluser(name)
-    assert [(one.what, bool(one.advice)) for one in failures] == [("write, read, delete", True)]
+    assert [(failure.what, bool(failure.advice)) for failure in failures] == [("write, read, delete", True)]
