@@ -34,7 +34,7 @@ for _, key in ipairs(KEYS) do
     end
 end
 """
-# Redis appends what a script wrote to its log when the script ends. If that is more than the processor's cache holds,
+# What a script wrote goes to the append-only file when the script ends. If that is more than the CPU cache holds,
 # Redis has to read it all from memory again: with 250 full feeds in a script it took half as long again as with 50.
 _FEEDS_PER_SCRIPT = 50
 _FEEDS_PER_ROUND_TRIP = 500
