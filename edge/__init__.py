@@ -1,10 +1,10 @@
-"""One CDN node: a shared cache (RFC 9111) in front of the images, and the way in to every region's API.
+"""One CDN node: a shared cache (RFC 9111) in front of the images, and the entry to every region's API.
 
-In come HTTP requests of people and of other edges, and the tombstones of every region; out go responses, and requests
-to origins, shields and objects. Everything is served by greenlets of one process. The only thing it writes is its
-cache folder, which may vanish at any time.
+Requests come in from clients and from other edges, and tombstones from every region. Responses go out, and requests
+to origins, shields and object stores. Greenlets of one process serve everything. The cache folder is the only thing
+the edge writes, and it may be deleted at any time.
 
-The way of a request: `connections` → `app` → `images` (→ `cache`, `flights` → `upstream`), `forward` or `page`.
-Without I/O: `wire`, `responses`, `routing`, `freshness`, `eviction`, `grants`, `cache_status`.
-`server` wires it all.
+Read the files in the order of a request: `connections` → `app` → `images` (→ `cache`, `flights` → `upstream`),
+`forward` or `page`. Without I/O: `http1`, `responses`, `routing`, `freshness`, `eviction`, `grants`, `cache_status`.
+`server` connects them all.
 """

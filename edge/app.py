@@ -1,4 +1,4 @@
-"""The whole route table of one edge."""
+"""All routes of one edge."""
 
 import re
 from collections.abc import Callable
@@ -20,46 +20,45 @@ from regions.topology import Edge, Topology, home_of
 _IMAGE = re.compile(r"/p/([^/]{1,40})/([0-9]{1,4})\.jpg")
 _INVENTORY = re.compile(r"/edge/inventory/([^/]{1,40})")
 _AFTER = re.compile("after=([0-9]{1,18})")
-_READING = ("GET", "HEAD")
 
 
 class App:
-    """Answers every request that comes to the edge."""
+    """Responds to every request that reaches the edge."""
 
     def __init__(
         self,
         topology: Topology,
         edge: Edge,
-        calls: NodeClient,
+        node_client: NodeClient,
         cache: Cache,
         tombstones: KnownTombstones,
         images: Images,
         page: Page,
     ) -> None:
-        self._topology, self._edge, self._calls = topology, edge, calls
+        self._topology, self._edge, self._node_client = topology, edge, node_client
         self._cache, self._tombstones, self._images = cache, tombstones, images
-        self._forward, self._page = Forward(topology, edge, calls), page
+        self._forward, self._page = Forward(topology, edge, node_client), page
 
     def __call__(self, request: Request) -> Response:
         """Raises Problem."""
         path = request.head.path
         if path.startswith("/v1/"):
-            return self._forward.answer(request)
-        if request.head.method not in _READING:
-            raise MethodNotAllowed(f"{request.head.method} can't be done at {path[:100]}")
+            return self._forward.respond(request)
+        if request.head.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(f"{request.head.method} is not allowed at {path[:100]}")
         return self._route(path)(request)
 
     def _route(self, path: str) -> Callable[[Request], Response]:
         if image := _IMAGE.fullmatch(path):
             return lambda request: self._image(request, image[1], int(image[2]))
         if path == "/":
-            return lambda request: self._page.answer(request, "index.html")
+            return lambda request: self._page.respond(request, "index.html")
         if path.startswith("/static/"):
-            return lambda request: self._page.answer(request, path.removeprefix("/static/"))
+            return lambda request: self._page.respond(request, path.removeprefix("/static/"))
         if path == "/health":
-            return lambda request: responses.of_json({"edge": self._edge.name})
+            return lambda request: responses.from_json({"edge": self._edge.name})
         if path == "/edge/tombstones" and self._edge.shield_of:
-            return self._told_tombstones
+            return self._tombstone_page
         if inventory := _INVENTORY.fullmatch(path):
             return lambda request: self._inventory(request, inventory[1])
         raise NotFound(f"nothing is served at {path[:100]}")
@@ -68,30 +67,31 @@ class App:
         home = home_of(self._topology, ids.PHOTO, photo_id)
         if size not in VARIANT_SIZES:
             raise NotFound(f"there is no image of {photo_id} in size {size}")
-        routing.cdn_loop(request.field("cdn-loop"), self._edge.name)
-        asker = self._asking_edge(request)
-        if asker and self._edge.shield_of != home.name:
+        routing.cdn_loop(request.header("cdn-loop"), self._edge.name)
+        other_edge = self._requesting_edge(request)
+        if other_edge and self._edge.shield_of != home.name:
             raise Misdirected(home.name)
-        return self._images.answer(request, ImageRequest(Key(photo_id, size), asker or self._edge.name, home.name))
+        place = other_edge or self._edge.name
+        return self._images.respond(request, ImageRequest(Key(photo_id, size), place, home.name))
 
-    def _told_tombstones(self, request: Request) -> Response:
-        """What the region's origin says, buried here before it is told (`tombstones`)."""
+    def _tombstone_page(self, request: Request) -> Response:
+        """The tombstones of the region's origin. They are applied here before they are passed on (`tombstones`)."""
         self._require_node(request)
         after = _AFTER.fullmatch(request.head.query or "after=0")
         if after is None:
-            raise BadRequest("say `?after=` and a position")
+            raise BadRequest("the query must be `after=` and a position")
         origin = self._topology.regions[self._edge.shield_of].origin
-        document = read_tombstones(self._calls, f"{origin}/v1", int(after[1]))
-        self._tombstones.learn(document)
-        return responses.of_json(document)
+        document = fetch_tombstones(self._node_client, f"{origin}/v1", int(after[1]))
+        self._tombstones.apply(document)
+        return responses.from_json(document)
 
     def _inventory(self, request: Request, photo_id: str) -> Response:
         self._require_node(request)
         home_of(self._topology, ids.PHOTO, photo_id)
-        return responses.of_json({"items": self._cache.inventory(photo_id)})
+        return responses.from_json({"items": self._cache.inventory(photo_id)})
 
-    def _asking_edge(self, request: Request) -> str | None:
-        """The edge that proves its name. Whoever does not is an ordinary client."""
+    def _requesting_edge(self, request: Request) -> str | None:
+        """The other edge whose node token the request has; None for an ordinary client."""
         try:
             name = self._require_node(request)
         except Unauthenticated:
@@ -99,12 +99,12 @@ class App:
         return name if name in self._topology.edges and name != self._edge.name else None
 
     def _require_node(self, request: Request) -> str:
-        return tokens.node_name(request.field(tokens.NODE_HEADER.lower()), self._topology.public_key)
+        return tokens.node_name(request.header(tokens.NODE_HEADER.lower()), self._topology.public_key)
 
 
-def read_tombstones(calls: NodeClient, url: str, after: int) -> object:
-    """Of an origin (its URL and /v1) or a shield (its URL and /edge). Raises Unavailable and BadGateway."""
-    reply = calls.ask("GET", f"{url}/tombstones?after={after}", {})
+def fetch_tombstones(node_client: NodeClient, url: str, after: int) -> object:
+    """From an origin (its URL and /v1) or a shield (its URL and /edge). Raises Unavailable and BadGateway."""
+    reply = node_client.request("GET", f"{url}/tombstones?after={after}", {})
     if reply.status != 200:
-        raise BadGateway(f"the tombstones of {url} are not to be had: {reply.status}")
-    return reply.document()
+        raise BadGateway(f"{url} responded to a request for tombstones with {reply.status}")
+    return reply.json()

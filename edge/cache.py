@@ -1,4 +1,4 @@
-"""The cache: recent bytes in memory, more of them on disk. Which of them may be shown is not decided here."""
+"""The cache: recent bytes in memory, more of them on disk. It does not decide which of them may be served."""
 
 from pathlib import Path
 
@@ -8,42 +8,42 @@ from edge.grants import Key, keys_of
 
 
 class Cache:
-    """At most that many bytes in each tier. One copy for each key."""
+    """At most `memory_bytes` in memory and `disk_bytes` on disk. One copy for each key."""
 
     def __init__(self, folder: Path, memory_bytes: int, disk_bytes: int) -> None:
         self._disk = Disk(folder, disk_bytes)
         self._eviction: Eviction[Key] = Eviction(memory_bytes)
         self._memory: dict[Key, tuple[str, bytes]] = {}
 
-    def known(self, key: Key) -> str | None:
-        """The SHA-256 of the copy that lies here."""
-        return self._memory[key][0] if key in self._memory else self._disk.known(key)
+    def stored_sha256(self, key: Key) -> str | None:
+        """The SHA-256 of the cached copy, if there is one. Does not read the disk."""
+        return self._memory[key][0] if key in self._memory else self._disk.stored_sha256(key)
 
     def get(self, key: Key, sha256: str) -> bytes | None:
-        """These very bytes, or None."""
-        sha256_here, body = self._memory.get(key, ("", b""))
-        if sha256_here == sha256:
+        """The bytes with exactly that hash, or None."""
+        memory_sha256, body = self._memory.get(key, ("", b""))
+        if memory_sha256 == sha256:
             self._eviction.touch(key)
             return body
         found = self._disk.read(key, sha256)
-        # While the disk was read, a tombstone may have emptied it.
-        if found is not None and self._disk.known(key) == sha256:
-            self._remember(key, sha256, found)
+        # Reading the disk takes time. If a tombstone purged the photo meanwhile, these bytes must not go to memory.
+        if found is not None and self._disk.stored_sha256(key) == sha256:
+            self._put_in_memory(key, sha256, found)
         return found
 
     def put(self, key: Key, sha256: str, body: bytes) -> None:
         """In memory at once, on disk when this returns. `body` must have that SHA-256."""
-        self._remember(key, sha256, body)
+        self._put_in_memory(key, sha256, body)
         self._disk.write(key, sha256, body)
 
     def drop(self, key: Key) -> None:
-        """Idempotent. Gone from both tiers when this returns."""
+        """Idempotent. When this returns, both tiers are without it."""
         if self._memory.pop(key, None) is not None:
             self._eviction.remove(key)
         self._disk.drop(key)
 
     def purge(self, photo_id: str) -> None:
-        """All sizes of a photo."""
+        """Drops all sizes of a photo."""
         for key in keys_of(photo_id):
             self.drop(key)
 
@@ -51,19 +51,14 @@ class Cache:
         return list({*self._memory, *self._disk.all_keys()})
 
     def inventory(self, photo_id: str) -> list[dict[str, object]]:
-        """What really lies here of a photo: {size, where, size_bytes}, in memory and on disk."""
-        memory = [
-            {"size": key.size, "where": "memory", "size_bytes": len(self._memory[key][1])}
-            for key in keys_of(photo_id)
-            if key in self._memory
+        """What is really cached of a photo, in memory and on disk: {size, where, size_bytes}."""
+        memory = [(key, "memory", len(self._memory[key][1])) for key in keys_of(photo_id) if key in self._memory]
+        disk = [(key, "disk", size_bytes) for key, size_bytes in self._disk.inventory(photo_id)]
+        return [
+            {"size": key.size, "where": where, "size_bytes": size_bytes} for key, where, size_bytes in [*memory, *disk]
         ]
-        disk = [
-            {"size": key.size, "where": "disk", "size_bytes": size_bytes}
-            for key, size_bytes in self._disk.inventory(photo_id)
-        ]
-        return [*memory, *disk]
 
-    def _remember(self, key: Key, sha256: str, body: bytes) -> None:
+    def _put_in_memory(self, key: Key, sha256: str, body: bytes) -> None:
         self._memory[key] = (sha256, body)
         for dropped in self._eviction.admit(key, len(body)):
             del self._memory[dropped]

@@ -1,6 +1,7 @@
-"""Connections: reads requests, sends answers, and gives nobody more time, memory or sockets than their share.
+"""Connections: reads requests and sends responses, with a limit on each client's time, memory and sockets.
 
-A request's body is taken whole before the application sees it, so a slow sender holds a greenlet and nothing else.
+A request's body is read whole before the application is called, so a slow sender occupies one greenlet and nothing
+else.
 """
 
 import logging
@@ -12,8 +13,8 @@ from email.utils import formatdate
 import gevent
 
 from edge import responses
+from edge.http1 import CONTINUE, MAX_BODY_BYTES, MAX_HEAD_BYTES, RequestHead, body_bytes, format_head, parse_head
 from edge.responses import Request, Response
-from edge.wire import CONTINUE, MAX_BODY_BYTES, MAX_HEAD_BYTES, Head, answer_head, body_bytes, parse_head
 from regions.errors import HeadTooLarge, Problem, Unavailable
 
 log = logging.getLogger(__name__)
@@ -26,14 +27,13 @@ _SEND_S = 30.0
 _LINGER_S = 2.0
 _PIECE_BYTES = 64 * 1024
 _BODILESS = (204, 304)
-_SHED = "this edge has as many connections as it can serve"
 
 
 class Connections:
-    """Serves `application` on at most `most` connections; whoever comes beyond is told to come again."""
+    """Serves `application` on at most `max_connections` connections. Others get a 503 with Retry-After."""
 
-    def __init__(self, application: Application, most: int) -> None:
-        self._application, self._most = application, most
+    def __init__(self, application: Application, max_connections: int) -> None:
+        self._application, self._max_connections = application, max_connections
         self._open = 0
 
     def handle(self, sock: socket.socket, address: object) -> None:
@@ -42,146 +42,156 @@ class Connections:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(_SEND_S)
-            if self._open > self._most:
-                return self._refuse(sock, Unavailable(_SHED))
-            self._converse(sock)
+            if self._open > self._max_connections:
+                return _refuse(sock, Unavailable("this edge has too many connections"))
+            self._serve(sock)
         except OSError:
-            log.debug("a client left in the middle")
+            log.debug("a client disconnected during a request")
         finally:
             self._open -= 1
             sock.close()
 
-    def _converse(self, sock: socket.socket) -> None:
-        incoming = _Incoming(sock)
-        while (data := self._read_head(sock, incoming)) is not None:
+    def _serve(self, sock: socket.socket) -> None:
+        received = _ReceiveBuffer(sock)
+        while (data := _read_head(sock, received)) is not None:
             try:
                 head = parse_head(data)
-                request = Request(head, _read_body(sock, incoming, head))
+                request = Request(head, _read_body(sock, received, head))
             except Problem as problem:
-                return self._refuse(sock, problem)
-            answer = self._answer(request)
-            if not _send(sock, head, answer) or not head.keeps_alive:
+                return _refuse(sock, problem)
+            response = self._respond(request)
+            if not _send(sock, head, response) or not head.keeps_alive:
                 return
 
-    def _read_head(self, sock: socket.socket, incoming: "_Incoming") -> bytes | None:
-        """None where there is no next request."""
-        with gevent.Timeout(_IDLE_S, False):
-            if not incoming.wait():
-                return None
-            with gevent.Timeout(_REQUEST_S, False):
-                try:
-                    return incoming.head()
-                except HeadTooLarge as problem:
-                    self._refuse(sock, problem)
-        return None
-
-    def _answer(self, request: Request) -> Response:
+    def _respond(self, request: Request) -> Response:
         try:
             return self._application(request)
         except Problem as problem:
-            return responses.of_problem(problem)
-        except Exception:  # whatever a request does to us, its connection gets an answer, and the next one too
+            return responses.from_problem(problem)
+        except Exception:  # any error gets a response, and the connection can be used for the next request
             log.exception("a request failed", extra={"path": request.head.path})
-            return responses.of_problem(Problem("an error of ours; it has been logged"))
-
-    def _refuse(self, sock: socket.socket, problem: Problem) -> None:
-        """Answers what we did not read to its end. Closing at once would reset the answer away (RFC 9112 9.6)."""
-        answer = responses.of_problem(problem)
-        sock.sendall(_head_of(answer, keeps_alive=False) + b"".join(answer.chunks))
-        sock.shutdown(socket.SHUT_WR)
-        with gevent.Timeout(_LINGER_S, False):
-            for _ in range(MAX_BODY_BYTES):
-                if not sock.recv(_PIECE_BYTES):
-                    return
+            return responses.from_problem(Problem("an internal error, which has been logged"))
 
 
-class _Incoming:
-    """What has come over a connection and not been used yet: never more than a head, or a body, and a piece."""
+class _ReceiveBuffer:
+    """The bytes received over a connection and not used yet: at most a head or a body, and one piece more."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._buffer = bytearray()
 
     def wait(self) -> bool:
-        """Waits for a first byte of a request; False where the other side has left."""
+        """Waits for the first byte of a request; False if the client has closed the connection."""
         while True:
+            # Empty lines before a request are skipped (RFC 9112 section 2.2).
             while self._buffer[:2] == b"\r\n":
                 del self._buffer[:2]
             if self._buffer:
                 return True
-            if not self._more():
+            if not self._receive():
                 return False
 
     def head(self) -> bytes | None:
         while (end := self._buffer.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)) < 0:
             if len(self._buffer) >= MAX_HEAD_BYTES:
-                raise HeadTooLarge(f"the header may have {MAX_HEAD_BYTES} bytes")
-            if not self._more():
+                raise HeadTooLarge(f"the request line and the headers may have at most {MAX_HEAD_BYTES} bytes")
+            if not self._receive():
                 return None
         return self._take(end, end + 4)
 
     def body(self, size_bytes: int) -> bytes:
         while len(self._buffer) < size_bytes:
-            if not self._more():
+            if not self._receive():
                 raise ConnectionResetError("the body ended early")
         return self._take(size_bytes, size_bytes)
 
-    def _more(self) -> bool:
+    def _receive(self) -> bool:
         chunk = self._sock.recv(_PIECE_BYTES)
         self._buffer += chunk
         return bool(chunk)
 
-    def _take(self, size_bytes: int, with_end: int) -> bytes:
+    def _take(self, size_bytes: int, size_with_end: int) -> bytes:
         data = bytes(self._buffer[:size_bytes])
-        del self._buffer[:with_end]
+        del self._buffer[:size_with_end]
         return data
 
 
-def _read_body(sock: socket.socket, incoming: _Incoming, head: Head) -> bytes:
+def _read_head(sock: socket.socket, received: _ReceiveBuffer) -> bytes | None:
+    """None if there is no next request."""
+    with gevent.Timeout(_IDLE_S, False):
+        if not received.wait():
+            return None
+        with gevent.Timeout(_REQUEST_S, False):
+            try:
+                return received.head()
+            except HeadTooLarge as problem:
+                _refuse(sock, problem)
+    return None
+
+
+def _read_body(sock: socket.socket, received: _ReceiveBuffer, head: RequestHead) -> bytes:
     size_bytes = body_bytes(head)
     if not size_bytes:
         return b""
     if head.expects_continue:
         sock.sendall(CONTINUE)
     with gevent.Timeout(_REQUEST_S, TimeoutError("the body came too slowly")):
-        return incoming.body(size_bytes)
+        return received.body(size_bytes)
 
 
-def _send(sock: socket.socket, head: Head, answer: Response) -> bool:
-    """True where the connection is good for another request."""
+def _refuse(sock: socket.socket, problem: Problem) -> None:
+    """Responds to a request that was not read to its end.
+
+    If the socket were closed at once, the kernel would send a reset, and the client could lose the response (RFC 9112
+    section 9.6). So the rest of the request is read and discarded first, for a limited time.
+    """
+    _send_problem(sock, problem)
+    sock.shutdown(socket.SHUT_WR)
+    with gevent.Timeout(_LINGER_S, False):
+        for _ in range(MAX_BODY_BYTES):
+            if not sock.recv(_PIECE_BYTES):
+                return
+
+
+def _send_problem(sock: socket.socket, problem: Problem) -> None:
+    response = responses.from_problem(problem)
+    sock.sendall(_head_bytes(response, keeps_alive=False) + b"".join(response.chunks))
+
+
+def _send(sock: socket.socket, head: RequestHead, response: Response) -> bool:
+    """True if the connection can be used for another request."""
     try:
-        data = _head_of(answer, head.keeps_alive)
+        data = _head_bytes(response, head.keeps_alive)
         if head.method == "HEAD":
             sock.sendall(data)
             return True
-        return _send_body(sock, data, answer)
+        return _send_body(sock, data, response)
     finally:
-        if hasattr(answer.chunks, "close"):
-            answer.chunks.close()
+        if hasattr(response.chunks, "close"):
+            response.chunks.close()
 
 
-def _send_body(sock: socket.socket, head: bytes, answer: Response) -> bool:
-    # The head goes out with the first piece: one packet for most answers.
-    waiting, left_bytes = head, answer.size_bytes
+def _send_body(sock: socket.socket, head: bytes, response: Response) -> bool:
+    # The head is sent together with the first piece: one packet for most responses.
+    unsent_head, left_bytes = head, response.size_bytes
     try:
-        for piece in _pieces(answer):
+        for piece in _pieces(response):
             left_bytes -= len(piece)
-            sock.sendall(waiting + piece if waiting else piece)
-            waiting = b""
+            sock.sendall(unsent_head + piece if unsent_head else piece)
+            unsent_head = b""
     except Problem as problem:
-        log.warning("an answer was cut", extra={"problem": problem.slug, "detail": problem.detail})
-        if waiting:
-            # Nothing was sent yet, so there is still time to say why.
-            other = responses.of_problem(problem)
-            sock.sendall(_head_of(other, keeps_alive=False) + b"".join(other.chunks))
+        log.warning("a response was cut off", extra={"problem": problem.slug, "detail": problem.detail})
+        if unsent_head:
+            # Nothing was sent yet, so the client can still get the problem instead.
+            _send_problem(sock, problem)
         return False
-    if waiting:
-        sock.sendall(waiting)
+    if unsent_head:
+        sock.sendall(unsent_head)
     return left_bytes == 0
 
 
-def _pieces(answer: Response) -> Iterator[bytes]:
-    for chunk in answer.chunks:
+def _pieces(response: Response) -> Iterator[bytes]:
+    for chunk in response.chunks:
         if len(chunk) <= _PIECE_BYTES:
             yield chunk
         else:
@@ -189,10 +199,10 @@ def _pieces(answer: Response) -> Iterator[bytes]:
                 yield chunk[start : start + _PIECE_BYTES]
 
 
-def _head_of(answer: Response, keeps_alive: bool) -> bytes:
-    fields = [*answer.fields, ("Date", formatdate(time.time(), usegmt=True))]
-    if answer.status not in _BODILESS:
-        fields.append(("Content-Length", str(answer.size_bytes)))
+def _head_bytes(response: Response, keeps_alive: bool) -> bytes:
+    headers = [*response.headers, ("Date", formatdate(time.time(), usegmt=True))]
+    if response.status not in _BODILESS:
+        headers.append(("Content-Length", str(response.size_bytes)))
     if not keeps_alive:
-        fields.append(("Connection", "close"))
-    return answer_head(answer.status, fields)
+        headers.append(("Connection", "close"))
+    return format_head(response.status, headers)

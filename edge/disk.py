@@ -1,8 +1,15 @@
-"""The cache on disk: `{2 hash characters}/{photo}/{size}.{sha256}.jpg`, and `tmp/` for what is being written.
+"""The cache on disk: `{2 hash characters}/{photo}/{size}.{sha256}.jpg`, and `tmp/` for files that are being written.
 
-The file's name says what its bytes must be. They are checked each time they are read back, so that a kill, a full
-disk or a flipped bit costs a miss and never a wrong answer; hence nothing is synced. Files are touched on threads
-beside the loop.
+A file's name contains the hash of its bytes, and the bytes are checked against it at each read. So a kill, a full disk
+or a flipped bit costs a cache miss and never gives a wrong response; therefore nothing is synced (fsync). File
+operations run on gevent's thread pool, so that the event loop does not block.
+
+Every file operation lets other greenlets run. Two rules keep the index and the disk consistent:
+
+* Only one greenlet at a time changes a key's file (`_locked`). So when `drop` returns, the file is gone, even if
+  another greenlet was writing or evicting it when `drop` was called.
+* A greenlet holds the lock of one key at most. A write that must evict other keys releases its own key's lock first:
+  two writes that each wait for the other's key would deadlock.
 """
 
 import hashlib
@@ -32,113 +39,112 @@ _FILE = re.compile(r"([0-9]{1,4})\.([0-9a-f]{64})\.jpg")
 
 
 class Disk:
-    """Holds at most `budget_bytes`. Knows what earlier processes left in the folder."""
+    """Holds at most `budget_bytes`. Starts with the files that earlier processes left in the folder."""
 
     def __init__(self, folder: Path, budget_bytes: int) -> None:
         self._folder, self._tmp = folder, folder / "tmp"
         self._eviction: Eviction[Key] = Eviction(budget_bytes)
-        self._files: dict[Key, str] = {}
-        self._changing: dict[Key, Event] = {}
+        self._index: dict[Key, str] = {}
+        self._unlocked: dict[Key, Event] = {}
         shutil.rmtree(self._tmp, ignore_errors=True)
         self._tmp.mkdir(parents=True)
         for key, sha256, size_bytes in _walk(folder):
             self._evict(self._admit(key, sha256, size_bytes))
 
-    def known(self, key: Key) -> str | None:
-        """The SHA-256 of what lies here."""
-        return self._files.get(key)
+    def stored_sha256(self, key: Key) -> str | None:
+        return self._index.get(key)
 
     def read(self, key: Key, sha256: str) -> bytes | None:
-        """None where it is not here, or is not what it was."""
-        if self.known(key) != sha256:
+        """None if there is no such file, or its bytes no longer match their hash (then it is removed)."""
+        if self.stored_sha256(key) != sha256:
             return None
-        body = _off_the_loop(partial(_read, self._path(key, sha256)))
-        if self.known(key) != sha256:
+        body = _in_thread(partial(_read, self._path(key, sha256)))
+        # Another greenlet may have dropped or replaced the file during the read.
+        if self.stored_sha256(key) != sha256:
             return None
         if body is None or hashlib.sha256(body).hexdigest() != sha256:
-            log.warning("a cached file was not what it was", extra={"photo_id": key.photo_id, "size": key.size})
+            log.warning("a cached file is damaged", extra={"photo_id": key.photo_id, "size": key.size})
             self.drop(key)
             return None
         self._eviction.touch(key)
         return body
 
     def write(self, key: Key, sha256: str, body: bytes) -> None:
-        """Does what it can: a disk that is full or away is logged, and costs later misses."""
-        if self.known(key) == sha256 or len(body) > self._eviction.budget_bytes:
+        """Best effort: a disk error is logged, and costs cache misses later."""
+        if self.stored_sha256(key) == sha256 or len(body) > self._eviction.budget_bytes:
             return
-        with self._alone(key):
+        with self._locked(key):
             try:
-                _off_the_loop(partial(_write, self._tmp / secrets.token_hex(8), self._path(key, sha256), body))
+                _in_thread(partial(_write, self._tmp / secrets.token_hex(8), self._path(key, sha256), body))
             except OSError as error:
                 log.error("an image can't be cached on disk", extra={"error": str(error)})
                 return
             dropped = self._admit(key, sha256, len(body))
-        # Alone no longer: two who wait for one another's keys would wait for ever.
+        # After releasing the lock, or two writes that evict each other's keys would deadlock.
         self._evict(dropped)
 
     def drop(self, key: Key) -> None:
-        """Idempotent. Gone from the disk when this returns, also where it was being written just then."""
-        with self._alone(key):
-            self._forget(key)
+        """Idempotent. When this returns, the file is gone, even if it was being written when this was called."""
+        with self._locked(key):
+            self._remove(key)
 
     def inventory(self, photo_id: str) -> Iterator[tuple[Key, int]]:
-        """What lies on the disk itself, whatever the index says: (key, size in bytes)."""
-        for path in _off_the_loop(partial(_listing, self._folder / variant_prefix(photo_id))):
+        """What is really on the disk, even if the index does not have it: (key, size in bytes)."""
+        for path in _in_thread(partial(_listing, self._folder / variant_prefix(photo_id))):
             found = _FILE.fullmatch(path.name)
             with suppress(OSError):
                 yield Key(photo_id, int(found[1]) if found else 0), path.stat().st_size
 
     def all_keys(self) -> list[Key]:
-        return list(self._files)
+        return list(self._index)
 
     @contextmanager
-    def _alone(self, key: Key) -> Iterator[None]:
-        """Who changes a key's file waits for whoever is at it."""
-        while key in self._changing:
-            self._changing[key].wait()
-        done = self._changing[key] = Event()
+    def _locked(self, key: Key) -> Iterator[None]:
+        """Waits until no other greenlet changes the key's file; others then wait for this one."""
+        while key in self._unlocked:
+            self._unlocked[key].wait()
+        unlocked = self._unlocked[key] = Event()
         try:
             yield
         finally:
-            del self._changing[key]
-            done.set()
+            del self._unlocked[key]
+            unlocked.set()
 
-    def _forget(self, key: Key) -> None:
-        sha256 = self._files.pop(key, None)
-        if sha256 is not None:
-            self._eviction.remove(key)
-            self._unlink(key, sha256)
+    def _remove(self, key: Key) -> None:
+        sha256 = self._index.pop(key, None)
+        if sha256 is None:
+            return
+        self._eviction.remove(key)
+        try:
+            _in_thread(partial(_unlink, self._path(key, sha256)))
+        except OSError as error:
+            log.error("a cached file can't be removed", extra={"photo_id": key.photo_id, "error": str(error)})
 
     def _admit(self, key: Key, sha256: str, size_bytes: int) -> list[Key]:
-        """Which keys must go. They are known until their files are gone, so that `drop` finds them."""
-        if self.known(key) not in (None, sha256):
-            self._forget(key)
-        self._files[key] = sha256
+        """Returns the keys to evict. They stay in the index until their files are gone, so that `drop` finds them."""
+        if self.stored_sha256(key) not in (None, sha256):
+            self._remove(key)
+        self._index[key] = sha256
         return self._eviction.admit(key, size_bytes)
 
     def _evict(self, keys: list[Key]) -> None:
         for key in keys:
-            with self._alone(key):
-                if key not in self._eviction:  # it may have come back meanwhile
-                    self._forget(key)
-
-    def _unlink(self, key: Key, sha256: str) -> None:
-        try:
-            _off_the_loop(partial(_remove, self._path(key, sha256)))
-        except OSError as error:
-            log.error("a cached file can't be removed", extra={"photo_id": key.photo_id, "error": str(error)})
+            with self._locked(key):
+                # While we waited for the lock, another write may have admitted the key again.
+                if key not in self._eviction:
+                    self._remove(key)
 
     def _path(self, key: Key, sha256: str) -> Path:
         return self._folder / variant_prefix(key.photo_id) / f"{key.size}.{sha256}.jpg"
 
 
-def _off_the_loop(work: Callable[[], _Result]) -> _Result:
+def _in_thread(work: Callable[[], _Result]) -> _Result:
     result: _Result = gevent.get_hub().threadpool.apply(work)
     return result
 
 
 def _walk(folder: Path) -> Iterator[tuple[Key, str, int]]:
-    """What lies there: (key, SHA-256 by its name, size in bytes), the longest unused first."""
+    """The cached files, oldest first: (key, SHA-256 from the name, size in bytes)."""
     files = []
     for path in folder.glob("??/p_*/*.jpg"):
         found = _FILE.fullmatch(path.name)
@@ -164,17 +170,18 @@ def _write(temporary: Path, path: Path, body: bytes) -> None:
     try:
         temporary.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(body)
-        # Whoever purges the photo's other sizes may remove the folder between these two lines.
+        # Between the next two calls, a purge of the photo's other sizes may remove the empty folder (`_unlink`).
         for _ in range(3):
             path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
                 return os.replace(temporary, path)
-        raise FileNotFoundError(f"the folder of {path} keeps vanishing")
+        raise FileNotFoundError(f"the folder of {path} was removed three times during the write")
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _remove(path: Path) -> None:
+def _unlink(path: Path) -> None:
+    """Removes the file, and its folder if it is empty then."""
     path.unlink(missing_ok=True)
     with suppress(OSError):
         path.parent.rmdir()

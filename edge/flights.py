@@ -1,8 +1,15 @@
-"""Flights: one fetch for any number of simultaneous requests, handed to all of them while it arrives.
+"""Request collapsing: simultaneous requests for one image share one fetch, called a flight here.
 
-A flight has a greenlet of its own, so a rider who leaves disturbs nobody; and whatever ends that greenlet ends the
-flight, so no rider waits for ever. The last piece is handed out only when the whole has the right SHA-256: a body that
-is short or wrong never looks complete to anybody, and never lands in the cache.
+A flight is one greenlet that fetches a body, and any number of readers that get the bytes as they arrive.
+
+* The greenlet belongs to the flight, not to the request that started it. So a client that disconnects disturbs no
+  other reader. Whatever ends the greenlet ends the flight, so no reader waits for ever.
+* A reader that joins late still gets the whole body. The flight keeps every chunk from the first one until it has
+  ended and its last reader has left, and each reader walks that list at its own pace. A flight can be joined until
+  `on_complete` has returned, that is until the body is in the cache. So there is no moment in which the body is neither
+  in a flight nor in the cache, and a request in between needs no second fetch.
+* The last chunk is handed out only when the whole body has the promised length and SHA-256. So a short or wrong body
+  never looks complete to a reader, and never reaches `on_complete`.
 """
 
 import hashlib
@@ -23,39 +30,42 @@ _DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """What a fetch found: `size_bytes` of `chunks`, or None where what lies here already is still right.
+class FetchResult:
+    """What an upstream sends: `chunks` of `size_bytes` in all, or None if the bytes that are cached here are current.
 
-    `storable` says that it may lie at this edge; `behind` is the Cache-Status of the cache that was asked.
+    `storable` means that this edge may cache the bytes. `upstream_status` is the upstream's Cache-Status header.
     """
 
-    facts: ImageMeta
+    image_meta: ImageMeta
     size_bytes: int
     chunks: Iterable[bytes] | None
     storable: bool = False
-    behind: str = ""
+    upstream_status: str = ""
 
 
-Fetch = Callable[[], Arrival]
-OnComplete = Callable[[Arrival, bytes], None]
+Fetch = Callable[[], FetchResult]
+OnComplete = Callable[[FetchResult, bytes], None]
 
 
 class FlightReader:
-    """A rider's place in a flight: first `arrival`, then the chunks. Close it, whether they were read or not."""
+    """One reader of a flight: first `result`, then iterate over the chunks. Must be closed, read or not.
+
+    `collapsed` means that another reader had started the flight.
+    """
 
     def __init__(self, flight: "_Flight", collapsed: bool) -> None:
         self._flight: _Flight | None = flight
         self._chunks = flight.chunks
         self.collapsed = collapsed
-        flight.riders += 1
+        flight.readers += 1
 
-    def arrival(self) -> Arrival:
-        """Waits for it. Raises the Problem that the fetch ended in."""
+    def result(self) -> FetchResult:
+        """Waits for it. Raises the Problem with which the fetch failed."""
         assert self._flight is not None
-        return self._flight.wait_arrival()
+        return self._flight.wait_result()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Raises a Problem where the flight ends before its last byte."""
+        """Raises a Problem if the flight ends before its last byte."""
         assert self._flight is not None
         return self._flight.read()
 
@@ -67,143 +77,153 @@ class FlightReader:
 
 
 class Flights:
-    """At most `most` flights at once, and `most_bytes` in all that are under way or still being read."""
+    """At most `max_flights` at once, and `max_bytes` in all flights that have not ended or still have readers."""
 
-    def __init__(self, most: int, most_bytes: int) -> None:
-        self._most, self._most_bytes = most, most_bytes
-        self._under_way: dict[Hashable, _Flight] = {}
-        self._bytes = 0
+    def __init__(self, max_flights: int, max_bytes: int) -> None:
+        self._max_flights, self._max_bytes = max_flights, max_bytes
+        self._flights: dict[Hashable, _Flight] = {}
+        self._reserved_bytes = 0
 
-    def board(self, key: Hashable, fetch: Fetch, land: OnComplete) -> FlightReader:
-        """A seat in the flight for this key, which starts if there is none. Raises Unavailable when there are too many.
+    def join(self, key: Hashable, fetch: Fetch, on_complete: OnComplete) -> FlightReader:
+        """Joins the flight for this key, or starts it. Does not wait. Raises Unavailable if there are too many.
 
-        `land` gets the whole body, verified, once all riders can read it to its end.
+        Only the reader that starts the flight has its `fetch` and `on_complete` called. `on_complete` gets the whole,
+        verified body, at a time when all readers can read it to its end.
         """
-        flight = self._under_way.get(key)
+        flight = self._flights.get(key)
         if flight is not None:
             return FlightReader(flight, collapsed=True)
-        if len(self._under_way) >= self._most:
-            raise Unavailable("this edge is fetching as much as it can")
-        flight = self._under_way[key] = _Flight(self._reserve, partial(self._close, key))
-        seat = FlightReader(flight, collapsed=False)
-        flight.pilot = gevent.spawn(self._fly, key, flight, fetch, land)
-        return seat
+        if len(self._flights) >= self._max_flights:
+            raise Unavailable("this edge has too many fetches in progress")
+        flight = self._flights[key] = _Flight(self._reserve, partial(self._close, key))
+        reader = FlightReader(flight, collapsed=False)
+        flight.greenlet = gevent.spawn(self._run, key, flight, fetch, on_complete)
+        return reader
 
-    def _fly(self, key: Hashable, flight: "_Flight", fetch: Fetch, land: OnComplete) -> None:
+    def _run(self, key: Hashable, flight: "_Flight", fetch: Fetch, on_complete: OnComplete) -> None:
         try:
-            with gevent.Timeout(_DEADLINE_S, BadGateway("the image took too long to come")):
-                arrival = fetch()
-                body = flight.carry(arrival)
+            with gevent.Timeout(_DEADLINE_S, BadGateway("the fetch of the image took too long")):
+                result = fetch()
+                body = flight.stream(result)
+            # First the readers get the last chunk, then the body is stored: they don't wait for the disk.
             flight.end(None)
             if body is not None:
-                land(arrival, body)
+                on_complete(result, body)
         except Problem as problem:
             flight.end(problem)
         except gevent.GreenletExit:
-            flight.end(Unavailable("the image is no longer being fetched"))
-        except Exception:  # whatever went wrong, the riders must hear of it
-            log.exception("a flight failed")
+            flight.end(Unavailable("the fetch of the image was cancelled"))
+        except Exception:  # readers must be woken, whatever the error
+            log.exception("a fetch failed")
         finally:
-            flight.end(Problem("an error of ours; it has been logged"))
+            # Only the first `end` counts. This one is for the errors that were logged above.
+            flight.end(Problem("an internal error, which has been logged"))
             self._close(key, flight)
 
     def _close(self, key: Hashable, flight: "_Flight") -> None:
-        """Nobody boards it any more. Idempotent: another may be under way for the key by then."""
-        if self._under_way.get(key) is flight:
-            del self._under_way[key]
+        """No more readers can join the flight. Does nothing if the key already has a newer flight."""
+        if self._flights.get(key) is flight:
+            del self._flights[key]
 
     def _reserve(self, size_bytes: int) -> None:
-        """Negative gives back."""
-        if size_bytes > 0 and self._bytes + size_bytes > self._most_bytes:
-            raise Unavailable("this edge is fetching as much as it can")
-        self._bytes += size_bytes
+        """A negative size releases."""
+        if size_bytes > 0 and self._reserved_bytes + size_bytes > self._max_bytes:
+            raise Unavailable("this edge has too many fetches in progress")
+        self._reserved_bytes += size_bytes
 
 
 class _Flight:
+    """The state of one flight. `_progress` is replaced and set whenever a waiting reader has something to do."""
+
     def __init__(self, reserve: Callable[[int], None], close: Callable[["_Flight"], None]) -> None:
         self._reserve, self._close, self._reserved_bytes = reserve, close, 0
-        self._arrival: Arrival | None = None
+        self._result: FetchResult | None = None
         self._problem: Problem | None = None
-        self._over = False
-        self._moved = Event()
+        self._ended = False
+        self._progress = Event()
         self.chunks: list[bytes] = []
-        self.riders = 0
-        self.pilot: gevent.Greenlet | None = None
+        self.readers = 0
+        self.greenlet: gevent.Greenlet | None = None
 
-    def carry(self, arrival: Arrival) -> bytes | None:
-        """Hands out the body as it comes, and gives it whole; None where there is none. Raises Problem."""
-        if arrival.chunks is None:
-            self._open(arrival)
+    def stream(self, result: FetchResult) -> bytes | None:
+        """Hands out the body as it arrives, and returns it whole; None if there is no body. Raises Problem."""
+        if result.chunks is None:
+            self._publish_result(result)
             return None
         try:
-            self._reserve(arrival.size_bytes)
-            self._reserved_bytes = arrival.size_bytes
-            self._open(arrival)
-            for chunk in _verified(arrival.chunks, arrival):
+            self._reserve(result.size_bytes)
+            self._reserved_bytes = result.size_bytes
+            self._publish_result(result)
+            for chunk in _verified(result.chunks, result):
                 self.chunks.append(chunk)
-                self._wake()
+                self._wake_readers()
             return b"".join(self.chunks)
         finally:
-            if hasattr(arrival.chunks, "close"):
-                arrival.chunks.close()
+            if hasattr(result.chunks, "close"):
+                result.chunks.close()
 
     def end(self, problem: Problem | None) -> None:
-        """The first end counts."""
-        if not self._over:
-            self._over, self._problem = True, problem
-            self._wake()
-            self._settle()
+        """The first call counts; later ones do nothing."""
+        if not self._ended:
+            self._ended, self._problem = True, problem
+            self._wake_readers()
+            self._release_if_done()
 
-    def wait_arrival(self) -> Arrival:
-        while self._arrival is None:
-            if self._over:
-                raise copy_of(self._problem or Problem("a flight ended without an arrival"))
-            self._moved.wait()
-        return self._arrival
+    def wait_result(self) -> FetchResult:
+        while self._result is None:
+            if self._ended:
+                raise copy_of(self._problem or Problem("a flight ended without a result"))
+            self._progress.wait()
+        return self._result
 
     def read(self) -> Iterator[bytes]:
-        at = 0
+        position = 0
         while True:
-            moved = self._moved
-            while at < len(self.chunks):
-                yield self.chunks[at]
-                at += 1
-            if self._over and at == len(self.chunks):
+            # Taken before the chunks are read: a chunk that arrives after that replaces `_progress`, and is noticed
+            # below instead of being waited for.
+            progress = self._progress
+            while position < len(self.chunks):
+                yield self.chunks[position]
+                position += 1
+            if self._ended and position == len(self.chunks):
                 if self._problem is not None:
                     raise copy_of(self._problem)
                 return
-            if at == len(self.chunks) and moved is self._moved:
-                moved.wait()
+            if position == len(self.chunks) and progress is self._progress:
+                progress.wait()
 
     def leave(self) -> None:
-        self.riders -= 1
-        self._settle()
-        self._give_up_if_alone()
+        self.readers -= 1
+        self._release_if_done()
+        self._cancel_if_pointless()
 
-    def _open(self, arrival: Arrival) -> None:
-        self._arrival = arrival
-        self._wake()
+    def _publish_result(self, result: FetchResult) -> None:
+        self._result = result
+        self._wake_readers()
 
-    def _wake(self) -> None:
-        moved, self._moved = self._moved, Event()
-        moved.set()
+    def _wake_readers(self) -> None:
+        progress, self._progress = self._progress, Event()
+        progress.set()
 
-    def _settle(self) -> None:
-        if self._over and not self.riders:
+    def _release_if_done(self) -> None:
+        if self._ended and not self.readers:
             self._reserve(-self._reserved_bytes)
             self._reserved_bytes = 0
 
-    def _give_up_if_alone(self) -> None:
-        """Nobody reads it, and it would be forgotten: there is no sense in fetching the rest."""
-        pointless = self._arrival is not None and not self._arrival.storable
-        if pointless and not self._over and not self.riders and self.pilot is not None:
-            # At once, since the pilot dies later, and whoever boards until then would die with it.
+    def _cancel_if_pointless(self) -> None:
+        """Stops the fetch if no reader is left and the edge may not cache the bytes either.
+
+        The flight is closed here, before its greenlet is killed. The kill takes effect only at the next switch, and a
+        reader that joined until then would fail with the flight.
+        """
+        pointless = self._result is not None and not self._result.storable
+        if pointless and not self._ended and not self.readers and self.greenlet is not None:
             self._close(self)
-            self.pilot.kill(block=False)
+            self.greenlet.kill(block=False)
 
 
-def _verified(chunks: Iterable[bytes], promised: Arrival) -> Iterator[bytes]:
-    """The chunks, the last of them only when all together are what the origin said."""
+def _verified(chunks: Iterable[bytes], promised: FetchResult) -> Iterator[bytes]:
+    """The chunks. The last one is withheld until the whole has the promised length and hash. Raises BadGateway."""
     digest, size_bytes, last = hashlib.sha256(), 0, b""
     for chunk in chunks:
         digest.update(chunk)
@@ -214,13 +234,13 @@ def _verified(chunks: Iterable[bytes], promised: Arrival) -> Iterator[bytes]:
             yield chunk
         else:
             last = chunk
-    if size_bytes != promised.size_bytes or digest.hexdigest() != promised.facts.sha256:
-        raise BadGateway("the image that came is not the one that was promised")
+    if size_bytes != promised.size_bytes or digest.hexdigest() != promised.image_meta.sha256:
+        raise BadGateway("the image does not have the promised length and hash")
     yield last
 
 
 def copy_of(problem: Problem) -> Problem:
-    """A copy to raise: one exception raised again and again would gather all the tracebacks."""
+    """A copy to raise. One exception object that is raised many times would collect all their tracebacks."""
     copy = type(problem).__new__(type(problem))
     copy.__dict__.update(problem.__dict__)
     copy.args = problem.args

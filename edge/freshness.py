@@ -1,41 +1,49 @@
-"""May a copy that lies here be shown without asking? Pure: ages are arguments.
+"""May a cached copy be served without asking its upstream? Pure: ages are arguments.
 
-Two things grow old: what the origin said of the copy (its hash, and whether it may lie here), and the last time its
-home told which photos are deleted. A copy is shown unasked while both are young. When either is old, the shield is
-asked first; where no answer is to be had, the copy is shown for a while all the same (stale-if-error, RFC 5861), and
-then no more: a region that is away can't tell us that it has deleted something.
+Two ages decide:
+
+* The age of the grant: when the origin last confirmed the copy's hash, and that it may be served and cached here.
+* The age of the tombstones: when this edge last had all tombstones of the photo's home region.
+
+Why the second has a bound: a deletion reaches this edge only as a tombstone. If the region can't be reached, it can't
+report that it has deleted a photo, and a grant that was given just before the deletion would keep the bytes servable
+for up to an hour. So a grant alone is not enough. The edge must also know that it would have heard of a deletion,
+and that holds only for deletions older than its last complete read of the region's tombstones.
+
+While both ages are within their bounds, the copy is served without asking (FRESH). When either is over its bound, the
+upstream is asked first. If it does not answer, the copy is still served for STALE_IF_ERROR_S (RFC 5861), and no longer.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
 GRANT_TTL_S = 3600.0
-SILENCE_S = 30.0
+MAX_TOMBSTONE_AGE_S = 30.0
 STALE_IF_ERROR_S = 300.0
 NOT_FOUND_TTL_S = 1.0
 
 
 class Freshness(Enum):
-    FRESH = "show it"
-    STALE = "ask first; show it where nobody answers"
-    EXPIRED = "ask first; without an answer there is nothing to show"
+    FRESH = "serve it"
+    STALE = "ask the upstream first; serve it if the upstream does not answer"
+    EXPIRED = "ask the upstream first; without an answer, don't serve it"
 
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """Seconds since the origin spoke of the copy, and since its home's tombstones were known to the last."""
+    """Seconds since the origin gave the grant, and since the home region's tombstones were complete at this edge."""
 
     grant_s: float
     tombstone_age_s: float
 
 
 def evaluate(ages: Ages) -> Freshness:
-    over_s = max(ages.grant_s - GRANT_TTL_S, ages.tombstone_age_s - SILENCE_S)
+    over_s = max(ages.grant_s - GRANT_TTL_S, ages.tombstone_age_s - MAX_TOMBSTONE_AGE_S)
     if over_s <= 0:
         return Freshness.FRESH
     return Freshness.STALE if over_s <= STALE_IF_ERROR_S else Freshness.EXPIRED
 
 
 def max_age_s(ages: Ages) -> int:
-    """For how long clients may keep it: as long as we would ourselves."""
+    """How long clients may cache the image: for the rest of the grant's time, as this edge does."""
     return max(0, int(GRANT_TTL_S - ages.grant_s))

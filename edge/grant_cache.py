@@ -1,58 +1,42 @@
-"""What the edge knows of images without asking: facts by image and place, and what was refused a moment ago."""
+"""The grants that the edge remembers, by image and place, and the refusals of the last second (negative caching)."""
 
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Generic, TypeVar
+
+from cachetools import LRUCache
 
 from edge.freshness import NOT_FOUND_TTL_S
 from edge.grants import ImageMeta, Key
 from regions.errors import Problem
 
-_MOST = 200_000
-
-Value = TypeVar("Value")
+_MAX_ENTRIES = 200_000
 
 
 class GrantCache:
-    """Bounded: what was not asked for longest is forgotten, which costs a question. ImageMeta are those of a yes."""
+    """Holds grants that allow serving; a refusal is stored apart.
+
+    Bounded: when it is full, the least recently used entry is forgotten, and the next request for that image asks the
+    upstream again.
+
+    Needs no lock. Greenlets switch only when one waits, and no method here waits: LRUCache is plain Python over
+    dictionaries, without I/O and without locks. So each method is atomic to other greenlets.
+    """
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
         self._clock_s = clock_s
-        self._facts: _Latest[ImageMeta] = _Latest()
-        self._refused: _Latest[tuple[float, Problem]] = _Latest()
+        self._granted: LRUCache[tuple[Key, str], ImageMeta] = LRUCache(_MAX_ENTRIES)
+        self._refused: LRUCache[tuple[Key, str], tuple[float, Problem]] = LRUCache(_MAX_ENTRIES)
 
-    def facts(self, key: Key, place: str) -> ImageMeta | None:
-        return self._facts.get((key, place))
+    def get(self, key: Key, place: str) -> ImageMeta | None:
+        return self._granted.get((key, place))
 
-    def learn(self, key: Key, place: str, facts: ImageMeta) -> None:
-        self._facts.put((key, place), facts)
+    def put(self, key: Key, place: str, image_meta: ImageMeta) -> None:
+        self._granted[key, place] = image_meta
 
-    def refuse(self, key: Key, place: str, problem: Problem) -> None:
-        """Remembered for a second only: a photo may be ready soon."""
-        self._facts.remove((key, place))
-        self._refused.put((key, place), (self._clock_s() + NOT_FOUND_TTL_S, problem))
+    def put_refusal(self, key: Key, place: str, problem: Problem) -> None:
+        """Remembered for NOT_FOUND_TTL_S only: the photo may be ready soon."""
+        self._granted.pop((key, place), None)
+        self._refused[key, place] = (self._clock_s() + NOT_FOUND_TTL_S, problem)
 
     def refusal(self, key: Key, place: str) -> Problem | None:
         until_s, problem = self._refused.get((key, place)) or (0.0, None)
         return problem if self._clock_s() < until_s else None
-
-
-class _Latest(Generic[Value]):
-    """A map of bounded size."""
-
-    def __init__(self) -> None:
-        self._items: OrderedDict[tuple[Key, str], Value] = OrderedDict()
-
-    def get(self, key: tuple[Key, str]) -> Value | None:
-        if key in self._items:
-            self._items.move_to_end(key)
-        return self._items.get(key)
-
-    def put(self, key: tuple[Key, str], value: Value) -> None:
-        self._items[key] = value
-        self._items.move_to_end(key)
-        if len(self._items) > _MOST:
-            self._items.popitem(last=False)
-
-    def remove(self, key: tuple[Key, str]) -> None:
-        self._items.pop(key, None)

@@ -1,6 +1,7 @@
-"""`GET /p/{photo}/{size}.jpg`: from the cache where that may be shown, else from a flight; kept only where it may lie.
+"""`GET /p/{photo}/{size}.jpg`: from the cache if the copy may be served, else from a flight (request collapsing).
 
-Whatever the policy or a tombstone says wins over what lies here, and where nobody can say, nothing is shown.
+The policy and the tombstones take precedence over cached bytes. When neither the cache's grant nor an upstream can
+confirm that an image may be served, it is not served. It is cached only if the grant for this edge allows it.
 """
 
 import math
@@ -11,27 +12,27 @@ from typing import Protocol
 from edge import cache_status, responses
 from edge.cache import Cache
 from edge.cache_status import Outcome
-from edge.flights import Arrival, FlightReader, Flights, copy_of
+from edge.flights import FetchResult, FlightReader, Flights, copy_of
 from edge.freshness import Ages, Freshness, evaluate, max_age_s
 from edge.grant_cache import GrantCache
-from edge.grants import GRANT_FIELD, ImageMeta, Key, to_field
-from edge.responses import Fields, Request, Response
+from edge.grants import GRANT_HEADER, ImageMeta, Key, to_header
+from edge.responses import Headers, Request, Response
 from edge.tombstones import KnownTombstones
 from regions import byte_ranges
 from regions.errors import BadGateway, NotFound, RangeNotSatisfiable, ResidencyDenied, Unavailable
 
-_TRIES = 2
+_ATTEMPTS = 2
 
 
 class Upstream(Protocol):
-    def fetch(self, key: Key, place: str, sha256: str | None) -> Arrival:
-        """The image for `place`, or an arrival without chunks where `sha256` is still right."""
+    def fetch(self, key: Key, place: str, sha256: str | None) -> FetchResult:
+        """The image for `place`, or a result without chunks if `sha256` is still current."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """Who asks from where (an edge, or ourselves) for what, and where that is at home."""
+    """`place` is the edge that will serve the image: this edge or another. `home` is the photo's home region."""
 
     key: Key
     place: str
@@ -40,162 +41,190 @@ class ImageRequest:
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    facts: ImageMeta
+    image_meta: ImageMeta
     chunks: Iterable[bytes]
     size_bytes: int
     outcome: Outcome
 
 
 class Images:
-    """`name` is this edge's; `upstreams` says by home region where images come from; `clock_s` never goes back."""
+    """For the edge called `name`. `upstreams` is by home region; `clock_s` must be monotonic."""
 
     def __init__(
         self,
         name: str,
         upstreams: Mapping[str, Upstream],
         cache: Cache,
-        known: GrantCache,
+        grant_cache: GrantCache,
         tombstones: KnownTombstones,
         flights: Flights,
         clock_s: Callable[[], float],
     ) -> None:
         self._name, self._upstreams, self._clock_s = name, upstreams, clock_s
-        self._cache, self._known, self._tombstones, self._flights = cache, known, tombstones, flights
+        self._cache, self._grant_cache, self._tombstones, self._flights = cache, grant_cache, tombstones, flights
 
-    def answer(self, request: Request, asked: ImageRequest) -> Response:
+    def respond(self, request: Request, image_request: ImageRequest) -> Response:
         """Raises NotFound, ResidencyDenied (451), Unavailable, BadGateway."""
-        found = self._find(asked)
+        found = self._find(image_request)
         try:
-            # It may have been buried while we waited.
-            self._tombstones.refuse(asked.key.photo_id)
-            return self._answer(request, asked, found)
+            # The disk or the upstream took time, and the photo's tombstone may have come meanwhile.
+            self._tombstones.require_not_deleted(image_request.key.photo_id)
+            return self._to_response(request, image_request, found)
         except BaseException:
             _close(found.chunks)
             raise
 
-    def renew(self, asked: ImageRequest) -> None:
-        """Asks anew whether our copy is right and may lie here, and drops it where not. Raises as `answer`."""
-        _close(self._fetch(asked).chunks)
+    def renew(self, image_request: ImageRequest) -> None:
+        """Asks the upstream whether our copy is current and may be cached here, and drops it if not.
 
-    def _find(self, asked: ImageRequest) -> FoundImage:
-        self._tombstones.refuse(asked.key.photo_id)
-        if refusal := self._known.refusal(asked.key, asked.place):
+        Raises as `respond`.
+        """
+        _close(self._fetch(image_request).chunks)
+
+    def _find(self, image_request: ImageRequest) -> FoundImage:
+        key, place = image_request.key, image_request.place
+        self._tombstones.require_not_deleted(key.photo_id)
+        if refusal := self._grant_cache.refusal(key, place):
             raise copy_of(refusal)
-        facts = self._known.facts(asked.key, asked.place)
-        freshness = evaluate(self._ages(asked, facts))
-        if freshness is Freshness.FRESH and (found := self._hit(asked.key, facts, Outcome())):
+        image_meta = self._grant_cache.get(key, place)
+        freshness = evaluate(self._ages(image_request, image_meta))
+        if freshness is Freshness.FRESH and (found := self._cached(key, image_meta, Outcome())):
             return found
         try:
-            return self._fetch(asked)
+            return self._fetch(image_request)
         except (Unavailable, BadGateway):
-            found = self._hit(asked.key, facts, Outcome(detail="stale-if-error"))
+            found = self._cached(key, image_meta, Outcome(detail="stale-if-error"))
             if freshness is not Freshness.STALE or found is None:
                 raise
             return found
 
-    def _hit(self, key: Key, facts: ImageMeta | None, outcome: Outcome) -> FoundImage | None:
-        body = self._cache.get(key, facts.sha256) if facts else None
-        return FoundImage(facts, (body,), len(body), outcome) if facts and body else None
+    def _cached(self, key: Key, image_meta: ImageMeta | None, outcome: Outcome) -> FoundImage | None:
+        body = self._cache.get(key, image_meta.sha256) if image_meta else None
+        return FoundImage(image_meta, (body,), len(body), outcome) if image_meta and body else None
 
-    def _fetch(self, asked: ImageRequest) -> FoundImage:
-        sha256 = self._cache.known(asked.key)
+    def _fetch(self, image_request: ImageRequest) -> FoundImage:
+        """From the upstream, or from the cache if the upstream confirms the copy.
+
+        The cache is looked at twice.
+
+        1. Before joining a flight. `_find` may have missed the cache a while ago and read the disk since then. Another
+           request's flight may have stored the image in that time. If so, the upstream is only asked to confirm the
+           hash (304), and the bytes are not transferred again. No other greenlet runs between this look and `join`,
+           so an image can't be stored unseen in between: it is in the cache now, or its flight can still be joined.
+        2. After winning or joining the fetch, if the upstream confirmed the hash. The copy may have been evicted while
+           the upstream was asked, or the file may be damaged. Then the image is fetched again, this time whatever the
+           cache has.
+        """
+        key = image_request.key
+        sha256 = self._cache.stored_sha256(key)
         reason = "stale" if sha256 else "uri-miss"
-        for _ in range(_TRIES):
-            seat, arrival = self._board(asked, sha256)
-            stored = arrival.storable and arrival.chunks is not None
-            outcome = Outcome(reason, arrival.chunks is None, stored, seat.collapsed, behind=arrival.behind)
-            if arrival.chunks is not None:
-                self._drop_unless(arrival.storable, asked.key)
-                return FoundImage(arrival.facts, seat, arrival.size_bytes, outcome)
-            seat.close()
-            found = self._hit(asked.key, arrival.facts, outcome)
-            self._drop_unless(arrival.storable, asked.key)
+        for _ in range(_ATTEMPTS):
+            reader, result = self._join(image_request, sha256)
+            unchanged = result.chunks is None
+            stored = result.storable and not unchanged
+            outcome = Outcome(reason, unchanged, stored, reader.collapsed, upstream_status=result.upstream_status)
+            if not unchanged:
+                self._drop_unless(result.storable, key)
+                return FoundImage(result.image_meta, reader, result.size_bytes, outcome)
+            reader.close()
+            found = self._cached(key, result.image_meta, outcome)
+            self._drop_unless(result.storable, key)
             if found:
                 return found
-            # What was right is not here any more: evicted, or not what its name says.
             sha256 = None
-        raise BadGateway("the image did not come")
+        raise BadGateway("the upstream confirmed a copy that is not cached here")
 
-    def _board(self, asked: ImageRequest, sha256: str | None) -> tuple[FlightReader, Arrival]:
-        """A seat in a flight that has arrived. Raises what the fetch ended in."""
-        upstream = self._upstreams[asked.home]
-        seat = self._flights.board(
-            (asked.key, asked.place, sha256),
-            lambda: upstream.fetch(asked.key, asked.place, sha256),
-            lambda arrival, body: self._land(asked.key, arrival, body),
+    def _join(self, image_request: ImageRequest, sha256: str | None) -> tuple[FlightReader, FetchResult]:
+        """A reader of a flight that has its result. Raises the Problem with which the fetch failed.
+
+        The hash is a part of the flight's key: a 304 to a reader that has the copy is of no use to one that has not.
+        """
+        key, place = image_request.key, image_request.place
+        upstream = self._upstreams[image_request.home]
+        reader = self._flights.join(
+            (key, place, sha256),
+            lambda: upstream.fetch(key, place, sha256),
+            lambda result, body: self._store(key, result, body),
         )
         try:
-            return seat, seat.arrival()
+            return reader, reader.result()
         except (NotFound, ResidencyDenied) as refusal:
-            seat.close()
-            self._known.refuse(asked.key, asked.place, refusal)
-            # What another place may not have, we may still.
-            self._drop_unless(isinstance(refusal, ResidencyDenied) and asked.place != self._name, asked.key)
+            reader.close()
+            self._grant_cache.put_refusal(key, place, refusal)
+            # If the policy denies the image to another edge, this edge may still be allowed to have it.
+            self._drop_unless(isinstance(refusal, ResidencyDenied) and place != self._name, key)
             raise
         except BaseException:
-            seat.close()
+            reader.close()
             raise
 
     def _drop_unless(self, allowed: bool, key: Key) -> None:
         if not allowed:
             self._cache.drop(key)
 
-    def _land(self, key: Key, arrival: Arrival, body: bytes) -> None:
-        """Looks for a tombstone or a newer grant before and after: whichever comes second sees the first."""
-        if arrival.storable and self._may_lie_here(key):
-            self._cache.put(key, arrival.facts.sha256, body)
-            self._drop_unless(self._may_lie_here(key), key)
+    def _store(self, key: Key, result: FetchResult, body: bytes) -> None:
+        """Caches a fetched image, unless a tombstone or a newer grant forbids it.
 
-    def _may_lie_here(self, key: Key) -> bool:
-        facts = self._known.facts(key, self._name)
-        return facts is not None and facts.grant.cache and key.photo_id not in self._tombstones
+        The permission is checked before and after `put`, because `put` writes to the disk and other greenlets run
+        meanwhile. A tombstone is recorded first and purges the cache then. If it is recorded before the second check,
+        that check finds it and drops the copy. If it is recorded later, its purge finds the copy. In both orders
+        nothing stays. The same holds for a grant that is replaced during `put`.
+        """
+        if result.storable and self._may_cache(key):
+            self._cache.put(key, result.image_meta.sha256, body)
+            self._drop_unless(self._may_cache(key), key)
 
-    def _ages(self, asked: ImageRequest, facts: ImageMeta | None) -> Ages:
-        grant_s = self._clock_s() - facts.at_s if facts else math.inf
-        return Ages(grant_s, self._tombstones.tombstone_age_s(asked.home))
+    def _may_cache(self, key: Key) -> bool:
+        image_meta = self._grant_cache.get(key, self._name)
+        return image_meta is not None and image_meta.grant.cache and key.photo_id not in self._tombstones
 
-    def _answer(self, request: Request, asked: ImageRequest, found: FoundImage) -> Response:
-        facts, size_bytes = found.facts, found.size_bytes
-        fields = self._fields(asked, found)
-        if byte_ranges.matches(request.field("if-none-match"), facts.etag):
+    def _ages(self, image_request: ImageRequest, image_meta: ImageMeta | None) -> Ages:
+        grant_s = self._clock_s() - image_meta.at_s if image_meta else math.inf
+        return Ages(grant_s, self._tombstones.tombstone_age_s(image_request.home))
+
+    def _to_response(self, request: Request, image_request: ImageRequest, found: FoundImage) -> Response:
+        image_meta, size_bytes = found.image_meta, found.size_bytes
+        headers = self._headers(image_request, found)
+        if byte_ranges.matches(request.header("if-none-match"), image_meta.etag):
             _close(found.chunks)
-            return responses.not_modified(*fields)
-        fields = [("Content-Type", "image/jpeg"), ("Repr-Digest", facts.digest), *fields]
+            return responses.not_modified(*headers)
+        headers = [("Content-Type", "image/jpeg"), ("Repr-Digest", image_meta.digest), *headers]
+        if_range = request.header("if-range") or None
         try:
-            span = byte_ranges.span(request.field("range"), request.field("if-range") or None, facts.etag, size_bytes)
+            span = byte_ranges.span(request.header("range"), if_range, image_meta.etag, size_bytes)
         except RangeNotSatisfiable as problem:
             _close(found.chunks)
-            return responses.of_problem(problem, ("Content-Range", f"bytes */{size_bytes}"))
+            return responses.from_problem(problem, ("Content-Range", f"bytes */{size_bytes}"))
         if span is None:
-            return Response(200, fields, found.chunks, size_bytes)
-        fields.append(("Content-Range", span.content_range))
-        return Response(206, fields, _RangeBody(found.chunks, span), len(span))
+            return Response(200, headers, found.chunks, size_bytes)
+        headers.append(("Content-Range", span.content_range))
+        return Response(206, headers, _RangeBody(found.chunks, span), len(span))
 
-    def _fields(self, asked: ImageRequest, found: FoundImage) -> Fields:
-        facts = found.facts
-        ages = self._ages(asked, facts)
-        kept = f"public, max-age={max_age_s(ages)}, immutable" if facts.grant.cache else "no-store"
-        fields = [
-            ("ETag", facts.etag),
+    def _headers(self, image_request: ImageRequest, found: FoundImage) -> Headers:
+        image_meta = found.image_meta
+        ages = self._ages(image_request, image_meta)
+        cacheable = f"public, max-age={max_age_s(ages)}, immutable"
+        headers = [
+            ("ETag", image_meta.etag),
             ("Age", str(int(ages.grant_s))),
-            ("Cache-Control", kept),
-            ("Cache-Status", cache_status.to_field(self._name, found.outcome)),
+            ("Cache-Control", cacheable if image_meta.grant.cache else "no-store"),
+            ("Cache-Status", cache_status.to_header(self._name, found.outcome)),
             ("Accept-Ranges", "bytes"),
             *responses.COMMON,
         ]
-        if asked.place != self._name:
-            fields.append((GRANT_FIELD, to_field(facts.grant)))
-        return fields
+        if image_request.place != self._name:
+            headers.append((GRANT_HEADER, to_header(image_meta.grant)))
+        return headers
 
 
 class _RangeBody:
-    """A span of the chunks, which are closed with it."""
+    """The bytes of one range. Closing it closes the chunks."""
 
     def __init__(self, chunks: Iterable[bytes], span: byte_ranges.Span) -> None:
         self._chunks, self._span = chunks, span
 
     def __iter__(self) -> Iterator[bytes]:
-        return byte_ranges.cut(self._chunks, self._span)
+        return byte_ranges.slice_chunks(self._chunks, self._span)
 
     def close(self) -> None:
         _close(self._chunks)

@@ -1,4 +1,4 @@
-"""`/` and `/static/…`: the web page's files, and nothing else of the disk."""
+"""`/` and `/static/…`: the files of the web page, and no other file of the disk."""
 
 import hashlib
 import re
@@ -9,10 +9,15 @@ from edge.responses import Request, Response
 from regions import byte_ranges
 from regions.errors import NotFound
 
-# Images and parts come from other edges and from the objects, whose addresses the page is told as it goes.
-_POLICY = (
+# Images come from other edges, and upload parts go to object stores. The page learns those addresses at run time.
+_CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' blob: data: http: https:; connect-src 'self' http: https:; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_SECURITY_HEADERS = (
+    ("Content-Security-Policy", _CONTENT_SECURITY_POLICY),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Frame-Options", "DENY"),
 )
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -34,8 +39,8 @@ class Page:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
 
-    def answer(self, request: Request, path: str) -> Response:
-        """The file at `path` beneath the folder. Raises NotFound."""
+    def respond(self, request: Request, path: str) -> Response:
+        """The file at `path` below the folder. Raises NotFound."""
         file = self._file(path)
         content_type = _TYPES.get(file.suffix)
         if content_type is None:
@@ -45,13 +50,13 @@ class Page:
         except OSError as error:
             raise NotFound("nothing is served there") from error
         etag = f'"{hashlib.sha256(body).hexdigest()}"'
-        fields = [("ETag", etag), ("Cache-Control", "no-cache"), *_security()]
-        if byte_ranges.matches(request.field("if-none-match"), etag):
-            return responses.not_modified(*fields)
-        return responses.of_bytes(200, content_type, body, *fields)
+        headers = [("ETag", etag), ("Cache-Control", "no-cache"), *_SECURITY_HEADERS]
+        if byte_ranges.matches(request.header("if-none-match"), etag):
+            return responses.not_modified(*headers)
+        return responses.from_bytes(200, content_type, body, *headers)
 
     def _file(self, path: str) -> Path:
-        """No escape, no hidden file, no link that leads out."""
+        """Refuses escapes, hidden files, and links that lead out of the folder."""
         names = path.split("/")
         if len(names) > _MAX_DEPTH or not all(_NAME.fullmatch(name) for name in names):
             raise NotFound("nothing is served there")
@@ -59,11 +64,3 @@ class Page:
         if not file.is_relative_to(self._folder) or not file.is_file():
             raise NotFound("nothing is served there")
         return file
-
-
-def _security() -> responses.Fields:
-    return [
-        ("Content-Security-Policy", _POLICY),
-        ("Referrer-Policy", "no-referrer"),
-        ("X-Frame-Options", "DENY"),
-    ]

@@ -1,7 +1,7 @@
-"""Renewal: asks again, copy by copy, whether what lies in the cache may still lie here.
+"""Renewal: asks the upstream about each cached copy in turn whether it may still be cached here.
 
-A new policy, or a tombstone that was missed, changes what an edge may hold without anybody asking for the image. What
-is not allowed any more is dropped within the time a grant is good for, and a round.
+A new policy, or a tombstone that this edge missed, changes what it may cache even if nobody requests the image. A copy
+that is no longer allowed is dropped at the latest after a grant's lifetime and one round.
 """
 
 import logging
@@ -32,15 +32,15 @@ class Renewal:
         name: str,
         topology: Topology,
         cache: Cache,
-        known: GrantCache,
+        grant_cache: GrantCache,
         images: Images,
         clock_s: Callable[[], float],
     ) -> None:
         self._name, self._topology, self._clock_s = name, topology, clock_s
-        self._cache, self._known, self._images = cache, known, images
+        self._cache, self._grant_cache, self._images = cache, grant_cache, images
 
     def run_once(self) -> int:
-        """Asks for every copy whose grant is too old, slowly; gives how many."""
+        """Renews every copy whose grant is missing or too old, with a pause after each; returns how many."""
         due = [key for key in self._cache.all_keys() if self._is_due(key)]
         for key in due:
             self._renew(key)
@@ -54,8 +54,8 @@ class Renewal:
             gevent.sleep(_ROUND_S)
 
     def _is_due(self, key: Key) -> bool:
-        facts = self._known.facts(key, self._name)
-        return facts is None or self._clock_s() - facts.at_s > GRANT_TTL_S
+        image_meta = self._grant_cache.get(key, self._name)
+        return image_meta is None or self._clock_s() - image_meta.at_s > GRANT_TTL_S
 
     def _renew(self, key: Key) -> None:
         try:

@@ -1,59 +1,59 @@
-"""What the application gives for a request, whatever server carries it. Pure."""
+"""Requests and responses as the application sees them, independent of the server that transports them. Pure."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from edge.wire import Head
+from edge.http1 import RequestHead
 from regions.errors import PROBLEM_JSON, Problem
 
-Fields = list[tuple[str, str]]
+Headers = list[tuple[str, str]]
 
-COMMON: Fields = [("X-Content-Type-Options", "nosniff"), ("Access-Control-Allow-Origin", "*")]
+COMMON: Headers = [("X-Content-Type-Options", "nosniff"), ("Access-Control-Allow-Origin", "*")]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request whose body has arrived in full."""
 
-    head: Head
+    head: RequestHead
     body: bytes = b""
 
-    def field(self, name: str) -> str:
-        """A header field's value by its lower-case name; empty where it is not there."""
-        return self.head.fields.get(name, "")
+    def header(self, name: str) -> str:
+        """A header's value by its lower-case name; empty if the request does not have it."""
+        return self.head.headers.get(name, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """`chunks` give `size_bytes` in all; where they raise, the connection is cut, so that nobody takes a part for all.
+    """`chunks` yields `size_bytes` in all. If it raises, the server cuts the connection, so that the client can tell.
 
-    Whoever sends the answer, or does not, calls `close` on the chunks if they have it. A HEAD is answered as a GET; the
-    server leaves the body away.
+    The server calls `close` on the chunks if they have it, whether it has sent them or not. The application handles a
+    HEAD as a GET; the server omits the body.
     """
 
     status: int
-    fields: Fields
+    headers: Headers
     chunks: Iterable[bytes]
     size_bytes: int
 
 
-def of_bytes(status: int, content_type: str, body: bytes, *fields: tuple[str, str]) -> Response:
-    return Response(status, [("Content-Type", content_type), *fields, *COMMON], (body,), len(body))
+def from_bytes(status: int, content_type: str, body: bytes, *headers: tuple[str, str]) -> Response:
+    return Response(status, [("Content-Type", content_type), *headers, *COMMON], (body,), len(body))
 
 
-def of_json(value: Any) -> Response:
-    return of_bytes(200, "application/json", json.dumps(value).encode(), ("Cache-Control", "no-store"))
+def from_json(value: Any) -> Response:
+    return from_bytes(200, "application/json", json.dumps(value).encode(), ("Cache-Control", "no-store"))
 
 
-def of_problem(problem: Problem, *fields: tuple[str, str]) -> Response:
-    """RFC 9457. A problem that may pass says when to come again."""
-    extra = [("Cache-Control", "no-store"), *fields]
+def from_problem(problem: Problem, *headers: tuple[str, str]) -> Response:
+    """RFC 9457. If the problem may pass, Retry-After is set."""
+    extra = [("Cache-Control", "no-store"), *headers]
     if problem.retry_after_s is not None:
         extra.append(("Retry-After", str(problem.retry_after_s)))
-    return of_bytes(problem.status, PROBLEM_JSON, json.dumps(problem.document()).encode(), *extra)
+    return from_bytes(problem.status, PROBLEM_JSON, json.dumps(problem.document()).encode(), *extra)
 
 
-def not_modified(*fields: tuple[str, str]) -> Response:
-    return Response(304, list(fields), (), 0)
+def not_modified(*headers: tuple[str, str]) -> Response:
+    return Response(304, list(headers), (), 0)

@@ -1,4 +1,4 @@
-"""Which region a request is for, and whether it may be passed on at all. Pure."""
+"""Which region a request is for, and whether it may be forwarded at all. Pure."""
 
 import re
 from collections.abc import Collection
@@ -21,51 +21,55 @@ _HOP_BY_HOP = frozenset(
 
 
 def require_public(path: str) -> None:
-    """Raises NotFound for whatever is not plainly the public part of the API.
+    """Raises NotFound unless the path is clearly in the public part of the API.
 
-    A forwarded request carries this edge's own token, with which the origin would answer what is for servers only
-    (grants, tombstones): so the public part is listed, and a path with any escape in it is nobody's.
+    A forwarded request carries this edge's own node token. With that token the origin would also answer requests that
+    are for servers only (grants, tombstones). So this is a list of what is allowed, and a path with any escape in it
+    is not allowed.
     """
     if not _PATH.fullmatch(path) or path.split("/")[2] not in _PUBLIC or "/../" in f"{path}/" or "/./" in f"{path}/":
         raise NotFound(f"nothing is served at {path[:100]}")
 
 
 def region_for(topology: Topology, edge: Edge, path: str, authorization: str) -> Region:
-    """The region of the first id in the path, else that of the token, else the one nearest to the edge.
+    """The region of the first id in the path; else of the token; else the one nearest to the edge.
 
-    The token is not checked: it chooses who is asked, and the origin asked checks it.
+    The token is not verified here. It only selects an origin, and that origin verifies it.
     """
     for segment in path.split("/"):
         if _ID.fullmatch(segment) and (region := _region_of_id(topology, segment)):
             return region
-    named = topology.regions.get(_signer(authorization))
-    return named or topology.nearest_region(edge.latitude, edge.longitude)
+    from_token = topology.regions.get(_signing_region(authorization))
+    return from_token or topology.nearest_region(edge.latitude, edge.longitude)
 
 
 def misdirected_to(topology: Topology, document: Any, tried: str) -> Region | None:
-    """The region that a 421 names, where it is another than the one that was asked."""
+    """The region that a 421 names; None if it names no known region, or the one that was `tried`."""
     name = document.get("region") if isinstance(document, dict) else None
     return topology.regions.get(name) if isinstance(name, str) and name != tried else None
 
 
-def end_to_end(fields: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The fields that a proxy passes on (RFC 9110 section 7.6.1)."""
-    named = {
-        token.strip().lower() for name, value in fields if name.lower() == "connection" for token in value.split(",")
+def forwardable_headers(headers: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The end-to-end headers, which a proxy may forward (RFC 9110 section 7.6.1)."""
+    connection_options = {
+        option.strip().lower() for name, value in headers if name.lower() == "connection" for option in value.split(",")
     }
-    return [(name, value) for name, value in fields if name.lower() not in _HOP_BY_HOP | named]
+    return [(name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP | connection_options]
 
 
 def cdn_id(edge: str) -> str:
     return f"darkroom-{edge}"
 
 
-def cdn_loop(field: str, edge: str) -> str:
-    """The CDN-Loop to send on (RFC 8586). Raises LoopDetected where this edge is in it already."""
-    seen = [member.partition(";")[0].strip().lower() for member in field.split(",")]
-    if cdn_id(edge) in seen:
-        raise LoopDetected(f"the request has been at {edge} before")
-    return f"{field}, {cdn_id(edge)}" if field else cdn_id(edge)
+def cdn_loop(received: str, edge: str) -> str:
+    """The CDN-Loop header to send with the forwarded request (RFC 8586).
+
+    Raises LoopDetected if the received header already names this edge.
+    """
+    visited = [member.partition(";")[0].strip().lower() for member in received.split(",")]
+    if cdn_id(edge) in visited:
+        raise LoopDetected(f"the request has already passed through {edge}")
+    return f"{received}, {cdn_id(edge)}" if received else cdn_id(edge)
 
 
 def _region_of_id(topology: Topology, public_id: str) -> Region | None:
@@ -75,7 +79,8 @@ def _region_of_id(topology: Topology, public_id: str) -> Region | None:
         return None
 
 
-def _signer(authorization: str) -> str:
+def _signing_region(authorization: str) -> str:
+    """The key id of a bearer token, which is its region's name; empty if there is no readable token."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or len(token) > _MAX_TOKEN_CHARS:
         return ""

@@ -1,4 +1,4 @@
-"""One edge, wired together. Import this before anything else: it patches the standard library for gevent."""
+"""Builds one edge from its parts. Import this before anything else: it patches the standard library for gevent."""
 
 from gevent import monkey
 
@@ -20,7 +20,7 @@ from gevent.event import Event
 from gevent.server import StreamServer
 from gevent.socket import socket as GeventSocket
 
-from edge.app import App, read_tombstones
+from edge.app import App, fetch_tombstones
 from edge.cache import Cache
 from edge.connections import Connections
 from edge.flights import Flights
@@ -30,7 +30,7 @@ from edge.node_client import NodeClient
 from edge.page import Page
 from edge.renewal import Renewal
 from edge.tombstones import KnownTombstones
-from edge.upstream import Origin, Shield
+from edge.upstream import OriginUpstream, ShieldUpstream
 from regions.clock import now_s
 from regions.config import Config
 from regions.errors import TopologyError
@@ -40,24 +40,24 @@ log = logging.getLogger(__name__)
 
 _MEMORY_BYTES = 128 * 1024 * 1024
 _DISK_BYTES = 4 * 1024 * 1024 * 1024
-_FLIGHTS = 512
-_FLIGHT_BYTES = 128 * 1024 * 1024
-_CONNECTIONS = 4000
+_MAX_FLIGHTS = 512
+_MAX_FLIGHT_BYTES = 128 * 1024 * 1024
+_MAX_CONNECTIONS = 4000
 _BACKLOG = 1024
 _STOP_S = 3.0
 
 
 class EdgeServer:
-    """An edge that listens once `serve_forever` runs."""
+    """An edge. It accepts connections while `serve_forever` runs."""
 
     def __init__(self, app: App, loops: Sequence[Callable[[], None]], listener: socket.socket) -> None:
-        self._server = StreamServer(listener, Connections(app, _CONNECTIONS).handle)
+        self._server = StreamServer(listener, Connections(app, _MAX_CONNECTIONS).handle)
         self._loops = loops
         self._stopping = Event()
-        self._loop = gevent.get_hub().loop
+        self._hub_loop = gevent.get_hub().loop
 
     def serve_forever(self) -> None:
-        """Until `stop`; requests under way then have a few seconds to end."""
+        """Until `stop`. Requests in progress then have a few seconds to finish."""
         running = [gevent.spawn(loop) for loop in self._loops]
         self._server.start()
         try:
@@ -67,59 +67,57 @@ class EdgeServer:
             gevent.killall(running)
 
     def stop(self) -> None:
-        """Returns at once; safe from any thread and from a signal handler."""
-        self._loop.run_callback_threadsafe(self._stopping.set)
+        """Returns at once. Safe to call from any thread and from a signal handler."""
+        self._hub_loop.run_callback_threadsafe(self._stopping.set)
 
 
 def serve(config: Config, name: str, listener: socket.socket | None, web_folder: Path) -> EdgeServer:
-    """The edge `name`, on a listening socket or on the port of its URL, with the web page of that folder."""
+    """The edge `name`, on a listening socket or on the port of its URL, with the web page from `web_folder`."""
     topology = config.topology
     edge = topology.edges[name]
-    _allow_many_sockets()
-    calls = NodeClient(name, config.private_key(name), now_s)
+    _, max_open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max_open_files, max_open_files))
+    node_client = NodeClient(name, config.private_key(name), now_s)
     cache = Cache(Path(edge.cache), _MEMORY_BYTES, _DISK_BYTES)
-    known = GrantCache(time.monotonic)
-    flights = Flights(_FLIGHTS, _FLIGHT_BYTES)
-    tombstones = KnownTombstones(_asks_tombstones(topology, edge, calls), cache.purge, time.monotonic)
-    upstreams = _upstreams(topology, edge, calls, known, flights)
-    images = Images(name, upstreams, cache, known, tombstones, flights, time.monotonic)
-    app = App(topology, edge, calls, cache, tombstones, images, Page(web_folder))
-    renewal = Renewal(name, topology, cache, known, images, time.monotonic)
+    grant_cache = GrantCache(time.monotonic)
+    flights = Flights(_MAX_FLIGHTS, _MAX_FLIGHT_BYTES)
+    tombstones = KnownTombstones(_tombstone_source(topology, edge, node_client), cache.purge, time.monotonic)
+    upstreams = _upstreams(topology, edge, node_client, grant_cache, flights)
+    images = Images(name, upstreams, cache, grant_cache, tombstones, flights, time.monotonic)
+    app = App(topology, edge, node_client, cache, tombstones, images, Page(web_folder))
+    renewal = Renewal(name, topology, cache, grant_cache, images, time.monotonic)
     loops: list[Callable[[], None]] = [partial(tombstones.run_forever, region) for region in topology.regions]
     return EdgeServer(app, [*loops, renewal.run_forever], _gevent_listener(edge, listener))
 
 
 def _upstreams(
-    topology: Topology, edge: Edge, calls: NodeClient, known: GrantCache, flights: Flights
+    topology: Topology, edge: Edge, node_client: NodeClient, grant_cache: GrantCache, flights: Flights
 ) -> dict[str, Upstream]:
     return {
-        region.name: Origin(region, edge.name, calls, known, flights, time.monotonic)
+        region.name: OriginUpstream(region, edge.name, node_client, grant_cache, flights, time.monotonic)
         if edge.shield_of == region.name
-        else Shield(topology.shield_of(region.name), calls, known, time.monotonic)
+        else ShieldUpstream(topology.shield_of(region.name), node_client, grant_cache, time.monotonic)
         for region in topology.regions.values()
     }
 
 
-def _asks_tombstones(topology: Topology, edge: Edge, calls: NodeClient) -> Callable[[str, int], Any]:
-    def ask(region: str, after: int) -> Any:
-        if edge.shield_of == region:
-            return read_tombstones(calls, f"{topology.regions[region].origin}/v1", after)
-        return read_tombstones(calls, f"{topology.shield_of(region).url}/edge", after)
+def _tombstone_source(topology: Topology, edge: Edge, node_client: NodeClient) -> Callable[[str, int], Any]:
+    """A shield reads its own region's tombstones from the origin; all others come from the shields."""
 
-    return ask
+    def fetch(region: str, after: int) -> Any:
+        if edge.shield_of == region:
+            return fetch_tombstones(node_client, f"{topology.regions[region].origin}/v1", after)
+        return fetch_tombstones(node_client, f"{topology.shield_of(region).url}/edge", after)
+
+    return fetch
 
 
 def _gevent_listener(edge: Edge, listener: socket.socket | None) -> socket.socket:
     if listener is not None:
-        # Whoever made it may have done so before the patch.
+        # It may have been created before the standard library was patched.
         patched: socket.socket = GeventSocket(listener.family, listener.type, fileno=listener.detach())
         return patched
     address = urlsplit(edge.url)
     if address.hostname is None or address.port is None:
-        raise TopologyError(f"{edge.url!r} names no host and port to listen on")
+        raise TopologyError(f"{edge.url!r} has no host or no port to listen on")
     return socket.create_server((address.hostname, address.port), backlog=_BACKLOG)
-
-
-def _allow_many_sockets() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,8 +1,10 @@
-"""KnownTombstones: which photos are deleted, as every region tells. A buried photo is a 404 and never kept again.
+"""Which photos are deleted, in all regions. A photo with a tombstone is a 404, and is never cached again.
 
-Each edge asks every shield each second, and a shield its own origin; a shield learns what it passes on before it passes
-it on, so that no edge can fetch from a shield what it has just buried. Positions are not kept over a restart: all
-tombstones are read again from the first, and until that is done every copy is asked for anew (`freshness`).
+Each edge asks every shield once a second, and a shield asks its own origin. A shield applies the tombstones before it
+passes them on. Otherwise an edge that has just deleted its copy could fetch it again from a shield that still has one.
+
+Positions are not kept over a restart: all tombstones are read again from the first. Until that is done, the edge asks
+upstream before it serves any copy (`freshness`).
 """
 
 import logging
@@ -20,71 +22,77 @@ from regions.retry import backoff_s
 log = logging.getLogger(__name__)
 
 _INTERVAL_S = 1.0
-# Older ones need no remembering: no shield and no origin has had the photo for long, and their 404 says the same.
-_MOST = 200_000
+# Older tombstones may be forgotten: by then no shield and no origin has the photo, and their 404 has the same effect.
+_MAX_TOMBSTONES = 200_000
 
 
 class KnownTombstones:
-    """`ask(region, after)` gives the document of `GET /edge/tombstones`; `purge(photo_id)` removes what lies here."""
+    """The tombstones that this edge has read.
+
+    `fetch(region, after)` returns the JSON of `GET /edge/tombstones`. `purge(photo_id)` removes all cached copies.
+    """
 
     def __init__(
-        self, ask: Callable[[str, int], Any], purge: Callable[[str], None], clock_s: Callable[[], float]
+        self, fetch: Callable[[str, int], Any], purge: Callable[[str], None], clock_s: Callable[[], float]
     ) -> None:
-        self._ask, self._purge, self._clock_s = ask, purge, clock_s
-        self._buried: OrderedDict[str, None] = OrderedDict()
+        self._fetch, self._purge, self._clock_s = fetch, purge, clock_s
+        self._deleted: OrderedDict[str, None] = OrderedDict()
         self._after: dict[str, int] = {}
-        self._heard_s: dict[str, float] = {}
+        self._complete_at_s: dict[str, float] = {}
 
     def __contains__(self, photo_id: object) -> bool:
-        return photo_id in self._buried
+        return photo_id in self._deleted
 
-    def refuse(self, photo_id: str) -> None:
-        """Raises NotFound for a buried photo."""
-        if photo_id in self._buried:
+    def require_not_deleted(self, photo_id: str) -> None:
+        """Raises NotFound for a photo with a tombstone."""
+        if photo_id in self._deleted:
             raise NotFound(f"there is no photo {photo_id}")
 
     def tombstone_age_s(self, region: str) -> float:
-        """For how long we have not known all of the region's tombstones."""
-        return self._clock_s() - self._heard_s.get(region, -math.inf)
+        """How long ago this edge last had all tombstones of the region; infinite before the first time."""
+        return self._clock_s() - self._complete_at_s.get(region, -math.inf)
 
-    def learn(self, document: Any) -> int:
-        """Buries what the document names, and gives the position it ends at. Raises BadGateway."""
+    def apply(self, document: Any) -> int:
+        """Deletes the photos in the document and returns the position at which it ends. Raises BadGateway."""
         try:
             photo_ids = [str(item["photo_id"]) for item in document["items"]]
             last = int(document["last"])
         except (KeyError, TypeError, ValueError) as error:
             raise BadGateway("the tombstones can't be read") from error
         for photo_id in photo_ids:
-            self._bury(photo_id)
+            self._delete(photo_id)
         return last
 
     def run_once(self, region: str) -> int:
-        """Reads on to the last tombstone there is; gives how many were new. Raises Problem."""
+        """Reads all tombstones after the last position; returns how many were new. Raises Problem."""
         count = 0
         while True:
-            asked_at_s = self._clock_s()
-            document = self._ask(region, self._after.get(region, 0))
-            self._after[region] = self.learn(document)
+            # The time before the request: a photo that is deleted while the response is under way is not in it.
+            requested_at_s = self._clock_s()
+            document = self._fetch(region, self._after.get(region, 0))
+            self._after[region] = self.apply(document)
+            # Only an empty page proves that none is left.
             if not document["items"]:
-                self._heard_s[region] = asked_at_s
+                self._complete_at_s[region] = requested_at_s
                 return count
             count += len(document["items"])
 
     def run_forever(self, region: str) -> None:
         """Until the greenlet is killed."""
-        failed = 0
+        failures = 0
         while True:
             try:
                 self.run_once(region)
-                failed = 0
+                failures = 0
             except Problem as problem:
-                failed += 1
-                if failed == 1:
-                    log.warning("no tombstones", extra={"region": region, "detail": problem.detail})
-            gevent.sleep(_INTERVAL_S if not failed else backoff_s(failed, random.random, _INTERVAL_S))
+                failures += 1
+                if failures == 1:
+                    log.warning("can't read tombstones", extra={"region": region, "detail": problem.detail})
+            gevent.sleep(_INTERVAL_S if not failures else backoff_s(failures, random.random, _INTERVAL_S))
 
-    def _bury(self, photo_id: str) -> None:
-        self._buried[photo_id] = None
-        if len(self._buried) > _MOST:
-            self._buried.popitem(last=False)
+    def _delete(self, photo_id: str) -> None:
+        # First the tombstone, then the purge: a fetch that completes in between finds the tombstone (`images`).
+        self._deleted[photo_id] = None
+        if len(self._deleted) > _MAX_TOMBSTONES:
+            self._deleted.popitem(last=False)
         self._purge(photo_id)

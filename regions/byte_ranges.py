@@ -58,7 +58,7 @@ def span(range_field: str, if_range: str | None, etag: str, size_bytes: int) -> 
     return Span(start, stop, size_bytes)
 
 
-def cut(chunks: Iterable[bytes], wanted: Span) -> Iterator[bytes]:
+def slice_chunks(chunks: Iterable[bytes], wanted: Span) -> Iterator[bytes]:
     """The bytes of the span. Stops reading `chunks` at the end of the span."""
     position = 0
     for chunk in chunks:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge import cache_status, grants
 from edge.cache_status import Outcome
-from edge.freshness import GRANT_TTL_S, SILENCE_S, STALE_IF_ERROR_S, Ages, Freshness, evaluate, max_age_s
+from edge.freshness import GRANT_TTL_S, MAX_TOMBSTONE_AGE_S, STALE_IF_ERROR_S, Ages, Freshness, evaluate, max_age_s
 from edge.grants import Grant, ImageMeta
 from regions import byte_ranges
 from regions.errors import BadGateway, RangeNotSatisfiable
@@ -20,29 +20,29 @@ GRANT = 'serve=?1, cache=?0; rule="policy.yaml:24"'
 
 @given(SECONDS, SECONDS, SECONDS)
 def test_a_copy_never_gets_younger(grant_s, tombstone_age_s, more_s):
-    """The older what we know is, the less may be shown."""
+    """As its ages grow, a copy is served under the same conditions or stricter ones."""
     before = evaluate(Ages(grant_s, tombstone_age_s))
     for later in (Ages(grant_s + more_s, tombstone_age_s), Ages(grant_s, tombstone_age_s + more_s)):
         assert ORDER.index(evaluate(later)) >= ORDER.index(before)
 
 
-def test_a_copy_is_shown_unasked_only_while_grant_and_tombstones_are_young():
-    """Each has its own time; what was never heard is infinitely old."""
-    assert evaluate(Ages(GRANT_TTL_S, SILENCE_S)) is Freshness.FRESH
+def test_a_copy_is_served_without_asking_only_while_its_grant_and_the_tombstones_are_recent():
+    """Each has its own bound; without a grant, or without tombstones, the age is infinite."""
+    assert evaluate(Ages(GRANT_TTL_S, MAX_TOMBSTONE_AGE_S)) is Freshness.FRESH
     assert evaluate(Ages(GRANT_TTL_S + 1, 0)) is Freshness.STALE
-    assert evaluate(Ages(0, SILENCE_S + STALE_IF_ERROR_S)) is Freshness.STALE
+    assert evaluate(Ages(0, MAX_TOMBSTONE_AGE_S + STALE_IF_ERROR_S)) is Freshness.STALE
     assert evaluate(Ages(0, math.inf)) is Freshness.EXPIRED
     assert evaluate(Ages(math.inf, 0)) is Freshness.EXPIRED
 
 
-def test_a_client_keeps_it_no_longer_than_we_would():
-    """The rest of the grant's time."""
+def test_a_client_may_cache_an_image_as_long_as_the_edge():
+    """For the rest of the grant's time."""
     assert (max_age_s(Ages(600, 0)), max_age_s(Ages(2 * GRANT_TTL_S, 0))) == (3000, 0)
 
 
 @given(st.binary(min_size=1, max_size=200), st.integers(0, 250), st.integers(0, 250), st.integers(1, 50))
 def test_a_range_is_a_slice(body, first, last, piece):
-    """However the body is cut in chunks."""
+    """However the body is divided into chunks."""
     chunks = [body[at : at + piece] for at in range(0, len(body), piece)]
     try:
         span = byte_ranges.span(f"bytes={first}-{last}", None, '"e"', len(body))
@@ -50,57 +50,57 @@ def test_a_range_is_a_slice(body, first, last, piece):
         assert first >= len(body)
         return
     expected = body[first : last + 1] if last >= first else body
-    found = b"".join(byte_ranges.cut(chunks, span)) if span else body
+    found = b"".join(byte_ranges.slice_chunks(chunks, span)) if span else body
     assert found == expected
     assert span is None or len(span) == len(found)
 
 
-@pytest.mark.parametrize("field", ["", "bytes=-", "bytes=0-1,3-4", "lines=0-1", "bytes=a-b", "bytes=5-2", "bytes 0-1"])
-def test_what_is_not_one_range_of_bytes_is_the_whole(field):
-    """As RFC 9110 allows."""
-    assert byte_ranges.span(field, None, '"e"', 10) is None
+@pytest.mark.parametrize("header", ["", "bytes=-", "bytes=0-1,3-4", "lines=0-1", "bytes=a-b", "bytes=5-2", "bytes 0-1"])
+def test_a_header_that_is_not_one_byte_range_is_ignored(header):
+    """The whole body is sent, as RFC 9110 allows."""
+    assert byte_ranges.span(header, None, '"e"', 10) is None
 
 
-@pytest.mark.parametrize("field", ["bytes=10-", "bytes=10-20", "bytes=-0"])
-def test_a_range_beyond_the_end_can_t_be_served(field):
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=-0"])
+def test_a_range_beyond_the_end_is_an_error(header):
     """416."""
     with pytest.raises(RangeNotSatisfiable):
-        byte_ranges.span(field, None, '"e"', 10)
+        byte_ranges.span(header, None, '"e"', 10)
 
 
-def test_a_range_of_other_bytes_is_the_whole():
-    """If-Range takes our strong ETag, and nothing else."""
+def test_a_range_of_another_representation_is_ignored():
+    """If-Range matches only our strong ETag; otherwise the whole body is sent."""
     assert byte_ranges.span("bytes=0-1", '"e"', '"e"', 10) == byte_ranges.Span(0, 2, 10)
     for if_range in ('"f"', 'W/"e"', "Sun, 06 Nov 1994 08:49:37 GMT"):
         assert byte_ranges.span("bytes=0-1", if_range, '"e"', 10) is None
 
 
 @pytest.mark.parametrize(
-    ("field", "matches"),
+    ("header", "matches"),
     [("*", True), ('"e"', True), ('W/"e"', True), ('"a", "e"', True), ('"a"', False), ("", False), ("e", False)],
 )
-def test_if_none_match_compares_weakly(field, matches):
+def test_if_none_match_compares_weakly(header, matches):
     """RFC 9110 section 13.1.2."""
-    assert byte_ranges.matches(field, '"e"') is matches
+    assert byte_ranges.matches(header, '"e"') is matches
 
 
 @given(st.booleans(), st.booleans(), st.text(max_size=40))
-def test_a_grant_survives_its_field(serve, cache, rule):
-    """What ASCII can't say is a question mark; no rule changes what is allowed."""
-    back = grants.from_field(grants.to_field(Grant(serve, cache, rule)))
-    assert back is not None
-    assert (back.serve, back.cache) == (serve, cache)
-    assert back.rule == "".join(letter if " " <= letter <= "~" else "?" for letter in rule)
+def test_a_grant_survives_its_header(serve, cache, rule):
+    """Non-ASCII characters become question marks; the text of the rule can't change what is allowed."""
+    parsed = grants.from_header(grants.to_header(Grant(serve, cache, rule)))
+    assert parsed is not None
+    assert (parsed.serve, parsed.cache) == (serve, cache)
+    assert parsed.rule == "".join(char if " " <= char <= "~" else "?" for char in rule)
 
 
 @given(st.text(max_size=60))
-def test_what_is_not_exactly_a_grant_is_none(text):
-    """Also half a grant, and two of them."""
-    assert grants.from_field(text) is None
-    assert grants.from_field(GRANT + "," + text) is None
+def test_a_header_that_is_not_exactly_a_grant_is_ignored(text):
+    """Also half a grant, and two grants."""
+    assert grants.from_header(text) is None
+    assert grants.from_header(GRANT + "," + text) is None
 
 
-FIELDS = {
+HEADERS = {
     "Darkroom-Grant": GRANT,
     "Repr-Digest": f"sha-256=:{'A' * 43}=:",
     "Content-Length": "10",
@@ -108,21 +108,21 @@ FIELDS = {
 }
 
 
-def test_a_shields_facts_are_as_old_as_it_says():
-    """So that ages add up over two edges."""
-    facts, size_bytes = grants.from_shield(FIELDS, 100.0)
-    assert (facts, size_bytes) == (ImageMeta("0" * 64, Grant(True, False, "policy.yaml:24"), 95.0), 10)
+def test_a_shields_grant_has_the_age_that_the_shield_sends():
+    """So ages add up over two edges."""
+    image_meta, size_bytes = grants.from_shield(HEADERS, 100.0)
+    assert (image_meta, size_bytes) == (ImageMeta("0" * 64, Grant(True, False, "policy.yaml:24"), 95.0), 10)
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", HEADERS)
 @pytest.mark.parametrize("value", [None, "", "x", "-1", "99999999999999"])
-def test_without_every_field_there_are_no_facts(name, value):
-    """Fail closed: 502, nothing stored and nothing shown."""
-    fields = {**FIELDS, name: value}
+def test_a_shields_response_needs_every_header(name, value):
+    """Fails closed: 502, nothing is cached and nothing served."""
+    headers = {**HEADERS, name: value}
     if value is None:
-        del fields[name]
+        del headers[name]
     with pytest.raises(BadGateway):
-        grants.from_shield(fields, 100.0)
+        grants.from_shield(headers, 100.0)
 
 
 DOCUMENT = {
@@ -141,30 +141,33 @@ DOCUMENT = {
         {**DOCUMENT, "places": {"lisbon": {"serve": True}}},
     ],
 )  # fmt: skip
-def test_an_origins_answer_that_is_not_whole_is_no_grant(document):
+def test_an_incomplete_response_of_an_origin_is_not_a_grant(document):
     """502."""
     with pytest.raises(BadGateway):
         grants.from_origin(document, ["lisbon"], 0.0)
 
 
-@pytest.mark.parametrize("yes", ["true", 1, None, [True]])
-def test_only_true_allows(yes):
-    """Nothing that is merely truthy."""
-    places = {"lisbon": {"serve": yes, "cache": yes, "rule": "r"}}
+@pytest.mark.parametrize("truthy", ["true", 1, None, [True]])
+def test_only_true_allows(truthy):
+    """Other truthy values don't."""
+    places = {"lisbon": {"serve": truthy, "cache": truthy, "rule": "r"}}
     granted = grants.from_origin({**DOCUMENT, "places": places}, ["lisbon"], 0.0)
-    assert granted.facts["lisbon"].grant == Grant(False, False, "r")
+    assert granted.image_meta["lisbon"].grant == Grant(False, False, "r")
 
 
 @pytest.mark.parametrize(
-    ("outcome", "field"),
+    ("outcome", "header"),
     [
         (Outcome(), "lisbon; hit"),
         (Outcome("uri-miss", stored=True), "lisbon; fwd=uri-miss; stored"),
-        (Outcome("uri-miss", collapsed=True, behind="shield; hit"), "shield; hit, lisbon; fwd=uri-miss; collapsed"),
+        (
+            Outcome("uri-miss", collapsed=True, upstream_status="shield; hit"),
+            "shield; hit, lisbon; fwd=uri-miss; collapsed",
+        ),
         (Outcome("stale", unchanged=True), "lisbon; fwd=stale; fwd-status=304"),
         (Outcome(detail="stale-if-error"), "lisbon; hit; detail=stale-if-error"),
     ],
 )
-def test_an_outcome_reads_as_the_rfc_says(outcome, field):
+def test_an_outcome_is_formatted_as_in_the_rfc(outcome, header):
     """RFC 9211; the cache nearest to the origin first."""
-    assert cache_status.to_field("lisbon", outcome) == field
+    assert cache_status.to_header("lisbon", outcome) == header

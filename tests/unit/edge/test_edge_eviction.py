@@ -13,46 +13,46 @@ STEPS = st.lists(
 @given(STEPS)
 @settings(max_examples=200)
 def test_the_budget_holds_and_every_key_is_accounted_for(steps):
-    """Against a plain dictionary: whoever drops what is named holds exactly what the eviction counts."""
-    eviction, held = Eviction(100), {}
+    """Compared with a dictionary from which the returned keys are dropped: it has exactly the keys that are counted."""
+    eviction, sizes = Eviction(100), {}
     for step, key, size_bytes in steps:
         if step == "admit":
-            held[key] = size_bytes
+            sizes[key] = size_bytes
             for dropped in eviction.admit(key, size_bytes):
-                del held[dropped]
+                del sizes[dropped]
         elif step == "touch":
             eviction.touch(key)
         else:
             eviction.remove(key)
-            held.pop(key, None)
-        assert eviction.used_bytes == sum(held.values()) <= 100
-        assert {key for key in range(13) if key in eviction} == set(held)
+            sizes.pop(key, None)
+        assert eviction.used_bytes == sum(sizes.values()) <= 100
+        assert {key for key in range(13) if key in eviction} == set(sizes)
 
 
-def test_what_is_larger_than_all_of_it_is_not_taken():
-    """And nothing else goes for its sake."""
+def test_a_key_larger_than_the_budget_is_not_admitted():
+    """And no other key is dropped for it."""
     eviction = Eviction(100)
     eviction.admit("a", 50)
     assert eviction.admit("b", 101) == ["b"]
     assert "a" in eviction
 
 
-def test_photos_seen_once_don_t_push_out_those_seen_often():
-    """A scan of a thousand leaves the ten that people look at."""
+def test_keys_requested_once_do_not_push_out_keys_requested_often():
+    """A scan of a thousand keys leaves the ten popular ones."""
     eviction = Eviction(100)
-    loved = [f"loved {number}" for number in range(10)]
-    for key in loved:
+    popular = [f"popular {number}" for number in range(10)]
+    for key in popular:
         eviction.admit(key, 5)
         eviction.touch(key)
     for number in range(1000):
         eviction.admit(number, 5)
-        for key in loved:
+        for key in popular:
             eviction.touch(key)
-    assert all(key in eviction for key in loved)
+    assert all(key in eviction for key in popular)
 
 
-def test_who_returns_soon_is_kept():
-    """A key that left the small queue goes to the main one when it comes back."""
+def test_a_key_that_returns_soon_enters_the_main_queue():
+    """So further new keys in the small queue don't push it out."""
     eviction = Eviction(100)
     for key in range(11):
         eviction.admit(key, 10)

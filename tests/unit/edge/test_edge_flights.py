@@ -1,4 +1,4 @@
-"""One fetch for many riders, and every way in which it can end."""
+"""One fetch for many readers, and every way in which it can end."""
 
 import hashlib
 
@@ -6,23 +6,23 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from edge.flights import Arrival, Flights
+from edge.flights import FetchResult, Flights
 from edge.grants import Grant, ImageMeta
 from regions.errors import BadGateway, NotFound, Problem, Unavailable
 
 BODY = b"0123456789"
-FACTS = ImageMeta(hashlib.sha256(BODY).hexdigest(), Grant(True, True, "r"), 0.0)
+IMAGE_META = ImageMeta(hashlib.sha256(BODY).hexdigest(), Grant(True, True, "r"), 0.0)
 
 
 class Chunks:
-    """A body that stops after its first half until `go` is set, and notes that it was closed."""
+    """A body that pauses after its first half until `proceed` is set, and records that it was closed."""
 
     def __init__(self, body: bytes = BODY) -> None:
-        self.body, self.go, self.closed = body, Event(), False
+        self.body, self.proceed, self.closed = body, Event(), False
 
     def __iter__(self):
         yield self.body[:5]
-        self.go.wait()
+        self.proceed.wait()
         yield self.body[5:]
 
     def close(self) -> None:
@@ -31,147 +31,148 @@ class Chunks:
 
 @pytest.fixture
 def flights():
-    return Flights(most=2, most_bytes=20)
+    return Flights(max_flights=2, max_bytes=20)
 
 
 @pytest.fixture
-def landed():
+def completed():
+    """The bodies that were passed to `on_complete`."""
     return []
 
 
-def board(flights, landed, chunks, key="a", storable=True):
-    arrival = Arrival(FACTS, len(BODY), chunks, storable)
-    return flights.board(key, lambda: arrival, lambda arrival, body: landed.append(body))
+def join(flights, completed, chunks, key="a", storable=True):
+    result = FetchResult(IMAGE_META, len(BODY), chunks, storable)
+    return flights.join(key, lambda: result, lambda result, body: completed.append(body))
 
 
-def test_riders_get_the_same_bytes_from_one_fetch(flights, landed):
-    """Those who board late too, from the first byte."""
+def test_readers_get_the_same_bytes_from_one_fetch(flights, completed):
+    """A reader that joins late gets them too, from the first byte."""
     chunks = Chunks()
-    early = board(flights, landed, chunks)
+    early = join(flights, completed, chunks)
     assert next(iter(early)) == b"01234"
-    late = board(flights, landed, None)
-    chunks.go.set()
+    late = join(flights, completed, None)
+    chunks.proceed.set()
     assert b"".join(early) == b"".join(late) == BODY
-    assert (early.collapsed, late.collapsed, landed, chunks.closed) == (False, True, [BODY], True)
+    assert (early.collapsed, late.collapsed, completed, chunks.closed) == (False, True, [BODY], True)
 
 
 @pytest.mark.parametrize("body", [BODY[:9], BODY + b"x", b"01234xxxxx", b""])
-def test_a_body_that_was_not_promised_never_looks_whole(flights, landed, body):
-    """Short, long, or other bytes: each rider's reading breaks off before the end, and nothing lands."""
+def test_a_body_that_was_not_promised_never_looks_complete(flights, completed, body):
+    """Short, long, or other bytes: every reader gets an error before the end, and the body is not completed."""
     chunks = Chunks(body)
-    chunks.go.set()
-    seats = [board(flights, landed, chunks) for _ in range(3)]
-    for seat in seats:
-        read = []
+    chunks.proceed.set()
+    readers = [join(flights, completed, chunks) for _ in range(3)]
+    for reader in readers:
+        received = []
         with pytest.raises(BadGateway):
-            read.extend(seat)
-        assert len(b"".join(read)) < len(BODY)
-    assert landed == []
+            received.extend(reader)
+        assert len(b"".join(received)) < len(BODY)
+    assert completed == []
 
 
-def test_a_fetch_that_fails_is_told_to_all_riders(flights, landed):
-    """Its own problem, each rider a copy."""
+def test_a_failed_fetch_is_raised_to_all_readers(flights, completed):
+    """Each gets a copy of the fetch's own problem."""
 
     def fetch():
         gevent.sleep(0)
         raise NotFound("no", of="a")
 
-    seats = [flights.board("a", fetch, landed.append) for _ in range(2)]
-    for seat in seats:
+    readers = [flights.join("a", fetch, completed.append) for _ in range(2)]
+    for reader in readers:
         with pytest.raises(NotFound) as refused:
-            seat.arrival()
+            reader.result()
         assert refused.value.members == {"of": "a"}
 
 
-def test_a_pilot_that_dies_leaves_nobody_waiting(flights, landed):
-    """Killed in the middle, or broken by an error of ours."""
+def test_a_greenlet_that_dies_leaves_no_reader_waiting(flights, completed):
+    """Killed in the middle, or ended by an unexpected error."""
     chunks = Chunks()
-    seat = board(flights, landed, chunks)
-    assert seat.arrival().facts == FACTS
-    seat._flight.pilot.kill()
+    reader = join(flights, completed, chunks)
+    assert reader.result().image_meta == IMAGE_META
+    reader._flight.greenlet.kill()
     with pytest.raises(Problem):
-        b"".join(seat)
-    broken = flights.board("b", lambda: 1 / 0, landed.append)
+        b"".join(reader)
+    broken = flights.join("b", lambda: 1 / 0, completed.append)
     with pytest.raises(Problem):
-        broken.arrival()
+        broken.result()
 
 
-def test_there_are_only_so_many_flights(flights, landed):
-    """The third key is told to come again; the first two have room for more riders."""
+def test_the_number_of_flights_is_bounded(flights, completed):
+    """A third key is refused with Unavailable; more readers can join the first two flights."""
     chunks = [Chunks(), Chunks()]
-    seats = [board(flights, landed, each, key) for key, each in zip("ab", chunks, strict=True)]
+    readers = [join(flights, completed, each, key) for key, each in zip("ab", chunks, strict=True)]
     with pytest.raises(Unavailable):
-        board(flights, landed, Chunks(), "c")
-    assert board(flights, landed, None, "a").collapsed
+        join(flights, completed, Chunks(), "c")
+    assert join(flights, completed, None, "a").collapsed
     for each in chunks:
-        each.go.set()
-    assert [b"".join(seat) for seat in seats] == [BODY, BODY]
+        each.proceed.set()
+    assert [b"".join(reader) for reader in readers] == [BODY, BODY]
 
 
-def test_bytes_count_until_their_last_reader_has_left(landed):
-    """A slow reader holds them in memory, so there is no room for others meanwhile."""
-    flights = Flights(most=10, most_bytes=10)
+def test_bytes_count_until_their_last_reader_has_left(completed):
+    """A slow reader keeps them in memory, so there is no room for another flight meanwhile."""
+    flights = Flights(max_flights=10, max_bytes=10)
     chunks = Chunks()
-    chunks.go.set()
-    slow = board(flights, landed, chunks, "a")
-    slow.arrival()
+    chunks.proceed.set()
+    slow = join(flights, completed, chunks, "a")
+    slow.result()
     gevent.sleep(0)
     with pytest.raises(Unavailable):
-        board(flights, landed, chunks, "b").arrival()
+        join(flights, completed, chunks, "b").result()
     slow.close()
     slow.close()
-    assert b"".join(board(flights, landed, chunks, "c")) == BODY
+    assert b"".join(join(flights, completed, chunks, "c")) == BODY
 
 
-def test_what_nobody_reads_and_nobody_keeps_is_not_fetched_to_its_end(flights, landed):
-    """The connection to the objects is given up."""
+def test_a_fetch_without_readers_that_may_not_be_cached_is_cancelled(flights, completed):
+    """The connection to the object store is closed."""
     chunks = Chunks()
-    seat = board(flights, landed, chunks, storable=False)
-    seat.arrival()
-    seat.close()
+    reader = join(flights, completed, chunks, storable=False)
+    reader.result()
+    reader.close()
     gevent.sleep(0.01)
-    assert (chunks.closed, landed) == (True, [])
-    assert not board(flights, landed, None).collapsed
+    assert (chunks.closed, completed) == (True, [])
+    assert not join(flights, completed, None).collapsed
 
 
-@pytest.mark.parametrize("riders", [1, 3])
-def test_who_comes_when_the_last_reader_has_just_left_gets_a_flight_of_their_own(flights, landed, riders):
-    """Not a seat in the one that is being given up, whose end takes nothing from the new one."""
+@pytest.mark.parametrize("readers_before", [1, 3])
+def test_a_reader_that_joins_just_after_the_last_one_left_gets_a_new_flight(flights, completed, readers_before):
+    """It does not join the flight that is being cancelled, and the end of that flight does not affect the new one."""
     old, new = Chunks(), Chunks()
-    seats = [board(flights, landed, old, storable=False) for _ in range(riders)]
-    seats[0].arrival()
-    for seat in seats:
-        seat.close()
-    late = [board(flights, landed, new, storable=False) for _ in range(2)]
-    assert [seat.collapsed for seat in late] == [False, True]
-    late[0].arrival()
+    readers = [join(flights, completed, old, storable=False) for _ in range(readers_before)]
+    readers[0].result()
+    for reader in readers:
+        reader.close()
+    late = [join(flights, completed, new, storable=False) for _ in range(2)]
+    assert [reader.collapsed for reader in late] == [False, True]
+    late[0].result()
     assert old.closed
-    new.go.set()
-    assert [b"".join(seat) for seat in late] == [BODY, BODY]
+    new.proceed.set()
+    assert [b"".join(reader) for reader in late] == [BODY, BODY]
 
 
-def test_a_flight_that_is_ended_from_outside_may_be_asked_for_again(flights, landed):
-    """Nothing failed here, and nothing is said to be in the log."""
-    seat = board(flights, landed, Chunks())
-    seat.arrival()
-    seat._flight.pilot.kill()
+def test_a_cancelled_fetch_may_be_retried(flights, completed):
+    """It raises Unavailable: nothing failed here, and nothing was logged."""
+    reader = join(flights, completed, Chunks())
+    reader.result()
+    reader._flight.greenlet.kill()
     with pytest.raises(Unavailable):
-        b"".join(seat)
+        b"".join(reader)
 
 
-def test_what_may_be_kept_is_fetched_although_nobody_reads_it(flights, landed):
-    """The next one will be glad."""
+def test_an_image_that_may_be_cached_is_fetched_even_without_readers(flights, completed):
+    """The next request will need it."""
     chunks = Chunks()
-    seat = board(flights, landed, chunks)
-    seat.arrival()
-    seat.close()
-    chunks.go.set()
+    reader = join(flights, completed, chunks)
+    reader.result()
+    reader.close()
+    chunks.proceed.set()
     gevent.sleep(0.01)
-    assert landed == [BODY]
+    assert completed == [BODY]
 
 
-def test_word_that_nothing_changed_is_an_arrival_too(flights, landed):
-    """Nothing lands."""
-    seat = board(flights, landed, None)
-    assert seat.arrival().chunks is None
-    assert (list(seat), landed) == ([], [])
+def test_an_unchanged_image_is_a_result_without_chunks(flights, completed):
+    """`on_complete` is not called."""
+    reader = join(flights, completed, None)
+    assert reader.result().chunks is None
+    assert (list(reader), completed) == ([], [])

@@ -1,18 +1,18 @@
-"""What is shown, asked for and dropped as things grow old, regions go away and policies change."""
+"""What is served, requested and dropped as copies age, regions become unavailable and policies change."""
 
 import hashlib
 
 import pytest
 
 from edge.cache import Cache
-from edge.flights import Arrival, Flights
-from edge.freshness import GRANT_TTL_S, SILENCE_S, STALE_IF_ERROR_S
+from edge.flights import FetchResult, Flights
+from edge.freshness import GRANT_TTL_S, MAX_TOMBSTONE_AGE_S, STALE_IF_ERROR_S
 from edge.grant_cache import GrantCache
 from edge.grants import Grant, ImageMeta, Key
+from edge.http1 import RequestHead
 from edge.images import ImageRequest, Images
 from edge.responses import Request
 from edge.tombstones import KnownTombstones
-from edge.wire import Head
 from regions.errors import NotFound, ResidencyDenied, Unavailable
 
 PHOTO = "p_00000000001"
@@ -21,19 +21,19 @@ HERE, THERE = ImageRequest(KEY, "lisbon", "eu-west"), ImageRequest(KEY, "madrid"
 
 
 class Home:
-    """An upstream that says what it is told to, and the clock by which it is said."""
+    """An upstream that the test controls, and the clock."""
 
     def __init__(self) -> None:
-        self.now_s, self.body, self.cache, self.fails, self.asked = 1000.0, b"old bytes", True, None, []
+        self.now_s, self.body, self.cache, self.error, self.requested = 1000.0, b"old bytes", True, None, []
 
-    def fetch(self, key: Key, place: str, sha256: str | None) -> Arrival:
-        self.asked.append(sha256)
-        if self.fails:
-            raise self.fails
-        facts = ImageMeta(hashlib.sha256(self.body).hexdigest(), Grant(True, self.cache, "r"), self.now_s)
-        self.known.learn(key, place, facts)
-        same = facts.sha256 == sha256
-        return Arrival(facts, len(self.body), None if same else [self.body], self.cache)
+    def fetch(self, key: Key, place: str, sha256: str | None) -> FetchResult:
+        self.requested.append(sha256)
+        if self.error:
+            raise self.error
+        image_meta = ImageMeta(hashlib.sha256(self.body).hexdigest(), Grant(True, self.cache, "r"), self.now_s)
+        self.grant_cache.put(key, place, image_meta)
+        unchanged = image_meta.sha256 == sha256
+        return FetchResult(image_meta, len(self.body), None if unchanged else [self.body], self.cache)
 
     def tombstones(self, region: str, after: int) -> dict:
         return {"items": [], "last": after}
@@ -58,119 +58,121 @@ def tombstones(home, cache):
 
 @pytest.fixture
 def images(home, cache, tombstones):
-    home.known = GrantCache(lambda: home.now_s)
-    return Images("lisbon", {"eu-west": home}, cache, home.known, tombstones, Flights(9, 10_000), lambda: home.now_s)
+    home.grant_cache = GrantCache(lambda: home.now_s)
+    return Images(
+        "lisbon", {"eu-west": home}, cache, home.grant_cache, tombstones, Flights(9, 10_000), lambda: home.now_s
+    )
 
 
 @pytest.fixture
-def look(images):
-    """The bytes and the Cache-Status of one look."""
+def get(images):
+    """The bytes and the Cache-Status of one request."""
 
-    def look(asked: ImageRequest = HERE) -> tuple[bytes, str]:
-        answer = images.answer(Request(Head("GET", "/", "", 1, {})), asked)
-        return b"".join(answer.chunks), dict(answer.fields)["Cache-Status"]
+    def get(image_request: ImageRequest = HERE) -> tuple[bytes, str]:
+        response = images.respond(Request(RequestHead("GET", "/", "", 1, {})), image_request)
+        return b"".join(response.chunks), dict(response.headers)["Cache-Status"]
 
-    return look
-
-
-def test_a_young_copy_is_shown_without_a_question(home, look):
-    """One question for two looks."""
-    assert look() == (b"old bytes", "lisbon; fwd=uri-miss; stored")
-    assert look() == (b"old bytes", "lisbon; hit")
-    assert home.asked == [None]
+    return get
 
 
-def test_an_old_grant_is_asked_for_again(home, look, tombstones):
-    """The copy is confirmed by its hash, and then shown unasked again."""
-    look()
+def test_a_fresh_copy_is_served_without_asking(home, get):
+    """Two requests of a client cause one request to the upstream."""
+    assert get() == (b"old bytes", "lisbon; fwd=uri-miss; stored")
+    assert get() == (b"old bytes", "lisbon; hit")
+    assert home.requested == [None]
+
+
+def test_an_expired_grant_is_requested_again(home, get, tombstones):
+    """The upstream confirms the copy by its hash; after that it is served without asking again."""
+    get()
     home.now_s += GRANT_TTL_S + 1
     tombstones.run_once("eu-west")
-    assert look() == (b"old bytes", "lisbon; fwd=stale; fwd-status=304")
-    assert look()[1] == "lisbon; hit"
+    assert get() == (b"old bytes", "lisbon; fwd=stale; fwd-status=304")
+    assert get()[1] == "lisbon; hit"
 
 
-def test_without_tombstones_every_look_is_a_question(home, look):
-    """A young grant is not enough."""
-    look()
-    home.now_s += SILENCE_S + 1
-    assert look()[1] == look()[1] == "lisbon; fwd=stale; fwd-status=304"
+def test_without_recent_tombstones_every_request_asks_the_upstream(home, get):
+    """A valid grant is not enough."""
+    get()
+    home.now_s += MAX_TOMBSTONE_AGE_S + 1
+    assert get()[1] == get()[1] == "lisbon; fwd=stale; fwd-status=304"
 
 
-def test_where_nobody_answers_a_copy_is_shown_for_a_while(home, look):
-    """Stale-if-error, and then no more."""
-    look()
-    home.fails = Unavailable("away")
-    home.now_s += SILENCE_S + STALE_IF_ERROR_S
-    assert look() == (b"old bytes", "lisbon; hit; detail=stale-if-error")
+def test_while_the_upstream_is_unavailable_a_copy_is_served_for_a_limited_time(home, get):
+    """Stale-if-error, and then no longer."""
+    get()
+    home.error = Unavailable("unavailable")
+    home.now_s += MAX_TOMBSTONE_AGE_S + STALE_IF_ERROR_S
+    assert get() == (b"old bytes", "lisbon; hit; detail=stale-if-error")
     home.now_s += 1
     with pytest.raises(Unavailable):
-        look()
+        get()
 
 
-def test_a_copy_that_says_nothing_of_its_grant_is_not_shown_where_nobody_answers(home, look, cache):
-    """As after a restart: the bytes are there, and no leave to show them."""
+def test_a_copy_without_a_grant_is_not_served_while_the_upstream_is_unavailable(home, get, cache):
+    """As after a restart: the bytes are cached, but the permission to serve them is not."""
     cache.put(KEY, hashlib.sha256(home.body).hexdigest(), home.body)
-    home.fails = Unavailable("away")
+    home.error = Unavailable("unavailable")
     with pytest.raises(Unavailable):
-        look()
+        get()
 
 
-def test_other_bytes_take_the_place_of_the_old(home, look, cache):
-    """Whatever the reason: the origin's hash decides."""
-    look()
+def test_new_bytes_of_the_origin_replace_the_cached_ones(home, get, cache):
+    """Whatever the reason is, the origin's hash decides."""
+    get()
     home.body = b"new bytes"
-    home.now_s += SILENCE_S + 1
-    assert look() == (b"new bytes", "lisbon; fwd=stale; stored")
-    assert cache.known(KEY) == hashlib.sha256(b"new bytes").hexdigest()
+    home.now_s += MAX_TOMBSTONE_AGE_S + 1
+    assert get() == (b"new bytes", "lisbon; fwd=stale; stored")
+    assert cache.stored_sha256(KEY) == hashlib.sha256(b"new bytes").hexdigest()
 
 
-def test_what_may_not_be_kept_any_more_is_shown_and_dropped(home, look, images, cache):
-    """By a look and by a renewal."""
-    for ask in (look, lambda: images.renew(HERE)):
+def test_an_image_that_may_no_longer_be_cached_is_served_and_dropped(home, get, images, cache):
+    """By a request and by a renewal."""
+    for request in (get, lambda: images.renew(HERE)):
         home.cache = True
-        home.now_s += SILENCE_S + 1
-        look()
+        home.now_s += MAX_TOMBSTONE_AGE_S + 1
+        get()
         home.cache = False
-        home.now_s += SILENCE_S + 1
-        ask()
+        home.now_s += MAX_TOMBSTONE_AGE_S + 1
+        request()
         assert cache.inventory(PHOTO) == []
 
 
 @pytest.mark.parametrize("refusal", [NotFound("gone"), ResidencyDenied("no", "policy.yaml:1")])
-def test_a_refusal_drops_the_copy_and_is_remembered_for_a_moment(home, look, cache, refusal):
-    """A deleted photo, or a rule that forbids to show it."""
-    look()
-    home.fails = refusal
-    home.now_s += SILENCE_S + 1
+def test_a_refusal_drops_the_copy_and_is_remembered_for_a_second(home, get, cache, refusal):
+    """A deleted photo, or a policy rule that forbids serving it."""
+    get()
+    home.error = refusal
+    home.now_s += MAX_TOMBSTONE_AGE_S + 1
     for _ in range(2):
         with pytest.raises(type(refusal)):
-            look()
-    assert (cache.inventory(PHOTO), len(home.asked)) == ([], 2)
+            get()
+    assert (cache.inventory(PHOTO), len(home.requested)) == ([], 2)
     home.now_s += 2
-    home.fails = None
-    assert look()[0] == b"old bytes"
+    home.error = None
+    assert get()[0] == b"old bytes"
 
 
-def test_what_another_place_may_not_show_stays_where_it_may(home, look, cache):
+def test_a_refusal_for_another_place_does_not_drop_our_copy(home, get, cache):
     """A grant is for one place."""
-    look()
-    home.fails = ResidencyDenied("no", "policy.yaml:1")
+    get()
+    home.error = ResidencyDenied("no", "policy.yaml:1")
     with pytest.raises(ResidencyDenied):
-        look(THERE)
-    assert look()[1] == "lisbon; hit"
+        get(THERE)
+    assert get()[1] == "lisbon; hit"
 
 
-def test_each_place_needs_a_grant_of_its_own(home, look):
-    """The bytes lie here, and are not fetched again."""
-    look()
-    assert look(THERE) == (b"old bytes", "lisbon; fwd=stale; fwd-status=304")
-    assert look(THERE)[1] == "lisbon; hit"
+def test_each_place_needs_a_grant_of_its_own(home, get):
+    """The cached bytes are not fetched again."""
+    get()
+    assert get(THERE) == (b"old bytes", "lisbon; fwd=stale; fwd-status=304")
+    assert get(THERE)[1] == "lisbon; hit"
 
 
-def test_a_buried_photo_is_refused_before_anything_is_asked(home, look, tombstones, cache):
-    """The tombstone wins over the copy, the grant and the origin."""
-    look()
-    tombstones.learn({"items": [{"photo_id": PHOTO}], "last": 1})
+def test_a_deleted_photo_is_refused_without_asking_the_upstream(home, get, tombstones, cache):
+    """The tombstone takes precedence over the copy, the grant and the origin."""
+    get()
+    tombstones.apply({"items": [{"photo_id": PHOTO}], "last": 1})
     with pytest.raises(NotFound):
-        look()
-    assert (cache.inventory(PHOTO), len(home.asked)) == ([], 1)
+        get()
+    assert (cache.inventory(PHOTO), len(home.requested)) == ([], 1)

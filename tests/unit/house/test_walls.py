@@ -20,8 +20,8 @@ IMPORTS = [
     ("edge/images.py", "from regions.stores.redis import feeds", "edge.images", "regions.stores.redis.feeds"),
     ("origin/feed.py", "from processing import job", "origin", "processing"),
     ("replication/lane.py", "from origin import views", "replication", "origin"),
-    ("regions/retry.py", "from edge import wire", "regions", "edge"),
-    ("edge/wire.py", "from darkroom import terminal", "edge", "darkroom"),
+    ("regions/retry.py", "from edge import http1", "regions", "edge"),
+    ("edge/http1.py", "from darkroom import terminal", "edge", "darkroom"),
     (
         "regions/stores/sqlite/feeds.py",
         "from regions.stores.redis import feeds",
