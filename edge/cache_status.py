@@ -11,8 +11,8 @@ class Outcome:
     """What this edge did with one request.
 
     `forwarded` is why the request went on to the upstream (`uri-miss` or `stale`); empty for a hit. `unchanged` means
-    that the upstream answered 304. `collapsed` means that another request had started the fetch. `upstream_status` is
-    the Cache-Status header that the upstream sent.
+    that the upstream responded with 304. `collapsed` means that another request had started the fetch.
+    `upstream_status` is the Cache-Status header that the upstream sent.
     """
 
     forwarded: str = ""

@@ -8,7 +8,7 @@ Every file operation lets other greenlets run. Two rules keep the index and the 
 
 * Only one greenlet at a time changes a key's file (`_locked`). So when `drop` returns, the file is gone, even if
   another greenlet was writing or evicting it when `drop` was called.
-* A greenlet holds the lock of one key at most. A write that must evict other keys releases its own key's lock first:
+* A greenlet has the lock of one key at most. A write that must evict other keys releases its own key's lock first:
   two writes that each wait for the other's key would deadlock.
 """
 
@@ -39,7 +39,7 @@ _FILE = re.compile(r"([0-9]{1,4})\.([0-9a-f]{64})\.jpg")
 
 
 class Disk:
-    """Holds at most `budget_bytes`. Starts with the files that earlier processes left in the folder."""
+    """At most `budget_bytes` of images. Starts with the files that earlier processes left in the folder."""
 
     def __init__(self, folder: Path, budget_bytes: int) -> None:
         self._folder, self._tmp = folder, folder / "tmp"

@@ -2,7 +2,7 @@
 
 Pure: keys and sizes, no bytes. A new key enters a small queue. If it is requested again there, it moves to the main
 queue. If not (most photos are seen once), it leaves soon. A key that left the small queue stays for a while in the
-ghost queue, which holds keys only. When it is admitted again in that time, it enters the main queue at once.
+ghost queue, which contains keys only. When it is admitted again in that time, it enters the main queue at once.
 """
 
 from collections import OrderedDict

@@ -7,11 +7,11 @@ Two ages decide:
 
 Why the second has a bound: a deletion reaches this edge only as a tombstone. If the region can't be reached, it can't
 report that it has deleted a photo, and a grant that was given just before the deletion would keep the bytes servable
-for up to an hour. So a grant alone is not enough. The edge must also know that it would have heard of a deletion,
-and that holds only for deletions older than its last complete read of the region's tombstones.
+for up to an hour. So a grant alone is not enough. The edge must also have read all tombstones of the region a short
+time ago: it then knows every deletion that is older than that.
 
 While both ages are within their bounds, the copy is served without asking (FRESH). When either is over its bound, the
-upstream is asked first. If it does not answer, the copy is still served for STALE_IF_ERROR_S (RFC 5861), and no longer.
+upstream is asked first. If it does not respond, the copy is still served for STALE_IF_ERROR_S (RFC 5861), no longer.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ NOT_FOUND_TTL_S = 1.0
 
 class Freshness(Enum):
     FRESH = "serve it"
-    STALE = "ask the upstream first; serve it if the upstream does not answer"
-    EXPIRED = "ask the upstream first; without an answer, don't serve it"
+    STALE = "ask the upstream first; serve it if the upstream does not respond"
+    EXPIRED = "ask the upstream first; without a response, don't serve it"
 
 
 @dataclass(frozen=True, slots=True)

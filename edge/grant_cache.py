@@ -12,7 +12,7 @@ _MAX_ENTRIES = 200_000
 
 
 class GrantCache:
-    """Holds grants that allow serving; a refusal is stored apart.
+    """Contains only grants that allow serving. Refusals are stored apart.
 
     Bounded: when it is full, the least recently used entry is forgotten, and the next request for that image asks the
     upstream again.

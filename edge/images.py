@@ -107,12 +107,12 @@ class Images:
 
         The cache is looked at twice.
 
-        1. Before joining a flight. `_find` may have missed the cache a while ago and read the disk since then. Another
-           request's flight may have stored the image in that time. If so, the upstream is only asked to confirm the
-           hash (304), and the bytes are not transferred again. No other greenlet runs between this look and `join`,
+        1. Before joining a flight. Since `_find` missed the cache, another request's flight may have stored the image:
+           other greenlets run while `_find` reads the disk. If so, the upstream only has to confirm the hash (304), and
+           the bytes are not transferred again. No other greenlet runs between this look and `join`,
            so an image can't be stored unseen in between: it is in the cache now, or its flight can still be joined.
-        2. After winning or joining the fetch, if the upstream confirmed the hash. The copy may have been evicted while
-           the upstream was asked, or the file may be damaged. Then the image is fetched again, this time whatever the
+        2. After winning or joining the fetch, if the upstream confirmed the hash. The copy may have been evicted
+           during the request, or the file may be damaged. Then the image is fetched again, this time whatever the
            cache has.
         """
         key = image_request.key
@@ -168,7 +168,7 @@ class Images:
         The permission is checked before and after `put`, because `put` writes to the disk and other greenlets run
         meanwhile. A tombstone is recorded first and purges the cache then. If it is recorded before the second check,
         that check finds it and drops the copy. If it is recorded later, its purge finds the copy. In both orders
-        nothing stays. The same holds for a grant that is replaced during `put`.
+        nothing stays. The same is true for a grant that is replaced during `put`.
         """
         if result.storable and self._may_cache(key):
             self._cache.put(key, result.image_meta.sha256, body)

@@ -43,7 +43,11 @@ class Renewal:
         """Renews every copy whose grant is missing or too old, with a pause after each; returns how many."""
         due = [key for key in self._cache.all_keys() if self._is_due(key)]
         for key in due:
-            self._renew(key)
+            try:
+                home = home_of(self._topology, ids.PHOTO, key.photo_id)
+                self._images.renew(ImageRequest(key, self._name, home.name))
+            except Problem as problem:
+                log.info("a copy was not renewed", extra={"photo_id": key.photo_id, "detail": problem.detail})
             gevent.sleep(_PAUSE_S)
         return len(due)
 
@@ -56,10 +60,3 @@ class Renewal:
     def _is_due(self, key: Key) -> bool:
         image_meta = self._grant_cache.get(key, self._name)
         return image_meta is None or self._clock_s() - image_meta.at_s > GRANT_TTL_S
-
-    def _renew(self, key: Key) -> None:
-        try:
-            home = home_of(self._topology, ids.PHOTO, key.photo_id)
-            self._images.renew(ImageRequest(key, self._name, home.name))
-        except Problem as problem:
-            log.info("a copy was not renewed", extra={"photo_id": key.photo_id, "detail": problem.detail})

@@ -1,4 +1,4 @@
-"""The one-machine launcher serves, refuses to be started twice, brings back what dies, and leaves nothing behind."""
+"""The one-machine launcher: it serves, refuses a second start, restarts what dies, and leaves nothing running."""
 
 import json
 import os
@@ -19,7 +19,7 @@ ENDS_WITHIN_S = 30
 
 @pytest.fixture
 def running(own_system):
-    """The module's system, started again where the test before has stopped it."""
+    """The module's system, started again if the previous test has stopped it."""
     if own_system.process.poll() is not None:
         own_system.start()
     return own_system
@@ -36,7 +36,7 @@ def up(data, port: int) -> subprocess.CompletedProcess:
 
 
 def all_of(system) -> list[psutil.Process]:
-    """The launcher, its children, and theirs."""
+    """The launcher and all its descendants."""
     launcher = psutil.Process(system.process.pid)
     return [launcher, *launcher.children(recursive=True)]
 
@@ -46,7 +46,7 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 def test_everything_is_served(running):
-    """Four edges and three origins are healthy, and the first edge shows the page."""
+    """Four edges and three origins are healthy, and the first edge serves the page."""
     assert list(running.edges) == ["lisbon", "frankfurt", "chicago", "sydney"]
     assert [status(f"{url}/health") for url in (*running.edges.values(), *running.origins.values())] == [200] * 7
     assert status(running.edges["lisbon"]) == 200
@@ -64,40 +64,40 @@ def test_every_process_is_named(running):
 
 
 def test_a_second_system_in_the_same_folder_is_refused(running):
-    """It says so and exits with 1; the first goes on."""
+    """It prints why and exits with 1; the first system keeps running."""
     second = up(running.data, 0)
     assert second.returncode == 1
     assert f"A system is running in {running.data} already" in second.stderr
     assert status(f"{running.edges['lisbon']}/health") == 200
 
 
-def test_a_taken_port_is_named(running, tmp_path):
-    """Which one it is, and what to do; nothing is left running or half made."""
-    taken = urlsplit(running.edges["lisbon"]).port
-    refused = up(tmp_path / "other", taken)
+def test_an_occupied_port_is_named(running, tmp_path):
+    """The message names the port and what to do; nothing is left running or half created."""
+    occupied = urlsplit(running.edges["lisbon"]).port
+    refused = up(tmp_path / "other", occupied)
     assert refused.returncode == 1
-    assert f"Port {taken} can't be had" in refused.stderr
+    assert f"Port {occupied} can't be had" in refused.stderr
     assert "--port 0" in refused.stderr
     assert not (tmp_path / "other" / "processes.json").exists()
 
 
 @pytest.mark.parametrize("name", ["edge-lisbon", "origin-eu-west", "object-server-eu-west", "processor-eu-west"])
-def test_a_killed_process_comes_back(running, eventually, name):
-    """Under the same name; the launcher says where its log is."""
+def test_a_killed_process_is_restarted(running, eventually, name):
+    """Under the same name; the launcher reports the signal."""
     pid = running.pids()[name]
     running.kill(name)
     eventually(lambda: running.pids().get(name, pid) != pid)
     assert f"{name} was ended by SIGKILL" in running.log_tail()
 
 
-def test_a_request_in_between_is_answered_by_the_next_process(running):
-    """The launcher holds the port, so that a connection waits and none is refused."""
+def test_a_request_during_a_restart_is_served_by_the_next_process(running):
+    """The launcher keeps the port open, so a connection waits and is not refused."""
     running.kill("origin-eu-west")
     assert status(f"{running.origins['eu-west']}/health") == 200
 
 
-def test_the_worker_of_a_killed_server_goes_with_it(running, eventually):
-    """No orphan answers on the port with what it knew before."""
+def test_the_workers_of_a_killed_server_end_too(running, eventually):
+    """No orphan keeps serving the port with outdated state."""
     workers = psutil.Process(running.pids()["origin-eu-central"]).children(recursive=True)
     assert workers
     running.kill("origin-eu-central")
@@ -105,7 +105,7 @@ def test_the_worker_of_a_killed_server_goes_with_it(running, eventually):
 
 
 def test_sigterm_stops_everything(running):
-    """No process is left, the exit code is 0, and the folder says that nothing runs."""
+    """No process is left, the exit code is 0, and the folder no longer lists addresses or processes."""
     processes = all_of(running)
     assert len(processes) > 16
     running.process.send_signal(signal.SIGTERM)
@@ -115,8 +115,8 @@ def test_sigterm_stops_everything(running):
     assert not (running.data / "processes.json").exists()
 
 
-def test_ctrl_c_twice_stops_everything_once(running):
-    """The second changes nothing."""
+def test_a_second_ctrl_c_changes_nothing(running):
+    """Everything stops, with exit code 0."""
     processes = all_of(running)
     running.process.send_signal(signal.SIGINT)
     running.process.send_signal(signal.SIGINT)
@@ -125,15 +125,15 @@ def test_ctrl_c_twice_stops_everything_once(running):
 
 
 def test_killing_the_launcher_ends_its_children(running, eventually):
-    """Each sees the lifeline end, and stops by itself."""
+    """Each child notices that its lifeline has closed, and stops by itself."""
     processes = all_of(running)
     running.process.kill()
     running.process.wait()
     eventually(lambda: gone(processes), ENDS_WITHIN_S)
 
 
-def test_after_a_killed_launcher_another_waits_for_its_children(running, eventually):
-    """It starts at once, takes the same folder, and the system answers again."""
+def test_a_new_launcher_waits_for_the_children_of_a_killed_one(running, eventually):
+    """It starts at once in the same folder, and the system serves requests again."""
     processes = all_of(running)
     running.process.kill()
     running.start()
@@ -142,13 +142,13 @@ def test_after_a_killed_launcher_another_waits_for_its_children(running, eventua
 
 
 def test_an_edge_that_is_far_away_reaches_every_region(running):
-    """Somebody who signs up through Sydney lives where the policy says."""
+    """A person who signs up through Sydney gets the home region that the policy gives."""
     homes = {country: running.person("Ana", country, "sydney").home_region for country in ("PT", "DE", "US")}
     assert homes == {"PT": "eu-west", "DE": "eu-central", "US": "us-central"}
 
 
-def test_what_was_kept_is_there_after_a_restart(running):
-    """Keys stay, so that tokens are good, and people are known, on other ports."""
+def test_people_and_their_tokens_survive_a_restart(running):
+    """Keys are kept, so tokens stay valid; the restarted system has other ports."""
     ana = running.person("Ana", "PT", "lisbon")
     running.stop()
     running.start()
@@ -157,8 +157,8 @@ def test_what_was_kept_is_there_after_a_restart(running):
     assert ana.client.user(ana.id)["name"] == "Ana"
 
 
-def test_children_that_start_together_are_told_apart_in_their_logs(running):
-    """One file each, in JSON lines, readable by those who look for a cause."""
+def test_each_process_has_a_log_of_its_own(running):
+    """One file each, in JSON lines that name the process, even when they log at the same time."""
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda url: status(f"{url}/v1/users/u_00000000000"), running.edges.values()))
     logs = {path.stem: path.read_text() for path in (running.data / "logs").glob("*.log")}

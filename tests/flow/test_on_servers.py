@@ -1,4 +1,4 @@
-"""The main job with nothing embedded: Cassandra, Kafka, Redis, Consul and S3 behind the same five ports."""
+"""The main job without embedded stores: Cassandra, Kafka, Redis, Consul and S3 behind the same five ports."""
 
 import io
 import os
@@ -29,8 +29,8 @@ def ready(person, photo: bytes, caption: str | None = None) -> dict:
     return person.client.wait_until_ready(person.upload(photo, caption), READY_S)
 
 
-def test_a_photo_goes_all_the_way(server_system, ana, bob, draw, eventually):
-    """From Lisbon into a feed in Chicago, once, and shown by the edge there."""
+def test_a_photo_reaches_a_follower_across_the_ocean(server_system, ana, bob, draw, eventually):
+    """From Lisbon into a feed in Chicago, once, and served by the edge there."""
     bob.client.follow(bob.id, ana.id)
     photo = ready(ana, draw(1, 1400, 1000), "The harbour")
     eventually(lambda: photo["id"] in bob.feed_ids(), READY_S)
@@ -41,16 +41,16 @@ def test_a_photo_goes_all_the_way(server_system, ana, bob, draw, eventually):
     assert "chicago" in headers["Cache-Status"]
 
 
-def test_bytes_of_an_eu_photo_lie_in_eu_buckets_only(server_system, ana, draw, eventually):
-    """Found by walking what S3 keeps on its disk."""
+def test_bytes_of_an_eu_photo_are_in_eu_buckets_only(server_system, ana, draw, eventually):
+    """Found by walking the S3 server's files on disk."""
     photo = ready(ana, draw(2))
     eventually(lambda: len(server_system.objects_of(photo["id"]).get("eu-central/variants", ())) == 4, READY_S)
     eventually(lambda: "eu-central/raw" in server_system.objects_of(photo["id"]), READY_S)
     assert all(name.startswith(EU) for name in server_system.objects_of(photo["id"]))
 
 
-def test_bytes_of_a_us_photo_lie_where_its_class_allows(server_system, bob, draw, eventually):
-    """Variants everywhere, the raw in two regions of three."""
+def test_bytes_of_a_us_photo_are_stored_where_its_class_allows(server_system, bob, draw, eventually):
+    """Variants in every region, the raw in two of three."""
     photo = ready(bob, draw(3))
     for region in ("us-central", "eu-west", "eu-central"):
         name = f"{region}/variants"
@@ -71,7 +71,7 @@ def test_a_deleted_photo_is_gone_everywhere(server_system, ana, draw, eventually
         assert refused.value.status == 404
 
 
-def test_a_large_photo_comes_in_parts(ana):
+def test_a_large_photo_is_uploaded_in_parts(ana):
     """Straight to S3, by presigned URLs."""
     file = io.BytesIO()
     Image.effect_noise((4000, 3000), 60).convert("RGB").save(file, "JPEG", quality=92)
@@ -89,8 +89,8 @@ def test_a_text_called_a_photo_fails_with_a_reason(ana):
     assert refused.value.document["reason"]["code"]
 
 
-def test_likes_and_comments_are_kept(ana, bob, draw):
-    """In Cassandra, at the photo's home."""
+def test_likes_and_comments_are_stored(ana, bob, draw):
+    """In Cassandra, in the photo's home region."""
     photo = ready(ana, draw(5))
     bob.client.like(photo["id"])
     comment = bob.client.comment(photo["id"], "How blue!")
@@ -98,8 +98,8 @@ def test_likes_and_comments_are_kept(ana, bob, draw):
     assert ana.client.comments(photo["id"])["items"] == [comment]
 
 
-def test_an_emptied_redis_is_filled_from_the_catalogs(server_system, ana, bob, draw, eventually):
-    """Photos of authors of one's own region and of another come back when the feed is looked at."""
+def test_an_emptied_redis_is_refilled_from_the_catalogs(server_system, ana, bob, draw, eventually):
+    """Photos of authors in the reader's region and in another one reappear when the feed is read."""
     carl = server_system.person("Carl", "US", "chicago")
     for author in (ana, carl):
         bob.client.follow(bob.id, author.id)

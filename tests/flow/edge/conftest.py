@@ -1,4 +1,4 @@
-"""Real edges in processes of their own, over two small regions that answer as an origin and an object door do.
+"""Real edges in processes of their own, over two small regions that act as origin and object server.
 
 The regions fail on demand. Tokens, policy and decisions are the real ones.
 """
@@ -42,12 +42,18 @@ EDGES = {
     "chicago": ("US", 41.9, -87.6, "us-central"),
     "madrid": ("EU", 40.4, -3.7, ""),
 }
+Reply = tuple[int, dict[str, str], Any]
+"""Status, headers, and the value to send as JSON."""
+
 POLICY = parse((Path(__file__).parents[3] / "deploy/policy.yaml").read_text(), "policy.yaml")
 
 
 @dataclass
 class Image:
-    """One photo at its home. `behave` is what its object does: whole, short, wrong or held (half, until `release`)."""
+    """One photo at its home.
+
+    `behave` is how its bytes are sent: whole, short, wrong, or paused at half until `release`.
+    """
 
     photo_id: str
     residency_class: str
@@ -62,7 +68,11 @@ class Image:
 
 @dataclass
 class Region:
-    """A home region. `served` counts requests by path; `away` refuses all; `tombstones` are told in order."""
+    """A home region.
+
+    `served` counts requests by path. `requests` are those to the API. `replies` are responses by path, in place of the
+    default one. `unavailable` makes all requests fail. `tombstones` are sent in order.
+    """
 
     name: str
     world: "World"
@@ -70,9 +80,9 @@ class Region:
     images: dict[str, Image] = field(default_factory=dict)
     tombstones: list[str] = field(default_factory=list)
     served: Counter = field(default_factory=Counter)
-    heard: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
-    replies: dict[str, tuple[int, dict[str, str], Any]] = field(default_factory=dict)
-    away: bool = False
+    requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    replies: dict[str, Reply] = field(default_factory=dict)
+    unavailable: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, residency_class: str = "eu", size_bytes: int = 200_000, behave: str = "whole") -> Image:
@@ -81,28 +91,28 @@ class Region:
         self.images[image.photo_id] = image
         return image
 
-    def bury(self, image: Image) -> None:
+    def delete(self, image: Image) -> None:
         with self.lock:
             del self.images[image.photo_id]
             self.tombstones.append(image.photo_id)
 
     def fetched(self, image: Image) -> int:
-        """How often the image's bytes were asked for."""
+        """How often the image's bytes were requested."""
         return self.served[f"/object/{image.photo_id}"]
 
-    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], Any]:
+    def respond(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Reply:
         path = urlsplit(target).path
         if path.startswith("/v1/grants/"):
             return self._grant(path, parse_qs(urlsplit(target).query)["place"], headers)
         if path == "/v1/tombstones":
-            return self._told(int(parse_qs(urlsplit(target).query)["after"][0]), headers)
-        self.heard.append((method, target, headers, body))
-        return self.replies.get(path, (200, {}, {"region": self.name, "said": body.decode(errors="replace")}))
+            return self._tombstone_page(int(parse_qs(urlsplit(target).query)["after"][0]), headers)
+        self.requests.append((method, target, headers, body))
+        return self.replies.get(path, (200, {}, {"region": self.name, "body": body.decode(errors="replace")}))
 
-    def _grant(self, path: str, places: list[str], headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:
-        asker = self._node(headers)
+    def _grant(self, path: str, places: list[str], headers: dict[str, str]) -> Reply:
+        requester = self._node(headers)
         image = self.images.get(path.split("/")[3])
-        if image is None or asker != EDGE_OF[self.name]:
+        if image is None or requester != EDGE_OF[self.name]:
             return 404, {}, {"detail": "there is no such image"}
         return 200, {}, {
             "url": f"{self.url}/object/{image.photo_id}",
@@ -119,11 +129,11 @@ class Region:
         cache = decide.decide(self.world.policy, subject, Action.CACHE, place)
         return {"serve": serve.allowed, "cache": cache.allowed, "rule": cache.rule if serve.allowed else serve.rule}
 
-    def _told(self, after: int, headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:
+    def _tombstone_page(self, after: int, headers: dict[str, str]) -> Reply:
         self._node(headers)
         with self.lock:
-            stones = [{"photo_id": id, "position": at} for at, id in enumerate(self.tombstones, 1) if at > after]
-        return 200, {}, {"items": stones, "last": stones[-1]["position"] if stones else after}
+            items = [{"photo_id": id, "position": at} for at, id in enumerate(self.tombstones, 1) if at > after]
+        return 200, {}, {"items": items, "last": items[-1]["position"] if items else after}
 
     def _node(self, headers: dict[str, str]) -> str:
         return tokens.node_name(headers.get("darkroom-node", ""), lambda name: self.world.keys.get(name, ("", None))[1])
@@ -141,25 +151,25 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.region.lock:
             self.region.served[path] += 1
-        if self.region.away:
+        if self.region.unavailable:
             self.close_connection = True
             return
         if path.startswith("/object/"):
-            return self.give(self.region.images[path.removeprefix("/object/")])
+            return self.send_object(self.region.images[path.removeprefix("/object/")])
         headers = {name.lower(): value for name, value in self.headers.items()}
         try:
-            self.send(*self.region.answer(self.command, self.path, headers, body))
-        except Unauthenticated as refused:
-            self.send(401, {}, refused.document())
+            self.send(*self.region.respond(self.command, self.path, headers, body))
+        except Unauthenticated as problem:
+            self.send(401, {}, problem.document())
 
-    def give(self, image: Image) -> None:
+    def send_object(self, image: Image) -> None:
         body, half = image.body, len(image.body) // 2
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[:half])
         self.wfile.flush()
-        if image.behave == "held":
+        if image.behave == "paused":
             assert image.release.wait(WAIT_S)
         if image.behave == "short":
             self.close_connection = True
@@ -177,7 +187,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do
 
     def log_message(self, *arguments: object) -> None:
-        """Tests look at `served` instead."""
+        """Tests use `served` instead."""
 
 
 class Server(ThreadingHTTPServer):
@@ -185,12 +195,12 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """An edge that leaves in the middle is no error of ours."""
+        """An edge that disconnects during a response is not an error of the tests."""
 
 
 @dataclass
 class EdgeProcess:
-    """One edge, on a port that outlives it."""
+    """One edge, on a port that stays open when the process ends."""
 
     name: str
     folder: Path
@@ -215,10 +225,10 @@ class EdgeProcess:
                 stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[number],
             )  # fmt: skip
 
-    def stop(self, how: int = signal.SIGTERM) -> int:
-        """The exit code."""
+    def stop(self, signal_number: int = signal.SIGTERM) -> int:
+        """Returns the exit code."""
         assert self.process is not None and self.process.stdin is not None
-        self.process.send_signal(how)
+        self.process.send_signal(signal_number)
         code = self.process.wait(WAIT_S)
         self.process.stdin.close()
         return code
@@ -233,14 +243,14 @@ class EdgeProcess:
     def files_of(self, image: Image) -> list[Path]:
         return [path for path in self.cache.rglob("*.jpg") if image.photo_id in path.as_posix()]
 
-    def board(self, image: Image) -> "Reader":
-        """Somebody who has the head of the answer, and reads no further yet."""
+    def open(self, image: Image) -> "Reader":
+        """Sends a request for the image. The test decides when to read the response."""
         return Reader(self, f"/p/{image.photo_id}/320.jpg")
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self.listener.getsockname(), WAIT_S)
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         return (self.folder / f"{self.name}.log").read_text()
 
 
@@ -251,16 +261,16 @@ class Reader:
         self.connection = http.client.HTTPConnection("127.0.0.1", edge.listener.getsockname()[1], timeout=WAIT_S)
         self.connection.request("GET", path)
 
-    def head(self) -> http.client.HTTPResponse:
+    def read_head(self) -> http.client.HTTPResponse:
         self.response = self.connection.getresponse()
         return self.response
 
-    def rest(self) -> bytes:
+    def read_rest(self) -> bytes:
         with contextlib.closing(self.connection):
             return self.response.read()
 
-    def hang_up(self) -> None:
-        """At once, as a program that was killed."""
+    def disconnect(self) -> None:
+        """With a reset, as when a program is killed."""
         sock = self.connection.sock
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.response.close()
@@ -283,26 +293,27 @@ class World:
         stores = dict.fromkeys(("objects", "catalog", "feeds", "events", "settings"), "none://")
         lines: list[str] = []
         for name, (number, jurisdiction, latitude, longitude) in REGIONS.items():
-            facts = {"number": number, "jurisdiction": jurisdiction, "latitude": latitude, "longitude": longitude}
-            lines += table("region", name, self.keys[name][1], {**facts, **stores, "origin": self.regions[name].url})
+            attributes = {"number": number, "jurisdiction": jurisdiction, "latitude": latitude, "longitude": longitude}
+            attributes |= {**stores, "origin": self.regions[name].url}
+            lines += table("region", name, self.keys[name][1], attributes)
         for name, (jurisdiction, latitude, longitude, shield_of) in EDGES.items():
-            facts = {"jurisdiction": jurisdiction, "latitude": latitude, "longitude": longitude, "shield_of": shield_of}
-            at = {"url": self.edges[name].url, "cache": str(self.edges[name].cache)}
-            lines += table("edge", name, self.keys[name][1], {**facts, **at})
+            attributes = {"jurisdiction": jurisdiction, "latitude": latitude, "longitude": longitude}
+            attributes |= {"shield_of": shield_of, "url": self.edges[name].url, "cache": str(self.edges[name].cache)}
+            lines += table("edge", name, self.keys[name][1], attributes)
         (self.folder / "topology.toml").write_text("\n".join(lines))
         (self.folder / "secrets").mkdir()
         for name, (private, _) in self.keys.items():
             (self.folder / "secrets" / f"{name}.pem").write_text(private)
 
 
-def table(kind: str, name: str, public_key: str, facts: dict[str, Any]) -> list[str]:
+def table(kind: str, name: str, public_key: str, attributes: dict[str, Any]) -> list[str]:
     # A JSON string is a TOML basic string too.
-    facts = {**facts, "public_key": public_key}
-    return [f"[{kind}s.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in facts.items()), ""]
+    attributes = {**attributes, "public_key": public_key}
+    return [f"[{kind}s.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in attributes.items()), ""]
 
 
 def wait_for(condition: Callable[[], Any], explain: Callable[[], str] = lambda: "") -> Any:
-    """The condition's first true value; fails when there is none in time."""
+    """Returns the condition's first true value; fails if there is none in time."""
     deadline_s = time.monotonic() + WAIT_S
     while time.monotonic() < deadline_s:
         if value := condition():
@@ -318,7 +329,7 @@ def wait_for_fixture() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The edges that all tests of a worker share; each brings photos of its own."""
+    """The edges that all tests of a worker share. Each test adds its own photos."""
     yield from running(tmp_path_factory.mktemp("edges"))
 
 
@@ -333,7 +344,7 @@ def world(shared_world: World) -> Iterator[World]:
     yield shared_world
     shared_world.policy = POLICY
     for region in shared_world.regions.values():
-        region.away = False
+        region.unavailable = False
         region.replies.clear()
         for image in region.images.values():
             image.release.set()
@@ -352,13 +363,13 @@ def lisbon(world: World) -> EdgeProcess:
 
 @pytest.fixture
 def madrid(world: World) -> EdgeProcess:
-    """In the EU, and no shield."""
+    """In the EU; not a shield."""
     return world.edges["madrid"]
 
 
 @pytest.fixture
 def chicago(world: World) -> EdgeProcess:
-    """In the US, the shield of us-central."""
+    """In the US; the shield of us-central."""
     return world.edges["chicago"]
 
 
@@ -378,7 +389,7 @@ def running(folder: Path) -> Iterator[World]:
         for edge in world.edges.values():
             edge.start()
         for edge in world.edges.values():
-            wait_for(lambda edge=edge: edge.get("/health").status == 200, edge.said)
+            wait_for(lambda edge=edge: edge.get("/health").status == 200, edge.log_text)
         settle(world)
         yield world
     finally:
@@ -393,7 +404,7 @@ def running(folder: Path) -> Iterator[World]:
 
 
 def settle(world: World) -> None:
-    """Until each edge has read its regions' tombstones, and so shows what it has without asking."""
+    """Waits until each edge has read the tombstones, so that it serves cached images without asking upstream."""
     probe = {name: region.add("world") for name, region in world.regions.items()}
     for name, edge in world.edges.items():
         image = probe[EDGES[name][3] or "eu-west"]

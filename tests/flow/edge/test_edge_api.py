@@ -1,4 +1,4 @@
-"""The API through a real edge: the right region is asked, in the edge's name, and no client is believed."""
+"""The API through a real edge: it forwards to the right region, under its own name, and trusts no client."""
 
 import json
 
@@ -19,94 +19,94 @@ def test_a_request_goes_to_the_region_of_the_first_id(world, chicago):
     """Whatever the edge and the token are."""
     user_id = user_of(world, "eu-west")
     token = tokens.issue_user(user_of(world, "us-central"), "us-central", world.keys["us-central"][0], now_s())
-    answer = chicago.get(f"/v1/users/{user_id}/photos", Authorization=f"Bearer {token}")
-    assert answer.json()["region"] == "eu-west"
-    assert answer.headers["Cache-Status"] == "chicago; fwd=bypass"
+    response = chicago.get(f"/v1/users/{user_id}/photos", Authorization=f"Bearer {token}")
+    assert response.json()["region"] == "eu-west"
+    assert response.headers["Cache-Status"] == "chicago; fwd=bypass"
 
 
 def test_a_request_without_an_id_goes_to_the_region_of_the_token(world, chicago):
-    """So that an upload begins at home."""
+    """So an upload begins in the home region."""
     token = tokens.issue_user(user_of(world, "eu-west"), "eu-west", world.keys["eu-west"][0], now_s())
     assert chicago.get("/v1/uploads/init", "POST", Authorization=f"Bearer {token}").json()["region"] == "eu-west"
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer x.y.z", "Bearer " + "a" * 5000, "Basic eDp5"])
 def test_any_other_request_goes_to_the_nearest_region(chicago, madrid, authorization):
-    """Also with a token that is none; the origin will say so."""
+    """Also with an invalid token: the origin rejects it."""
     assert chicago.get("/v1/users", "POST", Authorization=authorization).json()["region"] == "us-central"
     assert madrid.get("/v1/users", "POST", Authorization=authorization).json()["region"] == "eu-west"
 
 
-def test_a_misdirected_request_is_sent_once_to_the_region_that_was_named(world, chicago):
-    """With its body; the client sees one answer."""
+def test_a_misdirected_request_is_sent_again_to_the_region_that_the_421_names(world, chicago):
+    """With its body; the client sees one response."""
     refusal = (421, PROBLEM, {"status": 421, "region": "eu-west"})
     world.regions["us-central"].replies["/v1/users"] = refusal
-    answer = chicago.http.request("POST", f"{chicago.url}/v1/users", body=b'{"name": "Ana"}')
-    assert answer.json() == {"region": "eu-west", "said": '{"name": "Ana"}'}
+    response = chicago.http.request("POST", f"{chicago.url}/v1/users", body=b'{"name": "Ana"}')
+    assert response.json() == {"region": "eu-west", "body": '{"name": "Ana"}'}
 
 
 @pytest.mark.parametrize("named", ["nowhere", "us-central", 7, None, ["eu-west"]])
-def test_a_misdirection_that_leads_nowhere_is_passed_on(world, chicago, named):
-    """Never followed in circles."""
+def test_a_421_that_names_no_other_region_is_returned_to_the_client(world, chicago, named):
+    """It is not followed in circles."""
     world.regions["us-central"].replies["/v1/users"] = (421, PROBLEM, {"region": named})
     before = world.regions["us-central"].served["/v1/users"]
     assert chicago.get("/v1/users", "POST").status == 421
     assert world.regions["us-central"].served["/v1/users"] == before + 1
 
 
-def test_two_regions_that_point_at_each_other_are_asked_once_each(world, chicago):
-    """The second 421 is the answer."""
+def test_two_regions_that_name_each_other_get_one_request_each(world, chicago):
+    """The second 421 is the response."""
     for region, other in (("us-central", "eu-west"), ("eu-west", "us-central")):
         world.regions[region].replies["/v1/users"] = (421, PROBLEM, {"region": other})
-    answer = chicago.get("/v1/users", "POST")
-    assert (answer.status, answer.json()["region"]) == (421, "us-central")
+    response = chicago.get("/v1/users", "POST")
+    assert (response.status, response.json()["region"]) == (421, "us-central")
 
 
-def test_the_origin_hears_the_edges_name_and_not_the_clients(world, chicago):
-    """Of the client's fields only those that the API reads go through the edge; the way of the request is added."""
+def test_the_origin_gets_the_edges_node_token_and_not_the_clients(world, chicago):
+    """Only those of the client's headers that the API reads are forwarded; Via and CDN-Loop are added."""
     chicago.get(
         f"/v1/photos/{user_of(world, 'us-central')}?before=x",
         Darkroom_Node=world.node_token("lisbon"), Darkroom_Grant="serve=?1", Connection="Accept", Accept="a/b",
         X_Other="1", X_Forwarded_For="::1", Accept_Language="pt", CDN_Loop="elsewhere", Via="1.1 proxy",
     )  # fmt: skip
-    _, target, heard, _ = world.regions["us-central"].heard[-1]
+    _, target, headers, _ = world.regions["us-central"].requests[-1]
     assert target.endswith("?before=x")
-    assert tokens.node_name(heard["darkroom-node"], lambda name: world.keys[name][1]) == "chicago"
-    assert heard["cdn-loop"] == "elsewhere, darkroom-chicago"
-    assert (heard["accept-language"], heard["via"]) == ("pt", "1.1 proxy, 1.1 chicago")
-    assert heard.keys() & {"darkroom-grant", "x-other", "x-forwarded-for", "accept"} == set()
+    assert tokens.node_name(headers["darkroom-node"], lambda name: world.keys[name][1]) == "chicago"
+    assert headers["cdn-loop"] == "elsewhere, darkroom-chicago"
+    assert (headers["accept-language"], headers["via"]) == ("pt", "1.1 proxy, 1.1 chicago")
+    assert headers.keys() & {"darkroom-grant", "x-other", "x-forwarded-for", "accept"} == set()
 
 
 @pytest.mark.parametrize("name", ["SCRIPT_NAME", "PATH_INFO", "Accept_Language", "X!Y"])
-def test_a_field_that_a_server_may_take_for_its_own_ends_at_the_edge(world, lisbon, name):
-    """Such as those by which a gateway moves the path."""
+def test_a_header_that_a_gateway_would_interpret_is_not_forwarded(world, lisbon, name):
+    """Such as those with which a gateway moves the path."""
     head = f"GET /v1/users/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{name}: /v1/users\r\n\r\n"
     assert raw(lisbon, head.encode()).startswith(b"HTTP/1.1 200 ")
-    assert name.lower() not in world.regions["eu-west"].heard[-1][2]
+    assert name.lower() not in world.regions["eu-west"].requests[-1][2]
 
 
-def test_an_answer_of_the_api_is_not_kept_by_anybody(world, lisbon):
-    """Unless the origin itself says how long."""
+def test_a_response_of_the_api_may_not_be_cached(world, lisbon):
+    """Unless the origin itself sets Cache-Control."""
     assert lisbon.get("/v1/users").headers["Cache-Control"] == "no-store"
     world.regions["eu-west"].replies["/v1/users"] = (200, {"cache-control": "max-age=9"}, {})
     assert lisbon.get("/v1/users").headers.getlist("Cache-Control") == ["max-age=9"]
 
 
-def test_head_is_answered_as_get_without_the_body(world, lisbon):
-    """The origin knows no HEAD."""
-    got, headed = lisbon.get("/v1/users"), lisbon.get("/v1/users", "HEAD")
-    assert (headed.status, headed.data) == (200, b"")
-    assert headed.headers["Content-Length"] == got.headers["Content-Length"]
-    assert world.regions["eu-west"].heard[-1][0] == "GET"
+def test_a_head_request_gets_the_response_of_a_get_without_the_body(world, lisbon):
+    """The origin does not support HEAD."""
+    got, head = lisbon.get("/v1/users"), lisbon.get("/v1/users", "HEAD")
+    assert (head.status, head.data) == (200, b"")
+    assert head.headers["Content-Length"] == got.headers["Content-Length"]
+    assert world.regions["eu-west"].requests[-1][0] == "GET"
 
 
 @pytest.mark.parametrize("status", [400, 414, 431, 500])
-def test_a_refusal_that_is_no_problem_document_becomes_one(world, lisbon, status):
-    """Whatever stands before the origin may answer in HTML."""
+def test_an_error_that_is_not_a_problem_document_becomes_one(world, lisbon, status):
+    """A server in front of the origin may respond with HTML."""
     world.regions["eu-west"].replies["/v1/users"] = (status, {"Content-Type": "text/html"}, "<h1>No</h1>")
-    answer = lisbon.get("/v1/users")
-    assert (answer.status, answer.headers["Content-Type"]) == (502, "application/problem+json")
-    assert str(status) in answer.json()["detail"]
+    response = lisbon.get("/v1/users")
+    assert (response.status, response.headers["Content-Type"]) == (502, "application/problem+json")
+    assert str(status) in response.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -123,24 +123,24 @@ def test_a_refusal_that_is_no_problem_document_becomes_one(world, lisbon, status
         "/v1/",
     ],
 )
-def test_what_servers_ask_one_another_can_t_be_asked_through_an_edge(world, lisbon, path):
-    """Or a client could borrow the edge's name: 404, and the origin is not asked."""
+def test_requests_that_are_for_servers_only_are_not_forwarded(world, lisbon, path):
+    """Otherwise a client could use the edge's node token: 404, and the origin gets no request."""
     before = sum(sum(region.served.values()) for region in world.regions.values())
     tombstones = sum(region.served["/v1/tombstones"] for region in world.regions.values())
     reply = raw(lisbon, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     assert reply.startswith(b"HTTP/1.1 404 ")
-    asked = sum(sum(region.served.values()) for region in world.regions.values()) - before
-    # The edges go on asking for tombstones meanwhile.
-    assert asked == sum(region.served["/v1/tombstones"] for region in world.regions.values()) - tombstones
+    requested = sum(sum(region.served.values()) for region in world.regions.values()) - before
+    # The edges continue to request tombstones meanwhile.
+    assert requested == sum(region.served["/v1/tombstones"] for region in world.regions.values()) - tombstones
 
 
-def test_an_origin_that_is_away_is_a_problem_that_may_pass(world, lisbon):
-    """For a read and for a write; with the time to come again."""
-    world.regions["eu-west"].away = True
+def test_an_unavailable_origin_is_a_temporary_problem(world, lisbon):
+    """For a read and for a write, with Retry-After."""
+    world.regions["eu-west"].unavailable = True
     for method in ("GET", "POST"):
-        answer = lisbon.get("/v1/users", method)
-        assert answer.status in (502, 503)
-        assert (answer.headers["Retry-After"], answer.headers["Content-Type"]) == ("1", "application/problem+json")
+        response = lisbon.get("/v1/users", method)
+        assert response.status in (502, 503)
+        assert (response.headers["Retry-After"], response.headers["Content-Type"]) == ("1", "application/problem+json")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_an_origin_that_is_away_is_a_problem_that_may_pass(world, lisbon):
     ],
 )
 def test_a_hostile_request_gets_a_problem_document(lisbon, request_head, status):
-    """Whole and readable, although the request was not read to its end; and the edge goes on."""
+    """Complete and readable, although the request was not read to its end; and the edge keeps working."""
     head, _, body = raw(lisbon, request_head).partition(b"\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
     assert b"Content-Type: application/problem+json" in head
@@ -179,17 +179,17 @@ def test_a_hostile_request_gets_a_problem_document(lisbon, request_head, status)
 
 
 def test_the_page_is_served_under_a_strict_policy(lisbon):
-    """Its scripts are its own; and who has it is told so."""
-    answer = lisbon.get("/")
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-    assert "unsafe" not in answer.headers["Content-Security-Policy"]
-    assert lisbon.get("/", If_None_Match=answer.headers["ETag"]).status == 304
+    """It loads only its own scripts; a client that has the page gets a 304."""
+    response = lisbon.get("/")
+    assert (response.status, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+    assert "unsafe" not in response.headers["Content-Security-Policy"]
+    assert lisbon.get("/", If_None_Match=response.headers["ETag"]).status == 304
     assert lisbon.get("/static/app.js").headers["Content-Type"].startswith("text/javascript")
 
 
-def test_requests_may_come_in_one_packet_and_byte_by_byte(lisbon):
-    """Each is answered, in order."""
+def test_requests_may_arrive_in_one_packet_or_byte_by_byte(lisbon):
+    """Each gets its response, in order."""
     request = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
     last = b"POST /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
     assert raw(lisbon, request * 3 + last).count(b"HTTP/1.1 200 OK") == 4
@@ -199,8 +199,8 @@ def test_requests_may_come_in_one_packet_and_byte_by_byte(lisbon):
         assert read_all(connection).startswith(b"HTTP/1.1 200 OK")
 
 
-def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(lisbon):
-    """Expect: 100-continue (RFC 9110 section 10.1.1)."""
+def test_a_client_that_expects_100_continue_gets_it(lisbon):
+    """RFC 9110 section 10.1.1."""
     with lisbon.connect() as connection:
         connection.sendall(
             b"POST /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
@@ -211,14 +211,14 @@ def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(lisbon):
         assert read_all(connection).startswith(b"HTTP/1.1 200 OK")
 
 
-def test_a_body_that_ends_early_reaches_nobody(world, lisbon):
-    """The origin never hears of half a request."""
-    before = len(world.regions["eu-west"].heard)
+def test_a_request_whose_body_ends_early_is_not_forwarded(world, lisbon):
+    """The origin never gets half a request."""
+    before = len(world.regions["eu-west"].requests)
     with lisbon.connect() as connection:
         connection.sendall(b"POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
         connection.shutdown(1)
         assert read_all(connection) == b""
-    assert len(world.regions["eu-west"].heard) == before
+    assert len(world.regions["eu-west"].requests) == before
 
 
 def raw(edge, data: bytes) -> bytes:

@@ -42,8 +42,8 @@ def image_of(photo: dict, size: str = "320") -> Image.Image:
     return Image.open(io.BytesIO(data))
 
 
-def test_people_live_where_the_policy_says(system, ana, bob):
-    """Portugal's home is eu-west, the United States' is us-central, whichever edge they came through."""
+def test_the_policy_decides_the_home_region(system, ana, bob):
+    """Portugal's is eu-west and the United States' is us-central, through whichever edge a person signs up."""
     carla = system.person("Carla", "DE", "sydney")
     assert (ana.home_region, carla.home_region, bob.home_region) == ("eu-west", "eu-central", "us-central")
 
@@ -61,14 +61,14 @@ def test_a_photo_reaches_a_follower_across_the_ocean(system, ana, bob, draw, eve
 
 
 def test_a_new_follower_finds_older_photos(ana, bob, draw, eventually):
-    """What was there before the follow comes into the feed too."""
+    """Photos from before the follow reach the feed too."""
     photo = ana.upload_ready(draw(2))
     bob.client.follow(bob.id, ana.id)
     eventually(lambda: photo["id"] in bob.feed_ids())
 
 
-def test_nothing_personal_is_left_in_a_variant(ana, draw):
-    """The raw has a camera and a place; no variant has any metadata."""
+def test_a_variant_has_no_personal_metadata(ana, draw):
+    """The raw names a camera and a location; a variant has no metadata at all."""
     photo = ana.upload_ready(draw(3, 1400, 1000))
     for size in photo["variants"]:
         data, _ = ana.client.image(photo["variants"][size])
@@ -78,7 +78,7 @@ def test_nothing_personal_is_left_in_a_variant(ana, draw):
 
 
 def test_bytes_of_an_eu_photo_stay_in_the_eu(system, ana, bob, draw, eventually):
-    """Both EU regions hold it whole; nothing lies elsewhere, not even at the edges that showed it."""
+    """Both EU regions have all of it; nothing is stored elsewhere, not even at edges that served it."""
     photo = ana.upload_ready(draw(4))
     eventually(lambda: has_raw(system, photo["id"], "eu-central"))
     eventually(lambda: len(variants_in(system, photo["id"], "eu-central")) == 4)
@@ -91,20 +91,20 @@ def test_bytes_of_an_eu_photo_stay_in_the_eu(system, ana, bob, draw, eventually)
 
 
 def test_nothing_of_an_eu_photo_is_written_outside_the_eu(system, ana, bob, draw, eventually):
-    """Whatever a file is called: stores, caches, logs and scratch files are searched for the bytes and the caption."""
+    """All files are searched for the bytes and the caption: stores, caches, logs and scratch files, under any name."""
     data, caption = draw(41, 1400, 1000), "Azenhas do Mar, quarter past nine"
     bob.client.follow(bob.id, ana.id)
     photo = ana.upload_ready(data, caption)
     eventually(lambda: photo["id"] in bob.feed_ids())
-    shown = [ana.client.image(f"{url}/p/{photo['id']}/1080.jpg")[0] for url in system.edges.values()]
-    needles = [caption.encode(), *(one[len(one) // 2 :][:64] for one in (data, *shown))]
+    variants = [ana.client.image(f"{url}/p/{photo['id']}/1080.jpg")[0] for url in system.edges.values()]
+    needles = [caption.encode(), *(image[len(image) // 2 :][:64] for image in (data, *variants))]
     found = [path.as_posix() for path in system.files_with(needles)]
     assert any(path.startswith("regions/eu-west/") for path in found)
     assert [path for path in found if not path.startswith(EU_FOLDERS)] == []
 
 
-def test_bytes_of_a_us_photo_lie_where_its_class_allows(system, bob, draw, eventually):
-    """The raw is not kept in eu-west, whose rule says so; variants are kept everywhere."""
+def test_bytes_of_a_us_photo_are_stored_where_its_class_allows(system, bob, draw, eventually):
+    """A rule of the policy excludes the raw from eu-west; variants are stored in every region."""
     photo = bob.upload_ready(draw(5))
     eventually(lambda: has_raw(system, photo["id"], "eu-central"))
     for region in ("us-central", "eu-west", "eu-central"):
@@ -113,7 +113,7 @@ def test_bytes_of_a_us_photo_lie_where_its_class_allows(system, bob, draw, event
     assert not has_raw(system, photo["id"], "eu-west")
 
 
-def test_copies_are_the_same_bytes(system, ana, draw, eventually):
+def test_copies_have_the_same_bytes(system, ana, draw, eventually):
     """Every copy of an object has the same SHA-256 as the upload."""
     data = draw(6)
     photo = ana.upload_ready(data)
@@ -125,7 +125,7 @@ def test_copies_are_the_same_bytes(system, ana, draw, eventually):
 
 
 def test_a_deleted_photo_is_gone_everywhere(system, ana, bob, draw, eventually):
-    """No edge shows it, no feed lists it, and no folder holds a byte of it."""
+    """No edge serves it, no feed lists it, and no folder has a byte of it."""
     bob.client.follow(bob.id, ana.id)
     photo = ana.upload_ready(draw(7))
     eventually(lambda: photo["id"] in bob.feed_ids())
@@ -141,8 +141,8 @@ def test_a_deleted_photo_is_gone_everywhere(system, ana, bob, draw, eventually):
     eventually(lambda: photo["id"] not in bob.feed_ids())
 
 
-def test_a_large_photo_comes_in_parts(ana, draw):
-    """Over 5 MB there are several parts, and the image is whole."""
+def test_a_large_photo_is_uploaded_in_parts(ana, draw):
+    """Over 5 MB there are several parts, and the image is complete."""
     noise = Image.effect_noise((4000, 3000), 60).convert("RGB")
     file = io.BytesIO()
     noise.save(file, "JPEG", quality=92)
@@ -151,8 +151,8 @@ def test_a_large_photo_comes_in_parts(ana, draw):
     assert (photo["width"], photo["height"]) == (4000, 3000)
 
 
-def test_a_second_look_comes_from_the_edges_cache(ana, draw):
-    """The first is a miss that is stored, the second a hit (RFC 9211)."""
+def test_a_second_request_is_served_from_the_edges_cache(ana, draw):
+    """The first is a miss and is cached, the second is a hit (RFC 9211)."""
     photo = ana.upload_ready(draw(8))
     _, first = ana.client.image(photo["variants"]["640"])
     _, second = ana.client.image(photo["variants"]["640"])
@@ -161,7 +161,7 @@ def test_a_second_look_comes_from_the_edges_cache(ana, draw):
 
 
 def test_likes_and_comments_cross_the_ocean(ana, bob, draw):
-    """They live at the photo's home, wherever they come from."""
+    """They are stored in the photo's home region, wherever they come from."""
     photo = ana.upload_ready(draw(9))
     bob.client.like(photo["id"])
     comment = bob.client.comment(photo["id"], "How blue!")
@@ -173,7 +173,8 @@ def test_likes_and_comments_cross_the_ocean(ana, bob, draw):
 def test_every_orientation_becomes_upright(system, photo_folder, kind):
     """Within a set, the 320 px variants of all nine orientations differ by under 2 grey levels on average.
 
-    The files were each compressed anew, so single ones differ by a little more; one that is turned differs by over 20.
+    Each file was compressed separately, so single ones differ by a little more. A wrongly rotated one differs by over
+    20.
     """
     owner = system.person("Ines", "PT", "lisbon")
     paths = sorted(photo_folder.glob(f"{kind}_*.jpg"))
@@ -182,13 +183,13 @@ def test_every_orientation_becomes_upright(system, photo_folder, kind):
         photo_ids = list(threads.map(owner.client.upload, paths))
     images = [image_of(owner.client.wait_until_ready(photo_id)).convert("L") for photo_id in photo_ids]
     assert {image.size for image in images} == {images[0].size}
-    apart = [ImageStat.Stat(ImageChops.difference(image, images[0])).mean[0] for image in images[1:]]
-    assert sum(apart) / len(apart) < 2
-    assert max(apart) < 3
+    differences = [ImageStat.Stat(ImageChops.difference(image, images[0])).mean[0] for image in images[1:]]
+    assert sum(differences) / len(differences) < 2
+    assert max(differences) < 3
 
 
 def huge_header() -> bytes:
-    """A JPEG whose frame header says 65,500 × 65,500 px, the most that the format can say."""
+    """A JPEG whose frame header claims 65,500 × 65,500 px, the largest size in the format."""
     file = io.BytesIO()
     Image.new("RGB", (16, 16)).save(file, "JPEG")
     data = bytearray(file.getvalue())
@@ -198,7 +199,7 @@ def huge_header() -> bytes:
 
 
 def huge_png_header() -> bytes:
-    """A PNG whose header says 100,000 × 100,000 px."""
+    """A PNG whose header claims 100,000 × 100,000 px."""
     header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -216,8 +217,8 @@ def huge_png_header() -> bytes:
     ],
     ids=["text", "truncated", "huge-jpeg-header", "huge-png-header"],
 )
-def test_what_is_no_photo_fails_with_a_reason(system, ana, draw, tmp_path, make, code):
-    """The file's name says .jpg; its photo is `failed`, says why, and leaves no variant."""
+def test_a_file_that_is_not_a_photo_fails_with_a_reason(system, ana, draw, tmp_path, make, code):
+    """The file is called .jpg. Its photo becomes `failed`, gives the reason, and leaves no variant."""
     path = tmp_path / "holiday.jpg"
     path.write_bytes(make(draw))
     photo_id = ana.client.upload(path)
