@@ -1,8 +1,9 @@
 """One region's photo work: from an uploaded raw to variants that can be served.
 
-In come `photos_uploaded` and raws from the objects; out go variants, `photo_ready`, and photos that are ready, failed
-or rejected. Writes the bucket `variants` and the catalog (with its outbox); reads the settings. The work on pixels
-runs in Dask workers, processes of their own: any file may kill one, and none stops the service.
+In come `photos_uploaded` and the raws from the object store; out go variants, `photo_ready`, and photos that are ready,
+failed or rejected. Writes the bucket `variants` and the catalog (with its outbox); reads the settings. The work on
+pixels runs in Dask workers, in processes of their own, because any file may crash its decoder: a crash costs one worker
+and never the service.
 Read `processor`, `photo_processor`, `photo_cluster`, `job`, `imaging`, `fingerprints`, `moderation`. What needs no Dask
 is in `background`.
 """

@@ -1,4 +1,4 @@
-"""By what a photo is known again: its bytes exactly, and its looks roughly."""
+"""How a photo is recognised again: by its exact bytes (SHA-256), and by what it looks like (perceptual hash)."""
 
 import hashlib
 
@@ -15,9 +15,9 @@ def sha256(data: bytes) -> str:
 
 
 def perceptual_hash(grey: NDArray[np.uint8]) -> str:
-    """The lower frequencies of a 32 × 32 grey picture, each above or below their median: 16 hex digits.
+    """16 hex digits: whether each of the lowest frequencies of a 32 × 32 grey picture is above or below their median.
 
     imagehash's `phash` (Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010).
-    Pictures that were scaled or compressed again differ in a few bits, others in about half.
+    Hashes of one picture, scaled or compressed again, differ in a few bits; those of unrelated pictures in about half.
     """
     return str(imagehash.phash(Image.fromarray(grey)))

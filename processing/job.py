@@ -1,8 +1,8 @@
 """The photo job: one raw in, four variants out, as a list of steps in order. Runs in a Dask worker.
 
-Each step takes the work so far and adds to it, or refuses the photo. After each, the deadline is looked at.
-The job writes variants and nothing else; what becomes of the photo is its caller's to record. Running it
-twice writes the same bytes twice.
+Each step adds its result to `Work`, or raises `InvalidImage`. The deadline is checked after each step. The job writes
+variants and nothing else; its caller records the outcome in the catalog. A job that runs twice, even at the same time,
+writes the same bytes twice.
 """
 
 import time
@@ -14,16 +14,19 @@ from typing import TypeVar
 from processing import fingerprints, imaging, moderation
 from regions.config import Config, open_objects
 from regions.errors import NotFound, TopologyError, Unavailable
-from regions.image_limits import MAX_RAW_BYTES
+from regions.image_limits import MAX_RAW_BYTES, VARIANT_CONTENT_TYPE
 from regions.records import Reason, Status, Variant
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, Objects, raw_key, variant_key
 
-_Found = TypeVar("_Found")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What a job is told: plain values that travel to any worker. `sha256` is what the client said, if anything."""
+    """The input of a job: plain values that can be sent to any worker. `sha256` is what the client claims, if it did.
+
+    `size_bytes` is the size that the client announced; `budget_s` is how long the job may take.
+    """
 
     config: Config
     region: str
@@ -36,7 +39,7 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What was found, when all variants lie in objects."""
+    """All variants are stored. The fields describe the raw; `width` and `height` are those of the upright picture."""
 
     content_type: str
     width: int
@@ -50,7 +53,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The photo is `failed` or `rejected`. Variants may lie in objects all the same, if time ran out."""
+    """The photo is `failed` or `rejected`. If time ran out, some or all of its variants may be stored nevertheless."""
 
     status: Status
     reason: Reason
@@ -61,7 +64,7 @@ Outcome = Ready | Rejected
 
 @dataclass(slots=True)
 class Work:
-    """A job under way: what the steps have found so far."""
+    """A job in progress: the results of the steps so far."""
 
     request: JobRequest
     objects: Objects
@@ -80,19 +83,19 @@ Step = Callable[[Work], None]
 
 class KnownBadImage(imaging.InvalidImage):
     def __init__(self) -> None:
-        super().__init__("known-bad", "the photo is one that may not be shown")
+        super().__init__("known-bad", "the photo is on the list of photos that may not be shown")
 
 
 def fetch(work: Work) -> None:
-    """Holds at most one byte more than the photo is said to have."""
-    most = min(work.request.size_bytes, MAX_RAW_BYTES)
+    """Stops reading as soon as there is more than the announced size, so an endless object can't fill the memory."""
+    max_bytes = min(work.request.size_bytes, MAX_RAW_BYTES)
     chunks, size_bytes = [], 0
     try:
-        with work.objects.open(RAW, raw_key(work.request.photo_id)) as arriving:
-            for chunk in arriving:
+        with work.objects.open(RAW, raw_key(work.request.photo_id)) as source:
+            for chunk in source:
                 size_bytes += len(chunk)
-                if size_bytes > most:
-                    raise imaging.InvalidImage("size-mismatch", f"more than the {most} bytes announced have arrived")
+                if size_bytes > max_bytes:
+                    raise imaging.InvalidImage("size-mismatch", f"more than {max_bytes} bytes have arrived")
                 chunks.append(chunk)
     except NotFound:
         raise imaging.InvalidImage("raw-missing", "the photo's bytes are not in the store") from None
@@ -101,13 +104,13 @@ def fetch(work: Work) -> None:
     work.data = b"".join(chunks)
 
 
-def check_sum(work: Work) -> None:
+def verify_checksum(work: Work) -> None:
     work.sha256 = fingerprints.sha256(work.data)
     if work.request.sha256 not in (None, work.sha256):
         raise imaging.InvalidImage("checksum-mismatch", f"the bytes that arrived have the SHA-256 {work.sha256}")
 
 
-def recognise(work: Work) -> None:
+def detect_type(work: Work) -> None:
     work.content_type = imaging.content_type(work.data)
 
 
@@ -116,55 +119,53 @@ def read_header(work: Work) -> None:
 
 
 def decode(work: Work) -> None:
-    work.master = imaging.decode(work.data, _had(work.header))
+    work.master = imaging.decode(work.data, _result(work.header))
     work.data = b""
 
 
 def fingerprint(work: Work) -> None:
-    work.perceptual_hash = fingerprints.perceptual_hash(imaging.grey(_had(work.master)))
+    work.perceptual_hash = fingerprints.perceptual_hash(imaging.grey(_result(work.master)))
 
 
-def judge(work: Work) -> None:
+def moderate(work: Work) -> None:
     if moderation.is_known_bad(work.request.known_bad, work.sha256, work.perceptual_hash):
         raise KnownBadImage
 
 
 def render(work: Work) -> None:
-    work.renderings = imaging.render(_had(work.master))
+    work.renderings = imaging.render(_result(work.master))
 
 
 def store(work: Work) -> None:
     for rendering in work.renderings:
         data, digest = rendering.data, fingerprints.sha256(rendering.data)
         key = variant_key(work.request.photo_id, rendering.size)
-        work.objects.put(VARIANTS, key, [data], digest, imaging.JPEG, IMMUTABLE)
+        work.objects.put(VARIANTS, key, [data], digest, VARIANT_CONTENT_TYPE, IMMUTABLE)
         work.variants.append(Variant(rendering.size, rendering.width, rendering.height, len(data), digest))
 
 
-STEPS: Sequence[Step] = (fetch, check_sum, recognise, read_header, decode, fingerprint, judge, render, store)
+STEPS: Sequence[Step] = (
+    fetch, verify_checksum, detect_type, read_header, decode, fingerprint, moderate, render, store,
+)  # fmt: skip
 
 
 def run(request: JobRequest) -> Outcome:
-    """The whole job. Raises what the store raises (`Unavailable` where it is away)."""
-    return run_steps(Work(request, _opened(request.config, request.region)), STEPS, time.monotonic)
+    """The whole job. Raises what the store raises: `Unavailable` if it can't be reached."""
+    return run_steps(Work(request, _open_objects(request.config, request.region)), STEPS, time.monotonic)
 
 
 def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -> Outcome:
-    """`clock_s` never goes back. A photo whose time is up is declined even if its last step is done."""
+    """`clock_s` is monotonic. A photo whose time has run out is rejected even if its last step is done."""
     deadline_s = clock_s() + work.request.budget_s
     try:
         for step in steps:
             step(work)
             if clock_s() > deadline_s:
                 raise imaging.InvalidImage("timed-out", f"the photo took longer than {work.request.budget_s:g} s")
-    except KnownBadImage as refused:
-        return Rejected(Status.REJECTED, Reason(refused.code, refused.detail))
-    except imaging.InvalidImage as refused:
-        return Rejected(Status.FAILED, Reason(refused.code, refused.detail))
-    return _ready(work, _had(work.header))
-
-
-def _ready(work: Work, header: imaging.Header) -> Ready:
+    except imaging.InvalidImage as error:
+        status = Status.REJECTED if isinstance(error, KnownBadImage) else Status.FAILED
+        return Rejected(status, Reason(error.code, error.detail))
+    header = _result(work.header)
     return Ready(
         content_type=work.content_type,
         width=header.width,
@@ -177,22 +178,25 @@ def _ready(work: Work, header: imaging.Header) -> Ready:
     )
 
 
-def _had(found: _Found | None) -> _Found:
-    """What an earlier step was to find."""
-    if found is None:
-        raise TypeError("a step ran before the one that it builds on")
-    return found
+def _result(value: _Value | None) -> _Value:
+    """The result of an earlier step, which must be there if the steps run in order."""
+    if value is None:
+        raise TypeError("a step ran before the one whose result it needs")
+    return value
 
 
-_stores: dict[tuple[str, Path], Objects] = {}
+_opened: dict[tuple[str, Path], Objects] = {}
 
 
-def _opened(config: Config, region: str) -> Objects:
-    """The region's objects, opened once a process. A worker without its secrets is no photo's fault: Unavailable."""
-    which = (config.topology.regions[region].objects, config.secrets)
-    if which not in _stores:
+def _open_objects(config: Config, region: str) -> Objects:
+    """The region's objects, opened once per process.
+
+    If the worker lacks the secrets, that is not the photo's fault: raises Unavailable, so that the job is retried.
+    """
+    key = (config.topology.regions[region].objects, config.secrets)
+    if key not in _opened:
         try:
-            _stores[which] = open_objects(config, region)
+            _opened[key] = open_objects(config, region)
         except TopologyError as error:
             raise Unavailable(f"this worker can't open the objects of {region}: {error}") from error
-    return _stores[which]
+    return _opened[key]

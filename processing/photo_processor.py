@@ -1,7 +1,8 @@
-"""What becomes of one uploaded photo: the job is run, and its outcome recorded, in one write with its event.
+"""Handles one uploaded photo: runs its job and records the outcome, in one write with the event that reports it.
 
-Idempotent: a photo that is no longer `processing` is not processed again. Whatever happened meanwhile, what
-lies in objects in the end is what the catalog says: nothing of a deleted photo, no variant of a failed one.
+Idempotent: a photo that is no longer `processing` is not processed again. Deletions, and other jobs for the same photo,
+may run at the same time without a lock. Whatever their order, the objects that remain are those that the catalog
+records: none of a deleted photo, no variant of a failed one (`PhotoProcessor._remove_leftovers` explains the races).
 """
 
 import logging
@@ -25,11 +26,11 @@ log = logging.getLogger(__name__)
 BUDGET_S = 60.0
 """How long one photo may take. The slowest measured, an interlaced 16-bit PNG of 120 megapixels, takes 6 s."""
 
-_INTERNAL = Reason("internal", "the photo could not be processed; this is our fault, and it has been noted")
+_INTERNAL = Reason("internal", "the photo could not be processed; this is our fault, and it has been logged")
 
 
-def recorded(photo: Photo, outcome: job.Outcome) -> Photo:
-    """The photo as it stands after its job. Pure."""
+def with_outcome(photo: Photo, outcome: job.Outcome) -> Photo:
+    """The photo as it is after its job. Pure."""
     if isinstance(outcome, job.Rejected):
         return replace(photo, status=outcome.status, reason=outcome.reason)
     return replace(
@@ -47,7 +48,7 @@ def recorded(photo: Photo, outcome: job.Outcome) -> Photo:
 
 
 class PhotoProcessor:
-    """Handles `photos_uploaded`. `run` does the job, wherever."""
+    """Handles `photos_uploaded`. `run` runs the job: in this process, or in a worker."""
 
     def __init__(
         self,
@@ -64,46 +65,59 @@ class PhotoProcessor:
         self._run, self._outbox, self._clock_ms = run, outbox, clock_ms
 
     def handle(self, event: Event) -> None:
+        """Raises Unavailable if a store or the cluster is away, or if the known-bad list can't be read."""
         photo_id = event.body["photo_id"]
         photo = self._catalog.photos.get(photo_id)
-        if photo is not None and photo.status is Status.PROCESSING:
-            outcome = self._run(self._request(photo))
-            log.info("photo processed", extra={"photo_id": photo_id, "outcome": repr(outcome)[:500]})
-            self._record(recorded(photo, outcome))
-        else:
-            self._tidy(photo_id)
+        if photo is None or photo.status is not Status.PROCESSING:
+            return self._remove_leftovers(photo_id)
+        request = job.JobRequest(
+            self._config, self._region, photo_id, photo.size_bytes, photo.sha256, self._known_bad(), BUDGET_S
+        )
+        outcome = self._run(request)
+        log.info("photo processed", extra={"photo_id": photo_id, "outcome": repr(outcome)[:500]})
+        self._record(with_outcome(photo, outcome))
 
     def give_up(self, event: Event, error: Exception) -> None:
-        """The photo whose event goes to the dead letters has failed; it does not stay `processing`."""
+        """Marks the photo as failed when its event goes to the dead letters, so that it isn't `processing` for ever."""
         photo = self._catalog.photos.get(event.body["photo_id"])
         if photo is not None:
             self._record(replace(photo, status=Status.FAILED, reason=_INTERNAL))
 
-    def _request(self, photo: Photo) -> job.JobRequest:
-        return job.JobRequest(
-            self._config, self._region, photo.photo_id, photo.size_bytes, photo.sha256, self._known_bad(), BUDGET_S
-        )
-
     def _known_bad(self) -> moderation.KnownBad:
-        """While the settings are away, the list as it was last had; where there was none yet, or it can't be read,
-        no photo passes: all wait until it can."""
+        """The list as it was last read, if the settings are away now.
+
+        Fails closed: raises Unavailable if this process never read it or if it can't be parsed. Then photos wait.
+        """
         setting = self._live_settings.get(KNOWN_BAD)
         try:
             return moderation.parse(setting.value if setting else "")
         except moderation.KnownBadError as error:
-            log.error("photos are held back", extra={"error": str(error)})
-            raise Unavailable(f"photos are held back: {error}") from error
+            log.error("photos wait for a readable known-bad list", extra={"error": str(error)})
+            raise Unavailable(f"photos wait for a readable known-bad list: {error}") from error
 
     def _record(self, photo: Photo) -> None:
+        """Writes the outcome unless another delivery of the event, or a deletion, was faster: then the first wins."""
         event = messages.photo_ready(photo, self._clock_ms()) if photo.status is Status.READY else None
         changed = self._catalog.photos.update(photo, {Status.PROCESSING}, event)
         if changed and event is not None:
             self._outbox.publish(event)
         else:
-            self._tidy(photo.photo_id)
+            self._remove_leftovers(photo.photo_id)
 
-    def _tidy(self, photo_id: str) -> None:
-        """Only after the catalog has the last word: then no other job can still make the photo ready."""
+    def _remove_leftovers(self, photo_id: str) -> None:
+        """Deletes the objects that the catalog does not record. Call it only after this job's attempt to record.
+
+        The order matters, because nothing locks a photo. A job first stores variants, then records its outcome if the
+        photo is still `processing`, and only then looks here at what the catalog holds:
+
+        - A deletion writes the tombstone first and erases objects afterwards. Either this job stored its variants
+          before that erasure, which then removes them, or the tombstone is already there when this reads the catalog.
+        - Of two jobs for one photo (a repeated delivery), one records first. If it recorded `ready`, the other leaves
+          the variants, which are the same bytes. If it recorded `failed`, no job can make the photo ready any more, so
+          its variants can go. While the photo is still `processing`, nothing is deleted: the other job may succeed.
+
+        If this process is killed in between, its event is delivered again and comes here again.
+        """
         photo = self._catalog.photos.get(photo_id)
         deleted = photo is None and self._catalog.tombstones.get(photo_id) is not None
         if deleted or (photo is not None and photo.status in (Status.FAILED, Status.REJECTED)):

@@ -1,4 +1,4 @@
-"""The processor of one region, put together: `photos_uploaded` from the event log to Dask and back."""
+"""The processor of one region, assembled: `photos_uploaded` from the event log to Dask and back."""
 
 import threading
 from functools import partial
@@ -14,12 +14,13 @@ from regions.events.subscription import Subscription
 from regions.events.topics import PHOTOS_UPLOADED, PROCESSOR
 
 _FINISH_S = 3.0
+"""How long the jobs in progress may still take when the processor is asked to stop."""
 
 
 def main(config: Config, region: str, holder: str, stop: threading.Event) -> None:
     """Runs until `stop` is set; then finishes what it can within seconds and leaves the rest to the next process.
 
-    `holder` names this process within its region. Raises the error of a loop that should not have ended.
+    `holder` names this process within its region. Raises the error of a loop that ended unexpectedly.
     """
     stores = daemon.open_when_available(partial(open_stores, config, region), region, stop)
     if stores is None:
@@ -41,7 +42,7 @@ def _loops(
         stores.events, PHOTOS_UPLOADED, PROCESSOR, holder, photos.handle, cluster.width, photos.give_up
     )
     finished = threading.Event()
-    return [partial(_consume, uploaded, stop, finished), partial(_keep_cluster, cluster, stop, finished)]
+    return [partial(_consume, uploaded, stop, finished), partial(_run_cluster, cluster, stop, finished)]
 
 
 def _consume(uploaded: Subscription, stop: threading.Event, finished: threading.Event) -> None:
@@ -51,13 +52,12 @@ def _consume(uploaded: Subscription, stop: threading.Event, finished: threading.
         finished.set()
 
 
-def _keep_cluster(cluster: DaskCluster, stop: threading.Event, finished: threading.Event) -> None:
-    """Starts the cluster before the first job needs it, and closes it when the jobs under way have had `_FINISH_S`.
+def _run_cluster(cluster: DaskCluster, stop: threading.Event, finished: threading.Event) -> None:
+    """Starts the cluster before the first job needs it; closes it after `stop`, or if it can't be started.
 
-    A job that hangs would keep the subscription from ending. Closing the cluster under it ends the wait: its photo
-    stays `processing`, and its event goes to the next processor.
-
-    The cluster is closed, too, if it can't be started.
+    When `stop` is set, the subscription waits for its jobs in progress, and a job that hangs would make it wait for
+    ever. So after at most `_FINISH_S` the cluster is closed under them: each remaining job ends with Unavailable, its
+    photo stays `processing`, and its event, which was not committed, is delivered to the next processor.
     """
     try:
         daemon.open_when_available(cluster.start, "cluster", stop)

@@ -1,18 +1,27 @@
-"""Work that one process of the region does at a time, since many at once would only repeat each other's work."""
+"""Work that one process of the region does at a time, because two at once would only repeat each other's work."""
 
 from collections.abc import Callable
 
 from regions.stores.settings import Settings
 
-# The work of a process that was killed in the middle of it is left alone for so long.
+# If a process is killed in the middle of its work, no other starts the same work for this long (or twice this long).
 _LOCK_TTL_S = 60.0
 
 
 class Exclusive:
-    """Runs `work` under the lock `name`.
+    """Runs `work` under the lock `name`. The lock saves effort; it does not guarantee that only one process works.
 
-    Work that takes longer than the lock lasts may be joined by another process, so each of its steps must be
-    idempotent.
+    A lock is a lease: it expires after `_LOCK_TTL_S`, so that a killed holder does not block the work for ever. So two
+    processes can work at the same time:
+
+    1. Process A acquires the lock and is suspended, or its work takes longer than `_LOCK_TTL_S`.
+    2. The lock expires. Process B acquires it, with a higher fencing token, and starts the same work.
+    3. A resumes in the middle of its work. Nothing tells it that it has lost the lock.
+
+    The usual remedy is that the store rejects writes that carry A's older fencing token, but object store and feeds
+    know no fencing tokens. Therefore each step of `work` must be idempotent and safe beside another process that does
+    the same. The fencing token protects the lock itself: when A releases at the end, its token is no longer the current
+    one, so B keeps the lock.
     """
 
     def __init__(self, settings: Settings, name: str, holder: str, work: Callable[[], int]) -> None:

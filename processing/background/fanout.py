@@ -1,7 +1,16 @@
-"""Which photos go into whose feeds: a new one to all followers who live here, older ones to a new follower.
+"""Feed fan-out: a new photo goes to all followers who live here; the latest photos go to a new follower.
 
-Feeds are a cache: adding twice changes nothing, and what no longer belongs is left out again where a feed is
-shown. The choice is pure, the class around it does the reading and writing.
+Feeds are a cache. Adding twice changes nothing, and when a feed is shown, photos that are deleted or no longer followed
+are left out. So a race may leave a photo too many in a feed, but must never leave one out:
+
+- A photo becomes ready while somebody starts to follow its author. Both write to the catalog first and publish their
+  event afterwards, and each handler reads what the other wrote. If the fan-out of the photo reads the followers before
+  the follow is written, then the photo was `ready` even earlier, and the handler of the follow finds it among the
+  latest. If it reads them later, it finds the follower. If both find it, the photo is added twice, which is once.
+- A photo is deleted while it is fanned out: see `Fanout._to_followers`.
+- A follow ends before its event is handled: see `Fanout._to_follower`.
+
+`choose` is pure; `Fanout` reads and writes the stores.
 """
 
 from collections.abc import Iterator
@@ -17,6 +26,7 @@ LATEST = 100
 """How many of an author's photos a new follower finds."""
 
 PAGE = 500
+"""How many followers are read and written at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +39,7 @@ class ToFollowers:
 
 @dataclass(frozen=True, slots=True)
 class ToFollower:
-    """A photo of this author goes to this one follower; without one, all the latest."""
+    """This photo of the author goes to this one follower; if `photo_id` is None, all of the author's latest do."""
 
     author_id: str
     follower_id: str
@@ -37,7 +47,10 @@ class ToFollower:
 
 
 def choose(event: Event, region_number: int) -> ToFollowers | ToFollower | None:
-    """What an event means for the feeds of a region. Pure. Photos of authors who live elsewhere come as references."""
+    """What an event means for the feeds of a region. Pure.
+
+    A new follow counts only if both users live here: photos of authors who live elsewhere arrive as references.
+    """
     if event.topic in (PHOTO_READY, PHOTO_REFERENCED):
         photo_id, owner_id, follower_id = event.key, event.body["owner_id"], event.body.get("follower_id")
         return ToFollower(owner_id, follower_id, photo_id) if follower_id else ToFollowers(photo_id, owner_id)
@@ -60,24 +73,29 @@ class Fanout:
                 self._to_follower(author_id, follower_id, photo_id)
 
     def _to_followers(self, photo_id: str, owner_id: str) -> None:
-        for page in self._followers(owner_id):
-            # Looked at for each page, because a deletion may come while a long list is under way.
+        """Checks for a tombstone before each page, because a deletion may come while a long list is fanned out.
+
+        A deletion between the check and the write leaves the id in the feeds of at most one page; it is left out when
+        those feeds are shown.
+        """
+        for follower_ids in self._follower_pages(owner_id):
             if self._catalog.tombstones.get(photo_id) is not None:
                 return
-            self._feeds.add(photo_id, page)
+            self._feeds.add(photo_id, follower_ids)
 
     def _to_follower(self, author_id: str, follower_id: str, photo_id: str | None) -> None:
-        """Looks at what holds now: the event may be older than an unfollow, or a deletion."""
+        """Trusts the catalog, not the event: the event may be older than an unfollow or a deletion."""
         if not self._catalog.follows.followed_among(follower_id, {author_id}):
             return
-        for one_id in [photo_id] if photo_id else self._latest(author_id):
-            if self._catalog.tombstones.get(one_id) is None:
-                self._feeds.add(one_id, [follower_id])
+        if photo_id is None:
+            photo_ids = [photo.photo_id for photo in self._catalog.photos.by_owner(author_id, None, LATEST)]
+        else:
+            photo_ids = [photo_id]
+        for each_id in photo_ids:
+            if self._catalog.tombstones.get(each_id) is None:
+                self._feeds.add(each_id, [follower_id])
 
-    def _latest(self, author_id: str) -> list[str]:
-        return [photo.photo_id for photo in self._catalog.photos.by_owner(author_id, None, LATEST)]
-
-    def _followers(self, author_id: str) -> Iterator[list[str]]:
+    def _follower_pages(self, author_id: str) -> Iterator[list[str]]:
         before = None
         while page := self._catalog.follows.local_followers(author_id, before, PAGE):
             yield page

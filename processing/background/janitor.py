@@ -1,4 +1,4 @@
-"""The janitor of one region, put together: feed fan-out, the outbox sweep, expired uploads. Needs no Dask."""
+"""The janitor of one region, assembled: feed fan-out, the outbox sweep, expired uploads. Needs no Dask."""
 
 import threading
 from functools import partial
@@ -23,7 +23,7 @@ _FANOUT_WIDTH = 4
 def main(config: Config, region: str, holder: str, stop: threading.Event) -> None:
     """Runs until `stop` is set; `holder` names this process within its region. Any number may run at once.
 
-    Raises the error of a loop that should not have ended.
+    Raises the error of a loop that ended unexpectedly.
     """
     stores = daemon.open_when_available(partial(open_stores, config, region), region, stop)
     if stores is None:
@@ -35,6 +35,13 @@ def main(config: Config, region: str, holder: str, stop: threading.Event) -> Non
 
 
 def _loops(config: Config, region: str, holder: str, stores: Stores, stop: threading.Event) -> list[daemon.Loop]:
+    """Each topic of the fan-out, the outbox and the expired uploads have a loop of their own.
+
+    The outbox sweep takes no lock. A request writes its event into the outbox, publishes it and removes it; the sweep
+    does the same with events that have waited longer than a request takes. If the request is only slow, or two janitors
+    sweep at once, both publish the event. That is harmless, because its consumers are idempotent, while an event whose
+    sweeper died holding a lock would wait until the lock expires.
+    """
     fanout = Fanout(stores.catalog, stores.feeds, config.topology.regions[region].number)
     outbox = Outbox(stores.catalog, stores.events, now_ms)
     expired = ExpiredUploads(stores, now_ms)

@@ -1,4 +1,4 @@
-"""What tests of the processing room share: image files of every kind, and a region on this disk."""
+"""Fixtures for the tests of `processing`: image files of every kind, and a region on this disk."""
 
 import fcntl
 import hashlib
@@ -38,7 +38,7 @@ def an_id(kind: str, sequence: int, region: int = NUMBER) -> str:
 
 @dataclass
 class Room:
-    """A region with real stores in a folder of its own, and people and photos put into it by hand."""
+    """A region with real stores in a folder of its own, and methods that add users and photos to it."""
 
     config: Config
     stores: Stores
@@ -52,16 +52,16 @@ class Room:
         return an_id(ids.PHOTO, sequence, region)
 
     def uploaded(self, data: bytes, sequence: int = 1, **changes: Any) -> tuple[Photo, Event]:
-        """A photo whose bytes are in objects and whose upload is complete; the event is published."""
-        photo = self.begun(sequence, **({"size_bytes": len(data)} | changes))
+        """A photo whose raw is stored and whose upload is complete; its event is published."""
+        photo = self.uploading(sequence, **({"size_bytes": len(data)} | changes))
         self.put_raw(photo, data)
-        return photo, self.completed(photo)
+        return photo, self.complete(photo)
 
     def put_raw(self, photo: Photo, data: bytes) -> None:
         digest = hashlib.sha256(data).hexdigest()
         self.stores.objects.put(RAW, raw_key(photo.photo_id), [data], digest, "application/octet-stream")
 
-    def begun(self, sequence: int = 1, expires_at_ms: int = _T0_MS + 1000, **changes: Any) -> Photo:
+    def uploading(self, sequence: int = 1, expires_at_ms: int = _T0_MS + 1000, **changes: Any) -> Photo:
         photo_id, owner_id = self.photo_id(sequence), self.user_id(1)
         values = {"size_bytes": 1, "sha256": None} | changes
         photo = Photo(photo_id, owner_id, "eu", REGION, Status.UPLOADING, "", created_at_ms=_T0_MS, **values)
@@ -70,7 +70,7 @@ class Room:
         self.stores.catalog.photos.create(photo, upload)
         return photo
 
-    def completed(self, photo: Photo) -> Event:
+    def complete(self, photo: Photo) -> Event:
         event = messages.photos_uploaded(photo, _T0_MS)
         self.change(photo, Status.PROCESSING, event)
         self.stores.events.publish([event])
@@ -82,9 +82,9 @@ class Room:
         assert self.stores.catalog.photos.update(Photo(**values), set(Status), event)
 
     def photo(self, photo: Photo) -> Photo:
-        found = self.stores.catalog.photos.get(photo.photo_id)
-        assert found is not None
-        return found
+        stored = self.stores.catalog.photos.get(photo.photo_id)
+        assert stored is not None
+        return stored
 
     def variants(self, photo: Photo) -> list[str]:
         listed = self.stores.objects.list(VARIANTS, variant_prefix(photo.photo_id))
@@ -135,7 +135,7 @@ def file() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def png_header() -> Callable[[int, int], bytes]:
-    """A PNG that claims a size and brings almost no pixels: `png_header(width, height)`."""
+    """A PNG that claims a size but has almost no pixels: `png_header(width, height)`."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
@@ -148,7 +148,7 @@ def png_header() -> Callable[[int, int], bytes]:
 
 
 class Stuck:
-    """Jobs that stand in the middle: a variant half written, and no lock to be had to give it its place."""
+    """Stops a job in the middle: it has written a variant to a temporary file, and waits for the lock to rename it."""
 
     @contextmanager
     def writing(self, room: Room, photo: Photo) -> Iterator[None]:
@@ -163,7 +163,7 @@ class Stuck:
             os.close(descriptor)
 
     def worker(self) -> psutil.Process | None:
-        """The process, started by this one, that stands there; None where none does."""
+        """The child process that waits there; None if there is none."""
         children = psutil.Process().children(recursive=True)
         return next((child for child in children if self.has_half_a_variant(child)), None)
 

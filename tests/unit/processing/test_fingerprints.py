@@ -1,4 +1,4 @@
-"""Fingerprints: the same for what looks the same, different for what does not."""
+"""Fingerprints: alike for pictures that look alike, different for those that don't."""
 
 import hashlib
 import io
@@ -7,45 +7,46 @@ import pytest
 from PIL import Image
 
 from processing import fingerprints, imaging
+from regions.image_limits import JPEG
 
 
-def looks(data: bytes) -> int:
+def hash_of(data: bytes) -> int:
     header = imaging.read_header(data, imaging.content_type(data))
     return int(fingerprints.perceptual_hash(imaging.grey(imaging.decode(data, header))), 16)
 
 
 def bits_apart(one: bytes, other: bytes) -> int:
-    return (looks(one) ^ looks(other)).bit_count()
+    return (hash_of(one) ^ hash_of(other)).bit_count()
 
 
-def test_a_sum_is_that_of_the_bytes():
+def test_the_checksum_is_the_sha256_of_the_bytes():
     """In lower-case hex."""
     assert fingerprints.sha256(b"photo") == hashlib.sha256(b"photo").hexdigest()
 
 
 def test_a_perceptual_hash_has_sixteen_digits(draw):
-    """Leading zeros and all: it goes into the catalog as text of one length."""
+    """Leading zeros included, because the catalog stores it as text of one length."""
     data = draw(1, 400, 300)
-    header = imaging.read_header(data, imaging.JPEG)
+    header = imaging.read_header(data, JPEG)
     text = fingerprints.perceptual_hash(imaging.grey(imaging.decode(data, header)))
     assert len(text) == fingerprints.PERCEPTUAL_BITS // 4 and int(text, 16) >= 0
 
 
 @pytest.mark.parametrize("change", ["smaller", "worse", "png", "grey"])
-def test_a_photo_that_was_made_again_looks_the_same(draw, file, change):
+def test_a_converted_photo_has_almost_the_same_hash(draw, file, change):
     """Scaled, compressed harder, in another format, without colour: at most a few bits differ."""
     original = draw(5, 1200, 900)
     image = Image.open(io.BytesIO(original)).convert("RGB")
-    again = {
+    converted = {
         "smaller": lambda: file(image.resize((300, 225)), quality=85),
         "worse": lambda: file(image, quality=25),
         "png": lambda: file(image, "PNG"),
         "grey": lambda: file(image.convert("L")),
     }[change]()
-    assert bits_apart(original, again) <= 6
+    assert bits_apart(original, converted) <= 6
 
 
 @pytest.mark.parametrize("seed", range(2, 8))
-def test_other_photos_look_different(draw, seed):
-    """Far beyond the greatest distance that the known-bad list allows."""
+def test_different_photos_have_different_hashes(draw, seed):
+    """They differ by more bits than the greatest distance that the known-bad list allows."""
     assert bits_apart(draw(1, 400, 300), draw(seed, 400, 300)) > 16

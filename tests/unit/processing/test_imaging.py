@@ -1,4 +1,4 @@
-"""What imaging draws: upright, in sRGB, opaque, never enlarged, and with nothing personal left."""
+"""The pictures that imaging makes: upright, sRGB, opaque, never enlarged, and free of personal data."""
 
 import io
 from itertools import combinations
@@ -9,11 +9,12 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from processing import imaging
+from regions.image_limits import JPEG
 
 
 def draw(data: bytes) -> dict[int, Image.Image]:
     """The variants of a file by size, as Pillow reads them."""
-    return {size: Image.open(io.BytesIO(drawn)) for size, drawn in draw_bytes(data).items()}
+    return {size: Image.open(io.BytesIO(variant)) for size, variant in draw_bytes(data).items()}
 
 
 def draw_bytes(data: bytes) -> dict[int, bytes]:
@@ -40,51 +41,51 @@ def pixel(image: Image.Image, across: float, down: float) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("picture", ["landscape", "portrait"])
 def test_photos_of_every_orientation_become_the_same_picture(photo_folder, picture):
-    """All eight EXIF orientations, and 0, which is none of them, are shown upright."""
+    """All eight EXIF orientations become upright, and so does the invalid value 0."""
     drawn = [draw((photo_folder / f"{picture}_{value}.jpg").read_bytes())[320] for value in range(9)]
     assert {image.size for image in drawn} == {(320, 213) if picture == "landscape" else (320, 480)}
     apart = [levels_apart(one.convert("L"), other.convert("L")) for one, other in combinations(drawn, 2)]
     assert sum(apart) / len(apart) < 2
-    # The raws themselves, each compressed on its own, are up to 1.8 levels apart.
+    # The raws themselves were compressed one by one, and are up to 1.8 levels apart.
     assert max(apart) < 2.5
 
 
-@pytest.mark.parametrize("turned", [1, 6])
-def test_a_photo_of_an_iphone_is_drawn_upright(gradient, turned):
-    """HEIC, compressed as HEVC, which libvips' wheels can't decode; it looks as the JPEG of the same picture does."""
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_heic_photo_of_an_iphone_becomes_upright(gradient, orientation):
+    """HEIC with HEVC, which the libvips wheels can't decode, looks like a JPEG of the same picture."""
     picture, file, exif = gradient(640, 480), io.BytesIO(), Image.Exif()
-    exif[0x0112] = turned
+    exif[0x0112] = orientation
     pillow_heif.from_pillow(picture).save(file, quality=90, exif=exif.tobytes())
-    shown = draw(file.getvalue())[320]
-    upright = ImageOps.exif_transpose(with_orientation(picture, turned))
-    assert shown.size == (320, round(320 * upright.height / upright.width))
-    assert levels_apart(shown, upright.convert("RGB").resize(shown.size, Image.Resampling.LANCZOS)) < 3
+    variant = draw(file.getvalue())[320]
+    upright = ImageOps.exif_transpose(with_orientation(picture, orientation))
+    assert variant.size == (320, round(320 * upright.height / upright.width))
+    assert levels_apart(variant, upright.convert("RGB").resize(variant.size, Image.Resampling.LANCZOS)) < 3
 
 
 @pytest.mark.parametrize("value", range(1, 9))
-def test_a_file_says_how_large_it_is_when_upright(gradient, file, value):
-    """A photo taken with the camera on its side has its sides exchanged."""
+def test_the_header_gives_the_size_of_the_upright_picture(gradient, file, value):
+    """Width and height are exchanged if the camera was held sideways."""
     exif = Image.Exif()
     exif[0x0112] = value
-    header = imaging.read_header(file(gradient(60, 40), exif=exif), imaging.JPEG)
+    header = imaging.read_header(file(gradient(60, 40), exif=exif), JPEG)
     assert (header.width, header.height) == ((40, 60) if value >= 5 else (60, 40))
 
 
-def test_variants_have_the_widths_they_are_named_after(gradient, file):
-    """And the shape of the raw."""
+def test_each_variant_is_as_wide_as_its_size(gradient, file):
+    """It keeps the aspect ratio of the raw."""
     sizes = {size: image.size for size, image in draw(file(gradient(2000, 1500))).items()}
     assert sizes == {150: (150, 112), 320: (320, 240), 640: (640, 480), 1080: (1080, 810)}
 
 
 def test_a_narrow_photo_is_not_enlarged(gradient, file):
-    """Variants wider than the raw are as wide as the raw."""
+    """A variant whose size exceeds the width of the raw is as wide as the raw."""
     sizes = {size: image.size for size, image in draw(file(gradient(200, 300))).items()}
     assert sizes == {150: (150, 225), 320: (200, 300), 640: (200, 300), 1080: (200, 300)}
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3000, 1), (1, 3000)])
-def test_the_thinnest_photos_can_be_drawn(gradient, file, size):
-    """No side of a variant is ever less than a pixel."""
+def test_no_side_of_a_variant_is_less_than_one_pixel(gradient, file, size):
+    """Not even for the thinnest photos."""
     width, height = size
     assert all(
         image.width == min(size, width) and image.height >= 1
@@ -94,9 +95,9 @@ def test_the_thinnest_photos_can_be_drawn(gradient, file, size):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_nothing_personal_is_left(draw_everything_personal, kind):
-    """No EXIF, place, XMP, IPTC, comment or profile, in whatever kind of file they came."""
-    personal = draw_everything_personal(kind)
+def test_variants_have_no_metadata(file_with_metadata, kind):
+    """No EXIF, GPS position, XMP, IPTC, comment or colour profile, whatever the type of the raw."""
+    personal = file_with_metadata(kind)
     assert b"Tagus" in personal
     for data in draw_bytes(personal).values():
         assert not any(
@@ -116,7 +117,7 @@ def segments(data: bytes) -> set[int]:
 
 
 @pytest.fixture
-def draw_everything_personal(gradient, file):
+def file_with_metadata(gradient, file):
     exif = Image.Exif()
     exif[0x010E], exif[0x0110] = "By the Tagus", "Camera of Tagus"
     exif.get_ifd(0x8825).update({1: "N", 2: (38.0, 43.0, 12.0), 3: "W", 4: (9.0, 8.0, 24.0)})
@@ -134,33 +135,33 @@ def draw_everything_personal(gradient, file):
     return make
 
 
-def test_the_time_and_the_camera_are_read(gradient, file):
-    """From EXIF, before it is dropped."""
+def test_the_time_and_the_camera_are_read_from_exif(gradient, file):
+    """The variants lose EXIF, so the header is where the catalog gets them from."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Canon", "Canon EOS 5D"
     exif.get_ifd(0x8769).update({0x9003: "2026:05:01 12:30:00", 0x9011: "+02:00"})
-    header = imaging.read_header(file(gradient(40, 30), exif=exif), imaging.JPEG)
+    header = imaging.read_header(file(gradient(40, 30), exif=exif), JPEG)
     assert (header.taken_at, header.camera) == ("2026-05-01T12:30:00+02:00", "Canon EOS 5D")
 
 
 @pytest.mark.parametrize("time", ["0000:00:00 00:00:00", "yesterday", "2026:13:01 12:30:00", ""])
-def test_a_time_that_never_was_is_none(gradient, file, time):
-    """Cameras without a clock write zeros."""
+def test_an_invalid_time_is_ignored(gradient, file, time):
+    """For example, cameras without a clock write zeros."""
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = time
-    assert imaging.read_header(file(gradient(40, 30), exif=exif), imaging.JPEG).taken_at is None
+    assert imaging.read_header(file(gradient(40, 30), exif=exif), JPEG).taken_at is None
 
 
 def test_the_name_of_a_camera_is_bounded_and_printable(gradient, file):
-    """It goes into the catalog, and comes from a stranger."""
+    """It goes into the catalog, and anyone can choose it."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Eve\r\n\x07", "\x1b[31m" + "x" * 5000
-    camera = imaging.read_header(file(gradient(40, 30), exif=exif), imaging.JPEG).camera
+    camera = imaging.read_header(file(gradient(40, 30), exif=exif), JPEG).camera
     assert camera.startswith("Eve [31mxxx") and len(camera) == 100 and camera.isprintable()
 
 
-def test_alpha_becomes_white(file):
-    """What is transparent is white, whatever colour it hides; what is half transparent is half white."""
+def test_transparency_is_blended_with_white(file):
+    """A transparent pixel becomes white, whatever its hidden colour; a half transparent one becomes half white."""
     image = Image.new("RGBA", (300, 100), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (100, 0, 200, 100))
     image.paste((0, 0, 0, 128), (200, 0, 300, 100))
@@ -170,32 +171,32 @@ def test_alpha_becomes_white(file):
     assert np.allclose(pixel(drawn, 0.85, 0.5), (127, 127, 127), atol=4)
 
 
-def test_a_hidden_colour_does_not_shine_through_when_shrunk(file):
-    """Red that is transparent leaves no fringe around an opaque green stripe."""
+def test_the_colour_of_transparent_pixels_does_not_bleed_when_shrunk(file):
+    """Transparent red leaves no fringe around an opaque green stripe."""
     image = Image.new("RGBA", (2000, 400), (255, 0, 0, 0))
     image.paste((0, 255, 0, 255), (1000, 0, 2000, 400))
     row = np.asarray(draw(file(image, "PNG"))[150].convert("RGB"), np.int64)[15]
-    # From white to green the red only falls, and never stands above the green.
+    # From white to green, the red only falls and is never above the green.
     assert (row[:, 0] <= row[:, 1] + 12).all()
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "1", "CMYK", "RGBA"])
-def test_every_kind_of_colour_becomes_what_pillow_sees(gradient, file, mode):
-    """Grey, black-and-white, CMYK and alpha files look as they do elsewhere."""
+def test_every_colour_mode_looks_as_in_pillow(gradient, file, mode):
+    """Grey, black-and-white, CMYK and alpha files look as they do in other programs."""
     image = gradient(300, 200).convert(mode)
     drawn = draw(file(image, "JPEG" if mode == "CMYK" else "PNG"))[1080]
     assert drawn.mode == "RGB"
     assert levels_apart(drawn, image.convert("RGB")) < (30 if mode == "CMYK" else 4)
 
 
-def test_a_palette_is_looked_up(gradient, file):
-    """The numbers in the file are not its colours."""
+def test_palette_colours_are_resolved(gradient, file):
+    """The pixels of the file are indexes into its palette, not colours."""
     image = gradient(300, 200).quantize(64, dither=Image.Dither.NONE)
     assert levels_apart(draw(file(image, "PNG"))[1080], image.convert("RGB")) < 4
 
 
-def test_cmyk_inks_have_their_colours(file):
-    """Without a profile cyan, magenta, yellow and black look as in print, not as in a formula."""
+def test_cmyk_inks_look_as_in_print(file):
+    """Without a profile, cyan, magenta, yellow and black have their printed colours, not those of the naive formula."""
     image = Image.new("CMYK", (400, 100))
     for place, ink in enumerate(((255, 0, 0, 0), (0, 255, 0, 0), (0, 0, 255, 0), (0, 0, 0, 255))):
         image.paste(ink, (place * 100, 0, place * 100 + 100, 100))
@@ -208,15 +209,15 @@ def test_cmyk_inks_have_their_colours(file):
     assert max(black) < 60
 
 
-def test_sixteen_bits_become_eight(file):
-    """A 16-bit ramp keeps its shape."""
+def test_a_16_bit_picture_becomes_8_bit(file):
+    """A linear ramp stays linear."""
     ramp = np.linspace(0, 65535, 300, dtype=np.uint16)[None, :].repeat(100, 0)
     drawn = draw(file(Image.fromarray(ramp), "PNG"))[1080]
     assert np.allclose(np.asarray(drawn.convert("L"))[50], np.linspace(0, 255, 300), atol=3)
 
 
-def test_a_wide_gamut_is_converted(file):
-    """The same numbers mean a stronger colour in Display P3 or Adobe RGB than in sRGB."""
+def test_a_wide_gamut_is_converted_to_srgb(file):
+    """The same numbers mean a more saturated colour in Display P3 or Adobe RGB than in sRGB."""
     image = Image.new("RGB", (200, 200), (180, 120, 80))
     plain = pixel(draw(file(image, quality=95))[1080], 0.5, 0.5)
     wide = pixel(draw(file(image, quality=95, icc_profile=p3_profile()))[1080], 0.5, 0.5)
@@ -225,8 +226,8 @@ def test_a_wide_gamut_is_converted(file):
     assert np.allclose(wide, (190, 117, 72), atol=3)
 
 
-def test_a_broken_profile_is_passed_over(gradient, file):
-    """The picture is shown as sRGB rather than not at all."""
+def test_an_invalid_colour_profile_is_ignored(gradient, file):
+    """The picture counts as sRGB instead of being rejected."""
     image = gradient(300, 200)
     drawn = draw(file(image, quality=95, icc_profile=b"no profile" * 20))[1080]
     assert levels_apart(drawn, image) < 4

@@ -1,4 +1,4 @@
-"""The known-bad list: what it matches, what it does not, and that a list that can't be read is an error."""
+"""The known-bad list: what it matches, what it does not match, and that an unreadable list is an error."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from processing.moderation import DISTANCE_BITS, MAX_DISTANCE_BITS, KnownBad, KnownBadError, is_known_bad, parse
 
-SUM, OTHER_SUM = "ab" * 32, "cd" * 32
+SHA256, OTHER_SHA256 = "ab" * 32, "cd" * 32
 HASHES = st.integers(0, (1 << 64) - 1)
 
 
@@ -16,38 +16,38 @@ def flipped(value: int, bits: set[int]) -> str:
     return f"{value:016x}"
 
 
-def test_an_empty_list_knows_nothing():
-    """Nor does one of comments and blank lines."""
+def test_an_empty_list_matches_nothing():
+    """Nor does a list of comments and blank lines."""
     assert parse("") == parse("# nothing yet\n\n   \n") == KnownBad()
-    assert not is_known_bad(parse(""), SUM, "0" * 16)
+    assert not is_known_bad(parse(""), SHA256, "0" * 16)
 
 
-def test_a_file_is_known_by_its_bytes():
-    """Exactly that file, whatever it looks like."""
-    known = parse(f"sha256 {SUM}  # case 17\n")
-    assert is_known_bad(known, SUM, "0" * 16)
-    assert not is_known_bad(known, OTHER_SUM, "0" * 16)
+def test_a_sha256_entry_matches_exactly_that_file():
+    """Whatever its perceptual hash."""
+    known = parse(f"sha256 {SHA256}  # case 17\n")
+    assert is_known_bad(known, SHA256, "0" * 16)
+    assert not is_known_bad(known, OTHER_SHA256, "0" * 16)
 
 
 @given(HASHES, st.sets(st.integers(0, 63)), st.integers(0, MAX_DISTANCE_BITS))
-def test_looks_match_up_to_the_distance_and_not_beyond(value, bits, distance):
-    """As many bits may differ as the line says."""
+def test_a_perceptual_hash_matches_up_to_the_distance_and_not_beyond(value, bits, distance):
+    """The third word of a line is the number of bits that may differ."""
     known = parse(f"phash {value:016x} {distance}")
-    assert is_known_bad(known, SUM, flipped(value, bits)) == (len(bits) <= distance)
+    assert is_known_bad(known, SHA256, flipped(value, bits)) == (len(bits) <= distance)
 
 
 @given(HASHES, st.sets(st.integers(0, 63)))
-def test_without_a_distance_it_is_the_default(value, bits):
-    """A line may leave it out."""
-    assert is_known_bad(parse(f"phash {value:016x}"), SUM, flipped(value, bits)) == (len(bits) <= DISTANCE_BITS)
+def test_the_distance_is_optional(value, bits):
+    """A line without one has the default."""
+    assert is_known_bad(parse(f"phash {value:016x}"), SHA256, flipped(value, bits)) == (len(bits) <= DISTANCE_BITS)
 
 
 @given(st.lists(HASHES, max_size=5), HASHES)
-def test_a_longer_list_never_matches_less(values, one_more):
-    """Adding an entry lets no photo pass that did not pass before."""
+def test_adding_an_entry_never_removes_a_match(values, one_more):
+    """A photo that the shorter list matches is matched by the longer one, too."""
     lines = [f"phash {value:016x}" for value in values]
     for value in values:
-        assert is_known_bad(parse("\n".join([*lines, f"phash {one_more:016x}"])), SUM, f"{value:016x}")
+        assert is_known_bad(parse("\n".join([*lines, f"phash {one_more:016x}"])), SHA256, f"{value:016x}")
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_a_longer_list_never_matches_less(values, one_more):
     [
         "sha256",
         "sha256 abcd",
-        f"sha256 {SUM.upper()}",
-        f"sha256 {SUM} 4",
-        f"md5 {SUM}",
-        SUM,
+        f"sha256 {SHA256.upper()}",
+        f"sha256 {SHA256} 4",
+        f"md5 {SHA256}",
+        SHA256,
         "phash 12345",
         "phash zzzzzzzzzzzzzzzz",
         "phash 0123456789abcdef far",
@@ -68,15 +68,15 @@ def test_a_longer_list_never_matches_less(values, one_more):
         "{}",
     ],
 )
-def test_one_bad_line_spoils_the_list(line):
-    """And the error says which line it was."""
+def test_one_unreadable_line_makes_the_list_unreadable(line):
+    """And the error names the line."""
     with pytest.raises(KnownBadError, match="line 2 "):
-        parse(f"sha256 {SUM}\n{line}\nphash 0123456789abcdef\n")
+        parse(f"sha256 {SHA256}\n{line}\nphash 0123456789abcdef\n")
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_a_list_or_an_error(text):
-    """Whatever somebody writes into the setting, nothing else happens."""
+def test_any_text_is_parsed_or_raises_known_bad_error(text):
+    """No text in the setting causes any other error."""
     try:
         parse(text)
     except KnownBadError as error:

@@ -1,11 +1,11 @@
-"""What becomes of an uploaded photo, on real stores: its record, its event, and what is left in objects."""
+"""What happens to an uploaded photo, on real stores: its record, its event, and the objects that remain."""
 
 from dataclasses import replace
 
 import pytest
 
 from processing import job
-from processing.photo_processor import PhotoProcessor, recorded
+from processing.photo_processor import PhotoProcessor, with_outcome
 from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.outbox import Outbox
@@ -16,7 +16,7 @@ from regions.stores.settings import KNOWN_BAD
 
 @pytest.fixture
 def photos(room):
-    """Handles events with the real job, in this process: `photos()`, or `photos(run=…)` with something around it."""
+    """Makes a processor that runs the real job in this process: `photos()`, or another one: `photos(run=…)`."""
 
     def make(run=job.run):
         outbox = Outbox(room.stores.catalog, room.stores.events, lambda: room.clock_ms)
@@ -25,51 +25,52 @@ def photos(room):
     return make
 
 
-def told(room) -> list[str]:
+def published(room) -> list[str]:
+    """The ids of the photos whose `photo_ready` is in the event log."""
     consumer = room.stores.events.consumer(PHOTO_READY, "test", "test")
     return [delivery.event.key for delivery in consumer.poll(10, 0.0)]
 
 
-def bury(room, photo: Photo) -> None:
+def delete(room, photo: Photo) -> None:
     room.stores.catalog.photos.delete(Tombstone(photo.photo_id, photo.owner_id, room.clock_ms), None)
 
 
-def test_a_photo_becomes_ready_and_is_told(room, photos, draw):
-    """Record, variants and event, and nothing left in the outbox."""
+def test_a_photo_becomes_ready_and_its_event_is_published(room, photos, draw):
+    """Its record and variants are complete, and nothing is left in the outbox."""
     photo, event = room.uploaded(draw(1, 400, 300))
     photos().handle(event)
     found = room.photo(photo)
     assert (found.status, found.width, found.height, found.camera) == (Status.READY, 400, 300, "Darkroom Test Camera")
     assert [variant.size for variant in found.variants] == [150, 320, 640, 1080]
-    assert told(room) == [photo.photo_id]
+    assert published(room) == [photo.photo_id]
     assert room.stores.catalog.outbox.pending(10) == []
 
 
-def test_what_the_owner_wrote_stays(photos, room, draw):
-    """The job adds what it found and takes nothing away."""
+def test_processing_keeps_what_the_owner_wrote(photos, room, draw):
+    """The job only adds what it found."""
     photo, event = room.uploaded(draw(1))
     photos().handle(event)
     found = room.photo(photo)
     assert (found.owner_id, found.caption, found.created_at_ms) == (photo.owner_id, photo.caption, photo.created_at_ms)
 
 
-def test_a_photo_that_is_none_fails_with_a_reason(room, photos):
-    """It is not told of, its raw stays its owner's, and no variant is left."""
+def test_an_upload_that_is_not_an_image_fails_with_a_reason(room, photos):
+    """No event is published, the raw stays, and there is no variant."""
     photo, event = room.uploaded(b"this is no photo")
     photos().handle(event)
     assert (room.photo(photo).status, room.photo(photo).reason.code) == (Status.FAILED, "not-an-image")
-    assert (told(room), room.variants(photo)) == ([], [])
+    assert (published(room), room.variants(photo)) == ([], [])
     assert room.raw(photo) is not None
 
 
-def test_an_event_that_comes_twice_changes_nothing(room, photos, draw):
-    """The second time there is nothing to do, and no job is run."""
+def test_a_repeated_event_changes_nothing(room, photos, draw):
+    """The second delivery runs no job."""
     photo, event = room.uploaded(draw(1))
     photos().handle(event)
     before = room.photo(photo)
     photos(run=must_not_run).handle(event)
     assert room.photo(photo) == before
-    assert told(room) == [photo.photo_id]
+    assert published(room) == [photo.photo_id]
 
 
 def must_not_run(request):
@@ -77,7 +78,7 @@ def must_not_run(request):
 
 
 def test_a_known_bad_photo_is_rejected(room, photos, draw):
-    """The list is read from the live settings, for each photo anew."""
+    """The list is read from the live settings again for each photo."""
     first, first_event = room.uploaded(draw(1), sequence=1)
     photos().handle(first_event)
     room.stores.settings.values.write(KNOWN_BAD, f"phash {room.photo(first).perceptual_hash} 4  # case 17")
@@ -87,8 +88,8 @@ def test_a_known_bad_photo_is_rejected(room, photos, draw):
     assert room.variants(again) == []
 
 
-def test_no_photo_passes_a_list_that_cannot_be_read(room, photos, draw):
-    """It waits in `processing` until somebody mends the list, and then goes on."""
+def test_no_photo_is_processed_while_the_known_bad_list_is_unreadable(room, photos, draw):
+    """It stays `processing` until somebody corrects the list, and then becomes ready."""
     photo, event = room.uploaded(draw(1))
     room.stores.settings.values.write(KNOWN_BAD, "sha256 oops")
     with pytest.raises(Unavailable, match="line 1"):
@@ -99,8 +100,8 @@ def test_no_photo_passes_a_list_that_cannot_be_read(room, photos, draw):
     assert room.photo(photo).status is Status.READY
 
 
-def test_the_known_bad_list_goes_on_while_the_settings_are_away(room, photos, draw):
-    """As it was last read: a known bad photo is rejected all the same."""
+def test_the_last_known_bad_list_is_used_while_the_settings_are_unavailable(room, photos, draw):
+    """A known bad photo is still rejected."""
     first, first_event = room.uploaded(draw(1), sequence=1)
     handler = photos()
     handler.handle(first_event)
@@ -114,8 +115,8 @@ def test_the_known_bad_list_goes_on_while_the_settings_are_away(room, photos, dr
     assert (room.photo(again).status, room.photo(again).reason.code) == (Status.REJECTED, "known-bad")
 
 
-def test_no_photo_passes_while_no_list_was_ever_read(room, photos, draw):
-    """A process that starts while the settings are away waits for them."""
+def test_no_photo_is_processed_before_the_known_bad_list_was_read_once(room, photos, draw):
+    """A process that starts while the settings are unavailable waits for them."""
     photo, event = room.uploaded(draw(1))
     room.stores.settings.close()
     with pytest.raises(Unavailable):
@@ -124,29 +125,29 @@ def test_no_photo_passes_while_no_list_was_ever_read(room, photos, draw):
 
 
 def test_a_photo_deleted_before_its_job_is_not_processed(room, photos, draw):
-    """Its raw goes too."""
+    """Its raw is deleted, too."""
     photo, event = room.uploaded(draw(1))
-    bury(room, photo)
+    delete(room, photo)
     photos(run=must_not_run).handle(event)
     assert (room.raw(photo), room.variants(photo)) == (None, [])
 
 
-def test_a_photo_deleted_during_its_job_leaves_nothing(room, photos, draw):
-    """The tombstone comes after the variants are written, and before the record is."""
+def test_a_photo_deleted_during_its_job_leaves_no_object(room, photos, draw):
+    """The tombstone is written after the variants and before the record."""
     photo, event = room.uploaded(draw(1))
 
     def run(request):
         outcome = job.run(request)
-        bury(room, photo)
+        delete(room, photo)
         return outcome
 
     photos(run).handle(event)
-    assert (room.raw(photo), room.variants(photo), told(room)) == (None, [], [])
+    assert (room.raw(photo), room.variants(photo), published(room)) == (None, [], [])
     assert room.stores.catalog.photos.get(photo.photo_id) is None
 
 
-def test_a_photo_whose_time_ran_out_leaves_no_variant(room, photos, draw):
-    """Although they had been written by then."""
+def test_a_photo_that_timed_out_leaves_no_variant(room, photos, draw):
+    """Even if all variants had been written by then."""
     photo, event = room.uploaded(draw(1))
 
     def run(request):
@@ -157,8 +158,8 @@ def test_a_photo_whose_time_ran_out_leaves_no_variant(room, photos, draw):
     assert (room.photo(photo).reason.code, room.variants(photo)) == ("timed-out", [])
 
 
-def test_of_two_jobs_the_slower_does_not_undo_the_faster(room, photos, draw):
-    """A second delivery whose job fails leaves the ready photo and its variants alone."""
+def test_a_slow_job_does_not_undo_the_result_of_a_faster_one(room, photos, draw):
+    """A delivery whose job fails late changes neither the ready photo nor its variants."""
     photo, event = room.uploaded(draw(1))
 
     def run(request):
@@ -171,7 +172,7 @@ def test_of_two_jobs_the_slower_does_not_undo_the_faster(room, photos, draw):
 
 
 def test_a_job_that_ends_after_the_photo_failed_leaves_no_variant(room, photos, draw):
-    """The other way round: what failed stays failed."""
+    """A failed photo stays failed, although the slower job succeeded."""
     photo, event = room.uploaded(draw(1))
 
     def run(request):
@@ -179,11 +180,11 @@ def test_a_job_that_ends_after_the_photo_failed_leaves_no_variant(room, photos, 
         return job.run(request)
 
     photos(run).handle(event)
-    assert (room.photo(photo).status, room.variants(photo), told(room)) == (Status.FAILED, [], [])
+    assert (room.photo(photo).status, room.variants(photo), published(room)) == (Status.FAILED, [], [])
 
 
-def test_a_photo_that_is_given_up_fails(room, photos, draw):
-    """It does not stay `processing` for ever, and says that it was our fault."""
+def test_a_photo_whose_event_goes_to_the_dead_letters_fails(room, photos, draw):
+    """It does not stay `processing` for ever, and its reason is an internal error."""
     photo, event = room.uploaded(draw(1))
     job.run(room.request(photo))
     photos().give_up(event, RuntimeError("bug"))
@@ -192,7 +193,7 @@ def test_a_photo_that_is_given_up_fails(room, photos, draw):
 
 
 def test_giving_up_does_not_undo_a_ready_photo(room, photos, draw):
-    """Its event may have failed after all was written."""
+    """Handling its event may have failed after everything was written."""
     photo, event = room.uploaded(draw(1))
     photos().handle(event)
     photos().give_up(event, RuntimeError("bug"))
@@ -200,15 +201,16 @@ def test_giving_up_does_not_undo_a_ready_photo(room, photos, draw):
     assert len(room.variants(photo)) == 4
 
 
-def test_a_photo_nobody_knows_is_passed_over(room, photos):
-    """An event of a photo that never was changes nothing."""
-    photo = room.begun()
+def test_the_event_of_an_unknown_photo_is_ignored(room, photos):
+    """It runs no job and creates no record."""
+    photo = room.uploading()
     room.stores.catalog.uploads.discard(photo.photo_id)
     photos(run=must_not_run).handle(messages.photos_uploaded(photo, room.clock_ms))
     assert room.stores.catalog.photos.get(photo.photo_id) is None
 
 
-def test_recording_a_failure_keeps_the_photo(room):
-    """Only its status and its reason change. Pure."""
-    photo, reason = room.begun(), Reason("truncated", "cut off")
-    assert recorded(photo, job.Rejected(Status.FAILED, reason)) == replace(photo, status=Status.FAILED, reason=reason)
+def test_a_failure_changes_only_status_and_reason(room):
+    """Everything else in the record stays."""
+    photo, reason = room.uploading(), Reason("truncated", "cut off")
+    outcome = job.Rejected(Status.FAILED, reason)
+    assert with_outcome(photo, outcome) == replace(photo, status=Status.FAILED, reason=reason)

@@ -1,4 +1,4 @@
-"""The whole processor on real stores and a real Dask cluster: from an event to a photo that is ready."""
+"""The whole processor on real stores and a real Dask cluster: from an event to a ready photo."""
 
 import threading
 
@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from processing.photo_cluster import open_cluster
-from processing.processor import _keep_cluster, main
+from processing.processor import _run_cluster, main
 from regions.errors import Unavailable
 from regions.records import Status
 from tests.builders.processes import at_work
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("dask")
 
 @pytest.fixture
 def processor(room):
-    """A processor at work, on a thread of this process."""
+    """A running processor, on a thread of this process."""
     with at_work(main, room.config, "eu-west"):
         yield
 
@@ -25,23 +25,23 @@ def status(room, photo) -> Status:
     return room.photo(photo).status
 
 
-def test_an_upload_becomes_a_photo_that_is_ready(room, processor, draw, eventually):
-    """Event, job, record."""
+def test_an_upload_becomes_a_ready_photo(room, processor, draw, eventually):
+    """The event is read, the job runs in a worker, and its outcome is recorded."""
     photo, _ = room.uploaded(draw(1))
     eventually(lambda: status(room, photo) is Status.READY, 60)
     assert len(room.variants(photo)) == 4
 
 
-def test_a_good_photo_is_ready_although_a_bad_one_failed(room, processor, draw, eventually):
-    """Neither stands in the other's way."""
-    bad, _ = room.uploaded(b"no photo", sequence=1)
+def test_a_photo_becomes_ready_although_another_fails(room, processor, draw, eventually):
+    """Neither blocks the other."""
+    bad, _ = room.uploaded(b"not a photo", sequence=1)
     good, _ = room.uploaded(draw(1), sequence=2)
     eventually(lambda: status(room, good) is Status.READY, 60)
     eventually(lambda: status(room, bad) is Status.FAILED, 60)
 
 
-def test_nothing_is_left_running(room, draw, eventually):
-    """When the processor has stopped, its workers have, or do so at once."""
+def test_no_worker_runs_on_after_the_processor_has_stopped(room, draw, eventually):
+    """Each has ended by then, or ends at once."""
     before = children()
     stop = threading.Event()
     thread = threading.Thread(target=main, args=(room.config, "eu-west", "test", stop))
@@ -55,9 +55,9 @@ def test_nothing_is_left_running(room, draw, eventually):
 
 
 def children() -> set[psutil.Process]:
-    """The processes of this one that work; not the one that Python keeps to clean up after them."""
-    found = psutil.Process().children(recursive=True)
-    return {child for child in found if "--multiprocessing-fork" in command_of(child)}
+    """The worker processes of this one, without the resource tracker that Python starts beside them."""
+    processes = psutil.Process().children(recursive=True)
+    return {child for child in processes if "--multiprocessing-fork" in command_of(child)}
 
 
 def command_of(process: psutil.Process) -> list[str]:
@@ -67,8 +67,8 @@ def command_of(process: psutil.Process) -> list[str]:
         return []
 
 
-def test_a_processor_that_is_told_to_stop_leaves_what_hangs_to_the_next(room, draw, stuck, eventually):
-    """It does not wait for a job that does not end; the photo is still `processing`, and the next one finishes it."""
+def test_a_stopping_processor_leaves_a_job_that_hangs_to_the_next_processor(room, draw, stuck, eventually):
+    """It does not wait for the job; the photo stays `processing` until the next processor finishes it."""
     stop = threading.Event()
     thread = threading.Thread(target=main, args=(room.config, "eu-west", "first", stop))
     photo, _ = room.uploaded(draw(1))
@@ -80,17 +80,17 @@ def test_a_processor_that_is_told_to_stop_leaves_what_hangs_to_the_next(room, dr
         assert not thread.is_alive()
         assert status(room, photo) is Status.PROCESSING
     stop = threading.Event()
-    following = threading.Thread(target=main, args=(room.config, "eu-west", "second", stop))
-    following.start()
+    second = threading.Thread(target=main, args=(room.config, "eu-west", "second", stop))
+    second.start()
     eventually(lambda: status(room, photo) is Status.READY, 60)
     stop.set()
-    following.join(60)
+    second.join(60)
 
 
-def test_a_cluster_that_cant_be_started_is_closed_and_ends_the_processor():
-    """With the error, so that the process is started again; no job waits for that cluster."""
+def test_a_cluster_that_cannot_be_started_is_closed_and_ends_the_processor():
+    """The error is raised, so that the process is started again; no job waits for the cluster."""
     cluster, stop, finished = open_cluster("nonsense://nowhere"), threading.Event(), threading.Event()
     with pytest.raises(ValueError, match="nonsense"):
-        _keep_cluster(cluster, stop, finished)
+        _run_cluster(cluster, stop, finished)
     with pytest.raises(Unavailable, match="stopping"):
         cluster.start()

@@ -1,4 +1,4 @@
-"""Expired uploads, stepped by hand: which are removed and which must not be; and work that one does at a time."""
+"""Expired uploads, one round at a time: which are removed and which must stay; and work under a lock."""
 
 import hashlib
 import threading
@@ -20,9 +20,9 @@ def uploads(room):
     return ExpiredUploads(room.stores, lambda: room.clock_ms)
 
 
-def test_an_expired_upload_is_forgotten(room, uploads):
-    """Its photo, its parts, and what a killed request may have made of them."""
-    photo = room.begun(expires_at_ms=room.clock_ms + 1000)
+def test_an_expired_upload_is_removed(room, uploads):
+    """Its photo, its parts, and the raw that a killed request may have made of them."""
+    photo = room.uploading(expires_at_ms=room.clock_ms + 1000)
     room.stores.objects.put(RAW, raw_key(photo.photo_id), [b"x"], hashlib.sha256(b"x").hexdigest(), "image/jpeg")
     room.clock_ms += HOUR_MS
     assert uploads.run_once() == 1
@@ -35,15 +35,15 @@ def test_an_expired_upload_is_forgotten(room, uploads):
 
 
 @pytest.mark.parametrize("later_ms", [0, 1000, 60_000])
-def test_an_upload_is_left_alone_until_well_after_it_expired(room, uploads, later_ms):
-    """A request to complete may have begun just before."""
-    photo = room.begun(expires_at_ms=room.clock_ms + 1000)
+def test_an_upload_stays_until_well_after_it_expired(room, uploads, later_ms):
+    """A `complete` request may have begun just before."""
+    photo = room.uploading(expires_at_ms=room.clock_ms + 1000)
     room.clock_ms += later_ms
     assert uploads.run_once() == 0
     assert room.photo(photo).status is Status.UPLOADING
 
 
-def test_a_photo_whose_upload_is_complete_stays(room, uploads, draw):
+def test_a_photo_with_a_complete_upload_stays(room, uploads, draw):
     """However long ago the upload expired."""
     photo, _ = room.uploaded(draw(1))
     room.clock_ms += 1000 * HOUR_MS
@@ -52,8 +52,8 @@ def test_a_photo_whose_upload_is_complete_stays(room, uploads, draw):
     assert room.raw(photo) is not None
 
 
-def test_a_sweep_goes_on_when_a_store_was_away():
-    """It is put off, not given up; and it ends when it is told to."""
+def test_a_sweep_is_retried_when_a_store_was_unavailable():
+    """In the next round, until `stop` is set."""
     stop, swept = threading.Event(), []
 
     def sweep() -> int:
@@ -67,8 +67,8 @@ def test_a_sweep_goes_on_when_a_store_was_away():
     assert len(swept) == 2
 
 
-def test_one_process_sweeps_at_a_time(room):
-    """Another that comes meanwhile has nothing to do, and can sweep when the first is done."""
+def test_only_one_process_works_at_a_time(room):
+    """Another process does nothing meanwhile, and can do the work after the first has finished."""
     swept = []
     other = Exclusive(room.stores.settings, "sweep", "janitor-2", lambda: len(swept))
 
@@ -80,8 +80,8 @@ def test_one_process_sweeps_at_a_time(room):
     assert (swept, other.run_once()) == ([0], 1)
 
 
-def test_a_sweep_that_fails_lets_others_have_theirs(room):
-    """At once."""
+def test_work_that_fails_releases_the_lock(room):
+    """Another process can do it at once."""
 
     def fail() -> int:
         raise Unavailable("away")

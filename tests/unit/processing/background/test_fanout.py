@@ -1,4 +1,4 @@
-"""Fan-out: the choice by itself, and feeds on real stores."""
+"""Feed fan-out: the pure choice, and feeds on real stores."""
 
 from dataclasses import replace
 
@@ -23,21 +23,21 @@ def user_of(region: int, sequence: int = 0) -> str:
 
 
 def test_a_photo_goes_to_the_followers_who_live_here():
-    """Whether it is of this region, or a reference to one of another."""
+    """Whether it is a photo of this region or a reference to one of another region."""
     reference = messages.photo_referenced("p_1", "u_1", 0, 0)
     assert choose(reference, HERE) == ToFollowers("p_1", "u_1")
     assert choose(replace(reference, topic=topics.PHOTO_READY), HERE) == ToFollowers("p_1", "u_1")
 
 
 def test_a_reference_may_be_for_one_follower():
-    """It fills that feed, and is not fanned out to everybody again."""
+    """It goes into that feed and is not fanned out to all followers again."""
     reference = messages.photo_referenced("p_1", "u_1", 0, 0, "u_2")
     assert choose(reference, HERE) == ToFollower("u_1", "u_2", "p_1")
 
 
 @given(REGIONS, REGIONS, REGIONS, st.booleans())
-def test_older_photos_go_only_where_both_live_here(author, follower, here, following):
-    """An author of another region sends references; and whoever stopped following gets nothing."""
+def test_a_new_follow_brings_the_latest_photos_only_if_both_users_live_here(author, follower, here, following):
+    """Photos of authors in other regions arrive as references; the end of a follow brings nothing."""
     event = messages.follow_changed(user_of(follower), user_of(author), following, 0)
     chosen = choose(event, here)
     assert (chosen is not None) == (following and author == follower == here)
@@ -45,8 +45,8 @@ def test_older_photos_go_only_where_both_live_here(author, follower, here, follo
 
 
 @pytest.mark.parametrize("topic", [topics.PHOTO_DELETED, topics.PHOTOS_UPLOADED])
-def test_other_events_go_nowhere(topic):
-    """They are for others."""
+def test_other_events_are_ignored(topic):
+    """They are for other consumer groups."""
     assert choose(replace(messages.photo_referenced("p_1", "u_1", 0, 0), topic=topic), HERE) is None
 
 
@@ -66,7 +66,7 @@ def follow(room):
 
 
 def ready(room, sequence: int) -> Photo:
-    photo = room.begun(sequence)
+    photo = room.uploading(sequence)
     room.change(photo, Status.READY)
     return photo
 
@@ -76,8 +76,8 @@ def feed(room, user_id: str) -> list[str]:
     return room.stores.feeds.page(user_id, None, 100)
 
 
-def test_a_reference_for_one_follower_fills_that_feed_alone(room, fan, follow):
-    """Where the follow still holds."""
+def test_a_reference_for_one_follower_goes_only_into_that_feed(room, fan, follow):
+    """And only if that user still follows the author."""
     photo, ben, cleo, dan = ready(room, 1), room.user_id(2), room.user_id(3), room.user_id(4)
     for follower_id in (ben, cleo):
         follow(follower_id, photo.owner_id)
@@ -86,8 +86,8 @@ def test_a_reference_for_one_follower_fills_that_feed_alone(room, fan, follow):
     assert [feed(room, user_id) for user_id in (ben, cleo, dan)] == [[photo.photo_id], [], []]
 
 
-def test_a_ready_photo_comes_into_its_followers_feeds(room, fan, follow):
-    """And into nobody else's, once, however often it is told."""
+def test_a_ready_photo_goes_into_the_feeds_of_its_owners_followers(room, fan, follow):
+    """And into no other feed; once, however often the event is delivered."""
     photo, ben, cleo, dan = ready(room, 1), room.user_id(2), room.user_id(3), room.user_id(4)
     for follower_id in (ben, cleo):
         follow(follower_id, photo.owner_id)
@@ -96,16 +96,16 @@ def test_a_ready_photo_comes_into_its_followers_feeds(room, fan, follow):
     assert [feed(room, user_id) for user_id in (ben, cleo, dan)] == [[photo.photo_id], [photo.photo_id], []]
 
 
-def test_a_reference_comes_into_feeds_too(room, fan, follow):
-    """The author lives elsewhere; of the photo only the id is known here."""
+def test_a_reference_goes_into_the_feeds_of_all_followers(room, fan, follow):
+    """The author lives elsewhere; only the id of the photo is known here."""
     author_id, photo_id = room.user_id(1, ELSEWHERE), room.photo_id(1, ELSEWHERE)
     follow(room.user_id(2), author_id)
     fan.handle(messages.photo_referenced(photo_id, author_id, _T0_MS, _T0_MS))
     assert feed(room, room.user_id(2)) == [photo_id]
 
 
-def test_followers_are_read_a_page_at_a_time(room, fan, follow, monkeypatch):
-    """None is left out at the seams."""
+def test_followers_are_read_in_pages(room, fan, follow, monkeypatch):
+    """No follower is left out between two pages."""
     monkeypatch.setattr(fanout, "PAGE", 2)
     photo, followers = ready(room, 1), [room.user_id(sequence) for sequence in range(2, 7)]
     for follower_id in followers:
@@ -116,7 +116,7 @@ def test_followers_are_read_a_page_at_a_time(room, fan, follow, monkeypatch):
 
 @pytest.mark.parametrize("region", [HERE, ELSEWHERE])
 def test_a_deleted_photo_is_not_fanned_out(room, fan, follow, region):
-    """The tombstone wins over the event, which is older or came late."""
+    """The tombstone wins over the event, whichever of them is older."""
     author_id, photo_id = room.user_id(1, region), room.photo_id(1, region)
     follow(room.user_id(2), author_id)
     room.stores.catalog.photos.delete(Tombstone(photo_id, author_id, _T0_MS), None)
@@ -124,15 +124,15 @@ def test_a_deleted_photo_is_not_fanned_out(room, fan, follow, region):
     assert feed(room, room.user_id(2)) == []
 
 
-def test_a_new_follower_finds_the_latest_photos(room, fan, follow, monkeypatch):
-    """Newest first, and no more than are meant to be found."""
+def test_a_new_follower_gets_the_latest_photos(room, fan, follow, monkeypatch):
+    """Newest first, and at most `LATEST` of them."""
     monkeypatch.setattr(fanout, "LATEST", 3)
     photos = [ready(room, sequence) for sequence in range(1, 6)]
     fan.handle(follow(room.user_id(2), photos[0].owner_id))
     assert feed(room, room.user_id(2)) == [photo.photo_id for photo in reversed(photos[2:])]
 
 
-def test_whoever_stopped_following_meanwhile_finds_nothing(room, fan, follow):
+def test_a_follower_who_unfollowed_meanwhile_gets_nothing(room, fan, follow):
     """The event is older than the unfollow."""
     photo = ready(room, 1)
     event = follow(room.user_id(2), photo.owner_id)

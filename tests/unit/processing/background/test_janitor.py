@@ -1,4 +1,4 @@
-"""The whole janitor on real stores, with no processor and no Dask anywhere."""
+"""The whole janitor on real stores, without a processor and without Dask."""
 
 import subprocess
 import sys
@@ -14,24 +14,24 @@ from tests.builders.processes import at_work
 
 @pytest.fixture
 def janitor(room):
-    """A janitor at work, on a thread of this process."""
+    """A running janitor, on a thread of this process."""
     with at_work(main, room.config, "eu-west"):
         yield
 
 
-def test_feeds_fill_and_a_crash_is_swept_without_a_processor(room, janitor, eventually):
-    """The process that made the photo ready was killed before it published that: its follower finds the photo."""
+def test_the_janitor_publishes_events_that_a_crash_left_behind_and_fills_feeds(room, janitor, eventually):
+    """The process that made the photo ready was killed before it published the event: the follower finds the photo."""
     follower_id, author_id = room.user_id(2), room.user_id(1)
     follow = messages.follow_changed(follower_id, author_id, True, room.clock_ms)
     room.stores.catalog.follows.change(follower_id, author_id, True, follow)
     room.stores.feeds.mark_complete(follower_id)
-    photo = room.begun()
+    photo = room.uploading()
     room.change(photo, Status.READY, messages.photo_ready(photo, room.clock_ms - 60_000))
     assert eventually(lambda: room.stores.feeds.page(follower_id, None, 10), 60) == [photo.photo_id]
     assert [event for event in room.stores.catalog.outbox.pending(10) if event.topic == PHOTO_READY] == []
 
 
 def test_a_janitor_loads_no_dask():
-    """So that it runs where there is none, and is small."""
+    """So it runs where Dask is not installed, and needs little memory."""
     check = "import sys, processing.background.janitor; sys.exit(bool({'dask', 'distributed'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
