@@ -2,7 +2,7 @@
 
 Every file is treated as hostile until it is decoded: its type is read from its first bytes, its size from its header
 before a pixel is decoded, and every error of libvips becomes `InvalidImage`. Pictures that leave this module are
-upright, sRGB and opaque, and carry no metadata.
+upright, sRGB and opaque, and have no metadata.
 """
 
 import logging

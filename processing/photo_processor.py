@@ -65,7 +65,7 @@ class PhotoProcessor:
         self._run, self._outbox, self._clock_ms = run, outbox, clock_ms
 
     def handle(self, event: Event) -> None:
-        """Raises Unavailable if a store or the cluster is away, or if the known-bad list can't be read."""
+        """Raises Unavailable if a store or the cluster is unavailable, or if the known-bad list can't be read."""
         photo_id = event.body["photo_id"]
         photo = self._catalog.photos.get(photo_id)
         if photo is None or photo.status is not Status.PROCESSING:
@@ -78,13 +78,13 @@ class PhotoProcessor:
         self._record(with_outcome(photo, outcome))
 
     def give_up(self, event: Event, error: Exception) -> None:
-        """Marks the photo as failed when its event goes to the dead letters, so that it isn't `processing` for ever."""
+        """Marks the photo as failed when its event goes to the dead letters, so that it isn't `processing` forever."""
         photo = self._catalog.photos.get(event.body["photo_id"])
         if photo is not None:
             self._record(replace(photo, status=Status.FAILED, reason=_INTERNAL))
 
     def _known_bad(self) -> moderation.KnownBad:
-        """The list as it was last read, if the settings are away now.
+        """The list as it was last read, if the settings are unavailable now.
 
         Fails closed: raises Unavailable if this process never read it or if it can't be parsed. Then photos wait.
         """
@@ -108,7 +108,7 @@ class PhotoProcessor:
         """Deletes the objects that the catalog does not record. Call it only after this job's attempt to record.
 
         The order matters, because nothing locks a photo. A job first stores variants, then records its outcome if the
-        photo is still `processing`, and only then looks here at what the catalog holds:
+        photo is still `processing`, and only then looks here at what the catalog records:
 
         - A deletion writes the tombstone first and erases objects afterwards. Either this job stored its variants
           before that erasure, which then removes them, or the tombstone is already there when this reads the catalog.

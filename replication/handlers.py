@@ -1,6 +1,6 @@
-"""The thin shell of one lane: looks at both ends, asks `lane` what to do, and does it.
+"""The event handlers of one lane: they read the state at both ends, let `lane` decide, and execute its instructions.
 
-Every handler may be called again with the same event, by any number of processes at once.
+Every handler may be called again with the same event, and by any number of processes at the same time.
 """
 
 import logging
@@ -16,25 +16,29 @@ from regions.residency.decide import decide, subject_of
 from regions.residency.live import LivePolicy
 from regions.residency.policy import Action, Policy
 from regions.topology import Region
-from replication import lane, placement, transfer
+from replication import lane, transfer
 from replication.erasure import erase
+from replication.placement import expected_objects, placement_of
 
 log = logging.getLogger(__name__)
 
 _LATEST_PHOTOS = 100
-_AUDIT_LOOK = 50
+"""How many of an author's photos a new follower in another region gets references to."""
+
+_AUDIT_TAIL = 50
+"""How many of a photo's latest audit entries are read, to find out which decisions are recorded already."""
 
 
 @dataclass(frozen=True)
 class End:
-    """A region as one end of a lane. `policy` is as its own settings have it."""
+    """A region as one end of a lane. `policy` is the one in its own settings."""
 
     region: Region
     stores: Stores
     policy: LivePolicy
 
     def require_policy(self) -> Policy:
-        """Raises Unavailable where no policy can be read, so that the event waits for one and nothing crosses."""
+        """Raises Unavailable if no policy can be read: then nothing crosses, and the event is retried until one can."""
         policy = self.policy.current()
         if policy is None:
             raise Unavailable(f"{self.region.name} has no policy that can be read, so nothing crosses")
@@ -47,115 +51,130 @@ class Lane:
     def __init__(self, home: End, destination: End, clock_ms: Callable[[], int]) -> None:
         self._home, self._destination, self._clock_ms = home, destination, clock_ms
 
-    def ready(self, event: Event) -> None:
-        """Copies what may lie at the destination, and refers to the photo where its owner has followers there.
+    def handle_ready(self, event: Event) -> None:
+        """Copies what may be stored at the destination, and publishes a reference if the owner has followers there.
 
-        Raises NotFound or Unprocessable for an object that the home lacks or has spoiled; the others go all the same.
+        Raises NotFound or Unprocessable for an object that the home does not have or that is corrupt, after it has
+        copied the others.
+
+        A deletion may run at the same time, in another process and without a common lock. So this checks for a
+        tombstone twice. The first check only saves work. The second one, after the last object, closes the race: a
+        deletion writes its tombstone before it erases objects, and a copy writes its objects before it checks for the
+        tombstone. So one of the two always sees the other:
+
+        - The tombstone is written before the second check. Then this finds it, and erases what it has copied.
+        - The tombstone is written after the second check. Then all copies are stored by then, and the deletion, which
+          erases after that, finds them.
+
+        The second check also runs if copying fails. If this process dies before it, its event is not committed, and
+        the next delivery finds the tombstone in the first check.
         """
         photo_id = event.key
-        if self._bury_if_deleted(photo_id):
+        if self._delete_if_tombstoned(photo_id):
             return
         try:
-            self._bring(photo_id)
+            self._replicate(photo_id)
         finally:
-            # A deletion looks for copies after its tombstone, a copy for tombstones after its bytes:
-            # so one of the two sees the other, however they meet.
-            self._bury_if_deleted(photo_id)
+            self._delete_if_tombstoned(photo_id)
 
-    def deleted(self, event: Event) -> None:
-        self._bury(Tombstone(event.key, "", event.at_ms))
+    def handle_deleted(self, event: Event) -> None:
+        self._delete_at_destination(Tombstone(event.key, "", event.at_ms))
 
-    def followed(self, event: Event) -> None:
-        """For authors whose home is the destination: notes the follower's region there, and fetches references.
+    def handle_followed(self, event: Event) -> None:
+        """If the author's home is the destination: records the follower's region there, and fetches references.
 
-        The region is noted first: a photo that becomes ready meanwhile is then either seen here, or sent by the
-        lane that comes the other way.
+        The order closes a race with a photo that becomes ready meanwhile. The region is recorded before the photos are
+        listed. So either the photo is ready before the listing, which then contains it, or the lane from the author's
+        home to here handles its `photo_ready` after the region was recorded, and publishes the reference.
         """
         author_id = str(event.body["author_id"])
         if not event.body["following"] or ids.parse(ids.USER, author_id).region != self._destination.region.number:
             return
-        author_home, here = self._destination, self._home
-        author_home.stores.catalog.follows.add_follower_region(author_id, here.region.name)
+        author_home, follower_home = self._destination, self._home
+        author_home.stores.catalog.follows.add_follower_region(author_id, follower_home.region.name)
         photos = author_home.stores.catalog.photos.by_owner(author_id, None, _LATEST_PHOTOS)
-        instructions = self._refer(str(event.body["follower_id"]), photos, author_home.require_policy())
-        self._carry_out(instructions, author_home.stores, here.stores)
-
-    def _refer(self, follower_id: str, photos: Sequence[Photo], policy: Policy) -> list[lane.Instruction]:
-        at, catalog = self._home.region.place, self._destination.stores.catalog
+        policy, audit, place = (
+            author_home.require_policy(),
+            author_home.stores.catalog.audit,
+            follower_home.region.place,
+        )
         decided = [
             (
                 photo,
-                decide(policy, subject_of(photo), Action.REFERENCE, at),
-                catalog.audit.latest(photo.photo_id, _AUDIT_LOOK),
+                decide(policy, subject_of(photo), Action.REFERENCE, place),
+                audit.latest(photo.photo_id, _AUDIT_TAIL),
             )
             for photo in photos
         ]
-        return lane.on_followed(follower_id, decided, at, self._clock_ms())
+        instructions = lane.on_followed(str(event.body["follower_id"]), decided, place, self._clock_ms())
+        _execute_all(instructions, author_home.stores, follower_home.stores)
 
-    def _bring(self, photo_id: str) -> None:
+    def _replicate(self, photo_id: str) -> None:
         photo = self._home.stores.catalog.photos.get(photo_id)
         if photo is None:
             raise NotFound(f"there is no photo {photo_id} at {self._home.region.name}")
         if photo.status is Status.READY:
-            instructions = lane.on_ready(self._see(photo), self._clock_ms())
-            self._carry_out(instructions, self._home.stores, self._destination.stores)
+            instructions = lane.on_ready(self._read_state(photo), self._clock_ms())
+            _execute_all(instructions, self._home.stores, self._destination.stores)
 
-    def _see(self, photo: Photo) -> lane.PhotoState:
-        home, there, photo_id = self._home.stores, self._destination.stores, photo.photo_id
-        placed = placement.place(self._home.require_policy(), photo, self._destination.region.place)
-        expected = placement.objects_of(photo, placed)
+    def _read_state(self, photo: Photo) -> lane.PhotoState:
+        home, destination, photo_id = self._home.stores, self._destination.stores, photo.photo_id
+        placement = placement_of(self._home.require_policy(), photo, self._destination.region.place)
+        expected = expected_objects(photo, placement)
         replicas = {replica.region: replica for replica in home.catalog.replicas.of_photo(photo_id)}
         return lane.PhotoState(
             photo,
-            placed,
-            [one for one in expected if not transfer.is_there(there.objects, one)],
-            there.catalog.photos.get(photo_id),
+            placement,
+            [one for one in expected if not transfer.is_stored(destination.objects, one)],
+            destination.catalog.photos.get(photo_id),
             replicas.get(self._destination.region.name),
             self._destination.region.name in home.catalog.follows.follower_regions(photo.owner_id),
-            home.catalog.audit.latest(photo_id, _AUDIT_LOOK),
+            home.catalog.audit.latest(photo_id, _AUDIT_TAIL),
         )
 
-    def _bury_if_deleted(self, photo_id: str) -> bool:
-        home, there = self._home.stores.catalog, self._destination.stores.catalog
-        tombstone = home.tombstones.get(photo_id) or there.tombstones.get(photo_id)
+    def _delete_if_tombstoned(self, photo_id: str) -> bool:
+        """Whether the photo has a tombstone at either end; if so, nothing of it is at the destination any more."""
+        home, destination = self._home.stores.catalog, self._destination.stores.catalog
+        tombstone = home.tombstones.get(photo_id) or destination.tombstones.get(photo_id)
         if tombstone is not None:
-            self._bury(tombstone)
+            self._delete_at_destination(tombstone)
         return tombstone is not None
 
-    def _bury(self, tombstone: Tombstone) -> None:
+    def _delete_at_destination(self, tombstone: Tombstone) -> None:
         instructions = lane.on_deleted(tombstone, self._destination.region.name)
-        self._carry_out(instructions, self._home.stores, self._destination.stores)
-
-    def _carry_out(self, instructions: Sequence[lane.Instruction], home: Stores, there: Stores) -> None:
-        """`home` is the photo's. A spoiled object holds up nothing else, and is raised at the end."""
-        spoiled: list[Problem] = []
-        for instruction in instructions:
-            if spoiled and isinstance(instruction, lane.RecordReplica):
-                continue
-            try:
-                _do(instruction, home, there)
-            except (NotFound, Unprocessable) as error:
-                spoiled.append(error)
-        if spoiled:
-            raise spoiled[0]
+        _execute_all(instructions, self._home.stores, self._destination.stores)
 
 
-def _do(instruction: lane.Instruction, home: Stores, there: Stores) -> None:
+def _execute_all(instructions: Sequence[lane.Instruction], home: Stores, destination: Stores) -> None:
+    """`home` is the photo's. An object that can't be copied delays nothing else; its error is raised after the rest."""
+    errors: list[Problem] = []
+    for instruction in instructions:
+        if errors and isinstance(instruction, lane.RecordReplica):
+            continue
+        try:
+            _execute(instruction, home, destination)
+        except (NotFound, Unprocessable) as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _execute(instruction: lane.Instruction, home: Stores, destination: Stores) -> None:
     match instruction:
         case lane.Audit(entries):
             home.catalog.audit.append(entries)
         case lane.CopyObject(expected):
-            moved_bytes = transfer.copy(home.objects, there.objects, expected)
+            moved_bytes = transfer.copy(home.objects, destination.objects, expected)
             log.info("copied", extra={"bucket": expected.bucket, "key": expected.key, "moved_bytes": moved_bytes})
         case lane.PutMetadata(photo):
-            there.catalog.photos.put_replica_metadata(photo)
+            destination.catalog.photos.put_replica_metadata(photo)
         case lane.RecordReplica(replica):
             home.catalog.replicas.put(replica)
         case lane.PublishReferences(events):
-            there.events.publish(events)
+            destination.events.publish(events)
         case lane.PutTombstone(tombstone):
-            there.catalog.photos.delete(tombstone, None)
+            destination.catalog.photos.delete(tombstone, None)
         case lane.EraseObjects(photo_id):
-            erase(there.objects, photo_id)
+            erase(destination.objects, photo_id)
         case lane.RemoveReplica(photo_id, region):
             home.catalog.replicas.remove(photo_id, region)

@@ -1,8 +1,8 @@
-"""What a lane does about an event: what it sees goes in, instructions come out, in the order they must be done.
+"""What a lane does about an event: the state it read goes in, instructions come out, in the order of execution.
 
-Pure: knows no store and no clock. Two laws hold whatever the order of events, crashes and repeats, as long as
-whoever carries out `on_ready` looks for a tombstone once more afterwards and then does `on_deleted`: a tombstone
-wins, and what is done already is not done again.
+Pure: knows no store and no clock. Two laws hold for any order of events, crashes and repeats: a tombstone wins, and
+nothing is done twice. Their condition is that the caller, after it has executed the instructions of `on_ready`, checks
+for a tombstone once more and, if there is one, executes those of `on_deleted` (ADR 2).
 """
 
 from collections.abc import Sequence
@@ -19,24 +19,25 @@ from replication.placement import ExpectedObject, Placement
 
 @dataclass(frozen=True, slots=True)
 class PhotoState:
-    """What a lane sees of one photo that is ready and has no tombstone, and what came of it so far.
+    """What a lane has read about one photo that is ready and has no tombstone.
 
-    `lacking` are the objects that may lie at the destination and do not yet; `copy` is the metadata there;
-    `followed` says whether the owner has followers there; `audited` is the end of the photo's audit log.
+    `missing` are the objects that may be stored at the destination and are not there yet; `destination_photo` is the
+    metadata there; `has_followers` means that the owner has followers there; `audit_tail` is the end of the photo's
+    audit log.
     """
 
     photo: Photo
     placement: Placement
-    lacking: Sequence[ExpectedObject]
-    copy: Photo | None
+    missing: Sequence[ExpectedObject]
+    destination_photo: Photo | None
     replica: Replica | None
-    followed: bool
-    audited: Sequence[AuditEntry]
+    has_followers: bool
+    audit_tail: Sequence[AuditEntry]
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Write these on the audit log of the photo's home, before anything else is done."""
+    """Append these to the audit log of the photo's home, before anything else is done."""
 
     entries: Sequence[AuditEntry]
 
@@ -53,7 +54,7 @@ class PutMetadata:
 
 @dataclass(frozen=True, slots=True)
 class RecordReplica:
-    """To be skipped where an object could not be copied."""
+    """Skip this if an object could not be copied."""
 
     replica: Replica
 
@@ -77,7 +78,7 @@ class EraseObjects:
 
 @dataclass(frozen=True, slots=True)
 class RemoveReplica:
-    """The home's sign that the destination has confirmed the deletion."""
+    """Records at the photo's home that the destination has confirmed the deletion."""
 
     photo_id: str
     region: str
@@ -88,26 +89,35 @@ Instruction = (
 )
 
 
-def on_ready(seen: PhotoState, at_ms: int) -> list[Instruction]:
-    """Brings what may come. The reference goes last, so that a feed that shows the photo finds what may lie there."""
-    placement = seen.placement
-    instructions: list[Instruction] = [CopyObject(expected) for expected in seen.lacking]
-    if placement.metadata.allowed and seen.copy != seen.photo:
-        instructions.append(PutMetadata(seen.photo))
-    replica = _replica(seen.photo, placement, at_ms)
-    if replica is not None and not _is_recorded(replica, seen.replica):
+def on_ready(state: PhotoState, at_ms: int) -> list[Instruction]:
+    """Brings to the destination what it may have and does not have yet.
+
+    The order: the audit log first, so that nothing crosses before the decision that allows it is recorded; the
+    reference last, so that a feed which shows the photo finds its variants nearby, if they may be stored there.
+    """
+    placement = state.placement
+    instructions: list[Instruction] = [CopyObject(expected) for expected in state.missing]
+    if placement.metadata.allowed and state.destination_photo != state.photo:
+        instructions.append(PutMetadata(state.photo))
+    replica = _replica(state.photo, placement, at_ms)
+    if replica is not None and not _is_recorded(replica, state.replica):
         instructions.append(RecordReplica(replica))
-    decided = dict(placement.at_rest)
-    if seen.followed:
-        decided[Action.REFERENCE] = placement.reference
+    decisions = dict(placement.at_rest)
+    if state.has_followers:
+        decisions[Action.REFERENCE] = placement.reference
         if placement.reference.allowed:
-            instructions.append(PublishReferences([_reference(seen.photo, at_ms)]))
-    entries = new_entries(entries_of(seen.photo.photo_id, placement.place, decided, at_ms), seen.audited)
+            instructions.append(PublishReferences([_reference(state.photo, at_ms)]))
+    entries = new_entries(entries_of(state.photo.photo_id, placement.place, decisions, at_ms), state.audit_tail)
     return [*([Audit(entries)] if entries else []), *instructions]
 
 
 def on_deleted(tombstone: Tombstone, destination: str) -> list[Instruction]:
-    """Asks no policy, since nothing may hold a deletion up; therefore only the photo's id travels, not its owner's."""
+    """Needs no policy, because nothing may delay a deletion. So only the photo's id crosses, not its owner's.
+
+    The tombstone comes first: from then on no metadata can be stored there, and a lane that copies an object now finds
+    the tombstone afterwards and erases the object again. The replica goes last: as long as the home has a record of it,
+    the deletion is not confirmed.
+    """
     photo_id = tombstone.photo_id
     return [PutTombstone(replace(tombstone, owner_id="")), EraseObjects(photo_id), RemoveReplica(photo_id, destination)]
 
@@ -115,17 +125,18 @@ def on_deleted(tombstone: Tombstone, destination: str) -> list[Instruction]:
 def on_followed(
     follower_id: str, photos: Sequence[tuple[Photo, Decision, Sequence[AuditEntry]]], place: Place, at_ms: int
 ) -> list[Instruction]:
-    """References for a new follower at a place: each photo with its decision and the end of its audit log."""
+    """References for a new follower at a place. Each photo comes with its decision and the end of its audit log."""
     entries = [
         entry
-        for photo, decision, audited in photos
-        for entry in new_entries(entries_of(photo.photo_id, place, {Action.REFERENCE: decision}, at_ms), audited)
+        for photo, decision, audit_tail in photos
+        for entry in new_entries(entries_of(photo.photo_id, place, {Action.REFERENCE: decision}, at_ms), audit_tail)
     ]
     events = [_reference(photo, at_ms, follower_id) for photo, decision, _ in photos if decision.allowed]
     return [*([Audit(entries)] if entries else []), *([PublishReferences(events)] if events else [])]
 
 
 def _replica(photo: Photo, placement: Placement, at_ms: int) -> Replica | None:
+    """The record of what the destination has, and by which rules; None if it may have neither raw nor variants."""
     raw, variants = placement.raw, placement.variants
     allowing = [decision for decision in (raw, variants) if decision.allowed]
     if not allowing:
@@ -136,6 +147,7 @@ def _replica(photo: Photo, placement: Placement, at_ms: int) -> Replica | None:
 
 
 def _is_recorded(replica: Replica, recorded: Replica | None) -> bool:
+    """Whether the record is the same apart from its time."""
     return recorded is not None and replace(recorded, at_ms=replica.at_ms) == replica
 
 

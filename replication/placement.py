@@ -1,6 +1,6 @@
-"""What of a photo may lie in a region, and which objects that makes.
+"""Which parts of a photo may be stored in a region, and which objects that means.
 
-Pure: no clock, no store. Fails closed, as `residency.decide` does: no policy, no placement.
+Pure: no clock, no store. Fails closed, as `residency.decide` does: without a policy nothing may be stored.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from regions.errors import Unprocessable
 from regions.image_limits import VARIANT_CONTENT_TYPE
-from regions.records import Photo, Variant
+from regions.records import Photo
 from regions.residency.decide import Decision, decide, subject_of
 from regions.residency.policy import Action, Policy
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
@@ -29,7 +29,7 @@ class Placement:
 
     @property
     def at_rest(self) -> Mapping[Action, Decision]:
-        """The decisions about what stays there, by action."""
+        """The decisions about what is stored there, by action."""
         return {
             Action.REST_RAW: self.raw,
             Action.REST_VARIANTS: self.variants,
@@ -39,7 +39,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedObject:
-    """An object as it must be wherever it lies; `sha256` is the one in the photo's record, never a store's word."""
+    """An object as it must be in every region. `sha256` is the one in the photo's record, never what a store claims."""
 
     bucket: str
     key: str
@@ -49,33 +49,30 @@ class ExpectedObject:
     cache_control: str = ""
 
 
-def place(policy: Policy | None, photo: Photo, at: Place) -> Placement:
+def placement_of(policy: Policy | None, photo: Photo, place: Place) -> Placement:
     subject = subject_of(photo)
     return Placement(
-        at,
-        decide(policy, subject, Action.REST_RAW, at),
-        decide(policy, subject, Action.REST_VARIANTS, at),
-        decide(policy, subject, Action.REST_METADATA, at),
-        decide(policy, subject, Action.REFERENCE, at),
+        place,
+        decide(policy, subject, Action.REST_RAW, place),
+        decide(policy, subject, Action.REST_VARIANTS, place),
+        decide(policy, subject, Action.REST_METADATA, place),
+        decide(policy, subject, Action.REFERENCE, place),
     )
 
 
-def objects_of(photo: Photo, placement: Placement) -> list[ExpectedObject]:
-    """The photo's objects that may lie there, variants first since viewers wait for those.
+def expected_objects(photo: Photo, placement: Placement) -> list[ExpectedObject]:
+    """The photo's objects that may be stored there, variants first, because viewers wait for those.
 
-    Raises Unprocessable where the raw may lie there, but no SHA-256 is recorded by which a copy could be verified.
+    Raises Unprocessable if the raw may be stored there but the photo has no recorded SHA-256 to verify a copy by.
     """
-    variants = [_variant(photo.photo_id, variant) for variant in photo.variants] if placement.variants.allowed else []
-    return [*variants, _raw(photo)] if placement.raw.allowed else variants
-
-
-def _variant(photo_id: str, variant: Variant) -> ExpectedObject:
-    key = variant_key(photo_id, variant.size)
-    return ExpectedObject(VARIANTS, key, variant.sha256, variant.size_bytes, VARIANT_CONTENT_TYPE, IMMUTABLE)
-
-
-def _raw(photo: Photo) -> ExpectedObject:
-    if photo.sha256 is None:
-        raise Unprocessable(f"photo {photo.photo_id} has no recorded SHA-256, so no copy of it could be verified")
-    content_type = photo.content_type or _UNKNOWN_TYPE
-    return ExpectedObject(RAW, raw_key(photo.photo_id), photo.sha256, photo.size_bytes, content_type)
+    expected = []
+    if placement.variants.allowed:
+        for variant in photo.variants:
+            key, size_bytes = variant_key(photo.photo_id, variant.size), variant.size_bytes
+            expected.append(ExpectedObject(VARIANTS, key, variant.sha256, size_bytes, VARIANT_CONTENT_TYPE, IMMUTABLE))
+    if placement.raw.allowed:
+        if photo.sha256 is None:
+            raise Unprocessable(f"photo {photo.photo_id} has no recorded SHA-256, so no copy of it could be verified")
+        content_type = photo.content_type or _UNKNOWN_TYPE
+        expected.append(ExpectedObject(RAW, raw_key(photo.photo_id), photo.sha256, photo.size_bytes, content_type))
+    return expected

@@ -1,7 +1,7 @@
-"""One region's replicator: a lane to each other region, and erasure at home.
+"""One region's replicator, assembled: a lane to each other region, and erasure at home.
 
-Each lane has threads of its own, and within it each topic: a region that is away delays its own lane only, and
-a deletion never waits behind copies.
+Each lane has threads of its own, and so has each topic within a lane: a region that is unavailable delays only its own
+lane, and a deletion never waits behind copies.
 """
 
 import threading
@@ -18,21 +18,20 @@ from replication.erasure import Erasure
 from replication.handlers import End, Lane
 
 _COPIES, _DELETIONS, _FOLLOWS = 4, 4, 2
-"""How many events of a topic a lane works on at once."""
+"""How many events of a topic a lane handles at once."""
 
 
 def main(config: Config, region: str, holder: str, stop: threading.Event) -> None:
-    """Runs until `stop` is set; `holder` names this process among its region's. Any number may run at once."""
+    """Runs until `stop` is set; `holder` names this process within its region. Any number may run at once."""
     home = daemon.open_when_available(partial(_open_end, config, region), region, stop)
     if home is None:
         return
     try:
         others = [name for name in config.topology.regions if name != region]
         lanes = [partial(_run_lane, config, home, name, holder, stop) for name in others]
-        erase = Erasure(home.stores.objects).deleted
-        daemon.run_together(
-            [*lanes, _job(home.stores.events, PHOTO_DELETED, ERASURE, holder, erase, _DELETIONS, stop)], stop
-        )
+        erase = Erasure(home.stores.objects).handle_deleted
+        erasure = partial(_consume, home.stores.events, PHOTO_DELETED, ERASURE, holder, erase, _DELETIONS, stop)
+        daemon.run_together([*lanes, erasure], stop)
     finally:
         home.stores.close()
 
@@ -45,9 +44,9 @@ def _run_lane(config: Config, home: End, name: str, holder: str, stop: threading
     try:
         daemon.run_together(
             [
-                _job(events, PHOTO_DELETED, group, holder, lane.deleted, _DELETIONS, stop),
-                _job(events, PHOTO_READY, group, holder, lane.ready, _COPIES, stop),
-                _job(events, FOLLOW_CHANGED, group, holder, lane.followed, _FOLLOWS, stop),
+                partial(_consume, events, PHOTO_DELETED, group, holder, lane.handle_deleted, _DELETIONS, stop),
+                partial(_consume, events, PHOTO_READY, group, holder, lane.handle_ready, _COPIES, stop),
+                partial(_consume, events, FOLLOW_CHANGED, group, holder, lane.handle_followed, _FOLLOWS, stop),
             ],
             stop,
         )
@@ -60,13 +59,10 @@ def _open_end(config: Config, region: str) -> End:
     return End(config.topology.regions[region], stores, LivePolicy(stores.settings))
 
 
-def _job(
+def _consume(
     events: Events, topic: str, group: str, holder: str, handle: Handle, width: int, stop: threading.Event
-) -> daemon.Loop:
-    def consume() -> None:
-        subscribe = partial(Subscription, events, topic, group, holder, handle, width)
-        subscription = daemon.open_when_available(subscribe, topic, stop)
-        if subscription is not None:
-            subscription.run_forever(stop)
-
-    return consume
+) -> None:
+    subscribe = partial(Subscription, events, topic, group, holder, handle, width)
+    subscription = daemon.open_when_available(subscribe, topic, stop)
+    if subscription is not None:
+        subscription.run_forever(stop)

@@ -1,4 +1,4 @@
-"""Moves one object from one region's store to another's, verified by the SHA-256 in the photo's record."""
+"""Copies one object from one region's store to another's, verified by the SHA-256 in the photo's record."""
 
 from collections.abc import Iterator
 
@@ -7,25 +7,26 @@ from regions.stores.objects import Objects
 from replication.placement import ExpectedObject
 
 
-def is_there(objects: Objects, expected: ExpectedObject) -> bool:
-    """Whether the store holds it as it must be, by what the store knows; only a patrol reads the bytes again."""
+def is_stored(objects: Objects, expected: ExpectedObject) -> bool:
+    """Whether the store has the object with the expected checksum and size, by its metadata; reads no bytes again."""
     info = objects.info(expected.bucket, expected.key)
     return info is not None and (info.sha256, info.size_bytes) == (expected.sha256, expected.size_bytes)
 
 
 def copy(source: Objects, destination: Objects, expected: ExpectedObject) -> int:
-    """Streams it, and returns how many bytes moved: none where the copy is there already.
+    """Streams the object, and returns how many bytes moved: 0 if the destination has the copy already.
 
-    The destination shows the copy only when it has the recorded SHA-256, which proves the source too. Raises
-    NotFound where the source lacks the object, Unprocessable where its bytes are not those recorded or end early.
+    The copy becomes visible at the destination only if its bytes have the recorded SHA-256, so a corrupt source is
+    detected, too. Raises NotFound if the source does not have the object, Unprocessable if its bytes are not the
+    recorded ones or end early.
     """
-    if is_there(destination, expected):
+    if is_stored(destination, expected):
         return 0
     with source.open(expected.bucket, expected.key) as chunks:
         info = destination.put(
             expected.bucket,
             expected.key,
-            _whole(chunks, expected.key),
+            _to_the_end(chunks, expected.key),
             expected.sha256,
             expected.content_type,
             expected.cache_control,
@@ -33,10 +34,12 @@ def copy(source: Objects, destination: Objects, expected: ExpectedObject) -> int
     return info.size_bytes
 
 
-def _whole(chunks: Iterator[bytes], key: str) -> Iterator[bytes]:
-    """A source that opens an object but can't read it has spoiled it, and must not be waited for like one that is away.
+def _to_the_end(chunks: Iterator[bytes], key: str) -> Iterator[bytes]:
+    """Turns Unavailable in the middle of the object into Unprocessable.
 
-    Where it did go away in the middle, the next attempt finds that it does not open, and waits.
+    Unavailable means "retry for as long as it takes". But a source that opens an object and then can't read it, for
+    example because of a bad sector, will never succeed, and its event must not block others for that long. If the
+    source really became unavailable in the middle, the next attempt fails to open the object and retries as usual.
     """
     try:
         yield from chunks

@@ -1,4 +1,4 @@
-"""kill -9 of a replicator in the middle of copies: every object that shows is whole, and all of them come."""
+"""kill -9 of a replicator in the middle of copies: each visible copy is complete, and all photos are copied later."""
 
 import hashlib
 import os
@@ -32,10 +32,10 @@ class Machine:
     """eu-west with its photos and its replicator, and the folder of eu-central's objects."""
 
     def __init__(self, data):
-        self.data, shape = data, data_folder.read_machine()
-        self.config = data_folder.prepare(data, shape, {process.name: 1 for process in shape.processes()})
+        self.data, machine = data, data_folder.read_machine()
+        self.config = data_folder.prepare(data, machine, {process.name: 1 for process in machine.processes()})
         self.home = open_stores(self.config, "eu-west")
-        self.there = data / "regions" / "eu-central" / "objects"
+        self.destination = data / "regions" / "eu-central" / "objects"
         self.photos = [self.add_photo(number) for number in range(PHOTOS)]
         self.started: list[subprocess.Popen[bytes]] = []
 
@@ -73,22 +73,22 @@ class Machine:
         self.started[-1].kill()
         self.started[-1].wait()
 
-    def half_copied(self) -> bool:
-        """Whether part of an original, too large for anything else, is on its way at the destination."""
+    def has_half_a_copy(self) -> bool:
+        """Whether there is an incomplete raw at the destination: a temporary file too large for anything else."""
         try:
-            return any(1_000_000 <= size < SIZE_BYTES for size in map(size_of, (self.there / "tmp").rglob("*")))
-        except FileNotFoundError:  # a folder that went while it was walked
+            return any(1_000_000 <= size < SIZE_BYTES for size in map(size_of, (self.destination / "tmp").rglob("*")))
+        except FileNotFoundError:  # a folder was removed while it was listed
             return False
 
-    def shown(self) -> dict[str, bytes]:
-        """The originals at the destination, by name."""
-        files = [path for path in (self.there / RAW).rglob("p_*") if path.is_file()]
+    def copies(self) -> dict[str, bytes]:
+        """The visible raws at the destination, by photo id."""
+        files = [path for path in (self.destination / RAW).rglob("p_*") if path.is_file()]
         return {path.name: path.read_bytes() for path in files}
 
     def is_recorded(self, photo: Photo) -> bool:
         return bool(self.home.catalog.replicas.of_photo(photo.photo_id))
 
-    def said(self) -> str:
+    def log(self) -> str:
         return (self.data / "replicator.log").read_text()[-2000:]
 
 
@@ -111,49 +111,52 @@ def machine(tmp_path) -> Iterator[Machine]:
 
 
 def kill_in_mid_copy(machine) -> None:
-    """Holds the process still to see that a copy is half done, and only then kills it."""
+    """Suspends the process, checks that a copy is half done, and only then kills it."""
     process, deadline_s = machine.start(), time.monotonic() + 60
-    while not is_caught(machine, process):
-        assert time.monotonic() < deadline_s, machine.said()
+    while not suspend_in_mid_copy(machine, process):
+        assert time.monotonic() < deadline_s, machine.log()
     machine.kill()
-    assert machine.half_copied()
+    assert machine.has_half_a_copy()
 
 
-def is_caught(machine, process) -> bool:
-    # Looks without a pause, since a copy takes only milliseconds.
-    if not machine.half_copied():
+def suspend_in_mid_copy(machine, process) -> bool:
+    """Whether the process is suspended now. Called without a pause, because a copy takes only milliseconds.
+
+    The copy may end between the first check and the signal, so it is checked again while the process is suspended.
+    """
+    if not machine.has_half_a_copy():
         return False
     os.kill(process.pid, signal.SIGSTOP)
     os.waitpid(process.pid, os.WUNTRACED)
-    if machine.half_copied():
+    if machine.has_half_a_copy():
         return True
     os.kill(process.pid, signal.SIGCONT)
     return False
 
 
-def test_every_object_is_whole_after_a_kill_in_mid_copy_and_all_come_in_the_end(machine, eventually):
-    """Killed twice; what shows at the destination is whole each time, and what is recorded is there."""
-    sums = {photo.photo_id: photo.sha256 for photo in machine.photos}
+def test_copies_are_complete_after_a_kill_in_mid_copy_and_the_rest_is_copied_later(machine, eventually):
+    """Killed twice. Each time, every visible copy is complete, and every recorded replica is there."""
+    sha256s = {photo.photo_id: photo.sha256 for photo in machine.photos}
     for _ in range(2):
         kill_in_mid_copy(machine)
-        shown = machine.shown()
-        assert all(hashlib.sha256(body).hexdigest() == sums[name] for name, body in shown.items())
-        assert {photo.photo_id for photo in machine.photos if machine.is_recorded(photo)} <= shown.keys()
-        assert len(shown) < PHOTOS
+        copies = machine.copies()
+        assert all(hashlib.sha256(body).hexdigest() == sha256s[name] for name, body in copies.items())
+        assert {photo.photo_id for photo in machine.photos if machine.is_recorded(photo)} <= copies.keys()
+        assert len(copies) < PHOTOS
     machine.start()
-    eventually(lambda: all(map(machine.is_recorded, machine.photos)), explain=machine.said)
-    assert {name: hashlib.sha256(body).hexdigest() for name, body in machine.shown().items()} == sums
+    eventually(lambda: all(map(machine.is_recorded, machine.photos)), explain=machine.log)
+    assert {name: hashlib.sha256(body).hexdigest() for name, body in machine.copies().items()} == sha256s
 
 
-def test_what_was_deleted_while_the_replicator_was_dead_is_gone_when_it_is_back(machine, eventually):
-    """All of it, whether it was copied, half copied or not begun; what was not deleted comes."""
+def test_photos_deleted_while_the_replicator_was_dead_are_erased_when_it_runs_again(machine, eventually):
+    """Whether they were copied, half copied or not copied at all. The photo that was not deleted is copied."""
     kill_in_mid_copy(machine)
     *deleted, kept = machine.photos
     for photo in deleted:
         machine.delete(photo)
     machine.start()
-    eventually(lambda: machine.is_recorded(kept), explain=machine.said)
-    eventually(lambda: machine.shown().keys() == {kept.photo_id}, explain=machine.said)
+    eventually(lambda: machine.is_recorded(kept), explain=machine.log)
+    eventually(lambda: machine.copies().keys() == {kept.photo_id}, explain=machine.log)
     for photo in deleted:
         eventually(lambda photo=photo: machine.home.objects.info(RAW, raw_key(photo.photo_id)) is None)
         assert not machine.is_recorded(photo)

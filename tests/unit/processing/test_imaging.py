@@ -42,9 +42,9 @@ def pixel(image: Image.Image, across: float, down: float) -> tuple[int, ...]:
 @pytest.mark.parametrize("picture", ["landscape", "portrait"])
 def test_photos_of_every_orientation_become_the_same_picture(photo_folder, picture):
     """All eight EXIF orientations become upright, and so does the invalid value 0."""
-    drawn = [draw((photo_folder / f"{picture}_{value}.jpg").read_bytes())[320] for value in range(9)]
-    assert {image.size for image in drawn} == {(320, 213) if picture == "landscape" else (320, 480)}
-    apart = [levels_apart(one.convert("L"), other.convert("L")) for one, other in combinations(drawn, 2)]
+    variants = [draw((photo_folder / f"{picture}_{value}.jpg").read_bytes())[320] for value in range(9)]
+    assert {image.size for image in variants} == {(320, 213) if picture == "landscape" else (320, 480)}
+    apart = [levels_apart(one.convert("L"), other.convert("L")) for one, other in combinations(variants, 2)]
     assert sum(apart) / len(apart) < 2
     # The raws themselves were compressed one by one, and are up to 1.8 levels apart.
     assert max(apart) < 2.5
@@ -165,10 +165,10 @@ def test_transparency_is_blended_with_white(file):
     image = Image.new("RGBA", (300, 100), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (100, 0, 200, 100))
     image.paste((0, 0, 0, 128), (200, 0, 300, 100))
-    drawn = draw(file(image, "PNG"))[1080]
-    assert np.allclose(pixel(drawn, 0.15, 0.5), (255, 255, 255), atol=4)
-    assert np.allclose(pixel(drawn, 0.5, 0.5), (0, 0, 255), atol=6)
-    assert np.allclose(pixel(drawn, 0.85, 0.5), (127, 127, 127), atol=4)
+    variant = draw(file(image, "PNG"))[1080]
+    assert np.allclose(pixel(variant, 0.15, 0.5), (255, 255, 255), atol=4)
+    assert np.allclose(pixel(variant, 0.5, 0.5), (0, 0, 255), atol=6)
+    assert np.allclose(pixel(variant, 0.85, 0.5), (127, 127, 127), atol=4)
 
 
 def test_the_colour_of_transparent_pixels_does_not_bleed_when_shrunk(file):
@@ -184,9 +184,9 @@ def test_the_colour_of_transparent_pixels_does_not_bleed_when_shrunk(file):
 def test_every_colour_mode_looks_as_in_pillow(gradient, file, mode):
     """Grey, black-and-white, CMYK and alpha files look as they do in other programs."""
     image = gradient(300, 200).convert(mode)
-    drawn = draw(file(image, "JPEG" if mode == "CMYK" else "PNG"))[1080]
-    assert drawn.mode == "RGB"
-    assert levels_apart(drawn, image.convert("RGB")) < (30 if mode == "CMYK" else 4)
+    variant = draw(file(image, "JPEG" if mode == "CMYK" else "PNG"))[1080]
+    assert variant.mode == "RGB"
+    assert levels_apart(variant, image.convert("RGB")) < (30 if mode == "CMYK" else 4)
 
 
 def test_palette_colours_are_resolved(gradient, file):
@@ -212,25 +212,25 @@ def test_cmyk_inks_look_as_in_print(file):
 def test_a_16_bit_picture_becomes_8_bit(file):
     """A linear ramp stays linear."""
     ramp = np.linspace(0, 65535, 300, dtype=np.uint16)[None, :].repeat(100, 0)
-    drawn = draw(file(Image.fromarray(ramp), "PNG"))[1080]
-    assert np.allclose(np.asarray(drawn.convert("L"))[50], np.linspace(0, 255, 300), atol=3)
+    variant = draw(file(Image.fromarray(ramp), "PNG"))[1080]
+    assert np.allclose(np.asarray(variant.convert("L"))[50], np.linspace(0, 255, 300), atol=3)
 
 
 def test_a_wide_gamut_is_converted_to_srgb(file):
     """The same numbers mean a more saturated colour in Display P3 or Adobe RGB than in sRGB."""
     image = Image.new("RGB", (200, 200), (180, 120, 80))
     plain = pixel(draw(file(image, quality=95))[1080], 0.5, 0.5)
-    wide = pixel(draw(file(image, quality=95, icc_profile=p3_profile()))[1080], 0.5, 0.5)
+    converted = pixel(draw(file(image, quality=95, icc_profile=p3_profile()))[1080], 0.5, 0.5)
     # By the matrices of both spaces (SMPTE EG 432-1, IEC 61966-2-1), P3 (180, 120, 80) is sRGB (190, 117, 72).
     assert np.allclose(plain, (180, 120, 80), atol=3)
-    assert np.allclose(wide, (190, 117, 72), atol=3)
+    assert np.allclose(converted, (190, 117, 72), atol=3)
 
 
 def test_an_invalid_colour_profile_is_ignored(gradient, file):
     """The picture counts as sRGB instead of being rejected."""
     image = gradient(300, 200)
-    drawn = draw(file(image, quality=95, icc_profile=b"no profile" * 20))[1080]
-    assert levels_apart(drawn, image) < 4
+    variant = draw(file(image, quality=95, icc_profile=b"no profile" * 20))[1080]
+    assert levels_apart(variant, image) < 4
 
 
 def p3_profile() -> bytes:

@@ -20,7 +20,7 @@ def reason(outcome: job.Outcome) -> str:
 
 
 def test_a_photo_becomes_four_variants(room, draw):
-    """They are stored as the outcome describes them, and may be cached for ever."""
+    """They are stored as the outcome describes them, and may be cached forever."""
     photo, _ = room.uploaded(draw(1, 1400, 1000))
     outcome = job.run(room.request(photo))
     assert [(variant.size, variant.width) for variant in outcome.variants] == [(s, s) for s in (150, 320, 640, 1080)]

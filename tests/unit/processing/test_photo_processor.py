@@ -56,7 +56,7 @@ def test_processing_keeps_what_the_owner_wrote(photos, room, draw):
 
 def test_an_upload_that_is_not_an_image_fails_with_a_reason(room, photos):
     """No event is published, the raw stays, and there is no variant."""
-    photo, event = room.uploaded(b"this is no photo")
+    photo, event = room.uploaded(b"this is not a photo")
     photos().handle(event)
     assert (room.photo(photo).status, room.photo(photo).reason.code) == (Status.FAILED, "not-an-image")
     assert (published(room), room.variants(photo)) == ([], [])
@@ -184,7 +184,7 @@ def test_a_job_that_ends_after_the_photo_failed_leaves_no_variant(room, photos, 
 
 
 def test_a_photo_whose_event_goes_to_the_dead_letters_fails(room, photos, draw):
-    """It does not stay `processing` for ever, and its reason is an internal error."""
+    """It does not stay `processing` forever, and its reason is an internal error."""
     photo, event = room.uploaded(draw(1))
     job.run(room.request(photo))
     photos().give_up(event, RuntimeError("bug"))

@@ -1,4 +1,4 @@
-"""Three regions on one disk, with the real embedded stores and the policy that we ship."""
+"""Three regions on one disk, with the real embedded stores and the shipped policy."""
 
 import hashlib
 import os
@@ -26,7 +26,10 @@ SIZES = (150, 320)
 
 
 class Hooked:
-    """A real store that does something at an instant of each put, or of a read: what a test can't time otherwise."""
+    """A real object store that calls a function before or after each put, or after each chunk of a read.
+
+    So tests can place an action exactly into the middle of a copy.
+    """
 
     def __init__(self, objects, before_put=None, after_put=None, in_read=None):
         self._objects, self._before, self._after, self._in_read = objects, before_put, after_put, in_read
@@ -76,7 +79,7 @@ class Regions:
         return ids.to_public(kind, ids.compose(ids.Snowflake(NOW_MS + next(self.numbers), number, 1, 0)))
 
     def add_photo(self, home: str, owner_id: str = "", size_bytes: int = 3_000_000) -> tuple[Photo, Event]:
-        """A photo that is ready at its home, bytes and all, and its event, which lies in the event log as well."""
+        """A photo that is ready at its home, with its objects, and its event, which is published at its home, too."""
         photo, event = self.add_record(home, owner_id, size_bytes)
         photo_id, objects = photo.photo_id, self.stores[home].objects
         objects.put(RAW, raw_key(photo_id), [bytes_of(photo_id, 0, size_bytes)], str(photo.sha256), "image/jpeg")
@@ -87,14 +90,14 @@ class Regions:
         return photo, event
 
     def add_record(self, home: str, owner_id: str = "", size_bytes: int = 1) -> tuple[Photo, Event]:
-        """A ready photo's metadata alone, in its home's catalog; its event is told to nobody."""
+        """Only the metadata of a ready photo, in its home's catalog; its event is not published."""
         photo_id, owner_id = self.new_id(ids.PHOTO, home), owner_id or self.new_id(ids.USER, home)
         residency_class = "eu" if home.startswith("eu") else "world"
-        sums = {size: sha256(bytes_of(photo_id, size, 20_000)) for size in SIZES}
+        sha256s = {size: sha256(bytes_of(photo_id, size, 20_000)) for size in SIZES}
         photo = Photo(
             photo_id, owner_id, residency_class, home, Status.PROCESSING, "The harbour", size_bytes,
             sha256(bytes_of(photo_id, 0, size_bytes)), NOW_MS, "image/jpeg",
-            variants=tuple(Variant(size, size, size, 20_000, sums[size]) for size in SIZES),
+            variants=tuple(Variant(size, size, size, 20_000, sha256s[size]) for size in SIZES),
         )  # fmt: skip
         return self._make_ready(photo)
 
@@ -106,37 +109,37 @@ class Regions:
         return ready, event
 
     def delete(self, photo: Photo) -> Event:
-        """As the owner does at the photo's home: the tombstone and its event."""
+        """Deletes as the owner does, at the photo's home: writes the tombstone and publishes its event."""
         stores, event = self.stores[photo.home_region], messages.photo_deleted(photo, NOW_MS)
         assert stores.catalog.photos.delete(Tombstone(photo.photo_id, photo.owner_id, NOW_MS), event)
         stores.events.publish([event])
         return event
 
     def files_of(self, photo: Photo) -> dict[str, set[str]]:
-        """By region, what its objects folder holds of the photo: `raw`, a variant's size, or any other file's path.
+        """What each region's object folder has of the photo: `raw`, the size of a variant, or the path of another file.
 
-        A description that lies beside bytes counts as they do.
+        The hidden metadata file beside an object counts as that object.
         """
         found: dict[str, set[str]] = {}
         for region in self.stores:
             root = self.data / "regions" / region / "objects"
             for path in (path for path in root.rglob("*") if path.is_file()):
-                if photo.photo_id in path.as_posix() or sha256(path.read_bytes()) in sums_of(photo):
+                if photo.photo_id in path.as_posix() or sha256(path.read_bytes()) in sha256s_of(photo):
                     found.setdefault(region, set()).add(self._name(path.relative_to(root), photo))
         return found
 
-    def spoil(self, photo: Photo) -> Path:
-        """Turns one byte of the raw on the home's disk, as a bad disk would."""
+    def corrupt(self, photo: Photo) -> Path:
+        """Flips one bit of the raw on the home's disk, as a bad disk would; returns its path."""
         path = self.data / "regions" / photo.home_region / "objects" / RAW / raw_key(photo.photo_id)
-        spoiled = bytearray(path.read_bytes())
-        spoiled[len(spoiled) // 2] ^= 1
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
         written_ns = path.stat().st_mtime_ns
-        path.write_bytes(spoiled)
+        path.write_bytes(content)
         os.utime(path, ns=(written_ns, written_ns))
         return path
 
-    def told(self, region: str, topic: str) -> list[Event]:
-        """Everything on a topic of the region's event log, by key."""
+    def published(self, region: str, topic: str) -> list[Event]:
+        """All events on a topic of the region's event log, sorted by key."""
         consumer = self.stores[region].events.consumer(topic, "test", "test")
         consumer.owned()
         deliveries = consumer.poll(1000, 0)
@@ -144,19 +147,19 @@ class Regions:
         return sorted((delivery.event for delivery in deliveries), key=lambda event: event.key)
 
     def hook(self, region: str, **hooks: Callable[[], object]) -> None:
-        """From now on calls `before_put`, `after_put` or `in_read` when that happens in the region's objects."""
+        """From now on calls `before_put`, `after_put` or `in_read` when that happens in the region's object store."""
         stores = self.stores[region]
         self.stores[region] = replace(stores, objects=Hooked(stores.objects, **hooks))
 
     def audited(self, photo: Photo) -> set[tuple[str, str, bool]]:
-        """Action, place and whether it was allowed, as the photo's home has them on its audit log."""
+        """Action, place and whether it was allowed, from the audit log of the photo's home."""
         entries = self.stores[photo.home_region].catalog.audit.latest(photo.photo_id, 100)
         return {(entry.action, entry.place, entry.allowed) for entry in entries}
 
     def replicas(self, photo: Photo) -> list[tuple[str, bool, bool]]:
-        """Region, raw, variants, as the photo's home has recorded them."""
-        found = self.stores[photo.home_region].catalog.replicas.of_photo(photo.photo_id)
-        return [(replica.region, replica.raw, replica.variants) for replica in found]
+        """Region, raw and variants of each replica that the photo's home has recorded."""
+        recorded = self.stores[photo.home_region].catalog.replicas.of_photo(photo.photo_id)
+        return [(replica.region, replica.raw, replica.variants) for replica in recorded]
 
     def lag(self, region: str, topic: str, group: str) -> int:
         return sum(self.stores[region].events.lag(topic, group).values())
@@ -164,7 +167,8 @@ class Regions:
     @staticmethod
     def _name(path: Path, photo: Photo) -> str:
         names = {raw_key(photo.photo_id): "raw"} | {variant_key(photo.photo_id, size): str(size) for size in SIZES}
-        described = path.with_name(path.name.removeprefix(".").removesuffix(".json")) if path.name[0] == "." else path
+        is_metadata = path.name.startswith(".")
+        described = path.with_name(path.name.removeprefix(".").removesuffix(".json")) if is_metadata else path
         bucket, _, key = described.as_posix().partition("/")
         return names.get(key, path.as_posix()) if bucket in (RAW, VARIANTS) else path.as_posix()
 
@@ -177,7 +181,7 @@ def sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def sums_of(photo: Photo) -> set[str]:
+def sha256s_of(photo: Photo) -> set[str]:
     return {str(photo.sha256), *(variant.sha256 for variant in photo.variants)}
 
 

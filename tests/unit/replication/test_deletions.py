@@ -1,4 +1,4 @@
-"""What a lane does about a photo that is deleted, before, after and in the middle of its copying."""
+"""What a lane does about a photo that is deleted before, after or while it is copied."""
 
 import pytest
 
@@ -8,12 +8,12 @@ from regions.stores.objects import RAW, raw_key
 from regions.stores.settings import POLICY
 
 
-def test_a_deletion_takes_the_copy_away_for_ever(regions):
-    """Its tombstone is there, without the owner's name, and the home knows no replica any more."""
+def test_a_deletion_removes_the_copy_forever(regions):
+    """The destination has the tombstone, without the owner's id, and the home has no record of a replica any more."""
     photo, event = regions.add_photo("eu-west")
     lane = regions.lane("eu-west", "eu-central")
-    lane.ready(event)
-    lane.deleted(regions.delete(photo))
+    lane.handle_ready(event)
+    lane.handle_deleted(regions.delete(photo))
     catalog = regions.stores["eu-central"].catalog
     assert "eu-central" not in regions.files_of(photo)
     assert catalog.photos.get(photo.photo_id) is None
@@ -26,27 +26,27 @@ def raw_of(regions, photo) -> bytes:
         return b"".join(chunks)
 
 
-@pytest.mark.parametrize("instant", ["before_put", "after_put"])
-def test_a_deletion_in_the_middle_of_a_copy_wins(regions, instant):
-    """The lane deletes at the destination while the copier is before, or just after, putting each object."""
+@pytest.mark.parametrize("moment", ["before_put", "after_put"])
+def test_a_deletion_in_the_middle_of_a_copy_wins(regions, moment):
+    """The lane deletes at the destination just before or just after another process puts the first object there."""
     photo, event = regions.add_photo("eu-west")
     deletions = []
 
     def delete_once():
         if not deletions:
             deletions.append(regions.delete(photo))
-            regions.lane("eu-west", "eu-central").deleted(deletions[0])
+            regions.lane("eu-west", "eu-central").handle_deleted(deletions[0])
 
-    regions.hook("eu-central", **{instant: delete_once})
-    regions.lane("eu-west", "eu-central").ready(event)
+    regions.hook("eu-central", **{moment: delete_once})
+    regions.lane("eu-west", "eu-central").handle_ready(event)
     assert deletions
     assert "eu-central" not in regions.files_of(photo)
     assert regions.stores["eu-central"].catalog.photos.get(photo.photo_id) is None
     assert regions.replicas(photo) == []
 
 
-def test_a_copy_that_fails_on_a_photo_deleted_meanwhile_leaves_nothing(regions):
-    """The original goes from the home in the middle, so that the copy fails, after variants have come."""
+def test_a_copy_that_fails_because_of_a_deletion_leaves_nothing(regions):
+    """The raw is erased at home after variants were copied, so that copying it fails."""
     photo, event = regions.add_photo("eu-west")
 
     def delete_at_home():
@@ -56,38 +56,38 @@ def test_a_copy_that_fails_on_a_photo_deleted_meanwhile_leaves_nothing(regions):
 
     regions.hook("eu-central", after_put=delete_at_home)
     with pytest.raises(NotFound):
-        regions.lane("eu-west", "eu-central").ready(event)
+        regions.lane("eu-west", "eu-central").handle_ready(event)
     assert "eu-central" not in regions.files_of(photo)
 
 
-def test_what_a_killed_copier_left_of_a_deleted_photo_goes_when_its_event_comes_again(regions):
-    """It put its bytes when the deletion was through, and was killed before it looked for the tombstone."""
+def test_the_next_delivery_erases_what_a_killed_process_copied_of_a_deleted_photo(regions):
+    """The process stored an object after the deletion was done, and was killed before it checked for the tombstone."""
     photo, event = regions.add_photo("eu-west")
     lane = regions.lane("eu-west", "eu-central")
-    lane.deleted(regions.delete(photo))
+    lane.handle_deleted(regions.delete(photo))
     chunks = [raw_of(regions, photo)]
     regions.stores["eu-central"].objects.put(RAW, raw_key(photo.photo_id), chunks, photo.sha256, photo.content_type)
     assert regions.files_of(photo)["eu-central"] == {"raw"}
-    lane.ready(event)
+    lane.handle_ready(event)
     assert "eu-central" not in regions.files_of(photo)
 
 
-def test_a_photo_deleted_before_it_was_copied_is_buried_there_as_well(regions):
-    """Whichever of its events comes first; nothing is put."""
+def test_a_photo_deleted_before_it_was_copied_gets_a_tombstone_at_the_destination(regions):
+    """Even if its `photo_ready` is handled first; no object is put."""
     photo, event = regions.add_photo("eu-west")
     regions.delete(photo)
     puts = []
     regions.hook("eu-central", before_put=lambda: puts.append(1))
-    regions.lane("eu-west", "eu-central").ready(event)
+    regions.lane("eu-west", "eu-central").handle_ready(event)
     assert puts == []
     assert regions.stores["eu-central"].catalog.tombstones.get(photo.photo_id) is not None
 
 
 def test_a_deletion_needs_no_policy(regions):
-    """Nothing may hold it up."""
+    """Nothing may delay it."""
     photo, event = regions.add_photo("eu-west")
     lane = regions.lane("eu-west", "eu-central")
-    lane.ready(event)
+    lane.handle_ready(event)
     regions.stores["eu-west"].settings.values.delete(POLICY)
-    lane.deleted(regions.delete(photo))
+    lane.handle_deleted(regions.delete(photo))
     assert "eu-central" not in regions.files_of(photo)

@@ -7,19 +7,19 @@ from replication.erasure import Erasure
 
 
 def test_nothing_of_a_deleted_photo_stays_at_home(regions):
-    """Original, variants, and variants of a size that nobody makes any more; again is no error."""
+    """Neither raw nor variants, nor variants of a size that is no longer made; a second time is not an error."""
     photo, _ = regions.add_photo("eu-west")
     objects = regions.stores["eu-west"].objects
     objects.put(VARIANTS, f"{variant_prefix(photo.photo_id)}99.webp", [b"x"], sha256(b"x").hexdigest(), "image/webp")
     erasure, event = Erasure(objects), regions.delete(photo)
-    erasure.deleted(event)
-    erasure.deleted(event)
+    erasure.handle_deleted(event)
+    erasure.handle_deleted(event)
     assert regions.files_of(photo) == {}
 
 
 def test_other_photos_stay(regions):
-    """Also of the same owner."""
+    """Even those of the same owner."""
     photo, _ = regions.add_photo("eu-west")
     other, _ = regions.add_photo("eu-west", photo.owner_id)
-    Erasure(regions.stores["eu-west"].objects).deleted(regions.delete(photo))
+    Erasure(regions.stores["eu-west"].objects).handle_deleted(regions.delete(photo))
     assert regions.files_of(other) == {"eu-west": regions.everything}

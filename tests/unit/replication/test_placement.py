@@ -1,4 +1,4 @@
-"""Placement, under the policy that we ship."""
+"""Placement under the shipped policy."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from regions.residency import policy
 from regions.residency.decide import UNREADABLE
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
 from regions.topology import Place
-from replication.placement import objects_of, place
+from replication.placement import expected_objects, placement_of
 
 SHIPPED = policy.parse(Path("deploy/policy.yaml").read_text(), "policy.yaml")
 EU_WEST, EU_CENTRAL = Place("eu-west", "region", "EU"), Place("eu-central", "region", "EU")
@@ -25,15 +25,15 @@ EUROPEAN = Photo(
 AMERICAN = replace(EUROPEAN, residency_class="world", home_region="us-central")
 
 
-def keys(photo: Photo, at: Place) -> set[tuple[str, str]]:
-    return {(one.bucket, one.key) for one in objects_of(photo, place(SHIPPED, photo, at))}
+def keys(photo: Photo, place: Place) -> set[tuple[str, str]]:
+    return {(one.bucket, one.key) for one in expected_objects(photo, placement_of(SHIPPED, photo, place))}
 
 
 EVERY_VARIANT = {(VARIANTS, variant_key(PHOTO_ID, 150)), (VARIANTS, variant_key(PHOTO_ID, 320))}
 
 
 @pytest.mark.parametrize(
-    ("photo", "at", "expected"),
+    ("photo", "place", "expected"),
     [
         (EUROPEAN, EU_CENTRAL, {(RAW, raw_key(PHOTO_ID)), *EVERY_VARIANT}),
         (EUROPEAN, US_CENTRAL, set()),
@@ -41,34 +41,34 @@ EVERY_VARIANT = {(VARIANTS, variant_key(PHOTO_ID, 150)), (VARIANTS, variant_key(
         (AMERICAN, EU_CENTRAL, {(RAW, raw_key(PHOTO_ID)), *EVERY_VARIANT}),
     ],
 )
-def test_the_policy_says_which_objects_may_lie_where(photo, at, expected):
-    """A European photo stays in the EU; an American original is spared eu-west's dear disks."""
-    assert keys(photo, at) == expected
+def test_the_policy_decides_which_objects_are_stored_where(photo, place, expected):
+    """A European photo stays in the EU; an American raw stays off the expensive disks of eu-west."""
+    assert keys(photo, place) == expected
 
 
 def test_a_reference_to_a_european_photo_may_go_where_the_photo_may_not():
-    """Followers everywhere see it in their feeds."""
-    placed = place(SHIPPED, EUROPEAN, US_CENTRAL)
-    assert placed.reference.allowed
-    assert not placed.metadata.allowed
+    """So followers everywhere see it in their feeds."""
+    placement = placement_of(SHIPPED, EUROPEAN, US_CENTRAL)
+    assert placement.reference.allowed
+    assert not placement.metadata.allowed
 
 
-def test_without_a_policy_nothing_is_placed():
-    """And each decision says why."""
-    placed = place(None, EUROPEAN, EU_CENTRAL)
-    assert not objects_of(EUROPEAN, placed)
-    assert {made.rule for made in (*placed.at_rest.values(), placed.reference)} == {UNREADABLE}
+def test_without_a_policy_nothing_is_placement():
+    """And each decision gives the reason."""
+    placement = placement_of(None, EUROPEAN, EU_CENTRAL)
+    assert not expected_objects(EUROPEAN, placement)
+    assert {decision.rule for decision in (*placement.at_rest.values(), placement.reference)} == {UNREADABLE}
 
 
 def test_an_object_is_expected_as_the_photo_records_it():
-    """Sums and sizes are the photo's own; variants may be cached for ever."""
-    small, _, raw = objects_of(EUROPEAN, place(SHIPPED, EUROPEAN, EU_CENTRAL))
+    """Checksums and sizes are those in the photo's record; variants may be cached forever."""
+    small, _, raw = expected_objects(EUROPEAN, placement_of(SHIPPED, EUROPEAN, EU_CENTRAL))
     assert (small.sha256, small.size_bytes, small.cache_control) == ("cd" * 32, 5, IMMUTABLE)
     assert (raw.sha256, raw.size_bytes, raw.content_type) == ("ab" * 32, 9, "image/png")
 
 
-def test_a_raw_whose_sum_nobody_recorded_is_not_placed():
-    """A copy of it could not be verified."""
+def test_a_raw_without_a_recorded_checksum_is_an_error():
+    """Because a copy of it could not be verified."""
     photo = replace(EUROPEAN, sha256=None)
     with pytest.raises(Unprocessable, match="no recorded SHA-256"):
-        objects_of(photo, place(SHIPPED, photo, EU_CENTRAL))
+        expected_objects(photo, placement_of(SHIPPED, photo, EU_CENTRAL))

@@ -59,7 +59,7 @@ def test_a_sweep_is_retried_when_a_store_was_unavailable():
     def sweep() -> int:
         swept.append(1)
         if len(swept) == 1:
-            raise Unavailable("away")
+            raise Unavailable("no response")
         stop.set()
         return 0
 
@@ -84,7 +84,7 @@ def test_work_that_fails_releases_the_lock(room):
     """Another process can do it at once."""
 
     def fail() -> int:
-        raise Unavailable("away")
+        raise Unavailable("no response")
 
     with pytest.raises(Unavailable):
         Exclusive(room.stores.settings, "sweep", "janitor-1", fail).run_once()
