@@ -45,7 +45,9 @@ def parse(text: str) -> KnownBad:
                 sha256s.add(digest)
             case ["phash", value] if _PHASH.fullmatch(value):
                 hashes.append((int(value, 16), DISTANCE_BITS))
-            case ["phash", value, bits] if _PHASH.fullmatch(value) and _is_distance(bits):
+            case ["phash", value, bits] if (
+                _PHASH.fullmatch(value) and _DISTANCE.fullmatch(bits) and int(bits) <= MAX_DISTANCE_BITS
+            ):
                 hashes.append((int(value, 16), int(bits)))
             case _:
                 raise KnownBadError(f"line {number} of the known-bad list is not `sha256 HEX` or `phash HEX [BITS]`")
@@ -58,7 +60,3 @@ def is_known_bad(known: KnownBad, sha256: str, perceptual_hash: str) -> bool:
         return True
     photo_hash = int(perceptual_hash, 16)
     return any((photo_hash ^ value).bit_count() <= bits for value, bits in known.hashes)
-
-
-def _is_distance(bits: str) -> bool:
-    return _DISTANCE.fullmatch(bits) is not None and int(bits) <= MAX_DISTANCE_BITS

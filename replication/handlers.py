@@ -93,19 +93,12 @@ class Lane:
         author_home, follower_home = self._destination, self._home
         author_home.stores.catalog.follows.add_follower_region(author_id, follower_home.region.name)
         photos = author_home.stores.catalog.photos.by_owner(author_id, None, _LATEST_PHOTOS)
-        policy, audit, place = (
-            author_home.require_policy(),
-            author_home.stores.catalog.audit,
-            follower_home.region.place,
-        )
-        decided = [
-            (
-                photo,
-                decide(policy, subject_of(photo), Action.REFERENCE, place),
-                audit.latest(photo.photo_id, _AUDIT_TAIL),
-            )
-            for photo in photos
-        ]
+        policy, place = author_home.require_policy(), follower_home.region.place
+        audit = author_home.stores.catalog.audit
+        decided = []
+        for photo in photos:
+            decision = decide(policy, subject_of(photo), Action.REFERENCE, place)
+            decided.append((photo, decision, audit.latest(photo.photo_id, _AUDIT_TAIL)))
         instructions = lane.on_followed(str(event.body["follower_id"]), decided, place, self._clock_ms())
         _execute_all(instructions, author_home.stores, follower_home.stores)
 

@@ -100,7 +100,9 @@ def on_ready(state: PhotoState, at_ms: int) -> list[Instruction]:
     if placement.metadata.allowed and state.destination_photo != state.photo:
         instructions.append(PutMetadata(state.photo))
     replica = _replica(state.photo, placement, at_ms)
-    if replica is not None and not _is_recorded(replica, state.replica):
+    # A record that differs only in its time is not written again.
+    recorded = state.replica and replace(state.replica, at_ms=at_ms)
+    if replica is not None and replica != recorded:
         instructions.append(RecordReplica(replica))
     decisions = dict(placement.at_rest)
     if state.has_followers:
@@ -144,11 +146,6 @@ def _replica(photo: Photo, placement: Placement, at_ms: int) -> Replica | None:
     rule = ", ".join(dict.fromkeys(decision.rule for decision in allowing))
     version = allowing[0].policy_version
     return Replica(photo.photo_id, placement.place.name, raw.allowed, variants.allowed, rule, version, at_ms)
-
-
-def _is_recorded(replica: Replica, recorded: Replica | None) -> bool:
-    """Whether the record is the same apart from its time."""
-    return recorded is not None and replace(recorded, at_ms=replica.at_ms) == replica
 
 
 def _reference(photo: Photo, at_ms: int, follower_id: str | None = None) -> Event:
