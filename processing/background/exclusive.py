@@ -18,7 +18,7 @@ class Exclusive:
     2. The lock expires. Process B acquires it, with a higher fencing token, and starts the same work.
     3. A resumes in the middle of its work. It does not notice that it has lost the lock.
 
-    The usual remedy is that the store rejects writes with A's older fencing token, but object store and feeds
+    The usual remedy is that the store rejects writes with A's older fencing token, but object store and catalog
     know no fencing tokens. Therefore each step of `work` must be idempotent and safe beside another process that does
     the same. The fencing token protects the lock itself: when A releases at the end, its token is no longer the current
     one, so B keeps the lock.
