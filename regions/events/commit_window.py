@@ -1,7 +1,7 @@
 """Which offset may be committed when work finishes out of order. Pure.
 
-Events of a partition start in the order of their offsets, but run side by side and finish in any order. Committing an
-offset tells the log that every event up to it is done, and a restart resumes behind it. So only the longest prefix of
+Events of a partition start in the order of their offsets, but run in parallel and finish in any order. A committed
+offset means that every event up to it is done, and a restart resumes after it. So only the longest prefix of
 finished events is committed. Example: 5, 6 and 7 start; 7 and 6 finish, and nothing may be committed, because a crash
 now would skip 5; when 5 finishes, 7 is committed at once. A crash before that repeats 6 and 7: delivery is at least
 once, and a handler must be idempotent.

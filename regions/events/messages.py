@@ -1,7 +1,10 @@
-"""Events: small JSON facts on the event log, keyed so that one photo's or one user's stay in order.
+"""Events: small JSON messages in the event log, each about one thing that has happened.
 
-Pure. Delivery is at least once; `event_id` is made from what happened, never drawn at random, so that
-the same fact told twice is recognised.
+Events with the same key stay in order, so the key is the id of the photo or user that the event is about. Delivery is
+at least once. `event_id` is made from what happened, never at random: if the same event is published twice, both copies
+have the same id, and a consumer can recognise the second.
+
+Pure.
 """
 
 import dataclasses
@@ -41,25 +44,25 @@ def from_text(text: str) -> Event:
 
 
 def photos_uploaded(photo: Photo, at_ms: int) -> Event:
-    return _about(PHOTOS_UPLOADED, photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms)
+    return _photo_event(PHOTOS_UPLOADED, photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms)
 
 
 def photo_ready(photo: Photo, at_ms: int) -> Event:
-    return _about(PHOTO_READY, photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms)
+    return _photo_event(PHOTO_READY, photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms)
 
 
 def photo_deleted(photo: Photo, at_ms: int) -> Event:
-    return _about(PHOTO_DELETED, photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms)
+    return _photo_event(PHOTO_DELETED, photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms)
 
 
 def photo_referenced(
     photo_id: str, owner_id: str, created_at_ms: int, at_ms: int, follower_id: str | None = None
 ) -> Event:
-    """A photo of another region, for those who live in this one: photo id, owner id, time, and no more.
+    """A photo of another region, for its followers in this one. Contains the photo's id, owner and time, and no more.
 
-    For all of the owner's followers here, or for the one whose feed it is to fill.
+    With `follower_id` it is for the feed of that follower alone, else for all of the owner's followers here.
     """
-    event = _about(PHOTO_REFERENCED, photo_id, owner_id, created_at_ms, at_ms)
+    event = _photo_event(PHOTO_REFERENCED, photo_id, owner_id, created_at_ms, at_ms)
     if follower_id is None:
         return event
     body = event.body | {"follower_id": follower_id}
@@ -67,17 +70,18 @@ def photo_referenced(
 
 
 def follow_changed(follower_id: str, author_id: str, following: bool, at_ms: int) -> Event:
+    """`follower_id` follows the author, or with `following` False has stopped. Changes at the same author stay in order."""
     body = {"follower_id": follower_id, "author_id": author_id, "following": following}
     event_id = f"{FOLLOW_CHANGED}:{follower_id}:{author_id}:{int(following)}:{at_ms}"
     return Event(FOLLOW_CHANGED, author_id, event_id, at_ms, body)
 
 
 def dead_letter(event: Event, group: str, error: str, at_ms: int) -> Event:
-    """What a consumer group gave up on, whole, so that it can be published again once mended."""
+    """An event that a consumer group gave up on. It contains the whole event, to publish it again after a repair."""
     body = {"event": dataclasses.asdict(event), "group": group, "error": error[:2000]}
     return Event(DEAD_LETTERS, event.key, f"{DEAD_LETTERS}:{group}:{event.event_id}", at_ms, body)
 
 
-def _about(topic: str, photo_id: str, owner_id: str, created_at_ms: int, at_ms: int) -> Event:
+def _photo_event(topic: str, photo_id: str, owner_id: str, created_at_ms: int, at_ms: int) -> Event:
     body = {"photo_id": photo_id, "owner_id": owner_id, "created_at_ms": created_at_ms}
     return Event(topic, photo_id, f"{topic}:{photo_id}", at_ms, body)

@@ -1,7 +1,17 @@
-"""The outbox: an event is written together with the state change that it reports, and stays until it is published.
+"""The outbox: no event is lost if a process dies between changing the catalog and publishing the event.
 
-The request that wrote it publishes it at once; `run_once` publishes what a crash left behind. So an event may be
-published twice but is never lost; consumers are idempotent.
+The catalog and the event log are two systems, and no transaction spans both. Published first, an event might report a
+change that then fails; published after the change, it is lost if the process dies in between. So the event is written
+into the catalog, in the same write as the change, as an *intent* to publish it:
+
+    1. A request writes the change and the event to the catalog: both are stored, or neither.
+    2. It publishes the event to the event log.
+    3. It removes the event from the outbox.
+
+A process that dies after step 1 or 2 leaves the event in the outbox. `run_once` (the sweep) runs regularly in another
+process, publishes every event that has waited for longer than a request takes, and removes it. If the death came
+after step 2, or if the sweep meets a slow request, the event is published twice. It is never lost: delivery is at
+least once, and consumers are idempotent.
 """
 
 import logging
@@ -23,25 +33,27 @@ class Outbox:
         self._catalog, self._events, self._clock_ms = catalog, events, clock_ms
 
     def publish(self, event: Event) -> None:
-        """Publishes an event that is in the outbox already. Unavailable is only logged: `run_once` will publish it."""
+        """Publishes an event that is in the outbox already. If a store is unavailable, leaves it to `run_once`."""
         try:
             self._publish([event])
         except Unavailable as error:
             log.warning("event left to the sweep", extra={"event_id": event.event_id, "error": error.detail})
 
     def run_once(self) -> int:
-        """Publishes events that have waited longer than a request takes; returns how many.
+        """Publishes the events that have waited for more than 2 s, at most 200 of them; returns how many.
 
         Raises Unavailable. Safe to run in any number of processes at once.
         """
-        stale = [event for event in self._catalog.outbox.pending(_SWEEP_LIMIT) if self._is_stale(event)]
+        now_ms = self._clock_ms()
+        # An event from the future is due too: it was written before the clock was stepped back.
+        stale = [
+            event
+            for event in self._catalog.outbox.pending(_SWEEP_LIMIT)
+            if not 0 <= now_ms - event.at_ms < _SWEEP_AFTER_MS
+        ]
         if stale:
             self._publish(stale)
         return len(stale)
-
-    def _is_stale(self, event: Event) -> bool:
-        """An event from the future is stale too: it was written before the clock stepped back."""
-        return not 0 <= self._clock_ms() - event.at_ms < _SWEEP_AFTER_MS
 
     def _publish(self, events: list[Event]) -> None:
         self._events.publish(events)

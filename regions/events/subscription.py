@@ -3,9 +3,9 @@
 An offset is committed only when its event and all earlier ones of the partition are done (`CommitWindow`). A crash or a
 rebalance between handling and commit delivers the events behind the last commit again, so `handle` must be idempotent.
 
-When `handle` raises Unavailable, a store is away: the event is retried for as long as that lasts. Any other error
-counts as an attempt; after `ATTEMPTS` the event goes to the dead letters with its error, so that one poisoned event
-never blocks the rest. Events of one key are handled one after another, in order; those of other keys run in parallel.
+When `handle` raises Unavailable, a store is down: the event is retried for as long as that lasts. Any other error
+counts as an attempt. After `ATTEMPTS` of them the event goes to the dead letters with its error, so that one poisoned
+event never blocks the rest. Events of one key are handled one after another, in order; other keys run in parallel.
 """
 
 import logging
@@ -95,7 +95,7 @@ class Subscription:
             except Unavailable as error:
                 log.warning("the event log does not respond", extra={"topic": self._topic, "error": error.detail})
                 stop.wait(self._pause_s(_FAILED_ROUND_ATTEMPT))
-            except Exception:  # a process that runs on without consuming would go unnoticed
+            except Exception:  # the loop must not end: nobody would notice a process that has stopped consuming
                 log.exception("a round failed", extra={"topic": self._topic})
                 stop.wait(self._pause_s(_FAILED_ROUND_ATTEMPT))
         self.close()
@@ -115,7 +115,7 @@ class Subscription:
         self._threads.shutdown(wait=True)
 
     def _keep_owned(self) -> None:
-        """Drops lost partitions. Asking also keeps this member in its group, however long the events under way take."""
+        """Drops lost partitions. `owned` also keeps this member in its group, however long the events under way take."""
         owned = self._consumer.owned()
         self._window.keep_only(owned)
         self._waiting = [delivery for delivery in self._waiting if delivery.partition in owned]
@@ -138,7 +138,10 @@ class Subscription:
         self._waiting = still_waiting
 
     def _commit_finished(self, wait_s: float) -> None:
-        """Waits until one event is done and commits the finished prefix. An event that raised was stopped: not done."""
+        """Waits until one event is done and commits the finished prefix.
+
+        A future raises only if `close` interrupted the retries of its event. That event is not done.
+        """
         if self._under_way:
             done, _ = wait(self._under_way, timeout=wait_s, return_when=FIRST_COMPLETED)
             for future in done:
@@ -150,7 +153,7 @@ class Subscription:
         self._commit()
 
     def _commit(self) -> None:
-        """If the log does not respond, the offset stays committable for the next call."""
+        """Commits every committable offset. If the log does not respond, the offset stays committable for the next call."""
         for partition, offset in list(self._committable.items()):
             self._consumer.commit(partition, offset)
             del self._committable[partition]
@@ -164,7 +167,7 @@ class Subscription:
             except Unavailable as error:
                 unavailable_count += 1
                 self._pause(event, unavailable_count, error)
-            except Exception as error:  # whatever a poisoned event does to its handler ends here
+            except Exception as error:  # a poisoned event may raise anything in its handler
                 failed += 1
                 log.exception("attempt failed", extra={"event_id": event.event_id, "attempt": failed})
                 if failed >= ATTEMPTS:

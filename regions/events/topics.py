@@ -1,6 +1,7 @@
-"""Which topics there are, which consumer groups read each, and which process runs the group: the one table of it.
+"""The one table of topics: which consumer groups read each topic, and which process runs each group.
 
-Pure. Processes subscribe by it, `darkroom doctor` reads lag by it, and the picture in `docs/` is drawn from it.
+Processes subscribe by this table, `darkroom doctor` reads each group's lag by it, and the picture in `docs/` is drawn
+from it. Pure.
 """
 
 from collections.abc import Iterable
@@ -18,7 +19,7 @@ PROCESSOR, FANOUT, ERASURE, LANE = "processor", "fanout", "erasure", "lane"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """`key` names the id that orders its events; `groups` are its readers, where `lane` stands for one a region."""
+    """`key` names the id by which events are ordered; `groups` read the topic. `lane` stands for one group per region."""
 
     name: str
     key: str
@@ -50,7 +51,7 @@ def lane_group(destination: str) -> str:
 
 
 def readers(other_regions: Iterable[str]) -> list[tuple[str, str]]:
-    """(topic, consumer group) for every reader of a region's event log."""
+    """(topic, consumer group) of every reader of a region's event log, given the other regions' names."""
     others = list(other_regions)
     return [
         (topic.name, name)

@@ -1,6 +1,9 @@
-"""The audit log: every decision that lets data cross a border is logged before the data moves.
+"""The audit log: every residency decision about a photo or profile is logged before the data moves.
 
-A decision that is asked for again and again (a popular photo, a feed that refreshes) is logged once an hour.
+If the log can't be written, the caller gets Unavailable instead of a decision, so no data moves without an entry. A
+decision that is needed again and again (a popular photo, a feed that refreshes) is logged once an hour. A decision that
+came out differently, or by another rule or policy, is logged at once.
+
 `entries_of` and `new_entries` are pure; `AuditTrail` applies them to a catalog.
 """
 
@@ -29,7 +32,7 @@ def entries_of(record_id: str, place: Place, decisions: Mapping[Action, Decision
 
 
 def new_entries(entries: Sequence[AuditEntry], already_logged: Sequence[AuditEntry]) -> list[AuditEntry]:
-    """The entries that do not repeat, at another time, the last one logged for their record, action and place.
+    """Those entries that differ, in more than their time, from the last one logged for the record, action and place.
 
     `already_logged` is in the order of logging.
     """
@@ -43,7 +46,7 @@ def new_entries(entries: Sequence[AuditEntry], already_logged: Sequence[AuditEnt
 
 
 class AuditTrail:
-    """Decides and logs. Remembers the last 20,000 entries that it logged; a new process remembers none."""
+    """Decides and logs. Remembers the last 20,000 entries that it logged; a new process starts without any."""
 
     def __init__(self, catalog: Catalog, clock_ms: Callable[[], int]) -> None:
         self._catalog, self._clock_ms = catalog, clock_ms
@@ -53,7 +56,7 @@ class AuditTrail:
     def decide(
         self, policy: Policy | None, records: Sequence[Photo | User], actions: list[Action], place: Place
     ) -> dict[tuple[str, Action], Decision]:
-        """The decision for each photo or profile, by its id, and action. Logged before it returns.
+        """The decision for each photo or profile (by its id) and each action. Logged before it returns.
 
         Raises Unavailable.
         """
@@ -85,7 +88,7 @@ class AuditTrail:
 
 
 def _timeless(entry: AuditEntry) -> AuditEntry:
-    """What two entries that say the same have in common."""
+    """Equal for two entries that differ only in their time."""
     return replace(entry, at_ms=0)
 
 

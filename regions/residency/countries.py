@@ -1,7 +1,7 @@
-"""The country codes there are.
+"""The country codes that sign-up and the policy accept.
 
 Pure. Source: ISO 3166-1 alpha-2, officially assigned codes (249), https://www.iso.org/iso-3166-country-codes.html.
-Reserved and user-assigned codes (UK, EU, XK, XX …) and Eurostat's EL are none of them.
+Reserved and user-assigned codes (UK, EU, XK, XX …) and Eurostat's EL are not among them.
 """
 
 _CODES = (

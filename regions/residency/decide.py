@@ -1,6 +1,17 @@
-"""May these bytes be here? The one question that everything which crosses a border asks first.
+"""The residency decision: may this be done with this person's data at this place?
 
-Pure: no clock, no store. Fails closed: no policy, no class or no rule means no.
+The rules of the owner's class are read from top to bottom (`policy` explains them). The first one that names the action
+and the place decides. The answer is no in every other case:
+
+    no policy can be read                     no
+    the policy does not have the class        no
+    no rule names the action and the place    no
+
+So a mistake or an outage can stop data, but can't let it out ("fails closed"). Every decision names the rule that made
+it by file and line, and the version of the policy. The audit log stores both, and anyone who has the same version of
+the file can make the decision again, because nothing else goes into it.
+
+Pure: no clock, no store, no randomness.
 """
 
 from dataclasses import dataclass
@@ -9,12 +20,12 @@ from regions.records import Photo, User
 from regions.residency.policy import Action, Policy
 from regions.topology import Place
 
-UNREADABLE = "no policy can be read, so nothing crosses"
+UNREADABLE = "no policy can be read, so no data may cross a border"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose data it is: the owner's residency class and home region."""
+    """What a decision needs to know of the data's owner: the residency class and the home region."""
 
     residency_class: str
     home_region: str
@@ -22,7 +33,11 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`rule` names the rule by file and line; `policy_version` lets an audit replay the decision."""
+    """The answer, with its evidence for the audit log.
+
+    `rule` cites the deciding rule as `file:line`. If no rule decided, it cites the class, or says what was missing.
+    `because` is the rule's own reason, for people. `policy_version` is the SHA-256 of the policy's text, or "".
+    """
 
     allowed: bool
     rule: str
@@ -31,11 +46,12 @@ class Decision:
 
 
 def subject_of(record: Photo | User) -> Subject:
+    """The owner's class and home region, which are stored with each photo and profile."""
     return Subject(record.residency_class, record.home_region)
 
 
 def decide(policy: Policy | None, subject: Subject, action: Action, place: Place) -> Decision:
-    """Allow or deny `action` on the subject's data at `place`, and the rule that says so."""
+    """Whether `action` on the subject's data is allowed at `place`, and the rule that decided. Fails closed."""
     if policy is None:
         return Decision(False, UNREADABLE, UNREADABLE, "")
     residency_class = policy.classes.get(subject.residency_class)

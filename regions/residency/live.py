@@ -1,4 +1,8 @@
-"""The residency policy as it stands now: read from the settings, kept while unchanged, None when it can't be read."""
+"""The residency policy that is in force now, read from the region's settings.
+
+The setting is read for each decision, and parsed only when its version has changed. If it can't be read or parsed,
+there is no policy, and `decide` then denies everything that crosses a border.
+"""
 
 import logging
 import threading
@@ -11,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class LivePolicy:
-    """Asks the settings every time, since a decision on an old policy may move bytes that a new one forbids."""
+    """Never uses an old policy: it might allow what the new one forbids. Safe to share between threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -19,11 +23,11 @@ class LivePolicy:
         self._parsed: tuple[int, policy.Policy | None] = (0, None)
 
     def current(self) -> policy.Policy | None:
-        """None means that nothing may cross: no policy, one that does not parse, or settings that don't answer."""
+        """None if no policy was published, if it does not parse, or if the settings are unavailable."""
         try:
             setting = self._settings.values.read(POLICY)
         except Unavailable as error:
-            log.error("no policy: the settings do not answer", extra={"error": error.detail})
+            log.error("no policy: the settings are unavailable", extra={"error": error.detail})
             return None
         if setting is None:
             return None
@@ -38,6 +42,6 @@ def _parse(text: str) -> policy.Policy | None:
         return policy.parse(text, policy.FILE)
     except PolicyError as error:
         log.error("no policy: it does not parse", extra={"error": str(error)})
-    except Exception:  # the last line of defence: whatever such a text does to the parser, nothing may cross by it
-        log.exception("no policy: reading it went wrong")
+    except Exception:  # the last line of defence: a text that breaks the parser must not allow anything
+        log.exception("no policy: the parser failed")
     return None

@@ -1,7 +1,28 @@
-"""The residency policy: reads the YAML file a compliance officer keeps, and remembers the line of every rule.
+"""The residency policy: the YAML file that a compliance officer maintains, as the programs read it.
 
-Pure: text in, frozen values out. `deploy/policy.yaml` is the format by example. A file that is not
-exactly understood is refused whole, with the line, since a rule half-read is a rule broken.
+**What a policy says.** It divides people into classes by their country (ISO 3166-1 codes). Countries that no class lists
+belong to `default_class`. Each class says in which home regions its people live, and has an ordered list of rules.
+
+**What a rule says.** A rule allows or denies some actions at some places, and says why (`because`). The actions are:
+
+    rest_raw        store the original file
+    rest_variants   store the resized images that people see
+    rest_metadata   store the profile, and the details of photos (caption, sizes, time)
+    cache           keep a copy of an image for a while
+    reference       keep only a photo's id, its owner's id and its time, so that a feed can list the photo
+    serve           send an image or its details to a person through this place, and keep nothing
+
+A place is `anywhere`, `home` (the owner's home region), `jurisdiction:XY` (every region and edge there), or the name
+of one region or edge.
+
+**How a decision is made.** The rules of the owner's class are read from top to bottom. The first rule that names both
+the action and the place decides. If no rule does, the answer is no. `decide` does this, and every decision cites its
+rule by file and line, for example `policy.yaml:12`.
+
+A file that contains anything unknown is rejected as a whole, with the line of the mistake: to skip what we don't
+understand could mean to ignore a prohibition. `deploy/policy.yaml` is an annotated example.
+
+Pure: text in, immutable values out. `parse` reads the file alone; `check` compares the result with the topology.
 """
 
 import hashlib
@@ -17,12 +38,14 @@ from regions.topology import Place, Topology
 
 FORMAT = "1"
 FILE = "policy.yaml"
-"""The name by which rules are cited, and under which the policy that we ship lies in `deploy/`."""
+"""The name by which rules are cited. The policy that we ship has this name, in `deploy/`."""
 
 ANYWHERE, HOME, JURISDICTION = "anywhere", "home", "jurisdiction:"
 
 
 class Action(StrEnum):
+    """What somebody wants to do with data. The module's docstring explains each."""
+
     REST_RAW = "rest_raw"
     REST_VARIANTS = "rest_variants"
     REST_METADATA = "rest_metadata"
@@ -33,7 +56,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The first rule of a class that names the action and the place decides. `where` is `file:line`."""
+    """`places` are as the file names them; `because` is the officer's reason; `where` is `file:line`."""
 
     allow: bool
     actions: frozenset[Action]
@@ -42,12 +65,13 @@ class Rule:
     where: str
 
     def covers(self, action: Action, place: Place, home_region: str) -> bool:
+        """Whether the rule names this action and this place. `home_region` is the owner's."""
         return action in self.actions and any(_names(spec, place, home_region) for spec in self.places)
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where people of these countries live; no countries means everyone else of the class."""
+    """The region where people from these countries live; without countries, everyone else in the class."""
 
     region: str
     countries: frozenset[str]
@@ -56,6 +80,8 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class ResidencyClass:
+    """People whose data is treated alike. The order of `homes` and of `rules` counts: the first that fits decides."""
+
     name: str
     countries: frozenset[str]
     homes: tuple[Home, ...]
@@ -83,7 +109,7 @@ class Policy:
 
 
 def parse(text: str, file: str) -> Policy:
-    """Raises PolicyError `file:line: …` for whatever is not exactly understood."""
+    """Reads a whole policy. Raises PolicyError `file:line: …` for anything that is not exactly understood."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
@@ -98,12 +124,16 @@ def parse(text: str, file: str) -> Policy:
     default_class = reader.scalar(top["default_class"])
     if default_class not in classes:
         raise reader.error(top["default_class"], f"there is no class {default_class}")
-    reader.refuse_shared_countries(classes.values())
+    _reject_shared_countries(classes.values())
     return Policy(classes, default_class, hashlib.sha256(text.encode()).hexdigest())
 
 
 def check(policy: Policy, topology: Topology) -> None:
-    """Raises PolicyError where the policy names a place that is not there, or a home that may not hold its people."""
+    """Raises PolicyError if the policy doesn't fit the topology.
+
+    Every place and every home region must exist, and a home must be allowed to store what people upload there:
+    originals, variants and metadata.
+    """
     known = {ANYWHERE, HOME, *topology.regions, *topology.edges}
     places = [region.place for region in topology.regions.values()] + [edge.place for edge in topology.edges.values()]
     jurisdictions = {f"{JURISDICTION}{place.jurisdiction}" for place in places}
@@ -128,6 +158,16 @@ def _check_home(residency_class: ResidencyClass, home: Home, topology: Topology)
             )
 
 
+def _reject_shared_countries(classes: Iterable[ResidencyClass]) -> None:
+    """A country in two classes would leave open whose rules protect its people."""
+    seen: dict[str, ResidencyClass] = {}
+    for residency_class in classes:
+        for country in sorted(residency_class.countries):
+            if country in seen:
+                raise PolicyError(f"{residency_class.where}: {country} is in {seen[country].name} already")
+            seen[country] = residency_class
+
+
 def _names(spec: str, place: Place, home_region: str) -> bool:
     if spec.startswith(JURISDICTION):
         return place.jurisdiction == spec.removeprefix(JURISDICTION)
@@ -135,7 +175,7 @@ def _names(spec: str, place: Place, home_region: str) -> bool:
 
 
 class _Reader:
-    """Turns YAML nodes into values, and says file and line of whatever is wrong."""
+    """Turns YAML nodes into values. Its errors name the file and the line."""
 
     def __init__(self, file: str) -> None:
         self._file = file
@@ -147,7 +187,7 @@ class _Reader:
         return PolicyError(f"{self.where(node)}: {message}")
 
     def mapping(self, node: yaml.Node | None, needed: set[str] | None, allowed: set[str]) -> dict[str, yaml.Node]:
-        """The node's entries by key; `needed` None means that any keys will do."""
+        """The node's entries by key. With `needed` None, any key is allowed."""
         if node is None:
             raise PolicyError(f"{self._file}: the file is empty")
         if not isinstance(node, yaml.MappingNode) or not node.value:
@@ -156,9 +196,9 @@ class _Reader:
         for key_node, value in node.value:
             key = self.scalar(key_node)
             if key in entries:
-                raise self.error(key_node, f"{key} is said twice")
+                raise self.error(key_node, f"{key} appears twice")
             if needed is not None and key not in needed | allowed:
-                raise self.error(key_node, f"{key} means nothing here; known: {', '.join(sorted(needed | allowed))}")
+                raise self.error(key_node, f"{key} is unknown here; known: {', '.join(sorted(needed | allowed))}")
             entries[key] = value
         if missing := (needed or set()) - set(entries):
             raise self.error(node, f"{', '.join(sorted(missing))} is missing")
@@ -195,7 +235,7 @@ class _Reader:
         return Home(self.scalar(entries["region"]), self.countries(entries.get("countries")), self.where(node))
 
     def countries(self, node: yaml.Node | None) -> frozenset[str]:
-        """ISO 3166-1 alpha-2 codes. Quote NO, which YAML would otherwise take for a refusal: here it is text."""
+        """ISO 3166-1 alpha-2 codes. Norway needs no quotes: elsewhere YAML reads a bare NO as `false`, here as text."""
         if node is None:
             return frozenset()
         for item in self.items(node):
@@ -206,7 +246,7 @@ class _Reader:
     def rule(self, node: yaml.Node) -> Rule:
         entries = self.mapping(node, {"at", "because"}, {"allow", "deny"})
         if ("allow" in entries) == ("deny" in entries):
-            raise self.error(node, "a rule says either allow or deny")
+            raise self.error(node, "a rule has either allow or deny")
         verb = "allow" if "allow" in entries else "deny"
         actions = []
         for item in self.items(entries[verb]):
@@ -220,11 +260,3 @@ class _Reader:
             self.scalar(entries["because"]),
             self.where(node),
         )
-
-    def refuse_shared_countries(self, classes: Iterable[ResidencyClass]) -> None:
-        seen: dict[str, ResidencyClass] = {}
-        for residency_class in classes:
-            for country in sorted(residency_class.countries):
-                if country in seen:
-                    raise PolicyError(f"{residency_class.where}: {country} is in {seen[country].name} already")
-                seen[country] = residency_class
