@@ -1,4 +1,4 @@
-"""The whole route table of one origin, and the one place where it is wired together."""
+"""All routes of one origin, and the one place where its parts are put together."""
 
 import atexit
 
@@ -37,7 +37,7 @@ class HealthResource:
 
 
 def create(context: Context) -> App:
-    """The routes. `{size:int}` and the like are Falcon's converters; what does not convert is a 404."""
+    """The routes. `{size:int}` is one of Falcon's converters: a value that it can't convert is a 404."""
     app: App = falcon.App()
     problems.install(app)
     audit = AuditTrail(context.stores.catalog, context.clock_ms)
@@ -64,7 +64,7 @@ def create(context: Context) -> App:
 
 
 def open_app(config: Config, region: str, holder: str) -> App:
-    """Opens the region's stores and serves from them. `holder` names the process in its number's lease and its service.
+    """Opens the region's stores and serves from them. `holder` is this process's name, for its number and its service.
 
     Both are released when this process ends normally.
     """

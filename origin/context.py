@@ -1,4 +1,4 @@
-"""What every handler of one origin needs, wired once at start."""
+"""What every handler of one origin needs. Built once, at start."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ import urllib3
 from regions import ids, tokens, topology
 from regions.config import Stores
 from regions.errors import Forbidden, Misdirected, Unauthenticated
-from regions.events.messages import Event
 from regions.events.outbox import Outbox
 from regions.residency.live import LivePolicy
 from regions.topology import Place, Region, Topology
@@ -17,7 +16,7 @@ from regions.topology import Place, Region, Topology
 
 @dataclass(frozen=True)
 class Context:
-    """`new_id(kind)` makes an id, `clock_ms()` tells the time, `private_key` signs this region's tokens."""
+    """`new_id(kind)` makes an id, `clock_ms()` is the Unix time, `private_key` signs this region's tokens."""
 
     region: Region
     topology: Topology
@@ -33,7 +32,7 @@ class Context:
         """The user who makes the request. Raises Unauthenticated."""
         scheme, _, token = (request.get_header("Authorization") or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("send `Authorization: Bearer TOKEN` with the token that signing up gave you")
+            raise Unauthenticated("send `Authorization: Bearer TOKEN` with the token that you got when you signed up")
         return tokens.user_id(token.strip(), self.topology.public_key, self._region_name)
 
     def require_user(self, request: falcon.Request, user_id: str) -> None:
@@ -75,11 +74,8 @@ class Context:
         return edge.url
 
     def node_token(self) -> str:
-        """A token that tells another server that this region makes the request."""
+        """A token with which another server can verify that the request comes from this region."""
         return tokens.issue_node(self.region.name, self.private_key, self.clock_ms() // 1000)
-
-    def publish(self, event: Event) -> None:
-        self.outbox.publish(event)
 
     def _region_name(self, number: int) -> str | None:
         region = self.topology.region_numbered(number)

@@ -1,4 +1,8 @@
-"""A user's feed: ids from the feeds store, details from where they may rest, without photos that no longer belong."""
+"""A user's feed. The feeds store has its photo ids; the details of each photo come from a region that may store them.
+
+A feed may still list photos that were deleted, or whose owner is no longer followed. They are filtered out when the
+feed is read.
+"""
 
 import json
 import logging
@@ -50,7 +54,7 @@ class FeedResource:
         wanted = self._wanted(user_id, [found.photos[photo_id] for photo_id in photo_ids if photo_id in found.photos])
         edge_url = self._context.edge_url(requester)
         items = [views.photo(photo, edge_url) for photo in self._guard.visible(wanted, requester)]
-        response.media = fields.listing(items, limit, photo_ids) | {"unavailable": found.unavailable}
+        response.media = views.listing(items, limit, photo_ids) | {"unavailable": found.unavailable}
 
     def _page(self, user_id: str, before: str | None, limit: int) -> list[str]:
         feeds = self._context.stores.feeds
@@ -63,7 +67,7 @@ class FeedResource:
     def _refill(self, user_id: str) -> None:
         """Fills a feed that is new or was lost: publishes every follow again, and fan-out and lanes bring the photos.
 
-        If the process dies before the end, the next request does it again.
+        If the process dies before the end, the feed is not marked as complete, and the next request does it again.
         """
         stores, now_ms, before = self._context.stores, self._context.clock_ms(), None
         while author_ids := stores.catalog.follows.authors(user_id, before, _FOLLOWS_AT_ONCE):
@@ -77,25 +81,30 @@ class FeedResource:
         return [photo for photo in photos if photo.owner_id in owners and photo.status is Status.READY]
 
     def _details(self, photo_ids: Sequence[str]) -> _Found:
+        """Details from our catalog, and of all other photos from their homes, in parallel requests.
+
+        A photo of this region that is not in the catalog is gone. If a home doesn't respond, its photos are listed as
+        unavailable, and the rest of the feed is shown.
+        """
         photos = self._context.stores.catalog.photos.get_many(photo_ids)
-        away: dict[str, list[str]] = {}
+        elsewhere: dict[str, list[str]] = {}
         for photo_id in photo_ids:
             if photo_id not in photos:
-                away.setdefault(self._context.home_of(ids.PHOTO, photo_id).name, []).append(photo_id)
-        found = _Found(photos, gone=away.pop(self._context.region.name, []), unavailable=[])
+                elsewhere.setdefault(self._context.home_of(ids.PHOTO, photo_id).name, []).append(photo_id)
+        found = _Found(photos, gone=elsewhere.pop(self._context.region.name, []), unavailable=[])
         requested = {
             name: self._threads.submit(self._fetch, self._context.topology.regions[name], wanted)
-            for name, wanted in away.items()
+            for name, wanted in elsewhere.items()
         }
         for name, response in requested.items():
             try:
-                claims = response.result(_DEADLINE_S + 1)
+                received = response.result(_DEADLINE_S + 1)
             except (urllib3.exceptions.HTTPError, TimeoutError, BadGateway) as error:
-                log.warning("a home sent no details", extra={"home": name, "error": str(error)})
-                found.unavailable.extend(away[name])
+                log.warning("a home region sent no details", extra={"home": name, "error": str(error)})
+                found.unavailable.extend(elsewhere[name])
             else:
-                found.photos.update({photo.photo_id: photo for photo in claims.photos})
-                found.gone.extend(claims.gone)
+                found.photos.update({photo.photo_id: photo for photo in received.photos})
+                found.gone.extend(received.gone)
         return found
 
     def _forget(self, user_id: str, gone: Sequence[str]) -> None:
@@ -104,10 +113,10 @@ class FeedResource:
             if gone:
                 self._context.stores.feeds.remove(gone, user_id)
         except Unavailable as error:
-            log.warning("a feed keeps photos that are gone", extra={"user": user_id, "error": error.detail})
+            log.warning("deleted photos not removed from a feed", extra={"user": user_id, "error": error.detail})
 
     def _fetch(self, home: Region, photo_ids: Sequence[str]) -> Details:
-        """Fetches details that may not rest here from their home. They are dropped after the response."""
+        """Fetches details that may not be stored here. They are used for one response and then dropped."""
         response = self._context.http.request(
             "POST",
             f"{home.origin}/v1/details",
@@ -120,5 +129,5 @@ class FeedResource:
         try:
             return details.incoming(response.read(_MAX_RESPONSE_BYTES), photo_ids, home.name)
         finally:
-            # A response that was read to its end has returned its connection to the pool already.
+            # If part of the response is unread, the connection is closed. Otherwise it is back in the pool already.
             response.close()

@@ -1,4 +1,4 @@
-"""PeopleResource: sign-up (which fixes the home region for ever), profiles, and whom they follow."""
+"""People: sign-up, profiles, their photos, and whom they follow. Sign-up determines the home region for good."""
 
 import falcon
 import urllib3
@@ -51,18 +51,18 @@ class PeopleResource:
         requester = self._context.requester(request)
         edge_url = self._context.edge_url(requester)
         items = [views.photo(photo, edge_url) for photo in self._guard.visible(photos, requester)]
-        response.media = fields.listing(items, limit, [photo.photo_id for photo in photos])
+        response.media = views.listing(items, limit, [photo.photo_id for photo in photos])
 
     def on_get_following(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._context.require_user(request, user_id)
         before, limit = fields.page(request)
         author_ids = self._catalog.follows.authors(user_id, before, limit)
-        response.media = fields.listing(author_ids, limit, author_ids)
+        response.media = views.listing(author_ids, limit, author_ids)
 
     def on_put_author(self, request: falcon.Request, response: falcon.Response, user_id: str, author_id: str) -> None:
         self._context.require_user(request, user_id)
         if author_id == user_id:
-            raise Unprocessable("nobody follows themselves")
+            raise Unprocessable("you can't follow yourself")
         self._require_author(author_id)
         self._set_following(user_id, author_id, True)
         response.status = falcon.HTTP_204
@@ -78,16 +78,16 @@ class PeopleResource:
     def _set_following(self, user_id: str, author_id: str, following: bool) -> None:
         event = messages.follow_changed(user_id, author_id, following, self._context.clock_ms())
         self._catalog.follows.change(user_id, author_id, following, event)
-        self._context.publish(event)
+        self._context.outbox.publish(event)
 
     def _new_user(self, name: str, country: str) -> User:
-        """A new user, if the policy gives them a home here. Fails closed: without a policy there is no sign-up.
+        """A new user, if the policy makes this region their home. Fails closed: without a policy nobody can sign up.
 
         Raises Misdirected, ResidencyDenied, Unavailable.
         """
         policy = self._context.policy.current()
         if policy is None:
-            raise Unavailable("the residency policy can't be read, so nobody can be given a home")
+            raise Unavailable("the residency policy can't be read, so nobody can sign up")
         home_region, residency_class = policy.home_region(country), policy.class_of(country).name
         if home_region != self._context.region.name:
             raise Misdirected(home_region)
@@ -106,7 +106,7 @@ class PeopleResource:
         return user
 
     def _require_author(self, author_id: str) -> None:
-        """Raises NotFound if the author does not exist. If their home does not respond, they are assumed to exist."""
+        """Raises NotFound if the author does not exist. If their home does not respond, assumes that they exist."""
         home = self._context.home_of(ids.USER, author_id)
         if home.name == self._context.region.name:
             self._find(author_id)

@@ -1,4 +1,4 @@
-"""PhotosResource: look, delete, like, comment. Likes and comments live at the photo's home."""
+"""Photos: get, delete, like and comment. Likes and comments are stored in the photo's home region."""
 
 import falcon
 
@@ -21,7 +21,7 @@ class PhotosResource:
         response.media = views.photo(photo, self._context.edge_url(self._context.requester(request)))
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        """Idempotent for the owner: the tombstone remembers whose photo it was."""
+        """Idempotent for the owner: the tombstone keeps the owner's id."""
         self._context.require_home(ids.PHOTO, photo_id)
         user_id = self._context.user_id(request)
         photo = self._catalog.photos.get(photo_id)
@@ -49,7 +49,7 @@ class PhotosResource:
         self._find_visible(request, photo_id)
         before, limit = fields.page(request)
         user_ids = self._catalog.likes.page(photo_id, before, limit)
-        response.media = fields.listing(user_ids, limit, user_ids)
+        response.media = views.listing(user_ids, limit, user_ids)
 
     def on_post_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
@@ -65,7 +65,7 @@ class PhotosResource:
         before, limit = fields.page(request)
         comments = self._catalog.comments.page(photo_id, before, limit)
         cursors = [comment.comment_id for comment in comments]
-        response.media = fields.listing([views.comment(comment) for comment in comments], limit, cursors)
+        response.media = views.listing([views.comment(comment) for comment in comments], limit, cursors)
 
     def _find(self, photo_id: str) -> Photo:
         self._context.require_home(ids.PHOTO, photo_id)
@@ -85,16 +85,20 @@ class PhotosResource:
             raise Conflict(f"the photo is {photo.status}, not ready")
 
     def _require_deleted(self, photo_id: str, user_id: str) -> None:
-        """Raises NotFound if the photo never existed or was another user's."""
+        """Raises NotFound if the photo never existed, or belonged to another user."""
         tombstone = self._catalog.tombstones.get(photo_id)
         if tombstone is None or tombstone.owner_id != user_id:
             raise NotFound(f"there is no photo {photo_id}")
 
     def _delete(self, photo: Photo) -> None:
-        """Writes the tombstone first: after that, nothing under way can bring the photo back."""
+        """Writes the tombstone, the event, and then ends the upload, if there is one.
+
+        The catalog rejects every write about a photo that has a tombstone. So an upload, a job or a replica that is
+        under way at this moment can't bring the photo back.
+        """
         upload, at_ms = self._catalog.uploads.get(photo.photo_id), self._context.clock_ms()
         event = messages.photo_deleted(photo, at_ms)
         if self._catalog.photos.delete(Tombstone(photo.photo_id, photo.owner_id, at_ms), event):
-            self._context.publish(event)
+            self._context.outbox.publish(event)
         if upload is not None:
             self._context.stores.objects.abort_upload(upload.multipart_id)

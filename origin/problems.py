@@ -1,4 +1,4 @@
-"""Errors become problem documents (RFC 9457) here, and nowhere else."""
+"""Turns every error of a handler into a problem document (RFC 9457). No other module of the origin does."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ def install(app: falcon.App[falcon.Request, falcon.Response]) -> None:
     app.add_error_handler(Problem, _problem)
 
 
-def _answer(response: falcon.Response, document: dict[str, Any]) -> None:
+def _respond(response: falcon.Response, document: dict[str, Any]) -> None:
     response.status = document["status"]
     response.content_type = PROBLEM_JSON
     response.text = json.dumps(document)
@@ -26,14 +26,14 @@ def _answer(response: falcon.Response, document: dict[str, Any]) -> None:
 
 def _problem(request: falcon.Request, response: falcon.Response, problem: Problem, params: object) -> None:
     if problem.status >= 500:
-        log.error("refused", extra={"path": request.path, "problem": problem.slug, "detail": problem.detail})
+        log.error("request failed", extra={"path": request.path, "problem": problem.slug, "detail": problem.detail})
     if problem.retry_after_s is not None:
         response.set_header("Retry-After", str(problem.retry_after_s))
-    _answer(response, problem.document())
+    _respond(response, problem.document())
 
 
 def _falcon_error(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, params: object) -> None:
-    """What Falcon itself refuses. Where no type of ours fits, the status says it all (RFC 9457 section 4.2.1)."""
+    """An error that Falcon raises. Except for 400 and 404 its type is `about:blank` (RFC 9457 section 4.2.1)."""
     phrase = HTTPStatus(error.status_code).phrase
     detail = error.description or phrase
     document = {"type": "about:blank", "title": phrase, "status": error.status_code, "detail": detail}
@@ -42,9 +42,9 @@ def _falcon_error(request: falcon.Request, response: falcon.Response, error: fal
     elif error.status_code == 400:
         document = BadRequest(detail).document()
     response.set_headers(error.headers or {})
-    _answer(response, document)
+    _respond(response, document)
 
 
 def _unexpected(request: falcon.Request, response: falcon.Response, error: Exception, params: object) -> None:
-    log.error("a handler failed", exc_info=error, extra={"path": request.path})
-    _answer(response, Problem("an error of ours; it has been logged").document())
+    log.error("unexpected error in a handler", exc_info=error, extra={"path": request.path})
+    _respond(response, Problem("an internal error; it has been logged").document())

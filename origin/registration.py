@@ -21,7 +21,7 @@ _END_S = 1.0
 
 
 class Registration:
-    """Registers the service again and again, so that the settings list it as healthy."""
+    """Registers the service every few seconds, so that the settings list it as healthy."""
 
     def __init__(self, settings: Settings, service: Service) -> None:
         self._settings, self._service = settings, service
@@ -35,7 +35,7 @@ class Registration:
                 self._settings.services.register(self._service, _TTL_S)
 
     def run_forever(self, stop: threading.Event) -> None:
-        """At once, and then every 5 seconds until `stop` is set, so that one lost call does not end the 15 s TTL."""
+        """At once, and then every 5 s until `stop` is set, so that one failed call does not exceed the TTL of 15 s."""
         daemon.run_forever(self.run_once, _REGISTER_EVERY_S, stop, "registration", at_once=True)
 
     def withdraw(self) -> None:

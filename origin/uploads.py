@@ -1,4 +1,7 @@
-"""Uploads: the client asks, PUTs the parts straight to objects, and completes. No byte of a photo passes here."""
+"""Uploads: a client starts one, PUTs its parts straight to the object store, and completes it.
+
+No byte of a photo passes through the origin: it signs a URL for each part.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -71,7 +74,7 @@ class UploadsResource:
         self._catalog.uploads.discard(photo.photo_id)
         self._objects.abort_upload(upload.multipart_id)
         if self._catalog.photos.get(photo.photo_id) is None:
-            # A complete that died before it updated the catalog left this object.
+            # A `complete` that died after making the object and before updating the catalog has left it.
             self._objects.delete(RAW, raw_key(photo.photo_id))
         response.status = falcon.HTTP_204
 
@@ -84,35 +87,45 @@ class UploadsResource:
         response.media = {"photo_id": photo.photo_id, "status": Status.PROCESSING}
 
     def _complete(self, photo: Photo, upload: Upload, claimed: Mapping[int, str]) -> None:
+        """Completes the upload once, even if clients repeat the request, several run at once, or one died halfway.
+
+            1. The object store joins the parts into the object.
+            2. The catalog moves the photo from `uploading` to `processing`, and stores the event in the same write.
+            3. The event is published.
+
+        If the object is there already, another request has done step 1 and may have died after it, so we continue with
+        step 2. Of several requests, the catalog lets only one do step 2, so there is one event. If the photo was
+        discarded or deleted between 1 and 2, nothing refers to the object any more, and we delete it.
+        """
         self._require_unexpired(upload)
-        # List the parts before looking for the object: another complete makes it before it drops the parts.
+        # List the parts first. Step 1 makes the object before it drops the parts, so one of the two is always found.
         arrived = self._objects.list_parts(upload.multipart_id)
         if not self._is_whole(upload):
             self._objects.complete_upload(upload.multipart_id, chosen_parts(upload, claimed, arrived))
         event = messages.photos_uploaded(photo, self._context.clock_ms())
         processing = replace(photo, status=Status.PROCESSING)
         if self._catalog.photos.update(processing, {Status.UPLOADING}, event):
-            self._context.publish(event)
+            self._context.outbox.publish(event)
         elif self._catalog.photos.get(photo.photo_id) is None:
             self._objects.delete(RAW, raw_key(photo.photo_id))
             raise NotFound(f"the upload {photo.photo_id} was aborted")
 
     def _require_unexpired(self, upload: Upload) -> None:
         if self._context.clock_ms() >= upload.expires_at_ms:
-            raise Gone("the upload has expired; begin again")
+            raise Gone("the upload has expired; start again")
 
     def _arrived(self, upload: Upload) -> list[Part]:
-        """The parts that arrived. Those that an earlier complete joined count too, but their ETags are lost."""
+        """The parts that arrived. If they were joined already, all of them, with a placeholder for their lost ETags."""
         arrived = self._objects.list_parts(upload.multipart_id)
         if arrived or not self._is_whole(upload):
             return arrived
         return [Part(number, _JOINED, size_bytes) for number, size_bytes in enumerate(upload.part_sizes(), 1)]
 
     def _is_whole(self, upload: Upload) -> bool:
-        """True if another complete has made the object, and has not updated the catalog yet or died before it could."""
+        """Whether step 1 of `_complete` was done, though step 2 was not, or not yet."""
         return self._objects.info(RAW, raw_key(upload.photo_id)) is not None
 
-    def _new_photo(self, user_id: str, body: fields.Body) -> tuple[Photo, str]:
+    def _new_photo(self, user_id: str, body: fields.Document) -> tuple[Photo, str]:
         user = self._catalog.users.get(user_id)
         if user is None:
             raise NotFound(f"there is no user {user_id}")
@@ -156,13 +169,13 @@ class UploadsResource:
 
 
 def missing_parts(upload: Upload, arrived: Sequence[Part]) -> list[int]:
-    """The numbers of the parts that have not arrived in their right length."""
+    """The numbers of the parts that have not arrived with their full length."""
     sizes = {part.number: part.size_bytes for part in arrived}
     return [number for number, size in enumerate(upload.part_sizes(), 1) if sizes.get(number) != size]
 
 
 def chosen_parts(upload: Upload, claimed: Mapping[int, str], arrived: Sequence[Part]) -> list[Part]:
-    """The parts that make the object. Raises Unprocessable unless the client named exactly what has arrived."""
+    """The parts that make the object. Raises Unprocessable unless the client lists exactly the parts that arrived."""
     if missing := missing_parts(upload, arrived):
         raise Unprocessable(f"parts {missing} have not arrived in full; GET the upload for their URLs", missing=missing)
     wanted = range(1, len(upload.part_sizes()) + 1)
@@ -172,13 +185,13 @@ def chosen_parts(upload: Upload, claimed: Mapping[int, str], arrived: Sequence[P
         raise Unprocessable(f"the upload has no parts {extra}", unknown=extra)
     parts = {part.number: part for part in arrived}
     if wrong := [number for number in wanted if claimed[number].strip('"') != parts[number].etag.strip('"')]:
-        raise Unprocessable(f"the ETags of parts {wrong} are not those of what arrived", wrong=wrong)
+        raise Unprocessable(f"the ETags of parts {wrong} differ from those that arrived", wrong=wrong)
     return [parts[number] for number in wanted]
 
 
-def _claimed_etags(body: fields.Body) -> dict[int, str]:
+def _claimed_etags(body: fields.Document) -> dict[int, str]:
     parts = fields.objects(body, "parts", _MAX_PARTS)
     claimed = {fields.integer(part, "number", 1, _MAX_PARTS): fields.text(part, "etag", 100) for part in parts}
     if len(claimed) < len(parts):
-        raise BadRequest("parts names a number twice")
+        raise BadRequest("parts contains a number twice")
     return claimed

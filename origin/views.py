@@ -1,4 +1,7 @@
-"""How records look to clients. Pure."""
+"""The JSON documents of the API, made from records. Pure.
+
+A field of a record that is not named here never leaves the origin.
+"""
 
 from typing import Any
 
@@ -38,6 +41,15 @@ def comment(record: Comment) -> dict[str, Any]:
         "text": record.text,
         "created_at": rfc3339(record.created_at_ms),
     }
+
+
+def listing(items: list[Any], limit: int, cursors: list[str]) -> dict[str, Any]:
+    """One page of a list. `next` is the cursor to send as `before`, or None on the last page.
+
+    `cursors` are the ids that were read for this page, also of items that may not be shown. So a page without a visible
+    item still has a `next`.
+    """
+    return {"items": items, "next": cursors[-1] if len(cursors) == limit else None}
 
 
 def _variants(record: Photo, edge_url: str) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Byte ranges and conditions of a GET (RFC 9110 sections 13 and 14). Pure.
 
-The edge and the object server both answer range requests with this module. It supports one byte range. A request
-for several ranges gets the whole representation, which RFC 9110 section 14.2 allows. Conditions compare strong
-ETags only: nothing here has a modification date.
+The edge and the object server use this module for range requests. It supports one byte range. A request for several
+ranges gets the whole representation, which RFC 9110 section 14.2 allows. Conditions compare strong ETags only: nothing
+here has a modification date.
 """
 
 import re
@@ -36,14 +36,14 @@ def matches(if_none_match: str, etag: str) -> bool:
     return if_none_match.strip() == "*" or etag in _ETAG.findall(if_none_match)
 
 
-def span(range_field: str, if_range: str | None, etag: str, size_bytes: int) -> Span | None:
+def span(range_header: str, if_range: str | None, etag: str, size_bytes: int) -> Span | None:
     """The range to send; None means the whole. Raises RangeNotSatisfiable.
 
     A header that is not exactly one byte range is ignored. `if_range` is None if the request has no If-Range. If it
-    does not equal `etag`, the client holds part of a different representation, so the range is ignored too
+    does not equal `etag`, the client has part of a different representation, so the range is ignored too
     (section 13.1.5).
     """
-    found = _RANGE.fullmatch(range_field.strip())
+    found = _RANGE.fullmatch(range_header.strip())
     if found is None or not any(found.groups()) or (if_range is not None and if_range.strip() != etag):
         return None
     first, last = found.groups()

@@ -1,4 +1,4 @@
-"""The wall clock, in the unit everything here uses. Passed as an argument to code that needs the time."""
+"""The wall clock, in Unix milliseconds. Code that needs the time takes it, or this function, as an argument."""
 
 import time
 

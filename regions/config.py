@@ -1,9 +1,9 @@
 """The only module that reads the environment, and the only one that knows every adapter.
 
-A topology file says which stores a region has; each value can be replaced by an environment variable
-`DARKROOM_<NAME>_<FIELD>` (`DARKROOM_EU_WEST_CATALOG=sqlite:///…`). Secrets lie in a folder, one file each,
-never in the topology; `DARKROOM_<REGION>_S3_KEYS` ("ACCESS SECRET") stands for the file `<region>.s3`, and
-others as `_SECRET_VARIABLES` has them.
+A topology file lists the stores of each region. An environment variable `DARKROOM_<NAME>_<FIELD>` replaces a value of
+it (`DARKROOM_EU_WEST_CATALOG=sqlite:///…`). Secrets are never in the topology: each is a file in a folder. Instead of
+the file `<region>.s3`, the variable `DARKROOM_<REGION>_S3_KEYS` ("ACCESS SECRET") can be set; `_SECRET_VARIABLES` lists
+all variables of this kind.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from regions.stores.objects import Objects
 from regions.stores.settings import Settings
 
 _PREFIX = "DARKROOM_"
-# Files of the secrets folder for which the environment may stand, and by which name.
+# Files of the secrets folder that a variable can replace, and the end of its name.
 _SECRET_VARIABLES = {
     "s3": "S3_KEYS",
     "catalog": "CATALOG_LOGIN",
@@ -45,18 +45,18 @@ class Config:
         return self._secret(f"{name}.pem").decode()
 
     def objects_secret(self, region: str) -> bytes:
-        """What signs the URLs of the region's directory store."""
+        """The key that signs the URLs of the region's directory store."""
         return self._secret(f"{region}.objects")
 
     def s3_keys(self, region: str) -> tuple[str, str]:
-        """Access key and secret key of the region's S3 store, one a line in the file `{region}.s3`."""
+        """Access key and secret key of the region's S3 store, each on a line of the file `{region}.s3`."""
         keys = self._secret(f"{region}.s3").decode().split()
         if len(keys) != 2:
             raise TopologyError(f"the secret {region}.s3 must be two lines: the access key and the secret key")
         return keys[0], keys[1]
 
     def catalog_login(self, region: str) -> tuple[str, str] | None:
-        """Name and password for the region's Cassandra, one a line in the file `{region}.catalog`; None without it."""
+        """Name and password for the region's Cassandra, two lines in the file `{region}.catalog`; None without it."""
         login = self._secret_if_any(f"{region}.catalog")
         if login is None:
             return None
@@ -66,17 +66,17 @@ class Config:
         return words[0], words[1]
 
     def feeds_password(self, region: str) -> str | None:
-        """Of the region's Redis, in the file `{region}.feeds`; None if there is none."""
+        """The password for the region's Redis, in the file `{region}.feeds`; None without it."""
         return self._secret_if_any(f"{region}.feeds")
 
     def settings_token(self, region: str) -> str | None:
-        """The ACL token for the region's Consul, in the file `{region}.settings`; None if there is none."""
+        """The ACL token for the region's Consul, in the file `{region}.settings`; None without it."""
         return self._secret_if_any(f"{region}.settings")
 
     def _secret_if_any(self, file: str) -> str | None:
-        return (
-            self._secret(file).decode().strip() if file in self.env_secrets or (self.secrets / file).exists() else None
-        )
+        if file in self.env_secrets or (self.secrets / file).exists():
+            return self._secret(file).decode().strip()
+        return None
 
     def _secret(self, file: str) -> bytes:
         if file in self.env_secrets:
@@ -103,7 +103,7 @@ class Stores:
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """Raises TopologyError, with a sentence that says what to correct."""
+    """Reads the topology, its overrides and the secrets. Raises TopologyError: the message says what to correct."""
     try:
         text = path.read_text()
     except OSError as error:
@@ -123,7 +123,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
 
 def open_stores(config: Config, region: str) -> Stores:
-    """Opens all five, or none: a caller that tries again leaves no connections behind.
+    """Opens all five or none, so that a caller can try again without leaking connections.
 
     Raises TopologyError, Unavailable.
     """
@@ -140,7 +140,7 @@ def open_stores(config: Config, region: str) -> Stores:
     return Stores(objects, catalog, feeds, events, settings)
 
 
-# Adapters are imported when they are chosen, so that a process loads only the clients it uses.
+# Each adapter is imported only when it is chosen, so that a process loads only the client libraries that it uses.
 
 
 def open_objects(config: Config, region: str) -> Objects:
@@ -215,14 +215,14 @@ def open_settings(config: Config, region: str) -> Settings:
 
 
 def open_object_server(config: Config, region: str) -> WsgiApplication:
-    """The HTTP server through which others reach the region's directory store. Raises TopologyError."""
+    """The HTTP server of the region's directory store: clients and other regions use it. Raises TopologyError."""
     from regions.stores.directory import adapter as directory
 
     return directory.object_server(config.topology.regions[region].objects, config.objects_secret(region), now_ms)
 
 
 def object_server_url(config: Config, region: str) -> str:
-    """Where that server listens; empty if the region's objects have none."""
+    """The URL at which that server listens; empty if the region's objects are not in a directory store."""
     from regions.stores.directory import adapter as directory
 
     return directory.server_url(config.topology.regions[region].objects)

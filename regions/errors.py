@@ -1,7 +1,7 @@
-"""The one error tree. Every error that can reach a client knows its HTTP status and its problem document.
+"""All errors of ours, in one tree. An error that can reach a client has an HTTP status and a problem document.
 
-Pure: knows neither HTTP servers nor stores. Every package raises these; one place in each server turns them
-into `application/problem+json` (RFC 9457).
+Every package raises these. One place in each server turns them into `application/problem+json` (RFC 9457). Pure:
+this module uses neither HTTP servers nor stores.
 """
 
 from typing import Any
@@ -48,7 +48,7 @@ class Forbidden(Problem):
 
 
 class NotFound(Problem):
-    status, slug, title = 404, "not-found", "There is no such thing here"
+    status, slug, title = 404, "not-found", "This does not exist here"
 
 
 class MethodNotAllowed(Problem):
@@ -56,7 +56,7 @@ class MethodNotAllowed(Problem):
 
 
 class Conflict(Problem):
-    status, slug, title = 409, "conflict", "That does not go with the present state"
+    status, slug, title = 409, "conflict", "That is not possible in the current state"
 
 
 class Gone(Problem):
@@ -72,16 +72,16 @@ class TooLarge(Problem):
 
 
 class RangeNotSatisfiable(Problem):
-    status, slug, title = 416, "range-not-satisfiable", "There are no such bytes"
+    status, slug, title = 416, "range-not-satisfiable", "These bytes do not exist"
 
 
 class Misdirected(Problem):
-    """The home is another region, which the member `region` names."""
+    """Another region is the home of what was requested. The member `region` names it."""
 
-    status, slug, title = 421, "misdirected", "Another region answers for this"
+    status, slug, title = 421, "misdirected", "Another region is responsible for this"
 
     def __init__(self, region: str) -> None:
-        super().__init__(f"ask region {region}", region=region)
+        super().__init__(f"the home is region {region}", region=region)
         self.region = region
 
 
@@ -94,25 +94,25 @@ class HeadTooLarge(Problem):
 
 
 class BadGateway(Problem):
-    status, slug, title = 502, "bad-gateway", "Another server gave no usable answer"
+    status, slug, title = 502, "bad-gateway", "Another server gave no usable response"
     retry_after_s = 1
 
 
 class Unavailable(Problem):
-    """A store or another server is away; trying again later may help."""
+    """A store or another server can't be reached. Trying again later may help."""
 
     status, slug, title = 503, "unavailable", "Not available for the moment"
     retry_after_s = 1
 
 
 class LeaseLost(Unavailable):
-    """A process number is no longer ours; no id may be made with it."""
+    """The lease on a process number has ended, so this process may make no ids with it."""
 
     slug = "lease-lost"
 
 
 class ResidencyDenied(Problem):
-    """The policy forbids this. The member `rule` says which rule, by file and line."""
+    """The residency policy forbids this. The member `rule` cites the rule by file and line."""
 
     status, slug, title = 451, "residency", "The residency policy does not allow this"
 
@@ -125,8 +125,8 @@ class LoopDetected(Problem):
 
 
 class PolicyError(Exception):
-    """A policy file that can't be read or satisfied; the message names the file and the line."""
+    """A policy file can't be read, or doesn't fit the topology. The message names the file and the line."""
 
 
 class TopologyError(Exception):
-    """A topology file that can't be used; the message says what to correct."""
+    """A topology file, a store's URL or a secret can't be used. The message says what to correct."""

@@ -1,9 +1,10 @@
-"""Ids: 63-bit Snowflakes that say when, in which region and by which process they were made.
+"""Ids: 63-bit Snowflakes that contain when, in which region and by which process they were made.
 
-Pure: the clock is an argument. Layout, high to low: 41 bits of milliseconds since 2026-01-01 UTC,
-6 of region, 6 of process, 10 of sequence. In public an id is a letter and eleven base62 digits
-(`p_` photo, `u_` user, `c_` comment); the width is fixed and the digits are in ASCII order, so that
-ids of one kind sort as text by the time they were made.
+Layout, high bits first: 41 bits of milliseconds since 2026-01-01 UTC, 6 of region, 6 of process, 10 of sequence.
+The API shows an id as a letter, `_` and eleven base62 digits (`p_` photo, `u_` user, `c_` comment). The width is fixed
+and the digits are in ASCII order, so ids of one kind sort as text by the time they were made.
+
+Pure: the clock is an argument.
 """
 
 import threading
@@ -24,7 +25,7 @@ PHOTO, USER, COMMENT = "p", "u", "c"
 
 
 class Snowflake(NamedTuple):
-    """An id taken apart. `at_ms` is Unix time in milliseconds."""
+    """The four parts of an id. `at_ms` is Unix time in milliseconds."""
 
     at_ms: int
     region: int
@@ -55,7 +56,7 @@ def to_public(kind: str, number: int) -> str:
 
 
 def to_number(kind: str, public: str) -> int:
-    """Raises NotFound for anything that `to_public(kind, …)` could not have made."""
+    """The inverse of `to_public`. Raises NotFound for any text that `to_public` can't return for this kind."""
     digits = public[2:]
     if public[:2] != f"{kind}_" or len(digits) != _WIDTH or any(d not in _VALUE for d in digits):
         raise NotFound(f"{public[:40]!r} is not an id that starts with {kind}_")
@@ -73,11 +74,13 @@ def parse(kind: str, public: str) -> Snowflake:
 
 
 class IdGenerator:
-    """Makes ids that never repeat, whatever the clock does.
+    """Makes ids that never repeat, even if the clock is stepped back. Safe to share between threads.
 
-    Times in ids never go back: while the clock is behind the last id, that id's millisecond is used
-    further, and a full millisecond borrows the next. No id carries a time at or after `limit_ms()`, up to
-    which the process number is leased; the number's next holder starts there (`floor_ms`).
+    Times in ids never decrease. While the clock is at or behind the time of the last id, the next id has the same
+    millisecond and the next sequence number. After 1,024 ids in one millisecond, the next millisecond is used early.
+
+    No id has a time at or after `limit_ms()`, the end of the lease on the process number. The number's next holder
+    starts at a `floor_ms` that is not before that end, so its ids are different.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class IdGenerator:
         self._lock = threading.Lock()
 
     def next(self, kind: str) -> str:
-        """Raises LeaseLost if the lease ends before this id's time."""
+        """A new id of that kind. Raises LeaseLost if the lease has ended, or its milliseconds are used up."""
         with self._lock:
             at_ms, sequence = self._after(self._clock_ms())
             if at_ms >= self._limit_ms():
@@ -99,7 +102,7 @@ class IdGenerator:
 
     @property
     def used_until_ms(self) -> int:
-        """Every id so far carries an earlier time than this."""
+        """The time of every id so far is before this."""
         with self._lock:
             return self._at_ms + 1
 

@@ -7,7 +7,7 @@ CONTENT_TYPES = (JPEG, PNG, WEBP, HEIC, HEIF, AVIF)
 """The content types that a client may upload."""
 
 MAX_RAW_BYTES = 100 * 1024 * 1024
-"""The largest raw file that is accepted, and that the processor reads."""
+"""The largest raw file that an upload may have, and that the processor reads."""
 
 MAX_PIXELS = 120_000_000
 """The most pixels of a raw that the processor decodes."""

@@ -1,6 +1,6 @@
-"""What the settings last said, for those who had better go on with it while the settings are away.
+"""The last known value of a setting, for code that can continue with it while the settings are unavailable.
 
-Not for the residency policy: by an old one bytes may cross that a new one forbids (`regions.residency.live`).
+Not for the residency policy: an old policy may allow what the new one forbids (`regions.residency.live`).
 """
 
 import logging
@@ -15,25 +15,23 @@ T = TypeVar("T")
 
 
 class LastKnown(Generic[T]):
-    """Asks every time: `LastKnown(settings.values.read)` or `LastKnown(settings.services.healthy)`.
+    """`LastKnown(settings.values.read)` or `LastKnown(settings.services.healthy)`. Safe to share between threads.
 
-    Keeps the last answer for each name.
-
-    Safe to share between threads.
+    Reads each time, and falls back to the last value that it read for the same name.
     """
 
-    def __init__(self, ask: Callable[[str], T]) -> None:
-        self._ask = ask
-        self._answers: dict[str, T] = {}
+    def __init__(self, read: Callable[[str], T]) -> None:
+        self._read = read
+        self._values: dict[str, T] = {}
 
     def get(self, name: str) -> T:
-        """That nothing is there is an answer too. Raises Unavailable where there was no answer yet."""
+        """The value; None and an empty list are values too. Raises Unavailable if none was ever read for the name."""
         try:
-            answer = self._ask(name)
+            value = self._read(name)
         except Unavailable as error:
-            if name not in self._answers:
+            if name not in self._values:
                 raise
-            log.warning("going on with what was last known", extra={"of": name, "error": error.detail})
-            return self._answers[name]
-        self._answers[name] = answer
-        return answer
+            log.warning("using the last known value", extra={"of": name, "error": error.detail})
+            return self._values[name]
+        self._values[name] = value
+        return value

@@ -1,4 +1,4 @@
-"""A process number, leased through the settings and renewed, and the ids that are made with it."""
+"""The number of this process, leased from the settings and renewed, and the ids that are made with it."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ class _LeasedGenerator:
     Two generators with the same process number must never use the same millisecond. The lease makes sure of it:
     this generator makes no id with a time at or after the end of its lease (`until_ms`), and the number's next holder
     starts at a floor (`floor_ms`) that is not before that end. So a thread that still uses this generator after the
-    lease was lost can't repeat an id of the next holder, whatever either clock says. A process that loses its lease
+    lease was lost can't repeat an id of the next holder, even if the two clocks differ. A process that loses its lease
     may get the same number again; then it needs a new generator too, because the old one is bound to the old lease.
     Renewal replaces `lease`, and the generator reads the new end before each id.
     """
@@ -34,7 +34,7 @@ class _LeasedGenerator:
 
 
 class ProcessNumber:
-    """While the settings are unavailable, ids can be made until the lease runs out, and not after that."""
+    """Makes ids while its lease lasts: while the settings are unavailable, until the lease runs out, and then none."""
 
     def __init__(self, settings: Settings, region_number: int, holder: str, clock_ms: Callable[[], int]) -> None:
         """Raises Unavailable if no number can be leased."""

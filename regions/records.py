@@ -1,7 +1,7 @@
-"""What the catalog keeps: plain frozen records, and how each becomes JSON and back.
+"""The records that the catalog stores: frozen dataclasses, and how they become JSON and back.
 
-Pure. Times are Unix milliseconds (`…_ms`), sizes are bytes, SHA-256 sums are lower-case hex, ids are
-the public text of `regions.ids`.
+Times are Unix milliseconds (`…_ms`), sizes are bytes, SHA-256 sums are lower-case hex, and ids are in the public text
+form of `regions.ids`. Pure.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One rendering. `size` names it (150 …); `width` is less where the raw is narrower than that."""
+    """One resized image. `size` names it (150 …); `width` is smaller if the raw is narrower than that."""
 
     size: int
     width: int
@@ -53,7 +53,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo's metadata. Before `ready`, `sha256` is what the client said (or nothing), after it what was found."""
+    """A photo's metadata. `sha256` is what the client claims, if anything, and from `ready` on what was computed."""
 
     photo_id: str
     owner_id: str
@@ -76,7 +76,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An upload in the making; it shares its photo's id. All parts but the last are `part_size_bytes` long."""
+    """An unfinished upload. Its id is its photo's id. All parts but the last are `part_size_bytes` long."""
 
     photo_id: str
     multipart_id: str
@@ -122,9 +122,9 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One decision that moved data, or refused to: stamped with the policy's version so that it can be replayed.
+    """One residency decision, with the policy's version, so that an audit can make it again and compare.
 
-    `photo_id` is a user's id where it was that user's profile that was to be shown.
+    `photo_id` is a user's id if the decision was about that user's profile.
     """
 
     photo_id: str
@@ -148,7 +148,7 @@ def to_json_text(record: Any) -> str:
 
 def photo_from_json(value: dict[str, Any]) -> Photo:
     reason = value.get("reason")
-    # By place: a feed's page has 120 variants, and by name they would be a third slower.
+    # Positional arguments: a feed's page has 120 variants, and with keywords they take a third longer.
     variants = [Variant(v["size"], v["width"], v["height"], v["size_bytes"], v["sha256"]) for v in value["variants"]]
     return Photo(
         **{
@@ -161,5 +161,5 @@ def photo_from_json(value: dict[str, Any]) -> Photo:
 
 
 def rfc3339(at_ms: int) -> str:
-    """The way times look in the API (RFC 3339, UTC, milliseconds)."""
+    """A time as the API writes it (RFC 3339, UTC, milliseconds)."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

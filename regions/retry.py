@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 
 def backoff_s(attempt: int, jitter: Callable[[], float], first_s: float = 0.1, most_s: float = 5.0) -> float:
-    """`attempt` counts from 0, `jitter` gives numbers in [0, 1).
+    """The pause after attempt number `attempt`, counted from 0: from `first_s` it doubles, up to `most_s`.
 
-    Half of it is random (Brooker, "Exponential Backoff And Jitter", AWS 2015: equal jitter).
+    `jitter` returns numbers in [0, 1). Half of the pause is random, so that processes that failed together don't all
+    come back together (Brooker, "Exponential Backoff And Jitter", AWS 2015: equal jitter).
     """
     return float(min(most_s, first_s * 2 ** min(attempt, 16)) * (0.5 + jitter() / 2))

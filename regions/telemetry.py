@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard error, with the process that wrote it."""
+"""Logs: one JSON object per line on standard error, each with the name of its process."""
 
 import json
 import logging
@@ -11,6 +11,8 @@ _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskN
 
 
 class JsonLines(logging.Formatter):
+    """A line break in a message is escaped, so a message can't forge a line. `extra` becomes fields of the line."""
+
     def __init__(self, process: str) -> None:
         super().__init__()
         self._process = process
@@ -30,6 +32,7 @@ class JsonLines(logging.Formatter):
 
 
 def start(process: str) -> None:
+    """Logs everything from level INFO on; from chatty libraries only warnings and errors."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(process))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

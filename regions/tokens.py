@@ -1,8 +1,8 @@
-"""Bearer tokens: JSON Web Tokens (RFC 7519) signed with the Ed25519 key of the node that vouches (RFC 8037).
+"""Bearer tokens: JSON Web Tokens (RFC 7519), signed with the Ed25519 key of the node that issues them (RFC 8037).
 
-A user's token is signed by the home region, and says so in its `kid`; every region can check it with the
-public keys of the topology, and none can forge another's. A node's token says which server asks.
-Tokens are hostile until they are checked, and every failure looks the same from outside.
+A user's token is signed by the user's home region, which its `kid` names. Every region can check it with the public
+keys of the topology, and no region can forge a token of another. A node's token proves which server sends a request.
+Every check fails with the same error, so that an attacker learns nothing from it.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from regions.errors import NotFound, Unauthenticated
 PublicKeys = Callable[[str], str | None]
 
 NODE_HEADER = "Darkroom-Node"
-"""The request header that carries a node's token, between servers only."""
+"""The request header with a node's token. Only servers send it, to each other."""
 
 _ALGORITHM = "EdDSA"
 _USER, _NODE = "darkroom:user", "darkroom:node"
@@ -28,7 +28,7 @@ _MAX_CHARS = 2048
 
 
 def make_key() -> tuple[str, str]:
-    """A new Ed25519 key as PEM text: (private, public)."""
+    """A new Ed25519 key pair as PEM text: (private, public)."""
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -52,30 +52,30 @@ def issue_user(user_id: str, region: str, private_key_pem: str, now_s: int) -> s
 
 
 def issue_node(name: str, private_key_pem: str, now_s: int) -> str:
-    """Says that the region or edge `name` asks. Good for a minute."""
+    """Proves that a request comes from the region or edge `name`. Valid for a minute."""
     return _issue(name, name, _NODE, private_key_pem, now_s, _NODE_TTL_S)
 
 
 def user_id(token: str, public_key: PublicKeys, region_of: Callable[[int], str | None]) -> str:
-    """Whose token this is. `region_of` gives a region's name by its number. Raises Unauthenticated.
+    """The user whose token this is. `region_of` returns a region's name for its number. Raises Unauthenticated.
 
-    A region can vouch for its own users only: the id in the token must be of the region that signed it.
+    A region can issue tokens for its own users only: the user's id must contain the region that signed the token.
     """
     kid, subject = _check(token, _USER, public_key)
     try:
         home = region_of(ids.parse(ids.USER, subject).region)
     except NotFound as error:
-        raise _refused() from error
+        raise _invalid() from error
     if home != kid:
-        raise _refused()
+        raise _invalid()
     return subject
 
 
 def node_name(token: str, public_key: PublicKeys) -> str:
-    """Which region or edge asks. Raises Unauthenticated."""
+    """The region or edge whose token this is. Raises Unauthenticated."""
     kid, subject = _check(token, _NODE, public_key)
     if subject != kid:
-        raise _refused()
+        raise _invalid()
     return subject
 
 
@@ -87,11 +87,11 @@ def _issue(subject: str, kid: str, audience: str, private_key_pem: str, now_s: i
 def _check(token: str, audience: str, public_key: PublicKeys) -> tuple[str, str]:
     try:
         if len(token) > _MAX_CHARS or not token.isascii():
-            raise _refused()
+            raise _invalid()
         kid = str(jwt.get_unverified_header(token).get("kid"))
         key = public_key(kid)
         if key is None:
-            raise _refused()
+            raise _invalid()
         claims = jwt.decode(
             token,
             key,
@@ -101,9 +101,9 @@ def _check(token: str, audience: str, public_key: PublicKeys) -> tuple[str, str]
             options={"require": ["sub", "aud", "iat", "exp"]},
         )
     except jwt.InvalidTokenError as error:
-        raise _refused() from error
+        raise _invalid() from error
     return kid, str(claims["sub"])
 
 
-def _refused() -> Unauthenticated:
+def _invalid() -> Unauthenticated:
     return Unauthenticated("the token is missing, not ours, or has run out; sign up again for a new one")

@@ -1,6 +1,6 @@
-"""Which regions and edges there are, where they lie, and how each is reached.
+"""The topology: which regions and edges exist, where they are, and how to reach each.
 
-Pure: takes the text of a TOML file, gives frozen values. Regions carry the numbers that ids do.
+Pure: takes the text of a TOML file, returns frozen values. A region's number is the one that its ids contain.
 """
 
 import tomllib
@@ -20,7 +20,7 @@ _KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A region or an edge, as a residency decision sees it."""
+    """What a residency decision knows of a region or an edge. `kind` is "region" or "edge"."""
 
     name: str
     kind: str
@@ -29,10 +29,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One region. `origin` is the API's URL, the five ports follow as store URLs, `scheduler` is Dask's address.
+    """One region. `origin` is the API's URL; `objects` to `settings` are the URLs of the five stores.
 
-    An empty `scheduler` means a cluster of the processor's own. `public_key` is the PEM of the Ed25519
-    key that proves the region's tokens.
+    `scheduler` is the address of a Dask scheduler; if it is empty, the processor starts a cluster of its own.
+    `public_key` is the PEM of the Ed25519 key that verifies the region's tokens.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One CDN node. `shield_of` names the region beside whose objects it lies, if any; `cache` is its folder."""
+    """One CDN node. `shield_of` names the region whose shield it is, if any; `cache` is the folder of its cache."""
 
     name: str
     jurisdiction: str
@@ -97,10 +97,10 @@ class Topology:
 
 
 def home_of(topology: Topology, kind: str, public_id: str) -> Region:
-    """The region in which this id was made. Raises NotFound if it is not an id of that kind, or names no region."""
+    """The region in which this id was made. Raises NotFound if it is not such an id, or no region has its number."""
     region = topology.region_numbered(ids.parse(kind, public_id).region)
     if region is None:
-        raise NotFound(f"there is nothing called {public_id}")
+        raise NotFound(f"no region has made {public_id}")
     return region
 
 
@@ -141,7 +141,7 @@ def _tables(tables: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
 def _build(kind: Any, name: str, table: dict[str, Any]) -> Any:
     types = {field.name: field.type for field in fields(kind)}
     if unknown := set(table) - set(types):
-        raise TopologyError(f"{name} has keys that nobody reads: {', '.join(sorted(unknown))}")
+        raise TopologyError(f"{name} hhas unknown keys: {', '.join(sorted(unknown))}")
     values = {key: _value(f"{key} of {name}", value, types[key]) for key, value in table.items()}
     try:
         return kind(name=name, **values)
@@ -150,7 +150,7 @@ def _build(kind: Any, name: str, table: dict[str, Any]) -> Any:
 
 
 def _value(what: str, value: Any, kind: Any) -> Any:
-    """The value as `kind`. A number may come as text, since an override does."""
+    """The value as `kind`. A number may be given as text, since overrides come from the environment."""
     if kind is str and isinstance(value, str):
         return value
     if kind is not str and isinstance(value, (int, float, str)) and not isinstance(value, bool):

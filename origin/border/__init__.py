@@ -1,6 +1,6 @@
-"""What one server asks of another region's origin, across a border.
+"""The API for other servers: what edges and other regions request from this region's origin, across a border.
 
-In come requests with a node token: from shields for grants, from edges for tombstones, from regions for details.
-Out go signed URLs with residency decisions, tombstones, and the few fields of a photo that a feed shows. Writes
-only the audit log. Read `grants`, then `tombstones`, `details` (pure) and `details_resource`.
+In come requests with a node token: shields request grants, edges request tombstones, regions request details. Out go
+signed URLs with residency decisions, tombstones, and what a feed shows of a photo. Writes only the audit log. Read
+`grants`, then `tombstones`, `details` (pure) and `details_resource`.
 """

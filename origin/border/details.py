@@ -1,6 +1,7 @@
-"""What one region's origin tells another of photos in a feed: what a feed shows, and which photos are gone.
+"""The JSON document with which a region's origin gives another what a feed shows of photos, and which photos are gone.
 
-Pure. Camera, hashes, sizes and times of taking stay at home, whatever the policy says of the rest.
+The camera, the hashes, the sizes and the time of taking never leave the home region this way, even if the policy allows
+the rest. Pure.
 """
 
 import json
@@ -14,19 +15,19 @@ from regions.records import MAX_CAPTION_CHARS, Photo, Status
 
 _MAX_CLASS = 80
 _MAX_SIDE = 1 << 20
-_MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999, the last that a time can be written in
+_MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999, the last one of RFC 3339
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """`gone` are ids that were asked for and name no photo any more: deleted, or never there."""
+    """`gone` are requested ids for which there is no photo: it was deleted, or never existed."""
 
     photos: list[Photo]
     gone: list[str]
 
 
 def outgoing(photo: Photo) -> dict[str, Any]:
-    """A `ready` photo as a feed shows it, with the class by which the requester decides where it may."""
+    """What a feed shows of a `ready` photo, with its residency class, so that the requester can decide on it too."""
     return {
         "photo_id": photo.photo_id,
         "owner_id": photo.owner_id,
@@ -39,19 +40,19 @@ def outgoing(photo: Photo) -> dict[str, Any]:
 
 
 def incoming(text: bytes, requested: Collection[str], home_region: str) -> Details:
-    """Reads what a home answered; what was not asked for is left out. Raises BadGateway for anything but details.
+    """Reads the response of a photo's home region. Raises BadGateway for anything but valid details.
 
-    Of the photos, only what `outgoing` tells is filled in.
+    Photos that were not requested are left out. Only what `outgoing` sends is filled in.
     """
     try:
-        answer = json.loads(text)
-        items, gone = answer["items"], answer["gone"]
+        document = json.loads(text)
+        items, gone = document["items"], document["gone"]
         if not isinstance(items, list) or not isinstance(gone, list):
-            raise TypeError("these must be lists")
+            raise TypeError("items and gone must be lists")
         photos = [_photo(item, home_region) for item in items if item["photo_id"] in requested]
         return Details(photos, [photo_id for photo_id in gone if photo_id in requested])
     except (ValueError, KeyError, TypeError, RecursionError, NotFound) as error:
-        raise BadGateway("the home gave no details of photos") from error
+        raise BadGateway("the home region sent no valid details") from error
 
 
 def _photo(item: dict[str, Any], home_region: str) -> Photo:
@@ -66,7 +67,7 @@ def _photo(item: dict[str, Any], home_region: str) -> Photo:
         caption=_text(item["caption"], MAX_CAPTION_CHARS),
         size_bytes=0,
         sha256=None,
-        created_at_ms=_whole(item["created_at_ms"], _MAX_AT_MS),
+        created_at_ms=_integer(item["created_at_ms"], _MAX_AT_MS),
         width=_side(item["width"]),
         height=_side(item["height"]),
     )
@@ -74,15 +75,15 @@ def _photo(item: dict[str, Any], home_region: str) -> Photo:
 
 def _text(value: Any, most: int) -> str:
     if not isinstance(value, str) or len(value) > most:
-        raise TypeError(f"expected a text of at most {most} characters")
+        raise TypeError(f"expected a string of at most {most} characters")
     return value
 
 
-def _whole(value: Any, most: int) -> int:
+def _integer(value: Any, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise TypeError(f"expected a whole number up to {most}")
     return value
 
 
 def _side(value: Any) -> int | None:
-    return None if value is None else _whole(value, _MAX_SIDE)
+    return None if value is None else _integer(value, _MAX_SIDE)

@@ -1,4 +1,4 @@
-"""Details: another region's origin asks for the photos in its users' feeds whose details may not rest there."""
+"""Details: another region's origin requests what its feeds show of our photos, if it may not store that itself."""
 
 import falcon
 
@@ -14,7 +14,7 @@ MAX_DETAILS = 100
 
 
 class DetailsResource:
-    """The details that may be shown in the region that asks, and the ids that name no photo any more."""
+    """The details that are visible in the requesting region, and the requested ids of photos that don't exist."""
 
     def __init__(self, context: Context, guard: ResidencyGuard) -> None:
         self._context, self._guard = context, guard
@@ -33,7 +33,7 @@ class DetailsResource:
         }
 
     def _is_ours(self, photo_id: str) -> bool:
-        """Only the catalog of a photo's home can tell that the photo does not exist."""
+        """Only the catalog of a photo's home region knows for certain that the photo does not exist."""
         try:
             return self._context.home_of(ids.PHOTO, photo_id).name == self._context.region.name
         except NotFound:

@@ -1,4 +1,4 @@
-"""Grants: a shield asks for one before it fetches a variant, and learns where the variant may be served and cached."""
+"""Grants: before a shield fetches a variant, it requests a grant, which says where it may be served and cached."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _MAX_PLACES = 4
 
 
 class GrantsResource:
-    """A signed URL for one variant, valid for a minute, and the residency decision for each place that is named."""
+    """A signed URL for one variant, valid for a minute, and the residency decision for each place in the query."""
 
     def __init__(self, context: Context, audit: AuditTrail) -> None:
         self._context, self._audit = context, audit

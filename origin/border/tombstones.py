@@ -8,7 +8,7 @@ _MAX_TOMBSTONES = 1000
 
 
 class TombstonesResource:
-    """The tombstones after a position, oldest first; the caller asks again from `last`."""
+    """The tombstones after a position, oldest first. The next request continues after `last`."""
 
     def __init__(self, context: Context) -> None:
         self._context, self._catalog = context, context.stores.catalog

@@ -70,7 +70,7 @@ def photo_referenced(
 
 
 def follow_changed(follower_id: str, author_id: str, following: bool, at_ms: int) -> Event:
-    """`follower_id` follows the author, or with `following` False has stopped. Changes at the same author stay in order."""
+    """`follower_id` follows the author now, or has stopped (`following` False). One author's changes stay in order."""
     body = {"follower_id": follower_id, "author_id": author_id, "following": following}
     event_id = f"{FOLLOW_CHANGED}:{follower_id}:{author_id}:{int(following)}:{at_ms}"
     return Event(FOLLOW_CHANGED, author_id, event_id, at_ms, body)

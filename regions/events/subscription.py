@@ -115,7 +115,7 @@ class Subscription:
         self._threads.shutdown(wait=True)
 
     def _keep_owned(self) -> None:
-        """Drops lost partitions. `owned` also keeps this member in its group, however long the events under way take."""
+        """Drops lost partitions. `owned` also keeps this member in its group, however long its events take."""
         owned = self._consumer.owned()
         self._window.keep_only(owned)
         self._waiting = [delivery for delivery in self._waiting if delivery.partition in owned]
@@ -153,7 +153,7 @@ class Subscription:
         self._commit()
 
     def _commit(self) -> None:
-        """Commits every committable offset. If the log does not respond, the offset stays committable for the next call."""
+        """If the log does not respond, the offset stays committable for the next call."""
         for partition, offset in list(self._committable.items()):
             self._consumer.commit(partition, offset)
             del self._committable[partition]

@@ -19,7 +19,7 @@ PROCESSOR, FANOUT, ERASURE, LANE = "processor", "fanout", "erasure", "lane"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """`key` names the id by which events are ordered; `groups` read the topic. `lane` stands for one group per region."""
+    """`key` names the id that orders the events; `groups` read the topic. `lane` stands for one group per region."""
 
     name: str
     key: str

@@ -1,7 +1,7 @@
 """The residency policy: the YAML file that a compliance officer maintains, as the programs read it.
 
-**What a policy says.** It divides people into classes by their country (ISO 3166-1 codes). Countries that no class lists
-belong to `default_class`. Each class says in which home regions its people live, and has an ordered list of rules.
+**What a policy says.** It divides people into classes by their country (ISO 3166-1 codes). A country that no class
+lists belongs to `default_class`. Each class names the home regions of its people, and has an ordered list of rules.
 
 **What a rule says.** A rule allows or denies some actions at some places, and says why (`because`). The actions are:
 

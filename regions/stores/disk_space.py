@@ -25,8 +25,8 @@ def evaluate(free_bytes: int) -> CheckResult:
 
 
 def _free_bytes(folder: Path) -> int:
-    """As available to users other than root. Raises Unavailable."""
+    """What is free for users other than root. Raises Unavailable."""
     try:
         return shutil.disk_usage(folder).free
     except OSError as error:
-        raise Unavailable(f"the disk does not answer: {os.strerror(error.errno or 0)}") from error
+        raise Unavailable(f"the disk can't be read: {os.strerror(error.errno or 0)}") from error

@@ -1,4 +1,4 @@
-"""What a health check of a store finds, and what to do about it. Pure."""
+"""Health checks of a store: their results, with advice, and how they are run. Pure, except for the probes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """`what` was checked, in short words; `detail` says how it is, `advice` what to do: empty if all is well."""
+    """`what` was checked, in a few words; `detail` describes what was found; `advice` is what to do, empty if OK."""
 
     what: str
     level: Level
@@ -33,7 +33,7 @@ Probe = Callable[[], str | CheckResult | list[CheckResult]]
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """`probe` says how it is, or what it found. If it raises Problem or TopologyError, `advice` is what to do."""
+    """`probe` returns a detail (then all is OK) or results. If it raises Problem or TopologyError, the check failed."""
 
     what: str
     probe: Probe
@@ -51,13 +51,13 @@ def run_checks(checks: Sequence[HealthCheck]) -> list[CheckResult]:
 def clock(reading_s: float, resolution_s: float, sent_s: float, received_s: float) -> CheckResult:
     """Compares another clock with ours, given its reading and our times just before and just after.
 
-    All in Unix seconds. The reading is cut off at `resolution_s`. The time the request may have taken does not count
-    as skew.
+    All in Unix seconds. The reading was rounded down to `resolution_s`. The time that the request may have taken does
+    not count as skew.
     """
     ahead_s, behind_s = reading_s - received_s, sent_s - (reading_s + resolution_s)
     skew_s = max(ahead_s, behind_s, 0.0)
     if skew_s <= _WARN_SKEW_S:
-        return CheckResult("clock", Level.OK, "goes with this machine's")
+        return CheckResult("clock", Level.OK, "agrees with this machine's")
     level = Level.FAILURE if skew_s > _FAIL_SKEW_S else Level.WARNING
     way = "ahead of" if ahead_s > behind_s else "behind"
     return CheckResult("clock", level, f"{skew_s:.0f} s {way} this machine's", "Let NTP (chrony) set both clocks.")
@@ -69,7 +69,7 @@ def http_clock(date: str, sent_s: float, received_s: float) -> CheckResult:
         reading_s = parsedate_to_datetime(date).timestamp()
     except ValueError:
         return CheckResult(
-            "clock", Level.WARNING, "it does not tell the time", "Let no proxy take the field Date away."
+            "clock", Level.WARNING, "the response has no valid Date header", "Let the proxy keep the header."
         )
     return clock(reading_s, _HTTP_DATE_S, sent_s, received_s)
 

@@ -1,7 +1,7 @@
 """The settings port: a small tree of live values, services, leased numbers, and locks.
 
 Keys are paths such as `residency/policy`; values are text of at most `MAX_VALUE_BYTES` in UTF-8. The names
-of services, instances, pools and locks are words: the letters of a key, without a slash.
+of services, instances, pools and locks are words: the characters of a key, without a slash.
 """
 
 import re
@@ -12,7 +12,8 @@ from typing import Protocol
 from regions.errors import BadRequest, TooLarge
 from regions.stores.health import CheckResult
 
-# Below the 512 KiB of Consul, which a write that is larger with key and envelope unseats (hashicorp/consul #23926).
+# Consul's limit is 512 KiB. A write that exceeds it together with key and envelope makes the leader step down
+# (hashicorp/consul #23926), so we stay below.
 MAX_VALUE_BYTES = 510 * 1024
 MAX_KEY_CHARS = 200
 POLICY = "residency/policy"
@@ -43,7 +44,7 @@ class Lease:
     """A leased number. Nobody else may use it for times from `floor_ms` up to, but not including, `until_ms`.
 
     `floor_ms` is where the lease before this one ended (0 for the first), so leases of one number never overlap, even
-    if the clocks of their holders differ. It also grows with each lease, and so tells one lease from the next.
+    if the clocks of their holders differ. It also grows with each lease, so it identifies the lease.
     """
 
     pool: str
@@ -55,10 +56,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Only the holder does what `name` says, for `ttl_s` after the lock was acquired or last renewed.
+    """Only the holder does the work that `name` names, for `ttl_s` after the lock was acquired or last renewed.
 
     A holder that is suspended for longer than that doesn't notice that it has lost the lock. `fencing_token` is
-    higher for each acquisition, so that a store can tell its late writes from those of the next holder (Kleppmann,
+    higher for each acquisition, so that a store can reject its late writes once the next holder has written (Kleppmann,
     "How to do distributed locking", 2016).
     """
 

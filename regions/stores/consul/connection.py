@@ -23,7 +23,7 @@ _JITTER = 16 / 17
 # Consul takes a wait of 0 for its default of five minutes.
 _MIN_WAIT_MS = 1
 _CONNECTIONS = 32
-# The leader answers, after a majority of the servers has confirmed that it still is the leader.
+# The leader responds, after a majority of the servers has confirmed that it still is the leader.
 _CONSISTENT = "consistent"
 
 
@@ -175,7 +175,7 @@ class Connection:
         date = response.headers.get("Date", "")
         if response.code == 403:
             # A token that may use the settings need not have the permission `agent:read`.
-            return AgentInfo("of a version that it does not tell this token", date)
+            return AgentInfo("of unknown version (the token may not read it)", date)
         try:
             return AgentInfo(str(json.loads(response.body)["Config"]["Version"]), date)
         except (ValueError, KeyError, TypeError) as error:
@@ -193,7 +193,7 @@ class Connection:
         try:
             yield self._consul
         except (requests.RequestException, consul.ConsulException) as error:
-            raise Unavailable(f"the settings do not answer: {type(error).__name__}") from error
+            raise Unavailable(f"the settings are unavailable: {type(error).__name__}") from error
 
     def _full(self, path: str) -> str:
         return f"{self.root}/{path}"

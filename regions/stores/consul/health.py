@@ -10,11 +10,11 @@ from regions.stores.health import CheckResult, HealthCheck, http_clock, run_chec
 from regions.stores.settings import Service
 
 _SESSION_S, _SERVICE_S = 10, 10.0
-_REACH = "Check that the agent at the topology's address is up, and that the token in REGION.settings is good."
+_REACH = "Check that the agent at the topology's address is up, and that the token in REGION.settings is valid."
 _LEADER = "Start enough servers to elect one (`consul members`)."
 _WRITE = 'Allow the token `key_prefix "ROOT/" { policy = "write" }`.'
-_SESSION = 'Allow the token `session_prefix "" { policy = "write" }`: locks need it, so that only one process sweeps.'
-_SERVICE = 'Allow the token `service_prefix "ROOT-" { policy = "write" }`: services need it to show healthy origins.'
+_SESSION = 'Allow the token `session_prefix "" { policy = "write" }`: locks need it.'
+_SERVICE = 'Allow the token `service_prefix "ROOT-" { policy = "write" }`: services need it to list healthy origins.'
 
 
 def check_health(connection: Connection) -> list[CheckResult]:
@@ -49,7 +49,7 @@ def _write(connection: Connection) -> str:
             raise Unavailable("it accepts no write")
         entry = connection.get(path)
         if entry is None or entry.value.decode(errors="replace") != text:
-            raise Unavailable("what was written was not read again")
+            raise Unavailable("the value that was written could not be read back")
     finally:
         connection.remove(path)
     return "done"

@@ -8,7 +8,7 @@ together make progress; after 20 refusals a caller gives up with Unavailable.
 Holders run on different machines, whose clocks may differ. The record of a number stays when its lease has ended,
 because the next lease needs its end: a lease's floor is where the lease before it ended, by the clock of that holder.
 The holder makes ids only with times from its floor up to its own end. So the ids of two holders of one number never
-overlap, whatever their clocks say.
+overlap, even if their clocks differ.
 
 The floor is also the epoch of the number. Every lease ends after its floor, so the next floor is higher. `renew` and
 `release` compare holder and floor with the record. A process that lost its lease, and comes back while somebody else

@@ -53,7 +53,7 @@ class ConsulServices:
         return sorted(services, key=lambda service: service.instance)
 
     def _name(self, name: str) -> str:
-        """Without slashes, for DNS. So two roots may give the same name; the root in the metadata tells them apart."""
+        """Without slashes, for DNS. So two roots may give the same name; the metadata says which root it is."""
         return f"{self._connection.root.replace('/', '-')}-{name}"
 
     def _id(self, service: Service) -> str:
@@ -65,7 +65,7 @@ class ConsulServices:
 
 
 def _host_and_port(url: str) -> dict[str, object]:
-    """What Consul's DNS answers for the instance; nothing if its address is not a URL."""
+    """The address that Consul's DNS returns for the instance; nothing if its address is not a URL."""
     try:
         split = urlsplit(url)
         return {"address": split.hostname, "port": split.port}

@@ -57,7 +57,7 @@ class ConsulValues:
         return {entry.path.removeprefix(_FOLDER): _setting(entry) for entry in entries if entry.flags != _DELETED}
 
     def watch(self, prefix: str, known: int, timeout_s: float) -> int:
-        """Survives a restart of Consul. Raises Unavailable if Consul is away at the start, or still away at the end.
+        """Survives a restart of Consul. Raises Unavailable if Consul is down at the start, or still down at the end.
 
         The mark is Consul's index of the prefix, or 0 while there are no keys. It goes back if Consul has lost its
         data, or has forgotten keys that other tools deleted. So any other mark is a change, not only a higher one.
@@ -88,7 +88,7 @@ class ConsulValues:
         """Consul's index, to wait beyond, and our mark.
 
         If the prefix has no keys, Consul's index grows with writes to other keys, and the mark stays 0.
-        The index is at least 1, since Consul answers at once, without waiting, if it is 0.
+        The index is at least 1, since Consul responds at once, without waiting, if it is 0.
         """
         index, has_keys = self._connection.read_index(_FOLDER + prefix, beyond, wait_s)
         return max(index, 1), index if has_keys else 0

@@ -109,10 +109,10 @@ class Database:
         except _CALLER_ERRORS:
             raise
         except sqlite3.Error as error:
-            raise Unavailable(f"the store does not answer: {error}") from error
+            raise Unavailable(f"the store can't be read or written: {error}") from error
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else "no reason given"
-            raise Unavailable(f"the store does not answer: {reason}") from error
+            raise Unavailable(f"the store can't be read or written: {reason}") from error
 
 
 def json_list(texts: Collection[str]) -> str:

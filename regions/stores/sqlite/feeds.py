@@ -12,7 +12,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS feeds (
     user_id TEXT NOT NULL, photo_id TEXT NOT NULL, PRIMARY KEY (user_id, photo_id)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS begun (user_id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS complete_feeds (user_id TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
 # Keeps the user's `?2` highest photo ids.
@@ -34,7 +34,7 @@ class SqliteFeeds:
     def page(self, user_id: str, before: str | None, limit: int) -> list[str] | None:
         query = "SELECT photo_id FROM feeds WHERE user_id = ? AND photo_id < ? ORDER BY photo_id DESC LIMIT ?"
         with self._database.reading() as connection:
-            if not connection.execute("SELECT 1 FROM begun WHERE user_id = ?", (user_id,)).fetchone():
+            if not connection.execute("SELECT 1 FROM complete_feeds WHERE user_id = ?", (user_id,)).fetchone():
                 return None
             return [
                 photo_id for (photo_id,) in connection.execute(query, (user_id, exclusive_upper_bound(before), limit))
@@ -42,7 +42,7 @@ class SqliteFeeds:
 
     def mark_complete(self, user_id: str) -> None:
         with self._database.writing() as connection:
-            connection.execute("INSERT OR IGNORE INTO begun VALUES (?)", (user_id,))
+            connection.execute("INSERT OR IGNORE INTO complete_feeds VALUES (?)", (user_id,))
 
     def remove(self, photo_ids: Collection[str], user_id: str) -> None:
         removal = "DELETE FROM feeds WHERE user_id = ? AND photo_id IN (SELECT value FROM json_each(?))"

@@ -49,7 +49,7 @@ def _search_damage(database: Database) -> str | CheckResult:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise
-            return f"no damage within {_SEARCH_S:g} s of looking"
+            return f"no damage found within {_SEARCH_S:g} s"
         finally:
             connection.set_progress_handler(None, 0)
     return "no damage" if result == "ok" else CheckResult("intact", Level.FAILURE, f"damaged: {result}", _RESTORE)
@@ -61,8 +61,10 @@ def _compare(database: Database, schema: str) -> str | CheckResult:
         expected = _statements(fresh)
     with database.reading() as connection:
         present = _statements(connection)
-    other = sorted(name for name, sql in expected.items() if present.get(name) != sql)
-    return CheckResult("schema", Level.FAILURE, f"other than ours: {', '.join(other)}", _MIGRATE) if other else "ours"
+    different = ", ".join(sorted(name for name, sql in expected.items() if present.get(name) != sql))
+    if different:
+        return CheckResult("schema", Level.FAILURE, f"differs from this version's in {different}", _MIGRATE)
+    return "as expected"
 
 
 def _statements(connection: sqlite3.Connection) -> dict[str, str]:
@@ -77,6 +79,6 @@ def _write(database: Database) -> str:
         connection.execute(f"CREATE TABLE {table} (mark TEXT)")
         connection.execute(f"INSERT INTO {table} VALUES (?)", (table,))
         if connection.execute(f"SELECT mark FROM {table}").fetchone() != (table,):
-            raise Unavailable("what was written was not read again")
+            raise Unavailable("the value that was written could not be read back")
         connection.execute(f"DROP TABLE {table}")
     return "done"
