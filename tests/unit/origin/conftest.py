@@ -1,4 +1,4 @@
-"""One region's origin over real stores in a folder of the test, with a clock that passes when it is told to."""
+"""One region's origin over real stores in a folder of the test, with a clock that the test advances."""
 
 import io
 import json
@@ -42,7 +42,7 @@ class Person:
 
 @dataclass
 class Api:
-    """A region's origin as its clients see it, and the stores behind it."""
+    """A region's origin, used through its HTTP API, and the stores behind it."""
 
     context: Context
     client: TestClient
@@ -53,61 +53,67 @@ class Api:
     def catalog(self) -> Any:
         return self.context.stores.catalog
 
-    def ask(
-        self, method: str, path: str, body: Any = None, who: Person | None = None, node: str | None = None, **query: Any
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        user: Person | None = None,
+        node: str | None = None,
+        **query: Any,
     ) -> Result:
-        headers = {"Authorization": f"Bearer {who.token}"} if who else {}
+        headers = {"Authorization": f"Bearer {user.token}"} if user else {}
         if node:
             headers["Darkroom-Node"] = tokens.issue_node(node, _KEYS[node][0], now_ms() // 1000)
         raw = b"" if body is None else json.dumps(body).encode()
         return self.client.simulate_request(method, path, body=raw, headers=headers, params=query)
 
-    def send(self, path: str, raw: bytes, who: Person | None = None) -> Result:
-        """POSTs a body as it is."""
-        headers = {"Authorization": f"Bearer {who.token}"} if who else {}
+    def send(self, path: str, raw: bytes, user: Person | None = None) -> Result:
+        """POSTs raw bytes as the body."""
+        headers = {"Authorization": f"Bearer {user.token}"} if user else {}
         return self.client.simulate_post(path, body=raw, headers=headers)
 
     def sign_up(self, name: str = "Ana", country: str = "PT") -> Person:
-        answer = self.ask("POST", "/v1/users", {"name": name, "country": country})
-        assert answer.status_code == 201, answer.text
-        return Person(answer.json["id"], answer.json["token"])
+        response = self.request("POST", "/v1/users", {"name": name, "country": country})
+        assert response.status_code == 201, response.text
+        return Person(response.json["id"], response.json["token"])
 
-    def begin(self, who: Person, size_bytes: int = 9, **fields: Any) -> Any:
+    def start_upload(self, user: Person, size_bytes: int = 9, **fields: Any) -> Any:
         body = {"filename": "a.jpg", "size_bytes": size_bytes, "content_type": "image/jpeg", **fields}
-        answer = self.ask("POST", "/v1/uploads/init", body, who)
-        assert answer.status_code == 200, answer.text
-        return answer.json
+        response = self.request("POST", "/v1/uploads/init", body, user)
+        assert response.status_code == 200, response.text
+        return response.json
 
     def put(self, upload_id: str, number: int, data: bytes) -> dict[str, Any]:
-        """A part arrives at the objects; gives what `complete` wants to be told of it."""
+        """Stores a part as if the client had PUT it. Returns its entry for the list of parts in `complete`."""
         multipart_id = self.catalog.uploads.get(upload_id).multipart_id
         part = self.objects.write_part(multipart_id, number, io.BytesIO(data), len(data))
         return {"number": number, "etag": part.etag}
 
-    def complete(self, who: Person, upload_id: str, parts: Any) -> Result:
-        return self.ask("POST", f"/v1/uploads/{upload_id}/complete", {"parts": parts}, who)
+    def complete(self, user: Person, upload_id: str, parts: Any) -> Result:
+        return self.request("POST", f"/v1/uploads/{upload_id}/complete", {"parts": parts}, user)
 
-    def uploaded(self, who: Person, **fields: Any) -> str:
-        """The id of a photo that waits for processing."""
-        photo_id = self.begin(who, **fields)["photo_id"]
-        assert self.complete(who, photo_id, [self.put(photo_id, 1, b"a picture")]).status_code == 201
+    def uploaded(self, user: Person, **fields: Any) -> str:
+        """The id of a photo that was uploaded and waits for processing."""
+        photo_id = self.start_upload(user, **fields)["photo_id"]
+        assert self.complete(user, photo_id, [self.put(photo_id, 1, b"a picture")]).status_code == 201
         return str(photo_id)
 
-    def ready(self, who: Person, **fields: Any) -> str:
-        """The id of a photo that processing has finished with."""
-        photo_id = self.uploaded(who, **fields)
-        self.turn(photo_id, Status.READY)
+    def ready(self, user: Person, **fields: Any) -> str:
+        """The id of a photo that was uploaded and processed."""
+        photo_id = self.uploaded(user, **fields)
+        self.set_status(photo_id, Status.READY)
         return photo_id
 
-    def turn(self, photo_id: str, status: Status, reason: Reason | None = None) -> Photo:
+    def set_status(self, photo_id: str, status: Status, reason: Reason | None = None) -> Photo:
         photo = self.catalog.photos.get(photo_id)
         variants = tuple(Variant(size, size, size // 2, 100, "ab" * 32) for size in VARIANT_SIZES)
-        made = replace(photo, status=status, width=4000, height=2000, variants=variants, reason=reason)
-        assert self.catalog.photos.update(made, {photo.status}, None)
-        return made
+        changed = replace(photo, status=status, width=4000, height=2000, variants=variants, reason=reason)
+        assert self.catalog.photos.update(changed, {photo.status}, None)
+        return changed
 
-    def told(self, topic: str) -> list[Event]:
-        """Every event of a topic so far."""
+    def published(self, topic: str) -> list[Event]:
+        """Every event of a topic so far, oldest first."""
         consumer = self.context.stores.events.consumer(topic, f"test-{ids.to_public('c', now_ms())}", "test")
         try:
             return [delivery.event for delivery in consumer.poll(100, 0)]
@@ -129,16 +135,16 @@ def clock() -> Clock:
 
 @pytest.fixture
 def servers() -> Iterator[dict[str, WSGIServer]]:
-    """A socket on loopback for each region; what listens there answers 404 until somebody serves."""
-    made = {region: make_server("127.0.0.1", 0, _nobody, handler_class=_Quiet) for region in _NODES}
+    """A socket on loopback for each region, which responds 404 until `serve` sets an app."""
+    made = {region: make_server("127.0.0.1", 0, _not_found, handler_class=_Quiet) for region in _NODES}
     yield made
     for server in made.values():
         server.server_close()
 
 
 @pytest.fixture
-def place(servers: dict[str, WSGIServer]) -> topology.Topology:
-    """Three regions with a shield each, and an edge far from all of them."""
+def network(servers: dict[str, WSGIServer]) -> topology.Topology:
+    """Three regions with one shield each, and an edge that is far from all of them."""
     regions = [
         topology.Region(name, number, name[:2].upper(), number, number, _url(servers[name]), *[""] * 5, _KEYS[name][1])
         for number, name in enumerate(_NODES)
@@ -148,12 +154,12 @@ def place(servers: dict[str, WSGIServer]) -> topology.Topology:
 
 
 @pytest.fixture
-def open_api(place: topology.Topology, tmp_path: Path, clock: Clock) -> Iterator[Callable[[str], Api]]:
-    """`open_api("us-central")` is that region's origin, with the policy of `deploy/`."""
+def open_api(network: topology.Topology, tmp_path: Path, clock: Clock) -> Iterator[Callable[[str], Api]]:
+    """`open_api("us-central")` opens that region's origin, with the policy of `deploy/`."""
     opened = []
 
     def open_api(region: str) -> Api:
-        api = _open(place, region, tmp_path / region, clock)
+        api = _open(network, region, tmp_path / region, clock)
         opened.append(api)
         api.set_policy(_POLICY_FILE.read_text())
         return api
@@ -170,14 +176,14 @@ def api(open_api: Callable[[str], Api]) -> Api:
 
 
 @pytest.fixture
-def abroad(open_api: Callable[[str], Api]) -> Api:
-    """The origin of us-central, not yet serving."""
+def us_api(open_api: Callable[[str], Api]) -> Api:
+    """The origin of us-central. Other regions reach it only within `serve`."""
     return open_api("us-central")
 
 
 @pytest.fixture
 def serve(servers: dict[str, WSGIServer]) -> Callable[..., Any]:
-    """`with serve(api): …` lets that region answer over HTTP; `serve(api, app=…)` lets something else answer."""
+    """`with serve(api): …` serves that region over HTTP; with `serve(api, app)` another app responds in its place."""
 
     @contextmanager
     def serve(api: Api, app: Any = None) -> Iterator[None]:
@@ -195,11 +201,11 @@ def serve(servers: dict[str, WSGIServer]) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def serve_nowhere_in() -> Callable[[Api, str], None]:
-    """`serve_nowhere_in(api, "sydney")` publishes the policy with a rule that nothing of anybody is shown there."""
+def deny_serving_in() -> Callable[[Api, str], None]:
+    """`deny_serving_in(api, "sydney")` publishes a policy whose first rule denies all serving there."""
 
     def publish(api: Api, place: str) -> None:
-        denial = f"    rules:\n      - {{deny: [serve], at: [{place}], because: Nothing is shown there.}}\n"
+        denial = f"    rules:\n      - {{deny: [serve], at: [{place}], because: Nothing may be served there.}}\n"
         api.set_policy(_POLICY_FILE.read_text().replace("    rules:\n", denial))
 
     return publish
@@ -216,25 +222,25 @@ def eva(api: Api) -> Person:
 
 
 @pytest.fixture
-def stranger(place: topology.Topology, clock: Clock) -> Person:
-    """Somebody from us-central, with a token of that region."""
+def stranger(network: topology.Topology, clock: Clock) -> Person:
+    """A user from us-central, with a token of that region."""
     user_id = ids.to_public(ids.USER, ids.compose(ids.Snowflake(clock.now_ms(), 2, 0, 0)))
     return Person(user_id, tokens.issue_user(user_id, "us-central", _KEYS["us-central"][0], now_ms() // 1000))
 
 
 @pytest.fixture
 def forged(ana: Person) -> Person:
-    """Ana's name in a token that another region signed."""
+    """Ana's id in a token that another region signed."""
     return Person(ana.id, tokens.issue_user(ana.id, "us-central", _KEYS["us-central"][0], now_ms() // 1000))
 
 
 @pytest.fixture
-def nobodys(clock: Clock) -> Callable[..., str]:
-    """An id that was never given: `nobodys("p")`, or another region's: `nobodys("p", 2)`."""
+def unused_id(clock: Clock) -> Callable[..., str]:
+    """A valid id that was never used: `unused_id("p")`, or of another region: `unused_id("p", 2)`."""
     return lambda kind, region=0: ids.to_public(kind, ids.compose(ids.Snowflake(clock.now_ms(), region, 63, 1023)))
 
 
-def _open(place: topology.Topology, region: str, folder: Path, clock: Clock) -> Api:
+def _open(network: topology.Topology, region: str, folder: Path, clock: Clock) -> Api:
     objects = DirectoryObjects(str(folder / "objects"), "http://objects.test", b"secret")
     stores = Stores(
         objects,
@@ -243,10 +249,10 @@ def _open(place: topology.Topology, region: str, folder: Path, clock: Clock) -> 
         sqlite.open_events(str(folder / "events.db"), clock.now_ms),
         sqlite.open_settings(str(folder / "settings.db"), clock.now_ms),
     )
-    node = place.regions[region]
+    node = network.regions[region]
     context = Context(
         region=node,
-        topology=place,
+        topology=network,
         stores=stores,
         policy=LivePolicy(stores.settings),
         outbox=Outbox(stores.catalog, stores.events, clock.now_ms),
@@ -266,7 +272,7 @@ def _url(server: WSGIServer) -> str:
     return f"http://127.0.0.1:{server.server_port}"
 
 
-def _nobody(environ: Any, start_response: Any) -> list[bytes]:
+def _not_found(environ: Any, start_response: Any) -> list[bytes]:
     start_response("404 Not Found", [])
     return []
 

@@ -1,4 +1,4 @@
-"""Completing an upload: once, however often it is asked, and only for exactly what arrived."""
+"""Completing an upload: it takes effect once, however often it is requested, and only with exactly what arrived."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,150 +14,150 @@ PART = 5 * 1024 * 1024
 @pytest.fixture
 def upload_id(api, ana):
     """An upload of two parts, neither of which has arrived."""
-    return api.begin(ana, PART + 3)["upload_id"]
+    return api.start_upload(ana, PART + 3)["upload_id"]
 
 
 @pytest.fixture
 def both(api, upload_id):
-    """Its two parts, arrived."""
+    """The two parts of the upload, arrived."""
     return [api.put(upload_id, 1, bytes(PART)), api.put(upload_id, 2, b"end")]
 
 
 def test_completing_hands_the_photo_to_processing(api, ana, upload_id, both):
-    """The object is whole, the photo is processing, and one event says so."""
-    answer = api.complete(ana, upload_id, both)
-    assert (answer.status_code, answer.json) == (201, {"photo_id": upload_id, "status": "processing"})
-    assert api.ask("GET", f"/v1/photos/{upload_id}").json["status"] == "processing"
+    """The object is complete, the photo is `processing`, and one event reports it."""
+    response = api.complete(ana, upload_id, both)
+    assert (response.status_code, response.json) == (201, {"photo_id": upload_id, "status": "processing"})
+    assert api.request("GET", f"/v1/photos/{upload_id}").json["status"] == "processing"
     with api.objects.open(RAW, raw_key(upload_id)) as chunks:
         assert b"".join(chunks) == bytes(PART) + b"end"
-    assert [event.key for event in api.told("photos_uploaded")] == [upload_id]
+    assert [event.key for event in api.published("photos_uploaded")] == [upload_id]
     assert api.catalog.outbox.pending(10) == []
 
 
-def test_completing_twice_is_completing_once(api, ana, upload_id, both):
-    """The same answer, and no second event."""
-    answers = [api.complete(ana, upload_id, both) for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [201, 201]
-    assert answers[0].json == answers[1].json
-    assert len(api.told("photos_uploaded")) == 1
+def test_completing_twice_has_the_effect_of_once(api, ana, upload_id, both):
+    """The same response, and no second event."""
+    responses = [api.complete(ana, upload_id, both) for _ in range(2)]
+    assert [response.status_code for response in responses] == [201, 201]
+    assert responses[0].json == responses[1].json
+    assert len(api.published("photos_uploaded")) == 1
 
 
 @pytest.mark.parametrize("attempt", range(5))
-def test_completing_at_the_same_time_is_completing_once(api, ana, attempt):
+def test_eight_completions_at_once_have_the_effect_of_one(api, ana, attempt):
     """Eight threads, one object, one event."""
-    upload_id = api.begin(ana, 9)["upload_id"]
+    upload_id = api.start_upload(ana, 9)["upload_id"]
     part = api.put(upload_id, 1, b"a picture")
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda _: api.complete(ana, upload_id, [part]), range(8)))
-    assert {answer.text for answer in answers} == {answers[0].text}
-    assert {answer.status_code for answer in answers} == {201}
-    assert len(api.told("photos_uploaded")) == 1
+        responses = list(threads.map(lambda _: api.complete(ana, upload_id, [part]), range(8)))
+    assert {response.text for response in responses} == {responses[0].text}
+    assert {response.status_code for response in responses} == {201}
+    assert len(api.published("photos_uploaded")) == 1
 
 
-def test_a_complete_that_died_halfway_is_taken_up_by_the_next(api, ana, upload_id, both):
-    """The object was made, the catalog was not told, the parts are forgotten."""
+def test_a_completion_that_died_halfway_is_finished_by_the_next_request(api, ana, upload_id, both):
+    """The object was made and the parts dropped, but the catalog was not updated."""
     upload = api.catalog.uploads.get(upload_id)
     api.objects.complete_upload(
-        upload.multipart_id, chosen_parts(upload, said(both), api.objects.list_parts(upload.multipart_id))
+        upload.multipart_id, chosen_parts(upload, etags(both), api.objects.list_parts(upload.multipart_id))
     )
     assert api.complete(ana, upload_id, both).status_code == 201
-    assert len(api.told("photos_uploaded")) == 1
+    assert len(api.published("photos_uploaded")) == 1
 
 
-def test_an_upload_whose_complete_died_halfway_is_resumed(api, ana, upload_id, both):
-    """A client that asks where it stands is told that all has arrived, and completes with what it was told."""
+def test_an_upload_whose_completion_died_halfway_can_be_resumed(api, ana, upload_id, both):
+    """Its state lists all parts as arrived, and the client can complete it with exactly that list."""
     upload = api.catalog.uploads.get(upload_id)
     api.objects.complete_upload(upload.multipart_id, api.objects.list_parts(upload.multipart_id))
-    state = api.ask("GET", f"/v1/uploads/{upload_id}", who=ana).json
+    state = api.request("GET", f"/v1/uploads/{upload_id}", user=ana).json
     assert (state["status"], state["missing"]) == ("uploading", [])
     assert [part["size_bytes"] for part in state["parts"]] == [PART, 3]
     assert api.complete(ana, upload_id, state["parts"]).status_code == 201
-    assert len(api.told("photos_uploaded")) == 1
+    assert len(api.published("photos_uploaded")) == 1
 
 
-def test_an_upload_whose_complete_died_halfway_can_be_aborted(api, ana, upload_id, both):
-    """And leaves no object."""
+def test_an_upload_whose_completion_died_halfway_can_be_aborted(api, ana, upload_id, both):
+    """And no object is left."""
     upload = api.catalog.uploads.get(upload_id)
     api.objects.complete_upload(upload.multipart_id, api.objects.list_parts(upload.multipart_id))
-    assert api.ask("DELETE", f"/v1/uploads/{upload_id}", who=ana).status_code == 204
+    assert api.request("DELETE", f"/v1/uploads/{upload_id}", user=ana).status_code == 204
     assert api.objects.info(RAW, raw_key(upload_id)) is None
 
 
-def said(parts):
+def etags(parts):
     return {part["number"]: part["etag"] for part in parts}
 
 
-def test_when_the_event_log_is_away_the_event_waits_in_the_outbox(api, ana, upload_id, both, monkeypatch):
-    """The client is answered; the sweep tells later."""
+def test_while_the_event_log_is_unavailable_the_event_waits_in_the_outbox(api, ana, upload_id, both, monkeypatch):
+    """The client gets its response; the sweep publishes the event later."""
 
-    def away(events):
-        raise Unavailable("the event log does not answer")
+    def unavailable(events):
+        raise Unavailable("the event log does not response")
 
     with monkeypatch.context() as patched:
-        patched.setattr(api.context.stores.events, "publish", away)
+        patched.setattr(api.context.stores.events, "publish", unavailable)
         assert api.complete(ana, upload_id, both).status_code == 201
     assert [event.key for event in api.catalog.outbox.pending(10)] == [upload_id]
     api.clock.advance(5_000)
     assert api.context.outbox.run_once() == 1
-    assert [event.key for event in api.told("photos_uploaded")] == [upload_id]
+    assert [event.key for event in api.published("photos_uploaded")] == [upload_id]
 
 
 def test_quotes_around_an_etag_make_no_difference(api, ana, upload_id, both):
-    """Clients drop them, or not (RFC 9110 section 8.8.3)."""
+    """Some clients send them, some don't (RFC 9110 section 8.8.3)."""
     bare = [{**part, "etag": part["etag"].strip('"')} for part in both]
     assert api.complete(ana, upload_id, bare).status_code == 201
 
 
-def refused(api, ana, upload_id, parts):
-    """The answer, after looking that nothing has changed."""
-    answer = api.complete(ana, upload_id, parts)
+def rejected(api, ana, upload_id, parts):
+    """The response, after checking that nothing has changed."""
+    response = api.complete(ana, upload_id, parts)
     assert api.catalog.photos.get(upload_id).status == "uploading"
     assert api.objects.info(RAW, raw_key(upload_id)) is None
-    assert api.told("photos_uploaded") == []
-    return answer
+    assert api.published("photos_uploaded") == []
+    return response
 
 
-def test_a_part_that_has_not_arrived_is_missed(api, ana, upload_id):
-    """422 says which."""
+def test_a_missing_part_is_rejected(api, ana, upload_id):
+    """422 lists it."""
     first = api.put(upload_id, 1, bytes(PART))
-    answer = refused(api, ana, upload_id, [first, {"number": 2, "etag": "x"}])
-    assert (answer.status_code, answer.json["missing"]) == (422, [2])
+    response = rejected(api, ana, upload_id, [first, {"number": 2, "etag": "x"}])
+    assert (response.status_code, response.json["missing"]) == (422, [2])
 
 
-def test_a_photo_that_is_shorter_than_said_is_missed(api, ana, upload_id):
-    """The size was a lie: the last part is too short."""
+def test_a_photo_that_is_shorter_than_its_declared_size_is_rejected(api, ana, upload_id):
+    """The last part is too short."""
     parts = [api.put(upload_id, 1, bytes(PART)), api.put(upload_id, 2, b"en")]
-    answer = refused(api, ana, upload_id, parts)
-    assert (answer.status_code, answer.json["missing"]) == (422, [2])
+    response = rejected(api, ana, upload_id, parts)
+    assert (response.status_code, response.json["missing"]) == (422, [2])
 
 
-def test_a_photo_that_is_longer_than_said_is_missed(api, ana, upload_id):
-    """The size was a lie the other way."""
+def test_a_photo_that_is_longer_than_its_declared_size_is_rejected(api, ana, upload_id):
+    """The last part is too long."""
     parts = [api.put(upload_id, 1, bytes(PART)), api.put(upload_id, 2, b"ends")]
-    assert refused(api, ana, upload_id, parts).status_code == 422
+    assert rejected(api, ana, upload_id, parts).status_code == 422
 
 
-def test_a_part_that_is_not_named_is_missed(api, ana, upload_id, both):
-    """All that arrived must be said."""
-    answer = refused(api, ana, upload_id, both[:1])
-    assert (answer.status_code, answer.json["missing"]) == (422, [2])
+def test_a_part_that_is_not_listed_is_rejected(api, ana, upload_id, both):
+    """The client must list all parts."""
+    response = rejected(api, ana, upload_id, both[:1])
+    assert (response.status_code, response.json["missing"]) == (422, [2])
 
 
-def test_a_part_that_the_upload_has_not_is_refused(api, ana, upload_id, both):
-    """Even with the others right."""
-    answer = refused(api, ana, upload_id, [*both, {"number": 3, "etag": "x"}])
-    assert (answer.status_code, answer.json["unknown"]) == (422, [3])
+def test_an_unknown_part_is_rejected(api, ana, upload_id, both):
+    """Even if the others are right."""
+    response = rejected(api, ana, upload_id, [*both, {"number": 3, "etag": "x"}])
+    assert (response.status_code, response.json["unknown"]) == (422, [3])
 
 
-def test_a_part_named_twice_is_refused(api, ana, upload_id, both):
-    """Which one would count?"""
-    assert refused(api, ana, upload_id, [*both, both[0]]).status_code == 400
+def test_a_part_that_is_listed_twice_is_rejected(api, ana, upload_id, both):
+    """It is unclear which entry would count."""
+    assert rejected(api, ana, upload_id, [*both, both[0]]).status_code == 400
 
 
-def test_a_wrong_etag_is_refused(api, ana, upload_id, both):
-    """422 says whose."""
-    answer = refused(api, ana, upload_id, [both[0], {"number": 2, "etag": both[0]["etag"]}])
-    assert (answer.status_code, answer.json["wrong"]) == (422, [2])
+def test_a_wrong_etag_is_rejected(api, ana, upload_id, both):
+    """422 lists its part."""
+    response = rejected(api, ana, upload_id, [both[0], {"number": 2, "etag": both[0]["etag"]}])
+    assert (response.status_code, response.json["wrong"]) == (422, [2])
 
 
 @pytest.mark.parametrize(
@@ -182,18 +182,18 @@ def test_a_wrong_etag_is_refused(api, ana, upload_id, both):
         [{"number": 1, "etag": "x"}] * 21,
     ],
 )
-def test_a_list_of_parts_that_makes_no_sense_is_refused(api, ana, upload_id, both, parts):
-    """400 before anything is looked up."""
-    assert refused(api, ana, upload_id, parts).status_code == 400
+def test_an_invalid_list_of_parts_is_rejected(api, ana, upload_id, both, parts):
+    """400, before anything is read from a store."""
+    assert rejected(api, ana, upload_id, parts).status_code == 400
 
 
-def test_an_aborted_upload_is_not_completed(api, ana, upload_id, both):
-    api.ask("DELETE", f"/v1/uploads/{upload_id}", who=ana)
+def test_an_aborted_upload_can_not_be_completed(api, ana, upload_id, both):
+    api.request("DELETE", f"/v1/uploads/{upload_id}", user=ana)
     assert api.complete(ana, upload_id, both).status_code == 404
 
 
 def test_an_upload_that_is_aborted_while_it_completes_leaves_no_object(api, ana, upload_id, both, monkeypatch):
-    """The abort comes between the object and the catalog: nobody would ever find those bytes."""
+    """The abort happens between making the object and updating the catalog. Nothing would ever delete those bytes."""
     finish = api.objects.complete_upload
 
     def finish_and_lose(multipart_id, parts):
@@ -203,11 +203,11 @@ def test_an_upload_that_is_aborted_while_it_completes_leaves_no_object(api, ana,
     monkeypatch.setattr(api.objects, "complete_upload", finish_and_lose)
     assert api.complete(ana, upload_id, both).status_code == 404
     assert api.objects.info(RAW, raw_key(upload_id)) is None
-    assert api.told("photos_uploaded") == []
+    assert api.published("photos_uploaded") == []
 
 
-def test_a_deleted_photo_is_not_completed(api, ana, upload_id, both):
-    """The tombstone wins, and no bytes stay."""
-    assert api.ask("DELETE", f"/v1/photos/{upload_id}", who=ana).status_code == 204
+def test_the_upload_of_a_deleted_photo_can_not_be_completed(api, ana, upload_id, both):
+    """The tombstone wins, and no bytes are left."""
+    assert api.request("DELETE", f"/v1/photos/{upload_id}", user=ana).status_code == 204
     assert api.complete(ana, upload_id, both).status_code == 404
     assert api.objects.info(RAW, raw_key(upload_id)) is None

@@ -1,18 +1,18 @@
-"""Whatever is sent, the answer is a problem document (RFC 9457), and nothing leaks in it."""
+"""Every error response is a problem document (RFC 9457), and contains nothing internal."""
 
 import pytest
 
 from regions.errors import Unavailable
 
 
-def is_problem(answer, status, slug):
-    """The shape and the type that every refusal has."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json["status"] == status
-    assert answer.json["type"] == (f"urn:darkroom:problem:{slug}" if slug else "about:blank")
-    assert answer.json["title"]
-    assert answer.json["detail"]
+def is_problem(response, status, slug):
+    """Checks what every problem document has, its status and its type."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json["status"] == status
+    assert response.json["type"] == (f"urn:darkroom:problem:{slug}" if slug else "about:blank")
+    assert response.json["title"]
+    assert response.json["detail"]
     return True
 
 
@@ -34,65 +34,65 @@ def is_problem(answer, status, slug):
         b"\0",
     ],
 )
-def test_what_is_no_json_object_is_refused(api, ana, raw):
-    """Cut off, of another kind, or nested beyond all measure."""
+def test_a_body_that_is_not_a_json_object_is_rejected(api, ana, raw):
+    """Cut off, of another type, or nested too deeply."""
     assert is_problem(api.send("/v1/users", raw), 400, "bad-request")
     assert is_problem(api.send("/v1/uploads/init", raw, ana), 400, "bad-request")
 
 
-def test_a_body_over_its_limit_is_refused(api):
-    """64 KiB, by its length, before it is read."""
+def test_a_body_over_the_limit_is_rejected(api):
+    """64 KiB, by Content-Length, before it is read."""
     assert is_problem(api.send("/v1/users", b" " * (64 * 1024 + 1)), 413, "too-large")
 
 
-def test_a_route_that_there_is_not_is_not_found(api):
-    """With the same document as everything else that is not there."""
+def test_an_unknown_route_is_not_found(api):
+    """With the same document as anything else that does not exist."""
     for path in ("/", "/v1", "/v1/users/a/b/c/d", "/v2/users", "/v1/photos/../../etc/passwd"):
-        assert is_problem(api.ask("GET", path), 404, "not-found")
+        assert is_problem(api.request("GET", path), 404, "not-found")
 
 
-def test_a_method_that_there_is_not_names_those_there_are(api):
+def test_an_unknown_method_gets_the_allowed_ones(api):
     """405 with `Allow` (RFC 9110 section 15.5.6)."""
-    answer = api.ask("PATCH", "/v1/users")
-    assert is_problem(answer, 405, None)
-    assert "POST" in answer.headers["allow"]
+    response = api.request("PATCH", "/v1/users")
+    assert is_problem(response, 405, None)
+    assert "POST" in response.headers["allow"]
 
 
-def test_a_store_that_is_away_is_worth_another_try(api, ana, monkeypatch):
-    """503 says when."""
+def test_an_unavailable_store_is_reported_with_retry_after(api, ana, monkeypatch):
+    """503."""
 
-    def away(user_id):
-        raise Unavailable("the store does not answer")
+    def unavailable(user_id):
+        raise Unavailable("the store does not response")
 
-    monkeypatch.setattr(api.catalog.users, "get", away)
-    answer = api.ask("GET", f"/v1/users/{ana.id}")
-    assert is_problem(answer, 503, "unavailable")
-    assert answer.headers["retry-after"] == "1"
+    monkeypatch.setattr(api.catalog.users, "get", unavailable)
+    response = api.request("GET", f"/v1/users/{ana.id}")
+    assert is_problem(response, 503, "unavailable")
+    assert response.headers["retry-after"] == "1"
 
 
-def test_a_mistake_of_ours_tells_nothing_of_the_inside(api, ana, monkeypatch):
-    """500, and the traceback stays in the log."""
+def test_an_internal_error_reveals_nothing(api, ana, monkeypatch):
+    """500; the traceback goes to the log only."""
 
     def broken(user_id):
         raise ZeroDivisionError("/secret/path")
 
     monkeypatch.setattr(api.catalog.users, "get", broken)
-    answer = api.ask("GET", f"/v1/users/{ana.id}")
-    assert is_problem(answer, 500, "internal")
-    assert "secret" not in answer.text
+    response = api.request("GET", f"/v1/users/{ana.id}")
+    assert is_problem(response, 500, "internal")
+    assert "secret" not in response.text
 
 
-def test_every_kind_of_refusal_has_the_shape(api, ana, eva, nobodys):
-    """One of each status that clients meet."""
+def test_every_status_has_its_problem_type(api, ana, eva, unused_id):
+    """One of each status that clients commonly get."""
     photo_id = api.uploaded(ana)
-    assert is_problem(api.ask("GET", f"/v1/users/{ana.id}/feed"), 401, "unauthenticated")
-    assert is_problem(api.ask("DELETE", f"/v1/photos/{photo_id}", who=eva), 403, "forbidden")
-    assert is_problem(api.ask("GET", f"/v1/photos/{nobodys('p')}"), 404, "not-found")
-    assert is_problem(api.ask("PUT", f"/v1/photos/{photo_id}/like", who=ana), 409, "conflict")
-    assert is_problem(api.ask("GET", f"/v1/photos/{nobodys('p', 1)}"), 421, "misdirected")
-    assert is_problem(api.ask("PUT", f"/v1/users/{ana.id}/following/{ana.id}", who=ana), 422, "unprocessable")
+    assert is_problem(api.request("GET", f"/v1/users/{ana.id}/feed"), 401, "unauthenticated")
+    assert is_problem(api.request("DELETE", f"/v1/photos/{photo_id}", user=eva), 403, "forbidden")
+    assert is_problem(api.request("GET", f"/v1/photos/{unused_id('p')}"), 404, "not-found")
+    assert is_problem(api.request("PUT", f"/v1/photos/{photo_id}/like", user=ana), 409, "conflict")
+    assert is_problem(api.request("GET", f"/v1/photos/{unused_id('p', 1)}"), 421, "misdirected")
+    assert is_problem(api.request("PUT", f"/v1/users/{ana.id}/following/{ana.id}", user=ana), 422, "unprocessable")
 
 
 def test_health_names_the_region(api):
-    answer = api.ask("GET", "/health")
-    assert (answer.status_code, answer.json) == (200, {"region": "eu-west"})
+    response = api.request("GET", "/health")
+    assert (response.status_code, response.json) == (200, {"region": "eu-west"})

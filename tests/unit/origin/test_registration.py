@@ -1,4 +1,4 @@
-"""An origin is seen in its region's settings while it runs, and gives back what it has when it ends."""
+"""An origin is registered in its region's settings while it runs, and withdraws when it ends."""
 
 import threading
 
@@ -15,7 +15,7 @@ from regions.stores.settings import Service
 SELF = Service(registration.ORIGIN, "origin-eu-west-here-1", "http://127.0.0.1:9001")
 
 
-def test_an_origin_is_healthy_for_as_long_as_it_says_so(settings, clock):
+def test_an_origin_is_healthy_while_it_registers(settings, clock):
     """And no longer."""
     registration = Registration(settings, SELF)
     for _ in range(4):
@@ -27,7 +27,7 @@ def test_an_origin_is_healthy_for_as_long_as_it_says_so(settings, clock):
 
 
 def test_a_withdrawn_origin_is_not_registered_again(settings):
-    """Though its thread may have been about to."""
+    """Even if its thread was just about to."""
     registration = Registration(settings, SELF)
     registration.run_once()
     registration.withdraw()
@@ -35,8 +35,8 @@ def test_a_withdrawn_origin_is_not_registered_again(settings):
     assert settings.services.healthy("origin") == []
 
 
-def test_settings_that_are_away_stop_neither_the_loop_nor_the_end(settings):
-    """What is not withdrawn is unhealthy when its time is up."""
+def test_unavailable_settings_stop_neither_the_loop_nor_the_withdrawal(settings):
+    """If withdrawing fails, the service becomes unhealthy when its TTL ends."""
     stop, registration = threading.Event(), Registration(settings, SELF)
     settings.close()
     with pytest.raises(Unavailable):
@@ -46,8 +46,8 @@ def test_settings_that_are_away_stop_neither_the_loop_nor_the_end(settings):
     registration.withdraw()
 
 
-def test_what_is_kept_is_given_back(settings, clock, eventually):
-    """The service is gone, the number free, and no id can be made any more."""
+def test_registration_and_number_are_released_at_the_end(settings, clock, eventually):
+    """The service is gone, the number is free, and the process makes no more ids."""
     number = ProcessNumber(settings, 1, SELF.instance, clock.now_ms)
     leave = registration.keep(number, Registration(settings, SELF))
     eventually(lambda: settings.services.healthy("origin") == [SELF])

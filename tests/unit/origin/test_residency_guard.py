@@ -1,21 +1,21 @@
-"""Nothing of a photo or a profile is told where the policy forbids to show it; each decision is written down."""
+"""Nothing of a photo or profile is visible where the policy forbids it, and each decision is logged."""
 
 import pytest
 
 
-def shown(api, ana, photo_id, node):
-    """The status of each route that tells of one thing."""
+def statuses(api, ana, photo_id, node):
+    """The status of each route that shows something of one photo or profile."""
     paths = [f"/v1/photos/{photo_id}{rest}" for rest in ("", "/likes", "/comments")] + [f"/v1/users/{ana.id}"]
-    return [api.ask("GET", path, node=node).status_code for path in paths]
+    return [api.request("GET", path, node=node).status_code for path in paths]
 
 
 def listed(api, ana, eva, node):
-    """The ids in each list of photos, as the followed Ana's and her follower Eva's."""
-    answers = [
-        api.ask("GET", f"/v1/users/{ana.id}/photos", node=node),
-        api.ask("GET", f"/v1/users/{eva.id}/feed", who=eva, node=node),
+    """The photo ids in each list: that of Ana, who is followed, and the feed of her follower Eva."""
+    responses = [
+        api.request("GET", f"/v1/users/{ana.id}/photos", node=node),
+        api.request("GET", f"/v1/users/{eva.id}/feed", user=eva, node=node),
     ]
-    return [[photo["id"] for photo in answer.json["items"]] for answer in answers]
+    return [[photo["id"] for photo in response.json["items"]] for response in responses]
 
 
 def decisions(api, record_id):
@@ -24,77 +24,77 @@ def decisions(api, record_id):
 
 @pytest.fixture
 def photo_id(api, ana, eva):
-    """A photo of Ana's in Eva's feed."""
-    api.ask("PUT", f"/v1/users/{eva.id}/following/{ana.id}", who=eva)
+    """A photo of Ana's, in Eva's feed."""
+    api.request("PUT", f"/v1/users/{eva.id}/following/{ana.id}", user=eva)
     photo_id = api.ready(ana)
     api.context.stores.feeds.add(photo_id, [eva.id])
     return photo_id
 
 
-def test_what_may_not_be_shown_at_an_edge_is_refused_there_with_the_rule(api, ana, photo_id, serve_nowhere_in):
-    """451 on every route; elsewhere it is shown."""
-    serve_nowhere_in(api, "sydney")
-    assert shown(api, ana, photo_id, "sydney") == [451] * 4
-    assert shown(api, ana, photo_id, "lisbon") == [200] * 4
-    assert api.ask("GET", f"/v1/photos/{photo_id}", node="sydney").json["rule"].startswith("policy.yaml:")
+def test_a_photo_that_may_not_be_served_at_an_edge_is_denied_there_with_the_rule(api, ana, photo_id, deny_serving_in):
+    """451 on every route. At another edge it is visible."""
+    deny_serving_in(api, "sydney")
+    assert statuses(api, ana, photo_id, "sydney") == [451] * 4
+    assert statuses(api, ana, photo_id, "lisbon") == [200] * 4
+    assert api.request("GET", f"/v1/photos/{photo_id}", node="sydney").json["rule"].startswith("policy.yaml:")
 
 
-def test_lists_leave_out_what_may_not_be_shown_at_the_edge(api, ana, eva, photo_id, serve_nowhere_in):
-    """And the feed keeps it for the day when it may."""
-    serve_nowhere_in(api, "sydney")
+def test_lists_leave_out_photos_that_may_not_be_served_at_the_edge(api, ana, eva, photo_id, deny_serving_in):
+    """The feed keeps them, because the policy may allow them later."""
+    deny_serving_in(api, "sydney")
     assert listed(api, ana, eva, "sydney") == [[], []]
     assert listed(api, ana, eva, "lisbon") == [[photo_id], [photo_id]]
 
 
 def test_without_a_policy_nothing_crosses_a_border(api, ana, photo_id):
-    """Fails closed, as what a later try may mend: 503. Within the jurisdiction it lies in, it is shown."""
+    """Fails closed: 503, since a later try may succeed. Within the jurisdiction everything stays visible."""
     api.set_policy(None)
-    assert shown(api, ana, photo_id, "sydney") == [503] * 4
-    assert api.ask("GET", f"/v1/users/{ana.id}/photos", node="sydney").status_code == 503
-    assert shown(api, ana, photo_id, "lisbon") == [200] * 4
+    assert statuses(api, ana, photo_id, "sydney") == [503] * 4
+    assert api.request("GET", f"/v1/users/{ana.id}/photos", node="sydney").status_code == 503
+    assert statuses(api, ana, photo_id, "lisbon") == [200] * 4
 
 
-def test_who_comes_by_no_edge_is_answered_through_the_shield(api, ana, photo_id, serve_nowhere_in):
-    """So its place decides."""
-    serve_nowhere_in(api, "lisbon")
-    assert shown(api, ana, photo_id, None) == [451] * 4
+def test_a_request_without_an_edge_counts_as_the_shields(api, ana, photo_id, deny_serving_in):
+    """So the shield's place decides."""
+    deny_serving_in(api, "lisbon")
+    assert statuses(api, ana, photo_id, None) == [451] * 4
 
 
-def test_each_decision_to_show_is_written_down_once_an_hour(api, ana, eva, photo_id):
-    """For the photo and for the profile, whichever route asked."""
+def test_each_decision_is_logged_once_an_hour(api, ana, eva, photo_id):
+    """For the photo and for the profile, from whichever route."""
     for _ in range(2):
-        shown(api, ana, photo_id, "sydney")
+        statuses(api, ana, photo_id, "sydney")
         listed(api, ana, eva, "sydney")
     assert decisions(api, photo_id) == decisions(api, ana.id) == [("serve", "sydney", True)]
     api.clock.advance(3600 * 1000)
-    shown(api, ana, photo_id, "sydney")
+    statuses(api, ana, photo_id, "sydney")
     assert len(decisions(api, photo_id)) == len(decisions(api, ana.id)) == 2
 
 
-def test_a_refusal_is_written_down(api, ana, photo_id, serve_nowhere_in):
-    """With the place where it was asked for."""
-    serve_nowhere_in(api, "sydney")
-    shown(api, ana, photo_id, "sydney")
+def test_a_denial_is_logged(api, ana, photo_id, deny_serving_in):
+    """With the place for which it was requested."""
+    deny_serving_in(api, "sydney")
+    statuses(api, ana, photo_id, "sydney")
     assert decisions(api, photo_id) == decisions(api, ana.id) == [("serve", "sydney", False)]
 
 
-def test_a_photo_from_another_home_is_decided_on_for_the_edge_too(api, ana, abroad, serve, serve_nowhere_in):
-    """Its home allows the region; the region's policy refuses the edge."""
-    bob = abroad.sign_up("Bob", "US")
-    with serve(abroad):
-        api.ask("PUT", f"/v1/users/{ana.id}/following/{bob.id}", who=ana)
-        photo_id = abroad.ready(bob)
+def test_a_photo_of_another_region_needs_a_decision_for_the_edge_too(api, ana, us_api, serve, deny_serving_in):
+    """Its home region allows our region to show it, and our policy denies the edge."""
+    bob = us_api.sign_up("Bob", "US")
+    with serve(us_api):
+        api.request("PUT", f"/v1/users/{ana.id}/following/{bob.id}", user=ana)
+        photo_id = us_api.ready(bob)
         api.context.stores.feeds.add(photo_id, [ana.id])
-        serve_nowhere_in(api, "sydney")
-        answer = api.ask("GET", f"/v1/users/{ana.id}/feed", who=ana, node="sydney").json
-    assert (answer["items"], answer["unavailable"]) == ([], [])
-    assert decisions(abroad, photo_id) == [("serve", "eu-west", True)]
+        deny_serving_in(api, "sydney")
+        response = api.request("GET", f"/v1/users/{ana.id}/feed", user=ana, node="sydney").json
+    assert (response["items"], response["unavailable"]) == ([], [])
+    assert decisions(us_api, photo_id) == [("serve", "eu-west", True)]
     assert decisions(api, photo_id) == [("serve", "sydney", False)]
 
 
-def test_a_region_that_asks_for_an_author_is_decided_on_by_its_name(api, ana, abroad, serve):
-    """Not as the home's own shield."""
-    bob = abroad.sign_up("Bob", "US")
-    with serve(abroad):
-        api.ask("PUT", f"/v1/users/{ana.id}/following/{bob.id}", who=ana)
-    assert decisions(abroad, bob.id) == [("serve", "eu-west", True)]
+def test_a_profile_that_another_region_requests_is_decided_for_that_region(api, ana, us_api, serve):
+    """And not for the home region's own shield."""
+    bob = us_api.sign_up("Bob", "US")
+    with serve(us_api):
+        api.request("PUT", f"/v1/users/{ana.id}/following/{bob.id}", user=ana)
+    assert decisions(us_api, bob.id) == [("serve", "eu-west", True)]

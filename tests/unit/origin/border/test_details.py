@@ -1,4 +1,4 @@
-"""What one origin believes of another's photos: what it asked for, in bounds."""
+"""Details from another region: only what was requested, and only within bounds, is accepted."""
 
 import json
 
@@ -21,20 +21,20 @@ def read(items, gone=()):
     return details.incoming(json.dumps({"items": items, "gone": list(gone)}).encode(), [PHOTO_ID], "eu-west")
 
 
-def test_what_goes_out_comes_in_as_a_feed_shows_it():
-    """Without what stays at home."""
+def test_details_contain_what_a_feed_shows():
+    """And not the camera, the hashes or the time of taking."""
     [photo] = read([details.outgoing(PHOTO)]).photos
     assert (photo.caption, photo.width, photo.created_at_ms) == ("The harbour", 4000, 1_700_000_000_000)
     assert (photo.owner_id, photo.residency_class, photo.home_region) == (OWNER_ID, "eu", "eu-west")
     assert (photo.camera, photo.taken_at, photo.sha256, photo.perceptual_hash) == (None, None, None, None)
 
 
-def test_only_what_was_asked_for_is_gone():
+def test_only_requested_photos_can_be_gone():
     assert read([], [PHOTO_ID, "p_00000000009", 7, None]).gone == [PHOTO_ID]
 
 
 @pytest.mark.parametrize(
-    "lie",
+    "wrong",
     [
         {"owner_id": "p_00000000001"}, {"owner_id": 7}, {"owner_id": "u_" + "0" * 5000},
         {"caption": ["a"]}, {"caption": "a" * 2201}, {"caption": None},
@@ -43,14 +43,14 @@ def test_only_what_was_asked_for_is_gone():
         {"width": 1.5}, {"height": -1}, {"height": 1 << 40},
     ],
 )  # fmt: skip
-def test_details_out_of_bounds_are_refused(lie):
-    """The home counts as silent then."""
+def test_details_out_of_bounds_are_rejected(wrong):
+    """BadGateway, as if the home had not responded."""
     with pytest.raises(BadGateway):
-        read([details.outgoing(PHOTO) | lie])
+        read([details.outgoing(PHOTO) | wrong])
 
 
 @given(st.sampled_from(sorted(details.outgoing(PHOTO))))
-def test_a_detail_that_is_missing_is_missed(name):
-    """Whichever it is."""
+def test_details_without_a_field_are_rejected(name):
+    """Every field is required."""
     with pytest.raises(BadGateway):
         read([{key: value for key, value in details.outgoing(PHOTO).items() if key != name}])
