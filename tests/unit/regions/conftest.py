@@ -1,4 +1,4 @@
-"""What is deployed: the topology and the policy that the tests of regions read."""
+"""The topology and the policy that we ship in `deploy/`, for the tests of this package."""
 
 import tomllib
 from pathlib import Path
@@ -17,10 +17,10 @@ def one_machine() -> Topology:
     """The regions and edges of `deploy/one_machine.toml`, at addresses where nothing listens."""
     tables = tomllib.loads((DEPLOY / "one_machine.toml").read_text())
     stores = dict.fromkeys(("origin", "objects", "catalog", "feeds", "events", "settings", "public_key"), "nowhere")
-    reached = dict.fromkeys(("url", "cache", "public_key"), "nowhere")
+    edge_only = dict.fromkeys(("url", "cache", "public_key"), "nowhere")
     return Topology(
-        {name: Region(name, **facts, **stores) for name, facts in tables["regions"].items()},
-        {name: Edge(name, **facts, **reached) for name, facts in tables["edges"].items()},
+        {name: Region(name, **table, **stores) for name, table in tables["regions"].items()},
+        {name: Edge(name, **table, **edge_only) for name, table in tables["edges"].items()},
     )
 
 

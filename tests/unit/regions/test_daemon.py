@@ -1,4 +1,4 @@
-"""Supervision of loops: what ends them, what they survive."""
+"""Supervision of loops: what ends them, and what they survive."""
 
 import threading
 import time
@@ -23,8 +23,8 @@ class Rounds:
         return "opened"
 
 
-def test_a_loop_goes_on_when_a_store_is_unavailable():
-    rounds = Rounds(Unavailable("away"), Unavailable("away"))
+def test_a_loop_continues_when_a_store_is_unavailable():
+    rounds = Rounds(Unavailable("down"), Unavailable("down"))
     daemon.run_forever(rounds, 0.001, rounds.stop, "test")
     assert rounds.count == 3
 
@@ -36,7 +36,7 @@ def test_a_loop_ends_with_any_other_error():
 
 
 @pytest.mark.parametrize(("at_once", "count"), [(False, 0), (True, 1)])
-def test_a_stopped_loop_runs_one_round_only_if_asked_to_start_at_once(at_once, count):
+def test_a_stopped_loop_runs_one_round_only_if_it_starts_at_once(at_once, count):
     rounds = Rounds()
     rounds.stop.set()
     daemon.run_forever(rounds, 60, rounds.stop, "test", at_once)
@@ -57,7 +57,7 @@ def test_when_one_loop_fails_all_end_and_the_error_is_raised():
 
 
 def test_opening_is_tried_until_it_succeeds():
-    rounds = Rounds(Unavailable("away"))
+    rounds = Rounds(Unavailable("down"))
     assert daemon.open_when_available(rounds, "a store", rounds.stop) == "opened"
     assert rounds.count == 2
 
@@ -69,12 +69,12 @@ def test_opening_is_not_tried_after_stop():
     assert rounds.count == 0
 
 
-def test_attempts_go_on_until_the_deadline_and_the_last_is_marked():
-    began_s = time.monotonic()
-    marks = list(daemon.attempts(0.2, first_s=0.01, most_s=0.05))
-    assert time.monotonic() - began_s < 5.0
-    assert len(marks) > 2
-    assert marks[-1] and not any(marks[:-1])
+def test_attempts_continue_until_the_deadline_and_the_last_is_marked():
+    started_s = time.monotonic()
+    is_last = list(daemon.attempts(0.2, first_s=0.01, most_s=0.05))
+    assert time.monotonic() - started_s < 5.0
+    assert len(is_last) > 2
+    assert is_last[-1] and not any(is_last[:-1])
 
 
 def test_there_is_one_attempt_when_no_time_is_left():

@@ -1,4 +1,4 @@
-"""Every problem knows its status and its document."""
+"""Every problem has a status and a document."""
 
 import json
 
@@ -26,36 +26,36 @@ def test_a_problem_is_a_document(kind):
     assert 400 <= document["status"] < 600
 
 
-def test_no_two_problems_have_one_type():
-    """A client can tell them apart by it."""
+def test_every_problem_has_a_type_of_its_own():
+    """So that a client can distinguish them."""
     slugs = [kind.slug for kind in kinds()]
     assert len(set(slugs)) == len(slugs)
 
 
-def test_a_problem_carries_members():
-    """Extensions stand beside the rest (RFC 9457 section 3.2)."""
+def test_extension_members_are_in_the_document():
+    """Next to the standard ones (RFC 9457 section 3.2)."""
     assert errors.Forbidden("over", expired=True).document()["expired"] is True
 
 
-def test_a_misdirected_request_is_told_where_to_go():
-    """The region is a member, so that an edge can follow."""
+def test_a_misdirected_request_gets_the_home_region():
+    """As a member, so that an edge can follow it."""
     document = Misdirected("eu-west").document()
     assert (document["status"], document["region"]) == (421, "eu-west")
 
 
-def test_a_residency_refusal_names_its_rule():
+def test_a_residency_denial_cites_its_rule():
     """By file and line."""
     document = ResidencyDenied("not here", "policy.yaml:24").document()
     assert (document["status"], document["rule"]) == (451, "policy.yaml:24")
 
 
-def test_a_lost_lease_is_a_store_that_is_away():
-    """A handler of the one handles the other."""
+def test_a_lost_lease_counts_as_unavailable():
+    """Code that handles the one handles the other."""
     assert issubclass(errors.LeaseLost, errors.Unavailable)
     assert errors.LeaseLost("gone").document()["status"] == 503
 
 
-def test_files_that_are_wrong_are_no_problems_of_a_client():
-    """They reach an operator, never an answer."""
+def test_errors_in_files_are_not_problems_of_a_client():
+    """They are for the operator, and never in a response."""
     assert not issubclass(errors.PolicyError, Problem)
     assert not issubclass(errors.TopologyError, Problem)

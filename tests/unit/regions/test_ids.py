@@ -1,4 +1,4 @@
-"""Ids sort by time as text, say what they were made of, and never repeat."""
+"""Ids sort by time as text, contain what they were made of, and never repeat."""
 
 import threading
 
@@ -24,13 +24,13 @@ flakes = st.builds(
 )
 
 
-def new_id(times_ms, floor_ms: int = 0, limit_ms: int = NEVER_MS) -> IdGenerator:
-    """An id generator whose clock shows these times one by one."""
+def generator(times_ms, floor_ms: int = 0, limit_ms: int = NEVER_MS) -> IdGenerator:
+    """An id generator whose clock returns these times one after another."""
     return IdGenerator(3, 5, floor_ms, lambda: limit_ms, iter(times_ms).__next__)
 
 
 @given(flakes)
-def test_an_id_says_what_it_was_made_of(flake):
+def test_an_id_can_be_taken_apart(flake):
     """Time, region, process and sequence, in 63 bits."""
     number = ids.compose(flake)
     assert ids.take_apart(number) == flake
@@ -38,8 +38,8 @@ def test_an_id_says_what_it_was_made_of(flake):
 
 
 @given(kinds, numbers)
-def test_an_id_is_the_same_in_public(kind, number):
-    """A letter and eleven digits, and back."""
+def test_the_public_form_of_an_id_has_an_inverse(kind, number):
+    """A letter, `_` and eleven digits."""
     public = ids.to_public(kind, number)
     assert ids.to_number(kind, public) == number
     assert len(public) == 13
@@ -47,14 +47,14 @@ def test_an_id_is_the_same_in_public(kind, number):
 
 @given(kinds, flakes, flakes)
 def test_ids_sort_by_time_as_text(kind, one, other):
-    """So that a database which sorts text sorts them by time."""
+    """So that a store which sorts text sorts ids by time."""
     texts = ids.to_public(kind, ids.compose(one)), ids.to_public(kind, ids.compose(other))
     assert (texts[0] < texts[1]) == (one < other)
 
 
 @given(kinds, st.text(max_size=20))
-def test_what_is_no_id_is_not_found(kind, text):
-    """Whatever a path contains: it is an id that could have been made, or NotFound."""
+def test_any_other_text_is_not_found(kind, text):
+    """Any text in a path is either an id that could have been made, or NotFound."""
     try:
         number = ids.to_number(kind, text)
     except NotFound:
@@ -66,43 +66,42 @@ def test_what_is_no_id_is_not_found(kind, text):
     "text",
     ["", "p_", "p_0000000000", "p_000000000000", "u_00000000001", "p_0000000000!", "p_zzzzzzzzzzz", "P_00000000001"],
 )
-def test_these_are_no_photo_ids(text):
-    """Too short, too long, another's kind, a sign that is no digit, a number over 63 bits."""
+def test_an_invalid_photo_id_is_not_found(text):
+    """Too short, too long, of another kind, with a character that is not a digit, over 63 bits."""
     with pytest.raises(NotFound):
         ids.parse(ids.PHOTO, text)
 
 
-def test_a_refused_id_is_not_repeated_at_length():
+def test_the_error_shortens_a_long_id():
     """It may be hostile, and of any length."""
-    with pytest.raises(NotFound) as refusal:
+    with pytest.raises(NotFound) as raised:
         ids.parse(ids.PHOTO, "x" * 100_000)
-    assert len(refusal.value.detail) < 200
+    assert len(raised.value.detail) < 200
 
 
 @given(st.lists(st.integers(NOW_MS - 50, NOW_MS + 50), min_size=1, max_size=60))
-def test_ids_grow_whatever_the_clock_does(times_ms):
-    """It may stand still, and step back."""
-    made = new_id(times_ms)
+def test_ids_grow_even_if_the_clock_stops_or_steps_back(times_ms):
+    made = generator(times_ms)
     numbers = [ids.to_number(ids.PHOTO, made.next(ids.PHOTO)) for _ in times_ms]
     assert numbers == sorted(set(numbers))
 
 
-def test_a_full_millisecond_borrows_the_next():
-    """More than 1,024 ids in one do not repeat, and do not wait."""
-    made = new_id([NOW_MS] * 3000)
+def test_after_1024_ids_in_a_millisecond_the_next_one_is_used():
+    """Without repeating an id, and without waiting."""
+    made = generator([NOW_MS] * 3000)
     flakes = [ids.parse(ids.PHOTO, made.next(ids.PHOTO)) for _ in range(3000)]
     assert len(set(flakes)) == 3000
     assert {flake.at_ms for flake in flakes} == {NOW_MS, NOW_MS + 1, NOW_MS + 2}
 
 
-def test_an_id_carries_its_region_and_process():
+def test_an_id_contains_its_region_and_process():
     """And the clock's time."""
-    assert ids.parse(ids.USER, new_id([NOW_MS]).next(ids.USER)) == Snowflake(NOW_MS, 3, 5, 0)
+    assert ids.parse(ids.USER, generator([NOW_MS]).next(ids.USER)) == Snowflake(NOW_MS, 3, 5, 0)
 
 
 def test_no_id_is_made_after_the_lease():
-    """At its last millisecond one is, at its end none, and a clock that steps back makes them possible again."""
-    made = new_id([NOW_MS - 1, NOW_MS, NOW_MS + 1, NOW_MS - 1], limit_ms=NOW_MS)
+    """One is made in its last millisecond, none at its end. After the clock steps back, ids are possible again."""
+    made = generator([NOW_MS - 1, NOW_MS, NOW_MS + 1, NOW_MS - 1], limit_ms=NOW_MS)
     made.next(ids.PHOTO)
     for _ in range(2):
         with pytest.raises(LeaseLost):
@@ -110,9 +109,9 @@ def test_no_id_is_made_after_the_lease():
     assert ids.parse(ids.PHOTO, made.next(ids.PHOTO)).at_ms == NOW_MS - 1
 
 
-def test_borrowing_stops_at_the_end_of_the_lease():
-    """A full last millisecond may not borrow what belongs to the next holder."""
-    made = new_id([NOW_MS - 1] * 2000, limit_ms=NOW_MS)
+def test_a_full_last_millisecond_does_not_use_the_next_holders():
+    """LeaseLost instead."""
+    made = generator([NOW_MS - 1] * 2000, limit_ms=NOW_MS)
     for _ in range(1024):
         made.next(ids.PHOTO)
     with pytest.raises(LeaseLost):
@@ -120,16 +119,16 @@ def test_borrowing_stops_at_the_end_of_the_lease():
 
 
 @given(st.integers(NOW_MS - 1000, NOW_MS + 1000), st.integers(1, 1500))
-def test_two_holders_of_a_number_never_repeat(floor_ms, count):
-    """The next one starts where the first one's ids, or its lease, ended, wherever its own clock stands."""
-    first = new_id([NOW_MS] * count)
+def test_two_holders_of_a_number_never_make_the_same_id(floor_ms, count):
+    """The second starts where the ids of the first ended, even if its clock is behind."""
+    first = generator([NOW_MS] * count)
     before = [first.next(ids.PHOTO) for _ in range(count)]
-    second = new_id([floor_ms] * 10, floor_ms=first.used_until_ms)
+    second = generator([floor_ms] * 10, floor_ms=first.used_until_ms)
     assert not set(before) & {second.next(ids.PHOTO) for _ in range(10)}
 
 
-def test_threads_share_a_mint():
-    """No two of them get the same id."""
+def test_threads_can_share_a_generator():
+    """No two threads get the same id."""
     made, found = IdGenerator(1, 1, 0, lambda: NEVER_MS, lambda: NOW_MS), []
     threads = [
         threading.Thread(target=lambda: found.extend([made.next(ids.PHOTO) for _ in range(2000)])) for _ in range(4)

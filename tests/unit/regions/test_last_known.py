@@ -1,4 +1,4 @@
-"""What was last known serves while the settings are away; what never was known does not."""
+"""Last known values are used while the settings are unavailable. A value that was never read is unavailable too."""
 
 import pytest
 
@@ -17,16 +17,16 @@ def settings(tmp_path):
     opened.close()
 
 
-def test_a_change_is_seen_at_the_next_question(settings):
-    """While the settings answer, nothing is older than they are."""
+def test_a_change_is_seen_by_the_next_read(settings):
+    """While the settings are available, no value is out of date."""
     live = LastKnown(settings.values.read)
     for value in ("first", "second"):
         settings.values.write(KNOWN_BAD, value)
         assert live.get(KNOWN_BAD).value == value
 
 
-def test_what_was_last_known_serves_while_the_settings_are_away(settings):
-    """A setting as it was, and that another was not there."""
+def test_the_last_known_value_is_used_while_the_settings_are_unavailable(settings):
+    """Also that a setting did not exist."""
     live = LastKnown(settings.values.read)
     settings.values.write(KNOWN_BAD, "first")
     live.get(KNOWN_BAD)
@@ -36,8 +36,8 @@ def test_what_was_last_known_serves_while_the_settings_are_away(settings):
     assert live.get("lanes/paused") is None
 
 
-def test_services_that_were_last_known_serve_too(settings):
-    """A caller that asks by them goes on finding them."""
+def test_the_last_known_services_are_used_too(settings):
+    """So a caller still finds them."""
     found = LastKnown(settings.services.healthy)
     settings.services.register(EDGE, 60.0)
     found.get("edge")
@@ -45,8 +45,8 @@ def test_services_that_were_last_known_serve_too(settings):
     assert found.get("edge") == [EDGE]
 
 
-def test_what_was_never_known_is_unavailable(settings):
-    """Although something else was."""
+def test_a_value_that_was_never_read_is_unavailable(settings):
+    """Although another one was read."""
     live = LastKnown(settings.values.read)
     live.get("lanes/paused")
     settings.close()

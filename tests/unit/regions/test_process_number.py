@@ -1,4 +1,4 @@
-"""A process number is kept while it can be, and no id is ever made twice, whatever the clock and the settings do."""
+"""A process keeps its number, and no id is ever made twice, even if the clock steps or the settings are unavailable."""
 
 import threading
 
@@ -22,7 +22,7 @@ def store(settings):
 
 @pytest.fixture
 def start(store, clock):
-    """Takes a number, as a process does when it starts."""
+    """Leases a number, as a process does when it starts."""
     return lambda holder="origin-1": ProcessNumber(store, REGION, holder, clock.now_ms)
 
 
@@ -30,8 +30,8 @@ def number_of(process) -> int:
     return ids.parse(PHOTO, process.new_id(PHOTO)).process
 
 
-def test_an_id_says_region_process_and_time(start, clock):
-    """And the next one is another."""
+def test_an_id_contains_the_region_and_the_time(start, clock):
+    """And the next id is higher."""
     process = start()
     first, second = (ids.parse(PHOTO, process.new_id(PHOTO)) for _ in range(2))
     assert (first.region, first.at_ms) == (REGION, clock.at_ms)
@@ -39,12 +39,12 @@ def test_an_id_says_region_process_and_time(start, clock):
 
 
 def test_two_processes_have_two_numbers(start):
-    """Though they say the same of themselves."""
+    """Even if both have the same name."""
     assert number_of(start()) != number_of(start())
 
 
-def test_a_lease_that_is_renewed_goes_on(start, clock):
-    """With the same number."""
+def test_a_renewed_lease_keeps_its_number(start, clock):
+    """Over many times the TTL."""
     process = start()
     before = number_of(process)
     for _ in range(10):
@@ -53,8 +53,8 @@ def test_a_lease_that_is_renewed_goes_on(start, clock):
     assert number_of(process) == before
 
 
-def test_a_lease_that_ran_out_makes_no_ids(start, clock):
-    """Until another number is taken."""
+def test_no_ids_are_made_after_the_lease_has_run_out(start, clock):
+    """Until the process has leased another number."""
     process = start()
     clock.at_ms += TTL_MS
     with pytest.raises(LeaseLost):
@@ -63,8 +63,8 @@ def test_a_lease_that_ran_out_makes_no_ids(start, clock):
     assert process.new_id(PHOTO)
 
 
-def test_while_the_settings_are_away_ids_are_made_until_the_lease_ends(start, store, clock):
-    """And then no more."""
+def test_while_the_settings_are_unavailable_ids_are_made_until_the_lease_ends(start, store, clock):
+    """And then none."""
     process = start()
     store.close()
     with pytest.raises(Unavailable):
@@ -87,8 +87,8 @@ def test_a_generator_whose_lease_was_lost_makes_no_id_under_the_next_lease(start
         stale.next(PHOTO)
 
 
-def test_a_released_number_is_taken_by_the_next_at_once(start):
-    """Who begins after the last id; the one before makes none any more."""
+def test_a_released_number_can_be_leased_at_once(start):
+    """The next holder's ids are higher. The old holder makes none any more."""
     process = start()
     last = ids.parse(PHOTO, process.new_id(PHOTO))
     process.release()
@@ -96,27 +96,27 @@ def test_a_released_number_is_taken_by_the_next_at_once(start):
     process.run_once()
     with pytest.raises(LeaseLost):
         process.new_id(PHOTO)
-    following = ids.parse(PHOTO, start().new_id(PHOTO))
-    assert following.process in (last.process, last.process + 1)
-    assert following > last
+    next_holder = ids.parse(PHOTO, start().new_id(PHOTO))
+    assert next_holder.process in (last.process, last.process + 1)
+    assert next_holder > last
 
 
-def test_a_clock_that_steps_back_repeats_no_id_of_the_holder_before(start, clock):
-    """The next holder's ids begin where the last one's lease ended, whatever its clock says."""
+def test_after_a_clock_step_the_next_holder_repeats_no_id(start, clock):
+    """Its ids start where the lease before ended, even if its clock is behind."""
     before = start()
     made = [before.new_id(PHOTO) for _ in range(3)]
     clock.at_ms += 1_000
     before.new_id(PHOTO)
     before.release()
     clock.at_ms += 1
-    following = start()
+    next_holder = start()
     clock.at_ms -= 1_001
-    assert ids.parse(PHOTO, made[0]).process == number_of(following)
-    assert following.new_id(PHOTO) not in made
+    assert ids.parse(PHOTO, made[0]).process == number_of(next_holder)
+    assert next_holder.new_id(PHOTO) not in made
 
 
-def test_release_does_not_mind_settings_that_are_away(start, store):
-    """The number comes back when its time is up."""
+def test_release_does_not_fail_if_the_settings_are_unavailable(start, store):
+    """The number becomes free when its lease runs out."""
     process = start()
     store.close()
     process.release()
@@ -125,14 +125,14 @@ def test_release_does_not_mind_settings_that_are_away(start, store):
 
 
 def test_when_all_numbers_are_taken_a_process_does_not_start(start, store):
-    """Rather than share one."""
+    """It does not share a number."""
     for number in range(MAX_PROCESSES):
         store.numbers.lease(POOL, f"holder {number}", MAX_PROCESSES, 60.0)
     with pytest.raises(Unavailable):
         start()
 
 
-def test_run_forever_ends_when_it_is_told_to(start):
+def test_run_forever_returns_when_stop_is_set(start):
     """At once."""
     stop = threading.Event()
     stop.set()
@@ -143,14 +143,14 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["start"]), st.just(0)),
         *(st.tuples(st.just(what), st.integers(0, 3)) for what in ("new_id", "renew", "release", "die")),
-        st.tuples(st.just("pass"), st.sampled_from([0, 1, 20_000, TTL_MS, 10 * TTL_MS, -1, -20_000, -10 * TTL_MS])),
+        st.tuples(st.just("advance"), st.sampled_from([0, 1, 20_000, TTL_MS, 10 * TTL_MS, -1, -20_000, -10 * TTL_MS])),
     ),
     max_size=40,
 )
 
 
 def ids_made(process, what: str) -> list[str]:
-    """What the process made when it did that; nothing where it may not."""
+    """The ids that the process made in this step. None if it may not make any."""
     try:
         if what == "new_id":
             return [process.new_id(PHOTO) for _ in range(3)]
@@ -163,12 +163,12 @@ def ids_made(process, what: str) -> list[str]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_no_id_is_ever_made_twice(store, clock, start, steps):
-    """Whichever process starts, dies, is late to renew, or has a clock that steps back."""
+    """Whichever processes start, die, renew late, or have a clock that is stepped."""
     processes, made = [start()], []
     for what, argument in steps:
         if what == "start":
             processes.append(start())
-        elif what == "pass":
+        elif what == "advance":
             clock.at_ms += argument
         elif processes:
             made += ids_made(processes[argument % len(processes)], what)

@@ -1,4 +1,4 @@
-"""Records go through JSON unchanged."""
+"""Records keep their values through JSON; parts of an upload and times in the API."""
 
 import json
 from dataclasses import replace
@@ -38,23 +38,23 @@ photos = st.builds(
 
 @given(photos)
 def test_a_photo_goes_through_json_unchanged(photo):
-    """Every field, those that are empty too; the status is one again, and can be compared."""
+    """Every field, also empty ones. The status is an enum again."""
     back = records.photo_from_json(json.loads(json.dumps(records.to_json(photo))))
     assert back == photo
     assert isinstance(back.status, Status)
     assert hash(back) == hash(photo)
 
 
-def test_a_photo_without_a_known_status_is_refused():
-    """It can't have been written by us."""
+def test_a_photo_with_an_unknown_status_is_rejected():
+    """No version of ours has written it."""
     photo = Photo("p", "u", "eu", "eu-west", Status.READY, "", 1, None, 1)
     with pytest.raises(ValueError, match="sleeping"):
         records.photo_from_json(records.to_json(photo) | {"status": "sleeping"})
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**8))
-def test_the_parts_of_an_upload_make_its_size(size_bytes, part_size_bytes):
-    """All but the last are of one size, and the last is no longer and not empty."""
+def test_the_parts_of_an_upload_add_up_to_its_size(size_bytes, part_size_bytes):
+    """All but the last have the same size. The last is not larger, and not empty."""
     part_size_bytes = max(part_size_bytes, size_bytes // 1000)
     sizes = Upload("p", "m", "a.jpg", size_bytes, part_size_bytes, 0).part_sizes()
     assert sum(sizes) == size_bytes
@@ -63,7 +63,7 @@ def test_the_parts_of_an_upload_make_its_size(size_bytes, part_size_bytes):
 
 
 def test_an_upload_of_whole_parts_has_no_empty_part():
-    """Ten bytes in parts of five are two."""
+    """Ten bytes in parts of five are two parts."""
     upload = Upload("p", "m", "a.jpg", 10, 5, 0)
     assert upload.part_sizes() == [5, 5]
     assert replace(upload, size_bytes=11).part_sizes() == [5, 5, 1]
@@ -74,12 +74,12 @@ def test_an_upload_of_whole_parts_has_no_empty_part():
     ("at_ms", "text"),
     [(0, "1970-01-01T00:00:00.000Z"), (1_767_225_600_007, "2026-01-01T00:00:00.007Z")],
 )
-def test_times_are_told_in_utc(at_ms, text):
+def test_times_are_written_in_utc(at_ms, text):
     """RFC 3339, with milliseconds."""
     assert records.rfc3339(at_ms) == text
 
 
 @given(st.integers(0, 4_000_000_000_000), st.integers(0, 4_000_000_000_000))
 def test_times_sort_as_text(one_ms, other_ms):
-    """Their width is fixed; not one millisecond is lost in a float."""
+    """Their width is fixed, and no millisecond is lost to rounding."""
     assert (records.rfc3339(one_ms) < records.rfc3339(other_ms)) == (one_ms < other_ms)

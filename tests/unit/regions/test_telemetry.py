@@ -1,4 +1,4 @@
-"""Logs are one JSON object a line."""
+"""Logs are one JSON object per line."""
 
 import json
 import logging
@@ -20,47 +20,46 @@ def line(message: str, *arguments: object, **extra: object) -> dict:
     return json.loads(text)
 
 
-def test_a_line_says_who_and_what():
-    """Its process, logger, level, time and message."""
-    said = line("took %d s", 7)
-    assert (said["process"], said["logger"], said["level"]) == ("origin-eu-west", "origin.app", "warning")
-    assert said["message"] == "took 7 s"
-    assert said["at"].endswith("Z")
+def test_a_line_has_process_logger_level_time_and_message():
+    logged = line("took %d s", 7)
+    assert (logged["process"], logged["logger"], logged["level"]) == ("origin-eu-west", "origin.app", "warning")
+    assert logged["message"] == "took 7 s"
+    assert logged["at"].endswith("Z")
 
 
 @given(st.text(max_size=50), st.text(max_size=50))
-def test_any_text_stays_on_its_line(message, value):
-    """Whatever a stranger put into it: no line can be forged."""
-    said = line("%s", message, detail=value)
-    assert (said["message"], said["detail"]) == (message, value)
+def test_any_text_stays_on_one_line(message, value):
+    """So a hostile text can't forge a line."""
+    logged = line("%s", message, detail=value)
+    assert (logged["message"], logged["detail"]) == (message, value)
 
 
-def test_what_is_no_json_is_told_as_text():
-    """A log line never fails for what it was given."""
+def test_a_value_that_is_not_json_is_logged_as_text():
+    """A log call never fails because of its values."""
     assert line("x", path=sys)["path"] == str(sys)
 
 
-def test_an_exception_is_told_on_the_same_line():
+def test_an_exception_is_logged_on_the_same_line():
     """With its traceback."""
     try:
         raise ValueError("broken")
     except ValueError:
-        said = line("failed", exc_info=sys.exc_info())
-    assert "ValueError: broken" in said["exception"]
-    assert "exc_info" not in said
+        logged = line("failed", exc_info=sys.exc_info())
+    assert "ValueError: broken" in logged["exception"]
+    assert "exc_info" not in logged
 
 
-@pytest.mark.parametrize(("chatty", "told"), [("urllib3", False), ("origin", True)])
-def test_a_process_logs_to_standard_error(chatty, told):
-    """What libraries chat about is left out below a warning."""
+@pytest.mark.parametrize(("logger", "is_chatty"), [("urllib3", True), ("origin", False)])
+def test_a_process_logs_to_standard_error(logger, is_chatty):
+    """Chatty libraries only from level WARNING on."""
     program = f"""
 import logging
 from regions import telemetry
 telemetry.start("edge-lisbon")
-logging.getLogger("{chatty}").info("hello")
-logging.getLogger("{chatty}").warning("beware")
+logging.getLogger("{logger}").info("hello")
+logging.getLogger("{logger}").warning("beware")
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
     messages = [json.loads(text)["message"] for text in ended.stderr.splitlines()]
-    assert messages == (["hello", "beware"] if told else ["beware"])
+    assert messages == (["beware"] if is_chatty else ["hello", "beware"])
     assert ended.stdout == ""

@@ -1,4 +1,4 @@
-"""A token is what its region or its node has signed, or it is refused; every refusal looks the same."""
+"""A token is valid only if its own region or node has signed it. Every other token is rejected with the same error."""
 
 import base64
 import hashlib
@@ -43,9 +43,9 @@ def node_of(token: str) -> str:
 
 
 def signed(claims: dict, region: str = "eu-west", kid: object = "eu-west", **changes: object) -> str:
-    whole = {"sub": USER, "aud": "darkroom:user", "iat": now_s(), "exp": now_s() + 60, **claims, **changes}
-    said = {name: value for name, value in whole.items() if value is not None}
-    return jwt.encode(said, KEYS[region][0], algorithm="EdDSA", headers={"kid": kid})
+    claims = {"sub": USER, "aud": "darkroom:user", "iat": now_s(), "exp": now_s() + 60, **claims, **changes}
+    present = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(present, KEYS[region][0], algorithm="EdDSA", headers={"kid": kid})
 
 
 def pack(*parts: bytes) -> str:
@@ -56,124 +56,122 @@ def unpack(token: str) -> list[bytes]:
     return [base64.urlsafe_b64decode(part + "==") for part in token.split(".")]
 
 
-def test_a_users_token_names_the_user():
-    """Checked with the public key alone."""
+def test_a_users_token_contains_the_user():
+    """The public key is enough to check it."""
     assert user_of(user_token()) == USER
 
 
-def test_a_nodes_token_names_the_node():
+def test_a_nodes_token_contains_the_node():
     """A region or an edge."""
     for name in ("eu-west", "lisbon"):
         assert node_of(tokens.issue_node(name, KEYS[name][0], now_s())) == name
 
 
-def test_a_public_key_is_half_of_the_private():
-    """And can be made from it again."""
+def test_the_public_key_can_be_derived_from_the_private_key():
     private, public = tokens.make_key()
     assert tokens.public_half(private) == public
     assert tokens.make_key() != (private, public)
 
 
 @given(st.integers(0, 2), st.integers(0, 10_000), st.integers(0, 7))
-def test_an_altered_token_is_refused(part, at, bit):
-    """Any bit of its header, its claims or its signature."""
+def test_an_altered_token_is_rejected(part, at, bit):
+    """If any bit of its header, claims or signature has changed."""
     parts = [bytearray(each) for each in unpack(user_token())]
     parts[part][at % len(parts[part])] ^= 1 << bit
     with pytest.raises(Unauthenticated):
         user_of(pack(*parts))
 
 
-def test_claims_under_another_tokens_signature_are_refused():
-    """Two good tokens do not make a third."""
+def test_claims_with_another_tokens_signature_are_rejected():
+    """Two valid tokens can't be combined to a third."""
     mine, theirs = unpack(user_token(USER)), unpack(user_token(AMERICAN, "us-central"))
     with pytest.raises(Unauthenticated):
         user_of(pack(mine[0], theirs[1], mine[2]))
 
 
-def test_a_region_vouches_for_its_own_people_only():
-    """Well signed by one region, but for a user whose id says another."""
+def test_a_region_can_issue_tokens_for_its_own_users_only():
+    """The signature is valid, but the user's id contains another region."""
     with pytest.raises(Unauthenticated):
         user_of(user_token(AMERICAN, "eu-west"))
 
 
-def test_another_regions_key_is_refused():
-    """Though the token says that it is the right one's."""
+def test_a_token_that_another_key_signed_is_rejected():
+    """Although its `kid` names the right region."""
     with pytest.raises(Unauthenticated):
         user_of(signed({}, region="us-central", kid="eu-west"))
 
 
 @pytest.mark.parametrize("kid", ["mars", "", "eu-west ", "lisbon"])
-def test_an_unknown_signer_is_refused(kid):
-    """So is one that has no people: an edge."""
+def test_an_unknown_signer_is_rejected(kid):
+    """So is an edge, which has no users."""
     with pytest.raises(Unauthenticated):
         user_of(signed({}, kid=kid))
 
 
-def test_an_edge_can_make_no_users():
-    """It signs with its own key, as itself."""
+def test_an_edge_can_not_issue_a_users_token():
+    """It signs with its own key and its own name."""
     with pytest.raises(Unauthenticated):
         user_of(signed({}, region="lisbon", kid="lisbon"))
 
 
 @pytest.mark.parametrize("region", [0, 3, 63])
-def test_an_id_of_no_region_is_refused(region):
-    """Nobody can have signed for it."""
+def test_an_id_of_an_unknown_region_is_rejected(region):
+    """No region can have signed for it."""
     stranger = ids.to_public(ids.USER, ids.compose(Snowflake(EPOCH_MS, region, 0, 0)))
     with pytest.raises(Unauthenticated):
         user_of(signed({"sub": stranger}))
 
 
-@pytest.mark.parametrize(("age_s", "good"), [(0, True), (YEAR_S - 60, True), (YEAR_S + 90, False)])
-def test_a_users_token_lasts_a_year(age_s, good):
-    """And no longer, but for clocks that differ."""
+@pytest.mark.parametrize(("age_s", "valid"), [(0, True), (YEAR_S - 60, True), (YEAR_S + 90, False)])
+def test_a_users_token_is_valid_for_a_year(age_s, valid):
+    """And no longer, apart from the allowed clock skew."""
     token = user_token(at_s=now_s() - age_s)
-    if good:
+    if valid:
         assert user_of(token) == USER
     else:
         with pytest.raises(Unauthenticated):
             user_of(token)
 
 
-def test_a_nodes_token_lasts_a_minute():
-    """A stolen one is soon worth nothing."""
+def test_a_nodes_token_is_valid_for_a_minute():
+    """A stolen one is soon useless."""
     with pytest.raises(Unauthenticated):
         node_of(tokens.issue_node("lisbon", KEYS["lisbon"][0], now_s() - 120))
 
 
-def test_a_token_from_the_future_is_refused():
-    """Beyond what clocks may differ."""
+def test_a_token_from_the_future_is_rejected():
+    """Beyond the allowed clock skew."""
     with pytest.raises(Unauthenticated):
         user_of(user_token(at_s=now_s() + 3600))
 
 
-def test_a_users_token_is_no_nodes_token():
-    """Nor the other way round."""
+def test_users_tokens_and_nodes_tokens_are_not_interchangeable():
     with pytest.raises(Unauthenticated):
         node_of(user_token())
     with pytest.raises(Unauthenticated):
         user_of(tokens.issue_node("eu-west", KEYS["eu-west"][0], now_s()))
 
 
-def test_a_node_speaks_for_itself_only():
-    """Well signed by one, but in the name of another."""
+def test_a_node_can_issue_tokens_for_itself_only():
+    """The signature is valid, but the subject is another node."""
     with pytest.raises(Unauthenticated):
         node_of(signed({"sub": "us-central", "aud": "darkroom:node"}))
 
 
 @pytest.mark.parametrize("claim", ["sub", "aud", "iat", "exp"])
-def test_a_token_without_a_claim_is_refused(claim):
-    """Well signed, but not by us in this form."""
+def test_a_token_without_a_required_claim_is_rejected(claim):
+    """Although its signature is valid."""
     with pytest.raises(Unauthenticated):
         user_of(signed({}, **{claim: None}))
 
 
-def test_an_oversized_token_is_refused():
-    """Though it is well signed: nobody works on what is too long."""
+def test_an_oversized_token_is_rejected():
+    """Although its signature is valid: the length is checked first."""
     with pytest.raises(Unauthenticated):
         user_of(signed({"padding": "x" * 4000}))
 
 
-def test_an_unsigned_token_is_refused():
+def test_an_unsigned_token_is_rejected():
     """`alg: none` (RFC 8725 section 3.1)."""
     _, claims, _ = unpack(user_token())
     for alg in ("none", "None", "NONE"):
@@ -181,8 +179,8 @@ def test_an_unsigned_token_is_refused():
             user_of(pack(json.dumps({"alg": alg, "typ": "JWT", "kid": "eu-west"}).encode(), claims, b""))
 
 
-def test_a_public_key_signs_nothing():
-    """As a secret of HMAC (RFC 8725 section 2.1)."""
+def test_a_public_key_can_not_be_used_as_an_hmac_secret():
+    """RFC 8725 section 2.1."""
     head = json.dumps({"alg": "HS256", "typ": "JWT", "kid": "eu-west"}).encode()
     text = pack(head, unpack(user_token())[1])
     forged = hmac.new(KEYS["eu-west"][1].encode(), text.encode(), hashlib.sha256).digest()
@@ -191,8 +189,8 @@ def test_a_public_key_signs_nothing():
 
 
 @given(st.text(max_size=60) | st.lists(st.binary(max_size=20), min_size=3, max_size=3).map(lambda parts: pack(*parts)))
-def test_nonsense_is_refused(token):
-    """Whatever stands in the header of a request."""
+def test_any_other_text_is_rejected(token):
+    """Any content of the request's header."""
     with pytest.raises(Unauthenticated):
         user_of(token)
 
@@ -210,17 +208,17 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("token", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_token_is_refused(token):
-    """As a token, and with no other error."""
+def test_a_hostile_token_is_rejected(token):
+    """With Unauthenticated, and with no other error."""
     with pytest.raises(Unauthenticated):
         user_of(token)
 
 
-def test_every_refusal_looks_the_same():
-    """Nobody learns from it how near they were."""
-    said = set()
+def test_every_rejection_has_the_same_response():
+    """So an attacker doesn't learn which check failed."""
+    documents = set()
     for token in ("", signed({}, kid="mars"), user_token(AMERICAN, "eu-west"), user_token(at_s=0), HOSTILE[5]):
-        with pytest.raises(Unauthenticated) as refusal:
+        with pytest.raises(Unauthenticated) as raised:
             user_of(token)
-        said.add(json.dumps(refusal.value.document()))
-    assert len(said) == 1
+        documents.add(json.dumps(raised.value.document()))
+    assert len(documents) == 1
