@@ -105,7 +105,7 @@ def home_of(topology: Topology, kind: str, public_id: str) -> Region:
 
 
 def parse(text: str, overrides: Mapping[tuple[str, str], str] | None = None) -> Topology:
-    """Raises TopologyError, with a sentence that says what to correct.
+    """Raises TopologyError. The message says what to correct.
 
     `overrides` maps (region or edge name, field) to a value that replaces the file's.
     """
@@ -134,7 +134,7 @@ def _tables(tables: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
         raise TopologyError(f"{kind} are tables, such as [{kind}.NAME]")
     for name, table in nodes.items():
         if not isinstance(table, dict):
-            raise TopologyError(f"{name} is no table, such as [{kind}.{name}]")
+            raise TopologyError(f"{name} is not a table, such as [{kind}.{name}]")
     return nodes
 
 

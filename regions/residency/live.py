@@ -1,7 +1,7 @@
 """The residency policy that is in force now, read from the region's settings.
 
 The setting is read for each decision, and parsed only when its version has changed. If it can't be read or parsed,
-there is no policy, and `decide` then denies everything that crosses a border.
+there is no policy, and `decide` denies everything.
 """
 
 import logging

@@ -1,1 +1,1 @@
-"""What several suites build their worlds from."""
+"""What several test suites share to set up their tests."""

@@ -1,4 +1,4 @@
-"""Embedded stores on a folder of the test's own, and a clock that passes when it is told to. Fixtures."""
+"""Embedded stores in the test's own folder, and a clock that the test advances. Fixtures."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from regions.stores.sqlite import adapter as sqlite
 
 
 class Clock:
-    """Time passes when a test says so: by `advance`, or by setting `at_ms`."""
+    """A clock that changes only when the test calls `advance` or sets `at_ms`."""
 
     def __init__(self, at_ms: int = 1_800_000_000_000) -> None:
         self.at_ms = at_ms

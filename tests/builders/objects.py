@@ -1,4 +1,4 @@
-"""What the suites of objects share: bytes, hashes, and short ways to put, read, list and send."""
+"""Shared by the tests of object stores: bytes, hashes, and shortcuts to put, read, list and send."""
 
 import hashlib
 import random

@@ -1,4 +1,4 @@
-"""Work that goes on while a test looks: on threads of the test's own process, or in processes that it kills."""
+"""Work in the background of a test: on threads of its own process, or in processes that it kills."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The text of a topology with one region and its shield, whose stores are named by the test."""
+"""The text of a topology with one region and its shield; the test may choose the stores."""
 
 _TEXT = """
 [regions.eu-west]
@@ -26,7 +26,7 @@ shield_of = "eu-west"
 
 
 def one_region(folder: object, **stores: str) -> str:
-    """Embedded stores under `folder`, except for those whose URL is given by port."""
+    """The stores are embedded ones in `folder`, except those whose URL is passed by the port's name."""
     embedded = {port: f"sqlite://{folder}/{port}.db" for port in ("catalog", "feeds", "events", "settings")}
     objects = {"objects": f"directory://{folder}/objects?server=http://127.0.0.1:2"}
     return _TEXT.format(**(objects | embedded | stores))

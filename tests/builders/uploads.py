@@ -1,4 +1,4 @@
-"""An upload that has begun, and a way to send its parts as a client does: by signed URL. Fixtures."""
+"""An upload that was started, and a way to send its parts like a client: by signed URL. Fixtures."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The Consul settings when Consul is killed, stands still or forgets: nothing is lost, nothing crosses, all goes on."""
+"""The Consul settings when Consul is killed, hangs or loses data: no write is lost, and nothing crosses a border."""
 
 import os
 import threading
@@ -39,7 +39,7 @@ def server(own_server):
 
 @pytest.fixture
 def open_settings(server):
-    """Each test under a root of its own; `open_settings("other")` under another."""
+    """Each test has a root of its own; `open_settings("other")` uses another one."""
     own, opened = f"test-{os.urandom(4).hex()}", []
 
     def handle(root=own):
@@ -58,14 +58,14 @@ def settings(open_settings):
 
 @pytest.fixture
 def by_hand(server):
-    """What an operator does, past our adapter."""
+    """The client with which an operator changes Consul, without our adapter."""
     host, port = server.address.split(":")
     return consul.Consul(host, int(port), scheme="http", verify=True)
 
 
 @contextmanager
-def away(server):
-    """Killed, and started again on the same data."""
+def killed(server):
+    """Consul is killed, and started again on the same data when the block ends."""
     server.kill()
     try:
         yield
@@ -74,56 +74,57 @@ def away(server):
         server.wait()
 
 
-def answers(ask):
-    """What it gives, once it does not raise Unavailable; to be waited for with `eventually`."""
+def if_available(call):
+    """The result, or None if it raises Unavailable, so that `eventually` tries again."""
     try:
-        return ask()
+        return call()
     except Unavailable:
         return None
 
 
 def test_no_acknowledged_write_is_lost(server, settings, eventually):
-    """Four threads write while Consul is killed; what returned True is there afterwards."""
+    """Four threads write while Consul is killed. Every write that returned True is there afterwards."""
     acknowledged, stop = [], threading.Event()
 
     def write(thread: int) -> None:
         for number in range(100_000):
             key = f"lanes/{thread}/{number}"
-            if stop.is_set() or not answers(lambda key=key: settings.values.write(key, "here", 0)):
+            if stop.is_set() or not if_available(lambda key=key: settings.values.write(key, "here", 0)):
                 return
             acknowledged.append(key)
 
     with ThreadPoolExecutor(4) as threads:
         writing = [threads.submit(write, thread) for thread in range(4)]
         eventually(lambda: len(acknowledged) > 40, SOON_S)
-        with away(server):
+        with killed(server):
             stop.set()
             for one in writing:
                 one.result(SOON_S)
-    there = eventually(lambda: answers(lambda: settings.values.tree("lanes/")), AGAIN_S)
+    there = eventually(lambda: if_available(lambda: settings.values.tree("lanes/")), AGAIN_S)
     assert set(acknowledged) <= set(there)
 
 
-def test_versions_go_on_where_they_were(server, settings, eventually):
-    """The version from before still holds, and a deleted setting stays deleted."""
+def test_versions_survive_a_restart(server, settings, eventually):
+    """The version from before is still valid, and a deleted setting stays deleted."""
     settings.values.write(POLICY, "first")
     settings.values.write(KNOWN_BAD, "")
     settings.values.delete(KNOWN_BAD)
     before = settings.values.read(POLICY)
-    with away(server):
+    with killed(server):
         pass
-    assert eventually(lambda: answers(lambda: settings.values.read(POLICY)), AGAIN_S) == before
+    assert eventually(lambda: if_available(lambda: settings.values.read(POLICY)), AGAIN_S) == before
     assert settings.values.read(KNOWN_BAD) is None
     assert settings.values.write(POLICY, "second", before.version)
     assert settings.values.read(POLICY).version > before.version
 
 
-def test_leases_and_locks_outlive_a_restart(server, settings, eventually):
-    """Both can be renewed, and nobody else gets them."""
+def test_leases_and_locks_survive_a_restart(server, settings, eventually):
+    """Their holders can renew them, and nobody else gets them."""
     lease, lock = settings.numbers.lease("numbers", "ana", 1, TTL_S), settings.locks.acquire("sweep", "ana", TTL_S)
-    with away(server):
+    with killed(server):
         pass
-    assert eventually(lambda: answers(lambda: settings.numbers.renew(lease, TTL_S)), AGAIN_S).floor_ms == lease.floor_ms
+    renewed = eventually(lambda: if_available(lambda: settings.numbers.renew(lease, TTL_S)), AGAIN_S)
+    assert renewed.floor_ms == lease.floor_ms
     assert settings.locks.renew(lock)
     assert settings.locks.acquire("sweep", "bob", TTL_S) is None
     with pytest.raises(Unavailable, match="taken"):
@@ -153,21 +154,21 @@ def test_a_watch_survives_a_restart(server, eventually):
         with ThreadPoolExecutor(1) as thread:
             watch = thread.submit(watched.watch, "residency/", mark, SOON_S)
             assert connection.is_waiting.wait(SOON_S)
-            with away(server):
+            with killed(server):
                 pass
             assert not watch.done()
-            eventually(lambda: answers(lambda: writer.values.write(POLICY, "second")), AGAIN_S)
+            eventually(lambda: if_available(lambda: writer.values.write(POLICY, "second")), AGAIN_S)
             assert watch.result(SOON_S) > mark
 
 
 def test_a_change_while_nobody_watched_is_seen_after_a_restart(server, settings, eventually):
-    """By the mark from before it."""
+    """By a watch from the mark before it."""
     settings.values.write(POLICY, "first")
     mark = settings.values.watch("residency/", 0, 0.0)
     settings.values.delete(POLICY)
-    with away(server):
+    with killed(server):
         pass
-    assert eventually(lambda: answers(lambda: settings.values.watch("residency/", mark, 1.0)), AGAIN_S) != mark
+    assert eventually(lambda: if_available(lambda: settings.values.watch("residency/", mark, 1.0)), AGAIN_S) != mark
 
 
 EVERY_METHOD = {
@@ -193,14 +194,14 @@ def methods_without_unavailable(settings) -> list[str]:
         return [name for name, one in calls.items() if not isinstance(one.exception(SOON_S), Unavailable)]
 
 
-def test_while_consul_is_away_every_method_raises_unavailable(server, settings):
-    """Unavailable, and never anything else."""
-    with away(server):
+def test_while_consul_is_down_every_method_raises_unavailable(server, settings):
+    """And no other error."""
+    with killed(server):
         assert methods_without_unavailable(settings) == []
 
 
 def test_a_consul_that_hangs_times_out(server, settings, eventually):
-    """It accepts connections and never answers; when it continues, the same handle works again."""
+    """It accepts connections and never responds. When it continues, the same handle works again."""
     process = psutil.Process(server._process.pid)
     process.suspend()
     try:
@@ -208,30 +209,30 @@ def test_a_consul_that_hangs_times_out(server, settings, eventually):
         assert methods_without_unavailable(settings) == []
     finally:
         process.resume()
-    assert eventually(lambda: answers(lambda: settings.values.write(POLICY, "x")), AGAIN_S)
+    assert eventually(lambda: if_available(lambda: settings.values.write(POLICY, "x")), AGAIN_S)
 
 
-def crosses(view: LivePolicy) -> bool:
+def is_allowed(view: LivePolicy) -> bool:
     return decide.decide(view.current(), Subject("eu", "eu-west"), Action.REST_RAW, HOME).allowed
 
 
-def test_while_consul_is_away_nothing_crosses_and_the_known_bad_list_serves(server, settings, eventually):
-    """The policy fails closed at once and is good again afterwards; what the list last said goes on."""
+def test_while_consul_is_down_residency_fails_closed_and_last_known_values_are_used(server, settings, eventually):
+    """The policy is in force again afterwards. The known-bad list and the services keep their last known values."""
     settings.values.write(POLICY, POLICY_TEXT)
     settings.values.write(KNOWN_BAD, "phash 0123456789abcdef 4")
     settings.services.register(EDGE, TTL_S)
     view, live, found = LivePolicy(settings), LastKnown(settings.values.read), LastKnown(settings.services.healthy)
     listed = live.get(KNOWN_BAD)
-    assert (crosses(view), found.get("edge")) == (True, [EDGE])
-    with away(server):
+    assert (is_allowed(view), found.get("edge")) == (True, [EDGE])
+    with killed(server):
         assert view.current() is None
-        assert not crosses(view)
+        assert not is_allowed(view)
         assert (live.get(KNOWN_BAD), found.get("edge")) == (listed, [EDGE])
-    assert eventually(lambda: crosses(view), AGAIN_S)
+    assert eventually(lambda: is_allowed(view), AGAIN_S)
 
 
 def test_a_service_that_the_agent_forgot_is_registered_again(settings, by_hand):
-    """By its next renewal."""
+    """With its next renewal."""
     settings.services.register(EDGE, TTL_S)
     for service in by_hand.agent.services():
         by_hand.agent.service.deregister(service)
@@ -240,18 +241,18 @@ def test_a_service_that_the_agent_forgot_is_registered_again(settings, by_hand):
     assert settings.services.healthy("edge") == [EDGE]
 
 
-def test_a_service_outlives_a_restart(server, settings, eventually):
-    """For as long as it said that it is well."""
+def test_a_service_survives_a_restart(server, settings, eventually):
+    """Until its TTL ends."""
     settings.services.register(EDGE, TTL_S)
-    with away(server):
+    with killed(server):
         pass
-    assert eventually(lambda: answers(lambda: settings.services.healthy("edge")), AGAIN_S) == [EDGE]
+    assert eventually(lambda: if_available(lambda: settings.services.healthy("edge")), AGAIN_S) == [EDGE]
     settings.services.deregister(EDGE)
     assert settings.services.healthy("edge") == []
 
 
 def test_regions_that_share_a_consul_do_not_see_each_other(open_settings):
-    """Neither settings nor services, numbers or locks; not even where their names run together."""
+    """Neither settings nor services, numbers or locks, even if their roots become the same service name."""
     one, other = open_settings("shared/a"), open_settings("shared-a")
     one.values.write(POLICY, "of one")
     one.services.register(EDGE, TTL_S)
@@ -260,8 +261,8 @@ def test_regions_that_share_a_consul_do_not_see_each_other(open_settings):
     assert one.locks.acquire("sweep", "x", TTL_S) and other.locks.acquire("sweep", "x", TTL_S)
 
 
-def test_what_an_operator_deletes_by_hand_is_seen(open_settings, by_hand):
-    """As a deletion, by a watch too, down to the last setting under the prefix."""
+def test_a_deletion_by_an_operator_is_seen(open_settings, by_hand):
+    """Also by a watch, down to the last setting under the prefix."""
     settings = open_settings("by-hand")
     settings.values.write("lanes/a", "yes")
     settings.values.write("lanes/b", "yes")
@@ -273,8 +274,8 @@ def test_what_an_operator_deletes_by_hand_is_seen(open_settings, by_hand):
     assert settings.values.tree("lanes/") == {}
 
 
-def test_what_an_operator_writes_by_hand_counts(open_settings, by_hand):
-    """Over a deleted setting too; what is no text is refused rather than guessed at."""
+def test_a_write_by_an_operator_counts(open_settings, by_hand):
+    """Also over a deleted setting. A value that is not text is unavailable."""
     settings = open_settings("written-by-hand")
     settings.values.write(POLICY, "ours")
     settings.values.delete(POLICY)
@@ -288,8 +289,8 @@ def test_what_an_operator_writes_by_hand_counts(open_settings, by_hand):
     assert settings.values.read(POLICY) is None
 
 
-def test_a_number_whose_record_is_broken_is_nobodys(open_settings, by_hand):
-    """Until when it was used can't be known, so that ids might repeat."""
+def test_a_number_with_an_unreadable_record_is_not_leased(open_settings, by_hand):
+    """Nobody knows until when ids were made with it, so a new holder might repeat them."""
     settings = open_settings("broken")
     for number, record in enumerate(["", "x", "[]", "{}", '{"holder": null, "floor_ms": 0, "until_ms": 1e999}']):
         by_hand.kv.put(f"broken/leases/numbers/{number}", record)
@@ -298,18 +299,18 @@ def test_a_number_whose_record_is_broken_is_nobodys(open_settings, by_hand):
         settings.numbers.lease("numbers", "bob", 6, TTL_S)
 
 
-def test_the_fence_grows_even_where_the_hold_was_deleted_by_hand(open_settings, by_hand):
-    """Who had it has lost it."""
-    settings = open_settings("fenced")
+def test_the_fencing_token_grows_even_if_an_operator_deleted_the_lock(open_settings, by_hand):
+    """The former holder has lost it."""
+    settings = open_settings("deleted-lock")
     lost = settings.locks.acquire("sweep", "ana", TTL_S)
-    by_hand.kv.delete("fenced/locks/sweep")
+    by_hand.kv.delete("deleted-lock/locks/sweep")
     following = settings.locks.acquire("sweep", "bob", TTL_S)
     assert following.fencing_token > lost.fencing_token
     assert (settings.locks.renew(lost), settings.locks.renew(following)) == (False, True)
 
 
-def test_a_number_begins_where_it_ended_whatever_the_clocks_say(server):
-    """One process's clock may stand far ahead of another's."""
+def test_a_lease_starts_where_the_one_before_ended_even_if_clocks_differ(server):
+    """The clock of one process may be far ahead of another's."""
     url = f"consul://{server.address}/clocks"
     clocks = (lambda at=at: at for at in (1_000_000, 9_000_000, 5_000_000))
     early, late, between = (open_consul(url, None, clock) for clock in clocks)

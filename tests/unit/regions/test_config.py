@@ -1,4 +1,4 @@
-"""The configuration: the topology, its overrides in the environment, and secrets; and the stores, opened by their URLs."""
+"""The configuration: the topology, overrides in the environment, and secrets. Stores are opened by their URLs."""
 
 import os
 from pathlib import Path

@@ -109,7 +109,7 @@ def test_no_id_is_made_after_the_lease():
     assert ids.parse(ids.PHOTO, made.next(ids.PHOTO)).at_ms == NOW_MS - 1
 
 
-def test_a_full_last_millisecond_does_not_use_the_next_holders():
+def test_a_full_last_millisecond_does_not_use_one_of_the_next_holder():
     """LeaseLost instead."""
     made = generator([NOW_MS - 1] * 2000, limit_ms=NOW_MS)
     for _ in range(1024):

@@ -1,4 +1,4 @@
-"""Laws of the commit window: what is committed is the longest finished prefix."""
+"""Properties of the commit window: the longest finished prefix is committed, and nothing else."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ def shuffled(offsets: list[int]) -> st.SearchStrategy[tuple[list[int], list[int]
 
 
 def prefix_end(started: list[int], finished: set[int]) -> int | None:
-    """The last offset of the longest finished prefix, by the plainest means."""
+    """The last offset of the longest finished prefix, computed in the simplest way."""
     end = None
     for offset in started:
         if offset not in finished:
@@ -30,8 +30,8 @@ def window_of(offsets: list[int], partition: int = 0) -> CommitWindow:
 
 
 @given(OFFSETS.flatmap(shuffled))
-def test_in_whatever_order_work_finishes_the_finished_prefix_is_committed(orders):
-    """Each time it grows, and else nothing."""
+def test_the_finished_prefix_is_committed_in_any_order_of_finishing(orders):
+    """Each time it grows, and only then."""
     started, order = orders
     window, before = window_of(started), None
     for count, offset in enumerate(order, 1):
@@ -43,19 +43,19 @@ def test_in_whatever_order_work_finishes_the_finished_prefix_is_committed(orders
 
 
 @given(OFFSETS.flatmap(shuffled), st.data())
-def test_nothing_is_committed_past_what_never_finishes(orders, data):
-    """A crash repeats it, and skips nothing."""
+def test_nothing_is_committed_past_an_unfinished_event(orders, data):
+    """A crash repeats it and doesn't skip it."""
     started, order = orders
     stuck = data.draw(st.sampled_from(started))
     window = window_of(started)
-    said = [window.finish(0, offset) for offset in order if offset != stuck]
-    assert all(offset < stuck for offset in said if offset is not None)
+    committed = [window.finish(0, offset) for offset in order if offset != stuck]
+    assert all(offset < stuck for offset in committed if offset is not None)
     assert len(window) == len([offset for offset in started if offset >= stuck])
 
 
 @given(OFFSETS, OFFSETS)
-def test_partitions_do_not_hold_each_other_up(first, second):
-    """The same offsets in another partition are other events."""
+def test_partitions_are_independent(first, second):
+    """The same offset in another partition is another event."""
     window = window_of(first)
     for offset in second:
         window.start(1, offset)
@@ -64,16 +64,16 @@ def test_partitions_do_not_hold_each_other_up(first, second):
 
 
 @given(OFFSETS)
-def test_a_partition_that_went_to_someone_else_is_forgotten(offsets):
-    """What finishes of it later is not ours to commit."""
+def test_a_lost_partition_is_forgotten(offsets):
+    """If an event of it finishes later, it is not committed."""
     window = window_of(offsets)
     window.keep_only({1, 2})
     assert [window.finish(0, offset) for offset in offsets] == [None] * len(offsets)
 
 
 @given(OFFSETS, st.data())
-def test_a_partition_that_came_back_begins_again(offsets, data):
-    """Where it begins is committed, so what was before no longer counts."""
+def test_a_partition_that_was_assigned_again_starts_anew(offsets, data):
+    """It resumes at the last commit, so the events started before don't count any more."""
     again = offsets[data.draw(st.integers(0, len(offsets) - 1)) :]
     window = window_of(offsets)
     for offset in again:
@@ -82,8 +82,8 @@ def test_a_partition_that_came_back_begins_again(offsets, data):
     assert len(window) == 0
 
 
-def test_what_never_started_commits_nothing():
-    """Nor does what finishes twice."""
+def test_an_event_that_was_not_started_commits_nothing():
+    """Nor does one that finishes twice."""
     window = window_of([1, 2])
     assert window.finish(0, 7) is None
     assert window.finish(5, 1) is None

@@ -1,4 +1,4 @@
-"""Events are small, keyed, told apart by what happened, and go through text unchanged."""
+"""Events are small and keyed, have an id made from what happened, and keep their values through text."""
 
 import json
 
@@ -31,15 +31,15 @@ events = st.builds(
 
 @given(events)
 def test_an_event_goes_through_text_unchanged(event):
-    """One line, so that it may stand in a log."""
+    """One line, so that it can be stored in a log."""
     text = messages.to_text(event)
     assert messages.from_text(text) == event
     assert "\n" not in text
 
 
 @pytest.mark.parametrize("make", ABOUT_PHOTO)
-def test_an_event_of_a_photo_is_keyed_by_it(make):
-    """So that what happened to one photo stays in order."""
+def test_an_event_about_a_photo_has_the_photo_as_its_key(make):
+    """So that the events of one photo stay in order."""
     event = make(PHOTO, 2000)
     assert (event.key, event.at_ms, event.version) == (PHOTO.photo_id, 2000, 1)
     assert event.topic in TOPICS
@@ -47,41 +47,41 @@ def test_an_event_of_a_photo_is_keyed_by_it(make):
 
 
 @pytest.mark.parametrize("make", ABOUT_PHOTO)
-def test_the_same_fact_told_twice_has_one_id(make):
-    """Told later too, so that it is recognised."""
+def test_an_event_that_is_published_again_has_the_same_id(make):
+    """Even at a later time, so that consumers recognise it."""
     assert make(PHOTO, 2000).event_id == make(PHOTO, 9000).event_id
 
 
-def test_different_facts_have_different_ids():
+def test_different_events_have_different_ids():
     """Of one photo, and of one follower and author at different times."""
-    told = [make(PHOTO, 2000) for make in ABOUT_PHOTO]
-    told.append(messages.photo_referenced(PHOTO.photo_id, PHOTO.owner_id, 1000, 2000))
-    told += [messages.follow_changed("u_1", "u_2", following, at_ms) for following, at_ms in ((True, 1), (False, 2))]
-    assert len({event.event_id for event in told}) == len(told)
+    events = [make(PHOTO, 2000) for make in ABOUT_PHOTO]
+    events.append(messages.photo_referenced(PHOTO.photo_id, PHOTO.owner_id, 1000, 2000))
+    events += [messages.follow_changed("u_1", "u_2", following, at_ms) for following, at_ms in ((True, 1), (False, 2))]
+    assert len({event.event_id for event in events}) == len(events)
 
 
-def test_a_reference_holds_no_more_than_it_may():
-    """Photo, owner and time: this much may be known in another region."""
+def test_a_reference_contains_only_ids_and_time():
+    """Only the photo's id, its owner and its time may be stored in another region."""
     event = messages.photo_referenced(PHOTO.photo_id, PHOTO.owner_id, 1000, 2000)
     assert set(event.body) == {"photo_id", "owner_id", "created_at_ms"}
 
 
 @pytest.mark.parametrize("make", ABOUT_PHOTO)
-def test_no_event_tells_what_a_photo_shows(make):
-    """No caption, no camera, no place."""
+def test_no_event_contains_the_caption_of_a_photo(make):
+    """Nor anything else that it shows."""
     assert PHOTO.caption not in messages.to_text(make(PHOTO, 2000))
 
 
-def test_a_follow_is_keyed_by_its_author():
-    """And says who, whom, and whether."""
+def test_a_follow_has_the_author_as_its_key():
+    """It contains the follower, the author, and whether the follower now follows."""
     event = messages.follow_changed("u_1", "u_2", False, 7)
     assert event.key == "u_2"
     assert event.body == {"follower_id": "u_1", "author_id": "u_2", "following": False}
 
 
 @given(events, st.text(max_size=5000))
-def test_a_dead_letter_holds_its_event_whole(event, error):
-    """So that it can be published again; its error is bounded."""
+def test_a_dead_letter_contains_its_whole_event(event, error):
+    """So that it can be published again. The length of its error is bounded."""
     letter = messages.dead_letter(event, "processor", error, 9)
     text = messages.to_text(letter)
     assert Event(**json.loads(text)["body"]["event"]) == event
@@ -90,7 +90,7 @@ def test_a_dead_letter_holds_its_event_whole(event, error):
 
 
 def test_each_group_has_dead_letters_of_its_own():
-    """What one gave up on, another may still do."""
+    """Another group may succeed with the same event."""
     event = messages.photo_ready(PHOTO, 1)
     letters = {messages.dead_letter(event, group, "broken", 1).event_id for group in ("fanout", "lane-us-central")}
     assert len(letters) == 2

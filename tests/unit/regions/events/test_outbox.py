@@ -1,4 +1,4 @@
-"""No event is lost between the catalog and the event log. On a real catalog and a real log."""
+"""No event is lost between the catalog and the event log. With a real catalog and a real log."""
 
 import pytest
 
@@ -17,10 +17,10 @@ def outbox(catalog, events, clock):
 
 
 @pytest.fixture
-def happen(catalog, clock):
-    """Changes a photo in the catalog, with the event that tells of it, which is now in the outbox."""
+def change(catalog, clock):
+    """Changes a photo in the catalog. The event about it is then in the outbox."""
 
-    def change(number=1):
+    def change_photo(number=1):
         photo_id, owner_id = ids.to_public(ids.PHOTO, number), ids.to_public(ids.USER, 1)
         photo = Photo(photo_id, owner_id, "eu", "eu-west", Status.UPLOADING, "", 9, None, number)
         catalog.photos.create(photo, Upload(photo_id, "m", "a.jpg", 9, 9, NOW_MS))
@@ -28,36 +28,36 @@ def happen(catalog, clock):
         assert catalog.photos.update(photo, {Status.UPLOADING}, event)
         return event
 
-    return change
+    return change_photo
 
 
 @pytest.fixture
 def published(events):
-    """All events that are in the log now."""
+    """All events that were published since the last call."""
     consumer = events.consumer(PHOTOS_UPLOADED, "test", "reader")
     yield lambda: [delivery.event for delivery in consumer.poll(1_000, 0.0)]
     consumer.close()
 
 
-def test_a_published_event_is_removed_from_the_outbox(outbox, happen, catalog, published):
-    """So the sweep finds nothing."""
-    event = happen()
+def test_a_published_event_is_removed_from_the_outbox(outbox, change, catalog, published):
+    """So the sweep doesn't find it."""
+    event = change()
     outbox.publish(event)
     assert published() == [event]
     assert catalog.outbox.pending(9) == []
 
 
-def test_when_the_log_is_unavailable_the_event_is_left_to_the_next_round(outbox, happen, catalog, events):
-    """And telling is no failure: what happened is in the catalog."""
-    event = happen()
+def test_when_the_log_is_unavailable_the_event_stays_in_the_outbox(outbox, change, catalog, events):
+    """Without an error: the change itself is in the catalog."""
+    event = change()
     events.close()
     outbox.publish(event)
     assert catalog.outbox.pending(9) == [event]
 
 
-def test_what_a_crash_left_behind_is_published(outbox, happen, catalog, clock, published):
-    """When the request that made it has had its time."""
-    left = [happen(1), happen(2)]
+def test_events_that_a_crash_left_behind_are_published(outbox, change, catalog, clock, published):
+    """Once the request that wrote them has had time to do it."""
+    left = [change(1), change(2)]
     clock.at_ms += 2_000
     assert outbox.run_once() == 2
     assert sorted(event.key for event in published()) == sorted(event.key for event in left)
@@ -65,25 +65,25 @@ def test_what_a_crash_left_behind_is_published(outbox, happen, catalog, clock, p
     assert outbox.run_once() == 0
 
 
-def test_a_fresh_event_is_left_to_its_request(outbox, happen, clock, catalog):
-    """So that not each event is published twice."""
-    happen()
+def test_a_fresh_event_is_left_to_its_request(outbox, change, clock, catalog):
+    """So that not every event is published twice."""
+    change()
     clock.at_ms += 1_999
     assert outbox.run_once() == 0
     assert len(catalog.outbox.pending(9)) == 1
 
 
-def test_an_event_from_the_future_is_swept(outbox, happen, clock, published):
-    """The clock has stepped back since, and the photo would wait until it is there again."""
-    event = happen()
+def test_an_event_from_the_future_is_published(outbox, change, clock, published):
+    """The clock was stepped back. Otherwise the photo would wait until the clock gets there."""
+    event = change()
     clock.at_ms -= 3_600_000
     assert outbox.run_once() == 1
     assert published() == [event]
 
 
-def test_a_crash_between_log_and_catalog_publishes_twice(outbox, happen, clock, catalog, published, events):
-    """Never less than once."""
-    event = happen()
+def test_an_event_that_a_crash_kept_in_the_outbox_is_published_twice(outbox, change, clock, catalog, published, events):
+    """The process died between publishing and removing it. It is not lost."""
+    event = change()
     events.publish([event])
     clock.at_ms += 2_000
     outbox.run_once()
@@ -91,11 +91,11 @@ def test_a_crash_between_log_and_catalog_publishes_twice(outbox, happen, clock, 
     assert catalog.outbox.pending(9) == []
 
 
-def test_a_long_outbox_is_swept_in_turns(outbox, happen, clock, published):
-    """Each bounded, oldest first, until there is none."""
-    left = [happen(number) for number in range(250)]
+def test_a_long_outbox_is_published_in_several_rounds(outbox, change, clock, published):
+    """Each is bounded, oldest first, until the outbox is empty."""
+    left = [change(number) for number in range(250)]
     clock.at_ms += 2_000
-    turns = [outbox.run_once() for _ in range(3)]
-    assert sum(turns) == 250
-    assert turns[-1] == 0 or turns[-1] < turns[0]
+    counts = [outbox.run_once() for _ in range(3)]
+    assert sum(counts) == 250
+    assert counts[-1] == 0 or counts[-1] < counts[0]
     assert {event.key for event in published()} == {event.key for event in left}

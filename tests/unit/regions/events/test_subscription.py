@@ -1,4 +1,4 @@
-"""At least once, whatever goes wrong: how a subscription handles, retries, gives up, commits and leaves."""
+"""Delivery at least once, even through failures: how a subscription handles, retries, gives up, commits and closes."""
 
 import threading
 import time
@@ -18,10 +18,10 @@ WITHIN_S = 30
 
 
 class Recorder:
-    """A handler that keeps what it was given; `gate` holds it up, `errors` are raised in turn for an event's key."""
+    """A handler that records its events. It waits for `gate`; `errors` are raised one by one for an event's key."""
 
     def __init__(self) -> None:
-        self.begun, self.done = [], []
+        self.started, self.done = [], []
         self.gate = threading.Event()
         self.gate.set()
         self.errors = {}
@@ -29,7 +29,7 @@ class Recorder:
 
     def __call__(self, event: Event) -> None:
         with self._lock:
-            self.begun.append(event.at_ms)
+            self.started.append(event.at_ms)
         assert self.gate.wait(WITHIN_S)
         with self._lock:
             error = next(self.errors.get(event.key, iter(())), None)
@@ -68,7 +68,7 @@ def handle():
 
 @pytest.fixture
 def subscribe(events, handle):
-    """Opens subscriptions that try again at once; each is closed at the end."""
+    """Opens subscriptions that retry without a pause. All are closed at the end."""
     opened = []
 
     def subscription(handle=handle, width=4, give_up=None, member="one", pause_s=lambda attempt: 0.0):
@@ -82,14 +82,14 @@ def subscribe(events, handle):
 
 
 def test_every_event_is_handled_and_committed(events, subscribe, handle):
-    """More than there are threads, of all partitions."""
+    """More than there are threads, in all partitions."""
     events.publish([event(number) for number in range(30)])
     run_until(subscribe(), lambda: lag(events) == 0)
     assert sorted(handle.done) == list(range(30))
 
 
-def test_run_once_says_how_many_are_under_way(events, subscribe, handle):
-    """And never takes more than its width."""
+def test_run_once_returns_how_many_events_are_not_finished(events, subscribe, handle):
+    """And takes no more than its width."""
     events.publish([event(number) for number in range(10)])
     handle.gate.clear()
     subscription = subscribe(width=3)
@@ -99,43 +99,43 @@ def test_run_once_says_how_many_are_under_way(events, subscribe, handle):
     assert subscription.run_once() == 0
 
 
-def test_nothing_is_committed_before_it_is_done(events, subscribe, handle):
-    """Though later events of its partition are."""
+def test_no_event_is_committed_before_it_is_done(events, subscribe, handle):
+    """Even if later events of its partition are done."""
     first, *others = same_partition(5)
-    held = Recorder()
-    held.gate.clear()
+    blocked = Recorder()
+    blocked.gate.clear()
     events.publish([first, *others])
-    subscription = subscribe(lambda one: held(one) if one == first else handle(one))
+    subscription = subscribe(lambda one: blocked(one) if one == first else handle(one))
     run_until(subscription, lambda: len(handle.done) == 4)
     assert lag(events) == 5
-    held.gate.set()
+    blocked.gate.set()
     run_until(subscription, lambda: lag(events) == 0)
 
 
 def test_events_of_one_key_are_handled_one_after_the_other(events, subscribe, handle):
-    """In their order, while those of other keys go past them."""
+    """In order. Events of other keys overtake them."""
     events.publish([event(1, "p_a"), event(2, "p_a"), event(3, "p_b")])
     handle.gate.clear()
     subscription = subscribe()
-    run_until(subscription, lambda: len(handle.begun) == 2)
-    assert sorted(handle.begun) == [1, 3]
+    run_until(subscription, lambda: len(handle.started) == 2)
+    assert sorted(handle.started) == [1, 3]
     handle.gate.set()
     run_until(subscription, lambda: lag(events) == 0)
     assert handle.done.index(1) < handle.done.index(2)
 
 
-def test_a_handler_that_fails_is_tried_again(events, subscribe, handle):
-    """Until it does not."""
+def test_a_failed_event_is_retried(events, subscribe, handle):
+    """Up to the last attempt."""
     events.publish([event(1, "p_a")])
     handle.errors["p_a"] = iter([ValueError("once")] * (ATTEMPTS - 1))
     run_until(subscribe(), lambda: lag(events) == 0)
-    assert len(handle.begun) == ATTEMPTS
+    assert len(handle.started) == ATTEMPTS
     assert handle.done == [1]
     assert dead_letters(events) == []
 
 
-def test_a_poisoned_event_goes_to_the_dead_letters_and_holds_up_nobody(events, subscribe, handle):
-    """Whole, with its error and the group that gave up; `give_up` is told first."""
+def test_a_poisoned_event_goes_to_the_dead_letters_and_does_not_block_others(events, subscribe, handle):
+    """As a whole, with its error and its group. `give_up` is called first."""
     events.publish([event(number, "p_a") for number in (1, 2)])
     handle.errors["p_a"] = iter([ValueError("poison")] * ATTEMPTS)
     given_up = []
@@ -147,55 +147,55 @@ def test_a_poisoned_event_goes_to_the_dead_letters_and_holds_up_nobody(events, s
     assert (letter.body["group"], letter.body["error"]) == ("group", "ValueError('poison')")
 
 
-def test_a_store_that_is_away_is_waited_out(events, subscribe, handle):
-    """For many times as long as a failure would be, and no attempt is counted."""
+def test_an_unavailable_store_does_not_count_as_a_failed_attempt(events, subscribe, handle):
+    """Even if there are ten times as many such attempts."""
     events.publish([event(1, "p_a")])
-    away = [Unavailable("away")] * (10 * ATTEMPTS)
-    handle.errors["p_a"] = iter([ValueError("once"), *away, ValueError("twice"), *away])
+    down = [Unavailable("down")] * (10 * ATTEMPTS)
+    handle.errors["p_a"] = iter([ValueError("once"), *down, ValueError("twice"), *down])
     run_until(subscribe(), lambda: lag(events) == 0)
     assert handle.done == [1]
     assert dead_letters(events) == []
 
 
 def test_pauses_grow_with_the_attempts(events, subscribe, handle):
-    """Each kind of trouble counts for itself, from 1."""
+    """Unavailable and other errors are counted separately, from 1."""
     events.publish([event(1, "p_a")])
     pauses = []
-    handle.errors["p_a"] = iter([ValueError(), Unavailable("away"), Unavailable("away"), ValueError()])
+    handle.errors["p_a"] = iter([ValueError(), Unavailable("down"), Unavailable("down"), ValueError()])
     run_until(subscribe(pause_s=lambda attempt: pauses.append(attempt) or 0.0), lambda: lag(events) == 0)
     assert pauses == [1, 1, 2, 2]
 
 
-def test_giving_up_waits_out_a_store_that_is_away(events, subscribe, handle):
-    """And is told again, so that it must be idempotent; the letter is written in the end."""
+def test_giving_up_is_retried_while_a_store_is_unavailable(events, subscribe, handle):
+    """So `give_up` must be idempotent. The dead letter is published once."""
     events.publish([event(1, "p_a")])
     handle.errors["p_a"] = iter([ValueError("poison")] * ATTEMPTS)
-    told = []
+    given_up = []
 
     def give_up(one, error):
-        told.append(one.at_ms)
-        if len(told) < 3:
-            raise Unavailable("away")
+        given_up.append(one.at_ms)
+        if len(given_up) < 3:
+            raise Unavailable("down")
 
     run_until(subscribe(give_up=give_up), lambda: lag(events) == 0)
-    assert told == [1, 1, 1]
+    assert given_up == [1, 1, 1]
     assert len(dead_letters(events)) == 1
 
 
-def test_giving_up_that_goes_wrong_still_leaves_a_dead_letter(events, subscribe, handle):
-    """A second fault does not hide the first."""
+def test_an_error_in_give_up_does_not_prevent_the_dead_letter(events, subscribe, handle):
+    """Which has the error of the event itself."""
     events.publish([event(1, "p_a")])
     handle.errors["p_a"] = iter([ValueError("poison")] * ATTEMPTS)
     run_until(subscribe(give_up=lambda one, error: 1 / 0), lambda: lag(events) == 0)
     assert [letter.body["error"] for letter in dead_letters(events)] == ["ValueError('poison')"]
 
 
-def test_closing_finishes_and_commits_what_is_under_way(events, subscribe, handle):
-    """And takes nothing more."""
+def test_closing_finishes_and_commits_the_events_under_way(events, subscribe, handle):
+    """And starts no others."""
     events.publish([event(number) for number in range(10)])
     handle.gate.clear()
     subscription = subscribe(width=4)
-    run_until(subscription, lambda: len(handle.begun) == 4)
+    run_until(subscription, lambda: len(handle.started) == 4)
     closing = threading.Thread(target=subscription.close)
     closing.start()
     handle.gate.set()
@@ -204,10 +204,10 @@ def test_closing_finishes_and_commits_what_is_under_way(events, subscribe, handl
     assert lag(events) == 6
 
 
-def test_closing_leaves_what_waits_to_be_tried_again(events, subscribe, handle):
-    """To the next member, without waiting for its pause to end."""
+def test_closing_leaves_waiting_retries_to_the_next_member(events, subscribe, handle):
+    """Without waiting for the pause to end."""
     events.publish([event(1, "p_a")])
-    handle.errors["p_a"] = iter([Unavailable("away")])
+    handle.errors["p_a"] = iter([Unavailable("down")])
     paused = threading.Event()
     subscription = subscribe(pause_s=lambda attempt: paused.set() or 10 * WITHIN_S)
     subscription.run_once(WITHIN_S)
@@ -219,8 +219,8 @@ def test_closing_leaves_what_waits_to_be_tried_again(events, subscribe, handle):
     assert handle.done == [1]
 
 
-def test_run_forever_ends_when_it_is_told_to(events, subscribe, handle):
-    """With everything it took committed."""
+def test_run_forever_returns_when_stop_is_set(events, subscribe, handle):
+    """With all the events that it took committed."""
     events.publish([event(number) for number in range(10)])
     stop = threading.Event()
     running = threading.Thread(target=subscribe().run_forever, args=[stop])
@@ -234,8 +234,8 @@ def test_run_forever_ends_when_it_is_told_to(events, subscribe, handle):
     assert sorted(handle.done) == list(range(10))
 
 
-def test_run_forever_outlives_a_log_that_does_not_answer(events, subscribe):
-    """It tries again, and ends when it is told to."""
+def test_run_forever_survives_an_unavailable_log(events, subscribe):
+    """It retries with pauses, and still returns when `stop` is set."""
     stop, pauses = threading.Event(), []
 
     def pause_s(attempt):
@@ -250,8 +250,8 @@ def test_run_forever_outlives_a_log_that_does_not_answer(events, subscribe):
     assert len(pauses) == 3
 
 
-def test_what_a_member_lost_is_handled_by_another(events, subscribe, handle, clock):
-    """A member that did not live on commits nothing any more; each event is committed by the member that has it."""
+def test_the_events_of_a_dead_member_are_handled_by_another(events, subscribe, handle, clock):
+    """The dead member commits nothing any more. Each event is committed by the member that owns its partition."""
     events.publish([event(number) for number in range(8)])
     stuck = Recorder()
     stuck.gate.clear()
@@ -263,35 +263,35 @@ def test_what_a_member_lost_is_handled_by_another(events, subscribe, handle, clo
     stuck.gate.set()
 
 
-def test_a_member_that_was_away_begins_again_where_the_group_is(events, subscribe, handle, clock):
-    """Nobody else was there, so it is given what it had not committed."""
+def test_a_member_that_was_counted_as_dead_continues_at_the_groups_commit(events, subscribe, handle, clock):
+    """There was no other member, so the events that it had not committed are delivered to it again."""
     events.publish([event(number) for number in range(4)])
     handle.gate.clear()
     subscription = subscribe(width=8)
-    run_until(subscription, lambda: len(handle.begun) == 4)
+    run_until(subscription, lambda: len(handle.started) == 4)
     clock.at_ms += 10 * TTL_MS
     handle.gate.set()
     run_until(subscription, lambda: lag(events) == 0)
     assert Counter(handle.done).keys() == {0, 1, 2, 3}
 
 
-def test_one_event_that_waits_does_not_let_the_others_run_away(events, subscribe, handle, monkeypatch):
-    """What a crash would repeat is bounded."""
+def test_while_one_event_waits_the_number_of_later_ones_is_bounded(events, subscribe, handle, monkeypatch):
+    """So a crash repeats only that many."""
     monkeypatch.setattr(subscription_module, "MOST_UNCOMMITTED", 6)
     first, *others = same_partition(20)
     events.publish([first, *others])
-    held = Recorder()
-    held.gate.clear()
-    subscription = subscribe(lambda one: held(one) if one == first else handle(one), width=2)
+    blocked = Recorder()
+    blocked.gate.clear()
+    subscription = subscribe(lambda one: blocked(one) if one == first else handle(one), width=2)
     run_until(subscription, lambda: len(handle.done) == 5)
     for _ in range(5):
         subscription.run_once()
     assert len(handle.done) == 5
-    held.gate.set()
+    blocked.gate.set()
     run_until(subscription, lambda: lag(events) == 0)
 
 
 def same_partition(count: int) -> list[Event]:
-    """Events of different keys that lie in one partition."""
+    """Events of different keys, all in one partition."""
     keys = [f"p_{number}" for number in range(2 * PARTITIONS * count) if partition_of(f"p_{number}") == 0]
     return [event(number, key) for number, key in enumerate(keys[:count])]

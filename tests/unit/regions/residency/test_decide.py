@@ -1,4 +1,4 @@
-"""Residency fails closed, and every decision names its rule by file and line."""
+"""Residency fails closed, and every decision cites its rule by file and line."""
 
 from dataclasses import replace
 
@@ -29,17 +29,17 @@ rules = st.builds(
 subjects = st.builds(Subject, st.just("eu"), st.sampled_from(["eu-west", "eu-central", "us-central"]))
 
 
-def policy_of(*those: Rule) -> Policy:
+def policy_of(*rules_in_order: Rule) -> Policy:
     home = Home("eu-west", frozenset(), "policy.yaml:2")
-    return Policy({"eu": ResidencyClass("eu", frozenset(), (home,), those, "policy.yaml:1")}, "eu", "version")
+    return Policy({"eu": ResidencyClass("eu", frozenset(), (home,), rules_in_order, "policy.yaml:1")}, "eu", "version")
 
 
-policies = st.lists(rules, max_size=5).map(lambda those: policy_of(*those))
+policies = st.lists(rules, max_size=5).map(lambda drawn: policy_of(*drawn))
 
 
 @given(subjects, actions, places)
 def test_without_a_policy_nothing_is_allowed(subject, action, place):
-    """Whatever is asked."""
+    """No action, at no place."""
     decision = decide(None, subject, action, place)
     assert not decision.allowed
     assert decision.rule
@@ -47,7 +47,7 @@ def test_without_a_policy_nothing_is_allowed(subject, action, place):
 
 @given(policies, st.text(max_size=10), actions, places)
 def test_an_unknown_class_is_allowed_nothing(policy, name, action, place):
-    """Whatever the policy says of others."""
+    """Even if the policy allows it to other classes."""
     subject = Subject(f"not {name}", "eu-west")
     decision = decide(policy, subject, action, place)
     assert not decision.allowed
@@ -56,33 +56,33 @@ def test_an_unknown_class_is_allowed_nothing(policy, name, action, place):
 
 @given(subjects, actions, places)
 def test_without_a_rule_nothing_is_allowed(subject, action, place):
-    """The class is named instead of the rule, by its line."""
+    """The decision cites the line of the class instead of a rule."""
     decision = decide(policy_of(), subject, action, place)
     assert (decision.allowed, decision.rule) == (False, "policy.yaml:1")
 
 
 @given(policies, subjects, actions, places)
-def test_the_first_rule_that_covers_decides(policy, subject, action, place):
-    """And it is named; where none does, the answer is no."""
+def test_the_first_matching_rule_decides(policy, subject, action, place):
+    """And is cited. If no rule matches, the answer is no."""
     decision = decide(policy, subject, action, place)
-    covering = [rule for rule in policy.classes["eu"].rules if rule.covers(action, place, subject.home_region)]
-    assert decision.allowed == (bool(covering) and covering[0].allow)
-    assert decision.rule == (covering[0].where if covering else "policy.yaml:1")
+    matching = [rule for rule in policy.classes["eu"].rules if rule.covers(action, place, subject.home_region)]
+    assert decision.allowed == (bool(matching) and matching[0].allow)
+    assert decision.rule == (matching[0].where if matching else "policy.yaml:1")
     assert decision.policy_version == policy.version
 
 
 @given(policies, subjects, actions, places)
-def test_taking_rules_away_from_the_end_allows_nothing_new(policy, subject, action, place):
-    """A policy that is cut off is stricter."""
+def test_removing_rules_from_the_end_allows_nothing_new(policy, subject, action, place):
+    """A truncated policy is stricter."""
     whole = policy.classes["eu"]
     for length in range(len(whole.rules)):
-        cut = replace(policy, classes={"eu": replace(whole, rules=whole.rules[:length])})
-        assert decide(cut, subject, action, place).allowed <= decide(policy, subject, action, place).allowed
+        shorter = replace(policy, classes={"eu": replace(whole, rules=whole.rules[:length])})
+        assert decide(shorter, subject, action, place).allowed <= decide(policy, subject, action, place).allowed
 
 
 @given(policies, subjects, actions, places)
-def test_a_denial_in_front_denies(policy, subject, action, place):
-    """Whatever comes after it."""
+def test_a_denial_in_front_of_all_rules_denies(policy, subject, action, place):
+    """Whatever they allow."""
     denial = Rule(False, frozenset(Action), ("anywhere",), "no", "policy.yaml:100")
     decision = decide(policy_of(denial, *policy.classes["eu"].rules), subject, action, place)
     assert (decision.allowed, decision.rule) == (False, "policy.yaml:100")
@@ -92,29 +92,29 @@ def test_a_denial_in_front_denies(policy, subject, action, place):
     ("spec", "covered"),
     [("home", {"eu-west"}), ("anywhere", {"eu-west", "eu-central", "lisbon"}), ("lisbon", {"lisbon"})],
 )
-def test_a_place_is_meant_by_its_name(spec, covered):
-    """Home is the owner's own region, and no edge beside it."""
+def test_a_rule_names_places(spec, covered):
+    """`home` is the owner's home region only, and not an edge beside it."""
     rule = Rule(True, frozenset(Action), (spec,), "yes", "policy.yaml:3")
-    those = [Place("eu-west", "region", "EU"), Place("eu-central", "region", "EU"), Place("lisbon", "edge", "EU")]
+    candidates = [Place("eu-west", "region", "EU"), Place("eu-central", "region", "EU"), Place("lisbon", "edge", "EU")]
     policy, subject = policy_of(rule), Subject("eu", "eu-west")
-    assert {place.name for place in those if decide(policy, subject, Action.CACHE, place).allowed} == covered
+    assert {place.name for place in candidates if decide(policy, subject, Action.CACHE, place).allowed} == covered
 
 
-def test_a_place_called_like_a_jurisdiction_is_not_one():
-    """Only `jurisdiction:EU` means the Union."""
+def test_a_jurisdiction_needs_its_prefix():
+    """Only `jurisdiction:EU` means the EU."""
     rule = Rule(True, frozenset(Action), ("EU",), "yes", "policy.yaml:3")
     decision = decide(policy_of(rule), Subject("eu", "eu-west"), Action.CACHE, Place("lisbon", "edge", "EU"))
     assert not decision.allowed
 
 
-def test_a_photo_and_its_owner_are_one_subject():
-    """So that both are judged alike."""
+def test_a_photo_and_its_owner_are_the_same_subject():
+    """So the same rules decide on both."""
     user = User("u", "Ana", "PT", "eu", "eu-west", 1)
     photo = Photo("p", "u", "eu", "eu-west", Status.READY, "", 1, None, 1)
     assert subject_of(user) == subject_of(photo) == Subject("eu", "eu-west")
 
 
-# The policy as it is deployed
+# The policy that we ship
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +123,8 @@ def everywhere(one_machine) -> list[Place]:
 
 
 @pytest.mark.parametrize("country", ["PT", "DE", "NO", "IE"])
-def test_europeans_rest_in_europe_only(deployed, everywhere, country):
-    """At rest and in caches, raw, variants and metadata."""
+def test_data_of_eu_residents_is_stored_in_the_eu_only(deployed, everywhere, country):
+    """Raws, variants, metadata and cached copies."""
     subject = Subject(deployed.class_of(country).name, deployed.home_region(country))
     for place in everywhere:
         for action in (*REST, Action.CACHE):
@@ -133,8 +133,8 @@ def test_europeans_rest_in_europe_only(deployed, everywhere, country):
             assert decision.rule.startswith("policy.yaml:")
 
 
-def test_europeans_are_seen_from_anywhere(deployed, everywhere):
-    """Served and referred to."""
+def test_photos_of_eu_residents_can_be_served_anywhere(deployed, everywhere):
+    """And listed in followers' feeds."""
     subject = Subject("eu", "eu-west")
     for place in everywhere:
         assert decide(deployed, subject, Action.SERVE, place).allowed

@@ -1,4 +1,4 @@
-"""The view of the policy is never older than the settings, and whatever is wrong with it, nothing crosses."""
+"""The policy in force is never older than the settings. If anything is wrong with it, nothing is allowed."""
 
 from pathlib import Path
 
@@ -31,20 +31,20 @@ def settings(open_settings):
 
 @pytest.fixture
 def view(open_settings):
-    """As another process has it."""
+    """The policy as another process reads it."""
     return LivePolicy(open_settings())
 
 
-def test_a_policy_that_was_published_is_seen(settings, view):
-    """At the next question, with the file's name in its rules."""
+def test_a_published_policy_is_in_force(settings, view):
+    """From the next read on. Its rules cite the file's name."""
     settings.values.write(POLICY, TEXT)
     policy = view.current()
     assert policy.classes
     assert all(rule.where.startswith("policy.yaml:") for rule in policy.classes[policy.default_class].rules)
 
 
-def test_a_change_is_seen_at_the_next_question(settings, view):
-    """The same text parses to the same version, another to another."""
+def test_a_change_is_in_force_from_the_next_read_on(settings, view):
+    """The same text has the same version, another text another."""
     settings.values.write(POLICY, TEXT)
     first = view.current()
     settings.values.write(POLICY, TEXT + "\n# changed\n")
@@ -54,13 +54,13 @@ def test_a_change_is_seen_at_the_next_question(settings, view):
 
 
 def test_an_unchanged_policy_is_parsed_once(settings, view):
-    """The very same object is given again."""
+    """The second read returns the same object."""
     settings.values.write(POLICY, TEXT)
     assert view.current() is view.current()
 
 
-def test_without_a_policy_nothing_crosses(settings, view):
-    """None before it was published, and again when it was taken away."""
+def test_without_a_published_policy_there_is_none(settings, view):
+    """Before it is published, and after it is deleted."""
     assert view.current() is None
     settings.values.write(POLICY, TEXT)
     assert view.current() is not None
@@ -68,8 +68,8 @@ def test_without_a_policy_nothing_crosses(settings, view):
     assert view.current() is None
 
 
-def test_when_the_settings_do_not_answer_nothing_crosses(settings):
-    """Not even by the policy that was known a moment before."""
+def test_while_the_settings_are_unavailable_there_is_no_policy(settings):
+    """The policy that was in force a moment before is not used."""
     settings.values.write(POLICY, TEXT)
     view = LivePolicy(settings)
     assert view.current() is not None
@@ -92,8 +92,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
-def test_a_policy_that_does_not_parse_lets_nothing_cross(settings, view, text):
-    """Until one that does comes."""
+def test_a_policy_that_does_not_parse_is_not_used(settings, view, text):
+    """Until a valid one is published."""
     settings.values.write(POLICY, TEXT)
     assert view.current() is not None
     settings.values.write(POLICY, text)

@@ -1,4 +1,4 @@
-"""The bound below which a page's ids lie: above every id at first, and safe for any text from a client."""
+"""The exclusive upper bound of a page: above every id at first, and safe for any text from a client."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ def test_an_id_is_its_own_bound():
 
 @given(st.text(st.characters()))
 def test_any_text_becomes_a_bound_that_a_store_can_encode(text):
-    """Half a surrogate pair too, which UTF-8 can't hold."""
+    """Even half a surrogate pair, which UTF-8 can't encode."""
     exclusive_upper_bound(text).encode()
 
 

@@ -1,4 +1,4 @@
-"""The SQLite file: what is undone, what is refused, and in which words."""
+"""The SQLite file: rollback, errors, and what their messages contain."""
 
 import sqlite3
 import threading
@@ -28,7 +28,7 @@ def names(file: Database) -> list[str]:
         return [name for (name,) in connection.execute("SELECT name FROM things ORDER BY name")]
 
 
-def test_a_transaction_that_raises_is_undone_whole(file):
+def test_a_transaction_that_raises_is_rolled_back(file):
     """And the next one can begin."""
     with pytest.raises(KeyError), file.writing() as connection:
         connection.execute("INSERT INTO things VALUES ('a')")
@@ -48,8 +48,8 @@ def test_a_reader_does_not_wait_for_a_writer(file, tmp_path):
     other.close()
 
 
-def test_a_mistake_is_not_taken_for_a_store_that_is_away(file):
-    """Else a consumer would wait for ever for what waiting can't mend."""
+def test_a_wrong_statement_is_not_reported_as_unavailable(file):
+    """Otherwise a consumer would retry it for ever."""
     add(file, "a")
     with pytest.raises(sqlite3.IntegrityError):
         add(file, "a")
@@ -57,25 +57,25 @@ def test_a_mistake_is_not_taken_for_a_store_that_is_away(file):
 
 
 def test_a_closed_file_is_unavailable(file):
-    """To the thread that had it open, and to one that comes new."""
-    refused = []
+    """For a thread that had it open, and for a new one."""
+    rejected = []
 
-    def come_new() -> None:
+    def read_in_new_thread() -> None:
         with pytest.raises(Unavailable):
             names(file)
-        refused.append(True)
+        rejected.append(True)
 
     file.close()
     with pytest.raises(Unavailable):
         add(file, "a")
-    thread = threading.Thread(target=come_new)
+    thread = threading.Thread(target=read_in_new_thread)
     thread.start()
     thread.join()
-    assert refused == [True]
+    assert rejected == [True]
 
 
-def test_threads_that_ended_leave_no_connection(file):
-    """However many come and go, as many are open as live, and the one that ended last."""
+def test_the_connections_of_ended_threads_are_closed(file):
+    """Except that of the thread that ended last."""
     for number in range(10):
         thread = threading.Thread(target=add, args=(file, str(number)))
         thread.start()
@@ -84,18 +84,18 @@ def test_threads_that_ended_leave_no_connection(file):
     assert len(names(file)) == 10
 
 
-def test_a_path_that_can_not_be_made_is_unavailable_and_not_told(tmp_path):
-    """What goes to a client says nothing of our folders."""
+def test_a_path_that_can_not_be_created_is_unavailable(tmp_path):
+    """Clients see the error, so it does not contain the path."""
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(Unavailable) as refusal:
+    with pytest.raises(Unavailable) as raised:
         Database(str(tmp_path / "taken" / "things.db"), SCHEMA)
-    assert str(tmp_path) not in refusal.value.detail
+    assert str(tmp_path) not in raised.value.detail
 
 
-def test_a_file_that_is_no_database_is_unavailable(tmp_path):
-    """Not overwritten."""
+def test_a_file_that_is_not_a_database_is_unavailable(tmp_path):
+    """And is not overwritten."""
     path = tmp_path / "things.db"
-    path.write_bytes(b"no database" * 1000)
+    path.write_bytes(b"not a database" * 1000)
     with pytest.raises(Unavailable):
         Database(str(path), SCHEMA)
-    assert path.read_bytes() == b"no database" * 1000
+    assert path.read_bytes() == b"not a database" * 1000

@@ -1,4 +1,4 @@
-"""What only the SQLite event log does: members expire by the clock, which may step, and what is old is dropped."""
+"""What only the SQLite event log does: members expire by a clock that may step, and old events are trimmed."""
 
 import sqlite3
 
@@ -44,8 +44,8 @@ def events(open_events):
 
 
 @pytest.fixture
-def kept(tmp_path, events):
-    """How many events lie in the file."""
+def count_stored(tmp_path, events):
+    """How many events the file has."""
 
     def count() -> int:
         connection = sqlite3.connect(tmp_path / "events.db")
@@ -57,7 +57,7 @@ def kept(tmp_path, events):
 
 
 def commit_all(events, group="lane", topic=PHOTO_READY) -> list[int]:
-    """Everything the group has not had, by a member that comes and goes; gives the numbers of the events."""
+    """Reads and commits all that is new to the group, with a new member. Returns the numbers of the events."""
     consumer, numbers = events.consumer(topic, group, "one"), []
     while deliveries := consumer.poll(50, 0.0):
         numbers += [delivery.event.at_ms for delivery in deliveries]
@@ -77,7 +77,7 @@ def test_living_members_share_all_partitions_evenly(alive):
 
 
 def test_a_dead_members_partitions_go_to_the_others(open_events, clock):
-    """When its last heartbeat is as old as the time to live, and not before."""
+    """When its last heartbeat is as old as the TTL, and not before."""
     dead, alive = open_events().consumer(PHOTO_READY, "lane", "dead"), open_events().consumer(PHOTO_READY, "lane", "b")
     assert dead.owned() | alive.owned() == ALL
     assert len(alive.owned()) == 2
@@ -100,7 +100,7 @@ def test_members_that_keep_polling_stay_alive(open_events, clock):
 
 
 def test_a_member_that_stops_polling_dies_although_its_process_lives(events, clock):
-    """Its neighbours do not keep it alive."""
+    """The heartbeats of other members don't keep it alive."""
     stuck, alive = events.consumer(PHOTO_READY, "lane", "stuck"), events.consumer(PHOTO_READY, "lane", "b")
     for _ in range(2 + 2 * TTL_MS // 1000):
         clock.at_ms += 1_000
@@ -110,8 +110,8 @@ def test_a_member_that_stops_polling_dies_although_its_process_lives(events, clo
     assert events.lag(PHOTO_READY, "lane")[0] == 0
 
 
-def test_a_member_that_was_away_too_long_joins_again(events, clock):
-    """It is delivered again what it had not committed."""
+def test_a_member_that_was_silent_for_too_long_joins_again(events, clock):
+    """Events that it had not committed are delivered to it again."""
     events.publish([event(1)])
     consumer = events.consumer(PHOTO_READY, "lane", "one")
     assert len(consumer.poll(10, 0.0)) == 1
@@ -120,7 +120,7 @@ def test_a_member_that_was_away_too_long_joins_again(events, clock):
 
 
 @pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
-def test_a_clock_that_steps_strands_no_partition(open_events, clock, step_ms):
+def test_after_a_clock_step_every_partition_has_an_owner(open_events, clock, step_ms):
     """Dead members still lose their partitions, and living ones continue."""
     open_events().consumer(PHOTO_READY, "lane", "dead")
     alive = open_events().consumer(PHOTO_READY, "lane", "alive")
@@ -170,49 +170,49 @@ def test_the_notifier_ignores_commits_and_heartbeats(notifier, events, clock):
     assert notifier.changes == seen + 1
 
 
-def test_what_is_old_and_committed_by_all_is_dropped(events, clock, kept):
-    """By those who publish, twice as much as they bring."""
+def test_old_events_that_all_groups_committed_are_trimmed(events, clock, count_stored):
+    """By publishers: up to two for each event that they add."""
     events.publish([event(number) for number in range(10)])
     commit_all(events)
     clock.at_ms += 8 * DAY_MS
     events.publish([event(number) for number in range(10, 14)])
-    assert kept() == 10 + 4 - 8
+    assert count_stored() == 10 + 4 - 8
     events.publish([event(14)])
-    assert kept() == 5
+    assert count_stored() == 5
     assert commit_all(events) == [10, 11, 12, 13, 14]
 
 
-def test_what_is_young_stays(events, clock, kept):
-    """Though every group has committed it: a new group may want it."""
+def test_recent_events_are_kept(events, clock, count_stored):
+    """Although every group has committed them: a new group may need them."""
     events.publish([event(number) for number in range(10)])
     commit_all(events)
     clock.at_ms += 6 * DAY_MS
     events.publish([event(10)])
-    assert kept() == 11
+    assert count_stored() == 11
     assert commit_all(events, "new") == list(range(11))
 
 
-def test_what_a_group_has_not_committed_stays(events, clock, kept):
-    """However old, and though the others have."""
+def test_events_that_a_group_has_not_committed_are_kept(events, clock, count_stored):
+    """However old they are, and even if other groups have."""
     events.publish([event(number) for number in range(10)])
     events.consumer(PHOTO_READY, "slow", "one").close()
     commit_all(events)
     clock.at_ms += 100 * DAY_MS
     events.publish([event(10)])
-    assert kept() == 11
+    assert count_stored() == 11
     assert commit_all(events, "slow") == list(range(11))
 
 
-def test_what_nobody_reads_stays(events, clock, kept):
-    """Such as the dead letters, until somebody mends what they tell of."""
+def test_events_of_a_topic_without_groups_are_kept(events, clock, count_stored):
+    """Such as the dead letters."""
     events.publish([event(number, topic=DEAD_LETTERS) for number in range(10)])
     clock.at_ms += 100 * DAY_MS
     events.publish([event(10, topic=DEAD_LETTERS)])
-    assert kept() == 11
+    assert count_stored() == 11
 
 
-def test_a_new_group_goes_on_where_the_log_begins(events, clock):
-    """It lags by what is there and not by what was."""
+def test_a_new_group_starts_at_the_oldest_event_in_the_log(events, clock):
+    """And events that were trimmed don't count as lag."""
     events.publish([event(number) for number in range(10)])
     commit_all(events)
     clock.at_ms += 8 * DAY_MS
@@ -227,14 +227,14 @@ STEPS = st.lists(
         st.tuples(st.just("publish"), st.integers(1, 5)),
         st.tuples(st.just("join"), st.just(0)),
         *(st.tuples(st.just(what), st.integers(0, 3)) for what in ("poll", "commit", "close", "die")),
-        st.tuples(st.just("pass"), st.sampled_from([500, 1_500, TTL_MS, -TTL_MS])),
+        st.tuples(st.just("advance"), st.sampled_from([500, 1_500, TTL_MS, -TTL_MS])),
     ),
     max_size=30,
 )
 
 
 class World:
-    """One topic, one group, and members that come, work and go as they are told."""
+    """One topic, one group, and members that join, work and leave in the steps that Hypothesis draws."""
 
     def __init__(self, events, topic, clock) -> None:
         self.events, self.topic, self.clock = events, topic, clock
@@ -269,18 +269,18 @@ class World:
         if self.members:
             self.members.pop(which % len(self.members))
 
-    def let_pass(self, ms) -> None:
+    def advance(self, ms) -> None:
         self.clock.at_ms += ms
 
 
 @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS, st.uuids())
-def test_whoever_comes_and_goes_no_event_is_skipped(events, clock, steps, topic):
-    """What nobody has committed as done, a last member is given."""
+def test_no_event_is_skipped_when_members_join_leave_and_die(events, clock, steps, topic):
+    """Every event was either committed as done, or is delivered to the last member."""
     world = World(events, f"topic-{topic}", clock)
     for what, argument in steps:
-        getattr(world, "let_pass" if what == "pass" else what)(argument)
+        getattr(world, what)(argument)
     clock.at_ms += 3 * TTL_MS
-    given = set(commit_all(events, "group", world.topic))
-    assert given | world.done == set(range(world.published))
+    delivered = set(commit_all(events, "group", world.topic))
+    assert delivered | world.done == set(range(world.published))
     assert sum(events.lag(world.topic, "group").values()) == 0
