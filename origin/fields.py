@@ -52,15 +52,11 @@ def text(source: Document, name: str, most: int, pattern: str | None = None, lin
         raise BadRequest(f"{name} must be a string of 1 to {most} characters")
     value = value.strip().replace("\r\n", "\n")
     allowed = "\n\t" if lines else ""
-    if any(_is_control(letter) and letter not in allowed for letter in value):
+    if any((category(letter) in _NOT_TEXT or letter in _BIDI_CONTROLS) and letter not in allowed for letter in value):
         raise BadRequest(f"{name} contains control characters")
     if pattern is not None and not re.fullmatch(pattern, value):
         raise BadRequest(f"{name} must match {pattern}")
     return value
-
-
-def _is_control(letter: str) -> bool:
-    return category(letter) in _NOT_TEXT or letter in _BIDI_CONTROLS
 
 
 def _is_visible(value: str) -> bool:

@@ -21,12 +21,14 @@ class PhotosResource:
         response.media = views.photo(photo, self._context.edge_url(self._context.requester(request)))
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        """Idempotent for the owner: the tombstone keeps the owner's id."""
+        """Idempotent for the owner: the tombstone keeps the owner's id. For others a deleted photo is not found."""
         self._context.require_home(ids.PHOTO, photo_id)
         user_id = self._context.user_id(request)
         photo = self._catalog.photos.get(photo_id)
         if photo is None:
-            self._require_deleted(photo_id, user_id)
+            tombstone = self._catalog.tombstones.get(photo_id)
+            if tombstone is None or tombstone.owner_id != user_id:
+                raise NotFound(f"there is no photo {photo_id}")
         elif photo.owner_id != user_id:
             raise Forbidden("the photo is another user's")
         else:
@@ -83,12 +85,6 @@ class PhotosResource:
         photo = self._find(photo_id)
         if photo.status is not Status.READY:
             raise Conflict(f"the photo is {photo.status}, not ready")
-
-    def _require_deleted(self, photo_id: str, user_id: str) -> None:
-        """Raises NotFound if the photo never existed, or belonged to another user."""
-        tombstone = self._catalog.tombstones.get(photo_id)
-        if tombstone is None or tombstone.owner_id != user_id:
-            raise NotFound(f"there is no photo {photo_id}")
 
     def _delete(self, photo: Photo) -> None:
         """Writes the tombstone, the event, and then ends the upload, if there is one.

@@ -18,8 +18,10 @@ def photo(record: Photo, edge_url: str) -> dict[str, Any]:
         "created_at": rfc3339(record.created_at_ms),
         "width": record.width,
         "height": record.height,
-        "variants": _variants(record, edge_url),
+        "variants": {},
     }
+    if record.status is Status.READY:
+        view["variants"] = {str(size): f"{edge_url}/p/{record.photo_id}/{size}.jpg" for size in VARIANT_SIZES}
     if record.reason is not None:
         view["reason"] = {"code": record.reason.code, "detail": record.reason.detail}
     return view
@@ -50,9 +52,3 @@ def listing(items: list[Any], limit: int, cursors: list[str]) -> dict[str, Any]:
     item still has a `next`.
     """
     return {"items": items, "next": cursors[-1] if len(cursors) == limit else None}
-
-
-def _variants(record: Photo, edge_url: str) -> dict[str, str]:
-    if record.status is not Status.READY:
-        return {}
-    return {str(size): f"{edge_url}/p/{record.photo_id}/{size}.jpg" for size in VARIANT_SIZES}

@@ -77,7 +77,8 @@ class Subscription:
         Raises Unavailable if the event log does not respond. Call it again later; nothing is lost.
         """
         self._keep_owned()
-        room = self._room()
+        unfinished = len(self._waiting) + len(self._under_way)
+        room = max(0, min(self._width - unfinished, MOST_UNCOMMITTED - len(self._window)))
         if room:
             timeout_s = min(wait_s, _BUSY_S) if self._under_way else wait_s
             for delivery in self._consumer.poll(room, timeout_s):
@@ -120,10 +121,6 @@ class Subscription:
         self._window.keep_only(owned)
         self._waiting = [delivery for delivery in self._waiting if delivery.partition in owned]
         self._committable = {partition: self._committable[partition] for partition in owned & self._committable.keys()}
-
-    def _room(self) -> int:
-        taken = len(self._waiting) + len(self._under_way)
-        return max(0, min(self._width - taken, MOST_UNCOMMITTED - len(self._window)))
 
     def _start_waiting(self) -> None:
         """Starts each event that has no earlier one of its key under way or waiting."""

@@ -62,7 +62,9 @@ class AuditTrail:
         """
         now_ms = self._clock_ms()
         by_record = {
-            _id(record): {action: decide(policy, subject_of(record), action, place) for action in actions}
+            record.photo_id if isinstance(record, Photo) else record.user_id: {
+                action: decide(policy, subject_of(record), action, place) for action in actions
+            }
             for record in records
         }
         entries = [
@@ -90,7 +92,3 @@ class AuditTrail:
 def _timeless(entry: AuditEntry) -> AuditEntry:
     """Equal for two entries that differ only in their time."""
     return replace(entry, at_ms=0)
-
-
-def _id(record: Photo | User) -> str:
-    return record.photo_id if isinstance(record, Photo) else record.user_id

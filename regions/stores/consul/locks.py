@@ -33,7 +33,8 @@ class ConsulLocks:
             return None
         # If somebody acquired the key since our read, Consul refuses our `acquire`. The second read gets the
         # ModifyIndex. If our session has ended since, that is another holder's, so the session is compared too.
-        session = self._connection.begin_session(f"{self._connection.root}/{name}", _ttl_s(ttl_s))
+        session_ttl_s = min(_MAX_TTL_S, max(_MIN_TTL_S, math.ceil(ttl_s)))
+        session = self._connection.begin_session(f"{self._connection.root}/{name}", session_ttl_s)
         if self._connection.acquire(path, holder, session):
             acquired = self._connection.get(path)
             if acquired and acquired.session == session:
@@ -54,10 +55,6 @@ class ConsulLocks:
         """The session that has held the key since this lock was acquired, else None."""
         entry = self._connection.get(_path(lock.name))
         return entry.session if entry and entry.version == lock.fencing_token else None
-
-
-def _ttl_s(ttl_s: float) -> int:
-    return min(_MAX_TTL_S, max(_MIN_TTL_S, math.ceil(ttl_s)))
 
 
 def _path(name: str) -> str:

@@ -34,7 +34,14 @@ class ConsulServices:
             known = self._registered.get(service_id) == (service, ttl_s)
         if known and self._connection.pass_check(f"service:{service_id}"):
             return
-        self._connection.register(self._name(service.name), service_id, self._description(service), _check(ttl_s))
+        meta = {_ROOT: self._connection.root, _INSTANCE: service.instance, _ADDRESS: service.address}
+        address = {**_host_and_port(service.address), "meta": meta}
+        check = {
+            "TTL": f"{round(ttl_s * 1000)}ms",
+            "Status": "passing",
+            "DeregisterCriticalServiceAfter": _DEREGISTER_AFTER,
+        }
+        self._connection.register(self._name(service.name), service_id, address, check)
         # If the agent knew the check, registering keeps its old state, perhaps critical. So pass it as well.
         self._connection.pass_check(f"service:{service_id}")
         with self._lock:
@@ -59,10 +66,6 @@ class ConsulServices:
     def _id(self, service: Service) -> str:
         return ":".join([*self._connection.root.split("/"), service.name, service.instance])
 
-    def _description(self, service: Service) -> dict[str, object]:
-        meta = {_ROOT: self._connection.root, _INSTANCE: service.instance, _ADDRESS: service.address}
-        return {**_host_and_port(service.address), "meta": meta}
-
 
 def _host_and_port(url: str) -> dict[str, object]:
     """The address that Consul's DNS returns for the instance; nothing if its address is not a URL."""
@@ -71,7 +74,3 @@ def _host_and_port(url: str) -> dict[str, object]:
         return {"address": split.hostname, "port": split.port}
     except ValueError:
         return {}
-
-
-def _check(ttl_s: float) -> dict[str, str]:
-    return {"TTL": f"{round(ttl_s * 1000)}ms", "Status": "passing", "DeregisterCriticalServiceAfter": _DEREGISTER_AFTER}

@@ -1,5 +1,6 @@
 """The policy in force is never older than the settings. If anything is wrong with it, nothing is allowed."""
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,10 @@ TEXT = (Path(__file__).parents[4] / "deploy" / "policy.yaml").read_text()
 
 @pytest.fixture
 def open_settings(tmp_path):
-    opened = []
-
-    def handle():
-        opened.append(sqlite.open_settings(str(tmp_path / "settings.db"), lambda: 1_800_000_000_000))
-        return opened[-1]
-
-    yield handle
-    for one in opened:
-        one.close()
+    """Opens handles on one file, as processes would."""
+    file = str(tmp_path / "settings.db")
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(closing(sqlite.open_settings(file, lambda: 1_800_000_000_000)))
 
 
 @pytest.fixture
