@@ -31,7 +31,7 @@ class LastKnown(Generic[T]):
         except Unavailable as error:
             if name not in self._values:
                 raise
-            log.warning("using the last known value", extra={"of": name, "error": error.detail})
+            log.warning("using the last known value", extra={"what": name, "error": error.detail})
             return self._values[name]
         self._values[name] = value
         return value

@@ -7,9 +7,13 @@ and the place decides. The answer is no in every other case:
     the policy does not have the class        no
     no rule names the action and the place    no
 
-So a mistake or an outage can stop data, but can't let it out ("fails closed"). Every decision names the rule that made
-it by file and line, and the version of the policy. The audit log stores both, and anyone who has the same version of
-the file can make the decision again, because nothing else goes into it.
+So a mistake or an outage can stop data, but can't let it out ("fails closed"). There is one exception, in
+`origin.residency_guard`: while no policy can be read, a region still shows photos and profiles through places in its
+own jurisdiction, because no border is crossed.
+
+Every decision names the rule that made it by file and line, and the version of the policy. The audit log stores both.
+Anyone who has that version of the file can make the decision again, because it depends on nothing else but the owner's
+class and home region, the action and the place.
 
 Pure: no clock, no store, no randomness.
 """

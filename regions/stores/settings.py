@@ -169,8 +169,8 @@ def is_key(key: str) -> bool:
     return len(key) <= MAX_KEY_CHARS and _KEY.fullmatch(key) is not None
 
 
-def begins_keys(prefix: str) -> bool:
-    """Whether there may be keys that start with `prefix`."""
+def is_key_prefix(prefix: str) -> bool:
+    """Whether a valid key can start with `prefix`."""
     return len(prefix) <= MAX_KEY_CHARS and _KEY.fullmatch(f"{prefix}_") is not None
 
 

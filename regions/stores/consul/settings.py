@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from regions.errors import Unavailable
 from regions.retry import backoff_s
 from regions.stores.consul.connection import Connection, Entry
-from regions.stores.settings import Setting, begins_keys, check_setting, is_key
+from regions.stores.settings import Setting, check_setting, is_key, is_key_prefix
 
 _FOLDER = "settings/"
 _DELETED = 1
@@ -53,7 +53,7 @@ class ConsulValues:
             self._connection.put(_FOLDER + key, "", flags=_DELETED)
 
     def tree(self, prefix: str) -> Mapping[str, Setting]:
-        entries = self._connection.list_under(_FOLDER + prefix) if begins_keys(prefix) else []
+        entries = self._connection.list_under(_FOLDER + prefix) if is_key_prefix(prefix) else []
         return {entry.path.removeprefix(_FOLDER): _setting(entry) for entry in entries if entry.flags != _DELETED}
 
     def watch(self, prefix: str, known: int, timeout_s: float) -> int:
@@ -63,7 +63,7 @@ class ConsulValues:
         data, or has forgotten keys that other tools deleted. So any other mark is a change, not only a higher one.
         """
         deadline_s = time.monotonic() + timeout_s
-        if not begins_keys(prefix):
+        if not is_key_prefix(prefix):
             self._connection.closed.wait(timeout_s)
             return known
         index, mark = self._read_mark(prefix, 0, 0.0)
