@@ -1,6 +1,9 @@
-"""The catalog on Cassandra: a keyspace a region, typed tables by migration, LOCAL_QUORUM, conditional writes by Paxos.
+"""The catalog on Cassandra: one keyspace a region, tables made by migrations, LOCAL_QUORUM, conditional writes (Paxos).
+
+In comes every call of the catalog port; out come records, and Unavailable when the nodes do not respond. It writes the
+tables of `schema.MIGRATIONS` and nothing else.
 
 `adapter` puts it together. Read `session` (deadlines, retries, consistency), `schema`, `partitions`, then `photos` (one
 partition a photo), `outbox` (intents and events), `deletion`, `tombstones`, `expiries`, and `social` and `records` for
-the rest. `health` is what `darkroom doctor` asks.
+the rest. `health` holds the checks that `darkroom doctor` runs.
 """

@@ -31,7 +31,7 @@ def open_catalog(url: str, login: tuple[str, str] | None = None, clock_ms: Calla
         raise
     uuids, lists, log = TimeUuidGenerator(clock_ms), YearlyLists(session, clock_ms), TombstoneLog(session)
     deletion = Deletion(session, log, clock_ms)
-    outbox = CassandraOutbox(session, uuids, clock_ms, deletion.complete)
+    outbox = CassandraOutbox(session, uuids, clock_ms, deletion.resume)
     expiries = CassandraExpiries(session, lambda photo_ids: upload_states(session, photo_ids))
     return Catalog(
         users=CassandraUsers(session),

@@ -1,4 +1,4 @@
-"""Where a Cassandra is, and what becomes of texts from outside that are to be keys in it. Pure."""
+"""The address of a Cassandra, and how text from outside becomes a key in it. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class CassandraAddress:
 
 
 def parse_address(url: str) -> CassandraAddress:
-    """Raises TopologyError. Every name in it is safe to stand in a statement."""
+    """Raises TopologyError. The names of the result are safe inside a CQL statement."""
     split = urlsplit(url)
     options = {name: values[-1] for name, values in parse_qs(split.query).items()}
     keyspace, datacenter = split.path.lstrip("/"), options.get("datacenter", "datacenter1")
@@ -39,14 +39,11 @@ def parse_address(url: str) -> CassandraAddress:
 
 
 def key(text: str) -> str:
-    """Any text as a key, a hostile one too. Ids of ours are far shorter, and pass as they are."""
+    """Turns any text, also a hostile one, into a key that Cassandra takes.
+
+    It is valid UTF-8, not empty, and has at most 100 characters. Our own ids are far shorter, and stay as they are.
+    """
     return text[:100].encode(errors="replace").decode() or "?"
-
-
-def exclusive_upper_bound(before: str | None) -> str:
-    """What the ids of a list sort below that begins after the id `before`."""
-    # Ids are ASCII letters, digits and `_`, which all sort below `~`.
-    return "~" if before is None else key(before)
 
 
 def _host(url: str, text: str) -> tuple[str, int]:

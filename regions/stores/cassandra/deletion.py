@@ -11,27 +11,36 @@ from regions.stores.cassandra.tombstones import TombstoneLog
 
 
 class Deletion:
+    """The steps after the conditional write that stored the tombstone.
+
+    They are several writes to several partitions, so a process can die between any two. The outbox intent of the
+    deletion is then still marked as incomplete, and the sweep calls `resume`.
+    """
+
     def __init__(self, session: CassandraSession, log: TombstoneLog, clock_ms: Callable[[], int]) -> None:
         self._session, self._log, self._clock_ms = session, log, clock_ms
 
     def finish(self, tombstone: Tombstone) -> None:
         """Safe to repeat, except that the tombstone is then listed twice."""
         photo_id, owner_id = key(tombstone.photo_id), key(tombstone.owner_id)
-        listing = "DELETE FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id = ?"
-        calls: list[Call] = [(listing, owner_id, year_of(photo_id), photo_id)]
+        unlist = "DELETE FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id = ?"
+        calls: list[Call] = [(unlist, owner_id, year_of(photo_id), photo_id)]
         for year in years(self._clock_ms()):
             calls.append(("DELETE FROM likes WHERE photo_id = ? AND year = ?", photo_id, year))
             calls.append(("DELETE FROM comments WHERE photo_id = ? AND year = ?", photo_id, year))
-        self._session.each(calls)
-        self._log.place(to_json_text(tombstone))
+        self._session.execute_concurrent(calls)
+        self._log.append(to_json_text(tombstone))
 
-    def complete(self, photo_id: str) -> bool:
-        """Finishes a deletion whose process died on the way; False if the photo has no tombstone."""
-        tombstone = first_record(Tombstone, self._session.serial_rows(SELECT_TOMBSTONE, photo_id))
+    def resume(self, photo_id: str) -> bool:
+        """Finishes a deletion whose process died before it was complete; False if the photo has no tombstone.
+
+        The read is serial: it first completes a conditional write of the tombstone that was cut off.
+        """
+        tombstone = first_record(Tombstone, self._session.execute_serial(SELECT_TOMBSTONE, photo_id))
         if tombstone is not None:
             self.finish(tombstone)
         return tombstone is not None
 
 
 def is_deleted(session: CassandraSession, photo_id: str) -> bool:
-    return has_value(session.rows(SELECT_TOMBSTONE, key(photo_id)))
+    return has_value(session.execute(SELECT_TOMBSTONE, key(photo_id)))

@@ -1,12 +1,16 @@
 """Photos and uploads in Cassandra: what must change together lies in one partition, changed by one conditional write.
 
-A conditional write (Paxos) that is cut off may or may not have taken effect. It is never repeated blindly: a serial
-read first finishes any conditional write that is under way on the partition, and then shows, by `change_id`, whether
-ours is the one that stands.
+A conditional write runs Paxos among the partition's replicas. When it times out, its outcome is unknown: the proposal
+may have been accepted by a majority or by none, and a later Paxos round on the partition may still complete it. It must
+not be repeated blindly, because the second attempt fails its condition if the first succeeded. Instead:
 
-If that read fails, or shows another change, the caller gets Unavailable, and the outcome stays unknown: our write may
-never have taken effect, or have been followed by another. So a change or a deletion may have been made although it
-raised; the sweep then publishes its event.
+1. Every change of a photo's status stores a fresh `change_id` in the same write.
+2. After a timeout, a serial read runs a Paxos round of its own. That first completes any proposal that is in progress,
+   so that afterwards the write has taken effect or, as far as the replicas that respond know, has not.
+3. If the read shows our `change_id`, the write succeeded. If it shows another one, or fails, the caller gets
+   Unavailable: our write may never have taken effect, or may have been followed by another.
+
+So a change or a deletion may have been made although it raised. The sweep then publishes its event.
 """
 
 import json
@@ -41,18 +45,19 @@ class CassandraPhotos:
         self._outbox, self._deletion, self._expiries = outbox, deletion, expiries
 
     def create(self, photo: Photo, upload: Upload) -> None:
-        begin = "UPDATE photos SET status = ?, record = ?, upload = ? WHERE photo_id = ? IF status = null"
-        self._expiries.note(key(photo.photo_id), upload.expires_at_ms)
-        self._list(photo)
-        self._session.decide((begin, photo.status, to_json_text(photo), to_json_text(upload), key(photo.photo_id)))
+        insert = "UPDATE photos SET status = ?, record = ?, upload = ? WHERE photo_id = ? IF status = null"
+        self._expiries.add(key(photo.photo_id), upload.expires_at_ms)
+        self._add_to_owner(photo)
+        call = (insert, photo.status, to_json_text(photo), to_json_text(upload), key(photo.photo_id))
+        self._session.execute_conditional(call)
 
     def get(self, photo_id: str) -> Photo | None:
-        return first_record(photo_of, self._session.rows(_PHOTO, key(photo_id)))
+        return first_record(photo_of, self._session.execute(_PHOTO, key(photo_id)))
 
     def get_many(self, photo_ids: Collection[str]) -> dict[str, Photo]:
-        # All are here before the first is read: to work in between keeps the driver's thread from the interpreter,
-        # and a page took a fifth longer.
-        found = self._session.each((_PHOTO, key(photo_id)) for photo_id in photo_ids)
+        # Parsed only when all rows have arrived: parsing in between keeps the interpreter from the driver's thread, and
+        # a page took a fifth longer.
+        found = self._session.execute_concurrent((_PHOTO, key(photo_id)) for photo_id in photo_ids)
         return {photo_id: photo_from_json(json.loads(record)) for photo_id, record in first_rows(found) if record}
 
     def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[Photo]:
@@ -73,56 +78,56 @@ class CassandraPhotos:
             return False
         change = "UPDATE photos SET status = ?, record = ?, change_id = ? WHERE photo_id = ? IF status IN ?"
         statuses = [str(status) for status in expected]
-        self._list(photo)
-        intent = self._outbox.intend(key(photo.photo_id)) if event else None
+        self._add_to_owner(photo)
+        intent = self._outbox.write_intent(key(photo.photo_id)) if event else None
         change_id = intent.intent_id if intent else self._uuids.next()
         call = (change, photo.status, to_json_text(photo), change_id, key(photo.photo_id), statuses)
         return self._change(key(photo.photo_id), change_id, call, intent, event)
 
     def put_replica_metadata(self, photo: Photo) -> None:
-        self._list(photo)
-        keep = f"UPDATE photos SET status = ?, record = ? {UNLESS_DELETED}"
-        self._session.decide((keep, photo.status, to_json_text(photo), key(photo.photo_id)))
+        self._add_to_owner(photo)
+        put = f"UPDATE photos SET status = ?, record = ? {UNLESS_DELETED}"
+        self._session.execute_conditional((put, photo.status, to_json_text(photo), key(photo.photo_id)))
 
     def delete(self, tombstone: Tombstone, event: Event | None) -> bool:
         photo_id = key(tombstone.photo_id)
         delete = f"""UPDATE photos SET status = 'deleted', tombstone = ?, record = null, upload = null, change_id = ?
                    {UNLESS_DELETED}"""
-        intent = self._outbox.intend(photo_id, deletion=True)
+        intent = self._outbox.write_intent(photo_id, deletion=True)
         call = (delete, to_json_text(tombstone), intent.intent_id, photo_id)
         if not self._change(photo_id, intent.intent_id, call, intent, event):
             return False
         self._deletion.finish(tombstone)
         if event is None:
-            self._outbox.withdraw(intent)
+            self._outbox.remove_intent(intent)
         else:
-            self._outbox.completed(intent)
+            self._outbox.mark_complete(intent)
         return True
 
     def _change(self, photo_id: str, change_id: UUID, change: Call, intent: Intent | None, event: Event | None) -> bool:
-        """The change and its event in one conditional write; the intent is withdrawn where nothing came of it."""
+        """Makes the change and adds its event in one conditional write; removes the intent if the condition fails."""
         calls = [change]
         if event is not None:
             calls.append((PUT_EVENT, photo_id, change_id, to_text(event)))
         try:
-            changed = self._session.decide(*calls)
+            changed = self._session.execute_conditional(*calls)
         except Unavailable:
-            # Cut off. A serial read ends what was begun, and shows whether this change is the one that stands.
+            # The outcome is unknown: see the module's docstring, steps 2 and 3.
             query = "SELECT DISTINCT photo_id, change_id FROM photos WHERE photo_id = ?"
-            if [(photo_id, change_id)] != self._session.serial_rows(query, photo_id):
+            if [(photo_id, change_id)] != self._session.execute_serial(query, photo_id):
                 raise
             changed = True
         if intent is not None and not changed:
-            self._outbox.withdraw(intent)
+            self._outbox.remove_intent(intent)
         elif intent is not None and event is not None:
-            self._outbox.written(intent, event)
+            self._outbox.remember(intent, to_text(event))
         return changed
 
-    def _list(self, photo: Photo) -> None:
-        """Before the photo becomes ready: a crash in between leaves a row that `by_owner` passes over."""
+    def _add_to_owner(self, photo: Photo) -> None:
+        """Before the photo becomes ready: a crash in between leaves a row that `by_owner` skips."""
         if photo.status is Status.READY:
             insert = "INSERT INTO photos_by_owner (owner_id, year, photo_id) VALUES (?, ?, ?)"
-            self._session.rows(insert, key(photo.owner_id), year_of(photo.photo_id), key(photo.photo_id))
+            self._session.execute(insert, key(photo.owner_id), year_of(photo.photo_id), key(photo.photo_id))
 
 
 class CassandraUploads:
@@ -131,18 +136,18 @@ class CassandraUploads:
 
     def get(self, photo_id: str) -> Upload | None:
         query = "SELECT DISTINCT photo_id, upload FROM photos WHERE photo_id = ?"
-        return first_record(Upload, self._session.rows(query, key(photo_id)))
+        return first_record(Upload, self._session.execute(query, key(photo_id)))
 
     def expired(self, before_ms: int, limit: int) -> list[Upload]:
         return self._expiries.expired(before_ms, limit)
 
     def discard(self, photo_id: str) -> None:
-        abandon = "DELETE status, record, upload FROM photos WHERE photo_id = ? IF status = 'uploading'"
-        self._session.decide((abandon, key(photo_id)))
+        discard = "DELETE status, record, upload FROM photos WHERE photo_id = ? IF status = 'uploading'"
+        self._session.execute_conditional((discard, key(photo_id)))
 
 
 def upload_states(session: CassandraSession, photo_ids: list[str]) -> list[tuple[str | None, Upload | None]]:
-    """Each photo's status and its upload; None for each that does not exist."""
+    """Each photo's status and upload; None instead of either that does not exist."""
     query = "SELECT DISTINCT photo_id, status, upload FROM photos WHERE photo_id = ?"
-    found = session.each((query, photo_id) for photo_id in photo_ids)
+    found = session.execute_concurrent((query, photo_id) for photo_id in photo_ids)
     return [(rows[0][1], first_record(Upload, rows)) if rows else (None, None) for rows in found]

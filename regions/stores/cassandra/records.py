@@ -17,10 +17,10 @@ class CassandraTombstones:
         self._session, self._log = session, log
 
     def get(self, photo_id: str) -> Tombstone | None:
-        return first_record(Tombstone, self._session.rows(SELECT_TOMBSTONE, key(photo_id)))
+        return first_record(Tombstone, self._session.execute(SELECT_TOMBSTONE, key(photo_id)))
 
     def after(self, position: int, limit: int) -> list[TombstoneEntry]:
-        """A tombstone may be listed twice, in the rare case that a process died while it placed it."""
+        """A tombstone may be listed twice, in the rare case that a process died while it appended it."""
         found = self._log.after(position, limit)
         return [TombstoneEntry(taken, Tombstone(**json.loads(record))) for taken, record in found]
 
@@ -30,17 +30,19 @@ class CassandraReplicas:
         self._session = session
 
     def put(self, replica: Replica) -> None:
-        record = f"UPDATE photos SET replicas[?] = ? {UNLESS_DELETED}"
-        self._session.decide((record, key(replica.region), to_json_text(replica), key(replica.photo_id)))
+        put = f"UPDATE photos SET replicas[?] = ? {UNLESS_DELETED}"
+        self._session.execute_conditional((put, key(replica.region), to_json_text(replica), key(replica.photo_id)))
 
     def remove(self, photo_id: str, region: str) -> None:
-        # A conditional write only for its order: Paxos orders all writes to the partition, and a plain write, which is
-        # ordered by its timestamp, could be overtaken by an older conditional one.
-        forget = "DELETE replicas[?] FROM photos WHERE photo_id = ? IF replicas[?] != null"
-        self._session.decide((forget, key(region), key(photo_id), key(region)))
+        # The condition is not needed, but the order of Paxos is. Cassandra keeps the write with the highest timestamp;
+        # a conditional write gets its timestamp from Paxos, a plain one from the driver's clock. With a clock that is
+        # behind, a plain delete would lose to a `put` that came before it.
+        remove = "DELETE replicas[?] FROM photos WHERE photo_id = ? IF replicas[?] != null"
+        self._session.execute_conditional((remove, key(region), key(photo_id), key(region)))
 
     def of_photo(self, photo_id: str) -> list[Replica]:
-        rows = self._session.rows("SELECT DISTINCT photo_id, replicas FROM photos WHERE photo_id = ?", key(photo_id))
+        query = "SELECT DISTINCT photo_id, replicas FROM photos WHERE photo_id = ?"
+        rows = self._session.execute(query, key(photo_id))
         return [Replica(**json.loads(record)) for _, replicas in rows for _, record in sorted((replicas or {}).items())]
 
 
@@ -49,16 +51,16 @@ class CassandraAuditLog:
         self._session, self._uuids, self._clock_ms = session, uuids, clock_ms
 
     def append(self, entries: Iterable[AuditEntry]) -> None:
-        """Where it raises, some of them may have been written."""
+        """If it raises, some of the entries may have been written."""
         insert = "INSERT INTO audit (photo_id, year, entry_id, record) VALUES (?, ?, ?, ?)"
-        stamped = ((entry, self._uuids.next()) for entry in entries)
-        self._session.each(
-            (insert, key(entry.photo_id), year_at(time_uuid_ms(stamp)), stamp, to_json_text(entry))
-            for entry, stamp in stamped
+        with_ids = ((entry, self._uuids.next()) for entry in entries)
+        self._session.execute_concurrent(
+            (insert, key(entry.photo_id), year_at(time_uuid_ms(entry_id)), entry_id, to_json_text(entry))
+            for entry, entry_id in with_ids
         )
 
     def latest(self, photo_id: str, limit: int) -> list[AuditEntry]:
         query = "SELECT record FROM audit WHERE photo_id = ? AND year = ? LIMIT ?"
-        found = self._session.each((query, key(photo_id), year, limit) for year in years(self._clock_ms()))
-        newest = [record for rows in found for (record,) in rows][:limit]
+        calls = [(query, key(photo_id), year, limit) for year in years(self._clock_ms())]
+        newest = [record for rows in self._session.execute_concurrent(calls) for (record,) in rows][:limit]
         return [AuditEntry(**json.loads(record)) for record in reversed(newest)]

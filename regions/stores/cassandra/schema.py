@@ -1,28 +1,30 @@
 """The tables of the Cassandra catalog, as numbered migrations.
 
-A migration that has been released is never changed: the next one mends it. Each statement is safe to run twice,
-and any number of nodes may start at once: one of them holds the lock row and works, the others wait for it.
+A migration that has been released is never changed: the next one corrects it. Any number of nodes may start at once:
+one of them takes the lock row by a conditional write and migrates, the others wait for it. The row expires after a
+minute, so that the lock of a process that died is released; should the process only be slow, two migrate at once, which
+is harmless since each statement is safe to run twice.
 """
 
-import time
-from random import random
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
+from regions.daemon import attempts
 from regions.errors import Unavailable
-from regions.retry import backoff_s
 from regions.stores.cassandra.session import CassandraSession, InvalidRequest
 
 _LOCK_S = 60
 _WAIT_S = 120.0
 
-# An hour, where rows live for minutes: what a node that was away for longer brings back, consumers know already.
+# For tables whose rows live for minutes. The markers of deleted rows are dropped after an hour, instead of ten days. A
+# node that was down for longer may bring deleted rows back; their events are published again, and consumers ignore
+# events that they have processed.
 _SHORT_LIVED = "gc_grace_seconds = 3600 AND memtable_flush_period_in_ms = 3600000"
 
 MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
     (
         ("users", "(user_id text PRIMARY KEY, record text)"),
-        # One partition holds all that must change in one conditional write: the photo, its upload, its replicas,
-        # its tombstone, and the events that are not yet published.
+        # One partition holds everything that must change in one conditional write: the photo, its upload, its
+        # replicas, its tombstone, and the events that are not published yet.
         (
             "photos",
             """(photo_id text, event_id timeuuid, event text,
@@ -30,7 +32,7 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
                 change_id timeuuid static, replicas map<text, text> static,
                 PRIMARY KEY (photo_id, event_id))""",
         ),
-        # Ids only, of photos that are or were about to become ready: the photo itself says what it is.
+        # Only ids, of photos that are ready or were about to be: the photo's own partition has its status.
         (
             "photos_by_owner",
             """(owner_id text, year int, photo_id text, PRIMARY KEY ((owner_id, year), photo_id))
@@ -62,7 +64,7 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
             """(photo_id text, year int, entry_id timeuuid, record text, PRIMARY KEY ((photo_id, year), entry_id))
                WITH CLUSTERING ORDER BY (entry_id DESC)""",
         ),
-        ("tombstones", "(bucket bigint, position bigint, record text, PRIMARY KEY (bucket, position))"),
+        ("tombstones", "(partition bigint, position bigint, record text, PRIMARY KEY (partition, position))"),
         (
             "outbox",
             f"""(minute bigint, shard int, intent_id timeuuid, photo_id text, event text, deletion boolean,
@@ -71,53 +73,51 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("outbox_minutes", f"(one int, minute bigint, PRIMARY KEY (one, minute)) WITH {_SHORT_LIVED}"),
         (
             "expiries",
-            f"""(slot bigint, expires_at_ms bigint, photo_id text, PRIMARY KEY (slot, expires_at_ms, photo_id))
+            f"""(bucket bigint, expires_at_ms bigint, photo_id text, PRIMARY KEY (bucket, expires_at_ms, photo_id))
                WITH {_SHORT_LIVED}""",
         ),
-        ("expiry_slots", f"(one int, slot bigint, PRIMARY KEY (one, slot)) WITH {_SHORT_LIVED}"),
+        ("expiry_buckets", f"(one int, bucket bigint, PRIMARY KEY (one, bucket)) WITH {_SHORT_LIVED}"),
     ),
 )
-"""Version 1 first. A migration is tables to make, by name."""
+"""Version 1 first. A migration is a list of tables to create: name, and columns with options."""
 
 _VERSIONS = ("schema_versions", "(one int, version int, at timestamp, PRIMARY KEY (one, version))")
 _LOCK = ("schema_lock", "(one int PRIMARY KEY, holder text)")
 
 
 def migrate(session: CassandraSession) -> None:
-    """Brings the keyspace to the newest version, or waits for the process that does. Raises Unavailable.
-
-    A holder that dies gives the lock back after a minute; what it had made is made again, to no effect.
-    """
-    holder, attempt, deadline_s = uuid4().hex, 0, time.monotonic() + _WAIT_S
-    while not _work(session, holder, time.monotonic() > deadline_s):
-        time.sleep(backoff_s(attempt, random))
-        attempt += 1
+    """Brings the keyspace to the newest version, or waits for the process that does. Raises Unavailable."""
+    holder = uuid4().hex
+    for is_last in attempts(_WAIT_S):
+        if _try_to_migrate(session, holder, is_last):
+            return
 
 
-def _work(session: CassandraSession, holder: str, is_last: bool) -> bool:
-    """Whether the schema is the newest; migrates where nobody else does."""
+def _try_to_migrate(session: CassandraSession, holder: str, is_last: bool) -> bool:
+    """Whether the schema is the newest. Migrates if this process gets the lock, and raises if it fails `is_last`."""
     try:
-        _make_keyspace(session)
+        _create_keyspace(session)
         if _is_newest(session):
             return True
         if _take_lock(session, holder):
             try:
                 _run_missing(session)
+                return True
             finally:
-                session.decide(("DELETE FROM schema_lock WHERE one = 0 IF holder = ?", holder))
+                session.execute_conditional(("DELETE FROM schema_lock WHERE one = 0 IF holder = ?", holder))
         elif is_last:
             raise Unavailable("another node has been changing the store's schema for too long")
     except InvalidRequest:
-        # What another node is just making can be read in the system's tables a moment before it can be used.
+        # A table that another node is creating is listed in the system's tables a moment before it can be used.
         if is_last:
             raise
     return False
 
 
-def _make_keyspace(session: CassandraSession) -> None:
+def _create_keyspace(session: CassandraSession) -> None:
     address = session.address
-    # Asked first, so that an operator may make it and give the service no right to make keyspaces.
-    found = session.text(
+    # Not only IF NOT EXISTS: where an operator has created the keyspace, the service needs no right to create one.
+    found = session.execute_unprepared(
         f"SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{address.keyspace}'"
     )
     if not found:
@@ -129,19 +129,19 @@ def _make_keyspace(session: CassandraSession) -> None:
 
 
 def _is_newest(session: CassandraSession) -> bool:
-    known = session.text(
+    known = session.execute_unprepared(
         f"SELECT table_name FROM system_schema.tables WHERE keyspace_name = '{session.address.keyspace}'"
     )
     if not {("schema_versions",), ("schema_lock",)} <= set(known):
         for name, columns in (_VERSIONS, _LOCK):
-            _make_table(session, name, columns)
-    # One that a newer program has migrated further will do, so that a release can be taken back.
+            _create_table(session, name, columns)
+    # A newer version than ours is accepted too, so that a release can be rolled back.
     return len(versions(session)) >= len(MIGRATIONS)
 
 
 def _take_lock(session: CassandraSession, holder: str) -> bool:
     lock = f"INSERT INTO schema_lock (one, holder) VALUES (0, ?) IF NOT EXISTS USING TTL {_LOCK_S}"
-    return session.decide((lock, holder))
+    return session.execute_conditional((lock, holder))
 
 
 def _run_missing(session: CassandraSession) -> None:
@@ -149,17 +149,18 @@ def _run_missing(session: CassandraSession) -> None:
     for version, tables in enumerate(MIGRATIONS, 1):
         if version not in done:
             for name, columns in tables:
-                _make_table(session, name, columns)
-            session.rows("INSERT INTO schema_versions (one, version, at) VALUES (0, ?, toTimestamp(now()))", version)
+                _create_table(session, name, columns)
+            session.execute("INSERT INTO schema_versions (one, version, at) VALUES (0, ?, toTimestamp(now()))", version)
 
 
-def _make_table(session: CassandraSession, name: str, columns: str) -> None:
-    # Two nodes that make one table at the same moment would give it two ids, and lose what lies under one of them.
+def _create_table(session: CassandraSession, name: str, columns: str) -> None:
+    # The id is fixed: two nodes that create a table at the same moment would otherwise give it two ids, and the rows
+    # stored under one of them would be lost.
     table_id = uuid5(NAMESPACE_OID, f"{session.address.keyspace}.{name}")
-    joined = "AND" if " WITH " in columns else "WITH"
-    session.change_schema(f"CREATE TABLE IF NOT EXISTS {name} {columns} {joined} ID = {table_id}")
+    conjunction = "AND" if " WITH " in columns else "WITH"
+    session.change_schema(f"CREATE TABLE IF NOT EXISTS {name} {columns} {conjunction} ID = {table_id}")
 
 
 def versions(session: CassandraSession) -> set[int]:
     """The migrations that the keyspace has had. Raises Unavailable."""
-    return {version for (version,) in session.rows("SELECT version FROM schema_versions WHERE one = 0")}
+    return {version for (version,) in session.execute("SELECT version FROM schema_versions WHERE one = 0")}

@@ -1,8 +1,8 @@
-"""The connection to Cassandra: where it is, how long it may take, what is tried again, and what its errors mean.
+"""The connection to Cassandra: its deadlines, which requests are repeated, and what its errors mean.
 
-Consistency is LOCAL_QUORUM, and LOCAL_SERIAL for conditional writes: with three replicas in the region one
-may be away, and no other region is ever waited for. Every statement is prepared on first use, so that the
-driver knows which replicas own the row and asks one of them.
+Consistency is LOCAL_QUORUM, and LOCAL_SERIAL for conditional writes: with three replicas in the region, one may be
+down, and no request waits for another region. Every statement is prepared on first use, so that the driver knows which
+replicas own the row and sends the request to one of them.
 """
 
 from collections import deque
@@ -31,28 +31,29 @@ from regions.stores.cassandra.address import CassandraAddress
 
 Row = tuple[Any, ...]
 Call = tuple[Any, ...]
-"""A statement's text, and then its values."""
+"""A statement's text, followed by its values."""
 
 _REQUEST_S = 5.0
 _CONNECT_S = 5.0
 _SCHEMA_S = 30.0
-# Two tries at most, the second only where the first is slower than nearly all reads are.
+# When a node is slower than nearly all reads are, the same request goes to a second node; the first response counts.
 _SPECULATE_AFTER_S, _SPECULATIONS = 0.2, 1
 _RECONNECT_FIRST_S, _RECONNECT_MOST_S = 0.25, 5.0
-# So many requests of one call are under way at once: a long list must not fill the server's queues.
-_WINDOW = 64
+# A long list must not fill the server's queues.
+_REQUESTS_AT_ONCE = 64
 
-# Mistakes of the caller's statement or data, which waiting does not mend.
-MISTAKES = (InvalidRequest, SyntaxException, cassandra.ConfigurationException)
-# An ErrorMessage is what the driver has no exception for, such as a conditional write of unknown outcome (0x1700).
-_AWAY = (cassandra.DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
+# Errors in the caller's statement or data: they would be the same on every attempt.
+CALLER_ERRORS = (InvalidRequest, SyntaxException, cassandra.ConfigurationException)
+# ErrorMessage: errors without an exception class in the driver, such as CAS_WRITE_UNKNOWN (0x1700), the unknown outcome
+# of a conditional write.
+_UNAVAILABLE = (cassandra.DriverException, NoHostAvailable, ConnectionException, ErrorMessage, OSError)
 
 
 class CassandraSession:
-    """Any thread may use it, but not a process that was forked from this one. Raises Unavailable.
+    """Safe for threads, but not in a process that was forked from this one. Every method raises Unavailable.
 
-    Opens at once and then reconnects by itself, however long the server was away. The keyspace need not exist yet:
-    `use` chooses it.
+    Connects when it is made, and from then on reconnects by itself, however long the server was down. The keyspace need
+    not exist yet: `use` selects it.
     """
 
     def __init__(self, address: CassandraAddress, login: tuple[str, str] | None) -> None:
@@ -61,54 +62,54 @@ class CassandraSession:
         self._prepared: dict[str, PreparedStatement] = {}
         self._cluster = _cluster(address, login)
         try:
-            with self._reaching():
+            with self._translate_errors():
                 self._session: Session = self._cluster.connect()
         except BaseException:
             self._cluster.shutdown()
             raise
 
     def use(self, keyspace: str) -> None:
-        with self._reaching():
+        with self._translate_errors():
             self._session.set_keyspace(keyspace)
 
-    def rows(self, *call: Any) -> list[Row]:
-        """One bounded read, or one write that may be repeated; a write has no rows."""
-        with self._reaching():
+    def execute(self, *call: Any) -> list[Row]:
+        """One bounded read, or one write that may be repeated; a write returns no rows."""
+        with self._translate_errors():
             return list(self._session.execute(self._bound(call)))
 
-    def serial_rows(self, *call: Any) -> list[Row]:
-        """A read that first brings to an end what conditional writes have begun on the partition."""
-        with self._reaching():
+    def execute_serial(self, *call: Any) -> list[Row]:
+        """A read by a Paxos round, which first completes a conditional write that is in progress on the partition."""
+        with self._translate_errors():
             bound = self._bound(call)
             bound.consistency_level = ConsistencyLevel.LOCAL_SERIAL
             return list(self._session.execute(bound))
 
-    def each(self, calls: Iterable[Call]) -> list[list[Row]]:
-        """Many reads or repeatable writes, each sent to its own replica, at once; their rows in the same order.
+    def execute_concurrent(self, calls: Iterable[Call]) -> list[list[Row]]:
+        """Many reads or repeatable writes at once, each sent to its own replica; their rows, in the order of the calls.
 
         Not `IN`: that makes one node fetch everything from all the others (Cassandra's documentation, "IN").
         """
-        found: list[list[Row]] = []
+        responses: list[list[Row]] = []
         waiting: deque[Any] = deque()
-        with self._reaching():
+        with self._translate_errors():
             for call in calls:
-                if len(waiting) == _WINDOW:
-                    found.append(list(waiting.popleft().result()))
+                if len(waiting) == _REQUESTS_AT_ONCE:
+                    responses.append(list(waiting.popleft().result()))
                 waiting.append(self._session.execute_async(self._bound(call)))
-            found += [list(future.result()) for future in waiting]
-        return found
+            responses += [list(future.result()) for future in waiting]
+        return responses
 
-    def together(self, calls: Iterable[Call]) -> None:
-        """Writes to several partitions, all or none in the end (a logged batch)."""
-        with self._reaching():
+    def execute_batch(self, calls: Iterable[Call]) -> None:
+        """Writes to several partitions: eventually all or none (a logged batch)."""
+        with self._translate_errors():
             self._session.execute(self._batch(calls, is_idempotent=True))
 
-    def decide(self, *calls: Call) -> bool:
-        """Conditional writes to one partition, all or none; False where a condition does not hold.
+    def execute_conditional(self, *calls: Call) -> bool:
+        """Conditional writes (Paxos) to one partition, all or none; False if a condition does not hold.
 
-        Where it raises Unavailable, the outcome is unknown.
+        If it raises Unavailable, the outcome is unknown.
         """
-        with self._reaching():
+        with self._translate_errors():
             if len(calls) == 1:
                 bound = self._bound(calls[0])
                 bound.is_idempotent = False
@@ -116,16 +117,16 @@ class CassandraSession:
             return bool(self._session.execute(self._batch(calls, is_idempotent=False)).one()[0])
 
     def change_schema(self, statement: str) -> None:
-        """Returns when all nodes that are up agree on the schema. Raises Unavailable where they do not."""
-        with self._reaching():
+        """Returns when all nodes that are up agree on the schema. Raises Unavailable if they do not."""
+        with self._translate_errors():
             future = self._session.execute_async(statement, timeout=_SCHEMA_S)
             future.result()
             if not future.is_schema_agreed:
                 raise Unavailable("the nodes of the store do not agree on its schema yet")
 
-    def text(self, statement: str) -> list[Row]:
-        """A statement that is run seldom, and so not prepared."""
-        with self._reaching():
+    def execute_unprepared(self, statement: str) -> list[Row]:
+        """A statement that is not worth preparing, since it is rarely run."""
+        with self._translate_errors():
             return list(self._session.execute(statement))
 
     def close(self) -> None:
@@ -146,36 +147,37 @@ class CassandraSession:
     def _statement(self, text: str) -> PreparedStatement:
         found = self._prepared.get(text)
         if found is None:
-            # Two threads may prepare it both, which is harmless; to queue for a server that hangs would not be.
+            # Without a lock, two threads may both prepare it, which is harmless; with one, they would all queue while a
+            # server hangs.
             found = self._session.prepare(text)
-            # `decide` takes it back: what is conditional must not be repeated blindly.
+            # Conditional writes must not be repeated blindly: `execute_conditional` sets this to False again.
             found.is_idempotent = True
             self._prepared[text] = found
         return found
 
     @contextmanager
-    def _reaching(self) -> Iterator[None]:
-        """What says that Cassandra does not serve becomes Unavailable, without its addresses."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Turns errors that mean that Cassandra can't serve into Unavailable, without its addresses."""
         if self._closed:
             raise Unavailable("the store is closed")
         try:
             yield
-        except MISTAKES:
+        except CALLER_ERRORS:
             raise
-        except _AWAY as error:
-            raise Unavailable(f"the store does not answer: {type(error).__name__}") from error
+        except _UNAVAILABLE as error:
+            raise Unavailable(f"the store does not respond: {type(error).__name__}") from error
         except RuntimeError as error:
-            # The driver's thread pool, when another thread closes it meanwhile.
+            # From the driver's thread pool, if another thread has closed it in the meantime.
             if not self._closed:
                 raise
             raise Unavailable("the store is closed") from error
 
 
-class RetryWhatMayBeRepeated(RetryPolicy):  # type: ignore[misc]
-    """Once, on another node, and never a conditional write.
+class RetryIdempotent(RetryPolicy):  # type: ignore[misc]
+    """Repeats a request once, on another node, but never a conditional write.
 
-    Plain reads and writes carry their own timestamp and come to the same however often they are done. A conditional
-    write that did succeed would fail when repeated, and so deny its own success; its sender asks by a serial read.
+    Plain writes have their timestamp from the driver, so that repeating them changes nothing. A conditional write that
+    succeeded would fail when it is repeated, and so report the wrong outcome; its caller does a serial read instead.
     """
 
     def on_read_timeout(
@@ -187,7 +189,7 @@ class RetryWhatMayBeRepeated(RetryPolicy):  # type: ignore[misc]
         data_retrieved: bool,
         retry_num: int,
     ) -> tuple[int, int | None]:
-        return self._once(query, retry_num)
+        return self._retry_once(query, retry_num)
 
     def on_write_timeout(
         self,
@@ -198,37 +200,37 @@ class RetryWhatMayBeRepeated(RetryPolicy):  # type: ignore[misc]
         received_responses: int,
         retry_num: int,
     ) -> tuple[int, int | None]:
-        return self._once(query, retry_num)
+        return self._retry_once(query, retry_num)
 
     def on_unavailable(
         self, query: Any, consistency: int, required_replicas: int, alive_replicas: int, retry_num: int
     ) -> tuple[int, int | None]:
-        return self._once(query, retry_num)
+        return self._retry_once(query, retry_num)
 
     def on_request_error(
         self, query: Any, consistency: int | None, error: Any, retry_num: int
     ) -> tuple[int, int | None]:
-        return self._once(query, retry_num)
+        return self._retry_once(query, retry_num)
 
-    def _once(self, query: Any, retry_num: int) -> tuple[int, int | None]:
-        repeatable = query is not None and query.is_idempotent
-        return (self.RETRY_NEXT_HOST if repeatable and retry_num == 0 else self.RETHROW), None
+    def _retry_once(self, query: Any, retry_num: int) -> tuple[int, int | None]:
+        is_repeatable = query is not None and query.is_idempotent
+        return (self.RETRY_NEXT_HOST if is_repeatable and retry_num == 0 else self.RETHROW), None
 
 
-def first_rows(found: Iterable[list[Row]]) -> Iterator[Row]:
-    """The first row of each answer that has one."""
-    return (rows[0] for rows in found if rows)
+def first_rows(responses: Iterable[list[Row]]) -> Iterator[Row]:
+    """The first row of each response that has one."""
+    return (rows[0] for rows in responses if rows)
 
 
 def _cluster(address: CassandraAddress, login: tuple[str, str] | None) -> Cluster:
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=address.datacenter)),
-        retry_policy=RetryWhatMayBeRepeated(),
+        retry_policy=RetryIdempotent(),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
         request_timeout=_REQUEST_S,
         row_factory=tuple_factory,
-        # Idempotent statements only (the driver sees to it): one slow node must not be a slow page.
+        # One slow node must not make a page slow. The driver does this for idempotent statements only.
         speculative_execution_policy=ConstantSpeculativeExecutionPolicy(_SPECULATE_AFTER_S, _SPECULATIONS),
     )
     return Cluster(
@@ -237,7 +239,7 @@ def _cluster(address: CassandraAddress, login: tuple[str, str] | None) -> Cluste
         protocol_version=5,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         auth_provider=PlainTextAuthProvider(*login) if login else None,
-        # Without an end: the driver's own policy gives a node up after 64 attempts.
+        # No limit: the driver's default gives up on a node after 64 attempts.
         reconnection_policy=ExponentialReconnectionPolicy(_RECONNECT_FIRST_S, _RECONNECT_MOST_S, max_attempts=None),
         connect_timeout=_CONNECT_S,
         control_connection_timeout=_CONNECT_S,

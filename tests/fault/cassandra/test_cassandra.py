@@ -80,7 +80,7 @@ with ThreadPoolExecutor(4) as pool:
 
 # For each request of a life, a process that kills itself before it; the last lives.
 BEFORE_EACH_REQUEST = """
-reaching = CassandraSession._reaching
+reaching = CassandraSession._translate_errors
 
 for step in count():
     child = os.fork()
@@ -92,7 +92,7 @@ for step in count():
                 os.kill(os.getpid(), signal.SIGKILL)
             return reaching(session)
 
-        CassandraSession._reaching = reach
+        CassandraSession._translate_errors = reach
         live(catalog, 3 * step)
         os._exit(0)
     if os.waitpid(child, 0)[1] != signal.SIGKILL:
@@ -233,7 +233,7 @@ def run(script: str, url: str) -> subprocess.Popen[bytes]:
 
 def versions(session: CassandraSession) -> list[int]:
     session.use(session.address.keyspace)
-    return [version for (version,) in session.rows("SELECT version FROM schema_versions WHERE one = 0")]
+    return [version for (version,) in session.execute("SELECT version FROM schema_versions WHERE one = 0")]
 
 
 def test_two_processes_migrate_at_once(url, session, open_at):
@@ -269,7 +269,7 @@ def test_an_intent_that_came_to_nothing_is_dropped(lives):
     """When it is so old that nobody can still write its event."""
     events = lives.open(MUCH_LATER_MS).outbox.pending(EVERYTHING)
     session = lives.session()
-    assert len(session.rows("SELECT intent_id FROM outbox")) == len(events)
+    assert len(session.execute("SELECT intent_id FROM outbox")) == len(events)
 
 
 def test_an_upload_whose_process_died_expires(lives):

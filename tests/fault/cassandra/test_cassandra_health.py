@@ -18,7 +18,7 @@ def test_nobody_is_left_among_the_users(open_at, session, url):
     catalog = open_at(0)
     assert ill(catalog) == {}
     session.use(session.address.keyspace)
-    assert session.rows("SELECT user_id FROM users") == []
+    assert session.execute("SELECT user_id FROM users") == []
 
 
 def test_a_schema_of_a_newer_program_will_do_and_is_told(open_at, session):
@@ -26,7 +26,7 @@ def test_a_schema_of_a_newer_program_will_do_and_is_told(open_at, session):
     open_at(0)
     session.use(session.address.keyspace)
     newer = len(schema.MIGRATIONS) + 1
-    session.rows("INSERT INTO schema_versions (one, version) VALUES (0, ?)", newer)
+    session.execute("INSERT INTO schema_versions (one, version) VALUES (0, ?)", newer)
     assert ill(open_at(0)) == {"schema": Level.WARNING}
 
 

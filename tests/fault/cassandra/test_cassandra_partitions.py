@@ -68,7 +68,7 @@ def test_lists_go_on_from_one_year_to_the_year_before(open_at):
 @pytest.mark.parametrize("is_done", [True, False])
 def test_a_change_that_was_cut_off_is_told_exactly_where_it_was_made(open_at, monkeypatch, is_done):
     """The driver can't say whether it was; the photo can."""
-    catalog, decide = open_at(0), CassandraSession.decide
+    catalog, decide = open_at(0), CassandraSession.execute_conditional
     photo = Photo(ids.to_public(ids.PHOTO, 1), "u", "eu", "eu-west", Status.UPLOADING, "", 9, None, 1)
     catalog.photos.put_replica_metadata(photo)
 
@@ -77,7 +77,7 @@ def test_a_change_that_was_cut_off_is_told_exactly_where_it_was_made(open_at, mo
             decide(session, *calls)
         raise Unavailable("the connection was closed")
 
-    monkeypatch.setattr(CassandraSession, "decide", cut_off)
+    monkeypatch.setattr(CassandraSession, "execute_conditional", cut_off)
     ready, event = replace(photo, status=Status.READY), photos_uploaded(photo, 1)
     if is_done:
         assert catalog.photos.update(ready, {Status.UPLOADING}, event)
@@ -96,7 +96,7 @@ def test_nothing_written_behind_a_tombstone_lies_in_the_tables(open_at, session)
         catalog.comments.add(Comment(ids.to_public(ids.COMMENT, number), photo_id, user_id, "nice", 1))
         catalog.photos.delete(Tombstone(photo_id, user_id, 1), None)
     session.use(session.address.keyspace)
-    assert session.rows("SELECT user_id FROM likes") == session.rows("SELECT record FROM comments") == []
+    assert session.execute("SELECT user_id FROM likes") == session.execute("SELECT record FROM comments") == []
 
 
 def test_a_minute_without_intents_is_closed(open_at, session):
@@ -105,10 +105,10 @@ def test_a_minute_without_intents_is_closed(open_at, session):
     event = follow_changed(ana, bob, True, 1)
     catalog.follows.change(ana, bob, True, event)
     session.use(session.address.keyspace)
-    minutes = session.rows("SELECT minute FROM outbox_minutes")
+    minutes = session.execute("SELECT minute FROM outbox_minutes")
     assert open_at(MUCH_LATER_MS).outbox.pending(9) == [event]
     catalog.outbox.remove([event])
     assert catalog.outbox.pending(9) == []
-    assert session.rows("SELECT minute FROM outbox_minutes") == minutes
+    assert session.execute("SELECT minute FROM outbox_minutes") == minutes
     assert open_at(MUCH_LATER_MS).outbox.pending(9) == []
-    assert session.rows("SELECT minute FROM outbox_minutes") == []
+    assert session.execute("SELECT minute FROM outbox_minutes") == []

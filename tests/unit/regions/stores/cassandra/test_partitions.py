@@ -1,4 +1,4 @@
-"""Which partition of Cassandra a row falls in, and the time UUIDs that order rows."""
+"""Cassandra: partitions, time UUIDs, keys and addresses."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from regions import ids
 from regions.errors import TopologyError
-from regions.stores.cassandra.address import CassandraAddress, exclusive_upper_bound, key, parse_address
+from regions.stores.cassandra.address import CassandraAddress, key, parse_address
 from regions.stores.cassandra.partitions import (
     FIRST_YEAR,
     TimeUuidGenerator,
@@ -18,14 +18,15 @@ from regions.stores.cassandra.partitions import (
     year_of,
     years,
 )
+from regions.stores.paging import exclusive_upper_bound
 
 LAST_MS = ids.EPOCH_MS + (1 << 41) - 1
 TIMES = st.integers(ids.EPOCH_MS, LAST_MS)
 
 
 @given(at_ms=TIMES, later_ms=st.integers(0, 10 * 365 * 86_400_000))
-def test_whoever_reads_a_list_looks_into_the_year_of_every_id(at_ms, later_ms):
-    """Of every id made until then, and by a clock that is a day ahead."""
+def test_a_reader_of_a_list_reads_the_year_of_every_id(at_ms, later_ms):
+    """Also when the id was made by a process whose clock is a day ahead."""
     made_ms = min(at_ms + 86_400_000, LAST_MS)
     public = ids.to_public(ids.USER, ids.compose(ids.Snowflake(made_ms, 1, 1, 1)))
     assert year_of(public) in years(at_ms + later_ms)
@@ -33,54 +34,54 @@ def test_whoever_reads_a_list_looks_into_the_year_of_every_id(at_ms, later_ms):
 
 @given(at_ms=TIMES)
 def test_years_are_newest_first_and_without_gap(at_ms):
-    """Down to the first in which there were ids."""
+    """They end with the first year in which ids were made."""
     found = years(at_ms)
     assert found == list(range(found[0], FIRST_YEAR - 1, -1))
 
 
 @given(text=st.text())
-def test_what_is_no_id_falls_in_some_year(text):
-    """Any text does."""
+def test_a_text_that_is_not_an_id_falls_in_some_year(text):
+    """A client may send any text as an id."""
     assert year_of(text) >= FIRST_YEAR
 
 
 @given(text=st.text(st.characters(exclude_categories=[])))
 def test_any_text_becomes_a_key_that_cassandra_takes(text):
-    """UTF-8, not empty, and short."""
+    """It is UTF-8, not empty, and short. The bound of a page is cut off in the same way."""
     assert 1 <= len(key(text).encode()) <= 400
     assert shard_of(key(text)) in range(4)
-    assert exclusive_upper_bound(text) == key(text)
+    assert key(exclusive_upper_bound(text)) == key(text)
 
 
 @given(at_ms=TIMES)
-def test_a_tick_says_when_it_was_drawn(at_ms):
-    """And is a UUID of version 1, as Cassandra wants it."""
-    stamp = TimeUuidGenerator(lambda: at_ms).next()
-    assert time_uuid_ms(stamp) == at_ms
-    assert UUID(str(stamp)).version == 1
+def test_a_time_uuid_contains_the_time_at_which_it_was_generated(at_ms):
+    """It is a UUID of version 1, as Cassandra requires."""
+    time_uuid = TimeUuidGenerator(lambda: at_ms).next()
+    assert time_uuid_ms(time_uuid) == at_ms
+    assert UUID(str(time_uuid)).version == 1
 
 
 @given(clock=st.lists(TIMES, min_size=1, max_size=30))
-def test_ticks_grow_whatever_the_clock_does(clock):
-    """Two in one millisecond, or after it stepped back."""
+def test_time_uuids_grow_even_when_the_clock_steps_back(clock):
+    """Also two of the same millisecond."""
     moments = iter(clock)
     uuids = TimeUuidGenerator(lambda: next(moments))
     times = [uuids.next().time for _ in clock]
     assert times == sorted(set(times))
 
 
-def test_two_processes_draw_different_ticks_in_one_moment():
-    """Else one's row would take the other's place."""
+def test_two_processes_generate_different_time_uuids_at_the_same_moment():
+    """Otherwise one's row would overwrite the other's."""
     assert TimeUuidGenerator(lambda: LAST_MS).next() != TimeUuidGenerator(lambda: LAST_MS).next()
 
 
-def test_the_first_position_begins_the_first_bucket():
-    """And the last of a bucket is followed by the first of the next."""
+def test_the_first_position_starts_the_first_partition():
+    """And the last position of a partition is followed by the first of the next."""
     assert [tombstone_partition(position) for position in (1, 5000, 5001, 10_000, 10_001)] == [0, 0, 1, 1, 2]
 
 
-def test_an_address_says_all_there_is_to_know():
-    """With the usual port and one copy where nothing else is said."""
+def test_an_address_has_hosts_a_keyspace_a_datacenter_and_the_replication():
+    """The defaults are Cassandra's port, `datacenter1`, and one copy."""
     url = "cassandra://a:9043,b/darkroom_eu?datacenter=lisbon-1&replication=3"
     assert parse_address(url) == CassandraAddress((("a", 9043), ("b", 9042)), "darkroom_eu", "lisbon-1", 3)
     assert parse_address("cassandra://a/k") == CassandraAddress((("a", 9042),), "k", "datacenter1", 1)
@@ -99,8 +100,8 @@ def test_an_address_says_all_there_is_to_know():
         "cassandra://a/k?replication=0",
     ],
 )
-def test_an_address_that_can_not_be_used_is_refused(url):
-    """Before anything of it stands in a statement; and a secret is not repeated."""
-    with pytest.raises(TopologyError) as refused:
+def test_an_invalid_address_is_rejected(url):
+    """Before any part of it gets into a statement. The message does not repeat a secret."""
+    with pytest.raises(TopologyError) as raised:
         parse_address(url)
-    assert "secret@" not in str(refused.value)
+    assert "secret@" not in str(raised.value)
