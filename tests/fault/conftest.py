@@ -22,18 +22,18 @@ Starter = Callable[[str], Server]
 def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
     """Starts a server of this module's own, on an empty folder and free ports: `own_server("cassandra")`.
 
-    Its `kill`, `start` and `wait` may be called; it is stopped after the module.
+    The test may call its `kill`, `start` and `wait`; it is stopped after the module.
     """
-    yield from _starting(tmp_path_factory)
+    yield from _servers(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
     """Like `own_server`, shared by the modules of one folder. Each of them must leave the server running."""
-    yield from _starting(tmp_path_factory)
+    yield from _servers(tmp_path_factory)
 
 
-def _starting(folders: pytest.TempPathFactory) -> Iterator[Starter]:
+def _servers(folders: pytest.TempPathFactory) -> Iterator[Starter]:
     started: list[Server] = []
 
     def start(name: str) -> Server:

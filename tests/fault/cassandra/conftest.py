@@ -1,5 +1,6 @@
-"""A Cassandra of these tests' own, and ways to look into it."""
+"""A Cassandra of these tests' own, and ways to read its tables."""
 
+from contextlib import ExitStack
 from itertools import count
 
 import pytest
@@ -13,7 +14,7 @@ from regions.stores.catalog import Catalog
 
 @pytest.fixture(scope="session")
 def server(shared_server):
-    """A Cassandra that all tests of this folder share; a test that kills it starts it again."""
+    """A Cassandra that all tests of this folder share. A test that kills it also starts it again."""
     return shared_server("cassandra")
 
 
@@ -24,13 +25,13 @@ def numbers():
 
 @pytest.fixture
 def url(server, numbers):
-    """A keyspace that is not there yet."""
+    """A keyspace that does not exist yet."""
     return f"cassandra://{server.address}/fault_{next(numbers)}?datacenter=datacenter1&replication=1"
 
 
 @pytest.fixture
 def session(url):
-    """Beside the catalog, to look into its tables; closed at the end."""
+    """A session beside the catalog, to read its tables."""
     opened = CassandraSession(parse_address(url), None)
     yield opened
     opened.close()
@@ -38,13 +39,12 @@ def session(url):
 
 @pytest.fixture
 def open_at(url):
-    """Opens the catalog with a clock that goes ahead by so much: `open_at(ahead_ms)`."""
-    opened = []
+    """Opens the catalog with a clock that is ahead by so much: `open_at(ahead_ms)`."""
+    with ExitStack() as opened:
 
-    def open_ahead(ahead_ms: int) -> Catalog:
-        opened.append(cassandra.open_catalog(url, clock_ms=lambda: now_ms() + ahead_ms))
-        return opened[-1]
+        def open_ahead(ahead_ms: int) -> Catalog:
+            catalog = cassandra.open_catalog(url, clock_ms=lambda: now_ms() + ahead_ms)
+            opened.callback(catalog.close)
+            return catalog
 
-    yield open_ahead
-    for catalog in opened:
-        catalog.close()
+        yield open_ahead

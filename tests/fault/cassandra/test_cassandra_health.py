@@ -1,4 +1,4 @@
-"""What the health check of a Cassandra finds in a keyspace that is not as it should be."""
+"""What the health check of a Cassandra reports about a keyspace that is not as it should be."""
 
 from regions.stores.cassandra import adapter as cassandra
 from regions.stores.cassandra import schema
@@ -6,41 +6,41 @@ from regions.stores.catalog import Catalog
 from regions.stores.health import Level
 
 
-def ill(catalog: Catalog) -> dict[str, Level]:
-    """What is not well; each with an advice."""
-    found = [finding for finding in catalog.check_health() if finding.level is not Level.OK]
-    assert all(finding.advice for finding in found)
-    return {finding.what: finding.level for finding in found}
+def problems(catalog: Catalog) -> dict[str, Level]:
+    """The checks that did not pass. Fails if one of them has no advice."""
+    found = [result for result in catalog.check_health() if result.level is not Level.OK]
+    assert all(result.advice for result in found)
+    return {result.what: result.level for result in found}
 
 
-def test_nobody_is_left_among_the_users(open_at, session, url):
-    """What was written is deleted."""
+def test_a_health_check_leaves_no_user_behind(open_at, session):
+    """It deletes the row that it wrote."""
     catalog = open_at(0)
-    assert ill(catalog) == {}
+    assert problems(catalog) == {}
     session.use(session.address.keyspace)
     assert session.execute("SELECT user_id FROM users") == []
 
 
-def test_a_schema_of_a_newer_program_will_do_and_is_told(open_at, session):
-    """So that a release can be taken back: the older program opens at once."""
+def test_a_newer_schema_is_a_warning(open_at, session):
+    """The catalog opens all the same, so that a release can be rolled back."""
     open_at(0)
     session.use(session.address.keyspace)
     newer = len(schema.MIGRATIONS) + 1
     session.execute("INSERT INTO schema_versions (one, version) VALUES (0, ?)", newer)
-    assert ill(open_at(0)) == {"schema": Level.WARNING}
+    assert problems(open_at(0)) == {"schema": Level.WARNING}
 
 
-def test_other_copies_than_the_topology_says_are_a_warning(open_at, url):
-    """One that is not there yet counts as well."""
+def test_a_replication_other_than_the_topology_has_is_a_warning(open_at, url):
+    """The keyspace has one copy, the topology's URL has three."""
     open_at(0)
     catalog = cassandra.open_catalog(url.replace("replication=1", "replication=3"))
-    assert ill(catalog) == {"copies": Level.WARNING}
+    assert problems(catalog) == {"copies": Level.WARNING}
     catalog.close()
 
 
-def test_a_table_that_is_gone_is_a_failure_and_no_exception(open_at, session):
-    """Whatever Cassandra refuses."""
+def test_a_missing_table_is_a_failure_and_not_an_exception(open_at, session):
+    """As is any statement that Cassandra rejects."""
     catalog = open_at(0)
     session.use(session.address.keyspace)
     session.change_schema("DROP TABLE users")
-    assert ill(catalog) == {"write, read, delete": Level.FAILURE}
+    assert problems(catalog) == {"write, read, delete": Level.FAILURE}

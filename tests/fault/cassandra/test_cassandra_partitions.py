@@ -1,4 +1,4 @@
-"""What the Cassandra catalog does where one partition ends and another begins, and what lies in its tables."""
+"""The Cassandra catalog at the borders of its partitions, and what its tables contain."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,8 +24,8 @@ def threads():
         yield pool
 
 
-def test_tombstones_go_on_from_one_partition_to_the_next(open_at, monkeypatch):
-    """Also for a process that does not know yet how many there are."""
+def test_tombstones_continue_from_one_partition_to_the_next(open_at, monkeypatch):
+    """Also for a process that does not know yet how many partitions there are."""
     for module in (partitions, tombstones):
         monkeypatch.setattr(module, "TOMBSTONES_PER_PARTITION", 3)
     photo_ids = [ids.to_public(ids.PHOTO, number) for number in range(20)]
@@ -37,8 +37,8 @@ def test_tombstones_go_on_from_one_partition_to_the_next(open_at, monkeypatch):
     assert [entry.position for entry in entries] == list(range(1, 21))
 
 
-def test_rivals_for_a_position_leave_no_gap(open_at, threads):
-    """Many processes that delete at once: each tombstone is placed once."""
+def test_competitors_for_a_position_leave_no_gap(open_at, threads):
+    """Many processes delete at once, and each tombstone is listed once."""
     catalogs = [open_at(0) for _ in range(3)]
     deletions = [Tombstone(ids.to_public(ids.PHOTO, number), ids.to_public(ids.USER, 1), 1) for number in range(30)]
     deleted = threads.map(lambda tombstone, catalog: catalog.photos.delete(tombstone, None), deletions, catalogs * 10)
@@ -48,8 +48,8 @@ def test_rivals_for_a_position_leave_no_gap(open_at, threads):
     assert {entry.tombstone for entry in found} == set(deletions)
 
 
-def test_lists_go_on_from_one_year_to_the_year_before(open_at):
-    """In pages, newest first, over a year in which nothing was made."""
+def test_lists_continue_from_one_year_to_the_year_before(open_at):
+    """In pages, newest first, across a year in which no id was made."""
     catalog, photo_id = open_at(4 * YEAR_MS), ids.to_public(ids.PHOTO, 1)
     made_ms = [ids.EPOCH_MS + year * YEAR_MS + day * DAY_MS for year in (0, 1, 3) for day in (1, 2)]
     numbers = [ids.compose(ids.Snowflake(at_ms, 1, 1, 1)) for at_ms in made_ms]
@@ -66,15 +66,15 @@ def test_lists_go_on_from_one_year_to_the_year_before(open_at):
 
 
 @pytest.mark.parametrize("is_done", [True, False])
-def test_a_change_that_was_cut_off_is_told_exactly_where_it_was_made(open_at, monkeypatch, is_done):
-    """The driver can't say whether it was; the photo can."""
-    catalog, decide = open_at(0), CassandraSession.execute_conditional
+def test_a_change_that_was_cut_off_has_an_event_only_if_it_took_effect(open_at, monkeypatch, is_done):
+    """The driver does not know whether it did; a serial read of the photo shows it."""
+    catalog, execute_conditional = open_at(0), CassandraSession.execute_conditional
     photo = Photo(ids.to_public(ids.PHOTO, 1), "u", "eu", "eu-west", Status.UPLOADING, "", 9, None, 1)
     catalog.photos.put_replica_metadata(photo)
 
     def cut_off(session, *calls):
         if is_done:
-            decide(session, *calls)
+            execute_conditional(session, *calls)
         raise Unavailable("the connection was closed")
 
     monkeypatch.setattr(CassandraSession, "execute_conditional", cut_off)
@@ -88,8 +88,8 @@ def test_a_change_that_was_cut_off_is_told_exactly_where_it_was_made(open_at, mo
     assert catalog.outbox.pending(9) == ([event] if is_done else [])
 
 
-def test_nothing_written_behind_a_tombstone_lies_in_the_tables(open_at, session):
-    """It is not only hidden from readers: it is erased."""
+def test_likes_and_comments_after_a_tombstone_are_not_in_the_tables(open_at, session):
+    """They are not only hidden from readers: they are erased."""
     catalog, photo_id, user_id = open_at(0), ids.to_public(ids.PHOTO, 1), ids.to_public(ids.USER, 1)
     for number in (1, 2):
         catalog.likes.add(photo_id, user_id, 1)
@@ -100,7 +100,7 @@ def test_nothing_written_behind_a_tombstone_lies_in_the_tables(open_at, session)
 
 
 def test_a_minute_without_intents_is_closed(open_at, session):
-    """Not at once, since another process's clock may be behind; a minute with an intent stays open."""
+    """But not at once, since another process's clock may be behind. A minute with an intent stays open."""
     catalog, ana, bob = open_at(0), ids.to_public(ids.USER, 1), ids.to_public(ids.USER, 2)
     event = follow_changed(ana, bob, True, 1)
     catalog.follows.change(ana, bob, True, event)

@@ -1,0 +1,34 @@
+"""Python programs in processes of their own, which a test may kill."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
+
+
+def start(script: str, *arguments: object) -> subprocess.Popen[bytes]:
+    """Runs the program with our packages, and these as its arguments; its standard output is a pipe."""
+    return subprocess.Popen(_command(script, arguments), stdout=subprocess.PIPE, cwd=_ROOT)
+
+
+def output(script: str, *arguments: object, timeout_s: float) -> list[str]:
+    """The lines that the program prints until it ends. Raises if it fails or takes longer than this."""
+    ended = subprocess.run(
+        _command(script, arguments), stdout=subprocess.PIPE, cwd=_ROOT, timeout=timeout_s, check=True
+    )
+    return ended.stdout.decode().splitlines()
+
+
+def kill_after(lines: int, script: str, *arguments: object) -> list[str]:
+    """Kills the program (-9) when it has printed so many lines; returns all complete lines that it printed."""
+    with start(script, *arguments) as process:
+        assert process.stdout is not None
+        printed = [process.stdout.readline() for _ in range(lines)]
+        process.kill()
+        printed += process.stdout.readlines()
+    return [line.decode().rstrip("\n") for line in printed if line.endswith(b"\n")]
+
+
+def _command(script: str, arguments: tuple[object, ...]) -> list[str]:
+    return [sys.executable, "-c", script, *map(str, arguments)]
