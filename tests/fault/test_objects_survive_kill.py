@@ -3,16 +3,14 @@
 import hashlib
 import os
 import random
-import signal
-import subprocess
-import sys
 
 import pytest
 
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.objects import RAW, VARIANTS
+from tests.builders import scripts
 
-WRITER = """
+COMMON = """
 import hashlib, io, os, signal, sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -47,31 +45,36 @@ def delete(store, key):
     acknowledge("delete", key, 0)
 """
 
-# Four threads, each writing its own keys for ever.
-FOR_EVER = """
-store, life = DirectoryObjects(sys.argv[1], "http://object-server", b"secret"), sys.argv[2]
+# Four threads, each of which writes keys of its own for ever.
+WRITER = (
+    COMMON
+    + """
+store, run = DirectoryObjects(sys.argv[1], "http://object-server", b"secret"), sys.argv[2]
 
-def write_on(thread):
+def write_from(thread):
     for version in count():
-        put(store, f"{thread}/of-{life}/150.jpg", version)
-        upload(store, f"{thread}/{version}-of-{life}", 1 + version % 3)
+        put(store, f"{thread}/of-{run}/150.jpg", version)
+        upload(store, f"{thread}/{version}-of-{run}", 1 + version % 3)
 
 with ThreadPoolExecutor(4) as pool:
-    list(pool.map(write_on, range(4)))
+    list(pool.map(write_from, range(4)))
 """
+)
 
-# For each step on the disk, a process that kills itself just before it, in its own folder. The last one survives.
-BEFORE_EACH_STEP = """
+# For each step on the disk, a process that kills itself just before it, in its own folder; the last one ends by itself.
+BEFORE_EACH_STEP = (
+    COMMON
+    + """
 STEPS = {"open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.utime", "fcntl.flock", "os.listdir"}
 
-def die(before):
+def die_before(step):
     steps = count()
     def hook(event, arguments):
-        if event in STEPS and next(steps) == before:
+        if event in STEPS and next(steps) == step:
             os.kill(os.getpid(), signal.SIGKILL)
     sys.addaudithook(hook)
 
-def live(store):
+def write_all(store):
     put(store, "ab/p/150.jpg", 1)
     put(store, "ab/p/150.jpg", 2)
     upload(store, "ab/whole", 1)
@@ -84,16 +87,17 @@ for step in count():
         root = f"{sys.argv[1]}/{step}"
         sys.stdout.flush()
         os.dup2(os.open(f"{root}.acknowledged", os.O_WRONLY | os.O_CREAT), 1)
-        die(step)
-        live(DirectoryObjects(root, "http://object-server", b"secret"))
+        die_before(step)
+        write_all(DirectoryObjects(root, "http://object-server", b"secret"))
         os._exit(0)
     if os.waitpid(child, 0)[1] != signal.SIGKILL:
         break
 """
+)
 
 P, WHOLE, JOINED = "ab/p/150.jpg", "ab/whole", "ab/joined"
-# What exists after each acknowledgement of an object: its key and version.
-LIFE = [{}, {P: 1}, {P: 2}, {P: 2, WHOLE: 0}, {P: 2, WHOLE: 0, JOINED: 0}, {WHOLE: 0, JOINED: 0}]
+# What exists after each acknowledged write of `write_all`: keys and versions.
+CONTENTS = [{}, {P: 1}, {P: 2}, {P: 2, WHOLE: 0}, {P: 2, WHOLE: 0, JOINED: 0}, {WHOLE: 0, JOINED: 0}]
 
 
 def text(key: str, version: int) -> bytes:
@@ -101,7 +105,7 @@ def text(key: str, version: int) -> bytes:
 
 
 def version_of(store: DirectoryObjects, bucket: str, key: str) -> int:
-    """Which version the object is. Fails if it is none of them, or does not match its metadata."""
+    """The version of the object. Fails if its bytes are not those of one version, or do not match its metadata."""
     with store.open(bucket, key) as chunks:
         data = b"".join(chunks)
     version = int(data.split(b" ")[1])
@@ -127,13 +131,8 @@ def opened(root) -> DirectoryObjects:
 def kill_after(tmp_path):
     """Kills a writer after so many acknowledged writes; returns all that it acknowledged."""
 
-    def kill_after(writes: int, life: int) -> list[list[str]]:
-        command = [sys.executable, "-c", WRITER + FOR_EVER, str(tmp_path / "objects"), str(life)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-            lines = [writer.stdout.readline() for _ in range(writes)]
-            os.kill(writer.pid, signal.SIGKILL)
-            lines += writer.stdout.readlines()
-        return [line.split() for line in lines]
+    def kill_after(writes: int, run: int) -> list[list[str]]:
+        return [line.split() for line in scripts.kill_after(writes, WRITER, tmp_path / "objects", run)]
 
     return kill_after
 
@@ -143,8 +142,8 @@ def test_what_was_acknowledged_is_whole_after_kills_at_random(kill_after, tmp_pa
     seed = int.from_bytes(os.urandom(4))
     print(f"seed {seed}")  # noqa: T201
     moments, acknowledged, parts = random.Random(seed), {}, set()
-    for life in range(6):
-        for what, name, number in kill_after(moments.randrange(1, 60), life):
+    for run in range(6):
+        for what, name, number in kill_after(moments.randrange(1, 60), run):
             if what == "part":
                 parts.add((name, int(number)))
             else:
@@ -160,15 +159,15 @@ def test_what_was_acknowledged_is_whole_after_kills_at_random(kill_after, tmp_pa
 
 def test_a_kill_before_any_step_leaves_the_old_or_the_new(tmp_path):
     """From the creation of the folders to the last removal, each step in turn."""
-    subprocess.run([sys.executable, "-c", WRITER + BEFORE_EACH_STEP, str(tmp_path)], timeout=120, check=True)
+    scripts.output(BEFORE_EACH_STEP, tmp_path, timeout_s=120)
     files = sorted(tmp_path.glob("*.acknowledged"), key=lambda file: int(file.stem))
     for file in files:
         done = sum(not line.startswith("part") for line in file.read_text().splitlines())
         store = opened(tmp_path / file.stem)
-        assert versions(store) in LIFE[done : done + 2]
+        assert versions(store) in CONTENTS[done : done + 2]
         assert [path for path in (tmp_path / file.stem / "tmp").rglob("*") if path.is_file()] == []
     assert len(files) > 100
-    assert done == len(LIFE) - 1
+    assert done == len(CONTENTS) - 1
 
 
 def test_a_dead_process_holds_no_lock(kill_after, tmp_path):
