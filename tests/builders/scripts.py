@@ -1,5 +1,6 @@
 """Python programs in processes of their own, which a test may kill."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,37 @@ def kill_after(lines: int, script: str, *arguments: object) -> list[str]:
         process.kill()
         printed += process.stdout.readlines()
     return [line.decode().rstrip("\n") for line in printed if line.endswith(b"\n")]
+
+
+def run_at_once(script: str, *arguments: object) -> list[list[str]]:
+    """Runs one process for each of the arguments, all at the same time; returns the lines that each printed.
+
+    The program reads its argument with `pickle.load(sys.stdin.buffer)`, prints `ready`, and then waits for a line. All
+    processes get that line when all are ready.
+    """
+    processes = [
+        subprocess.Popen(_command(script, ()), stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_ROOT)
+        for _ in arguments
+    ]
+    try:
+        for process, argument in zip(processes, arguments, strict=True):
+            _send(process, pickle.dumps(argument))
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+        for process in processes:
+            _send(process, b"\n")
+        return [process.communicate(timeout=60)[0].decode().splitlines() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def _send(process: subprocess.Popen[bytes], data: bytes) -> None:
+    assert process.stdin is not None
+    process.stdin.write(data)
+    process.stdin.flush()
 
 
 def _command(script: str, arguments: tuple[object, ...]) -> list[str]:

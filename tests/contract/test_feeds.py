@@ -1,4 +1,4 @@
-"""What every store of feeds does: against a plain model, and by example."""
+"""What every store of feeds does: by example, and compared with a plain model."""
 
 from itertools import count
 
@@ -36,13 +36,13 @@ def newest_first(numbers) -> list[str]:
     return [photo_id(number) for number in sorted(numbers, reverse=True)]
 
 
-def test_a_feed_that_nobody_wrote_to_is_empty(feeds):
-    """Once it was begun."""
+def test_a_complete_feed_without_photos_is_empty(feeds):
+    """An empty page, not None."""
     assert page(feeds, user_id(1), None, 10) == []
 
 
-def test_a_feed_that_was_never_begun_is_not_known(feeds):
-    """Whatever was put into it may not be all that belongs there; begun, it has that too."""
+def test_a_feed_that_is_not_marked_complete_is_none(feeds):
+    """The photos in it may not be all that belong there. Once it is marked complete, they are in it too."""
     feeds.add(photo_id(1), [user_id(1)])
     assert feeds.page(user_id(1), None, 10) is None
     for _ in range(2):
@@ -51,28 +51,28 @@ def test_a_feed_that_was_never_begun_is_not_known(feeds):
     assert feeds.page(user_id(2), None, 10) is None
 
 
-def test_a_photo_is_put_into_every_feed(feeds):
-    """Of those users, and of no others."""
+def test_a_photo_is_added_to_the_feed_of_each_user(feeds):
+    """And to no other feed."""
     feeds.add(photo_id(1), {user_id(1), user_id(2)})
     feeds.add(photo_id(2), [])
     assert [page(feeds, user_id(number), None, 10) for number in range(1, 4)] == [[photo_id(1)], [photo_id(1)], []]
 
 
-def test_a_feed_is_newest_first_however_it_came(feeds):
-    """Events come in any order."""
+def test_a_feed_is_newest_first_in_whatever_order_photos_arrive(feeds):
+    """Events arrive in any order."""
     fill(feeds, user_id(1), [2, 5, 1, 4, 3])
     assert page(feeds, user_id(1), None, 10) == newest_first([1, 2, 3, 4, 5])
 
 
-def test_a_photo_told_often_is_in_a_feed_once(feeds):
-    """At-least-once delivery is not seen."""
+def test_a_photo_that_is_added_often_is_in_a_feed_once(feeds):
+    """Events are delivered at least once."""
     fill(feeds, user_id(1), [1, 2, 1, 1])
     feeds.add(photo_id(2), [user_id(1), user_id(1)])
     assert page(feeds, user_id(1), None, 10) == newest_first([1, 2])
 
 
-def test_a_page_begins_after_its_cursor(feeds):
-    """Where that photo is in the feed no more, too."""
+def test_a_page_starts_after_its_cursor(feeds):
+    """Even if that photo is no longer in the feed."""
     fill(feeds, user_id(1), range(6))
     feeds.remove([photo_id(3)], user_id(1))
     assert page(feeds, user_id(1), photo_id(3), 2) == newest_first([1, 2])
@@ -80,7 +80,7 @@ def test_a_page_begins_after_its_cursor(feeds):
 
 
 def test_photos_are_removed_from_one_feed(feeds):
-    """Once or often, and those that are not in it too."""
+    """Idempotent, and photos that are not in the feed may be named too."""
     feeds.add(photo_id(1), [user_id(1), user_id(2)])
     feeds.add(photo_id(2), [user_id(1)])
     for _ in range(2):
@@ -91,7 +91,7 @@ def test_photos_are_removed_from_one_feed(feeds):
 
 
 def test_a_feed_keeps_the_newest_up_to_its_cap(feeds):
-    """The oldest goes when one comes over the cap; one that is older than all of a full feed never enters."""
+    """A newer photo displaces the oldest one of a full feed; an older one than all of them is not added."""
     numbers = range(1, CAP + 1)
     fill(feeds, user_id(1), numbers)
     assert page(feeds, user_id(1), None, 2 * CAP) == newest_first(numbers)
@@ -100,7 +100,7 @@ def test_a_feed_keeps_the_newest_up_to_its_cap(feeds):
 
 
 def test_a_full_feed_does_not_trim_anothers(feeds):
-    """The cap is each feed's own."""
+    """Each feed has a cap of its own."""
     feeds.add(photo_id(0), [user_id(2)])
     fill(feeds, user_id(1), range(1, CAP + 2))
     assert page(feeds, user_id(2), None, 10) == [photo_id(0)]
@@ -108,13 +108,13 @@ def test_a_full_feed_does_not_trim_anothers(feeds):
 
 @pytest.mark.parametrize("before", ["", "p_", "nonsense", "~~~~", "\x00", "' OR 1=1 --", "ü" * 64, "\ud800", "-inf"])
 def test_a_malformed_cursor_is_harmless(feeds, before):
-    """It begins the feed somewhere, and raises nothing."""
+    """The page may start anywhere, but nothing is raised."""
     feeds.add(photo_id(1), [user_id(1)])
     assert page(feeds, user_id(1), before, 10) in ([], [photo_id(1)])
 
 
-def test_a_feed_is_there_for_another_process(feeds, open_feeds):
-    """At once, and after the writer has closed."""
+def test_another_handle_reads_what_was_written(feeds, open_feeds):
+    """Immediately, and after the writer has closed."""
     feeds.add(photo_id(1), [user_id(1)])
     assert page(open_feeds(), user_id(1), None, 10) == [photo_id(1)]
     feeds.close()
@@ -122,7 +122,7 @@ def test_a_feed_is_there_for_another_process(feeds, open_feeds):
 
 
 def test_threads_share_the_feeds(feeds, threads):
-    """Each of many photos at once is kept."""
+    """No photo is lost when many are added at once."""
     list(threads.map(lambda number: feeds.add(photo_id(number), [user_id(1)]), range(30)))
     assert page(feeds, user_id(1), None, 100) == newest_first(range(30))
 
@@ -146,7 +146,7 @@ STEPS = st.lists(
 @given(steps=STEPS)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_feed_is_a_sorted_set_of_photos(feeds, steps):
-    """Under the cap: whatever is done to it, it answers as a set of numbers would."""
+    """Below the cap, any sequence of calls gives the pages that a plain set of numbers would give."""
     user, model = next(fresh_users), set()
     for name, *arguments in steps:
         if name == "add":
@@ -164,10 +164,10 @@ def test_a_feed_is_a_sorted_set_of_photos(feeds, steps):
 
 @given(late=st.lists(st.integers(0, CAP + 40), max_size=12))
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_full_feed_is_the_newest_of_what_was_told(feeds, late):
-    """In whatever order the last ones come, new, old or again."""
+def test_a_full_feed_has_the_newest_of_all_added_photos(feeds, late):
+    """In whatever order the last ones arrive, whether they are new, old or already there."""
     feeds.remove([photo_id(number) for number in range(CAP + 41)], user_id(1))
     fill(feeds, user_id(1), range(20, CAP + 20))
     fill(feeds, user_id(1), late)
-    told = {*range(20, CAP + 20), *late}
-    assert page(feeds, user_id(1), None, 2 * CAP) == newest_first(told)[:CAP]
+    added = {*range(20, CAP + 20), *late}
+    assert page(feeds, user_id(1), None, 2 * CAP) == newest_first(added)[:CAP]

@@ -1,4 +1,4 @@
-"""What every adapter of the objects port promises of whole objects. Uploads and URLs stand in files of their own."""
+"""What every object store does with whole objects. Uploads and URLs have files of their own."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,8 +12,8 @@ PHOTO = "p_00000000abc"
 KEY = raw_key(PHOTO)
 
 
-def test_what_was_put_is_there(objects):
-    """Its bytes, and all that was said of them."""
+def test_an_object_is_stored_with_its_metadata(objects):
+    """Bytes, size, hash, type and caching."""
     info = put(objects, variant_key(PHOTO, 320), b"a small photo")
     assert whole(objects, VARIANTS, variant_key(PHOTO, 320)) == b"a small photo"
     assert objects.info(VARIANTS, variant_key(PHOTO, 320)) == info
@@ -21,47 +21,47 @@ def test_what_was_put_is_there(objects):
     assert info.cache_control == IMMUTABLE
 
 
-def test_another_handle_sees_it(objects, open_objects):
-    """What one process stored, another finds."""
+def test_another_handle_reads_what_was_written(objects, open_objects):
+    """As another process would."""
     info = put(objects, KEY, b"a photo")
     assert open_objects().info(VARIANTS, KEY) == info
 
 
-def test_large_objects_come_in_bounded_chunks(objects):
-    """More than one chunk, none over the limit, and together the whole."""
+def test_large_objects_are_read_in_bounded_chunks(objects):
+    """No chunk is over the limit, and together they are the whole object."""
     data = grain(2 * CHUNK_BYTES + 17)
     put(objects, KEY, data)
     with objects.open(VARIANTS, KEY) as chunks:
-        taken = list(chunks)
-    assert max(map(len, taken)) <= CHUNK_BYTES
-    assert b"".join(taken) == data
+        read = list(chunks)
+    assert max(map(len, read)) <= CHUNK_BYTES
+    assert b"".join(read) == data
 
 
 def test_an_object_may_be_empty(objects):
-    """No bytes are bytes too."""
+    """Its size is 0."""
     put(objects, KEY, b"")
     assert whole(objects, VARIANTS, KEY) == b""
     assert objects.info(VARIANTS, KEY).size_bytes == 0
 
 
-def test_bytes_with_another_hash_are_refused(objects):
-    """Nothing is stored then."""
+def test_bytes_with_another_hash_are_rejected(objects):
+    """Nothing is stored."""
     with pytest.raises(Unprocessable):
         objects.put(VARIANTS, KEY, [b"other bytes"], sha256(b"these bytes"), "image/jpeg")
     assert objects.info(VARIANTS, KEY) is None
     assert keys(objects, VARIANTS) == []
 
 
-def test_a_wrong_hash_leaves_the_object_before_it(objects):
-    """A refused put changes nothing."""
+def test_a_wrong_hash_keeps_the_previous_object(objects):
+    """A rejected put changes nothing."""
     put(objects, KEY, b"the first")
     with pytest.raises(Unprocessable):
         objects.put(VARIANTS, KEY, [b"the second"], sha256(b"another"), "image/jpeg")
     assert whole(objects, VARIANTS, KEY) == b"the first"
 
 
-def test_a_source_that_breaks_off_leaves_nothing(objects):
-    """The error is the source's own."""
+def test_nothing_is_stored_when_the_source_fails(objects):
+    """The source's own error is raised."""
 
     def breaks_off():
         yield b"half a photo"
@@ -73,15 +73,15 @@ def test_a_source_that_breaks_off_leaves_nothing(objects):
 
 
 def test_an_object_can_be_replaced(objects):
-    """By longer bytes and by other bytes of the same length."""
+    """With longer bytes, and with other bytes of the same length."""
     for data in (b"the first", b"something longer", b"something l0nger"):
         put(objects, KEY, data)
         assert whole(objects, VARIANTS, KEY) == data
         assert objects.info(VARIANTS, KEY).sha256 == sha256(data)
 
 
-def test_a_reader_goes_on_while_the_object_is_replaced(objects):
-    """Whoever opened it gets the bytes it was opened on."""
+def test_a_reader_is_not_disturbed_when_the_object_is_replaced(objects):
+    """It reads the bytes of the version that it has opened."""
     data = grain(2 * CHUNK_BYTES)
     put(objects, KEY, data)
     with objects.open(VARIANTS, KEY) as chunks:
@@ -91,7 +91,7 @@ def test_a_reader_goes_on_while_the_object_is_replaced(objects):
 
 
 def test_writers_at_the_same_time_leave_one_whole_object(objects, open_objects):
-    """Whoever looks meanwhile finds one of them, with its own hash."""
+    """A reader always finds one of the versions, with its own hash."""
     candidates = [grain(100_000, seed) for seed in range(6)]
     put(objects, KEY, candidates[0])
     with ThreadPoolExecutor(3) as threads:
@@ -105,7 +105,7 @@ def test_writers_at_the_same_time_leave_one_whole_object(objects, open_objects):
 
 
 def test_a_deleted_object_is_gone(objects):
-    """For every way of asking; and deleting it again is no error."""
+    """From info, list and open. Deleting it again is not an error."""
     put(objects, KEY, b"a photo")
     objects.delete(VARIANTS, KEY)
     objects.delete(VARIANTS, KEY)
@@ -115,22 +115,22 @@ def test_a_deleted_object_is_gone(objects):
         pass
 
 
-def test_a_deleted_object_can_come_back(objects):
-    """A name is not used up."""
+def test_a_deleted_object_can_be_stored_again(objects):
+    """Under the same key."""
     put(objects, variant_key(PHOTO, 150), b"a photo")
     objects.delete(VARIANTS, variant_key(PHOTO, 150))
     put(objects, variant_key(PHOTO, 150), b"again")
     assert whole(objects, VARIANTS, variant_key(PHOTO, 150)) == b"again"
 
 
-def test_what_never_was_is_not_found(objects):
-    """No info, nothing to open."""
+def test_an_unknown_object_is_not_found(objects):
+    """Its info is None, and opening it raises NotFound."""
     assert objects.info(RAW, KEY) is None
     with pytest.raises(NotFound), objects.open(RAW, KEY):
         pass
 
 
-def test_buckets_are_apart(objects):
+def test_buckets_are_separate(objects):
     """The same key in another bucket is another object."""
     put(objects, KEY, b"a variant", VARIANTS)
     assert objects.info(RAW, KEY) is None
@@ -138,7 +138,7 @@ def test_buckets_are_apart(objects):
 
 
 def test_a_list_has_every_object_under_a_prefix(objects):
-    """With its size, and no neighbour."""
+    """With its size, and without the objects beside it."""
     other = "p_00000000xyz"
     for key in (variant_key(PHOTO, 150), variant_key(PHOTO, 320), variant_key(other, 150)):
         put(objects, key, key.encode())
@@ -147,8 +147,8 @@ def test_a_list_has_every_object_under_a_prefix(objects):
     assert {info.size_bytes for info in objects.list(VARIANTS)} == {len(variant_key(PHOTO, 150))}
 
 
-def test_a_prefix_need_not_end_a_name(objects):
-    """As in S3, it is the beginning of a text."""
+def test_a_prefix_may_end_within_a_name(objects):
+    """As in S3, it is any beginning of a key."""
     put(objects, "ab/p_1/150.jpg", b"x")
     put(objects, "ab/p_2/150.jpg", b"x")
     assert keys(objects, VARIANTS, "ab/p") == ["ab/p_1/150.jpg", "ab/p_2/150.jpg"]
@@ -160,9 +160,9 @@ def test_a_prefix_need_not_end_a_name(objects):
     "key",
     ["../raw/secret", "ab/../../secret", "/etc/passwd", "ab//p", "ab/.hidden", "..", "", "ab/p_1/", "a~b", "a\0b", "é"],
 )
-def test_a_key_that_plays_tricks_is_refused(objects, key):
-    """Whatever is done with it, and nothing is stored."""
-    for trick in (
+def test_a_malicious_key_is_rejected(objects, key):
+    """By every method, and nothing is stored."""
+    for call in (
         lambda: put(objects, key, b"x"),
         lambda: objects.create_upload(RAW, key),
         lambda: objects.info(RAW, key),
@@ -171,12 +171,12 @@ def test_a_key_that_plays_tricks_is_refused(objects, key):
         lambda: objects.open(RAW, key).__enter__(),
     ):
         with pytest.raises(BadRequest):
-            trick()
+            call()
     assert keys(objects, VARIANTS) == keys(objects, RAW) == []
 
 
-def test_there_are_two_buckets_only(objects):
-    """Another name is refused, and so is a path."""
+def test_there_are_only_two_buckets(objects):
+    """Another name is rejected, and so is a path."""
     for bucket in ("photos", "../raw", ""):
         with pytest.raises(BadRequest):
             put(objects, KEY, b"x", bucket)

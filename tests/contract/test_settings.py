@@ -1,4 +1,4 @@
-"""What every settings store does: values and their versions, watches, and services. Leases have a file of their own."""
+"""What every settings store does: values, versions, watches and services. Leases and locks have files of their own."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,23 +12,23 @@ TTL_S = 2.0
 EDGE = Service("edge", "lisbon", "http://127.0.0.1:8600")
 
 
-def test_a_setting_that_nobody_wrote_is_not_there(settings):
-    """None, an empty tree, and nothing to delete."""
+def test_a_setting_that_was_never_written_does_not_exist(settings):
+    """It reads as None, the tree is empty, and deleting it does nothing."""
     assert settings.values.read(POLICY) is None
     assert settings.values.tree("") == {}
     settings.values.delete(POLICY)
 
 
 @pytest.mark.parametrize("value", ["", "a: 1\n", "Zürich 東京 🙂", " \t\n"])
-def test_a_value_is_read_as_it_was_written(settings, open_settings, value):
-    """Also through another handle."""
+def test_a_value_is_stored_unchanged(settings, open_settings, value):
+    """Another handle reads it too."""
     assert settings.values.write(POLICY, value)
     assert settings.values.read(POLICY).value == value
     assert open_settings().values.read(POLICY).value == value
 
 
 def test_the_version_grows_with_every_change(settings):
-    """And belongs to the value."""
+    """And is read together with the value."""
     versions = []
     for number in range(5):
         settings.values.write(POLICY, str(number))
@@ -38,7 +38,7 @@ def test_the_version_grows_with_every_change(settings):
 
 
 def test_a_version_is_never_used_again(settings):
-    """Not even when the key was deleted and is there again."""
+    """Not even after the key was deleted and written again."""
     settings.values.write(POLICY, "first")
     first = settings.values.read(POLICY).version
     settings.values.delete(POLICY)
@@ -48,40 +48,41 @@ def test_a_version_is_never_used_again(settings):
 
 
 def test_a_write_that_expects_another_version_changes_nothing(settings):
-    """False, and the value stays."""
+    """It returns False."""
     settings.values.write(POLICY, "first")
-    seen = settings.values.read(POLICY)
-    assert settings.values.write(POLICY, "second", expected_version=seen.version)
-    assert not settings.values.write(POLICY, "third", expected_version=seen.version)
+    current = settings.values.read(POLICY)
+    assert settings.values.write(POLICY, "second", expected_version=current.version)
+    assert not settings.values.write(POLICY, "third", expected_version=current.version)
     assert settings.values.read(POLICY).value == "second"
 
 
-def test_version_0_expects_that_the_setting_is_not_there(settings):
-    """Before it was written, and again when it was deleted."""
+def test_version_0_expects_that_the_setting_does_not_exist(settings):
+    """Before it is first written, and after it was deleted."""
     assert settings.values.write(POLICY, "first", expected_version=0)
     assert not settings.values.write(POLICY, "second", expected_version=0)
     settings.values.delete(POLICY)
     assert settings.values.write(POLICY, "third", expected_version=0)
 
 
-def test_a_setting_that_is_not_there_has_no_version_to_expect(settings):
-    """Any other number than 0 is refused."""
+def test_a_missing_setting_does_not_match_a_version(settings):
+    """Except version 0."""
     assert not settings.values.write(POLICY, "first", expected_version=7)
     assert settings.values.read(POLICY) is None
 
 
-def test_of_many_that_expect_one_version_one_wins(settings, open_settings):
-    """Round after round, through a handle for each."""
+def test_of_many_writers_that_expect_the_same_version_one_wins(settings, open_settings):
+    """In each of ten rounds; each writer has a handle of its own."""
     handles = [open_settings() for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
         for _ in range(10):
-            seen = settings.values.read(POLICY) or Setting("", 0)
-            won = list(threads.map(lambda handle, at=seen.version: handle.values.write(POLICY, str(at), at), handles))
+            current = settings.values.read(POLICY) or Setting("", 0)
+            version = current.version
+            won = threads.map(lambda handle, at=version: handle.values.write(POLICY, str(at), at), handles)
             assert sum(won) == 1
 
 
-def test_a_tree_holds_every_setting_under_its_prefix(settings):
-    """With value and version, and no other's."""
+def test_a_tree_has_every_setting_under_its_prefix(settings):
+    """With values and versions, and without other settings."""
     for key in ("lanes/eu/paused", "lanes/us/paused", "lanesque", "moderation/known_bad"):
         settings.values.write(key, f"value of {key}")
     settings.values.write("lanes/gone", "")
@@ -95,37 +96,40 @@ def test_a_tree_holds_every_setting_under_its_prefix(settings):
 @pytest.mark.parametrize(
     "key", ["", "/", "/a", "a/", "a//b", "../a", "a/..", ".a", "a b", "a?raw", "ä", "a\n", "a" * (MAX_KEY_CHARS + 1)]
 )
-def test_what_is_no_key_is_refused(settings, key):
-    """And nothing is written."""
+def test_an_invalid_key_is_rejected(settings, key):
+    """Nothing is written."""
     with pytest.raises(BadRequest):
         settings.values.write(key, "value")
     assert settings.values.tree("") == {}
 
 
-def test_the_longest_key_and_the_largest_value_are_taken(settings):
-    """The limits belong to what is allowed; bytes count, not characters."""
+def test_the_longest_key_and_the_largest_value_are_accepted(settings):
+    """The limits are inclusive, and that of the value counts bytes, not characters."""
     key, value = "k" * MAX_KEY_CHARS, "é" * (MAX_VALUE_BYTES // 2)
     assert settings.values.write(key, value)
     assert settings.values.read(key).value == value
 
 
-@pytest.mark.parametrize("value", ["v" * (MAX_VALUE_BYTES + 1), "é" * (MAX_VALUE_BYTES // 2 + 1)])
-def test_a_larger_value_is_refused(settings, value):
-    """And the one before stays."""
+OVERSIZED = {"ASCII": "v" * (MAX_VALUE_BYTES + 1), "two bytes a character": "é" * (MAX_VALUE_BYTES // 2 + 1)}
+
+
+@pytest.mark.parametrize("value", OVERSIZED.values(), ids=OVERSIZED)
+def test_a_larger_value_is_rejected(settings, value):
+    """The previous value is kept."""
     settings.values.write(POLICY, "before")
     with pytest.raises(TooLarge):
         settings.values.write(POLICY, value)
     assert settings.values.read(POLICY).value == "before"
 
 
-def test_what_is_no_text_is_refused(settings):
-    """Half a character can't be stored."""
+def test_half_a_surrogate_pair_is_rejected(settings):
+    """It can't be encoded as UTF-8."""
     with pytest.raises(BadRequest):
         settings.values.write(POLICY, "\ud800")
 
 
-def test_a_watch_returns_at_once_what_changed_before(settings):
-    """A mark of 0 knows nothing; the new mark knows it all."""
+def test_a_watch_returns_at_once_if_there_was_a_change(settings):
+    """Mark 0 comes before every change; the mark that is returned comes after all of them."""
     settings.values.write(POLICY, "first")
     mark = settings.values.watch("residency/", 0, WITHIN_S)
     assert mark > 0
@@ -133,7 +137,7 @@ def test_a_watch_returns_at_once_what_changed_before(settings):
 
 
 def test_no_change_is_missed_between_two_watches(settings):
-    """Nor is a deletion, nor the first setting under a prefix."""
+    """Nor a deletion, nor the first setting under a prefix."""
     mark = settings.values.watch("residency/", 0, 0.0)
     for change in (
         lambda: settings.values.write(POLICY, "first"),
@@ -142,13 +146,13 @@ def test_no_change_is_missed_between_two_watches(settings):
         lambda: settings.values.write(POLICY, "third"),
     ):
         change()
-        seen = settings.values.watch("residency/", mark, WITHIN_S)
-        assert seen > mark
-        mark = seen
+        next_mark = settings.values.watch("residency/", mark, WITHIN_S)
+        assert next_mark > mark
+        mark = next_mark
 
 
-def test_a_watch_cares_for_its_prefix_only(settings):
-    """Whatever else changes, its mark stays."""
+def test_a_watch_ignores_changes_outside_its_prefix(settings):
+    """Its mark stays the same."""
     settings.values.write(POLICY, "first")
     mark = settings.values.watch("residency/", 0, WITHIN_S)
     settings.values.write("lanes/eu/paused", "yes")
@@ -157,7 +161,7 @@ def test_a_watch_cares_for_its_prefix_only(settings):
 
 
 def test_a_watch_is_woken_by_another_handle(settings, open_settings):
-    """By what was written after it began."""
+    """When that writes something after the watch started."""
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(settings.values.watch, "residency/", 0, WITHIN_S)
         open_settings().values.write(POLICY, "first")
@@ -165,7 +169,7 @@ def test_a_watch_is_woken_by_another_handle(settings, open_settings):
 
 
 def test_a_registered_service_is_found(settings, open_settings):
-    """Under its name, from anywhere; those of another name are not."""
+    """By its name, through any handle. Services of another name are not returned."""
     other = Service("edge", "chicago", "http://127.0.0.1:8601")
     settings.services.register(EDGE, TTL_S)
     open_settings().services.register(other, TTL_S)
@@ -173,8 +177,8 @@ def test_a_registered_service_is_found(settings, open_settings):
     assert settings.services.healthy("origin") == []
 
 
-def test_a_service_that_does_not_say_so_again_is_not_healthy(settings, clock):
-    """One that does, is."""
+def test_a_service_that_is_not_registered_again_stops_being_healthy(settings, clock):
+    """Registering again within the TTL keeps it healthy."""
     settings.services.register(EDGE, TTL_S)
     clock.advance(1_200)
     assert settings.services.healthy("edge") == [EDGE]
@@ -186,7 +190,7 @@ def test_a_service_that_does_not_say_so_again_is_not_healthy(settings, clock):
 
 
 def test_a_service_that_moved_has_its_new_address(settings):
-    """And only that."""
+    """The old address is gone."""
     moved = Service("edge", "lisbon", "http://127.0.0.1:9999")
     settings.services.register(EDGE, TTL_S)
     settings.services.register(moved, TTL_S)
@@ -194,7 +198,7 @@ def test_a_service_that_moved_has_its_new_address(settings):
 
 
 def test_a_deregistered_service_is_gone_at_once(settings):
-    """Idempotent."""
+    """Deregistering is idempotent."""
     settings.services.register(EDGE, TTL_S)
     settings.services.deregister(EDGE)
     settings.services.deregister(EDGE)
@@ -202,8 +206,8 @@ def test_a_deregistered_service_is_gone_at_once(settings):
 
 
 @pytest.mark.parametrize("word", ["", "a/b", "../a", ".a", "a b", "ä", "a\n", "a" * (MAX_KEY_CHARS + 1)])
-def test_what_is_no_word_is_no_service(settings, word):
-    """Nor one of its instances."""
+def test_an_invalid_service_name_is_rejected(settings, word):
+    """And so is an invalid instance name."""
     for service in (Service(word, "lisbon", EDGE.address), Service("edge", word, EDGE.address)):
         with pytest.raises(BadRequest):
             settings.services.register(service, TTL_S)
@@ -212,8 +216,8 @@ def test_what_is_no_word_is_no_service(settings, word):
 
 
 @pytest.mark.parametrize("prefix", ["/", "../", "residency//", "a?raw", "ä", "x" * (MAX_KEY_CHARS + 1)])
-def test_under_what_begins_no_key_there_is_nothing(settings, prefix):
-    """It is not refused, and nothing changes there."""
+def test_an_invalid_prefix_matches_nothing(settings, prefix):
+    """It does not raise, and nothing changes."""
     settings.values.write(POLICY, "first")
     assert settings.values.tree(prefix) == {}
     assert settings.values.read(prefix) is None
@@ -222,8 +226,8 @@ def test_under_what_begins_no_key_there_is_nothing(settings, prefix):
     assert settings.values.read(POLICY).value == "first"
 
 
-def test_a_watch_of_an_empty_prefix_cares_for_nothing_else(settings):
-    """Whatever is written beside it."""
+def test_a_watch_of_a_prefix_without_settings_ignores_other_changes(settings):
+    """Its mark stays the same when settings beside it are written or deleted."""
     settings.values.write("lanes/eu/paused", "yes")
     mark = settings.values.watch("residency/", 0, 0.0)
     settings.values.write("lanes/eu/paused", "no")
@@ -231,16 +235,16 @@ def test_a_watch_of_an_empty_prefix_cares_for_nothing_else(settings):
     assert settings.values.watch("residency/", mark, 0.05) == mark
 
 
-def test_what_came_and_went_between_two_watches_is_a_change(settings):
-    """Although nothing is there, as before."""
+def test_a_setting_that_was_written_and_deleted_between_two_watches_is_a_change(settings):
+    """Although the values are the same as before."""
     mark = settings.values.watch("residency/", 0, 0.0)
     settings.values.write(POLICY, "first")
     settings.values.delete(POLICY)
     assert settings.values.watch("residency/", mark, WITHIN_S) > mark
 
 
-def test_closed_settings_say_that_they_do_not_answer(settings):
-    """Unavailable, as for any store that is away."""
+def test_closed_settings_are_unavailable(settings):
+    """As is any store that does not respond."""
     settings.close()
     with pytest.raises(Unavailable):
         settings.values.read(POLICY)

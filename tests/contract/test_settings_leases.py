@@ -1,26 +1,24 @@
-"""What every settings store does with leased numbers: none is held twice, none begins before the last one's end."""
+"""Leased numbers in every settings store: one holder at a time, and a lease starts after the end of the last one."""
 
-import pickle
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from regions.errors import Unavailable
+from tests.builders import scripts
 
 POOL = "process_numbers"
 SIZE = 4
 TTL_S = 2.0
-OVER_MS = 2_100
+EXPIRED_MS = 2_100
 PROCESSES, EACH = 4, 8
 
-# Another process: opens the settings, says so, waits for the start, and leases until it has its fill.
+# Opens the settings, waits for the start, and takes as many leases as it is asked to.
 LEASER = """
 import pickle, sys
 open_settings, name, size, each = pickle.load(sys.stdin.buffer)
 settings = open_settings()
-print("open", flush=True)
+print("ready", flush=True)
 sys.stdin.buffer.readline()
 for number in range(each):
     print(settings.numbers.lease("process_numbers", f"{name}-{number}", size, 600.0).number)
@@ -35,44 +33,44 @@ def all_of(settings) -> list:
     return [lease(settings, f"holder {number}") for number in range(SIZE)]
 
 
-def test_a_lease_tells_its_number_holder_and_end(settings, clock):
-    """Nobody held it before, so it may begin at any time."""
-    begun_ms = clock.now_ms()
+def test_a_lease_has_a_number_a_holder_and_an_end(settings, clock):
+    """Its floor is 0, since nobody held the number before."""
+    started_ms = clock.now_ms()
     mine = lease(settings)
     assert (mine.pool, mine.holder, mine.floor_ms) == (POOL, "ana", 0)
     assert mine.number in range(SIZE)
-    assert begun_ms + 2_000 <= mine.until_ms <= clock.now_ms() + 2_000
+    assert started_ms + 2_000 <= mine.until_ms <= clock.now_ms() + 2_000
 
 
-def test_no_two_hold_one_number(settings, open_settings):
-    """Not through other handles either, and not even under one name."""
+def test_a_number_has_one_holder(settings, open_settings):
+    """Also among other handles, and even if the holders have the same name."""
     handles = [settings, open_settings(), settings, open_settings()]
     assert sorted(lease(handle, "same").number for handle in handles) == list(range(SIZE))
 
 
-def test_when_all_are_taken_the_next_is_refused(settings):
-    """Unavailable: one may come back."""
+def test_a_lease_is_unavailable_when_all_numbers_are_taken(settings):
+    """A later attempt may succeed."""
     all_of(settings)
     with pytest.raises(Unavailable):
         lease(settings)
 
 
-def test_pools_are_apart(settings):
-    """Each has all its numbers."""
+def test_each_pool_has_numbers_of_its_own(settings):
+    """One pool's leases take none of another's."""
     all_of(settings)
     assert lease(settings, pool="other").number in range(SIZE)
 
 
-def test_a_lease_that_ran_out_is_given_to_the_next(settings, clock):
-    """Who begins where it ended."""
+def test_the_number_of_an_expired_lease_is_leased_again(settings, clock):
+    """The new lease's floor is the end of the old one."""
     ended = {one.number: one.until_ms for one in all_of(settings)}
-    clock.advance(OVER_MS)
+    clock.advance(EXPIRED_MS)
     mine = lease(settings, "bob")
     assert mine.floor_ms == ended[mine.number]
 
 
-def test_a_renewed_lease_goes_on(settings, clock):
-    """The same number and floor, for longer."""
+def test_a_renewed_lease_ends_later(settings, clock):
+    """With the same number and floor."""
     mine = all_of(settings)[0]
     clock.advance(1_200)
     renewed = settings.numbers.renew(mine, TTL_S)
@@ -82,25 +80,25 @@ def test_a_renewed_lease_goes_on(settings, clock):
     assert lease(settings, "bob").number != mine.number
 
 
-def test_a_renewal_whose_answer_was_lost_can_be_asked_for_again(settings, clock):
-    """With the lease as it was known before."""
+def test_a_renewal_whose_response_was_lost_can_be_repeated(settings, clock):
+    """With the lease as it was before the first renewal."""
     mine = lease(settings)
     settings.numbers.renew(mine, TTL_S)
     clock.advance(100)
     assert settings.numbers.renew(mine, TTL_S) is not None
 
 
-def test_a_lease_that_ran_out_is_not_renewed(settings, clock):
-    """Even where nobody else wanted the number."""
+def test_an_expired_lease_can_not_be_renewed(settings, clock):
+    """Even if nobody else has leased the number."""
     mine = lease(settings)
-    clock.advance(OVER_MS)
+    clock.advance(EXPIRED_MS)
     assert settings.numbers.renew(mine, TTL_S) is None
 
 
-def test_a_lost_lease_can_do_nothing_to_the_next_holder(settings, clock):
-    """Neither renew nor release it, not even under the same name."""
+def test_a_lost_lease_has_no_effect_on_the_next_holder(settings, clock):
+    """It can neither renew nor release the number, not even if both holders have the same name."""
     lost = {one.number: one for one in all_of(settings)}
-    clock.advance(OVER_MS)
+    clock.advance(EXPIRED_MS)
     mine = settings.numbers.lease(POOL, "holder 0", SIZE, 60.0)
     assert settings.numbers.renew(lost[mine.number], TTL_S) is None
     settings.numbers.release(lost[mine.number], clock.now_ms())
@@ -108,7 +106,7 @@ def test_a_lost_lease_can_do_nothing_to_the_next_holder(settings, clock):
 
 
 def test_a_released_number_can_be_leased_at_once(settings, clock):
-    """From where it was used until."""
+    """The new lease's floor is the time until which the number was used."""
     mine = all_of(settings)[0]
     used_until_ms = clock.now_ms()
     settings.numbers.release(mine, used_until_ms)
@@ -117,8 +115,8 @@ def test_a_released_number_can_be_leased_at_once(settings, clock):
     assert (theirs.number, theirs.floor_ms) == (mine.number, used_until_ms)
 
 
-def test_a_released_lease_is_not_renewed(settings, clock):
-    """And releasing it again does nothing to its next holder."""
+def test_a_released_lease_can_not_be_renewed(settings, clock):
+    """And releasing it again has no effect on the next holder."""
     mine = all_of(settings)[0]
     settings.numbers.release(mine, clock.now_ms())
     assert settings.numbers.renew(mine, TTL_S) is None
@@ -129,7 +127,7 @@ def test_a_released_lease_is_not_renewed(settings, clock):
 
 
 def test_threads_that_lease_at_once_get_different_numbers(settings, open_settings):
-    """All through one handle and through others."""
+    """Through a shared handle and through others."""
     handles = [settings, open_settings()] * 16
     with ThreadPoolExecutor(8) as threads:
         leases = threads.map(lambda handle: handle.numbers.lease(POOL, "same", len(handles), 600.0), handles)
@@ -137,23 +135,8 @@ def test_threads_that_lease_at_once_get_different_numbers(settings, open_setting
 
 
 def test_processes_that_lease_at_once_get_different_numbers(settings, open_settings):
-    """Every number of the pool goes to exactly one."""
+    """Together they take every number of the pool once."""
     size = PROCESSES * EACH
-    leasers = [
-        subprocess.Popen([sys.executable, "-c", LEASER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(PROCESSES)
-    ]
-    try:
-        for name, leaser in enumerate(leasers):
-            leaser.stdin.write(pickle.dumps((open_settings.another_process, name, size, EACH)))
-            leaser.stdin.flush()
-        assert [leaser.stdout.readline() for leaser in leasers] == [b"open\n"] * PROCESSES
-        for leaser in leasers:
-            leaser.stdin.write(b"\n")
-            leaser.stdin.flush()
-        numbers = [int(line) for leaser in leasers for line in leaser.communicate(timeout=60)[0].split()]
-    finally:
-        for leaser in leasers:
-            leaser.kill()
-            leaser.communicate()
-    assert sorted(numbers) == list(range(size))
+    arguments = [(open_settings.another_process, name, size, EACH) for name in range(PROCESSES)]
+    printed = scripts.run_at_once(LEASER, *arguments)
+    assert sorted(int(line) for lines in printed for line in lines) == list(range(size))
