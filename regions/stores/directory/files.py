@@ -1,7 +1,7 @@
 """What the directory store needs from a disk: files that appear whole, synced folders, locks that die with their
 process.
 
-This module knows nothing about objects. Files that a process is still writing lie in a scratch folder, which the
+This module knows nothing about objects. Files that a process is still writing are in a scratch folder, which the
 process keeps locked with flock for as long as it lives. When the process dies, even by kill -9, the kernel releases
 the lock. The next process to open the store finds the folder unlocked and removes it.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from regions.errors import Conflict, Unavailable
 
-NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _COPY_BYTES = 64 << 20
 _READ_BYTES = 1 << 20
 
@@ -34,7 +34,7 @@ class Scratch:
         # lock on `root`, and we hold it until our own folder is locked too.
         with locked(root):
             for folder in root.iterdir():
-                _remove_if_abandoned(folder)
+                _remove_if_unlocked(folder)
             self._folder = root / secrets.token_hex(16)
             self._folder.mkdir()
             descriptor = _open_folder(self._folder)
@@ -73,7 +73,7 @@ def reaching() -> Iterator[None]:
     try:
         yield
     except (IsADirectoryError, NotADirectoryError) as error:
-        raise Conflict("a key can't lie beneath another") from error
+        raise Conflict("a key can't be beneath another") from error
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "no reason given"
         raise Unavailable(f"the object directory does not answer: {reason}") from error
@@ -89,7 +89,7 @@ def locked(folder: Path, wait: bool = True) -> Iterator[bool]:
     try:
         # A descriptor of our own: flock belongs to the open file, so two threads exclude each other as well.
         descriptor = _open_folder(folder)
-    except NOT_THERE:
+    except MISSING:
         yield False
         return
     try:
@@ -98,8 +98,8 @@ def locked(folder: Path, wait: bool = True) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def sync_with_stamp(file: FileIO) -> int:
-    """Syncs a file and gives it a modification time that tells its bytes from others; returns it in nanoseconds."""
+def sync_with_unique_mtime(file: FileIO) -> int:
+    """Syncs a file with a modification time that no earlier version has; returns that time in nanoseconds."""
     # The kernel sets modification times from its timer tick, milliseconds apart, so two files written shortly after
     # one another could have the same. The system clock has a finer resolution.
     now_ns = time.time_ns()
@@ -143,7 +143,7 @@ def make_folder(folder: Path, top: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    with suppress(*NOT_THERE):
+    with suppress(*MISSING):
         path.unlink()
         sync_folder(path.parent)
 
@@ -169,7 +169,7 @@ def changed_before(path: Path, at_ms: int) -> bool:
     """False also if it no longer exists."""
     try:
         return path.stat().st_mtime_ns < at_ms * 1_000_000
-    except NOT_THERE:
+    except MISSING:
         return False
 
 
@@ -177,7 +177,7 @@ def is_still_at(path: Path, file: FileIO) -> bool:
     """Whether the open file is still the one at `path`: neither replaced nor removed."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
-    except NOT_THERE:
+    except MISSING:
         return False
 
 
@@ -193,7 +193,7 @@ def _flock(descriptor: int, wait: bool) -> bool:
     return True
 
 
-def _remove_if_abandoned(folder: Path) -> None:
-    with locked(folder, wait=False) as abandoned:
-        if abandoned:
+def _remove_if_unlocked(folder: Path) -> None:
+    with locked(folder, wait=False) as is_locked:
+        if is_locked:
             shutil.rmtree(folder, ignore_errors=True)

@@ -4,11 +4,11 @@ Bytes and metadata are two files, and no rename replaces both at once. So the me
 versions: the new bytes, and those that it is about to replace. The steps of a write, and what a kill after each
 leaves:
 
-1. rename metadata {new, old} into place: the old bytes lie there, and their description is the second entry;
-2. rename the new bytes into place: the new bytes lie there, and their description is the first entry.
+1. rename metadata {new, old} into place: the old bytes are still there, and the second entry describes them;
+2. rename the new bytes into place: now the new bytes are there, and the first entry describes them.
 
-Each entry carries the size and the stamp (modification time in nanoseconds) of its bytes. A reader takes the entry
-whose size and stamp match the bytes that it opened.
+Each entry has the size and the modification time (in nanoseconds) of its bytes. A reader takes the entry that matches
+the bytes that it has opened.
 """
 
 import json
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from regions.stores.directory import files as files
-from regions.stores.directory.files import NOT_THERE
+from regions.stores.directory.files import MISSING
 from regions.stores.object_rules import UNKNOWN_TYPE
 from regions.stores.objects import ObjectInfo
 
@@ -28,19 +28,22 @@ def file_beside(data: Path) -> Path:
     return data.with_name(f".{data.name}.json")
 
 
-def write(data: Path, info: ObjectInfo, stamp: int, file: FileIO) -> None:
-    """Describes the bytes with this stamp, before they are renamed to `data`: in `file`, which is renamed beside it."""
+def write(data: Path, info: ObjectInfo, mtime_ns: int, file: FileIO) -> None:
+    """Describes the bytes with this modification time, before they are renamed to `data`.
+
+    Writes the description into `file`, which is then renamed beside `data`.
+    """
     old = _matching_entry(data)
-    files.write_all(file, json.dumps([asdict(info) | {"stamp": stamp}, *([old] if old else [])]).encode())
+    files.write_all(file, json.dumps([asdict(info) | {"mtime_ns": mtime_ns}, *([old] if old else [])]).encode())
     os.fsync(file.fileno())
     os.rename(file.name, file_beside(data))
     if old:
-        # Otherwise, after a power failure, the new bytes could lie beside the old metadata, which lacks them.
+        # Otherwise, after a power failure, the new bytes could be there with the old metadata, which lacks them.
         files.sync_folder(data.parent)
 
 
 def read(data: Path, key: str, at: os.stat_result) -> ObjectInfo | None:
-    """The metadata of the bytes with this size and stamp; None if no entry has their size."""
+    """The metadata of the bytes with this size and modification time; None if no entry has their size."""
     entry = _matching_entry(data, at)
     if entry is None:
         return None
@@ -51,7 +54,7 @@ def find(data: Path, key: str) -> ObjectInfo | None:
     """The object, with or without metadata; None if there are no bytes."""
     try:
         at = os.stat(data)
-    except NOT_THERE:
+    except MISSING:
         return None
     return read(data, key, at) or ObjectInfo(key, at.st_size, None, UNKNOWN_TYPE)
 
@@ -59,8 +62,8 @@ def find(data: Path, key: str) -> ObjectInfo | None:
 def _matching_entry(data: Path, at: os.stat_result | None = None) -> dict[str, Any] | None:
     try:
         at = at or os.stat(data)
-        entries = [each for each in json.loads(file_beside(data).read_bytes()) if each["size_bytes"] == at.st_size]
-    except (*NOT_THERE, ValueError, TypeError, KeyError):
+        entries = [entry for entry in json.loads(file_beside(data).read_bytes()) if entry["size_bytes"] == at.st_size]
+    except (*MISSING, ValueError, TypeError, KeyError):
         return None
-    # A copy of the directory may have lost the stamps. Then the newest entry of the right size is taken.
-    return next((each for each in entries if each["stamp"] == at.st_mtime_ns), entries[0] if entries else None)
+    # A copy of the directory may have lost the modification times. Then the newest entry of the right size is taken.
+    return next((entry for entry in entries if entry["mtime_ns"] == at.st_mtime_ns), entries[0] if entries else None)

@@ -23,14 +23,14 @@ from regions.stores.health import CheckResult, HealthCheck, run_checks
 from regions.stores.object_rules import BUCKETS, require_name, require_sha256
 from regions.stores.objects import CHUNK_BYTES, ObjectInfo, Part, SignedPart
 
-_REACH = "Mount the disk on which the store lies; for a new store run `darkroom prepare`."
+_REACH = "Mount the disk of the store; for a new store run `darkroom prepare`."
 _SCRATCH = "tmp"
 
 
 class DirectoryObjects:
     """Signed URLs lead to `server_url`, where an `ObjectServer` over the same directory and secret must answer.
 
-    One difference from S3: a key can't lie beneath another (`a` and `a/b`, Conflict).
+    One difference from S3: a key can't be beneath another (`a` and `a/b`, Conflict).
     """
 
     def __init__(self, root: str, server_url: str, secret: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The whole objects of the directory store: where they lie, and how they are committed, opened, listed and deleted.
+"""The whole objects of the directory store: where they are, and how they are committed, opened, listed and deleted.
 
     {bucket}/{folder}/{name}            an object's bytes, unchanged; the object exists when this file does
     {bucket}/{folder}/.{name}.json      its metadata, and that of the bytes before it
@@ -17,7 +17,7 @@ from pathlib import Path
 from regions.errors import BadRequest, NotFound, Unavailable
 from regions.stores.directory import files as files
 from regions.stores.directory import metadata
-from regions.stores.directory.files import NOT_THERE, Scratch, reaching
+from regions.stores.directory.files import MISSING, Scratch, reaching
 from regions.stores.object_rules import KEY, require_bucket, require_name
 from regions.stores.objects import ObjectInfo
 
@@ -27,7 +27,7 @@ MULTIPART = "multipart"
 
 @dataclass(frozen=True, slots=True)
 class _Location:
-    """Where one object lies: its bytes, the folder whose lock guards its name, and the folder of its bucket."""
+    """Where one object is: its bytes, the folder whose lock guards its name, and the folder of its bucket."""
 
     data: Path
     guard: Path
@@ -42,13 +42,13 @@ class StoredObjects:
         """Syncs a file and renames it to its location. If the file is already linked there, its other name stays:
         rename does nothing when both names are the same file (POSIX)."""
         location = self._locate(bucket, info.key)
-        stamp = files.sync_with_stamp(file)
+        mtime_ns = files.sync_with_unique_mtime(file)
         files.make_folder(location.guard, location.bucket)
         with files.locked(location.guard):
             # Under the lock, because a delete removes empty folders.
             files.make_folder(location.data.parent, location.bucket)
             with self._scratch.file() as metadata_file:
-                metadata.write(location.data, info, stamp, metadata_file)
+                metadata.write(location.data, info, mtime_ns, metadata_file)
             os.rename(file.name, location.data)
             files.sync_folder(location.data.parent)
 
@@ -68,7 +68,7 @@ class StoredObjects:
             while True:
                 try:
                     file = FileIO(location.data)
-                except NOT_THERE:
+                except MISSING:
                     raise self.missing("there is no such object") from None
                 info = metadata.read(location.data, key, os.fstat(file.fileno()))
                 # Readers take no lock. If a writer replaced the bytes after we opened them, the metadata we read may
@@ -83,8 +83,8 @@ class StoredObjects:
 
     def delete(self, bucket: str, key: str) -> None:
         location = self._locate(bucket, key)
-        with reaching(), files.locked(location.guard) as held:
-            if not held:
+        with reaching(), files.locked(location.guard) as is_locked:
+            if not is_locked:
                 self.require_root()
                 return
             # The bytes go first. A kill in between leaves metadata without bytes, never bytes without metadata.
@@ -96,13 +96,13 @@ class StoredObjects:
         require_bucket(bucket)
         folder = prefix.rpartition("/")[0]
         if folder and not KEY.fullmatch(folder):
-            raise BadRequest("no key can begin so")
+            raise BadRequest("no key can start with this")
         return self._walk(self._root / bucket, folder, prefix)
 
     def require_root(self) -> None:
         """Raises Unavailable if not just a file is missing, but the whole disk."""
         if not (self._root / MULTIPART).is_dir():
-            raise Unavailable("the object directory is not there")
+            raise Unavailable("the object directory is missing")
 
     def missing(self, detail: str) -> NotFound:
         """The error to raise for a missing file. Raises Unavailable itself if the disk is missing."""

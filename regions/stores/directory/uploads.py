@@ -6,7 +6,7 @@ A multipart id is `{32 hex digits}~{bucket}~{key, with ~ for /}`. The folder is 
 exists, the upload is open, and parts are renamed into it. Completing and aborting rename the folder away, in one step.
 
 Everyone who changes an upload holds the lock of its folder, so a part that arrives during `complete` either becomes
-visible before it or is refused. The slow steps, receiving and syncing a part, happen before taking the lock.
+visible before it or is rejected. The slow steps, receiving and syncing a part, happen before taking the lock.
 """
 
 import hashlib
@@ -60,12 +60,12 @@ class DirectoryUploads:
     def write_part(self, multipart_id: str, number: int, stream: Readable, size_bytes: int) -> Part:
         """Takes exactly `size_bytes` from the stream. A part replaces an earlier one with the same number.
 
-        Raises NotFound if the upload is over or unknown, and BadRequest if the stream ends early. Both leave nothing
-        behind.
+        Raises NotFound if the upload has ended or is unknown, and BadRequest if the stream ends early. In both cases
+        nothing is stored.
         """
         require_part(multipart_id, number)
         if not (self._folder / multipart_id).is_dir():
-            raise self._stored.missing("the upload is over, or never began")
+            raise self._stored.missing("the upload has ended or never existed")
         with self._scratch.file() as file:
             part = Part(number, f'"{_receive(stream, file, size_bytes)}"', size_bytes)
             with reaching():
@@ -114,20 +114,20 @@ class DirectoryUploads:
 
     @contextmanager
     def _locked(self, multipart_id: str) -> Iterator[Path | None]:
-        """The upload's folder, locked; None if the upload is over or unknown."""
+        """The upload's folder, locked; None if the upload has ended or is unknown."""
         _parse_id(multipart_id)
         folder = self._folder / multipart_id
-        with files.locked(folder) as held:
-            if not held:
+        with files.locked(folder) as is_locked:
+            if not is_locked:
                 self._stored.require_root()
             # The lock is that of the open folder, wherever it is now. While we waited, its last holder may have
             # completed or aborted the upload and renamed the folder away, so we look again.
-            yield folder if held and folder.is_dir() else None
+            yield folder if is_locked and folder.is_dir() else None
 
     def _add(self, multipart_id: str, part: Part, file: FileIO) -> None:
         with self._locked(multipart_id) as folder:
             if folder is None:
-                raise NotFound("the upload is over, or never began")
+                raise NotFound("the upload has ended or never existed")
             name = _part_file(part)
             os.rename(file.name, folder / name)
             for other in folder.glob(f"{part.number:05}.*"):

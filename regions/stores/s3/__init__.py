@@ -1,5 +1,5 @@
-"""Objects in S3, or in a store that speaks its protocol: two buckets for each region. `adapter` opens it.
+"""Objects in S3, or in a store with the same protocol: two buckets for each region. `adapter` opens it.
 
-Read `session` (client, deadlines, dialects), `buckets` (how they are set up), `objects` (the port), then what it is
-made of: `upload` (one multipart upload), `puts` and `download`.
+Read `session` (client, deadlines, differences between stores), `buckets` (their setup), `objects` (the port), and then
+its parts: `upload` (one multipart upload), `puts` and `download`. `health` has the checks of `darkroom doctor`.
 """

@@ -20,7 +20,7 @@ _ABORT_RULE = {
     "Filter": {"Prefix": ""},
     "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _ABORT_DAYS},
 }
-# The signed URL is the permission, so pages of any origin may use one. They must see the ETag of a part they sent.
+# The signed URL is the permission, so pages of any origin may use one. They must read the ETag of a part they sent.
 _CORS_RULE = {
     "ID": "darkroom-signed-urls",
     "AllowedOrigins": ["*"],
@@ -50,7 +50,9 @@ def prepare_buckets(address: S3Address, credentials: Credentials) -> None:
         except ClientError as error:
             if code(error) != "NotImplemented":
                 raise
-            raise TopologyError(f"the store has no {error.operation_name}: say so in its URL") from error
+            raise TopologyError(
+                f"the store does not support {error.operation_name}: declare that in its URL"
+            ) from error
 
 
 def _prepare(s3: Any, bucket: str, address: S3Address) -> None:
@@ -62,7 +64,7 @@ def _prepare(s3: Any, bucket: str, address: S3Address) -> None:
     if address.access_block:
         s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=_ALL_BLOCKED)
     else:
-        # Only if we did not just block it: AWS may report the old state for a moment.
+        # Not after blocking it: AWS may report the old state for a moment.
         require_private(s3, address, bucket)
 
 
@@ -98,21 +100,21 @@ def missing_rules(s3: Any, bucket: str, address: S3Address) -> list[str]:
 
 
 def _allow_browsers(s3: Any, bucket: str) -> None:
-    rules = _with(_cors_rules(s3, bucket), _CORS_RULE)
+    rules = _with_our_rule(_cors_rules(s3, bucket), _CORS_RULE)
     s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": rules})
 
 
 def _expire_uploads(s3: Any, bucket: str) -> None:
-    rules = _with(_lifecycle_rules(s3, bucket), _ABORT_RULE)
+    rules = _with_our_rule(_lifecycle_rules(s3, bucket), _ABORT_RULE)
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
 
 
 def _cors_rules(s3: Any, bucket: str) -> list[Any]:
-    return _current(lambda: s3.get_bucket_cors(Bucket=bucket)["CORSRules"], "NoSuchCORSConfiguration")
+    return _rules_or_empty(lambda: s3.get_bucket_cors(Bucket=bucket)["CORSRules"], "NoSuchCORSConfiguration")
 
 
 def _lifecycle_rules(s3: Any, bucket: str) -> list[Any]:
-    return _current(
+    return _rules_or_empty(
         lambda: s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"], "NoSuchLifecycleConfiguration"
     )
 
@@ -124,7 +126,7 @@ def require_private(s3: Any, address: S3Address, bucket: str) -> None:
     shows whether an ACL lets anyone in.
     """
     if address.access_block:
-        blocked = _current(
+        blocked = _rules_or_empty(
             lambda: s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].items(),
             "NoSuchPublicAccessBlockConfiguration",
         )
@@ -137,11 +139,11 @@ def require_private(s3: Any, address: S3Address, bucket: str) -> None:
         if code(error) not in _NO_POLICY:
             raise
         public = False
-    if public or _serves(connect(address.service, None), bucket):
-        raise TopologyError(f"anybody may read the bucket {bucket}: take its policy and its ACL away")
+    if public or _is_public(connect(address.service, None), bucket):
+        raise TopologyError(f"anybody may read the bucket {bucket}: remove its policy and its ACL")
 
 
-def _serves(anonymous: Any, bucket: str) -> bool:
+def _is_public(anonymous: Any, bucket: str) -> bool:
     try:
         anonymous.list_objects_v2(Bucket=bucket, MaxKeys=1)
     except ClientError as error:
@@ -151,7 +153,7 @@ def _serves(anonymous: Any, bucket: str) -> bool:
     return True
 
 
-def _current(read: Callable[[], Any], missing: str) -> list[Any]:
+def _rules_or_empty(read: Callable[[], Any], missing: str) -> list[Any]:
     try:
         return list(read())
     except ClientError as error:
@@ -160,7 +162,7 @@ def _current(read: Callable[[], Any], missing: str) -> list[Any]:
         return []
 
 
-def _with(rules: list[Any], ours: dict[str, Any]) -> list[Any]:
+def _with_our_rule(rules: list[Any], ours: dict[str, Any]) -> list[Any]:
     """Our rule among the others. A store replaces all rules of a bucket at once, so those that an operator has added
     are written back."""
     return [*(rule for rule in rules if rule.get("ID") != ours["ID"]), ours]

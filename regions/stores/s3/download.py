@@ -1,4 +1,4 @@
-"""Reads of S3: what it knows of an object, and the object's bytes, resumed when a connection breaks."""
+"""Reads of S3: an object's metadata, and its bytes, resumed when a connection breaks."""
 
 import random
 import time
@@ -11,7 +11,7 @@ from regions.errors import NotFound, Unavailable
 from regions.retry import backoff_s
 from regions.stores.object_rules import UNKNOWN_TYPE
 from regions.stores.objects import CHUNK_BYTES, ObjectInfo
-from regions.stores.s3.session import AWAY, reaching, status
+from regions.stores.s3.session import CONNECTION_ERRORS, reaching, status
 
 # After so many breaks in a row, without a whole chunk in between, the download fails.
 _MOST_BREAKS = 4
@@ -31,21 +31,21 @@ def find_info(s3: Any, bucket: str, key: str) -> ObjectInfo | None:
 
 
 class Download:
-    """`get` calls GetObject for the object, with further parameters. `close` the download at the end."""
+    """`get` calls GetObject for the object, with additional parameters. `close` the download at the end."""
 
     def __init__(self, get: Callable[..., Any]) -> None:
         self._get, response = get, get()
         self._body, self._etag, self._size_bytes = response["Body"], response["ETag"], response["ContentLength"]
 
     def chunks(self) -> Iterator[bytes]:
-        """Raises Unavailable if the store stays away, and if another object has replaced this one."""
+        """Raises Unavailable if the store stays unavailable, and if another object has replaced this one."""
         received_bytes = breaks = 0
         while received_bytes < self._size_bytes:
             wanted_bytes = min(CHUNK_BYTES, self._size_bytes - received_bytes)
             try:
                 chunk = self._body.read(wanted_bytes)
                 complete = len(chunk) == wanted_bytes
-            except AWAY:
+            except CONNECTION_ERRORS:
                 complete = False
             if complete:
                 yield chunk
@@ -53,7 +53,7 @@ class Download:
                 continue
             breaks += 1
             if breaks == _MOST_BREAKS:
-                raise Unavailable("the object store keeps breaking off")
+                raise Unavailable("the connection to the object store keeps breaking")
             time.sleep(backoff_s(breaks - 1, random.random))
             self._resume(received_bytes)
 
@@ -67,9 +67,9 @@ class Download:
         try:
             response = self._get(Range=f"bytes={received_bytes}-", IfMatch=self._etag)
         except (NotFound, ClientError) as error:
-            # The ETag is a different one, or the object is gone, or too short by now.
-            raise Unavailable("the object has changed while it was read") from error
+            # The ETag is a different one, or the object was deleted or is too short by now.
+            raise Unavailable("the object changed while it was read") from error
         self._body = response["Body"]
         # A store that ignores ranges or conditions would send other bytes than those that are missing.
         if (response["ETag"], response["ContentLength"]) != (self._etag, self._size_bytes - received_bytes):
-            raise Unavailable("the object store did not give the rest of the object")
+            raise Unavailable("the object store did not send the rest of the object")

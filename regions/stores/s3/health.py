@@ -14,9 +14,9 @@ from regions.stores.s3 import buckets
 from regions.stores.s3.session import Credentials, S3Address, code, connect, reaching, status
 
 _REACH = "Check the endpoint in the topology's URL and the keys in REGION.s3; for a new store run `darkroom prepare`."
-_RULES = "Run `darkroom prepare`, which sets them, with keys that are allowed to."
+_RULES = "Run `darkroom prepare`, which sets them, with keys that may do so."
 _VERSIONS = "Move to buckets that never had versioning (another prefix in the topology's URL): deletes must delete."
-_PRIVATE = "Take the bucket's policy and ACL away, and run `darkroom prepare`, which blocks public access."
+_PRIVATE = "Remove the bucket's policy and ACL, and run `darkroom prepare`, which blocks public access."
 
 
 def check_health(address: S3Address, credentials: Credentials, objects: Objects) -> list[CheckResult]:
@@ -27,7 +27,7 @@ def check_health(address: S3Address, credentials: Credentials, objects: Objects)
         *(check for name in (RAW, VARIANTS) for check in _bucket_checks(s3, address, name)),
         *(check for name in (RAW, VARIANTS) for check in objects_health.checks(objects, name)),
     ]
-    return run_checks([replace(check, probe=_reporting_refusals(check.probe)) for check in checks])
+    return run_checks([replace(check, probe=_reporting_rejections(check.probe)) for check in checks])
 
 
 def _bucket_checks(s3: Any, address: S3Address, name: str) -> list[HealthCheck]:
@@ -71,14 +71,14 @@ def _rules(s3: Any, address: S3Address, name: str) -> str | CheckResult:
     return CheckResult(f"{name}: rules", Level.WARNING, f"missing: {', '.join(missing)}", _RULES) if missing else "set"
 
 
-def _reporting_refusals(probe: Probe) -> Probe:
-    """Elsewhere an unexpected error code of the store is a bug of ours. In a health check it is a result."""
+def _reporting_rejections(probe: Probe) -> Probe:
+    """Elsewhere, an unexpected error code of the store is a bug of ours. In a health check it is a result."""
 
     def reporting() -> str | CheckResult | list[CheckResult]:
         try:
             with reaching():
                 return probe()
         except ClientError as error:
-            raise Unavailable(f"the store refuses {error.operation_name}: {code(error)}") from error
+            raise Unavailable(f"the store rejects {error.operation_name}: {code(error)}") from error
 
     return reporting

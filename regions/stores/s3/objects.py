@@ -1,4 +1,4 @@
-"""The objects port over S3, or a store that speaks its protocol. Two buckets, which `buckets` sets up."""
+"""The objects port over S3, or a store with the same protocol. It has two buckets, which `buckets` sets up."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,8 +30,8 @@ from regions.stores.s3 import health
 from regions.stores.s3.buckets import prepare_buckets
 from regions.stores.s3.download import Download, find_info
 from regions.stores.s3.puts import Puts
-from regions.stores.s3.session import Credentials, S3Address, code, connect, each, reaching
-from regions.stores.s3.upload import MultipartUpload, UploadOver
+from regions.stores.s3.session import Credentials, S3Address, code, connect, list_all, reaching
+from regions.stores.s3.upload import MultipartUpload, UploadEnded
 
 _MAX_URL_AGE_S = 7 * 24 * 3600
 """No signed URL is valid for longer (AWS, "Authenticating Requests: Using Query Parameters")."""
@@ -70,7 +70,7 @@ class S3Objects:
     def list_parts(self, multipart_id: str) -> list[Part]:
         try:
             return self._upload(multipart_id).arrived()
-        except UploadOver:
+        except UploadEnded:
             return []
 
     def complete_upload(self, multipart_id: str, parts: Sequence[Part]) -> None:
@@ -84,8 +84,8 @@ class S3Objects:
                 if _without_quotes(part) not in arrived:
                     raise part_mismatch(part.number)
             upload.complete([{"PartNumber": part.number, "ETag": part.etag} for part in parts])
-        except UploadOver:
-            # Aborted; or completed, perhaps by a try of ours whose response was lost. The object shows which.
+        except UploadEnded:
+            # Aborted; or completed, perhaps by an attempt of ours whose response was lost. The object shows which.
             require_completed(find_info(self._s3, upload.bucket, upload.key), parts)
 
     def abort_upload(self, multipart_id: str) -> None:
@@ -93,7 +93,7 @@ class S3Objects:
 
     def list_uploads(self, bucket: str, key: str) -> list[str]:
         location = self._locate(bucket, key)
-        uploads = each(self._s3, "list_multipart_uploads", "Uploads", {"Bucket": location["Bucket"], "Prefix": key})
+        uploads = list_all(self._s3, "list_multipart_uploads", "Uploads", {"Bucket": location["Bucket"], "Prefix": key})
         return [f"{bucket}~{key}~{found['UploadId']}" for found in uploads if found["Key"] == key]
 
     def abort_stale_uploads(self, before_ms: int) -> int:
@@ -114,7 +114,7 @@ class S3Objects:
 
     @contextmanager
     def open(self, bucket: str, key: str) -> Iterator[Iterator[bytes]]:
-        download = Download(lambda **further: self._get(self._locate(bucket, key), further))
+        download = Download(lambda **parameters: self._get(self._locate(bucket, key), parameters))
         try:
             yield download.chunks()
         finally:
@@ -134,28 +134,28 @@ class S3Objects:
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
         """One request for a thousand objects. S3 lists only their keys and sizes."""
         if not _PREFIX.fullmatch(prefix):
-            raise BadRequest("no key can begin so")
+            raise BadRequest("no key can start with this")
         require_bucket(bucket)
         query = {"Bucket": self._address.bucket(bucket), "Prefix": prefix}
-        contents = each(self._s3, "list_objects_v2", "Contents", query)
+        contents = list_all(self._s3, "list_objects_v2", "Contents", query)
         return (ObjectInfo(found["Key"], found["Size"], None, "") for found in contents)
 
     def _abort_stale(self, bucket: str, before_ms: int) -> int:
         before, stale = datetime.fromtimestamp(before_ms / 1000, UTC), 0
         # All pages first: an upload that we abort may be the marker from which the next page continues.
-        for found in [*each(self._s3, "list_multipart_uploads", "Uploads", {"Bucket": bucket})]:
+        for found in [*list_all(self._s3, "list_multipart_uploads", "Uploads", {"Bucket": bucket})]:
             upload = MultipartUpload(self._s3, bucket, found["Key"], found["UploadId"])
-            # UploadOver: someone else has ended it in the meantime, which is as good.
-            with suppress(UploadOver):
+            # UploadEnded: another process has ended it in the meantime, which is just as good.
+            with suppress(UploadEnded):
                 if found["Initiated"] < before and upload.is_unchanged_since(before):
                     upload.abort()
                     stale += 1
         return stale
 
-    def _get(self, location: Mapping[str, str], further: Mapping[str, str]) -> Any:
+    def _get(self, location: Mapping[str, str], parameters: Mapping[str, str]) -> Any:
         with reaching():
             try:
-                return self._s3.get_object(**location, **further)
+                return self._s3.get_object(**location, **parameters)
             except ClientError as error:
                 if code(error) != "NoSuchKey":
                     raise
@@ -180,5 +180,5 @@ class S3Objects:
 
 
 def _without_quotes(part: Part) -> Part:
-    """Stores and clients differ in whether the quotes belong to an ETag."""
+    """Stores and clients differ in whether an ETag includes its quotes."""
     return replace(part, etag=part.etag.strip('"'))

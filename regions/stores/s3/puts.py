@@ -20,9 +20,9 @@ from regions.stores.object_rules import require_sha256
 from regions.stores.objects import ObjectInfo
 from regions.stores.s3.download import find_info
 from regions.stores.s3.session import S3Address, code, reaching
-from regions.stores.s3.upload import MultipartUpload, UploadOver
+from regions.stores.s3.upload import MultipartUpload, UploadEnded
 
-# What a put holds in memory. S3 accepts 5 MiB to 5 GiB for every part but the last.
+# How much a put keeps in memory. S3 accepts 5 MiB to 5 GiB for every part but the last.
 PART_BYTES = 8 << 20
 
 # The second code means that another write of the key is in progress. It also ends our upload (AWS,
@@ -64,11 +64,11 @@ class Puts:
             if not self._write_unless_same(bucket, info, lambda **condition: upload.complete(sent, **condition)):
                 upload.abort()
         except BaseException as error:
-            # If the store is away, `abort_stale_uploads` or the lifecycle rule removes the parts later.
+            # If the store is unavailable, `abort_stale_uploads` or the lifecycle rule removes the parts later.
             with suppress(Unavailable):
                 upload.abort()
-            if isinstance(error, UploadOver):
-                raise Unavailable("someone else has ended the upload") from error
+            if isinstance(error, UploadEnded):
+                raise Unavailable("another process has ended the upload") from error
             raise
         return info
 
@@ -87,10 +87,10 @@ class Puts:
         """Writes, unless the very same object is there already. Returns whether it wrote.
 
         Leaving the same object alone lets a download that is in progress be resumed: it continues by ETag, and a
-        rewrite may change that. Nearly all keys are new, so asking first would cost every put a request. Instead
-        the first write carries `If-None-Match: *`, which fails if the key exists. Only then the put looks:
+        rewrite may change that. Nearly all keys are new, so reading first would cost every put a request. Instead
+        the first write has `If-None-Match: *`, which fails if the key exists. Only then the put reads what is there:
 
-        - the same object lies there, perhaps from an earlier try whose response was lost: done;
+        - the same object, perhaps from an earlier attempt whose response was lost: done;
         - a different one: write again, without the condition, and replace it.
         """
         if not self._conditional:

@@ -1,6 +1,6 @@
 """The connection to an S3 store: its address, deadlines and retries, and what its errors mean.
 
-The URL states how an S3-compatible store differs from S3. The adapter never finds out by trying.
+The URL declares how an S3-compatible store differs from S3. The adapter never finds out by trying.
 """
 
 import re
@@ -42,9 +42,9 @@ _CHOICES = {
 }
 
 # 403 too: if our keys are no longer valid, that must not look like a missing photo.
-_AWAY_STATUS = {401, 403, 408, 409, 429, 500, 502, 503, 504}
-_AWAY_CODES = {"NoSuchBucket", "RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch"}
-AWAY = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError)
+_UNAVAILABLE_STATUS = {401, 403, 408, 409, 429, 500, 502, 503, 504}
+_UNAVAILABLE_CODES = {"NoSuchBucket", "RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch"}
+CONNECTION_ERRORS = (ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class S3Service:
-    """A store and its dialect. Without an endpoint it is AWS.
+    """A store, and how it differs from S3. Without an endpoint it is AWS.
 
     `checksums` is `when_supported` if the store accepts SHA-256 as a checksum, and `when_required` if it accepts it
     only as the signed hash of a body.
@@ -108,7 +108,7 @@ def parse_address(url: str) -> S3Address:
         if value not in _CHOICES[name]:
             raise TopologyError(f"{url!r}: {name} must be {' or '.join(_CHOICES[name])}")
     if parameters:
-        raise TopologyError(f"{url!r}: there is no setting {', '.join(sorted(parameters))}")
+        raise TopologyError(f"{url!r}: unknown setting {', '.join(sorted(parameters))}")
     service = S3Service(endpoint, region, chosen["style"], chosen["checksums"])
     has = {name: chosen[name] == "1" for name in ("conditional", "lifecycle", "access_block")}
     return S3Address(split.netloc, service, **has)
@@ -187,19 +187,18 @@ def status(error: ClientError) -> int:
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """Turns errors that waiting or an operator can resolve into Unavailable, without addresses. Bugs of ours pass
-    through."""
+    """Turns errors that time or an operator can resolve into Unavailable, without addresses. Our own bugs pass."""
     try:
         yield
     except ClientError as error:
-        if status(error) not in _AWAY_STATUS and code(error) not in _AWAY_CODES:
+        if status(error) not in _UNAVAILABLE_STATUS and code(error) not in _UNAVAILABLE_CODES:
             raise
-        raise Unavailable(f"the object store does not serve: {code(error)}") from error
-    except AWAY as error:
+        raise Unavailable(f"the object store can't serve the request: {code(error)}") from error
+    except CONNECTION_ERRORS as error:
         raise Unavailable(f"the object store does not answer: {type(error).__name__}") from error
 
 
-def each(s3: Any, operation: str, items: str, query: Mapping[str, str]) -> Iterator[Any]:
+def list_all(s3: Any, operation: str, items: str, query: Mapping[str, str]) -> Iterator[Any]:
     """All items of a list operation, page after page."""
     with reaching():
         for page in s3.get_paginator(operation).paginate(**query):

@@ -1,4 +1,4 @@
-"""One multipart upload as S3 knows it: its parts, and its two ends."""
+"""One multipart upload of S3: its parts, and how it is completed or aborted."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -10,19 +10,19 @@ from botocore.exceptions import ClientError
 
 from regions.errors import Conflict
 from regions.stores.objects import Part
-from regions.stores.s3.session import code, each, reaching
+from regions.stores.s3.session import code, list_all, reaching
 
-_OVER = "NoSuchUpload"
+_NO_UPLOAD = "NoSuchUpload"
 _WRONG_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
 
 
-class UploadOver(Exception):
-    """The upload was completed or aborted, or never began. S3 does not say which."""
+class UploadEnded(Exception):
+    """The upload was completed or aborted, or never existed. S3 does not say which."""
 
 
 @dataclass(frozen=True, slots=True)
 class MultipartUpload:
-    """Its methods raise UploadOver and Unavailable."""
+    """Its methods raise UploadEnded and Unavailable."""
 
     s3: Any
     bucket: str
@@ -41,7 +41,7 @@ class MultipartUpload:
         return all(part["LastModified"] < at for part in self._parts())
 
     def send(self, number: int, body: bytearray, checksum: Mapping[str, str]) -> Mapping[str, Any]:
-        """Returns what `complete` needs to know of the part."""
+        """Returns what `complete` needs about the part."""
         with _upload_errors(), reaching():
             response = self.s3.upload_part(**self.location, PartNumber=number, Body=body, **checksum)
         return {"PartNumber": number, "ETag": response["ETag"], **checksum}
@@ -53,12 +53,12 @@ class MultipartUpload:
 
     def abort(self) -> None:
         """Idempotent. A part that is still arriving may outlive it (AWS, "AbortMultipartUpload")."""
-        with suppress(UploadOver), _upload_errors(), reaching():
+        with suppress(UploadEnded), _upload_errors(), reaching():
             self.s3.abort_multipart_upload(**self.location)
 
     def _parts(self) -> Iterator[Any]:
         with _upload_errors():
-            yield from each(self.s3, "list_parts", "Parts", self.location)
+            yield from list_all(self.s3, "list_parts", "Parts", self.location)
 
 
 @contextmanager
@@ -66,8 +66,8 @@ def _upload_errors() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if code(error) == _OVER:
-            raise UploadOver from error
+        if code(error) == _NO_UPLOAD:
+            raise UploadEnded from error
         if code(error) in _WRONG_PARTS:
             raise Conflict(f"the parts do not make an object: {code(error)}") from error
         raise

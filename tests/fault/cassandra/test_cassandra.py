@@ -56,7 +56,7 @@ with ThreadPoolExecutor(4) as pool:
 BEFORE_EACH_REQUEST = (
     COMMON
     + """
-translate_errors = CassandraSession._translate_errors
+reaching = CassandraSession._reaching
 
 for step in count():
     child = os.fork()
@@ -66,9 +66,9 @@ for step in count():
         def die_or_request(session):
             if next(requests) == step:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return translate_errors(session)
+            return reaching(session)
 
-        CassandraSession._translate_errors = die_or_request
+        CassandraSession._reaching = die_or_request
         write_all(catalog, 3 * step)
         os._exit(0)
     if os.waitpid(child, 0)[1] != signal.SIGKILL:

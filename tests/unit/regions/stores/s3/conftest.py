@@ -1,10 +1,9 @@
-"""Stores that speak S3 by real HTTP: moto, which has every call but checks no signature; versitygw, which is strict
-but has no lifecycle rules; and a proxy before moto that fails as it is told to."""
+"""S3 stores over real HTTP: moto, which has every call but checks no signatures; versitygw, which is strict but has no
+lifecycle rules; and a proxy in front of moto that fails on request."""
 
 import hashlib
 import logging
 import os
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,14 +19,15 @@ from regions.stores.objects import RAW, VARIANTS, ObjectInfo
 from regions.stores.s3.buckets import prepare_buckets
 from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.session import Credentials, S3Address, connect, parse_address
+from tests.builders.http import running
 
 _SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
-_OVER = b"<Error><Code>NoSuchUpload</Code><Message>The upload may have been completed.</Message></Error>"
+_NO_UPLOAD = b"<Error><Code>NoSuchUpload</Code><Message>The upload may have been completed.</Message></Error>"
 
 
 @dataclass
-class Bench:
-    """One store under test, opened. `client` is boto3's own, to look at the store past our adapter."""
+class Store:
+    """A store under test. `client` is boto3's own, to read the store without our adapter."""
 
     address: S3Address
     credentials: Credentials
@@ -56,7 +56,7 @@ class Bench:
 
 
 @dataclass
-class Seen:
+class Request:
     method: str
     path: str
     headers: dict[str, str]
@@ -64,21 +64,24 @@ class Seen:
 
 @dataclass
 class FaultyProxy:
-    """What came through it, and what is still to go wrong: one fault a request, and then `then` for good.
+    """The requests that it got, and the faults that it will cause: one for each request, then always `then`.
 
-    A fault is `slow down` (503, and nothing reaches the store), `lost answer` (the store did it), `over` (it did it,
-    and says that there is no such upload), `cut` (half the answer's body), `no range` (neither range nor condition
-    is heeded), or empty.
+    - `slow down`: responds 503, and the store gets nothing;
+    - `lost response`: the store gets the request, but the client gets no response;
+    - `no upload`: the store gets the request, but the client gets the response that there is no such upload;
+    - `cut`: the response has half of its body;
+    - `no range`: the store ignores the range and the condition;
+    - empty: no fault.
     """
 
     upstream: str
-    seen: list[Seen] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     faults: deque[str] = field(default_factory=deque)
     then: str = ""
     url: str = ""
 
     def fail(self, *faults: str, then: str = "") -> None:
-        self.seen.clear()
+        self.requests.clear()
         self.faults, self.then = deque(faults), then
 
     def next_fault(self) -> str:
@@ -91,23 +94,25 @@ class _Forwarding(BaseHTTPRequestHandler):
 
     def forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.proxy.seen.append(Seen(self.command, self.path, dict(self.headers.items())))
+        self.proxy.requests.append(Request(self.command, self.path, dict(self.headers.items())))
         fault = self.proxy.next_fault()
         self.close_connection = bool(fault)
         if fault == "slow down":
-            return self._answer(503, {"Content-Length": str(len(_SLOW_DOWN))}, _SLOW_DOWN)
+            return self._respond(503, {"Content-Length": str(len(_SLOW_DOWN))}, _SLOW_DOWN)
         dropped = {"Expect", "Connection"} | ({"Range", "If-Match"} if fault == "no range" else set())
         headers = {name: value for name, value in self.headers.items() if name not in dropped}
         url = self.proxy.upstream + self.path
-        said = urllib3.request(self.command, url, body=body, headers=headers, retries=False, timeout=20)
-        if fault == "lost answer":
+        response = urllib3.request(self.command, url, body=body, headers=headers, retries=False, timeout=20)
+        if fault == "lost response":
             return None
-        if fault == "over":
-            return self._answer(404, {"Content-Length": str(len(_OVER))}, _OVER)
-        kept = {name: value for name, value in said.headers.items() if name not in ("Connection", "Date", "Server")}
-        return self._answer(said.status, kept, said.data[: len(said.data) // 2] if fault == "cut" else said.data)
+        if fault == "no upload":
+            return self._respond(404, {"Content-Length": str(len(_NO_UPLOAD))}, _NO_UPLOAD)
+        kept = {name: value for name, value in response.headers.items() if name not in ("Connection", "Date", "Server")}
+        return self._respond(
+            response.status, kept, response.data[: len(response.data) // 2] if fault == "cut" else response.data
+        )
 
-    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def _respond(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -124,7 +129,7 @@ class _Forwarding(BaseHTTPRequestHandler):
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    # A line for each request would hide what a failing test has to say.
+    # A line for each request would hide the output of a failing test.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server.start()
     host, port = server.get_host_and_port()
@@ -133,9 +138,9 @@ def moto_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def moto(moto_url: str) -> Bench:
-    """Without buckets yet."""
-    return Bench(_address(moto_url, "conditional=1"), Credentials("key", "secret"))
+def moto(moto_url: str) -> Store:
+    """Still without buckets."""
+    return Store(_address(moto_url, "conditional=1"), Credentials("key", "secret"))
 
 
 @pytest.fixture
@@ -143,46 +148,43 @@ def proxy(moto_url: str) -> Iterator[FaultyProxy]:
     proxy = FaultyProxy(moto_url)
     handler = type("Handler", (_Forwarding,), {"proxy": proxy})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        serving.start()
         proxy.url = f"http://127.0.0.1:{server.server_port}"
-        yield proxy
-        server.shutdown()
-        serving.join()
+        with running(server):
+            yield proxy
 
 
 @pytest.fixture
-def proxied(proxy: FaultyProxy) -> Bench:
+def proxied(proxy: FaultyProxy) -> Store:
     """A store behind the proxy, with its buckets."""
-    bench = Bench(_address(proxy.url, "conditional=0"), Credentials("key", "secret"))
-    bench.prepare()
+    store = Store(_address(proxy.url, "conditional=0"), Credentials("key", "secret"))
+    store.prepare()
     proxy.fail()
-    return bench
+    return store
 
 
 @pytest.fixture
-def strict() -> Iterator[Bench]:
-    """versitygw, with buckets that are removed in the end."""
+def strict() -> Iterator[Store]:
+    """versitygw, with buckets that are removed after the test."""
     if "DARKROOM_TEST_VERSITYGW" not in os.environ:
         if os.environ.get("CI"):
-            pytest.fail("DARKROOM_TEST_VERSITYGW must say where versitygw is")
+            pytest.fail("DARKROOM_TEST_VERSITYGW must be the address of versitygw")
         pytest.skip("versitygw does not run: `python -m deploy.servers run -- pytest` starts it")
     address = _address(os.environ["DARKROOM_TEST_VERSITYGW"], "lifecycle=0&access_block=0")
-    bench = Bench(address, Credentials("darkroom", os.environ["DARKROOM_TEST_VERSITYGW_SECRET"]))
-    bench.prepare()
-    with _removed_in_the_end(bench):
-        yield bench
+    store = Store(address, Credentials("darkroom", os.environ["DARKROOM_TEST_VERSITYGW_SECRET"]))
+    store.prepare()
+    with _removed_afterwards(store):
+        yield store
 
 
 @contextmanager
-def _removed_in_the_end(bench: Bench) -> Iterator[None]:
+def _removed_afterwards(store: Store) -> Iterator[None]:
     try:
         yield
     finally:
         for bucket in (RAW, VARIANTS):
-            for info in list(bench.objects.list(bucket)):
-                bench.objects.delete(bucket, info.key)
-            bench.client.delete_bucket(Bucket=bench.address.bucket(bucket))
+            for info in list(store.objects.list(bucket)):
+                store.objects.delete(bucket, info.key)
+            store.client.delete_bucket(Bucket=store.address.bucket(bucket))
 
 
 def _address(endpoint: str, settings: str) -> S3Address:

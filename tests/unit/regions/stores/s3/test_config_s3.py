@@ -9,7 +9,7 @@ from tests.builders.topologies import one_region
 
 @pytest.fixture
 def load(tmp_path):
-    """Reads the topology with that environment; `keys`, where given, are written into the secrets folder."""
+    """Reads the topology with this environment; `keys`, if given, are written into the secrets folder."""
 
     def load(keys: str | None = None, **environ: str) -> config.Config:
         (tmp_path / "topology.toml").write_text(one_region(tmp_path, objects="s3://darkroom?region=eu-west-1"))
@@ -21,36 +21,36 @@ def load(tmp_path):
     return load
 
 
-def signed_with(read: config.Config) -> str:
-    """The access key in what the opened store signs."""
+def access_key_of(read: config.Config) -> str:
+    """The access key in a URL that the opened store has signed."""
     url = config.open_objects(read, "eu-west").sign_get("raw", "ab/photo", 1)
     return str(url).partition("X-Amz-Credential=")[2].partition("%2F")[0]
 
 
 def test_the_keys_are_two_lines_of_a_secret(load):
-    """The store is opened with them; nothing is asked of it."""
-    assert signed_with(load("FILEKEY\nhush\n")) == "FILEKEY"
+    """The store is opened with them, without a request."""
+    assert access_key_of(load("FILEKEY\nhush\n")) == "FILEKEY"
 
 
 def test_the_environment_comes_before_the_file(load):
-    """And then needs none."""
-    assert signed_with(load("FILEKEY\nhush\n", DARKROOM_EU_WEST_S3_KEYS="ENVKEY hush")) == "ENVKEY"
+    """The file is then ignored."""
+    assert access_key_of(load("FILEKEY\nhush\n", DARKROOM_EU_WEST_S3_KEYS="ENVKEY hush")) == "ENVKEY"
 
 
 def test_the_environment_needs_no_file(load):
-    """As in a container."""
-    assert signed_with(load(DARKROOM_EU_WEST_S3_KEYS="ENVKEY hush")) == "ENVKEY"
+    """For instance in a container."""
+    assert access_key_of(load(DARKROOM_EU_WEST_S3_KEYS="ENVKEY hush")) == "ENVKEY"
 
 
 @pytest.mark.parametrize("keys", [None, "", "ONLYONE", "one\ntwo\nthree"])
-def test_without_two_keys_nothing_is_opened(load, keys):
-    """The message says which secret to mend, and none of it."""
+def test_a_secret_without_two_keys_is_rejected(load, keys):
+    """The message names the secret, but does not repeat it."""
     read = load(keys)
-    with pytest.raises(TopologyError, match=r"eu-west\.s3") as refused:
+    with pytest.raises(TopologyError, match=r"eu-west\.s3") as raised:
         config.open_objects(read, "eu-west")
-    assert not keys or keys not in str(refused.value)
+    assert not keys or keys not in str(raised.value)
 
 
 def test_secrets_are_not_printed(load):
-    """A config that ends up in a log tells none."""
+    """A config may end up in a log."""
     assert "hush" not in repr(load(DARKROOM_EU_WEST_S3_KEYS="ENVKEY hush"))

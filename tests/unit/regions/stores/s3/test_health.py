@@ -1,4 +1,4 @@
-"""What an S3 store's examination finds: on moto, which has every call, and on versitygw, which checks signatures."""
+"""The health check of an S3 store: on moto, which has every call, and on versitygw, which checks signatures."""
 
 import json
 from dataclasses import replace
@@ -11,15 +11,15 @@ from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.session import Credentials
 
 
-def ill(findings: list[CheckResult]) -> dict[str, Level]:
-    """What is not well; each with an advice."""
-    found = [finding for finding in findings if finding.level is not Level.OK]
-    assert all(finding.advice for finding in found)
-    return {finding.what: finding.level for finding in found}
+def problems(results: list[CheckResult]) -> dict[str, Level]:
+    """The checks that did not pass. Fails if one of them has no advice."""
+    found = [result for result in results if result.level is not Level.OK]
+    assert all(result.advice for result in found)
+    return {result.what: result.level for result in found}
 
 
-def test_buckets_that_are_not_made_are_a_failure(moto):
-    """`darkroom prepare` makes them."""
+def test_missing_buckets_are_a_failure(moto):
+    """`darkroom prepare` creates them."""
     (missing,) = moto.objects.check_health()
     assert (missing.level, moto.address.bucket(RAW) in missing.detail) == (Level.FAILURE, True)
     assert "darkroom prepare" in missing.advice
@@ -28,61 +28,61 @@ def test_buckets_that_are_not_made_are_a_failure(moto):
 
 
 def test_prepared_buckets_have_their_rules_and_are_private(moto):
-    """And hold nothing of the examination afterwards, no unfinished upload either."""
+    """The health check leaves no object and no unfinished upload behind."""
     moto.prepare()
-    assert ill(moto.objects.check_health()) == {}
+    assert problems(moto.objects.check_health()) == {}
     assert moto.unfinished() == []
     assert list(moto.objects.list(RAW)) == list(moto.objects.list(VARIANTS)) == []
 
 
-def test_rules_that_were_taken_away_are_a_warning(moto):
-    """Both are named."""
+def test_missing_rules_are_a_warning(moto):
+    """The detail names both."""
     moto.prepare()
     moto.client.delete_bucket_cors(Bucket=moto.address.bucket(RAW))
     moto.client.delete_bucket_lifecycle(Bucket=moto.address.bucket(RAW))
-    findings = moto.objects.check_health()
-    assert ill(findings)["raw: rules"] is Level.WARNING
-    (detail,) = [finding.detail for finding in findings if finding.what == "raw: rules"]
+    results = moto.objects.check_health()
+    assert problems(results)["raw: rules"] is Level.WARNING
+    (detail,) = [result.detail for result in results if result.what == "raw: rules"]
     assert "signed-urls" in detail and "abort-unfinished" in detail
 
 
-def test_a_bucket_that_may_be_made_public_is_a_failure(moto):
-    """Its block was taken away."""
+def test_a_bucket_that_does_not_block_public_access_is_a_failure(moto):
+    """Even if it is not public now."""
     moto.prepare()
     moto.client.delete_public_access_block(Bucket=moto.address.bucket(VARIANTS))
-    assert ill(moto.objects.check_health())["variants: private"] is Level.FAILURE
+    assert problems(moto.objects.check_health())["variants: private"] is Level.FAILURE
 
 
 def test_a_bucket_with_versions_is_a_failure(moto):
-    """What is deleted there is not gone."""
+    """It would keep deleted objects."""
     moto.prepare()
     versioning = {"Status": "Enabled"}
     moto.client.put_bucket_versioning(Bucket=moto.address.bucket(RAW), VersioningConfiguration=versioning)
-    assert ill(moto.objects.check_health())["raw: old versions"] is Level.FAILURE
+    assert problems(moto.objects.check_health())["raw: old versions"] is Level.FAILURE
 
 
-def test_a_strict_store_is_well(strict):
-    """It refuses who has no signature."""
-    assert ill(strict.objects.check_health()) == {}
+def test_a_prepared_strict_store_is_healthy(strict):
+    """It rejects requests without a valid signature."""
+    assert problems(strict.objects.check_health()) == {}
 
 
-def test_a_public_bucket_is_a_failure_on_both_ways(strict):
-    """The policy says so, and whoever asks without a signature gets the object."""
+def test_a_public_bucket_fails_two_checks(strict):
+    """Its policy is public, and a request without a signature gets the object."""
     bucket = strict.address.bucket(RAW)
     allow = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
     strict.client.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [allow]}))
-    assert ill(strict.objects.check_health()) == {"raw: private": Level.FAILURE, "raw: signed URLs": Level.FAILURE}
+    assert problems(strict.objects.check_health()) == {"raw: private": Level.FAILURE, "raw: signed URLs": Level.FAILURE}
     strict.client.delete_bucket_policy(Bucket=bucket)
 
 
 def test_wrong_keys_are_a_failure(strict):
-    """Nothing else is looked at with them."""
-    (refused,) = S3Objects(strict.address, Credentials("darkroom", "guessed")).check_health()
-    assert refused.level is Level.FAILURE
+    """It is the only result: the other checks are not run."""
+    (failure,) = S3Objects(strict.address, Credentials("darkroom", "guessed")).check_health()
+    assert failure.level is Level.FAILURE
 
 
 @pytest.mark.parametrize("call", ["lifecycle", "access_block"])
 def test_a_call_that_the_store_lacks_is_a_failure(strict, call):
-    """Whatever the store answers to it, it is no exception."""
+    """Whatever the store responds to it, no exception is raised."""
     lacking = S3Objects(replace(strict.address, **{call: True}), strict.credentials)
-    assert Level.FAILURE in ill(lacking.check_health()).values()
+    assert Level.FAILURE in problems(lacking.check_health()).values()

@@ -1,4 +1,4 @@
-"""What the S3 adapter does beyond its port's contract: large objects, many parts, what it signs, what it refuses."""
+"""What the S3 adapter does beyond its port's contract: large objects, many parts, signed URLs, rejected input."""
 
 import base64
 import hashlib
@@ -30,14 +30,14 @@ def query(url: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def nowhere():
-    """A store that nobody has reached, and that nothing has been asked of."""
+def unconnected():
+    """A store that has sent no request yet."""
     return S3Objects(parse_address("s3://prefix?region=eu-west-1"), Credentials("key", "secret"))
 
 
 @pytest.mark.parametrize("size_bytes", [PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 3])
 def test_an_object_may_be_larger_than_a_part(strict, size_bytes):
-    """At, below and above the bounds of parts, from chunks that do not meet them."""
+    """At, below and above the size of a part, from chunks that do not divide it."""
     data = grain(size_bytes)
     info = strict.objects.put(RAW, KEY, in_chunks(data, 999_983), sha256(data), "image/jpeg", "no-cache")
     assert strict.objects.info(RAW, KEY) == info
@@ -47,7 +47,7 @@ def test_an_object_may_be_larger_than_a_part(strict, size_bytes):
 
 
 def test_a_large_object_with_another_hash_leaves_nothing(strict):
-    """The parts that were sent before it was known are gone too."""
+    """The parts that were sent before the hash was known are removed too."""
     data = grain(PART_BYTES + 1)
     with pytest.raises(Unprocessable):
         strict.objects.put(RAW, KEY, [data], sha256(b"other"), "image/jpeg")
@@ -55,8 +55,8 @@ def test_a_large_object_with_another_hash_leaves_nothing(strict):
     assert strict.unfinished() == []
 
 
-def test_a_large_source_that_breaks_off_leaves_nothing(strict):
-    """The error is the source's own."""
+def test_nothing_is_stored_when_a_large_source_fails(strict):
+    """The source's own error is raised."""
 
     def breaks_off():
         yield grain(PART_BYTES + 1)
@@ -69,7 +69,7 @@ def test_a_large_source_that_breaks_off_leaves_nothing(strict):
 
 
 def test_a_large_object_can_be_replaced(strict):
-    """And the very same one leaves no second upload behind."""
+    """Putting the same object again leaves no upload behind."""
     for seed in (1, 2, 2):
         data = grain(PART_BYTES + 1, seed)
         strict.put(KEY, data)
@@ -78,7 +78,7 @@ def test_a_large_object_can_be_replaced(strict):
 
 
 def test_a_store_without_checksums_gets_the_hash_in_the_signature(strict):
-    """Small and large, and without conditional writes too."""
+    """For small and large objects, also without conditional writes."""
     service = replace(strict.address.service, checksums="when_required")
     strict.address = replace(strict.address, service=service, conditional=False)
     for size_bytes in (7, PART_BYTES + 7):
@@ -88,12 +88,12 @@ def test_a_store_without_checksums_gets_the_hash_in_the_signature(strict):
 
 
 @pytest.mark.parametrize("checksums", ["when_supported", "when_required"])
-def test_bytes_travel_with_their_hash(proxied, proxy, checksums):
-    """As a checksum, or in the signature where the store knows no checksums: then it is sent none at all."""
+def test_bytes_are_sent_with_their_hash(proxied, proxy, checksums):
+    """As a checksum, or only in the signature if the store does not support checksums."""
     service = replace(proxied.address.service, checksums=checksums)
     proxied.address = replace(proxied.address, service=service)
     proxied.put(KEY, b"a photo")
-    headers = {name.lower(): value for name, value in proxy.seen[0].headers.items()}
+    headers = {name.lower(): value for name, value in proxy.requests[0].headers.items()}
     sent = {name: value for name, value in headers.items() if "checksum" in name}
     if checksums == "when_supported":
         assert sent == {"x-amz-checksum-sha256": base64.b64encode(hashlib.sha256(b"a photo").digest()).decode()}
@@ -102,7 +102,7 @@ def test_bytes_travel_with_their_hash(proxied, proxy, checksums):
 
 
 def test_the_same_object_is_not_written_again(strict):
-    """A repeated put leaves it as it was, so that its readers go on."""
+    """A repeated put leaves it unchanged, so that its readers can resume."""
     where = {"Bucket": strict.address.bucket(RAW), "Key": KEY}
     strict.put(KEY, b"a photo")
     strict.client.copy_object(
@@ -116,8 +116,8 @@ def test_the_same_object_is_not_written_again(strict):
     assert strict.client.head_object(**where)["Metadata"]["mark"] == "first"
 
 
-def test_more_parts_than_a_page_are_all_known(strict):
-    """S3 tells of a thousand at a time."""
+def test_more_parts_than_a_page_are_all_listed(strict):
+    """S3 lists a thousand at a time."""
     objects = strict.objects
     multipart_id = objects.create_upload(RAW, KEY)
 
@@ -132,7 +132,7 @@ def test_more_parts_than_a_page_are_all_known(strict):
 
 
 def test_an_upload_that_still_gets_parts_is_not_stale(strict, eventually):
-    """However long ago it began: what counts is the last part."""
+    """However long ago it was created: only the time of its last part counts."""
     multipart_id = strict.objects.create_upload(RAW, KEY)
     (upload,) = strict.unfinished()
     where = {"Bucket": strict.address.bucket(RAW), "Key": KEY, "UploadId": upload["UploadId"]}
@@ -141,15 +141,15 @@ def test_an_upload_that_still_gets_parts_is_not_stale(strict, eventually):
         strict.client.upload_part(**where, PartNumber=1, Body=b"x")
         return int(strict.client.list_parts(**where)["Parts"][0]["LastModified"].timestamp() * 1000)
 
-    began_ms = upload["Initiated"].timestamp() * 1000
-    last_ms = eventually(lambda: at_ms if (at_ms := a_part_ms()) > began_ms else None, within_s=5)
+    created_ms = upload["Initiated"].timestamp() * 1000
+    last_ms = eventually(lambda: at_ms if (at_ms := a_part_ms()) > created_ms else None, within_s=5)
     assert strict.objects.abort_stale_uploads(last_ms) == 0
     assert len(strict.objects.list_parts(multipart_id)) == 1
     assert strict.objects.abort_stale_uploads(last_ms + 1000) == 1
 
 
 def test_more_objects_than_a_page_are_all_listed(moto, monkeypatch):
-    """Here two at a time."""
+    """Here with two objects a page."""
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
     moto.prepare()
     for number in range(5):
@@ -157,8 +157,8 @@ def test_more_objects_than_a_page_are_all_listed(moto, monkeypatch):
     assert sorted(info.key for info in moto.objects.list(RAW)) == [f"ab/p_{number}" for number in range(5)]
 
 
-def test_a_part_of_another_size_never_gets_in(moto):
-    """moto takes what was not signed, as some stores do: then it is the finish that refuses."""
+def test_a_part_of_another_size_can_not_be_completed(moto):
+    """Like some stores, moto accepts a part that was not signed; then completing the upload is a conflict."""
     moto.prepare()
     multipart_id = moto.objects.create_upload(RAW, KEY)
     signed = moto.objects.sign_part(multipart_id, 1, 7, now_ms() + MINUTE_MS)
@@ -169,49 +169,49 @@ def test_a_part_of_another_size_never_gets_in(moto):
     assert moto.objects.info(RAW, KEY) is None
 
 
-def test_wrong_keys_are_no_missing_photo(strict):
-    """Whoever has lost their keys hears that the store is away, not that nothing is there."""
+def test_wrong_keys_are_not_a_missing_photo(strict):
+    """With invalid keys the store is unavailable; it does not look as if the object did not exist."""
     strict.put(KEY, b"a photo")
-    stranger = S3Objects(strict.address, Credentials("darkroom", "wrong"))
-    for ask in (
-        stranger.info,
-        stranger.delete,
-        stranger.create_upload,
-        lambda *where: stranger.open(*where).__enter__(),
+    unauthorized = S3Objects(strict.address, Credentials("darkroom", "wrong"))
+    for call in (
+        unauthorized.info,
+        unauthorized.delete,
+        unauthorized.create_upload,
+        lambda *where: unauthorized.open(*where).__enter__(),
     ):
         with pytest.raises(Unavailable):
-            ask(RAW, KEY)
+            call(RAW, KEY)
     with pytest.raises(Unavailable):
-        list(stranger.list(RAW))
+        list(unauthorized.list(RAW))
 
 
-def test_a_missing_bucket_is_no_missing_photo(moto):
-    """It is the store that is not set up."""
-    for ask in (moto.whole, lambda key: moto.put(key, b"x"), lambda key: list(moto.objects.list(RAW, key))):
+def test_a_missing_bucket_is_not_a_missing_photo(moto):
+    """The store is not set up, so it is unavailable."""
+    for call in (moto.whole, lambda key: moto.put(key, b"x"), lambda key: list(moto.objects.list(RAW, key))):
         with pytest.raises(Unavailable):
-            ask(KEY)
+            call(KEY)
 
 
-def test_a_part_url_signs_its_length_and_no_type(nowhere):
-    """A browser sets a type of its own, which a signature over it would turn into a refusal."""
-    signed = nowhere.sign_part(f"{RAW}~{KEY}~upload", 3, 7, now_ms() + MINUTE_MS)
+def test_a_part_url_signs_its_length_and_no_type(unconnected):
+    """A browser sets a type of its own, which a signed type would make invalid."""
+    signed = unconnected.sign_part(f"{RAW}~{KEY}~upload", 3, 7, now_ms() + MINUTE_MS)
     assert query(signed.url)["X-Amz-SignedHeaders"] == "content-length;host"
     assert (query(signed.url)["partNumber"], query(signed.url)["uploadId"]) == ("3", "upload")
     assert signed.headers == {}
 
 
-def test_a_url_leads_to_the_bucket_in_its_region(nowhere):
-    """And asks no store."""
-    url = urlsplit(nowhere.sign_get(RAW, KEY, now_ms() + MINUTE_MS))
+def test_a_signed_url_names_the_bucket_and_its_region(unconnected):
+    """Signing sends no request."""
+    url = urlsplit(unconnected.sign_get(RAW, KEY, now_ms() + MINUTE_MS))
     assert (url.scheme, url.netloc, url.path) == ("https", "prefix-raw.s3.eu-west-1.amazonaws.com", f"/{KEY}")
 
 
 @pytest.mark.parametrize(
-    ("lasting_ms", "expires_s"), [(MINUTE_MS, range(59, 62)), (-MINUTE_MS, [1]), (30 * 86_400_000, [604_800])]
+    ("valid_ms", "expires_s"), [(MINUTE_MS, range(59, 62)), (-MINUTE_MS, [1]), (30 * 86_400_000, [604_800])]
 )
-def test_a_url_lasts_as_long_as_s3_lets_it(nowhere, lasting_ms, expires_s):
+def test_a_signed_url_is_valid_as_long_as_s3_allows(unconnected, valid_ms, expires_s):
     """At least a second, at most a week."""
-    assert int(query(nowhere.sign_get(RAW, KEY, now_ms() + lasting_ms))["X-Amz-Expires"]) in expires_s
+    assert int(query(unconnected.sign_get(RAW, KEY, now_ms() + valid_ms))["X-Amz-Expires"]) in expires_s
 
 
 @pytest.mark.parametrize(
@@ -227,19 +227,19 @@ def test_a_url_lasts_as_long_as_s3_lets_it(nowhere, lasting_ms, expires_s):
         f"raw~{KEY}~{'i' * 1025}",
     ],
 )
-def test_an_upload_id_that_plays_tricks_is_refused(nowhere, multipart_id):
-    """Before anything is asked of the store."""
-    for trick in (
-        nowhere.list_parts,
-        nowhere.abort_upload,
-        lambda one: nowhere.complete_upload(one, [Part(1, "a", 1)]),
+def test_a_malicious_upload_id_is_rejected(unconnected, multipart_id):
+    """Before any request is sent."""
+    for call in (
+        unconnected.list_parts,
+        unconnected.abort_upload,
+        lambda one: unconnected.complete_upload(one, [Part(1, "a", 1)]),
     ):
         with pytest.raises(BadRequest):
-            trick(multipart_id)
+            call(multipart_id)
 
 
 @pytest.mark.parametrize("prefix", ["/", "../", "ab//", ".ab", "ab/\0", "a~b"])
-def test_a_prefix_that_plays_tricks_is_refused(nowhere, prefix):
-    """No key begins so."""
+def test_a_malicious_prefix_is_rejected(unconnected, prefix):
+    """No key starts with it."""
     with pytest.raises(BadRequest):
-        nowhere.list(RAW, prefix)
+        unconnected.list(RAW, prefix)
