@@ -1,11 +1,11 @@
 """The catalog port: one region's users, photos, follows, replicas, tombstones, audit log and outbox.
 
 The catalog is a set of small tables, one Protocol each, all served by one session of one store. Every method is
-one write or one bounded read. A state change and its event are one write: the event goes to the outbox in the same
-transaction and waits there until it is published (`regions.events.outbox`).
+one write or one bounded read. A state change and its event are one write: the event goes into the outbox with it,
+and waits there until it is published (`regions.events.outbox`).
 
-Every method raises `Unavailable` when the store can't be reached. What has returned survives kill -9. Lists are
-newest first; they start after the id `before` (at the newest when it is None) and hold at most `limit` entries.
+Every method raises `Unavailable` when the store can't be reached. A write that has returned survives kill -9. Lists
+are newest first; they start after the id `before` (at the newest if it is None) and have at most `limit` entries.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -32,7 +32,7 @@ class Users(Protocol):
 
 class Uploads(Protocol):
     def get(self, photo_id: str) -> Upload | None:
-        """The upload that brings or brought this photo; None once it was aborted."""
+        """The upload by which this photo arrives or arrived; None if it was discarded."""
         ...
 
     def expired(self, before_ms: int, limit: int) -> list[Upload]:
@@ -40,13 +40,13 @@ class Uploads(Protocol):
         ...
 
     def discard(self, photo_id: str) -> None:
-        """Forgets a photo that is still `uploading`, and its upload. Does nothing to any other photo."""
+        """Removes a photo that is still `uploading`, and its upload. Does nothing to any other photo."""
         ...
 
 
 class Photos(Protocol):
     def create(self, photo: Photo, upload: Upload) -> None:
-        """Adds a photo in status `uploading`, with the upload that will bring its bytes."""
+        """Adds a photo in status `uploading`, with the upload by which its bytes will arrive. Idempotent."""
         ...
 
     def get(self, photo_id: str) -> Photo | None:
@@ -102,14 +102,14 @@ class Comments(Protocol):
 
 
 class Follows(Protocol):
-    """Who follows whom. A follow is kept in the follower's home region, readable from both sides."""
+    """Who follows whom. A follow is stored in the follower's home region, and can be listed from both sides."""
 
     def change(self, follower_id: str, author_id: str, following: bool, event: Event) -> None:
         """Starts or ends a follow. Idempotent, except that the event goes into the outbox each time."""
         ...
 
     def authors(self, follower_id: str, before: str | None, limit: int) -> list[str]:
-        """Whom this user of ours follows, highest id first."""
+        """The authors whom the user follows, highest id first."""
         ...
 
     def followed_among(self, follower_id: str, author_ids: Collection[str]) -> set[str]:
@@ -121,7 +121,7 @@ class Follows(Protocol):
         ...
 
     def add_follower_region(self, author_id: str, region: str) -> None:
-        """Records, in the author's home region, that somebody in `region` follows the author. Idempotent."""
+        """Records, in the author's home region, that a user in `region` follows the author. Idempotent."""
         ...
 
     def follower_regions(self, author_id: str) -> set[str]: ...
@@ -129,7 +129,7 @@ class Follows(Protocol):
 
 class Replicas(Protocol):
     def put(self, replica: Replica) -> None:
-        """Keeps one replica per photo and region; the latest write wins. Does nothing if the photo has a tombstone."""
+        """Stores one replica per photo and region; the latest write wins. Does nothing if the photo has a tombstone."""
         ...
 
     def remove(self, photo_id: str, region: str) -> None: ...
@@ -158,8 +158,11 @@ class OutboxTable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """One region's tables, opened. `check_health` reads and writes a little of its own, never raises, and is bounded
-    in time; `close` is idempotent."""
+    """One region's tables, opened.
+
+    `check_health` reads, and writes rows of its own that it deletes again; it never raises, and its time is bounded.
+    `close` is idempotent.
+    """
 
     users: Users
     uploads: Uploads

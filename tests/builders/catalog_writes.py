@@ -1,15 +1,19 @@
 """Writes to a catalog by a process that a test kills, and checks of what is left of them.
 
-A number stands for one user and one photo. The process calls `write_all` and acknowledges each write when it has
-returned; the test then reads the catalog with `CatalogContents`.
+A number stands for one user and one photo. The process calls `write_all`, which acknowledges each write when it has
+returned. The test then reads the catalog with `CatalogContents`.
 """
 
 import os
+import threading
 from collections import defaultdict
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
 
 from regions import ids
+from regions.errors import Unavailable
 from regions.events import messages
 from regions.records import Photo, Status, Tombstone, Upload, User
 from regions.stores.catalog import Catalog
@@ -51,6 +55,21 @@ def write_all(catalog: Catalog, number: int) -> None:
     author_id = ids.to_public(ids.USER, number + 1)
     catalog.follows.change(user_id, author_id, True, messages.follow_changed(user_id, author_id, True, 1))
     acknowledge("followed", number)
+
+
+def write_for_ever(catalog: Catalog) -> None:
+    """Four threads, each of which writes numbers of its own, whether the store answers or not."""
+
+    def write_from(first: int) -> None:
+        for number in count(first, 4):
+            try:
+                write_all(catalog, number)
+            except Unavailable:
+                acknowledge("unavailable", number)
+                threading.Event().wait(0.2)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write_from, range(4)))
 
 
 class CatalogContents:

@@ -13,7 +13,7 @@ TTL_S = 2.0
 EXPIRED_MS = 2_100
 PROCESSES, EACH = 4, 8
 
-# Opens the settings, waits for the start, and takes as many leases as it is asked to.
+# Opens the settings, waits for the start, and takes some leases.
 LEASER = """
 import pickle, sys
 open_settings, name, size, each = pickle.load(sys.stdin.buffer)

@@ -10,33 +10,21 @@ from regions.stores.sqlite import adapter as sqlite
 from tests.builders import scripts
 from tests.builders.catalog_writes import ALL_WRITES, CatalogContents, acknowledgements
 
-COMMON = """
+WRITER = """
+import sys
+from regions.stores.sqlite import adapter as sqlite
+from tests.builders.catalog_writes import write_for_ever
+
+write_for_ever(sqlite.open_catalog(sys.argv[1]))
+"""
+
+# For each statement that SQLite gets, a process that kills itself before it, on a file of its own; the last one ends.
+BEFORE_EACH_STATEMENT = """
 import os, signal, sqlite3, sys
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from regions.stores.sqlite import adapter as sqlite
 from tests.builders.catalog_writes import write_all
-"""
 
-# Four threads, each of which writes numbers of its own for ever.
-WRITER = (
-    COMMON
-    + """
-catalog = sqlite.open_catalog(sys.argv[1])
-
-def write_from(first):
-    for number in count(first, 4):
-        write_all(catalog, number)
-
-with ThreadPoolExecutor(4) as pool:
-    list(pool.map(write_from, range(4)))
-"""
-)
-
-# For each statement that SQLite gets, a process that kills itself before it, on a file of its own; the last one ends.
-BEFORE_EACH_STATEMENT = (
-    COMMON
-    + """
 connect = sqlite3.connect
 
 def connect_and_die_before(step):
@@ -59,7 +47,6 @@ for step in range(500):
     if os.waitpid(child, 0)[1] != signal.SIGKILL:
         break
 """
-)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ class CassandraExpiries:
         return found[:limit]
 
     def _still_uploading(self, bucket: int, entries: list[Row], before_ms: int) -> list[Upload]:
-        """The uploads of these entries that have expired; deletes the entries that no longer say anything.
+        """The uploads of these entries that have expired; deletes the entries that are outdated.
 
         An entry without a photo stays for the grace period: the process that wrote it may be about to write the photo.
         """

@@ -1,8 +1,8 @@
 """The outbox of the Cassandra catalog: intents in small partitions, and each event in the partition of its photo.
 
-A photo's change and its event must be one write. In Cassandra only writes to one partition are atomic with a condition
-(Paxos), so the event is a row of the photo's own partition. But the sweep can't search all photos for events. So before
-the change, an entry that names the photo goes where the sweep can find it: the *intent*. Three steps:
+A photo's change and its event must be one write. A conditional write (Paxos) reaches only one partition, so the event
+is a row of the photo's own partition. But the sweep can't search all photos for events. So before the change, an entry
+that names the photo is written where the sweep can find it: the *intent*. There are three steps:
 
 1. The intent ("this photo may get an event") is written into the outbox partition of the current minute.
 2. One conditional batch on the photo's partition changes the status and adds the event as a row, under the intent's id.

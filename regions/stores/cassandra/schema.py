@@ -99,7 +99,8 @@ def _try_to_migrate(session: CassandraSession, holder: str, is_last: bool) -> bo
         _create_keyspace(session)
         if _is_newest(session):
             return True
-        if _take_lock(session, holder):
+        lock = f"INSERT INTO schema_lock (one, holder) VALUES (0, ?) IF NOT EXISTS USING TTL {_LOCK_S}"
+        if session.execute_conditional((lock, holder)):
             try:
                 _run_missing(session)
                 return True
@@ -137,11 +138,6 @@ def _is_newest(session: CassandraSession) -> bool:
             _create_table(session, name, columns)
     # A newer version than ours is accepted too, so that a release can be rolled back.
     return len(versions(session)) >= len(MIGRATIONS)
-
-
-def _take_lock(session: CassandraSession, holder: str) -> bool:
-    lock = f"INSERT INTO schema_lock (one, holder) VALUES (0, ?) IF NOT EXISTS USING TTL {_LOCK_S}"
-    return session.execute_conditional((lock, holder))
 
 
 def _run_missing(session: CassandraSession) -> None:

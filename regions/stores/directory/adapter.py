@@ -19,7 +19,7 @@ def object_server(url: str, secret: bytes, clock_ms: Callable[[], int]) -> Objec
 
 
 def server_url(url: str) -> str:
-    """Where the store's object server listens; empty if the URL does not say."""
+    """Where the store's object server listens; empty if the URL has no `server`."""
     return parse_qs(urlsplit(url).query).get("server", [""])[0]
 
 

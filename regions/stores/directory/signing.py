@@ -1,7 +1,7 @@
 """Signed URLs. The holder of one may do exactly one thing to one object until it expires, and needs no other
 permission.
 
-Pure: the clock is an argument. A URL carries `size` (for a PUT), `expires` and `signature`, an HMAC-SHA256
+Pure: the clock is an argument. A URL has `size` (for a PUT), `expires` and `signature`, an HMAC-SHA256
 (RFC 2104) over all of them with the method and the path. The URL of a GET is good for HEAD too.
 """
 

@@ -23,34 +23,15 @@ LATER_MS, MUCH_LATER_MS = 60_000, 1_200_000
 pytestmark = pytest.mark.xdist_group("cassandra")
 
 COMMON = """
-import os, signal, sys, threading
-from concurrent.futures import ThreadPoolExecutor
+import os, signal, sys
 from itertools import count
-from regions.errors import Unavailable
 from regions.stores.cassandra import schema
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.cassandra import adapter as cassandra
-from tests.builders.catalog_writes import acknowledge, write_all
+from tests.builders.catalog_writes import write_all, write_for_ever
 """
 
-# Four threads, each of which writes numbers of its own for ever, whether the store responds or not.
-WRITER = (
-    COMMON
-    + """
-catalog = cassandra.open_catalog(sys.argv[1])
-
-def write_from(first):
-    for number in count(first, 4):
-        try:
-            write_all(catalog, number)
-        except Unavailable:
-            acknowledge("unavailable", number)
-            threading.Event().wait(0.2)
-
-with ThreadPoolExecutor(4) as pool:
-    list(pool.map(write_from, range(4)))
-"""
-)
+WRITER = COMMON + "write_for_ever(cassandra.open_catalog(sys.argv[1]))"
 
 # For each request that `write_all` makes, a process that kills itself before it; the last one ends by itself.
 BEFORE_EACH_REQUEST = (

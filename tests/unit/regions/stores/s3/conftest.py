@@ -108,9 +108,8 @@ class _Forwarding(BaseHTTPRequestHandler):
         if fault == "no upload":
             return self._respond(404, {"Content-Length": str(len(_NO_UPLOAD))}, _NO_UPLOAD)
         kept = {name: value for name, value in response.headers.items() if name not in ("Connection", "Date", "Server")}
-        return self._respond(
-            response.status, kept, response.data[: len(response.data) // 2] if fault == "cut" else response.data
-        )
+        sent = response.data[: len(response.data) // 2] if fault == "cut" else response.data
+        return self._respond(response.status, kept, sent)
 
     def _respond(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
