@@ -213,13 +213,13 @@ def _object_headers(bucket: str, info: ObjectInfo, file: FileIO) -> dict[str, st
     headers = {
         "Content-Type": info.content_type,
         "Cache-Control": info.cache_control or "private, no-store",
-        "ETag": f'"{info.sha256 or _stamp(file)}"',
+        "ETag": f'"{info.sha256 or _strong_validator(file)}"',
         "Accept-Ranges": "bytes",
     }
     return headers | ({"Content-Disposition": "attachment"} if bucket == RAW else {})
 
 
-def _stamp(file: FileIO) -> str:
+def _strong_validator(file: FileIO) -> str:
     """A strong validator for bytes without a hash: no other bytes of this key have this modification time and size."""
     at = os.fstat(file.fileno())
     return f"{at.st_mtime_ns:x}-{at.st_size:x}"
@@ -240,7 +240,7 @@ def _document(
 
 def _problem(environ: Environ, problem: Problem) -> ServerResponse:
     if problem.status >= 500:
-        log.error("refused", extra={"path": environ.get("PATH_INFO"), "detail": problem.detail})
+        log.error("request failed", extra={"path": environ.get("PATH_INFO"), "detail": problem.detail})
     headers = {}
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
