@@ -58,9 +58,11 @@ def prepare_buckets(address: S3Address, credentials: Credentials) -> None:
 def _prepare(s3: Any, bucket: str, address: S3Address) -> None:
     _create(s3, bucket, address.service.region)
     require_no_versions(s3, bucket)
-    _allow_browsers(s3, bucket)
+    cors = _with_our_rule(_cors_rules(s3, bucket), _CORS_RULE)
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": cors})
     if address.lifecycle:
-        _expire_uploads(s3, bucket)
+        lifecycle = _with_our_rule(_lifecycle_rules(s3, bucket), _ABORT_RULE)
+        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": lifecycle})
     if address.access_block:
         s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=_ALL_BLOCKED)
     else:
@@ -97,16 +99,6 @@ def missing_rules(s3: Any, bucket: str, address: S3Address) -> list[str]:
     rules = _cors_rules(s3, bucket) + (_lifecycle_rules(s3, bucket) if address.lifecycle else [])
     wanted = [_CORS_RULE["ID"], *([_ABORT_RULE["ID"]] if address.lifecycle else [])]
     return [str(rule) for rule in wanted if rule not in [one.get("ID") for one in rules]]
-
-
-def _allow_browsers(s3: Any, bucket: str) -> None:
-    rules = _with_our_rule(_cors_rules(s3, bucket), _CORS_RULE)
-    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": rules})
-
-
-def _expire_uploads(s3: Any, bucket: str) -> None:
-    rules = _with_our_rule(_lifecycle_rules(s3, bucket), _ABORT_RULE)
-    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
 
 
 def _cors_rules(s3: Any, bucket: str) -> list[Any]:
