@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Embedded stores in the test's own folder, and a clock that the test advances. Fixtures."""
-=======
-"""Embedded stores on a folder of the test's own, and a clock that passes when it is told to. Fixtures."""
->>>>>>> c68a4d7 (Leave to the other branches the files that they have rewritten meanwhile)
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +12,7 @@ from regions.stores.sqlite import adapter as sqlite
 
 
 class Clock:
-<<<<<<< HEAD
     """A clock that changes only when the test calls `advance` or sets `at_ms`."""
-=======
-    """Time passes when a test says so: by `advance`, or by setting `at_ms`."""
->>>>>>> c68a4d7 (Leave to the other branches the files that they have rewritten meanwhile)
 
     def __init__(self, at_ms: int = 1_800_000_000_000) -> None:
         self.at_ms = at_ms
