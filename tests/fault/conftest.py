@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,38 +16,35 @@ __all__ = ["catalog", "clock", "events"]
 _ROOT = Path(__file__).parents[2] / ".servers"
 
 
-Starter = Callable[[str], Server]
-
-
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    """Starts a server of this module's own, on an empty folder and free ports: `own_server("cassandra")`.
-
-    The test may call its `kill`, `start` and `wait`; it is stopped after the module.
-    """
-    yield from _servers(tmp_path_factory)
+RunningServer = Callable[[str], AbstractContextManager[Server]]
 
 
 @pytest.fixture(scope="session")
-def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    """Like `own_server`, shared by the modules of one folder. Each of them must leave the server running."""
-    yield from _servers(tmp_path_factory)
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
+    """`with running_server("cassandra") as server`: a server in an empty folder and on free ports, until the block ends.
 
+    The test may call its `kill`, `start` and `wait`.
+    """
 
-def _servers(folders: pytest.TempPathFactory) -> Iterator[Starter]:
-    started: list[Server] = []
-
-    def start(name: str) -> Server:
+    @contextmanager
+    def running_server(name: str) -> Iterator[Server]:
         if not fleet.is_installed(_ROOT, name):
             if os.environ.get("CI"):
-                pytest.fail(f"{name} must be installed: make servers")
-            pytest.skip(f"{name} is not installed: make servers")
-        server = fleet.prepare(_ROOT, folders.mktemp(name), name)
-        started.append(server)
-        server.start()
-        server.wait()
-        return server
+                pytest.fail(f"{name} must be installed: make servers-install")
+            pytest.skip(f"{name} is not installed: make servers-install")
+        server = fleet.prepare(_ROOT, tmp_path_factory.mktemp(name), name)
+        try:
+            server.start()
+            server.wait()
+            yield server
+        finally:
+            server.stop()
 
-    yield start
-    for server in started:
-        server.stop()
+    return running_server
+
+
+@pytest.fixture(scope="module")
+def own_server(running_server: RunningServer) -> Iterator[Callable[[str], Server]]:
+    """Starts a server of this module's own, which is stopped after the module: `own_server("cassandra")`."""
+    with ExitStack() as servers:
+        yield lambda name: servers.enter_context(running_server(name))

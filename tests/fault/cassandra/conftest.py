@@ -12,10 +12,11 @@ from regions.stores.cassandra.session import CassandraSession
 from regions.stores.catalog import Catalog
 
 
-@pytest.fixture(scope="session")
-def server(shared_server):
+@pytest.fixture(scope="package")
+def server(running_server):
     """A Cassandra that all tests of this folder share. A test that kills it also starts it again."""
-    return shared_server("cassandra")
+    with running_server("cassandra") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

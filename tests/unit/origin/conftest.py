@@ -2,7 +2,6 @@
 
 import io
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.settings import POLICY
 from regions.stores.sqlite import adapter as sqlite
 from tests.builders.embedded import Clock
+from tests.builders.http import running
 
 _POLICY_FILE = Path(__file__).parents[3] / "deploy" / "policy.yaml"
 _NODES = {"eu-west": "lisbon", "eu-central": "frankfurt", "us-central": "chicago"}
@@ -189,13 +189,8 @@ def serve(servers: dict[str, WSGIServer]) -> Callable[..., Any]:
     def serve(api: Api, app: Any = None) -> Iterator[None]:
         server = servers[api.context.region.name]
         server.set_app(app or api.client.app)
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        serving.start()
-        try:
+        with running(server):
             yield
-        finally:
-            server.shutdown()
-            serving.join()
 
     return serve
 

@@ -1,0 +1,1 @@
+"""Faults of a Cassandra. A package, so that its server ends with its last test."""
