@@ -21,7 +21,7 @@ RunningServer = Callable[[str], AbstractContextManager[Server]]
 
 @pytest.fixture(scope="session")
 def running_server(tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
-    """`with running_server("cassandra") as server`: a server in an empty folder and on free ports, until the block ends.
+    """`with running_server("cassandra") as server`: on an empty folder and free ports, until the block ends.
 
     The test may call its `kill`, `start` and `wait`.
     """
