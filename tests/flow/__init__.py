@@ -1,0 +1,1 @@
+"""Whole flows through running systems: edges, launcher, the main job."""
