@@ -1,7 +1,7 @@
-"""The `darkroom` command: a table of commands. What each does stands in the module it names.
+"""The `darkroom` command: one table of subcommands, each with the module that implements it.
 
-Modules are imported when their command runs, since `darkroom run` must let each process choose its own
-libraries first (gevent patches before anything else).
+A module is imported only when its command runs: in `darkroom run`, each process must import its own libraries first
+(gevent patches the standard library before anything else is imported).
 """
 
 import argparse
@@ -16,11 +16,11 @@ _EXAMPLES = """\
 examples:
   darkroom up                                      start three regions and four edges on this machine
   darkroom demo                                    the same, with people, photos and a report
-  darkroom signup --name Ana --country PT          become somebody; the country decides where your photos live
+  darkroom signup --name Ana --country PT          create a user; the country decides where the photos live
   darkroom upload harbour.jpg --caption "Evening"  upload a photo and wait until it is ready
   darkroom --as bob feed                           what Bob sees
-  darkroom where p_08aXk2LmQ9z                     where every byte of a photo lies, and the rule that allows it
-  darkroom doctor --topology production.toml       examine a production system, and say what to do
+  darkroom where p_08aXk2LmQ9z                     where every byte of a photo is stored, and the rule that allows it
+  darkroom doctor --topology production.toml       check a production system, and explain how to fix each problem
 """
 
 
@@ -32,7 +32,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`function` is `module:name`; it takes the parsed options and returns the exit code."""
+    """One subcommand. `function` is `module:name`; it takes the parsed options and returns the exit code."""
 
     name: str
     help: str
@@ -44,9 +44,9 @@ def _argument(*flags: str, **settings: Any) -> Argument:
     return Argument(flags, settings)
 
 
-_EDGE = _argument("--edge", metavar="NAME|URL", help="the edge to go through (default: the first there is)")
+_EDGE = _argument("--edge", metavar="NAME|URL", help="the edge to connect to (default: the first one)")
 _PORT = _argument(
-    "--port", type=int, default=8600, help="the first of ten ports, the page's (default: 8600; 0: any that are free)"
+    "--port", type=int, default=8600, help="the web page's port, the first of ten (default: 8600; 0: any free ports)"
 )
 _SERVERS = _argument(
     "--servers",
@@ -54,29 +54,29 @@ _SERVERS = _argument(
     type=Path,
     metavar="FILE",
     const=Path(".servers/running.json"),
-    help="on the real servers that `make servers` runs (it writes FILE), not on embedded stores",
+    help="use the real servers that `make servers` runs (it writes FILE) instead of embedded stores",
 )
 _TOPOLOGY = _argument(
-    "--topology", type=Path, metavar="FILE", help="the topology (default: topology.toml in the system's folder)"
+    "--topology", type=Path, metavar="FILE", help="the topology file (default: topology.toml in the data folder)"
 )
-_BEFORE = _argument("--before", metavar="PHOTO", help="begin after this photo, to see older ones")
-_LIMIT = _argument("--limit", type=int, default=20, help="how many (default: 20)")
+_BEFORE = _argument("--before", metavar="PHOTO", help="show photos older than this one")
+_LIMIT = _argument("--limit", type=int, default=20, help="how many to show (default: 20)")
 
 COMMANDS = (
     Command("up", "start the whole system on this machine", "darkroom.local.launcher:command", (_PORT, _SERVERS)),
     Command(
         "demo",
-        "start it, with people, photos and a report of where every byte lies",
+        "start the system, upload photos as two users, and report where every byte is stored",
         "darkroom.demo.demo:command",
         (
-            _argument("--photos", type=Path, metavar="FOLDER", help="photos to upload (default: drawn ones)"),
-            _argument("--once", action="store_true", help="end after the report; exit 1 where a check failed"),
+            _argument("--photos", type=Path, metavar="FOLDER", help="photos to upload (default: generated photos)"),
+            _argument("--once", action="store_true", help="exit after the report, with 1 if a check failed"),
             _PORT,
         ),
     ),
     Command(
         "signup",
-        "sign up, and be that user from now on",
+        "sign up, and act as that user from now on",
         "darkroom.client.commands:signup",
         (
             _argument("--name", required=True),
@@ -91,33 +91,33 @@ COMMANDS = (
         (
             _argument("files", nargs="+", type=Path, metavar="FILE"),
             _argument("--caption"),
-            _argument("--resume", metavar="ID", help="go on with an upload that was interrupted"),
+            _argument("--resume", metavar="ID", help="continue an interrupted upload"),
             _argument("--no-wait", action="store_true", help="do not wait until the photos are ready"),
         ),
     ),
-    Command("feed", "photos of the people you follow", "darkroom.client.commands:feed", (_BEFORE, _LIMIT)),
+    Command("feed", "show photos of the people you follow", "darkroom.client.commands:feed", (_BEFORE, _LIMIT)),
     Command(
         "photo",
-        "one photo, and where to get it",
+        "show one photo, and the URLs of its images",
         "darkroom.client.commands:photo",
         (_argument("photo", metavar="ID"), _EDGE),
     ),
-    Command("follow", "follow somebody", "darkroom.client.commands:follow", (_argument("author", metavar="ID"),)),
+    Command("follow", "follow a user", "darkroom.client.commands:follow", (_argument("author", metavar="ID"),)),
     Command(
         "where",
-        "for operators: where every byte of a photo lies, and by which rule",
+        "for operators: show where every byte of a photo is stored, and the rule that allows it",
         "darkroom.operate.where:command",
         (_argument("photo", metavar="PHOTO"),),
     ),
     Command(
         "prepare",
-        "for operators: make what every region's stores need before their first use, and publish a policy",
+        "for operators: prepare every region's stores for their first use, and publish a policy",
         "darkroom.operate.prepare:command",
         (_TOPOLOGY,),
     ),
     Command(
         "doctor",
-        "for operators: examine every store, origin and edge; exit 1 where something fails, and say what to do",
+        "for operators: check every store, origin and edge, and explain how to fix each problem; exit 1 on a failure",
         "darkroom.operate.doctor:command",
         (_TOPOLOGY,),
     ),
@@ -125,7 +125,7 @@ COMMANDS = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 0 well, 1 failed, 2 not understood."""
+    """The exit code: 0 for success, 1 for a failure, 2 for wrong usage."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["run"]:
         return int(_function("darkroom.processes.run:main")(arguments[1:]))
@@ -140,14 +140,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="darkroom",
-        description="A photo service in many regions that can prove where every byte lies.",
+        description="A multi-region photo service that can prove where every byte is stored.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--data", type=Path, default=Path("var"), metavar="FOLDER", help="the system's folder (default: var)"
+        "--data",
+        type=Path,
+        default=Path("var"),
+        metavar="FOLDER",
+        help="the system's data folder (default: var)",
     )
-    parser.add_argument("--as", dest="profile", metavar="NAME", help="who you are (default: who signed up last)")
+    parser.add_argument(
+        "--as", dest="profile", metavar="NAME", help="the user to act as (default: the latest to sign up)"
+    )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         _add(subparsers, command)
@@ -155,13 +161,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(subparsers: Any, command: Command) -> None:
-    """The general options are taken after the command's name too, where people type them."""
+    """Adds a subcommand. It accepts the general options as well, because people type them after the command's name."""
     parser = subparsers.add_parser(command.name, help=command.help, description=f"{command.help}.".capitalize())
     parser.set_defaults(function=command.function)
     for argument in command.arguments:
         parser.add_argument(*argument.flags, **argument.settings)
-    parser.add_argument("--data", type=Path, default=argparse.SUPPRESS, metavar="FOLDER", help="the system's folder")
-    parser.add_argument("--as", dest="profile", metavar="NAME", default=argparse.SUPPRESS, help="who you are")
+    parser.add_argument("--data", type=Path, default=argparse.SUPPRESS, metavar="FOLDER", help="the data folder")
+    parser.add_argument("--as", dest="profile", metavar="NAME", default=argparse.SUPPRESS, help="the user to act as")
 
 
 def _function(path: str) -> Callable[..., Any]:

@@ -1,8 +1,8 @@
-"""The error of a command that can't go on."""
+"""The error that ends a command."""
 
 
 class CommandError(Exception):
-    """A command that can't go on: what is wrong, and what to do next. `exit_code` is 2 where the usage is wrong."""
+    """Ends a command: what is wrong, and what the user can do. `exit_code` is 2 for wrong usage."""
 
     def __init__(self, message: str, advice: str, exit_code: int = 1) -> None:
         super().__init__(message)

@@ -1,33 +1,34 @@
-"""Every error a command can meet, in words: what is wrong, and what to do next."""
+"""The text of every error that a command can meet: what is wrong, and what to do next."""
 
 from collections.abc import Callable
 
 from rich.console import Console
 from rich.text import Text
 
-from darkroom.client.client import PhotoRefused, UploadInterrupted
+from darkroom.client.client import PhotoRejected, UploadInterrupted
 from darkroom.client.http import ClientError, Unreachable
 from darkroom.command_error import CommandError
 from regions.errors import PolicyError, Problem, TopologyError
+from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
 
 FAILED = 1
 
-
+_FORMATS = ", ".join(content_type.removeprefix("image/").upper() for content_type in CONTENT_TYPES)
 _EXPECTED = (CommandError, ClientError, Problem, PolicyError, TopologyError, TimeoutError, OSError, KeyboardInterrupt)
 _ADVICE = {
-    400: "Look at what the command takes with --help.",
-    401: "The token is not good here. Sign up again with `darkroom signup`.",
-    403: "Only its owner may do that. Choose another profile with --as NAME.",
-    404: "Check the id; `darkroom feed` lists those you can see.",
-    409: "Look at its present state with `darkroom photo ID`.",
+    400: "See the command's arguments with --help.",
+    401: "The token is not valid here. Sign up again with `darkroom signup`.",
+    403: "Only the owner may do that. Choose another profile with --as NAME.",
+    404: "Check the id; `darkroom feed` lists the photos you can see.",
+    409: "Check its current state with `darkroom photo ID`.",
     413: "Choose a smaller file.",
-    422: "Choose another file: JPEG, PNG, WebP, HEIC or AVIF of at most 100 MB.",
+    422: f"Choose another file of at most {MAX_RAW_BYTES // 2**20} MB in one of these formats: {_FORMATS}.",
     451: "The residency policy forbids it; `darkroom where PHOTO` shows the rules.",
 }
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """The command's exit code; for an expected error its words on standard error, and the code it deserves."""
+    """Runs the command and returns its exit code. Explains an expected error on standard error, without a traceback."""
     try:
         return command()
     except _EXPECTED as error:
@@ -45,10 +46,10 @@ def explain(error: BaseException) -> tuple[str, str]:
         case CommandError():
             return error.message, error.advice
         case UploadInterrupted():
-            return str(error), f"Go on where it stopped: darkroom upload --resume {error.upload_id} FILE"
+            return str(error), f"Continue where it stopped: darkroom upload --resume {error.upload_id} FILE"
         case Unreachable():
-            return str(error), "Is the system running? Run `darkroom up` first, and leave it running."
-        case PhotoRefused():
+            return str(error), "Is the system running? Start it with `darkroom up`, and keep it running."
+        case PhotoRejected():
             return str(error), _ADVICE[422]
         case ClientError():
             return str(error), _ADVICE.get(error.status, "Try again in a moment.")
@@ -57,7 +58,7 @@ def explain(error: BaseException) -> tuple[str, str]:
         case TopologyError():
             return str(error), "Run `darkroom up` first, or name its folder with --data."
         case TimeoutError():
-            return str(error), "Look again later with `darkroom photo ID`."
+            return str(error), "Check again later with `darkroom photo ID`."
         case KeyboardInterrupt():
             return "Stopped.", ""
         case OSError():

@@ -1,4 +1,4 @@
-"""How things look in a terminal. What people wrote may hold anything; here it loses its power over a terminal."""
+"""Output in a terminal. Text from users may contain anything, so it is stripped of what could control the terminal."""
 
 import unicodedata
 from pathlib import Path
@@ -13,12 +13,12 @@ _NOT_SHOWN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def plain(written: str) -> str:
-    """One line without control or direction characters, which could move the cursor or disguise what follows."""
+    """One line without control or direction characters, which could move the cursor or disguise the text after them."""
     return "".join(" " if unicodedata.category(char) in _NOT_SHOWN else char for char in written)
 
 
 def text(written: str) -> Text:
-    """The same for rich, which takes no `[markup]` in it for its own."""
+    """The same as a rich Text, in which `[markup]` has no effect."""
     return Text(plain(written))
 
 
@@ -34,6 +34,6 @@ def progress_bars(console: Console) -> Progress:
 
 
 def upload_file(client: Client, bars: Progress, path: Path, caption: str | None, resume_id: str | None = None) -> str:
-    """Uploads one file with a bar of its own; returns the photo's id."""
+    """Uploads one file with its own progress bar; returns the photo's id."""
     task = bars.add_task(plain(path.name), total=path.stat().st_size)
     return client.upload(path, caption, lambda size_bytes: bars.advance(task, size_bytes), resume_id)

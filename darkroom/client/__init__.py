@@ -1,8 +1,8 @@
 """The Python client of the public API, and the users' commands that are built on it.
 
-In come a user's files and requests; HTTP requests go out to an edge. Writes only the profiles in the `--data` folder.
+Takes a user's files and requests, and sends HTTP requests to an edge. Writes only the profiles in the `--data` folder.
 Read client, http, transfer, then profiles and commands.
 """
 
-# The one re-export in the house: `from darkroom.client import Client` is the face of the public library.
+# The only re-export of the project: `from darkroom.client import Client` is the public library.
 from darkroom.client.client import Client as Client

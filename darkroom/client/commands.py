@@ -1,4 +1,4 @@
-"""The users' commands (signup, upload, feed, photo, follow): each asks an edge and shows the response."""
+"""The users' commands (signup, upload, feed, photo, follow): each sends requests to an edge and prints the response."""
 
 from argparse import Namespace
 from functools import partial
@@ -30,9 +30,9 @@ def signup(options: Namespace) -> int:
 
 
 def upload(options: Namespace) -> int:
-    """All files go, then all are waited for, so that they are processed at the same time. None stops the others."""
+    """Uploads all files before it waits for any, so they are processed in parallel. A failure stops only that file."""
     if options.resume and len(options.files) > 1:
-        raise CommandError("--resume goes on with one file.", "Name that file alone.", 2)
+        raise CommandError("--resume continues the upload of one file.", "Give only that file.", 2)
     client, _ = _signed_in(options)
     console, uploaded = Console(), dict[Path, str]()
 
@@ -44,11 +44,11 @@ def upload(options: Namespace) -> int:
     with terminal.progress_bars(console) as bars:
         codes = [guarded(partial(send, path)) for path in options.files]
     if not options.no_wait:
-        codes += [guarded(partial(_see_ready, client, console, *item)) for item in uploaded.items()]
+        codes += [guarded(partial(_wait_until_ready, client, console, *item)) for item in uploaded.items()]
     return max(codes)
 
 
-def _see_ready(client: Client, console: Console, path: Path, photo_id: str) -> int:
+def _wait_until_ready(client: Client, console: Console, path: Path, photo_id: str) -> int:
     with console.status(f"{terminal.plain(path.name)} is being processed"):
         client.wait_until_ready(photo_id, _READY_TIMEOUT_S)
     console.print(f"[green]✓[/] [bold]{photo_id}[/] ready", terminal.text(path.name))
@@ -59,14 +59,15 @@ def feed(options: Namespace) -> int:
     client, profile = _signed_in(options)
     page = client.feed(profile.id, options.before, options.limit)
     console = Console()
-    table = Table("photo", "of", "caption", "since")
+    table = Table("photo", "owner", "caption", "created")
     for photo in page["items"]:
         table.add_row(photo["id"], photo["owner"], terminal.text(photo["caption"]), photo["created_at"])
-    console.print(table if page["items"] else "Nothing yet. Follow somebody: [cyan]darkroom follow u_…[/]")
+    console.print(table if page["items"] else "Nothing yet. Follow someone: [cyan]darkroom follow u_…[/]")
     if page.get("unavailable"):
-        console.print(f"[yellow]{len(page['unavailable'])} more can't be shown for now: their home does not answer.[/]")
+        count = len(page["unavailable"])
+        console.print(f"[yellow]{count} more can't be shown at the moment: their home region does not answer.[/]")
     if page["next"]:
-        console.print(f"Older ones: [cyan]darkroom feed --before {page['next']}[/]")
+        console.print(f"Older photos: [cyan]darkroom feed --before {page['next']}[/]")
     return 0
 
 

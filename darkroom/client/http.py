@@ -1,4 +1,4 @@
-"""One request to Darkroom and its answer: pool, deadlines, retries, and problem documents turned into errors."""
+"""HTTP requests to Darkroom: connection pool, timeouts, retries, and errors made from problem documents."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ _POOL_SIZE = 8
 
 
 class ClientError(Exception):
-    """Darkroom said no. `document` is the problem document (RFC 9457), or as much of one as could be made out."""
+    """Darkroom rejected a request. `document` is the problem document (RFC 9457), or `{}` if there was none."""
 
     def __init__(self, status: int, title: str, detail: str, document: Json) -> None:
         super().__init__(f"{title}: {detail}" if detail else title)
@@ -24,7 +24,7 @@ class ClientError(Exception):
 
 
 class Unreachable(ClientError):
-    """Nobody answered, or not to the end. `status` is 0."""
+    """There was no response, or it was cut off. `status` is 0."""
 
     def __init__(self, url: str, error: HTTPError) -> None:
         super().__init__(0, f"{url} does not answer", str(getattr(error, "reason", None) or error), {})
@@ -39,32 +39,32 @@ class HttpClient:
         self._pool = urllib3.PoolManager(num_pools=_POOL_SIZE, maxsize=_POOL_SIZE, timeout=_TIMEOUT)
 
     def json(self, method: str, path: str, body: Json | None = None, *, repeatable: bool = False) -> Json:
-        """The answer's document, `{}` where it has none. Raises ClientError.
+        """The response's JSON document, or `{}` if it has none. Raises ClientError.
 
-        `repeatable` says that this POST does no harm when it is sent twice.
+        `repeatable` means that this POST may safely be sent twice.
         """
         headers = dict(self._headers)
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
-        response = self._ask(method, self._edge_url + path, data, headers, _retry(repeatable))
+        response = self._request(method, self._edge_url + path, data, headers, _retry(repeatable))
         return _document(response.data)
 
     def get_bytes(self, url: str) -> tuple[bytes, Mapping[str, str]]:
-        """A public object and its headers. Raises ClientError. Sends no token: the URL may lead to another host."""
-        response = self._ask("GET", url, None, {}, _retry(False))
+        """A public object and its headers. Raises ClientError. Sends no token: the URL may name another host."""
+        response = self._request("GET", url, None, {}, _retry(False))
         return response.data, response.headers
 
     def put_part(self, url: str, headers: Mapping[str, str], chunks: Iterable[bytes], size_bytes: int) -> str:
-        """Sends one part as it is read, and gives its ETag. Raises ClientError, and never tries again by itself."""
+        """Streams one part to `url` and returns its ETag. Raises ClientError. Never retries: the caller does."""
         sent = {**headers, "Content-Length": str(size_bytes)}
-        response = self._ask("PUT", url, chunks, sent, False)
+        response = self._request("PUT", url, chunks, sent, False)
         etag = response.headers.get("ETag")
         if etag is None:
-            raise ClientError(response.status, "The part was taken without an ETag", "the upload can't go on", {})
+            raise ClientError(response.status, "The part was stored without an ETag", "the upload can't continue", {})
         return etag
 
-    def _ask(
+    def _request(
         self,
         method: str,
         url: str,
@@ -77,12 +77,14 @@ class HttpClient:
         except HTTPError as error:
             raise Unreachable(url.partition("?")[0], error) from error
         if response.status >= 300:
-            raise _refusal(response)
+            document = _document(response.data)
+            title = str(document.get("title") or response.reason or "Rejected")
+            raise ClientError(response.status, title, str(document.get("detail") or ""), document)
         return response
 
 
 def _retry(repeatable_post: bool) -> urllib3.Retry:
-    """A refused connection is tried again for every request; a lost answer or a 503 only where that does no harm."""
+    """Retries a refused connection for any request, but a lost response or a 503 only if repeating is harmless."""
     return urllib3.Retry(
         total=4,
         redirect=0,
@@ -97,14 +99,8 @@ def _retry(repeatable_post: bool) -> urllib3.Retry:
     )
 
 
-def _refusal(response: urllib3.BaseHTTPResponse) -> ClientError:
-    document = _document(response.data)
-    title = str(document.get("title") or response.reason or "Refused")
-    return ClientError(response.status, title, str(document.get("detail") or ""), document)
-
-
 def _document(data: bytes) -> Json:
-    """What is not a JSON object (a proxy's error page, say) counts as nothing."""
+    """The JSON object in `data`; `{}` for anything else, such as a proxy's error page."""
     try:
         value = json.loads(data)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The people who have signed up from this machine: one file each in the `--data` folder."""
+"""The users who signed up on this machine: one file for each in the `--data` folder."""
 
 import json
 import re
@@ -13,7 +13,7 @@ _PROFILES = "profiles"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Someone who signed up here. `edge` is a name, so that it outlives a restart on other ports, or a URL."""
+    """A user who signed up here. `edge` is a URL or a name; a name stays valid if the ports change at a restart."""
 
     name: str
     edge: str
@@ -30,13 +30,14 @@ def keep(data: Path, profile: Profile) -> Path:
 
 
 def profile(data: Path, name: str | None) -> Profile:
-    """The named profile, else the one that signed up last. Raises CommandError."""
-    paths = [_path(data, name)] if name else sorted((data / _PROFILES).glob("*.json"), key=_modified_ns)
+    """The named profile, or the one that signed up last. Raises CommandError."""
+    stored = sorted((data / _PROFILES).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+    paths = [_path(data, name)] if name else stored
     try:
         return Profile(**json.loads(paths[-1].read_text()))
     except (IndexError, OSError) as error:
         who = f"as {name}" if name else "yet"
-        known = ", ".join(sorted(path.stem for path in (data / _PROFILES).glob("*.json")))
+        known = ", ".join(sorted(path.stem for path in stored))
         also = f" Signed up here: {known}." if known else ""
         advice = f"Run `darkroom signup --name … --country …` first.{also}"
         raise CommandError(f"Nobody has signed up {who}.", advice) from error
@@ -45,13 +46,9 @@ def profile(data: Path, name: str | None) -> Profile:
 
 
 def profile_name(name: str) -> str:
-    """A person's name as the name of their profile: `Ana Sofia` is `ana-sofia`."""
+    """The profile name for a user's name: `ana-sofia` for `Ana Sofia`."""
     return re.sub(r"\W+", "-", name.lower()).strip("-") or "me"
 
 
 def _path(data: Path, name: str) -> Path:
     return data / _PROFILES / f"{profile_name(name)}.json"
-
-
-def _modified_ns(path: Path) -> int:
-    return path.stat().st_mtime_ns

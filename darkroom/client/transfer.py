@@ -1,4 +1,4 @@
-"""How a file travels: in parts, a few at a time, read as they are sent; what fails is one part and not the file."""
+"""Uploads a file in parts, a few at a time, each read while it is sent. If a part fails, only that part is retried."""
 
 import hashlib
 import io
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darkroom.client.http import ClientError, HttpClient, Json
+from regions.image_limits import CONTENT_TYPES
 from regions.retry import backoff_s
 
 Progress = Callable[[int], None]
@@ -19,22 +20,14 @@ _THREADS = 4
 _ATTEMPTS = 5
 _CHUNK_BYTES = 256 * 1024
 _JPEG = "image/jpeg"
-_TYPES = {
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".heic": "image/heic",
-    ".heif": "image/heif",
-    ".avif": "image/avif",
-}
+_TYPES = {".jpg": _JPEG} | {f".{content_type.removeprefix('image/')}": content_type for content_type in CONTENT_TYPES}
 SUFFIXES = frozenset(_TYPES)
-"""The endings of files that are taken for photos."""
+"""The suffixes of files that count as photos."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Bytes that can be read from anywhere, by several threads: each opens them for itself."""
+    """A file or bytes in memory. Several threads may read it, because each call opens it for itself."""
 
     name: str
     size_bytes: int
@@ -57,7 +50,7 @@ class Source:
 
 
 def source_of(path_or_bytes: str | Path | bytes) -> Source:
-    """Raises OSError where the file can't be read. The ending names the type; the server looks for itself."""
+    """Raises OSError if the file can't be read. The suffix gives the content type; the server checks the content."""
     if isinstance(path_or_bytes, bytes):
         data = path_or_bytes
         return Source("photo.jpg", len(data), _sniffed(data[:12]), lambda: io.BytesIO(data))
@@ -78,37 +71,39 @@ def _sniffed(head: bytes) -> str:
 
 
 class Transfer:
-    """Brings the missing parts of one upload. `progress` hears of bytes from several threads, one at a time.
+    """Sends the missing parts of one upload.
 
-    It is told a negative number where bytes have to be sent again.
+    Calls `progress` from several threads, but never concurrently, with the number of bytes just sent; the number is
+    negative if bytes have to be sent again.
     """
 
     def __init__(
-        self, calls: HttpClient, source: Source, upload_id: str, part_size_bytes: int, progress: Progress
+        self, http: HttpClient, source: Source, upload_id: str, part_size_bytes: int, progress: Progress
     ) -> None:
-        self._calls, self._source, self._upload_id = calls, source, upload_id
+        self._http, self._source, self._upload_id = http, source, upload_id
         self._part_size_bytes, self._progress = part_size_bytes, progress
-        self._told_bytes, self._lock = 0, threading.Lock()
+        self._sent_bytes, self._lock = 0, threading.Lock()
 
     def run(self, arrived: list[Json], missing: list[Json]) -> list[Json]:
-        """The list of all parts, as `complete` wants it. Raises ClientError when a part has failed for good."""
+        """The list of all parts for `complete`. Raises ClientError when a part has failed too often."""
         numbers = {part["number"] for part in (*arrived, *missing)}
-        if numbers != set(range(1, self._count() + 1)):
-            raise ClientError(409, "This is not the file the upload was begun with", f"{self._source.name} differs", {})
+        count = -(-self._source.size_bytes // self._part_size_bytes)
+        if numbers != set(range(1, count + 1)):
+            raise ClientError(409, "This is not the file of this upload", f"{self._source.name} differs", {})
         for part in arrived:
-            self._tell(self._size_bytes(part["number"]))
+            self._report(self._size_bytes(part["number"]))
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="part")
         try:
             etags = {part["number"]: part["etag"] for part in arrived}
-            etags |= dict(pool.map(self._bring, missing))
+            etags |= dict(pool.map(self._upload_part, missing))
         except BaseException:
-            self._tell(-self._told_bytes)
+            self._report(-self._sent_bytes)
             raise
         finally:
             pool.shutdown(cancel_futures=True)
         return [{"number": number, "etag": etags[number]} for number in sorted(etags)]
 
-    def _bring(self, part: Json) -> tuple[int, str]:
+    def _upload_part(self, part: Json) -> tuple[int, str]:
         number, failures = int(part["number"]), 0
         while "etag" not in part:
             try:
@@ -118,13 +113,13 @@ class Transfer:
                 if failures == _ATTEMPTS:
                     raise
                 time.sleep(backoff_s(failures, random.random))
-                part = self._asked_again(number, error)
-        self._tell(self._size_bytes(number))
+                part = self._renew(number, error)
+        self._report(self._size_bytes(number))
         return number, str(part["etag"])
 
-    def _asked_again(self, number: int, failure: ClientError) -> Json:
-        """Where the part stands: it may have arrived though its answer was lost, and its URL may have expired."""
-        upload = self._calls.json("GET", f"/v1/uploads/{self._upload_id}")
+    def _renew(self, number: int, failure: ClientError) -> Json:
+        """The part's current state: its ETag if it arrived and only the response was lost, otherwise a new URL."""
+        upload = self._http.json("GET", f"/v1/uploads/{self._upload_id}")
         known = {part["number"]: part for part in (*upload["parts"], *upload["missing"])}
         if number not in known:
             raise failure
@@ -139,21 +134,18 @@ class Transfer:
             for chunk in self._source.chunks((number - 1) * self._part_size_bytes, size_bytes):
                 yield chunk
                 sent_bytes += len(chunk)
-                self._tell(len(chunk))
+                self._report(len(chunk))
 
         try:
-            return self._calls.put_part(part["url"], part["headers"], counted(), size_bytes)
+            return self._http.put_part(part["url"], part["headers"], counted(), size_bytes)
         except ClientError:
-            self._tell(-sent_bytes)
+            self._report(-sent_bytes)
             raise
-
-    def _count(self) -> int:
-        return -(-self._source.size_bytes // self._part_size_bytes)
 
     def _size_bytes(self, number: int) -> int:
         return min(self._part_size_bytes, self._source.size_bytes - (number - 1) * self._part_size_bytes)
 
-    def _tell(self, size_bytes: int) -> None:
+    def _report(self, size_bytes: int) -> None:
         with self._lock:
-            self._told_bytes += size_bytes
+            self._sent_bytes += size_bytes
             self._progress(size_bytes)

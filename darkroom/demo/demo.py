@@ -16,7 +16,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from darkroom import terminal
-from darkroom.client.client import Client, PhotoRefused
+from darkroom.client.client import Client, PhotoRejected
 from darkroom.client.transfer import SUFFIXES
 from darkroom.command_error import CommandError
 from darkroom.demo import checks, drawing
@@ -132,7 +132,7 @@ def _wait_until_ready(person: Person, photo_ids: Sequence[str], seen: Observatio
         for photo_id in photo_ids:
             try:
                 person.client.wait_until_ready(photo_id, max(1.0, deadline_s - time.monotonic()))
-            except (PhotoRefused, TimeoutError) as error:
+            except (PhotoRejected, TimeoutError) as error:
                 seen.refused[photo_id] = str(error)
 
 

@@ -7,7 +7,7 @@ import pytest
 import redis
 from PIL import Image
 
-from darkroom.client.client import ClientError, PhotoRefused
+from darkroom.client.client import ClientError, PhotoRejected
 
 pytestmark = pytest.mark.xdist_group("server_system")
 
@@ -83,7 +83,7 @@ def test_a_large_photo_is_uploaded_in_parts(ana):
 def test_a_text_called_a_photo_fails_with_a_reason(ana):
     """As on the embedded stores."""
     photo_id = ana.client.upload(b"\xff\xd8\xff but no more of a JPEG than this")
-    with pytest.raises(PhotoRefused) as refused:
+    with pytest.raises(PhotoRejected) as refused:
         ana.client.wait_until_ready(photo_id, READY_S)
     assert refused.value.document["status"] == "failed"
     assert refused.value.document["reason"]["code"]

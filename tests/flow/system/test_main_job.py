@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from darkroom.client.client import Client, ClientError, PhotoRefused
+from darkroom.client.client import Client, ClientError, PhotoRejected
 
 EU_FOLDERS = ("regions/eu-west/", "regions/eu-central/", "edges/lisbon/", "edges/frankfurt/")
 
@@ -222,7 +222,7 @@ def test_a_file_that_is_not_a_photo_fails_with_a_reason(system, ana, draw, tmp_p
     path = tmp_path / "holiday.jpg"
     path.write_bytes(make(draw))
     photo_id = ana.client.upload(path)
-    with pytest.raises(PhotoRefused) as refused:
+    with pytest.raises(PhotoRejected) as refused:
         ana.client.wait_until_ready(photo_id, 60)
     assert refused.value.document["status"] == "failed"
     assert refused.value.document["reason"]["code"] == code

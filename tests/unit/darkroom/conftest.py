@@ -1,4 +1,4 @@
-"""A small real HTTP server that speaks as much of an edge and a door as the client needs, and fails on demand."""
+"""A small real HTTP server with the part of an edge and an object server that the client needs. It fails on demand."""
 
 import hashlib
 import json
@@ -13,29 +13,29 @@ import pytest
 
 PART_SIZE_BYTES = 1000
 DROP = 0
-"""Instead of a status: the connection is closed without an answer."""
+"""Instead of a status: the connection is closed without a response."""
 
 UPLOAD_ID = "p_00000000001"
 
 
 @dataclass
 class FakeEdge:
-    """One upload and the answers it gives. `served` counts requests by `METHOD path`, refused ones too."""
+    """One upload, and the responses to requests for it. `served` counts all requests by `METHOD path`."""
 
     url: str = ""
     size_bytes: int = 0
-    said: dict = field(default_factory=dict)
+    init_body: dict = field(default_factory=dict)
     parts: dict[int, bytes] = field(default_factory=dict)
     completed: list = field(default_factory=list)
     photos: list[dict] = field(default_factory=list)
     served: Counter = field(default_factory=Counter)
     signature: int = 1
-    oldest_good_signature: int = 1
+    oldest_valid_signature: int = 1
     failures: list[tuple[str, int, bool]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fail(self, request: str, *statuses: int, after: bool = False) -> None:
-        """The next requests that match the pattern `request` get these statuses; `after` they have had their effect."""
+        """The next requests that match the pattern `request` get these statuses, with `after` once they took effect."""
         self.failures += [(request, status, after) for status in statuses]
 
     def failure(self, request: str, after: bool) -> int | None:
@@ -53,10 +53,10 @@ class FakeEdge:
         url = f"{self.url}/part/{number}?signature={self.signature}"
         return {"number": number, "url": url, "headers": {"X-Signed": "yes"}}
 
-    def answer(self, request: str, query: str, headers: dict, body: bytes) -> tuple[int, dict, dict]:
+    def respond(self, request: str, query: str, headers: dict, body: bytes) -> tuple[int, dict, dict]:
         if request == "POST /v1/uploads/init":
-            self.said = json.loads(body)
-            self.size_bytes = self.said["size_bytes"]
+            self.init_body = json.loads(body)
+            self.size_bytes = self.init_body["size_bytes"]
             return 200, {}, {**self.upload(), "parts": [self.signed(number) for number in self.numbers()]}
         if request == f"GET /v1/uploads/{UPLOAD_ID}":
             self.signature += 1
@@ -73,7 +73,7 @@ class FakeEdge:
         return 404, {}, {"title": "There is no such thing here", "detail": f"nothing at {request}", "status": 404}
 
     def take_part(self, number: int, query: str, headers: dict, body: bytes) -> tuple[int, dict, dict]:
-        if int(query.removeprefix("signature=")) < self.oldest_good_signature:
+        if int(query.removeprefix("signature=")) < self.oldest_valid_signature:
             return 403, {}, {"title": "This URL has expired", "detail": "ask for another"}
         assert headers.get("X-Signed") == "yes"
         self.parts[number] = body
@@ -111,14 +111,14 @@ class Handler(BaseHTTPRequestHandler):
         status = self.edge.failure(request, after=False)
         if status is None:
             with self.edge.lock:
-                answer = self.edge.answer(request, query, dict(self.headers), body)
+                response = self.edge.respond(request, query, dict(self.headers), body)
             status = self.edge.failure(request, after=True)
             if status is None:
-                return self.send(*answer)
+                return self.send(*response)
         if status == DROP:
             self.close_connection = True
         else:
-            self.send(status, {}, {"title": "Not available for the moment", "detail": "by order", "status": status})
+            self.send(status, {}, {"title": "Not available for the moment", "detail": "on demand", "status": status})
 
     def send(self, status: int, headers: dict, document: dict) -> None:
         data = b"" if status == 204 else json.dumps(document).encode()
@@ -132,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_DELETE = do
 
     def log_message(self, *arguments: object) -> None:
-        """Tests look at `served` instead."""
+        """Prints nothing: tests check `served` instead."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The command's table: help, wrong usage, and exit codes."""
+"""The table of commands: help, wrong usage and exit codes."""
 
 import importlib
 
@@ -18,7 +18,7 @@ def test_help_names_every_command(capsys):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_every_command_has_help_and_a_function(command, capsys):
-    """The table names functions that are there."""
+    """Every function that the table names exists."""
     module, _, name = command.function.partition(":")
     assert callable(getattr(importlib.import_module(module), name))
     assert main([command.name, "--help"]) == 0
@@ -26,8 +26,8 @@ def test_every_command_has_help_and_a_function(command, capsys):
 
 
 @pytest.mark.parametrize("arguments", [[], ["dance"], ["upload"], ["up", "--port", "many"], ["run", "cook", "x"]])
-def test_a_wrong_usage_exits_with_2(arguments, capsys):
-    """And says how it is used."""
+def test_wrong_usage_exits_with_2(arguments, capsys):
+    """The usage is shown."""
     assert exit_code(arguments) == 2
     assert "usage: darkroom" in capsys.readouterr().err
 
@@ -39,20 +39,20 @@ def exit_code(arguments: list[str]) -> int:
         return int(end.code or 0)
 
 
-def test_a_command_without_a_system_says_how_to_start_one(tmp_path, capsys):
-    """Exit code 1, and the way out."""
+def test_a_command_without_a_system_explains_how_to_start_one(tmp_path, capsys):
+    """The exit code is 1."""
     assert main(["--data", str(tmp_path), "signup", "--name", "Ana", "--country", "PT"]) == 1
     assert "darkroom up" in capsys.readouterr().err
 
 
-def test_a_command_that_needs_a_person_says_how_to_become_one(tmp_path, capsys):
-    """Signing up comes first."""
+def test_a_command_that_needs_a_user_explains_how_to_sign_up(tmp_path, capsys):
+    """The exit code is 1."""
     assert main(["feed", "--data", str(tmp_path)]) == 1
     assert "darkroom signup" in capsys.readouterr().err
 
 
-def test_the_last_to_sign_up_is_who_acts(tmp_path):
-    """Unless a name is given; names are not paths."""
+def test_the_last_profile_is_the_default(tmp_path):
+    """Another is chosen by name; a name is never used as a path."""
     keep(tmp_path, Profile("ana", "lisbon", "u_1", "t1"))
     path = keep(tmp_path, Profile("../bob", "chicago", "u_2", "t2"))
     assert path.parent == tmp_path / "profiles"
@@ -61,8 +61,8 @@ def test_the_last_to_sign_up_is_who_acts(tmp_path):
     assert profile(tmp_path, "Ana").id == "u_1"
 
 
-def test_a_folder_of_no_photos_is_a_wrong_usage(tmp_path, capsys):
-    """The demo says so before it starts anything."""
+def test_a_folder_without_photos_is_wrong_usage(tmp_path, capsys):
+    """The demo reports it before it starts anything."""
     assert main(["demo", "--once", "--photos", str(tmp_path), "--data", str(tmp_path / "var")]) == 2
     assert not (tmp_path / "var").exists()
     assert "no photos" in capsys.readouterr().err
