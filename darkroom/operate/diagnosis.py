@@ -1,6 +1,6 @@
-"""What `darkroom doctor` thinks of what it is told: of a policy, a backlog, an answer, and of all of it together.
+"""How `darkroom doctor` evaluates what it reads: a policy, a backlog, a response, and all policies together.
 
-Pure: takes values, gives findings with the advice that belongs to them.
+Pure: takes values, and returns check results, each with advice if something is wrong.
 """
 
 import json
@@ -20,24 +20,24 @@ Reader = tuple[str, str]
 """A topic and the group that reads it."""
 
 DEAD: Reader = (DEAD_LETTERS, "nobody")
-"""No group reads the dead letters, so that its lag is how many there are."""
+"""No group reads the dead letters, so the lag of this one is their number."""
 
-# A sweep takes a few seconds, so that what has waited for so long is not being swept.
+# A sweep takes a few seconds, so an event that has waited for a minute is not being swept.
 _STRANDED_MS = 60_000
 _FEW_NUMBERS = MAX_PROCESSES // 4
 _HEALTHY = 200
 
-_PUBLISH = "Write one that is good here into the setting residency/policy of every region."
+_PUBLISH = "Write a policy that is valid for this topology into the setting residency/policy of every region."
 
 
 def readers(region: str, topology: Topology) -> list[Reader]:
-    """Who reads the region's event log, and the dead letters."""
+    """Every topic of the region's event log with each group that reads it, and the dead letters."""
     return [*topics.readers(other for other in topology.regions if other != region), DEAD]
 
 
 def evaluate_policy(text: str | None, topology: Topology) -> CheckResult:
     if text is None:
-        advice = "`darkroom prepare` publishes the one that we ship; until there is one, nothing crosses a border."
+        advice = "`darkroom prepare` publishes the default one. Until there is one, nothing crosses a border."
         return CheckResult("policy", Level.FAILURE, "there is none", advice)
     try:
         parsed = policy.parse(text, FILE)
@@ -48,14 +48,14 @@ def evaluate_policy(text: str | None, topology: Topology) -> CheckResult:
 
 
 def evaluate_same(texts: Mapping[str, str]) -> CheckResult:
-    """Of the policies by region: a border between two that differ is guarded from one side only."""
+    """Compares the policies by region. A border between two that differ is guarded from one side only."""
     regions_of: dict[str, list[str]] = {}
     for region, text in texts.items():
         regions_of.setdefault(text, []).append(region)
     if len(regions_of) <= 1:
         return CheckResult("same policy", Level.OK, f"in {len(texts)} regions")
-    said = "; ".join(", ".join(regions) for regions in regions_of.values())
-    return CheckResult("same policy", Level.FAILURE, f"it differs between {said}", _PUBLISH)
+    groups = "; ".join(", ".join(regions) for regions in regions_of.values())
+    return CheckResult("same policy", Level.FAILURE, f"it differs between {groups}", _PUBLISH)
 
 
 def evaluate_numbers(taken: int) -> CheckResult:
@@ -63,42 +63,44 @@ def evaluate_numbers(taken: int) -> CheckResult:
     if MAX_PROCESSES - taken >= _FEW_NUMBERS:
         return CheckResult("process numbers", Level.OK, detail)
     level = Level.FAILURE if taken >= MAX_PROCESSES else Level.WARNING
-    advice = "Run fewer origins and processors in this region; those of a crashed process come free after a minute."
+    advice = "Run fewer origins and processors in this region. A crashed process's number becomes free after a minute."
     return CheckResult("process numbers", level, detail, advice)
 
 
 def evaluate_outbox(events: Sequence[Event], limit: int, now_ms: int) -> CheckResult:
-    """Of the oldest `limit` events that wait in the outbox."""
+    """Evaluates the oldest events that wait in the outbox, at most `limit` of them."""
     waiting = f"{len(events)}{' or more' if len(events) == limit else ''} waiting"
     oldest_ms = max((now_ms - event.at_ms for event in events), default=0)
     if oldest_ms < _STRANDED_MS:
         return CheckResult("outbox", Level.OK, waiting)
-    advice = "Start the region's janitor, which sweeps the outbox; if it runs, see why it can't reach the event log."
+    advice = "Start the region's janitor, which sweeps the outbox. If it runs, check why it can't reach the event log."
     return CheckResult("outbox", Level.WARNING, f"{waiting}, the oldest for {oldest_ms // 1000} s", advice)
 
 
 def evaluate_lag(behind: Mapping[Reader, int]) -> list[CheckResult]:
-    """Of the events that each reader has before it: for information, but for those that were given up on."""
+    """Evaluates how many events each reader is behind. Only dead letters, which were given up, are a warning."""
     dead = behind.get(DEAD, 0)
     waiting = [f"{group} {topic} {count}" for (topic, group), count in behind.items() if count and topic != DEAD[0]]
-    findings = [CheckResult("lag", Level.OK, ", ".join(waiting) or "nothing waits")]
+    results = [CheckResult("lag", Level.OK, ", ".join(waiting) or "nothing waits")]
     if dead:
-        advice = "Look why in the logs of the groups that gave them up, mend it, and publish them again."
-        findings.append(CheckResult("dead letters", Level.WARNING, f"{dead} events were given up on", advice))
-    return findings
+        advice = "Find the cause in the logs of the groups that gave them up, fix it, and publish them again."
+        results.append(CheckResult("dead letters", Level.WARNING, f"{dead} events were given up", advice))
+    return results
 
 
-def evaluate_health(what: Mapping[str, str], status: int, body: bytes) -> CheckResult:
-    """Of a server's answer to `GET /health`, which must hold `what`: its kind and its name."""
-    advice = "See that the topology's URL leads to this server and not to another, then look into its log."
+def evaluate_health(identity: Mapping[str, str], status: int, body: bytes) -> CheckResult:
+    """Evaluates a server's response to `GET /health`. The document must contain `identity`: its kind and its name."""
+    advice = "Make sure that the topology's URL leads to this server and not to another; then read its log."
     try:
-        said = json.loads(body)
+        document = json.loads(body)
     except ValueError:
-        said = None
-    if status == _HEALTHY and isinstance(said, dict) and what.items() <= said.items():
+        document = None
+    if status == _HEALTHY and isinstance(document, dict) and identity.items() <= document.items():
         return CheckResult("health", Level.OK, "answers")
-    return CheckResult("health", Level.FAILURE, f"answers {status}, and not as {' '.join(what.values())}", advice)
+    name = " ".join(identity.values())
+    return CheckResult("health", Level.FAILURE, f"answers {status}, and not as {name}", advice)
 
 
-def exit_code(findings: Iterable[CheckResult]) -> int:
-    return int(any(finding.level is Level.FAILURE for finding in findings))
+def exit_code(results: Iterable[CheckResult]) -> int:
+    """1 if a check failed, otherwise 0: warnings do not count."""
+    return int(any(result.level is Level.FAILURE for result in results))

@@ -1,7 +1,8 @@
-"""`darkroom doctor`: looks at every store of every region, at every origin and edge, and says what to do.
+"""`darkroom doctor`: checks every store of every region, every origin and every edge, and explains how to fix problems.
 
-All are looked at at once, each in a thread of its own, until a deadline: what has not answered by then is a finding
-too. Opening a store does what it does for any process: an embedded one makes its file, Cassandra's tables are made.
+All probes run in parallel, each on its own thread, until a deadline. A probe that has not finished by then is reported
+as a failure. Opening a store has the same effects as in any other process: an embedded store creates its file, and
+Cassandra's tables are created.
 """
 
 import logging
@@ -45,36 +46,38 @@ _TIMEOUT = urllib3.Timeout(connect=3, read=5)
 _OUTBOX_LIMIT = 1000
 _MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.FAILURE: ("✗", "bold red")}
 
-_OPEN = "Mend the topology's URL, or put the secret into its folder (DARKROOM_SECRETS); is the server up?"
+_OPEN = "Correct the topology's URL, or put the secret into the secrets folder (DARKROOM_SECRETS). Is the server up?"
 _INSTALL = "Install the clients of the real servers: `pip install 'darkroom[servers]'`."
-_START = "Start it, and see that this machine gets through to the topology's URL."
-_LATE = "See whether it is overloaded, or a firewall drops what is sent there."
-_OURS = "This is a defect of ours: report it, with the log above."
-_READ = "See what the other findings of this store say."
+_START = "Start it, and make sure that this machine can reach the topology's URL."
+_LATE = "Check whether it is overloaded, or whether a firewall drops the requests."
+_OURS = "This is a defect of Darkroom: report it together with the log above."
+_READ = "See the other results of this store."
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """`subject` is a port of the region `place` or its `origin`; or, of the place `EDGES`, an edge."""
+    """The result of one check. `subject` is a port of the region `place`, or its `origin`; for `EDGES`, an edge."""
 
     place: str
     subject: str
-    finding: CheckResult
+    result: CheckResult
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What one look gave; the settings' look brings the text of the region's policy."""
+    """The results of one probe. The probe of the settings adds the text of the region's policy."""
 
-    findings: list[CheckResult]
+    results: list[CheckResult]
     policy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoreProbe:
+    """One store or server to check."""
+
     place: str
     subject: str
-    see: Callable[[], ProbeResult]
+    run: Callable[[], ProbeResult]
 
 
 def command(options: Namespace) -> int:
@@ -83,123 +86,131 @@ def command(options: Namespace) -> int:
 
 
 def main(topology: Path) -> int:
-    """Prints a table for each region, and what to do; the exit code is 1 where something fails."""
+    """Prints a table for each region, then advice. The exit code is 1 if a check failed."""
     loaded, console = config.load(topology, os.environ), Console()
-    with console.status("Every store, origin and edge is run_checks"):
+    with console.status("Checking every store, origin and edge …"):
         rows = check_system(loaded, WITHIN_S)
     for place in dict.fromkeys(row.place for row in rows):
         show(console, place, [row for row in rows if row.place == place])
-    levels = [row.finding.level for row in rows]
+    levels = [row.result.level for row in rows]
     failures, warnings = levels.count(Level.FAILURE), levels.count(Level.WARNING)
     mark, style = _MARKS[Level.FAILURE if failures else Level.WARNING if warnings else Level.OK]
     console.print(Text.assemble((mark, style), f" {len(rows)} checks: {failures} failures, {warnings} warnings."))
-    return diagnosis.exit_code(row.finding for row in rows)
+    return diagnosis.exit_code(row.result for row in rows)
 
 
 def show(console: Console, place: str, rows: Sequence[ReportRow]) -> None:
     table = Table("", "", "", title=terminal.text(place), title_justify="left", show_header=False)
-    for level, subject, said in lines(rows):
+    for level, subject, description in lines(rows):
         mark, style = _MARKS[level]
-        table.add_row(Text(mark, style), terminal.text(subject), terminal.text(said))
+        table.add_row(Text(mark, style), terminal.text(subject), terminal.text(description))
     console.print(table)
-    advice: dict[str, list[str]] = defaultdict(list)
+    problems: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        if row.finding.advice:
-            advice[row.finding.advice].append(f"{row.subject}: {row.finding.what}")
-    for what_to_do, findings in advice.items():
-        console.print(Text.assemble(("→ ", "cyan"), (", ".join(findings), "bold"), f" — {terminal.plain(what_to_do)}"))
+        if row.result.advice:
+            problems[row.result.advice].append(f"{row.subject}: {row.result.what}")
+    for advice, checks in problems.items():
+        console.print(Text.assemble(("→ ", "cyan"), (", ".join(checks), "bold"), f" — {terminal.plain(advice)}"))
 
 
 def lines(rows: Sequence[ReportRow]) -> list[tuple[Level, str, str]]:
-    """Of each subject one line for all that is well with it, and one for each thing that is not. Pure."""
+    """For each subject, one line for all that is well, and one line for each problem. Pure."""
     shown = []
     for subject in dict.fromkeys(row.subject for row in rows):
-        findings = [row.finding for row in rows if row.subject == subject]
-        said = {finding: f"{finding.what}: {finding.detail}" for finding in findings}
-        if well := [said[finding] for finding in findings if finding.level is Level.OK]:
+        results = [row.result for row in rows if row.subject == subject]
+        if well := [f"{one.what}: {one.detail}" for one in results if one.level is Level.OK]:
             shown.append((Level.OK, subject, " · ".join(well)))
-        shown += [(one.level, subject, said[one]) for one in findings if one.level is not Level.OK]
+        shown += [(one.level, subject, f"{one.what}: {one.detail}") for one in results if one.level is not Level.OK]
     return shown
 
 
 def check_system(loaded: Config, within_s: float) -> list[ReportRow]:
-    """Every finding of every place, in the topology's order."""
-    looks = looks_of(loaded)
-    seen = _all_at_once(looks, within_s)
+    """The results of every probe, in the topology's order, and whether the regions' policies are the same."""
+    probes = probes_of(loaded)
+    finished = _run_in_parallel(probes, within_s)
     late = ProbeResult([CheckResult("answer", Level.FAILURE, f"none within {within_s:g} s", _LATE)])
     rows = [
-        ReportRow(look.place, look.subject, finding)
-        for number, look in enumerate(looks)
-        for finding in seen.get(number, late).findings
+        ReportRow(probe.place, probe.subject, result)
+        for number, probe in enumerate(probes)
+        for result in finished.get(number, late).results
     ]
-    policies = {looks[number].place: one.policy for number, one in sorted(seen.items()) if one.policy is not None}
+    policies = {probes[number].place: one.policy for number, one in sorted(finished.items()) if one.policy is not None}
     return [*rows, ReportRow(ALL, "settings", diagnosis.evaluate_same(policies))]
 
 
-def looks_of(loaded: Config) -> list[StoreProbe]:
+def probes_of(loaded: Config) -> list[StoreProbe]:
     topology = loaded.topology
-    looks = []
+    probes = []
     for region in topology.regions.values():
-        for port, more in _MORE.items():
-            looks.append(StoreProbe(region.name, port, partial(_see_store, loaded, region.name, port, more)))
-        looks.append(StoreProbe(region.name, "origin", partial(_see_server, region.origin, {"region": region.name})))
+        for port, extra_checks in _EXTRA_CHECKS.items():
+            probes.append(StoreProbe(region.name, port, partial(_probe_store, loaded, region.name, port, extra_checks)))
+        probes.append(StoreProbe(region.name, "origin", partial(_probe_server, region.origin, {"region": region.name})))
     for edge in topology.edges.values():
-        looks.append(StoreProbe(EDGES, edge.name, partial(_see_server, edge.url, {"edge": edge.name})))
-    return looks
+        probes.append(StoreProbe(EDGES, edge.name, partial(_probe_server, edge.url, {"edge": edge.name})))
+    return probes
 
 
-def _all_at_once(looks: list[StoreProbe], within_s: float) -> dict[int, ProbeResult]:
-    """By number, those that were done in time. A thread that still waits then does not keep the process from ending."""
+def _run_in_parallel(probes: list[StoreProbe], within_s: float) -> dict[int, ProbeResult]:
+    """The results of the probes that finished in time, by number.
+
+    The threads are daemon threads: one that is still waiting after the deadline does not keep the process alive.
+    """
     done: queue.SimpleQueue[tuple[int, ProbeResult]] = queue.SimpleQueue()
-    for number, look in enumerate(looks):
-        threading.Thread(target=_report, args=(number, look, done), daemon=True).start()
+    for number, probe in enumerate(probes):
+        threading.Thread(target=_run, args=(number, probe, done), daemon=True).start()
     deadline_s = time.monotonic() + within_s
-    seen: dict[int, ProbeResult] = {}
+    finished: dict[int, ProbeResult] = {}
     with suppress(queue.Empty):
-        while len(seen) < len(looks):
-            number, one = done.get(timeout=max(0.0, deadline_s - time.monotonic()))
-            seen[number] = one
-    return seen
+        while len(finished) < len(probes):
+            number, result = done.get(timeout=max(0.0, deadline_s - time.monotonic()))
+            finished[number] = result
+    return finished
 
 
-def _report(number: int, look: StoreProbe, done: queue.SimpleQueue[tuple[int, ProbeResult]]) -> None:
+def _run(number: int, probe: StoreProbe, done: queue.SimpleQueue[tuple[int, ProbeResult]]) -> None:
     try:
-        seen = look.see()
+        result = probe.run()
     except Exception as error:
-        # The last line of defence: one store must not keep the others from being run_checks.
-        log.error("the examination failed", exc_info=error, extra={"place": look.place, "subject": look.subject})
-        seen = ProbeResult([CheckResult("examination", Level.FAILURE, f"broke off: {type(error).__name__}", _OURS)])
-    done.put((number, seen))
+        # Only a defect gets here. It must not keep the other stores from being checked.
+        log.error("the probe failed", exc_info=error, extra={"place": probe.place, "subject": probe.subject})
+        result = ProbeResult([CheckResult("probe", Level.FAILURE, f"broke off: {type(error).__name__}", _OURS)])
+    done.put((number, result))
 
 
-def _see_store(loaded: Config, region: str, port: str, more: Callable[[Any, Config, str], ProbeResult]) -> ProbeResult:
+def _probe_store(
+    loaded: Config, region: str, port: str, extra_checks: Callable[[Any, Config, str], ProbeResult]
+) -> ProbeResult:
     try:
         store: Any = _OPEN_PORT[port](loaded, region)
     except Problem as error:
-        return ProbeResult([CheckResult("opened", Level.FAILURE, error.detail, _OPEN)])
+        return _failed_to_open(error.detail, _OPEN)
     except ImportError as error:
-        return ProbeResult(
-            [CheckResult("opened", Level.FAILURE, f"its client is not installed: {error.name}", _INSTALL)]
-        )
+        return _failed_to_open(f"its client is not installed: {error.name}", _INSTALL)
     except (TopologyError, ValueError) as error:
-        return ProbeResult([CheckResult("opened", Level.FAILURE, str(error), _OPEN)])
+        return _failed_to_open(str(error), _OPEN)
     try:
-        findings = store.check_health()
-        also = more(store, loaded, region) if findings[0].level is not Level.FAILURE else ProbeResult([])
-        return replace(also, findings=[*findings, *also.findings])
+        results = store.check_health()
+        if results[0].level is Level.FAILURE:
+            return ProbeResult(results)
+        extra = extra_checks(store, loaded, region)
+        return replace(extra, results=[*results, *extra.results])
     finally:
         if port != "objects":
             store.close()
 
 
-def _see_catalog(catalog: Catalog, loaded: Config, region: str) -> ProbeResult:
+def _failed_to_open(detail: str, advice: str) -> ProbeResult:
+    return ProbeResult([CheckResult("opened", Level.FAILURE, detail, advice)])
+
+
+def _check_catalog(catalog: Catalog, loaded: Config, region: str) -> ProbeResult:
     def outbox() -> CheckResult:
         return diagnosis.evaluate_outbox(catalog.outbox.pending(_OUTBOX_LIMIT), _OUTBOX_LIMIT, now_ms())
 
     return ProbeResult(run_checks([HealthCheck("outbox", outbox, _READ)]))
 
 
-def _see_events(events: Events, loaded: Config, region: str) -> ProbeResult:
+def _check_events(events: Events, loaded: Config, region: str) -> ProbeResult:
     def lag() -> list[CheckResult]:
         readers = diagnosis.readers(region, loaded.topology)
         return diagnosis.evaluate_lag({reader: sum(events.lag(*reader).values()) for reader in readers})
@@ -207,7 +218,7 @@ def _see_events(events: Events, loaded: Config, region: str) -> ProbeResult:
     return ProbeResult(run_checks([HealthCheck("lag", lag, _READ)]))
 
 
-def _see_settings(settings: Settings, loaded: Config, region: str) -> ProbeResult:
+def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeResult:
     texts: list[str] = []
 
     def policy() -> CheckResult:
@@ -215,16 +226,16 @@ def _see_settings(settings: Settings, loaded: Config, region: str) -> ProbeResul
         texts.extend([found.value] if found else [])
         return diagnosis.evaluate_policy(found.value if found else None, loaded.topology)
 
-    findings = run_checks(
+    results = run_checks(
         [
             HealthCheck("process numbers", lambda: diagnosis.evaluate_numbers(settings.numbers.taken(POOL)), _READ),
             HealthCheck("policy", policy, _READ),
         ]
     )
-    return ProbeResult(findings, texts[0] if texts else None)
+    return ProbeResult(results, texts[0] if texts else None)
 
 
-def _nothing_more(store: object, loaded: Config, region: str) -> ProbeResult:
+def _no_extra_checks(store: object, loaded: Config, region: str) -> ProbeResult:
     return ProbeResult([])
 
 
@@ -235,23 +246,23 @@ _OPEN_PORT: Mapping[str, Callable[[Config, str], Any]] = {
     "events": config.open_events,
     "settings": config.open_settings,
 }
-_MORE: Mapping[str, Callable[[Any, Config, str], ProbeResult]] = {
-    "objects": _nothing_more,
-    "catalog": _see_catalog,
-    "feeds": _nothing_more,
-    "events": _see_events,
-    "settings": _see_settings,
+_EXTRA_CHECKS: Mapping[str, Callable[[Any, Config, str], ProbeResult]] = {
+    "objects": _no_extra_checks,
+    "catalog": _check_catalog,
+    "feeds": _no_extra_checks,
+    "events": _check_events,
+    "settings": _check_settings,
 }
 
 
-def _see_server(url: str, what: Mapping[str, str]) -> ProbeResult:
+def _probe_server(url: str, identity: Mapping[str, str]) -> ProbeResult:
     with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as http:
         sent_s = time.time()
         try:
-            answer = http.request("GET", f"{url}/health")
+            response = http.request("GET", f"{url}/health")
         except HTTPError as error:
             return ProbeResult(
                 [CheckResult("health", Level.FAILURE, f"does not answer: {type(error).__name__}", _START)]
             )
-        clock = http_clock(answer.headers.get("Date", ""), sent_s, time.time())
-    return ProbeResult([diagnosis.evaluate_health(what, answer.status, answer.data), clock])
+        clock = http_clock(response.headers.get("Date", ""), sent_s, time.time())
+    return ProbeResult([diagnosis.evaluate_health(identity, response.status, response.data), clock])

@@ -1,6 +1,6 @@
-"""`darkroom prepare`: before a system's first start, what its stores need, and a policy where there is none.
+"""`darkroom prepare`: creates what the stores need before a system's first start, and a policy if there is none.
 
-Safe to do again, and by several at once: buckets, folders and tables that are there stay, and so does a policy.
+Idempotent, and safe to run several times in parallel: existing buckets, folders, tables and policies stay as they are.
 """
 
 import os
@@ -25,34 +25,30 @@ def command(options: Namespace) -> int:
 
 
 def main(topology: Path) -> int:
-    """Raises CommandError where a region has no policy and the one that we ship is none for this topology."""
+    """Raises CommandError if a region has no policy and the default policy does not fit this topology."""
     loaded, console = config.load(topology, os.environ), Console()
-    lacking = []
+    without_policy = []
     for region in loaded.topology.regions:
         if not prepare(loaded, region):
-            lacking.append(region)
+            without_policy.append(region)
         console.print("[green]✓[/] The stores of", terminal.text(region), "are ready.")
-    if lacking:
-        _publish(loaded)
-        console.print("[green]✓[/] The policy that we ship is published in", terminal.text(", ".join(lacking)) + ".")
+    if without_policy:
+        try:
+            data_folder.publish_policy(loaded)
+        except PolicyError as error:
+            raise CommandError(
+                f"The default policy does not fit this topology: {error}.",
+                "Write a policy that fits into the setting residency/policy of every region.",
+            ) from error
+        console.print("[green]✓[/] The default policy is published in", terminal.text(", ".join(without_policy)) + ".")
     return 0
 
 
 def prepare(loaded: Config, region: str) -> bool:
-    """Opens all five, which makes files and tables, and prepares the objects; whether the region has a policy."""
+    """Prepares the region's stores; opening all five creates files and tables. True if the region has a policy."""
     stores = config.open_stores(loaded, region)
     try:
         stores.objects.prepare()
         return stores.settings.values.read(POLICY) is not None
     finally:
         stores.close()
-
-
-def _publish(loaded: Config) -> None:
-    try:
-        data_folder.publish_policy(loaded)
-    except PolicyError as error:
-        raise CommandError(
-            f"The policy that we ship does not fit this topology: {error}.",
-            "Write one that does into the setting residency/policy of every region.",
-        ) from error

@@ -1,11 +1,11 @@
-"""A copy of a photo's bytes that really lies somewhere. Pure."""
+"""A copy of a photo's bytes that is really stored somewhere. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCopy:
-    """Bytes at a place, and whether they may be there. `rule` names the rule by file and line."""
+    """Bytes stored at a place, and whether the policy allows that. `rule` names the rule by file and line."""
 
     place: str
     what: str

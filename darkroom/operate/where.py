@@ -1,6 +1,7 @@
-"""Where every byte of a photo lies, and the rule that allows it: what each region's objects and each edge hold in fact.
+"""`darkroom where`: where every byte of a photo is stored, and the rule that allows it.
 
-Trusts no index: the objects are listed where they are, and the edges say what is in their memory and on their disk.
+Trusts no index: it lists the objects that each region really stores, and asks each edge what its memory and its disk
+contain.
 """
 
 import json
@@ -31,14 +32,14 @@ from regions.residency.policy import Action, Policy
 from regions.stores.objects import RAW, VARIANTS, Objects, raw_key, variant_prefix
 from regions.topology import Edge, Place, Region, home_of
 
-NO_OWNER = "its record is gone, so nothing of it may lie anywhere"
+NO_OWNER = "the photo's record is gone, so no byte of it may be stored anywhere"
 
 _EDGE_TIMEOUT = urllib3.Timeout(connect=2, read=5)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBytes:
-    """Bytes at a place, and the action that having them there is."""
+    """Bytes stored at a place, and the policy's action that storing them there is."""
 
     place: Place
     what: str
@@ -52,39 +53,39 @@ def command(options: Namespace) -> int:
 
 
 def main(data: Path, photo_id: str) -> int:
-    """Prints the table; the exit code is 1 when a byte lies where it may not."""
-    lying = locate(config.load(data / TOPOLOGY, os.environ), photo_id)
+    """Prints the table. The exit code is 1 if a byte is stored where the policy forbids it."""
+    copies = locate(config.load(data / TOPOLOGY, os.environ), photo_id)
     console = Console()
-    if lying:
-        console.print(table(photo_id, lying))
-    wrong = [item for item in lying if not item.allowed]
-    if wrong:
-        console.print(f"[bold red]✗[/] {len(wrong)} of {len(lying)} lie where they may not.")
-    elif lying:
-        console.print(f"[green]✓[/] All {len(lying)} lie where the policy allows.")
+    if copies:
+        console.print(table(photo_id, copies))
+    forbidden = [copy for copy in copies if not copy.allowed]
+    if forbidden:
+        console.print(f"[bold red]✗[/] The policy forbids {len(forbidden)} of {len(copies)} stored copies.")
+    elif copies:
+        console.print(f"[green]✓[/] The policy allows all {len(copies)} stored copies.")
     else:
-        console.print(f"No byte of {terminal.plain(photo_id)} lies anywhere.")
-    return 1 if wrong else 0
+        console.print(f"No byte of {terminal.plain(photo_id)} is stored anywhere.")
+    return 1 if forbidden else 0
 
 
-def table(photo_id: str, lying: Iterable[StoredCopy]) -> Table:
+def table(photo_id: str, copies: Iterable[StoredCopy]) -> Table:
     shown = Table("place", "what", "size", "", "rule", title=terminal.text(photo_id), title_justify="left")
-    for item in lying:
-        mark = "[green]✓[/]" if item.allowed else "[bold red]✗[/]"
-        shown.add_row(item.place, terminal.text(item.what), decimal(item.size_bytes), mark, terminal.text(item.rule))
+    for copy in copies:
+        mark = "[green]✓[/]" if copy.allowed else "[bold red]✗[/]"
+        shown.add_row(copy.place, terminal.text(copy.what), decimal(copy.size_bytes), mark, terminal.text(copy.rule))
     return shown
 
 
 def locate(config: Config, photo_id: str) -> list[StoredCopy]:
-    """Raises NotFound for what is no photo's id, Unavailable where a store or an edge does not answer."""
+    """Raises NotFound if the id is not a photo's, and Unavailable if a store or an edge does not answer."""
     home = home_of(config.topology, ids.PHOTO, photo_id)
     policy, subject = _rules(config, home, photo_id)
     found = [*_at_regions(config, photo_id), *_at_edges(config, home, photo_id)]
-    return [judge(policy, subject, item) for item in found]
+    return [evaluate(policy, subject, item) for item in found]
 
 
-def judge(policy: Policy | None, subject: Subject | None, found: StoredBytes) -> StoredCopy:
-    """Pure. `subject` is None where the photo was deleted or never was: then nothing may lie anywhere."""
+def evaluate(policy: Policy | None, subject: Subject | None, found: StoredBytes) -> StoredCopy:
+    """Pure. `subject` is None if the photo was deleted or never existed: then no byte may be stored anywhere."""
     if subject is None:
         return StoredCopy(found.place.name, found.what, found.size_bytes, False, NO_OWNER)
     decision = decide.decide(policy, subject, found.action, found.place)
@@ -118,17 +119,17 @@ def _at_edges(loaded: Config, home: Region, photo_id: str) -> Iterator[StoredByt
     token = tokens.issue_node(home.name, loaded.private_key(home.name), now_s())
     with urllib3.PoolManager(timeout=_EDGE_TIMEOUT, headers={tokens.NODE_HEADER: token}) as http:
         for edge in loaded.topology.edges.values():
-            for item in _held(http, edge, photo_id):
+            for item in _inventory(http, edge, photo_id):
                 what = f"cached {item['size']} ({item['where']})"
                 yield StoredBytes(edge.place, what, int(item["size_bytes"]), Action.CACHE)
 
 
-def _held(http: urllib3.PoolManager, edge: Edge, photo_id: str) -> list[dict[str, Any]]:
-    """An edge that does not answer may hold anything, so it is no edge that holds nothing."""
+def _inventory(http: urllib3.PoolManager, edge: Edge, photo_id: str) -> list[dict[str, Any]]:
+    """What the edge has cached of the photo. An edge that does not answer may have cached anything: Unavailable."""
     try:
         response = http.request("GET", f"{edge.url}/edge/inventory/{photo_id}", retries=urllib3.Retry(2, redirect=0))
     except HTTPError as error:
-        raise Unavailable(f"the edge {edge.name} does not say what it holds: {error}") from error
+        raise Unavailable(f"the inventory of the edge {edge.name} can't be read: {error}") from error
     if response.status != 200:
-        raise Unavailable(f"the edge {edge.name} does not say what it holds: it answers {response.status}")
+        raise Unavailable(f"the inventory of the edge {edge.name} can't be read: it answers {response.status}")
     return list(json.loads(response.data)["items"])

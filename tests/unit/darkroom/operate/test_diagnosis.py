@@ -1,4 +1,4 @@
-"""What the doctor thinks: of policies, backlogs, answers and clocks."""
+"""How the doctor evaluates policies, backlogs, responses and clocks."""
 
 import importlib.resources
 import json
@@ -23,71 +23,71 @@ NOW_MS = 1_800_000_000_000
 
 
 def topology() -> Topology:
-    """The places of the one machine, without their stores."""
+    """The places of the one-machine topology, without their stores."""
     machine = data_folder.read_machine()
     regions = {
-        name: Region(name, facts["number"], facts["jurisdiction"], 0, 0, "", "", "", "", "", "", "")
-        for name, facts in machine.regions.items()
+        name: Region(name, table["number"], table["jurisdiction"], 0, 0, "", "", "", "", "", "", "")
+        for name, table in machine.regions.items()
     }
-    edges = {name: Edge(name, facts["jurisdiction"], 0, 0, "", "", "") for name, facts in machine.edges.items()}
+    edges = {name: Edge(name, table["jurisdiction"], 0, 0, "", "", "") for name, table in machine.edges.items()}
     return Topology(regions, edges)
 
 
-def told_at(at_ms: int) -> messages.Event:
+def event_at(at_ms: int) -> messages.Event:
     return messages.follow_changed("u_1", "u_2", True, at_ms)
 
 
-def test_the_shipped_policy_is_well():
-    """It is named by its version."""
+def test_the_default_policy_is_ok():
+    """The result names its version."""
     found = diagnosis.evaluate_policy(SHIPPED, topology())
     assert (found.level, found.advice) == (Level.OK, "")
     assert "version" in found.detail
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "detail"),
     [(None, "there is none"), ("policy: [", "not YAML"), (SHIPPED.replace("us-central", "us-north"), "us-north")],
     ids=["missing", "broken", "does-not-fit"],
 )
-def test_a_policy_that_is_missing_broken_or_does_not_fit_is_a_failure(text, said):
-    """With the line, where there is one, and what to do."""
+def test_a_policy_that_is_missing_broken_or_does_not_fit_is_a_failure(text, detail):
+    """The result has the reason and advice."""
     found = diagnosis.evaluate_policy(text, topology())
     assert found.level is Level.FAILURE
-    assert said in found.detail
+    assert detail in found.detail
     assert "residency/policy" in found.advice or "darkroom prepare" in found.advice
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), st.sampled_from(["one", "two"])))
-def test_policies_are_the_same_or_a_failure(texts):
-    """However many regions there are, and told by name."""
+def test_policies_that_differ_are_a_failure(texts):
+    """With any number of regions; the result names them."""
     found = diagnosis.evaluate_same(texts)
     assert (found.level is Level.FAILURE) == (len(set(texts.values())) > 1)
     assert found.level is Level.OK or all(region in found.detail for region in texts)
 
 
 @given(st.integers(0, MAX_PROCESSES + 5))
-def test_process_numbers_are_well_until_few_are_free(taken):
-    """And a failure when none is."""
+def test_process_numbers_are_ok_until_few_are_free(taken):
+    """It is a failure when none is free."""
     found = diagnosis.evaluate_numbers(taken)
     assert (found.level is Level.FAILURE) == (taken >= MAX_PROCESSES)
     assert (found.level is Level.OK) == (taken <= MAX_PROCESSES * 3 // 4) == (found.advice == "")
 
 
-def test_an_outbox_that_is_being_swept_is_well():
-    """However full it is."""
-    found = diagnosis.evaluate_outbox([told_at(NOW_MS - 5_000)] * 3, 3, NOW_MS)
+def test_an_outbox_that_is_being_swept_is_ok():
+    """No matter how full it is."""
+    found = diagnosis.evaluate_outbox([event_at(NOW_MS - 5_000)] * 3, 3, NOW_MS)
     assert (found.level, found.detail) == (Level.OK, "3 or more waiting")
 
 
 def test_an_outbox_that_nobody_sweeps_is_a_warning():
-    """The janitor does it."""
-    found = diagnosis.evaluate_outbox([told_at(NOW_MS - 90_000), told_at(NOW_MS)], 9, NOW_MS)
+    """The advice is to start the janitor."""
+    found = diagnosis.evaluate_outbox([event_at(NOW_MS - 90_000), event_at(NOW_MS)], 9, NOW_MS)
     assert (found.level, found.detail) == (Level.WARNING, "2 waiting, the oldest for 90 s")
     assert "janitor" in found.advice
 
 
-def test_lag_is_told_and_dead_letters_are_a_warning():
-    """A backlog is information; what was given up on is not."""
+def test_lag_is_reported_and_dead_letters_are_a_warning():
+    """A backlog is only information; an event that was given up is a problem."""
     behind = {(topics.PHOTO_READY, "fanout"): 7, (topics.PHOTO_DELETED, "erasure"): 0, DEAD: 2}
     lag, dead = diagnosis.evaluate_lag(behind)
     assert (lag.level, lag.detail) == (Level.OK, "fanout photo_ready 7")
@@ -95,7 +95,7 @@ def test_lag_is_told_and_dead_letters_are_a_warning():
 
 
 def test_every_lane_and_topic_has_a_reader():
-    """A region's own lane is none."""
+    """A region has no lane to itself."""
     readers = diagnosis.readers("eu-west", topology())
     assert {topic for topic, _ in readers} == set(topics.TOPICS)
     assert {group for _, group in readers if group.startswith("lane-")} == {"lane-eu-central", "lane-us-central"}
@@ -106,77 +106,77 @@ def test_every_lane_and_topic_has_a_reader():
     ("status", "body"),
     [(503, b'{"region": "eu-west"}'), (200, b'{"region": "us-central"}'), (200, b"<html>"), (200, b"[]"), (404, b"")],
 )
-def test_a_server_that_is_ill_or_another_is_a_failure(status, body):
-    """A topology may lead to the wrong one."""
+def test_an_unhealthy_or_wrong_server_is_a_failure(status, body):
+    """A topology's URL may lead to the wrong server."""
     assert diagnosis.evaluate_health({"region": "eu-west"}, status, body).level is Level.FAILURE
 
 
-def test_a_server_that_says_who_it_is_is_well():
-    """It may say more."""
+def test_a_server_that_identifies_itself_is_ok():
+    """Its document may contain more."""
     body = json.dumps({"region": "eu-west", "more": 1}).encode()
     assert diagnosis.evaluate_health({"region": "eu-west"}, 200, body).level is Level.OK
 
 
 @given(st.lists(st.sampled_from(Level)))
 def test_only_a_failure_fails(levels):
-    """Warnings are well enough."""
+    """Warnings do not change the exit code."""
     assert exit_code(CheckResult("it", level, "") for level in levels) == int(Level.FAILURE in levels)
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 60), st.floats(0, 1))
-def test_a_clock_is_never_blamed_for_the_way(skew_s, way_s, resolution_s):
-    """What it said, cut down, at any moment between question and answer, leaves at most its true skew."""
+def test_the_time_of_a_request_never_counts_as_skew(skew_s, request_s, resolution_s):
+    """A reading that is cut off at its resolution, at any time during the request, shows at most the true skew."""
     sent_s = 1.8e9
-    found = health.clock(sent_s + way_s / 2 + skew_s - resolution_s / 2, resolution_s, sent_s, sent_s + way_s)
+    found = health.clock(sent_s + request_s / 2 + skew_s - resolution_s / 2, resolution_s, sent_s, sent_s + request_s)
     if abs(skew_s) <= 2:
         assert found.level is Level.OK
-    if abs(skew_s) > 30 + way_s + resolution_s + 1:
+    if abs(skew_s) > 30 + request_s + resolution_s + 1:
         assert found.level is Level.FAILURE
         assert ("ahead of" if skew_s > 0 else "behind") in found.detail
 
 
 @pytest.mark.parametrize(("skew_s", "level"), [(0, "ok"), (-10, "warning"), (10, "warning"), (400, "failure")])
-def test_the_field_date_is_a_clock_of_whole_seconds(skew_s, level):
-    """Ahead or behind."""
+def test_the_date_header_is_a_clock_of_whole_seconds(skew_s, level):
+    """It may be ahead or behind."""
     found = health.http_clock(formatdate(1_800_000_000 + skew_s, usegmt=True), 1_800_000_000.2, 1_800_000_000.9)
     assert found.level == level
 
 
-def test_a_server_that_tells_no_time_is_a_warning():
-    """Or what is none."""
+def test_a_missing_or_invalid_date_header_is_a_warning():
+    """The clock can't be compared then."""
     assert {health.http_clock(date, 1.0, 2.0).level for date in ("", "tomorrow")} == {Level.WARNING}
 
 
 @pytest.mark.parametrize(("free", "level"), [(0, "failure"), (1 << 30, "warning"), (1 << 40, "ok")])
-def test_a_disk_that_fills_up_is_told_in_time(free, level):
+def test_a_disk_that_fills_up_is_reported_in_time(free, level):
     """A warning comes before the failure."""
     assert disk_space.evaluate(free).level == level
 
 
 def unavailable() -> str:
-    raise Unavailable("it is away")
+    raise Unavailable("it is down")
 
 
-def test_a_store_that_is_away_is_not_looked_into():
-    """The first check's failure is the only finding, with its advice."""
-    checks = [HealthCheck("reachable", unavailable, "start it"), HealthCheck("disk", lambda: "never seen", "")]
-    assert run_checks(checks) == [CheckResult("reachable", Level.FAILURE, "it is away", "start it")]
+def test_an_unavailable_store_is_not_checked_further():
+    """The first check's failure is the only result, with its advice."""
+    checks = [HealthCheck("reachable", unavailable, "start it"), HealthCheck("disk", lambda: "never run", "")]
+    assert run_checks(checks) == [CheckResult("reachable", Level.FAILURE, "it is down", "start it")]
 
 
 @pytest.mark.parametrize("error", [Unavailable("so"), NotFound("so"), TopologyError("so")])
-def test_what_a_later_check_raises_does_not_keep_the_others(error):
-    """Each is a finding of its own."""
+def test_an_error_of_a_later_check_does_not_stop_the_others(error):
+    """Each check has its own result."""
 
     def raising() -> str:
         raise error
 
     checks = [
         HealthCheck("a", lambda: "well", "x"),
-        HealthCheck("b", raising, "mend b"),
+        HealthCheck("b", raising, "fix b"),
         HealthCheck("c", lambda: "well too", "x"),
     ]
     assert [(one.what, one.level, one.advice) for one in run_checks(checks)] == [
         ("a", "ok", ""),
-        ("b", "failure", "mend b"),
+        ("b", "failure", "fix b"),
         ("c", "ok", ""),
     ]

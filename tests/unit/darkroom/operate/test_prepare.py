@@ -1,4 +1,4 @@
-"""`darkroom prepare`: what stores need, made once, and a policy where there is none."""
+"""`darkroom prepare`: creates what stores need, and publishes a policy if there is none."""
 
 import shutil
 
@@ -14,7 +14,7 @@ MACHINE = data_folder.read_machine()
 
 @pytest.fixture
 def bare(tmp_path):
-    """A topology and its secrets, and no store yet."""
+    """A topology with its secrets, but without stores."""
     data_folder.prepare(tmp_path, MACHINE, {process.name: 1 for process in MACHINE.processes()})
     shutil.rmtree(tmp_path / "regions")
     return tmp_path
@@ -29,8 +29,8 @@ def policies(data) -> list[str]:
     return [setting.value if setting else "" for setting in found]
 
 
-def test_every_store_is_made_and_has_a_policy(bare, capsys):
-    """Told region by region."""
+def test_every_store_is_created_and_has_a_policy(bare, capsys):
+    """The output names each region."""
     assert main(["prepare", "--data", str(bare)]) == 0
     shown = capsys.readouterr().out
     assert all(region in shown for region in MACHINE.regions)
@@ -38,8 +38,8 @@ def test_every_store_is_made_and_has_a_policy(bare, capsys):
     assert len(set(policies(bare))) == 1
 
 
-def test_preparing_again_keeps_the_policy_that_is_there(bare):
-    """An operator's own stays."""
+def test_preparing_again_keeps_an_existing_policy(bare):
+    """The operator's policy is not replaced."""
     assert main(["prepare", "--data", str(bare)]) == 0
     loaded = config.load(bare / "topology.toml", {})
     settings = config.open_settings(loaded, "eu-west")
@@ -49,8 +49,8 @@ def test_preparing_again_keeps_the_policy_that_is_there(bare):
     assert policies(bare)[list(MACHINE.regions).index("eu-west")] == "theirs"
 
 
-def test_a_topology_that_the_shipped_policy_does_not_fit_wants_its_own(bare, capsys):
-    """The stores are ready, and the way to a policy is told."""
+def test_a_topology_that_the_default_policy_does_not_fit_needs_its_own(bare, capsys):
+    """The stores are ready, and the advice explains where to write a policy."""
     path = bare / "topology.toml"
     path.write_text(path.read_text().replace("us-central", "us-north"))
     for secret in (bare / "secrets").glob("us-central.*"):

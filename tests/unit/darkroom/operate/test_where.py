@@ -1,10 +1,8 @@
-"""The survey finds bytes where they are, in real stores and through real HTTP, and says which rule allows them."""
+"""`where` finds every stored byte, in real stores and through real HTTP, and names the rule that allows it."""
 
 import hashlib
 import io
 import json
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +13,7 @@ from hypothesis import strategies as st
 
 from darkroom.local import data_folder
 from darkroom.operate import where
-from darkroom.operate.where import NO_OWNER, StoredBytes, StoredCopy, judge, locate
+from darkroom.operate.where import NO_OWNER, StoredBytes, StoredCopy, evaluate, locate
 from regions import config, ids, tokens
 from regions.config import Config
 from regions.errors import NotFound, Problem, Unavailable
@@ -35,25 +33,25 @@ SHIPPED = "policy.yaml"
 
 @dataclass
 class World:
-    """Three regions' real stores, and what four edges say that they hold."""
+    """The real stores of three regions, and the inventories that four edges respond with."""
 
     data: Path
     config: Config | None = None
-    holds: dict[str, list[dict]] = field(default_factory=dict)
+    inventories: dict[str, list[dict]] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
 
     def put(self, region: str, bucket: str, key: str, data: bytes = b"abc") -> None:
         digest = hashlib.sha256(data).hexdigest()
         config.open_objects(self.config, region).put(bucket, key, [data], digest, "image/jpeg")
 
-    def answer(self, edge: str, path: str, token: str) -> tuple[int, dict]:
+    def respond(self, edge: str, path: str, token: str) -> tuple[int, dict]:
         try:
             tokens.node_name(token, self.config.topology.public_key)
         except Problem as problem:
             return problem.status, problem.document()
         if edge in self.silent:
             return 503, {}
-        return 200, {"items": self.holds.get(edge, []) if path == f"/edge/inventory/{PHOTO_ID}" else []}
+        return 200, {"items": self.inventories.get(edge, []) if path == f"/edge/inventory/{PHOTO_ID}" else []}
 
     def at_home(self):
         return config.open_stores(self.config, "eu-west")
@@ -64,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
     edge: str
 
     def do_GET(self) -> None:
-        status, document = self.world.answer(self.edge, self.path, self.headers.get("Darkroom-Node", ""))
+        status, document = self.world.respond(self.edge, self.path, self.headers.get("Darkroom-Node", ""))
         data = json.dumps(document).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
@@ -72,31 +70,24 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *arguments: object) -> None:
-        """Tests look at the survey instead."""
+        """Prints nothing: tests check the located copies instead."""
 
 
 @pytest.fixture
-def world(tmp_path) -> Iterator[World]:
+def world(tmp_path, serve) -> World:
     world = World(tmp_path)
     handlers = {name: type("BoundHandler", (Handler,), {"world": world, "edge": name}) for name in MACHINE.edges}
     servers = {f"edge-{name}": ThreadingHTTPServer(("127.0.0.1", 0), handler) for name, handler in handlers.items()}
-    threads = [threading.Thread(target=server.serve_forever, args=[0.02]) for server in servers.values()]
-    for thread in threads:
-        thread.start()
+    serve(servers.values())
     ports = {process.name: 1 for process in MACHINE.processes()}
     ports |= {name: server.server_address[1] for name, server in servers.items()}
     world.config = data_folder.prepare(tmp_path, MACHINE, ports)
-    yield world
-    for server in servers.values():
-        server.shutdown()
-        server.server_close()
-    for thread in threads:
-        thread.join()
+    return world
 
 
 @pytest.fixture
-def kept(world) -> World:
-    """A photo of eu-west, with its raw and one variant at home."""
+def filled(world) -> World:
+    """A photo of eu-west, with its raw and one variant in its home region."""
     stores = world.at_home()
     stores.catalog.photos.create(PHOTO, Upload(PHOTO_ID, "m", "a.jpg", 3, 3, 2))
     stores.close()
@@ -105,85 +96,85 @@ def kept(world) -> World:
     return world
 
 
-def test_bytes_at_home_are_allowed_by_a_rule(kept):
-    """Each with its size, and the rule by file and line."""
-    raw, variant = locate(kept.config, PHOTO_ID)
+def test_bytes_in_the_home_region_are_allowed_by_a_rule(filled):
+    """Each copy has its size, and the rule by file and line."""
+    raw, variant = locate(filled.config, PHOTO_ID)
     assert (raw.place, raw.what, raw.size_bytes, raw.allowed) == ("eu-west", "raw", 3, True)
     assert (variant.place, variant.what, variant.allowed) == ("eu-west", "variant 320", True)
     assert raw.rule.startswith(f"{SHIPPED}:")
 
 
-def test_parts_of_an_unfinished_upload_lie_somewhere_too(kept):
-    """They are bytes of the photo, although no object yet."""
-    objects = config.open_objects(kept.config, "us-central")
+def test_parts_of_an_unfinished_upload_are_found(filled):
+    """They are bytes of the photo, although they are not an object yet."""
+    objects = config.open_objects(filled.config, "us-central")
     objects.write_part(objects.create_upload(RAW, raw_key(PHOTO_ID)), 1, io.BytesIO(b"abcd"), 4)
-    [part] = [item for item in locate(kept.config, PHOTO_ID) if item.place == "us-central"]
+    [part] = [item for item in locate(filled.config, PHOTO_ID) if item.place == "us-central"]
     assert (part.what, part.size_bytes, part.allowed) == ("part 1 (unfinished)", 4, False)
 
 
-def test_a_stray_copy_is_found_though_no_catalog_knows_it(kept):
-    """It lies in the United States, where no rule of its class allows it."""
-    kept.put("us-central", RAW, raw_key(PHOTO_ID), b"stray")
-    stray = [item for item in locate(kept.config, PHOTO_ID) if not item.allowed]
+def test_a_copy_that_no_catalog_lists_is_found(filled):
+    """It is stored in the United States, where no rule of its class allows it."""
+    filled.put("us-central", RAW, raw_key(PHOTO_ID), b"stray")
+    stray = [item for item in locate(filled.config, PHOTO_ID) if not item.allowed]
     assert [(item.place, item.what, item.size_bytes) for item in stray] == [("us-central", "raw", 5)]
 
 
-def test_edges_are_asked_for_what_they_hold(kept):
-    """Lisbon may cache it and Sydney may not."""
-    kept.holds["lisbon"] = kept.holds["sydney"] = [{"size": 640, "where": "disk", "size_bytes": 9}]
-    cached = [item for item in locate(kept.config, PHOTO_ID) if item.what == "cached 640 (disk)"]
+def test_cached_copies_at_edges_are_found(filled):
+    """Lisbon may cache the photo and Sydney may not."""
+    filled.inventories["lisbon"] = filled.inventories["sydney"] = [{"size": 640, "where": "disk", "size_bytes": 9}]
+    cached = [item for item in locate(filled.config, PHOTO_ID) if item.what == "cached 640 (disk)"]
     assert [(item.place, item.allowed) for item in cached] == [("lisbon", True), ("sydney", False)]
 
 
-def test_another_photos_bytes_are_not_taken_for_its_own(kept):
-    """Whatever else lies in the same folders."""
-    kept.put("eu-central", RAW, raw_key(ids.to_public(ids.PHOTO, 77)))
-    assert {item.place for item in locate(kept.config, PHOTO_ID)} == {"eu-west"}
+def test_another_photos_bytes_are_not_listed(filled):
+    """Although they are stored in the same folders."""
+    filled.put("eu-central", RAW, raw_key(ids.to_public(ids.PHOTO, 77)))
+    assert {item.place for item in locate(filled.config, PHOTO_ID)} == {"eu-west"}
 
 
-def test_what_is_left_of_a_deleted_photo_may_lie_nowhere(kept):
-    """Not even at its home."""
-    stores = kept.at_home()
+def test_no_byte_of_a_deleted_photo_is_allowed(filled):
+    """Not even in its home region."""
+    stores = filled.at_home()
     stores.catalog.photos.delete(Tombstone(PHOTO_ID, PHOTO.owner_id, 2), None)
     stores.close()
-    assert {(item.allowed, item.rule) for item in locate(kept.config, PHOTO_ID)} == {(False, NO_OWNER)}
+    assert {(item.allowed, item.rule) for item in locate(filled.config, PHOTO_ID)} == {(False, NO_OWNER)}
 
 
-def test_without_a_policy_nothing_is_allowed(kept):
-    """One that can't be read counts as none."""
-    stores = kept.at_home()
+def test_without_a_policy_nothing_is_allowed(filled):
+    """A policy that can't be read counts as none."""
+    stores = filled.at_home()
     stores.settings.values.write(POLICY, "policy: [")
     stores.close()
-    assert {(item.allowed, item.rule) for item in locate(kept.config, PHOTO_ID)} == {(False, decide.UNREADABLE)}
+    assert {(item.allowed, item.rule) for item in locate(filled.config, PHOTO_ID)} == {(False, decide.UNREADABLE)}
 
 
-def test_an_edge_that_does_not_say_is_not_taken_to_hold_nothing(kept):
-    """The survey fails, and names it."""
-    kept.silent.add("chicago")
+def test_a_silent_edge_is_an_error(filled):
+    """The error names the edge: it may have cached anything."""
+    filled.silent.add("chicago")
     with pytest.raises(Unavailable, match="chicago"):
-        locate(kept.config, PHOTO_ID)
+        locate(filled.config, PHOTO_ID)
 
 
 @pytest.mark.parametrize("photo_id", ["u_00000000001", "harbour.jpg", "../secrets", ids.to_public(ids.PHOTO, 1)])
-def test_what_is_no_photo_of_any_region_is_not_found(world, photo_id):
-    """Before any store is asked."""
+def test_an_id_that_is_not_a_regions_photo_is_not_found(world, photo_id):
+    """This is known before any store is opened."""
     with pytest.raises(NotFound):
         locate(world.config, photo_id)
 
 
-def test_the_command_exits_with_1_for_a_byte_that_lies_wrong(kept, capsys):
-    """And with 0 while there is none; the table shows places and rules."""
-    assert where.main(kept.data, PHOTO_ID) == 0
-    assert "All 2 lie where the policy allows" in capsys.readouterr().out
-    kept.put("us-central", RAW, raw_key(PHOTO_ID))
-    assert where.main(kept.data, PHOTO_ID) == 1
+def test_the_command_exits_with_1_for_a_forbidden_copy(filled, capsys):
+    """It exits with 0 if there is none. The table shows places and rules."""
+    assert where.main(filled.data, PHOTO_ID) == 0
+    assert "The policy allows all 2 stored copies" in capsys.readouterr().out
+    filled.put("us-central", RAW, raw_key(PHOTO_ID))
+    assert where.main(filled.data, PHOTO_ID) == 1
     shown = capsys.readouterr().out
     assert "us-central" in shown
-    assert "1 of 3 lie where they may not" in shown
+    assert "The policy forbids 1 of 3 stored copies" in shown
 
 
 @given(st.sampled_from(Action), st.text(max_size=8), st.sampled_from(["EU", "US", "AU"]))
 def test_without_an_owner_nothing_is_allowed_anywhere(action, name, jurisdiction):
-    """Whatever the place and the action."""
+    """This holds for every place and every action."""
     found = StoredBytes(Place(name, "region", jurisdiction), "raw", 1, action)
-    assert judge(None, None, found) == StoredCopy(name, "raw", 1, False, NO_OWNER)
+    assert evaluate(None, None, found) == StoredCopy(name, "raw", 1, False, NO_OWNER)
