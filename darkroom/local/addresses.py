@@ -1,4 +1,4 @@
-"""Where the running system answers, as the launcher wrote it into the `--data` folder."""
+"""The addresses of the running system, which the launcher writes into the `--data` folder."""
 
 import json
 import re
@@ -14,7 +14,7 @@ TOPOLOGY = "topology.toml"
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """URLs by name, as the launcher wrote them."""
+    """URLs by name."""
 
     edges: Mapping[str, str]
     origins: Mapping[str, str]
@@ -22,25 +22,25 @@ class Addresses:
 
 
 def addresses(data: Path) -> Addresses:
-    """Raises CommandError where no system has been started in this folder."""
+    """Raises CommandError if no system is running in this folder."""
     try:
         return Addresses(**json.loads((data / ADDRESSES).read_text()))
     except FileNotFoundError as error:
         raise CommandError(
             f"No system is running here: there is no {data / ADDRESSES}.",
-            "Run `darkroom up` first (and leave it running), or name its folder with --data.",
+            "Run `darkroom up` first (and keep it running), or name its folder with --data.",
         ) from error
     except (ValueError, TypeError) as error:
         raise CommandError(f"{data / ADDRESSES} can't be read.", "Run `darkroom up` again.") from error
 
 
 def edge_url(data: Path, edge: str | None) -> str:
-    """The URL of an edge by name or URL; without either, of the first there is. Raises CommandError."""
+    """The URL of an edge, given its name or URL; by default, of the first edge. Raises CommandError."""
     if edge is not None and re.match("https?://", edge):
         return edge
     edges = addresses(data).edges
     name = edge or next(iter(edges), "")
     if name not in edges:
         known = ", ".join(edges)
-        raise CommandError(f"There is no edge called {name!r}.", f"Known here: {known}; a URL will do too.", 2)
+        raise CommandError(f"There is no edge called {name!r}.", f"Known here: {known}. You can also give a URL.", 2)
     return edges[name]

@@ -1,4 +1,4 @@
-"""The `--data` folder of one machine's system: who may use it now, its secrets, its topology, its residency policy."""
+"""The `--data` folder of a system on one machine: its locks, secrets, topology and residency policy."""
 
 import fcntl
 import importlib.resources
@@ -6,9 +6,8 @@ import json
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from darkroom.command_error import CommandError
@@ -17,6 +16,7 @@ from darkroom.local.addresses import TOPOLOGY
 from darkroom.local.machine import Machine
 from darkroom.local.private_files import write_private
 from regions import config, tokens
+from regions.daemon import attempts
 from regions.residency import policy
 from regions.stores.settings import POLICY
 
@@ -24,26 +24,28 @@ PROCESSES = "processes.json"
 SCRATCH = "tmp"
 _SECRETS = "secrets"
 _LAUNCHER_LOCK, _PROCESSES_LOCK = "launcher.lock", "processes.lock"
-_AFTERMATH_S = 20.0
+_EARLIER_RUN_S = 20.0
+_LOCK_PAUSE_S = 0.05
 _OBJECTS_SECRET_BYTES = 32
 
 
 class AlreadyRunning(CommandError):
-    """Another launcher has the folder."""
+    """Another launcher is using the folder."""
 
     def __init__(self, data: Path) -> None:
         super().__init__(
             f"A system is running in {data} already.",
-            "Use it, stop it with Ctrl-C where it was started, or name another folder with --data.",
+            "Use it, stop it with Ctrl-C in its terminal, or name another folder with --data.",
         )
 
 
 @contextmanager
 def claimed(data: Path) -> Iterator[int]:
-    """Makes the folder ours alone; yields the descriptor of a lock that all processes of the system must inherit.
+    """Locks the folder; yields the descriptor of a second lock, which all processes of the system must inherit.
 
-    Raises AlreadyRunning. Where a launcher was killed and its processes are not all gone, waits for them: they
-    hold the inherited lock, and the ports.
+    The first lock is the launcher's own: if another launcher has it, raises AlreadyRunning. The second lock outlives a
+    launcher that was killed: its processes inherited the descriptor, so it stays locked until the last of them has
+    ended. They also still use the ports, so this waits for them, and raises CommandError if they do not end.
     """
     if any(char in str(data) for char in "?#%"):
         raise CommandError(f"The folder {data} can't be part of a URL.", "Name one without ?, # and % with --data.", 2)
@@ -51,32 +53,28 @@ def claimed(data: Path) -> Iterator[int]:
     with (data / _LAUNCHER_LOCK).open("w") as launcher, (data / _PROCESSES_LOCK).open("w") as processes:
         if not _locked(launcher.fileno(), 0):
             raise AlreadyRunning(data)
-        if not _locked(processes.fileno(), _AFTERMATH_S):
+        if not _locked(processes.fileno(), _EARLIER_RUN_S):
             raise CommandError(
                 f"Processes of an earlier run in {data} have not ended.",
-                f"Their ids are in {data / PROCESSES}: end them, and try again.",
+                f"Their ids are in {data / PROCESSES}. Stop them, and try again.",
             )
         yield processes.fileno()
 
 
 def _locked(descriptor: int, within_s: float) -> bool:
-    deadline_s = time.monotonic() + within_s
-    while True:
-        try:
+    for _ in attempts(within_s, _LOCK_PAUSE_S, _LOCK_PAUSE_S):
+        with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        except BlockingIOError:
-            if time.monotonic() >= deadline_s:
-                return False
-            time.sleep(0.05)
+    return False
 
 
 def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Config:
-    """Secrets where there are none, the topology of these ports, every store's file, and a policy in each region."""
+    """Creates missing secrets, the topology for these ports, every store's file, and missing policies."""
     public_keys = _keep_secrets(data / _SECRETS, machine)
     write(data / TOPOLOGY, machine.topology(data, ports, public_keys))
     (data / "logs").mkdir(exist_ok=True)
-    # Whose processes left it has ended: the folder is ours alone.
+    # Left behind by an earlier run, whose processes have all ended.
     shutil.rmtree(data / SCRATCH, ignore_errors=True)
     (data / SCRATCH).mkdir()
     prepared = config.load(data / TOPOLOGY, os.environ)
@@ -85,11 +83,11 @@ def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Co
 
 
 def publish_policy(topology: config.Config) -> None:
-    """Gives the policy that we ship to each region that has none. Raises PolicyError where it does not fit."""
+    """Writes the default policy to each region that has none. Raises PolicyError if it does not fit the topology."""
     text = importlib.resources.files("deploy").joinpath(policy.FILE).read_text()
     policy.check(policy.parse(text, policy.FILE), topology.topology)
     for region in topology.topology.regions:
-        # All five are opened, so that their files are made here, once, and not by several processes at a time.
+        # Opening all five stores creates their files here, once, instead of in several processes at the same time.
         stores = config.open_stores(topology, region)
         try:
             stores.objects.prepare()
@@ -99,7 +97,7 @@ def publish_policy(topology: config.Config) -> None:
 
 
 def read_machine(servers_file: Path | None = None) -> Machine:
-    """On embedded stores, or on the servers whose addresses the file tells. Raises CommandError."""
+    """The one machine, on embedded stores or on the servers that the file lists. Raises CommandError."""
     text = importlib.resources.files("deploy").joinpath("one_machine.toml").read_text()
     if servers_file is None:
         return machine.read(text)
@@ -107,13 +105,13 @@ def read_machine(servers_file: Path | None = None) -> Machine:
         return machine.read(text, machine.read_servers(servers_file.read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise CommandError(
-            f"{servers_file} does not tell where the real servers are.",
-            "Run `make servers` first (and leave it running), or name the file that it writes with --servers.",
+            f"{servers_file} does not list the addresses of the real servers.",
+            "Run `make servers` first (and keep it running), or name the file that it writes with --servers.",
         ) from error
 
 
 def write(path: Path, text: str) -> None:
-    """Whole or not at all, for whoever reads it meanwhile."""
+    """Replaces the file atomically: concurrent readers see the old text or the new."""
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_text(text)
     fresh.replace(path)
@@ -124,7 +122,7 @@ def write_processes(data: Path, pids: Mapping[str, int]) -> None:
 
 
 def _keep_secrets(folder: Path, machine: Machine) -> dict[str, str]:
-    """The public keys by name of region and edge, whose private halves lie in the folder now."""
+    """Creates missing secrets in the folder; returns the public keys by name of region and edge."""
     folder.mkdir(mode=0o700, exist_ok=True)
     for region in machine.regions:
         _keep(folder / f"{region}.objects", lambda: secrets.token_bytes(_OBJECTS_SECRET_BYTES))
@@ -137,7 +135,7 @@ def _keep_secrets(folder: Path, machine: Machine) -> dict[str, str]:
 
 
 def _keep(path: Path, make: Callable[[], bytes]) -> bytes:
-    """What the file holds; where there is none it is made, readable by its owner alone."""
+    """The file's content. If it is missing, it is created, readable only by its owner."""
     if not path.exists():
         write_private(path, make())
     return path.read_bytes()

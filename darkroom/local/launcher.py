@@ -1,7 +1,7 @@
-"""`darkroom up`: the whole system on one machine, watched over until Ctrl-C.
+"""`darkroom up`: runs the whole system on one machine until Ctrl-C.
 
-The launcher binds every listening socket itself and hands it down, so that a process that died is started
-again on its port, and connections wait in the backlog meanwhile.
+The launcher binds every listening socket itself, and its processes inherit them. So a process that died is started
+again on the same port, and connections wait in the socket's backlog in the meantime.
 """
 
 import signal
@@ -27,9 +27,9 @@ from darkroom.local.supervisor import Program, Supervisor
 _BACKLOG = 512
 _START_S = 60.0
 _STOP_S = 10.0
-_ASK_AGAIN_S = 0.1
-_LOOK_EVERY_S = 0.25
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_POLL_S = 0.1
+_SIGNAL_CHECK_S = 0.25
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LAST_PORT = 65_535
 
 
@@ -52,42 +52,42 @@ def up(data: Path, port: int, servers: Path | None) -> None:
 
 
 def stop_on_signals() -> None:
-    """The first of Ctrl-C, SIGTERM and a closed terminal (unless ignored: nohup) raises KeyboardInterrupt, once."""
-    for number in _STOPPING:
+    """Ctrl-C, SIGTERM or a closed terminal raises KeyboardInterrupt, but only once. Ignored signals stay so (nohup)."""
+    for number in _STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt_once)
 
 
 def _interrupt_once(number: int, frame: object) -> None:
-    """A second Ctrl-C changes nothing: whoever is not gone in time is killed."""
+    """A second Ctrl-C is ignored: processes that do not stop in time are killed anyway."""
     _ignore_signals()
     raise KeyboardInterrupt
 
 
 def _ignore_signals() -> None:
-    for number in _STOPPING:
+    for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def wait_for_ctrl_c() -> None:
-    """Never returns; KeyboardInterrupt ends it."""
+    """Does not return; KeyboardInterrupt ends it."""
     while True:
-        # Not signal.pause: a signal that comes just before it would be noticed only with the next one.
-        time.sleep(_LOOK_EVERY_S)
+        # Not signal.pause: it would miss a signal that arrives just before it, and wait for the next one.
+        time.sleep(_SIGNAL_CHECK_S)
 
 
 def page(addresses: Addresses) -> str:
-    """The one address that people need: the web page, at the first edge."""
+    """The URL of the web page, at the first edge."""
     return next(iter(addresses.edges.values())) + "/"
 
 
 @contextmanager
 def running(data: Path, port: int, console: Console, servers: Path | None = None) -> Iterator[Addresses]:
-    """Starts the system, and stops it on leaving. `port` is the first of those used; 0 takes any that are free.
+    """Starts the system, and stops it when the block ends.
 
-    `servers` is the file that tells where the real servers are; without it, the stores are embedded.
-
-    Raises CommandError where the folder or a port is taken, or a process does not answer.
+    `port` is the first port; 0 takes any free ports. `servers` is the file with the addresses of the real servers;
+    without it, the stores are embedded. Raises CommandError if the folder or a port is in use, or if a process does not
+    answer.
     """
     data, machine = data.resolve(), data_folder.read_machine(servers)
     with ExitStack() as stack:
@@ -100,7 +100,7 @@ def running(data: Path, port: int, console: Console, servers: Path | None = None
             data_folder.prepare(data, machine, ports)
         supervisor = Supervisor(
             lambda pids: data_folder.write_processes(data, pids),
-            lambda name, how: console.print(f"[yellow]![/] {name} {how}; its log: {_log(data, name)}"),
+            lambda name, how: console.print(f"[yellow]![/] {name} {how}; see {_log(data, name)}"),
         )
         stack.enter_context(_supervised(supervisor, data))
         _start(machine, supervisor, data, sockets, lock, console)
@@ -117,12 +117,12 @@ def _start(
     lock: int,
     console: Console,
 ) -> None:
-    """First what answers, so that the page is there soon; then what works behind it."""
+    """Starts the processes that answer requests first, so that the page is available soon, then the workers."""
     began_s = time.monotonic()
     processes = machine.processes()
-    with console.status("Starting edges, origins and object doors …"):
+    with console.status("Starting edges, origins and object servers …"):
         supervisor.start(_program(process, data, sockets, lock) for process in processes if process.listens)
-        _require_answers({name: url_of(bound.getsockname()[1]) for name, bound in sockets.items()}, data)
+        _wait_until_all_answer({name: url_of(bound.getsockname()[1]) for name, bound in sockets.items()}, data)
     supervisor.start(_program(process, data, sockets, lock) for process in processes if not process.listens)
     console.print(
         f"[green]✓[/] {len(machine.edges)} edges ({', '.join(machine.edges)}) and {len(machine.regions)} regions "
@@ -148,9 +148,9 @@ def _supervised(supervisor: Supervisor, data: Path) -> Iterator[None]:
 
 @contextmanager
 def _bound(listening: Sequence[Process], port: int) -> Iterator[Mapping[str, socket.socket]]:
-    """A listening socket for each process, by its name. Raises CommandError where a port is taken."""
+    """A listening socket for each process, by its name. Raises CommandError if a port is in use."""
     if port and not 1 <= port <= _LAST_PORT - len(listening):
-        raise CommandError(f"{port} is no port to begin at.", "Choose one from 1024 to 65000, or 0 for any.", 2)
+        raise CommandError(f"{port} can't be the first port.", "Choose one from 1024 to 65000, or 0 for any.", 2)
     with ExitStack() as stack:
         sockets = {}
         for number, process in enumerate(listening):
@@ -168,7 +168,7 @@ def _bind(bound: socket.socket, port: int) -> None:
     except OSError as error:
         raise CommandError(
             f"Port {port} can't be had: {error.strerror}.",
-            "Choose others with --port N (ten in a row are used), or --port 0 for any that are free.",
+            "Choose others with --port N (ten in a row are used), or --port 0 for any free ports.",
         ) from error
 
 
@@ -187,23 +187,24 @@ def _log(data: Path, name: str) -> Path:
     return data / "logs" / f"{name}.log"
 
 
-def _require_answers(urls: Mapping[str, str], data: Path) -> None:
-    """Raises CommandError that names who did not answer in time, and their logs."""
+def _wait_until_all_answer(urls: Mapping[str, str], data: Path) -> None:
+    """Raises CommandError that names the processes that did not answer in time, and their logs."""
     deadline_s = time.monotonic() + _START_S
     with ThreadPoolExecutor(len(urls)) as threads:
-        answers = dict(zip(urls, threads.map(lambda url: _answers(url, deadline_s), urls.values()), strict=True))
-    if silent := [name for name, answered in answers.items() if not answered]:
+        answered = threads.map(lambda url: _answers(url, deadline_s), urls.values())
+        silent = [name for name, answers in zip(urls, answered, strict=True) if not answers]
+    if silent:
         logs = ", ".join(str(_log(data, name)) for name in silent)
-        raise CommandError(f"No answer within {_START_S:.0f} s from {', '.join(silent)}.", f"Look into {logs}")
+        raise CommandError(f"No answer within {_START_S:.0f} s from {', '.join(silent)}.", f"See {logs}")
 
 
 def _answers(url: str, deadline_s: float) -> bool:
-    """The first connection waits in the backlog until its server is there."""
+    """True once the server is healthy. The first connection waits in the backlog until the server accepts it."""
     while (left_s := deadline_s - time.monotonic()) > 0:
         try:
             if urllib3.request("GET", f"{url}/health", timeout=left_s, retries=False).status == 200:
                 return True
         except urllib3.exceptions.HTTPError:
-            """It died with our connection, and is being started again."""
-        time.sleep(_ASK_AGAIN_S)
+            """The process died during the request, and is being restarted."""
+        time.sleep(_POLL_S)
     return False

@@ -1,7 +1,7 @@
-"""The whole system on one machine: which processes it has, and where each listens and keeps what it keeps.
+"""The whole system on one machine: its processes, where each listens, and where each stores its data.
 
-Pure: takes the text of `deploy/one_machine.toml`, a folder, ports and keys; gives names, paths and the text
-of a topology.
+Pure: takes the text of `deploy/one_machine.toml`, a folder, ports and keys; returns names, paths and the text of a
+topology.
 """
 
 import json
@@ -19,7 +19,7 @@ _PORTS = ("catalog", "feeds", "events", "settings")
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process of the region or edge `node`. `listens` says that it serves HTTP on a port."""
+    """One process of the region or edge `node`. If `listens`, it serves HTTP on a port."""
 
     kind: str
     node: str
@@ -32,7 +32,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where the real servers answer (`host:port`, S3 as a URL), as `python -m deploy.servers` tells it."""
+    """The real servers' addresses (`host:port`, for S3 a URL), as `python -m deploy.servers` writes them."""
 
     cassandra: str
     kafka: str
@@ -43,21 +43,21 @@ class Servers:
 
     @property
     def s3_keys(self) -> str:
-        """The secret of each region's objects: access key and secret key."""
+        """The secret of each region's objects: access key and secret key, a line each."""
         return f"darkroom\n{self.versitygw_secret}\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The regions and edges of one machine, as the file describes them; on `servers`, else on embedded stores."""
+    """The regions and edges of one machine, on `servers` or, without them, on embedded stores."""
 
     regions: Mapping[str, Mapping[str, Any]]
     edges: Mapping[str, Mapping[str, Any]]
     servers: Servers | None = None
 
     def processes(self) -> list[Process]:
-        """All of them, in the order of their ports; those without a port come last."""
-        # S3 has doors of its own.
+        """All processes, in the order of their ports; those without a port come last."""
+        # On real servers, S3 serves the objects.
         kinds = ("origin", "object-server") if self.servers is None else ("origin",)
         return [
             *(Process("edge", name, True) for name in self.edges),
@@ -66,24 +66,24 @@ class Machine:
         ]
 
     def topology(self, data: Path, ports: Mapping[str, int], public_keys: Mapping[str, str]) -> str:
-        """The text of the topology. `data` is absolute, `ports` are by process name, `public_keys` by node name."""
+        """The text of the topology. `data` is absolute; `ports` are by process name, `public_keys` by node name."""
         regions = {
             name: {
-                **facts,
+                **table,
                 "origin": url_of(ports[f"origin-{name}"]),
                 **(_embedded(name, data, ports) if self.servers is None else _on_servers(name, self.servers)),
                 "public_key": public_keys[name],
             }
-            for name, facts in self.regions.items()
+            for name, table in self.regions.items()
         }
         edges = {
             name: {
-                **facts,
+                **table,
                 "url": url_of(ports[f"edge-{name}"]),
-                "cache": str(cache_of(data, name)),
+                "cache": str(data / "edges" / name / "cache"),
                 "public_key": public_keys[name],
             }
-            for name, facts in self.edges.items()
+            for name, table in self.edges.items()
         }
         return (
             "\n".join(_table(f"regions.{name}", region) for name, region in regions.items())
@@ -95,11 +95,13 @@ class Machine:
         return Addresses(
             edges={name: url_of(ports[f"edge-{name}"]) for name in self.edges},
             origins={name: url_of(ports[f"origin-{name}"]) for name in self.regions},
-            objects={name: self._objects(data, name) for name in self.regions},
+            objects={
+                name: str(_objects_of(data, name))
+                if self.servers is None
+                else _on_servers(name, self.servers)["objects"]
+                for name in self.regions
+            },
         )
-
-    def _objects(self, data: Path, region: str) -> str:
-        return str(objects_of(data, region)) if self.servers is None else _on_servers(region, self.servers)["objects"]
 
 
 def read(text: str, servers: Servers | None = None) -> Machine:
@@ -108,7 +110,7 @@ def read(text: str, servers: Servers | None = None) -> Machine:
 
 
 def read_servers(text: str) -> Servers:
-    """Raises ValueError or TypeError where the text does not name every server."""
+    """Raises ValueError or TypeError if the text does not name every server."""
     return Servers(**json.loads(text))
 
 
@@ -116,12 +118,8 @@ def url_of(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def objects_of(data: Path, region: str) -> Path:
+def _objects_of(data: Path, region: str) -> Path:
     return data / "regions" / region / "objects"
-
-
-def cache_of(data: Path, edge: str) -> Path:
-    return data / "edges" / edge / "cache"
 
 
 def addresses_text(addresses: Addresses) -> str:
@@ -129,16 +127,16 @@ def addresses_text(addresses: Addresses) -> str:
 
 
 def _embedded(name: str, data: Path, ports: Mapping[str, int]) -> dict[str, str]:
-    folder, door = data / "regions" / name, url_of(ports[f"object-server-{name}"])
+    folder, object_server = data / "regions" / name, url_of(ports[f"object-server-{name}"])
     return {
-        "objects": f"directory://{objects_of(data, name)}?server={door}",
+        "objects": f"directory://{_objects_of(data, name)}?server={object_server}",
         **{port: f"sqlite://{folder / port}.db" for port in _PORTS},
     }
 
 
 def _on_servers(name: str, servers: Servers) -> dict[str, str]:
-    """One of each server serves all regions here, each in a keyspace, prefix and buckets of its own."""
-    # What versitygw lacks of S3 is said in its URL.
+    """All regions share the servers; each region has its own keyspace, prefixes and buckets."""
+    # These parameters name the parts of S3 that versitygw lacks.
     dialect = "region=us-east-1&style=path&lifecycle=0&access_block=0"
     return {
         "objects": f"s3://darkroom-{name}?endpoint={servers.versitygw}&{dialect}",
@@ -150,6 +148,6 @@ def _on_servers(name: str, servers: Servers) -> dict[str, str]:
 
 
 def _table(name: str, values: Mapping[str, Any]) -> str:
-    # What JSON says of text and numbers, TOML says too.
+    # JSON's text and numbers are valid TOML as well.
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
     return f"[{name}]\n{''.join(lines)}"

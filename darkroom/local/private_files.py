@@ -1,4 +1,4 @@
-"""Files that only their owner may read."""
+"""Files that only their owner can read."""
 
 import os
 from pathlib import Path
@@ -7,8 +7,8 @@ from pathlib import Path
 def write_private(path: Path, data: bytes) -> None:
     """Creates or replaces the file, with mode 0600 from the start.
 
-    Readers see the old content or the new, never a part: the data is flushed to disk under another name first,
-    and then renamed.
+    Readers see the old content or the new, never a part: the data is flushed to disk under another name first, and
+    then renamed.
     """
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)

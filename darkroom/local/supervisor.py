@@ -1,8 +1,8 @@
-"""Keeps programs running: starts them, starts again what dies, and leaves nothing behind.
+"""Keeps programs running: starts them, restarts those that die, and leaves no process behind.
 
-Each program leads a process group of its own, so that Ctrl-C in a terminal reaches the launcher alone, and so
-that what a dead program has started goes with it. Its standard input is the lifeline, a pipe that the
-launcher holds: whatever way the launcher ends, its programs read end-of-file and stop.
+Each program leads its own process group. So Ctrl-C in a terminal reaches only the launcher, and the children of a
+program that died can be killed with it. The standard input of each program is the lifeline, a pipe whose other end is
+open only in the launcher: however the launcher ends, its programs read end-of-file and stop.
 """
 
 import os
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from regions.retry import backoff_s
 
-_LOOK_EVERY_S = 0.1
+_CHECK_EVERY_S = 0.1
 _TRIM_EVERY_S = 1.0
 _STEADY_S = 10.0
 _MAX_LOG_BYTES = 8 * 1024 * 1024
@@ -27,14 +27,14 @@ _MAX_LOG_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`inherited` are the descriptors it gets under the same numbers; `log` takes what it says, up to 8 MB twice."""
+    """`inherited` are descriptors that keep their numbers. `log` receives its output, at most twice 8 MB."""
 
     name: str
     command: tuple[str, ...]
     log: Path
     inherited: tuple[int, ...]
     scratch: Path
-    """Where its temporary files go."""
+    """The folder for its temporary files."""
 
 
 @dataclass(slots=True)
@@ -44,11 +44,11 @@ class _Child:
     started_s: float = 0.0
     due_s: float = 0.0
     deaths: int = 0
-    """In a row, each soon after its start."""
+    """The number of deaths in a row, each soon after a start."""
 
 
 class Supervisor:
-    """`changed` is told the process ids by name whenever they change; `died` the name and how it ended."""
+    """Calls `changed` with the process ids by name whenever they change, and `died` with a name and how it ended."""
 
     def __init__(self, changed: Callable[[Mapping[str, int]], None], died: Callable[[str, str], None]) -> None:
         self._changed, self._died = changed, died
@@ -66,7 +66,7 @@ class Supervisor:
             self._start_due()
 
     def run_once(self) -> None:
-        """Notices who has died, and starts again whose time has come."""
+        """Detects dead programs, restarts those whose pause is over, and trims the logs."""
         with self._lock:
             for child in self._children:
                 if child.process is not None and _has_ended(child.process):
@@ -78,19 +78,19 @@ class Supervisor:
                     _trim(child.program.log)
 
     def run_forever(self, stop: threading.Event) -> None:
-        while not stop.wait(_LOOK_EVERY_S):
+        while not stop.wait(_CHECK_EVERY_S):
             try:
                 self.run_once()
             except OSError as error:
-                self._died("the launcher", f"could not do its work: {error}")
+                self._died("the launcher", f"failed: {error}")
 
     def stop(self, within_s: float) -> None:
-        """Asks all to stop, and kills those that have not within that time. Idempotent; nothing is started any more."""
+        """Sends SIGTERM to all, and kills those that do not end in time. Idempotent; nothing is restarted after it."""
         with self._lock:
             running = [child.process for child in self._children if child.process is not None]
             self._children = []
             for process in running:
-                # Not `terminate`, which reaps one that has died just now, and what it leaves behind would stay.
+                # Not `terminate`: it reaps a process that has just died, whose group could then not be killed.
                 os.kill(process.pid, signal.SIGTERM)
             running = _wait(running, within_s)
             for process in running:
@@ -103,7 +103,7 @@ class Supervisor:
         for child in waiting:
             self._start(child)
         if waiting:
-            self._tell()
+            self._report_pids()
 
     def _start(self, child: _Child) -> None:
         child.started_s = time.monotonic()
@@ -119,28 +119,28 @@ class Supervisor:
                     start_new_session=True,
                 )
         except OSError as error:
-            self._put_off(child, f"could not be started: {error}")
+            self._delay_restart(child, f"could not be started: {error}")
 
     def _note_death(self, child: _Child, code: int) -> None:
         child.process = None
-        self._tell()
+        self._report_pids()
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        self._put_off(child, how)
+        self._delay_restart(child, how)
 
-    def _put_off(self, child: _Child, how: str) -> None:
+    def _delay_restart(self, child: _Child, how: str) -> None:
         if time.monotonic() - child.started_s > _STEADY_S:
             child.deaths = 0
         child.due_s = time.monotonic() + backoff_s(child.deaths, random.random)
         child.deaths += 1
         self._died(child.program.name, how)
 
-    def _tell(self) -> None:
+    def _report_pids(self) -> None:
         self._changed({child.program.name: child.process.pid for child in self._children if child.process is not None})
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """True once it has; what is left of its group is gone then, and `returncode` is set."""
-    # Looked at without reaping: until it is reaped, nobody else's group can have its number.
+    """True once the process has ended. Then the rest of its group has been killed, and `returncode` is set."""
+    # WNOWAIT does not reap the process: until it is reaped, no other process group can get its number.
     if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         return False
     _kill_group(process.pid)
@@ -154,7 +154,7 @@ def _kill_group(group: int) -> None:
 
 
 def _wait(processes: list[subprocess.Popen[bytes]], within_s: float) -> list[subprocess.Popen[bytes]]:
-    """Those that have not ended in that time."""
+    """The processes that have not ended within that time."""
     deadline_s = time.monotonic() + within_s
     while processes := [process for process in processes if not _has_ended(process)]:
         if time.monotonic() > deadline_s:
@@ -164,7 +164,7 @@ def _wait(processes: list[subprocess.Popen[bytes]], within_s: float) -> list[sub
 
 
 def _trim(log: Path) -> None:
-    """Moves a long log's text aside. The program goes on in the same file, which it opened to append."""
+    """Moves the content of a long log to a second file. The program goes on appending to the first, now empty, file."""
     with suppress(FileNotFoundError):
         if log.stat().st_size > _MAX_LOG_BYTES:
             shutil.copyfile(log, log.with_suffix(".log.1"))

@@ -1,5 +1,5 @@
 """How one process starts: `darkroom run KIND NODE`.
 
-In come a kind, a node's name and the topology; out goes one serving process. Writes nothing of its own.
+Takes a kind, a node's name and the topology, and becomes that process until SIGTERM. Writes nothing itself.
 Read run, then entry_points and wsgi.
 """

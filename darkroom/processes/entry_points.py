@@ -1,4 +1,4 @@
-"""What each kind of process does once its room is imported: reads its settings, serves or works, stops on SIGTERM."""
+"""The entry point of each kind of process: it reads the configuration, serves or works, and stops on SIGTERM."""
 
 import _thread
 import importlib.resources
@@ -24,13 +24,13 @@ _BACKLOG = 512
 
 
 def run(room: ModuleType, options: Namespace) -> int:
-    """The exit code."""
+    """Runs the process until SIGTERM, and returns its exit code. `room` is the module of its kind, imported already."""
     telemetry.start(f"{options.kind}-{options.name}")
     try:
         loaded = config.load(options.topology, os.environ)
         nodes = loaded.topology.edges if options.kind == "edge" else loaded.topology.regions
         if options.name not in nodes:
-            raise TopologyError(f"{options.topology} has no such place: {options.name}")
+            raise TopologyError(f"{options.topology} has no {options.name}")
         _KINDS[options.kind](room, loaded, options)
     except TopologyError as error:
         log.error("can't be started", extra={"error": str(error)})
@@ -78,7 +78,7 @@ def _serve(listener: socket.socket, load: Callable[[], Any]) -> None:
 
 
 def _on_sigterm(stop: Callable[[], object]) -> None:
-    """Not in the handler itself: it interrupts the main thread, which may hold the very lock that `stop` wants."""
+    """Calls `stop` on a new thread: the handler interrupts the main thread, which may hold a lock that `stop` needs."""
     signal.signal(signal.SIGTERM, lambda number, frame: _thread.start_new_thread(stop, ()))
 
 
@@ -95,5 +95,5 @@ def _listener(descriptor: int | None, url: str) -> socket.socket:
 
 
 def _holder(options: Namespace) -> str:
-    """Called in the process that holds the lease, so that no two have the same name."""
+    """A unique name for the owner of a lease. Must be called in the process that takes the lease: it has its id."""
     return f"{options.kind}-{options.name}-{socket.gethostname()}-{os.getpid()}"

@@ -1,6 +1,6 @@
 """`darkroom run KIND NAME`: one process of a region, or one edge.
 
-Nothing but the standard library is imported here before the process's own room, since gevent must patch first.
+Imports only the standard library before the package that implements the process, because gevent must patch it first.
 """
 
 import argparse
@@ -20,17 +20,17 @@ ROOMS = {
     "replicator": "replication.replicator",
     "edge": "edge.server",
 }
-"""The module of each kind of process that must be imported before any other."""
+"""For each kind of process, the module that must be imported before all others."""
 
 _STOP_S = 10
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code, once the process was told to stop: 0 well, 1 failed."""
+    """Runs the process until it is asked to stop. The exit code is 0 for success, 1 for a failure."""
     options = _parser().parse_args(arguments)
     if _has_lifeline():
-        # Before gevent patches threads: this one waits in the kernel, and must not hold up the edge's loop.
-        start_new_thread(_end_with_the_launcher, ())
+        # A real thread, started before gevent patches threads: it blocks in the kernel, not in the edge's event loop.
+        start_new_thread(_stop_with_launcher, ())
     room = importlib.import_module(ROOMS[options.kind])
     return int(importlib.import_module("darkroom.processes.entry_points").run(room, options))
 
@@ -40,20 +40,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("kind", choices=ROOMS)
     parser.add_argument("name", help="the region or the edge")
     parser.add_argument("--topology", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--fd", type=int, metavar="N", help="the listening socket (default: binds its URL's port)")
+    parser.add_argument("--fd", type=int, metavar="N", help="a listening socket (default: bind the URL's port)")
     return parser
 
 
 def _has_lifeline() -> bool:
-    """A terminal or /dev/null is no launcher's pipe: then the process runs until it is told to stop."""
+    """True if standard input is a launcher's pipe, not a terminal or /dev/null."""
     try:
         return stat.S_ISFIFO(os.fstat(0).st_mode)
     except OSError:
         return False
 
 
-def _end_with_the_launcher() -> None:
-    """End-of-file on the lifeline asks this process to stop, and soon makes it."""
+def _stop_with_launcher() -> None:
+    """At end-of-file on the lifeline, stops this process with SIGTERM, and with SIGALRM if that takes too long."""
     while os.read(0, 4096):
         pass
     signal.alarm(_STOP_S)

@@ -1,4 +1,4 @@
-"""Gunicorn, as the origin and the object door use it: one worker with threads, on a socket that is bound already."""
+"""Gunicorn, as the origin and the object server use it: one worker with threads, on a socket that is already bound."""
 
 import logging
 import socket
@@ -15,7 +15,7 @@ _STUCK_S = 60
 
 
 class WsgiServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """`run()` serves what `load()` gives, in a worker process of its own, until SIGTERM; it ends with SystemExit."""
+    """`run()` serves the application from `load()` in a worker process until SIGTERM, then raises SystemExit."""
 
     def __init__(self, listener: socket.socket, load: Callable[[], Any]) -> None:
         self._listener, self._load = listener, load
@@ -33,14 +33,14 @@ class WsgiServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no type
             "errorlog": None,
             "loglevel": "warning",
             "logger_class": RootLogger,
-            # Else every server of this user would share one control socket in the home folder.
+            # Otherwise all servers of this user would share one control socket in the home folder.
             "control_socket_disable": True,
-            # Whoever asks, nobody is a gateway who may say where the path begins, or by what scheme one came.
+            # Trust no client as a gateway: no header may set the path's prefix, the scheme or the client's address.
             "forwarded_allow_ips": "",
             "forwarder_headers": "",
             "secure_scheme_headers": {},
             "proxy_protocol": "off",
-            # `a_b` and `a-b` would be one name to the application.
+            # WSGI would give headers `a_b` and `a-b` the same name, so a client could forge the second with the first.
             "header_map": "drop",
         }.items():
             self.cfg.set(name, value)
@@ -50,7 +50,7 @@ class WsgiServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no type
 
 
 class RootLogger(Logger):  # type: ignore[misc]
-    """Gunicorn's messages go the way of all others, as JSON lines."""
+    """Sends Gunicorn's messages to the root logger, which writes JSON lines."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)

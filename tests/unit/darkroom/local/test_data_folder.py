@@ -1,4 +1,4 @@
-"""The data folder: one launcher at a time, secrets that stay secret, and a policy in every region."""
+"""The data folder: one launcher at a time, private secrets, and a policy in every region."""
 
 import pytest
 
@@ -29,23 +29,23 @@ def set_policy(loaded: config.Config, region: str, text: str) -> None:
 
 
 def test_a_folder_has_one_launcher_at_a_time(tmp_path):
-    """The second is refused until the first has left."""
+    """A second launcher is rejected until the first has ended."""
     with claimed(tmp_path / "var"), pytest.raises(AlreadyRunning), claimed(tmp_path / "var"):
         pass
     with claimed(tmp_path / "var") as lock:
         assert lock > 2
 
 
-def test_a_folder_that_spoils_urls_is_a_wrong_usage(tmp_path):
-    """Store URLs hold the path as it is."""
-    with pytest.raises(CommandError) as refused, claimed(tmp_path / "what?"):
+def test_a_folder_that_does_not_fit_into_urls_is_wrong_usage(tmp_path):
+    """Store URLs contain the path as it is."""
+    with pytest.raises(CommandError) as raised, claimed(tmp_path / "what?"):
         pass
-    assert refused.value.exit_code == 2
+    assert raised.value.exit_code == 2
     assert not (tmp_path / "what?").exists()
 
 
-def test_secrets_are_readable_by_their_owner_alone(tmp_path):
-    """A key for each region and edge, and what signs each region's URLs."""
+def test_secrets_are_readable_only_by_their_owner(tmp_path):
+    """There is a private key for each region and edge, and a secret that signs each region's URLs."""
     prepare(tmp_path, MACHINE, PORTS)
     secrets = list((tmp_path / "secrets").iterdir())
     assert len(secrets) == 2 * len(MACHINE.regions) + len(MACHINE.edges)
@@ -53,8 +53,8 @@ def test_secrets_are_readable_by_their_owner_alone(tmp_path):
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
 
 
-def test_secrets_outlive_a_restart_on_other_ports(tmp_path):
-    """Tokens and signed URLs stay good; only addresses change."""
+def test_secrets_survive_a_restart_on_other_ports(tmp_path):
+    """Tokens and signed URLs stay valid; only addresses change."""
     first = prepare(tmp_path, MACHINE, PORTS)
     second = prepare(tmp_path, MACHINE, {name: port + 1000 for name, port in PORTS.items()})
     for name in (*MACHINE.regions, *MACHINE.edges):
@@ -63,8 +63,8 @@ def test_secrets_outlive_a_restart_on_other_ports(tmp_path):
     assert first.topology.edges["lisbon"].url != second.topology.edges["lisbon"].url
 
 
-def test_every_region_gets_the_policy_that_we_ship(tmp_path):
-    """And can read it."""
+def test_every_region_gets_the_default_policy(tmp_path):
+    """It can be read in each region."""
     loaded = prepare(tmp_path, MACHINE, PORTS)
     for region in MACHINE.regions:
         stores = config.open_stores(loaded, region)
@@ -72,8 +72,8 @@ def test_every_region_gets_the_policy_that_we_ship(tmp_path):
         stores.close()
 
 
-def test_a_policy_that_is_there_stays(tmp_path):
-    """What the compliance team has published is not undone by a restart."""
+def test_an_existing_policy_stays(tmp_path):
+    """A restart does not replace what the compliance team has published."""
     set_policy(prepare(tmp_path, MACHINE, PORTS), "eu-west", "policy: 1  # theirs")
     loaded = prepare(tmp_path, MACHINE, PORTS)
     assert policy_of(loaded, "eu-west") == "policy: 1  # theirs"
@@ -81,16 +81,16 @@ def test_a_policy_that_is_there_stays(tmp_path):
 
 
 def test_a_policy_that_does_not_fit_is_published_nowhere(tmp_path):
-    """A machine without the region that the policy calls home is refused, with file and line."""
-    regions = {name: facts for name, facts in MACHINE.regions.items() if name != "eu-west"}
-    edges = {name: facts for name, facts in MACHINE.edges.items() if facts.get("shield_of") != "eu-west"}
+    """A topology without a region that the policy uses is rejected, with file and line."""
+    regions = {name: table for name, table in MACHINE.regions.items() if name != "eu-west"}
+    edges = {name: table for name, table in MACHINE.edges.items() if table.get("shield_of") != "eu-west"}
     with pytest.raises(PolicyError, match=r"policy\.yaml:[0-9]+: .*eu-west"):
         prepare(tmp_path, type(MACHINE)(regions, edges), PORTS)
     assert not (tmp_path / "regions").exists()
 
 
-def test_a_file_is_replaced_whole(tmp_path):
-    """Whoever reads it meanwhile sees the old one or the new one, and nothing stays beside it."""
+def test_a_file_is_replaced_completely(tmp_path):
+    """The new content is there, and no temporary file is left."""
     data_folder.write_processes(tmp_path, {"edge-lisbon": 1})
     data_folder.write_processes(tmp_path, {"edge-lisbon": 2})
     assert [path.name for path in tmp_path.iterdir()] == ["processes.json"]

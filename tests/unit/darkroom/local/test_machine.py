@@ -26,8 +26,8 @@ def public_keys() -> dict[str, str]:
     return {name: f"-----BEGIN {name}-----\nabc\n" for name in (*MACHINE.regions, *MACHINE.edges)}
 
 
-def test_every_region_has_four_processes_and_every_edge_one():
-    """Names are kind and place, and none appears twice."""
+def test_every_region_has_five_processes_and_every_edge_one():
+    """A name consists of kind and place, and is unique."""
     names = [process.name for process in MACHINE.processes()]
     assert len(set(names)) == len(names) == 5 * len(MACHINE.regions) + len(MACHINE.edges)
     assert {
@@ -41,12 +41,12 @@ def test_every_region_has_four_processes_and_every_edge_one():
 
 
 def test_the_first_port_is_the_first_edges(ports):
-    """The printed address is that of the port that was asked for."""
+    """So the printed address has the port that the user chose."""
     assert ports[f"edge-{next(iter(MACHINE.edges))}"] == 8600
 
 
-def test_the_topology_is_one_that_every_process_accepts(ports, public_keys):
-    """What is written is read back: places, keys with their line breaks, and addresses."""
+def test_the_topology_is_accepted_by_every_process(ports, public_keys):
+    """Places, keys with their line breaks, and addresses are read as they were written."""
     parsed = topology.parse(MACHINE.topology(DATA, ports, public_keys))
     assert list(parsed.regions) == list(MACHINE.regions)
     assert parsed.public_key("eu-west") == public_keys["eu-west"]
@@ -59,22 +59,22 @@ def test_the_topology_is_one_that_every_process_accepts(ports, public_keys):
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=40))
-def test_any_folder_comes_back_from_the_topology(name):
-    """Quotes, backslashes and letters of any script in a folder's name do no harm."""
+def test_the_topology_can_contain_any_folder(name):
+    """Its name may have quotes, backslashes and letters of any script."""
     ports = {process.name: 1 for process in MACHINE.processes()}
     keys = dict.fromkeys((*MACHINE.regions, *MACHINE.edges), "key")
     parsed = topology.parse(MACHINE.topology(Path("/") / name, ports, keys))
     assert parsed.edges["lisbon"].cache == str(Path("/") / name / "edges" / "lisbon" / "cache")
 
 
-def test_the_policy_that_we_ship_fits_the_machine(ports, public_keys):
-    """It names only places that are there, and each class's people may live in their home."""
+def test_the_default_policy_fits_the_machine(ports, public_keys):
+    """It names only existing places, and each residency class may store photos in its home regions."""
     text = (Path(policy.__file__).parents[2] / "deploy" / "policy.yaml").read_text()
     policy.check(policy.parse(text, "policy.yaml"), topology.parse(MACHINE.topology(DATA, ports, public_keys)))
 
 
 def test_addresses_name_edges_origins_and_folders_of_objects(ports):
-    """That is what people, tests and the client start from."""
+    """People, tests and the client start from these."""
     addresses = MACHINE.addresses(DATA, ports)
     assert addresses.edges["chicago"] == f"http://127.0.0.1:{ports['edge-chicago']}"
     assert addresses.origins["eu-central"] == f"http://127.0.0.1:{ports['origin-eu-central']}"

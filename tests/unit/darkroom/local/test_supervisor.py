@@ -1,4 +1,4 @@
-"""The supervisor with real processes that are killed, that ignore signals, and that leave children behind."""
+"""The supervisor with real processes that are killed, ignore signals, or leave children behind."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def eventually(condition: Callable[[], object]) -> None:
 
 
 class Watched:
-    """A supervisor and what it told."""
+    """A supervisor, and what it reported."""
 
     def __init__(self) -> None:
         self.pids: dict[str, int] = {}
@@ -62,8 +62,8 @@ def program(tmp_path) -> Callable[..., Program]:
     return program
 
 
-def test_what_dies_is_started_again(watched, program):
-    """Under the same name, with another process id, and its end is told."""
+def test_a_program_that_dies_is_started_again(watched, program):
+    """It has the same name and another process id, and its death is reported."""
     watched.supervisor.start([program(WAITS)])
     first = watched.pids["one"]
     os.kill(first, signal.SIGKILL)
@@ -71,15 +71,15 @@ def test_what_dies_is_started_again(watched, program):
     assert watched.deaths == [("one", "was ended by SIGKILL")]
 
 
-def test_what_ends_by_itself_is_started_again(watched, program):
-    """Nothing here is meant to end, so an exit code of 0 is a death as well."""
+def test_a_program_that_exits_is_started_again(watched, program):
+    """No program should end by itself, so an exit code of 0 counts as a death too."""
     watched.supervisor.start([program("")])
     watched.run_until(lambda: len(watched.deaths) >= 2)
     assert set(watched.deaths) == {("one", "ended with exit code 0")}
 
 
-def test_others_are_left_alone_when_one_dies(watched, program):
-    """Only the dead one changes its process id."""
+def test_other_programs_keep_running_when_one_dies(watched, program):
+    """Only the process id of the dead program changes."""
     watched.supervisor.start([program(WAITS, "one"), program(WAITS, "two")])
     before = dict(watched.pids)
     os.kill(before["one"], signal.SIGKILL)
@@ -87,8 +87,8 @@ def test_others_are_left_alone_when_one_dies(watched, program):
     assert watched.pids["two"] == before["two"]
 
 
-def test_what_a_dead_program_has_started_goes_with_it(watched, program):
-    """Else an orphan would go on answering on the same port."""
+def test_the_children_of_a_dead_program_are_killed(watched, program):
+    """Otherwise an orphan would keep answering on the same port."""
     one = program(HAS_A_CHILD)
     watched.supervisor.start([one])
     eventually(lambda: one.log.read_text().endswith("\n"))
@@ -97,8 +97,8 @@ def test_what_a_dead_program_has_started_goes_with_it(watched, program):
     watched.run_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
-def test_stopping_leaves_nothing_even_of_the_deaf(program):
-    """Whoever does not stop when asked is killed."""
+def test_stopping_leaves_no_process_behind(program):
+    """A program that ignores SIGTERM is killed."""
     watched, deaf = Watched(), program(IGNORES_SIGTERM, "deaf")
     watched.supervisor.start([program(WAITS), deaf])
     eventually(lambda: deaf.log.read_text() == "ready\n")
@@ -108,8 +108,8 @@ def test_stopping_leaves_nothing_even_of_the_deaf(program):
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
-def test_what_died_just_before_the_stop_is_no_obstacle(watched, program):
-    """Nobody has noticed its death yet; the others are stopped all the same."""
+def test_a_death_just_before_the_stop_does_not_prevent_it(watched, program):
+    """The supervisor has not noticed the death yet; the other program is stopped anyway."""
     watched.supervisor.start([program(WAITS, "one"), program(WAITS, "two")])
     pids = dict(watched.pids)
     os.kill(pids["one"], signal.SIGKILL)
@@ -118,8 +118,8 @@ def test_what_died_just_before_the_stop_is_no_obstacle(watched, program):
     assert not any(psutil.pid_exists(pid) for pid in pids.values())
 
 
-def test_what_can_not_be_started_is_told_and_tried_again(watched, tmp_path):
-    """The others run all the same."""
+def test_a_program_that_can_not_be_started_is_reported_and_retried(watched, tmp_path):
+    """It has no process id meanwhile."""
     missing = Program("missing", (str(tmp_path / "no-such-program"),), tmp_path / "missing.log", (), tmp_path)
     watched.supervisor.start([missing])
     watched.run_until(lambda: len(watched.deaths) >= 2)
@@ -128,7 +128,7 @@ def test_what_can_not_be_started_is_told_and_tried_again(watched, tmp_path):
 
 
 def test_a_long_log_is_moved_aside(watched, program):
-    """The disk is not filled: what a program has said lies in two files of bounded length."""
+    """A program's output is in two files of bounded size, so it does not fill the disk."""
     one = program("import sys; sys.stdout.write('x' * 9_000_000); sys.stdout.flush(); sys.stdin.read()")
     watched.supervisor.start([one])
     aside = one.log.with_suffix(".log.1")
@@ -137,7 +137,7 @@ def test_a_long_log_is_moved_aside(watched, program):
 
 
 def test_programs_end_when_the_launcher_is_killed(tmp_path):
-    """They read end-of-file on their standard input, although nobody was left to tell them."""
+    """No signal reaches them, but they read end-of-file on their standard input."""
     launcher = (
         "import sys, time, pathlib\n"
         "from darkroom.local.supervisor import Program, Supervisor\n"

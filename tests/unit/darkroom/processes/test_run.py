@@ -1,4 +1,4 @@
-"""One process of a region, or one edge, as the launcher starts it."""
+"""One process of a region, or one edge, started as the launcher does."""
 
 import json
 import socket
@@ -31,18 +31,18 @@ def started(*arguments: str, **settings) -> subprocess.Popen:
 
 
 @pytest.mark.parametrize(("kind", "name"), [("origin", "lisbon"), ("edge", "eu-west"), ("replicator", "atlantis")])
-def test_a_place_that_is_not_there_is_refused(topology, kind, name):
-    """With exit code 1 and one line in the log that says so; a region is no edge."""
+def test_an_unknown_place_is_an_error(topology, kind, name):
+    """The exit code is 1, and one line of the log has the reason. A region is not an edge, nor the reverse."""
     with started(kind, name, "--topology", str(topology), stdin=subprocess.DEVNULL) as process:
-        said, _ = process.communicate(timeout=30)
-    line = json.loads(said.splitlines()[-1])
+        output, _ = process.communicate(timeout=30)
+    line = json.loads(output.splitlines()[-1])
     assert process.returncode == 1
     assert (line["process"], line["message"]) == (f"{kind}-{name}", "can't be started")
     assert name in line["error"]
 
 
 def test_a_process_ends_when_its_standard_input_does(topology):
-    """Closing the pipe is all that it takes, and the exit is an orderly one."""
+    """The launcher only has to close the pipe. The exit is orderly."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         descriptor = listener.fileno()
         arguments = ("object-server", "eu-west", "--topology", str(topology), "--fd", str(descriptor))
@@ -52,8 +52,8 @@ def test_a_process_ends_when_its_standard_input_does(topology):
             assert process.wait(30) == 0
 
 
-def test_an_origin_gives_back_its_number_and_its_service(topology, eventually):
-    """At an orderly end; while it runs, it is seen in its region's settings."""
+def test_an_origin_releases_its_number_and_its_service(topology, eventually):
+    """It does so at an orderly exit. While it runs, it is registered in its region's settings."""
     stores = open_stores(load(topology, {}), "eu-west")
     with closing(stores), socket.create_server(("127.0.0.1", 0)) as listener:
         descriptor = listener.fileno()
@@ -68,17 +68,17 @@ def test_an_origin_gives_back_its_number_and_its_service(topology, eventually):
 
 def health(port: int) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n")
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: objects\r\nConnection: close\r\n\r\n")
         return connection.recv(1000)
 
 
 def test_every_kind_of_the_machine_can_be_run():
-    """The launcher starts no process that the command does not know."""
+    """The command knows every kind of process that the launcher starts."""
     assert {process.kind for process in MACHINE.processes()} == set(run.ROOMS)
 
 
 def test_without_a_descriptor_the_port_of_the_url_is_used():
-    """So that a process can be started by hand, or by another supervisor."""
+    """So a process can be started by hand, or by another supervisor."""
     with _listener(None, "http://127.0.0.1:0") as first:
         port = first.getsockname()[1]
         with pytest.raises(TopologyError, match="can't be listened on"):

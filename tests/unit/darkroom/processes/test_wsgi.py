@@ -1,4 +1,4 @@
-"""What gunicorn takes from a request's fields: nothing but the fields."""
+"""Gunicorn takes nothing from a request's headers except the headers themselves."""
 
 import json
 import os
@@ -26,7 +26,7 @@ WsgiServer(socket.socket(fileno=int(sys.argv[1])), lambda: application).run()
 
 @pytest.fixture(scope="module")
 def url():
-    """A server that tells its environ; around it all gateways are trusted, as an environment variable may say."""
+    """A server that responds with its WSGI environ. An environment variable asks Gunicorn to trust all gateways."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         number, port = listener.fileno(), listener.getsockname()[1]
         environment = {**os.environ, "FORWARDED_ALLOW_IPS": "*"}
@@ -40,7 +40,7 @@ def url():
 
 
 @pytest.mark.parametrize(
-    "fields",
+    "headers",
     [
         {"SCRIPT_NAME": "/a"},
         {"Script-Name": "/a"},
@@ -52,10 +52,10 @@ def url():
         {"a_b": "1"},
     ],
 )
-def test_no_field_moves_the_path_or_says_who_asks(url, fields):
-    """Even from this machine, where a gateway would be."""
-    answer = urllib3.request("GET", f"{url}/a/b", headers=fields, timeout=WAIT_S, retries=False)
-    assert json.loads(answer.data) == {
+def test_no_header_changes_the_path_the_scheme_or_the_client(url, headers):
+    """Not even from this machine, where a gateway would run."""
+    response = urllib3.request("GET", f"{url}/a/b", headers=headers, timeout=WAIT_S, retries=False)
+    assert json.loads(response.data) == {
         "PATH_INFO": "/a/b",
         "SCRIPT_NAME": "",
         "wsgi.url_scheme": "http",
@@ -65,8 +65,8 @@ def test_no_field_moves_the_path_or_says_who_asks(url, fields):
     }
 
 
-def test_the_line_of_a_proxy_protocol_is_no_request(url):
-    """It would say who asks."""
+def test_a_proxy_protocol_line_is_rejected(url):
+    """It would forge the client's address."""
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), WAIT_S) as connection:
         connection.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")
