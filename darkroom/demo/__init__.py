@@ -1,5 +1,5 @@
 """`darkroom demo`: people, photos, and a report that checks where every byte is stored.
 
-In come photos, or none; out go uploads, a report, and an exit code that is 0 only when every check passes.
+Takes a folder of photos, or generates some. Uploads them, prints a report, and exits with 0 only if every check passes.
 Read demo, then checks and drawing.
 """

@@ -1,6 +1,6 @@
-"""Draws photos as a camera would have taken them: a coast under a sky, 12 megapixels, grain, EXIF and a place.
+"""Generates photos like a camera's: a coast under a sky in 12 megapixels, with grain and EXIF, including a location.
 
-Pure, but for the grain, which differs each time. A photo takes about a second and 2 to 8 MB.
+Pure, except that the grain is different each time. A photo takes about a second and has 2 to 8 MB.
 """
 
 import io
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 _WIDTH, _HEIGHT = 4032, 3024
-# By turns, as cameras are set by their owners: about 4 and about 7 MB.
+# JPEG qualities for alternate photos: about 4 MB and about 7 MB.
 _QUALITIES = (93, 97)
 _UPRIGHT, _TURNED_RIGHT = 1, 6
 # Colours of the sky from the top to the horizon, and of the sea from the horizon to the front.
@@ -30,17 +30,17 @@ def caption(number: int) -> str:
 
 
 def draw(number: int) -> bytes:
-    """The JPEG of the photo with that number; every third was taken with the camera turned."""
-    shade = random.Random(number)
+    """The JPEG with that number. For every third, the camera was turned."""
+    rng = random.Random(number)
     _, sky, sea = _LIGHTS[number % len(_LIGHTS)]
     turned = number % 3 == 2
     width, height = (_HEIGHT, _WIDTH) if turned else (_WIDTH, _HEIGHT)
-    horizon = int(height * shade.uniform(0.4, 0.6))
+    horizon = int(height * rng.uniform(0.4, 0.6))
     scene = Image.new("RGB", (width, height))
     scene.paste(_gradient(width, horizon, *sky), (0, 0))
     scene.paste(_gradient(width, height - horizon, *sea), (0, horizon))
-    scene = ImageChops.screen(scene, _sun(width, height, horizon, shade))
-    _draw_hills(scene, horizon, sea[1], shade)
+    scene = ImageChops.screen(scene, _sun(width, height, horizon, rng))
+    _draw_hills(scene, horizon, sea[1], rng)
     scene = _with_grain(scene, horizon)
     if turned:
         scene = scene.transpose(Image.Transpose.ROTATE_90)
@@ -54,26 +54,26 @@ def _gradient(width: int, height: int, top: Colour, bottom: Colour) -> Image.Ima
     return Image.composite(Image.new("RGB", (width, height), bottom), Image.new("RGB", (width, height), top), ramp)
 
 
-def _sun(width: int, height: int, horizon: int, shade: random.Random) -> Image.Image:
-    """Light on black, drawn small and blurred large, which is fast."""
+def _sun(width: int, height: int, horizon: int, rng: random.Random) -> Image.Image:
+    """Light on black. It is drawn small, then blurred and enlarged, because that is fast."""
     small = Image.new("RGB", (width // 16, height // 16))
-    x, y = shade.uniform(0.2, 0.8) * small.width, horizon / 16 * shade.uniform(0.3, 0.9)
+    x, y = rng.uniform(0.2, 0.8) * small.width, horizon / 16 * rng.uniform(0.3, 0.9)
     radius = small.width / 28
     ImageDraw.Draw(small).ellipse((x - radius, y - radius, x + radius, y + radius), (255, 236, 190))
     return small.filter(ImageFilter.GaussianBlur(radius * 0.8)).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def _draw_hills(scene: Image.Image, horizon: int, colour: Colour, shade: random.Random) -> None:
+def _draw_hills(scene: Image.Image, horizon: int, colour: Colour, rng: random.Random) -> None:
     outline = [(0, horizon)]
     height = 0.0
     for x in range(0, scene.width + 64, 64):
-        height = max(0.0, height + shade.uniform(-18, 20))
+        height = max(0.0, height + rng.uniform(-18, 20))
         outline.append((x, int(horizon - height)))
     ImageDraw.Draw(scene).polygon([*outline, (scene.width, horizon)], colour)
 
 
 def _with_grain(scene: Image.Image, horizon: int) -> Image.Image:
-    """A sensor's noise everywhere, and waves: the same noise stretched sideways, on the sea."""
+    """Adds a sensor's noise everywhere, and waves on the sea, which are noise stretched horizontally."""
     sea = scene.height - horizon
     waves = Image.effect_noise((scene.width // 24, sea // 4), 90).resize((scene.width, sea), Image.Resampling.BICUBIC)
     light = Image.new("L", scene.size, 128)

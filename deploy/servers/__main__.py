@@ -22,10 +22,10 @@ _BASE_PORT = 8700
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.servers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("install", help="fetch and build all that is not there yet")
-    up = commands.add_parser("up", help="start them, and stop them on Ctrl-C")
+    commands.add_parser("install", help="download and build the servers that are missing")
+    up = commands.add_parser("up", help="run the servers until Ctrl-C")
     up.add_argument("--port", type=int, default=_BASE_PORT, help=f"the first port (default: {_BASE_PORT})")
-    run = commands.add_parser("run", help="start what is installed around a command: run -- COMMAND")
+    run = commands.add_parser("run", help="run the installed servers around a command: run -- COMMAND")
     run.add_argument("rest", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     console = Console(stderr=True)
@@ -44,10 +44,10 @@ def install(console: Console) -> int:
     for name in fleet.NAMES:
         began_s = time.monotonic()
         already = fleet.is_installed(ROOT, name)
-        with console.status(f"{name} is being installed (Consul takes some minutes)"):
+        with console.status(f"Installing {name} (Consul takes a few minutes)"):
             fleet.install(ROOT, name)
-        took = "is there" if already else f"installed in {time.monotonic() - began_s:.0f} s"
-        console.print(f"[green]✓[/] {name} {took}")
+        state = "is already installed" if already else f"installed in {time.monotonic() - began_s:.0f} s"
+        console.print(f"[green]✓[/] {name} {state}")
     return 0
 
 
@@ -56,10 +56,12 @@ def run_until_stopped(console: Console, port: int) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     file = ROOT / "running.json"
-    with fleet.running(ROOT, ROOT / "data", fleet.ports_from(port), lambda server: _tell(console, server)) as servers:
+    with fleet.running(ROOT, ROOT / "data", fleet.ports_from(port), lambda server: _report(console, server)) as servers:
         fleet.write_addresses(file, servers)
         try:
-            console.print("All answer. `darkroom up --servers` uses them. [bold]Ctrl-C[/] stops them; data is kept.")
+            console.print(
+                "All answer. `darkroom up --servers` uses them. [bold]Ctrl-C[/] stops them and keeps their data."
+            )
             stop.wait()
         finally:
             file.unlink(missing_ok=True)
@@ -67,26 +69,26 @@ def run_until_stopped(console: Console, port: int) -> int:
 
 
 def run_around(console: Console, command: list[str]) -> int:
-    """The command's exit code.
+    """Runs the command with all installed servers, and returns its exit code.
 
-    It finds each server's address in `DARKROOM_TEST_<NAME>`, and all of them in the file `running.json` of the folder
-    `DARKROOM_TEST_SERVERS`, under which their data lies.
+    The command finds each server's address in `DARKROOM_TEST_<NAME>`, and all of them in the file `running.json` of the
+    folder `DARKROOM_TEST_SERVERS`, which also contains the servers' data.
     """
     for name in fleet.NAMES:
         if not fleet.is_installed(ROOT, name):
             if os.environ.get("CI"):
-                raise ServerError(f"{name} is not installed, and in CI it must be: make servers-install")
-            console.print(f"[yellow]![/] {name} is not installed: its tests are left out (make servers-install)")
+                raise ServerError(f"{name} is not installed, but CI requires it: make servers-install")
+            console.print(f"[yellow]![/] {name} is not installed, so its tests are skipped (make servers-install)")
     with (
         tempfile.TemporaryDirectory(prefix="darkroom-servers-") as folder,
-        fleet.running(ROOT, Path(folder), told=lambda server: _tell(console, server)) as servers,
+        fleet.running(ROOT, Path(folder), report=lambda server: _report(console, server)) as servers,
     ):
         fleet.write_addresses(Path(folder) / "running.json", servers)
-        told = {f"DARKROOM_TEST_{name.upper()}": value for name, value in fleet.addresses(servers).items()}
-        return subprocess.run(command, env={**os.environ, **told, "DARKROOM_TEST_SERVERS": folder}).returncode
+        addresses = {f"DARKROOM_TEST_{name.upper()}": value for name, value in fleet.addresses(servers).items()}
+        return subprocess.run(command, env={**os.environ, **addresses, "DARKROOM_TEST_SERVERS": folder}).returncode
 
 
-def _tell(console: Console, server: Server) -> None:
+def _report(console: Console, server: Server) -> None:
     console.print(f"[green]✓[/] {server.name} answers at {server.address}")
 
 

@@ -1,4 +1,4 @@
-"""Cassandra 5.0, one node, from its jars alone: set for a fast start and little memory, not for a company's data."""
+"""Cassandra 5.0 from its jars: one node, configured for a fast start and little memory, not for production."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from deploy.servers.process import Start
 
 NAME = "cassandra"
 _ARTIFACTS = ("org.apache.cassandra:cassandra-all:5.0.5",)
-# Of Cassandra's own conf/jvm17-server.options.
+# From Cassandra's own conf/jvm17-server.options.
 _EXPORTS = (
     "java.base/jdk.internal.misc",
     "java.base/jdk.internal.ref",
@@ -59,12 +59,12 @@ commitlog_directory: {folder}/commitlog
 saved_caches_directory: {folder}/saved_caches
 hints_directory: {folder}/hints
 cdc_raw_directory: {folder}/cdc_raw
-# Batch, not periodic: what was acknowledged is on the disk.
+# Batch, not periodic: an acknowledged write is on disk.
 commitlog_sync: batch
 commitlog_disk_access_mode: legacy
-# Else emptying a table costs a snapshot of it.
+# Otherwise truncating a table takes a snapshot of it first.
 auto_snapshot: false
-# Small, since a test machine runs many servers.
+# Small, because a test machine runs many servers.
 memtable_heap_space: 64MiB
 memtable_offheap_space: 64MiB
 file_cache_size: 32MiB

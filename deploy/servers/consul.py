@@ -1,4 +1,4 @@
-"""Consul 1.22, one server that elects itself, built by Go from its source."""
+"""Consul 1.22, built from source with Go: one server, which elects itself."""
 
 import urllib.request
 from pathlib import Path
@@ -7,7 +7,7 @@ from deploy.servers.maven import run
 from deploy.servers.process import Start, free_port
 
 NAME = "consul"
-# The two excluded versions were taken back by their authors and do not build.
+# The authors retracted the two excluded versions; they do not build.
 _GO_MOD = """module darkroom/consul
 
 go 1.26
@@ -49,7 +49,7 @@ def start(root: Path, folder: Path, port: int) -> Start:
         "-dns-port=-1",
         "-log-level=warn",
         "-disable-host-node-id",
-        # One server elects itself as fast as it may.
+        # Elect itself as fast as possible.
         "-hcl=performance { raft_multiplier = 1 }",
         "-hcl=leave_on_terminate = false",
         "-hcl=disable_update_check = true",

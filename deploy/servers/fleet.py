@@ -1,4 +1,4 @@
-"""All five servers together: which are installed, started in parallel on one folder, stopped in the end."""
+"""All five servers together: installs them, starts them in parallel in one folder, and stops them."""
 
 import fcntl
 import json
@@ -30,7 +30,7 @@ def is_installed(root: Path, name: str) -> bool:
 
 
 def install(root: Path, name: str) -> None:
-    """Does nothing where it is done already. Raises ServerError."""
+    """Does nothing if the server is installed already; safe to run concurrently. Raises ServerError."""
     root.mkdir(parents=True, exist_ok=True)
     with (root / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -40,22 +40,22 @@ def install(root: Path, name: str) -> None:
 
 
 def prepare(root: Path, folder: Path, name: str, ports: Ports = free_port) -> Server:
-    """A server that is not started yet, on a folder of its own."""
+    """A server with its own folder, not started yet."""
     return Server(_START[name](root, folder / name, ports), folder / name)
 
 
 @contextmanager
 def running(
-    root: Path, folder: Path, ports: Ports = free_port, told: Callable[[Server], None] = lambda server: None
+    root: Path, folder: Path, ports: Ports = free_port, report: Callable[[Server], None] = lambda server: None
 ) -> Iterator[dict[str, Server]]:
-    """The installed servers, started and answering, by name; `told` hears of each as it answers."""
+    """The installed servers by name, once all of them answer; calls `report` for each when it answers."""
     servers = {name: prepare(root, folder, name, ports) for name in NAMES if is_installed(root, name)}
     try:
         with ThreadPoolExecutor(len(NAMES)) as threads:
             for server in servers.values():
                 server.start()
             for server, _ in zip(servers.values(), threads.map(Server.wait, servers.values()), strict=True):
-                told(server)
+                report(server)
         yield servers
     finally:
         with ThreadPoolExecutor(len(NAMES)) as threads:
@@ -63,22 +63,22 @@ def running(
 
 
 def addresses(servers: Mapping[str, Server]) -> dict[str, str]:
-    """Where each answers, by name, and the secret of S3's access key `darkroom`."""
-    told = {name: server.address for name, server in servers.items()}
+    """Each server's address by name, and the secret of S3's access key `darkroom`."""
+    by_name = {name: server.address for name, server in servers.items()}
     if versitygw.NAME in servers:
-        told[f"{versitygw.NAME}_secret"] = versitygw.secret(servers[versitygw.NAME].folder)
-    return told
+        by_name[f"{versitygw.NAME}_secret"] = versitygw.secret(servers[versitygw.NAME].folder)
+    return by_name
 
 
 def write_addresses(file: Path, servers: Mapping[str, Server]) -> None:
-    """As `darkroom up --servers` reads them; readable by its owner alone."""
+    """Writes the file that `darkroom up --servers` reads; only its owner can read it."""
     file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
-        json.dump(addresses(servers), written, indent=2)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        json.dump(addresses(servers), opened, indent=2)
 
 
 def ports_from(base: int) -> Ports:
-    """Ports that are the same each time: `base`, `base` + 1, …"""
+    """The same ports each time: `base`, `base` + 1, …"""
     numbers = count(base)
     return lambda: next(numbers)
 

@@ -1,4 +1,4 @@
-"""Kafka 3.9 in KRaft mode, one broker that is its own controller. pykafka speaks no dialect of Kafka 4."""
+"""Kafka 3.9 in KRaft mode: one broker, which is its own controller. pykafka does not support Kafka 4."""
 
 import subprocess
 from pathlib import Path
@@ -28,7 +28,7 @@ offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
-# What was acknowledged is on the disk: there is no second broker to have it.
+# An acknowledged message is on disk, because no second broker has a copy.
 log.flush.interval.messages=1
 """
 

@@ -1,4 +1,4 @@
-"""Jars from Maven Central: a server's own and all that it needs, copied into one folder."""
+"""Jars from Maven Central: a server's own and its dependencies, copied into one folder."""
 
 import subprocess
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _DEPENDENCY = "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><vers
 
 
 def fetch(artifacts: Sequence[str], folder: Path) -> None:
-    """`artifacts` are `group:artifact:version`. What Maven has fetched before is not fetched again."""
+    """`artifacts` are `group:artifact:version`. Maven does not download a jar twice."""
     folder.mkdir(parents=True, exist_ok=True)
     dependencies = "".join(_DEPENDENCY.format(*artifact.split(":")) for artifact in artifacts)
     (folder / "pom.xml").write_text(_POM.format(dependencies))
@@ -22,7 +22,7 @@ def fetch(artifacts: Sequence[str], folder: Path) -> None:
 
 
 def run(command: Sequence[str], folder: Path, **environment: str) -> None:
-    """Runs one step of an installation. Raises ServerError with the end of what it said."""
+    """Runs one step of an installation. Raises ServerError with the end of its output."""
     try:
         ended = subprocess.run(
             ["/usr/bin/env", *(f"{name}={value}" for name, value in environment.items()), *command],
@@ -33,5 +33,5 @@ def run(command: Sequence[str], folder: Path, **environment: str) -> None:
     except OSError as error:
         raise ServerError(f"{command[0]} can't be run: {error.strerror}") from error
     if ended.returncode != 0:
-        said = (ended.stdout + ended.stderr).strip()[-1500:]
-        raise ServerError(f"`{' '.join(command)}` failed (is {command[0]} installed?):\n{said}")
+        output = (ended.stdout + ended.stderr).strip()[-1500:]
+        raise ServerError(f"`{' '.join(command)}` failed (is {command[0]} installed?):\n{output}")

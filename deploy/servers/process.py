@@ -1,4 +1,4 @@
-"""One server process: started on a folder and a port of its own, waited for until it truly answers, ended."""
+"""One server process with its own folder and port: starts it, waits until it really serves requests, and stops it."""
 
 import os
 import signal
@@ -14,14 +14,15 @@ _POLL_S = 0.1
 
 
 class ServerError(Exception):
-    """A server that can't be installed or does not come up; the message says where to look."""
+    """A server can't be installed or does not start. The message names its log or the cause."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """How one server is started. `answers` does a real request and raises, or returns False, until it is served.
+    """How to start one server.
 
-    `prepare` runs once before each start; `start_s` is how long it may take on a slow machine.
+    `answers` sends a real request; it raises or returns False until the server can serve it. `prepare` runs before each
+    start. `start_s` is the time that a start may take on a slow machine.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Start:
 
 
 class Server:
-    """A started server. `kill` and `start` again keep its folder and its port, as a crash does."""
+    """A server. After `stop` or `kill`, `start` uses the same folder and port again, like a restart after a crash."""
 
     def __init__(self, how: Start, folder: Path) -> None:
         self.how, self.folder = how, folder
@@ -49,7 +50,7 @@ class Server:
         return self.how.address
 
     def start(self) -> None:
-        """Returns when it runs, not yet when it answers."""
+        """Returns when the process runs, which is before it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.how.prepare()
         with self.log.open("ab") as log:
@@ -64,7 +65,7 @@ class Server:
             )
 
     def wait(self) -> None:
-        """Returns when it answers. Raises ServerError."""
+        """Returns when the server answers. Raises ServerError."""
         deadline_s = time.monotonic() + self.how.start_s
         while not self._answers():
             if self._process is None or self._process.poll() is not None:
@@ -77,7 +78,7 @@ class Server:
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """As a crash would: no warning, nothing flushed."""
+        """Ends it like a crash: without a signal that it could handle, so nothing is flushed."""
         self._end(signal.SIGKILL)
 
     @property
@@ -97,12 +98,12 @@ class Server:
     def _answers(self) -> bool:
         try:
             return self.how.answers()
-        except Exception:  # noqa: BLE001 - whatever a client raises while its server is not there yet
+        except Exception:  # noqa: BLE001 - each client raises its own errors while its server is starting
             return False
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on now."""
+    """A loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

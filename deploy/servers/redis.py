@@ -1,4 +1,4 @@
-"""Redis 7, from Debian's package or whatever `redis-server` is on the path."""
+"""Redis 7: the `redis-server` on the path, or Debian's package."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""versitygw 1.8, an S3 gateway over a directory, built by Go."""
+"""versitygw 1.8, an S3 gateway over a directory, built with Go."""
 
 import secrets
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The demo's photos look like a camera's to whatever reads them."""
+"""The demo's photos look like a camera's photos to any program that reads them."""
 
 import io
 
@@ -11,8 +11,8 @@ MB = 1_000_000
 
 
 @pytest.mark.parametrize("number", [0, 2, 3])
-def test_a_drawn_photo_is_like_a_cameras(number):
-    """12 megapixels in 2 to 8 MB, with camera, time, orientation and place."""
+def test_a_generated_photo_is_like_a_cameras(number):
+    """It has 12 megapixels in 2 to 8 MB, and metadata with camera, time, orientation and location."""
     data = drawing.draw(number)
     image = Image.open(io.BytesIO(data))
     exif = image.getexif()
@@ -23,12 +23,12 @@ def test_a_drawn_photo_is_like_a_cameras(number):
     assert exif.get_ifd(0x8825)[1] == "N"
 
 
-def test_a_turned_photo_stands_upright_when_its_orientation_is_applied():
-    """Its sky is above its sea: the evening's sky glows at the horizon, its sea is darkest in front."""
+def test_a_turned_photo_is_upright_when_its_orientation_is_applied():
+    """The sky is above the sea: the evening sky is brightest at the horizon, the sea is darkest in front."""
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(drawing.draw(2)))).convert("L").resize((1, 8))
     assert upright.getpixel((0, 7)) < upright.getpixel((0, 0)) < upright.getextrema()[1]
 
 
 def test_captions_differ_from_photo_to_photo():
-    """Four lights, in turn."""
+    """There are four times of day, in turn."""
     assert len({drawing.caption(number) for number in range(8)}) == 4
