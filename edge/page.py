@@ -4,7 +4,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from edge import responses
+from edge import page_limits, responses
 from edge.responses import Request, Response
 from regions import byte_ranges
 from regions.errors import NotFound
@@ -46,7 +46,7 @@ class Page:
         if content_type is None:
             raise NotFound("nothing is served there")
         try:
-            body = file.read_bytes()
+            body = page_limits.fill_in(file.suffix, file.read_bytes())
         except OSError as error:
             raise NotFound("nothing is served there") from error
         etag = f'"{hashlib.sha256(body).hexdigest()}"'

@@ -1,7 +1,7 @@
-/* Starts the page: which view an address shows, and what works everywhere. */
+/* Starts the page: maps each address to a view, and handles events that every view shares. */
 
 import { el } from "./dom.js";
-import { trouble } from "./problems.js";
+import { errorView } from "./problems.js";
 import { idIn, session } from "./session.js";
 import { feedView } from "./view_feed.js";
 import { meView, peopleView, personView } from "./view_people.js";
@@ -13,9 +13,9 @@ const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const drop = document.getElementById("drop");
 let shown = new AbortController();
-let wanted = "#/feed"; // where signing up leads to
+let afterSignUp = "#/feed";
 
-/* [address, view, for everybody?]; other addresses lead to the feed. */
+/* [address, view, visible without signing up?]; other addresses lead to the feed. */
 const ROUTES = [
   [/^#\/feed$/, (signal) => feedView(signal), false],
   [/^#\/me$/, (signal) => meView(signal), false],
@@ -27,26 +27,26 @@ const ROUTES = [
 
 function viewOf(hash, signal) {
   const found = ROUTES.find(([address]) => address.test(hash));
-  if (found && !session()) wanted = hash;
+  if (found && !session()) afterSignUp = hash;
   if (found && (found[2] || session())) return found[1](signal, hash.match(found[0])[1]);
-  if (hash === "#/welcome" && !session()) return welcomeView(idIn(wanted), wanted);
+  if (hash === "#/welcome" && !session()) return welcomeView(idIn(afterSignUp), afterSignUp);
   location.replace(session() ? "#/feed" : "#/welcome");
-  return new Promise(() => {}); // the new address shows something else
+  return new Promise(() => {}); // the new address shows another view
 }
 
 async function show() {
   shown.abort();
   shown = new AbortController();
   const { signal } = shown;
-  mark(location.hash);
-  const patience = setTimeout(() => signal.aborted || main.replaceChildren(loading()), 150);
+  markCurrentTab(location.hash);
+  const slow = setTimeout(() => signal.aborted || main.replaceChildren(loading()), 150);
   try {
     const view = await viewOf(location.hash, signal);
     if (!signal.aborted) put(view);
   } catch (error) {
-    if (!signal.aborted) put(trouble(error, show));
+    if (!signal.aborted) put(errorView(error, show));
   } finally {
-    clearTimeout(patience);
+    clearTimeout(slow);
   }
 }
 
@@ -60,10 +60,10 @@ function put(view) {
 }
 
 function loading() {
-  return el("section", { class: "loading", "aria-busy": "true" }, el("p", { role: "status" }, "Developing …"));
+  return el("section", { class: "loading", "aria-busy": "true" }, el("p", { role: "status" }, "Loading …"));
 }
 
-function mark(hash) {
+function markCurrentTab(hash) {
   nav.hidden = !session();
   for (const link of nav.querySelectorAll("a")) {
     if (link.getAttribute("href") === hash) link.setAttribute("aria-current", "page");
@@ -71,23 +71,23 @@ function mark(hash) {
   }
 }
 
-/* `/?follow=u_…` is what people share; from here on the address is the person's page. */
+/* People share the link `/?follow=u_…`. It leads to the page of the user who shared it. */
 function acceptInvitation() {
   const inviter = idIn(new URLSearchParams(location.search).get("follow") ?? "");
   if (location.search) history.replaceState(null, "", inviter ? `/#/u/${inviter}` : `/${location.hash}`);
 }
 
-function dragged(event) {
+function onDrag(event) {
   if (!session() || ![...event.dataTransfer.types].includes("Files")) return;
   event.preventDefault();
   drop.hidden = event.type !== "dragover";
 }
 
 window.addEventListener("hashchange", show);
-window.addEventListener("dragover", dragged);
+window.addEventListener("dragover", onDrag);
 window.addEventListener("dragleave", (event) => event.relatedTarget === null && (drop.hidden = true));
 window.addEventListener("drop", (event) => {
-  dragged(event);
+  onDrag(event);
   if (session() && event.dataTransfer.files.length) {
     addFiles(event.dataTransfer.files);
     location.hash = "#/upload";
@@ -95,7 +95,7 @@ window.addEventListener("drop", (event) => {
 });
 window.addEventListener("beforeunload", (event) => isUploading() && event.preventDefault());
 document.querySelector(".skip").addEventListener("click", (event) => (event.preventDefault(), main.focus()));
-document.addEventListener("session", () => mark(location.hash));
+document.addEventListener("session", () => markCurrentTab(location.hash));
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select, dialog");
   if (event.key === "Escape" && !typing && location.hash.startsWith("#/p/")) history.back();

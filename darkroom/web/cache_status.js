@@ -1,57 +1,57 @@
-/* Reads Cache-Status (RFC 9211): which caches an image came through, and whether one had it. */
+/* Parses Cache-Status (RFC 9211): through which caches an image came, and whether one of them had it. */
 
 import { el } from "./dom.js";
 
-/** [{name, hit, stored, fwd}], the cache nearest to us last. */
+/** [{name, hit, stored, fwd}]; the cache nearest to the browser is the last. */
 export function parse(header) {
   return split(header, ",").map((member) => {
     const [name, ...parameters] = split(member, ";");
-    const said = Object.fromEntries(parameters.map((parameter) => {
+    const values = Object.fromEntries(parameters.map((parameter) => {
       const [key, value = "true"] = parameter.split("=");
       return [key.trim().toLowerCase(), unquoted(value)];
     }));
-    return { name: unquoted(name), hit: "hit" in said, stored: "stored" in said, fwd: said.fwd ?? "" };
+    return { name: unquoted(name), hit: "hit" in values, stored: "stored" in values, fwd: values.fwd ?? "" };
   });
 }
 
-/** What the badge says: short, and a sentence. Null where no cache spoke. */
+/** The badge's content: a short text and a sentence. Null if the header is missing. */
 export function describe(header) {
   const caches = header ? parse(header) : [];
   const nearest = caches.at(-1);
   if (!nearest) return null;
   const edge = nearest.name;
-  if (nearest.hit) return { hit: true, edge, text: "hit", sentence: "kept at this edge, and given from there" };
+  if (nearest.hit) return { hit: true, edge, text: "hit", sentence: "served from this edge's cache" };
   const before = caches.at(-2);
-  const from = before ? `fetched by way of ${before.name}` : "fetched from its home region";
-  const kept = nearest.stored ? "and kept here for the next look" : "and not kept here";
-  return { hit: false, edge, text: "miss", sentence: `${from}, ${kept}` };
+  const from = before ? `fetched through ${before.name}` : "fetched from its home region";
+  const cached = nearest.stored ? "and cached here for the next time" : "and not cached here";
+  return { hit: false, edge, text: "miss", sentence: `${from}, ${cached}` };
 }
 
-/** A badge that fills itself once `image` has loaded. */
+/** A badge that appears once `image` has loaded. */
 export function badge(image) {
-  const place = el("p", { class: "badge", hidden: true });
+  const element = el("p", { class: "badge", hidden: true });
   const fill = async () => {
-    const said = describe(await headerOf(image.currentSrc));
-    if (!said) return;
-    place.replaceChildren(
-      el("span", { class: said.hit ? "dot hit" : "dot" }),
-      el("strong", {}, said.edge), ` ${said.text}`, el("span", { class: "hint" }, ` ${said.sentence}`));
-    place.hidden = false;
+    const status = describe(await headerOf(image.currentSrc));
+    if (!status) return;
+    element.replaceChildren(
+      el("span", { class: status.hit ? "dot hit" : "dot" }),
+      el("strong", {}, status.edge), ` ${status.text}`, el("span", { class: "hint" }, ` ${status.sentence}`));
+    element.hidden = false;
   };
   image.addEventListener("load", fill, { once: true });
-  return place;
+  return element;
 }
 
-/** The header of the answer that the image was made of: the browser's copy of it where it kept one. */
+/** The header of the response with the image. `force-cache` reads it from the browser's cache if possible. */
 async function headerOf(url) {
-  const leaving = new AbortController();
+  const controller = new AbortController();
   try {
-    const response = await fetch(url, { cache: "force-cache", signal: leaving.signal });
+    const response = await fetch(url, { cache: "force-cache", signal: controller.signal });
     return response.headers.get("Cache-Status");
   } catch {
     return null;
   } finally {
-    leaving.abort();
+    controller.abort();
   }
 }
 

@@ -1,4 +1,4 @@
-/* ISO 3166-1 alpha-2 codes; the browser knows their names. */
+/* ISO 3166-1 alpha-2 codes. The browser knows the countries' names. */
 
 import { el } from "./dom.js";
 
@@ -10,7 +10,7 @@ MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR
 SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ
 VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW`.split(/\s+/);
 
-/** A `<select>` of all countries; nothing is chosen beforehand, since the choice is for good. */
+/** A `<select>` of all countries. None is preselected, because the choice is permanent. */
 export function countrySelect() {
   const names = new Intl.DisplayNames(["en"], { type: "region" });
   const countries = CODES.map((code) => [names.of(code), code]).sort(([a], [b]) => a.localeCompare(b, "en"));

@@ -1,6 +1,6 @@
-/* Makes elements, says things, asks before what can't be undone. Text from people only ever becomes text nodes. */
+/* Creates elements, announces messages, and asks for confirmation. Users' text only ever becomes text nodes. */
 
-/** An element; `on…` attributes that are functions become listeners, false and null leave an attribute out. */
+/** An element. Attributes `on…` that are functions become listeners; those that are false or null are left out. */
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -12,12 +12,12 @@ export function el(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Reads out what is on the page already, for those who do not see it. */
+/** Announces a text to screen readers only. */
 export function readOut(text) {
   document.getElementById("announcements").textContent = text;
 }
 
-/** Says something to everybody: shown for a while, and read out. */
+/** Shows a message for a few seconds, and announces it to screen readers. */
 export function announce(text) {
   readOut(text);
   const toast = el("p", { class: "toast" }, text);
@@ -25,7 +25,7 @@ export function announce(text) {
   setTimeout(() => toast.remove(), 5000);
 }
 
-/** Resolves to true when the person agrees. `extra` is shown between question and buttons. */
+/** Asks for confirmation; resolves to true if the user agrees. `extra` is shown above the buttons. */
 export function confirmed(question, detail, yes, extra = null) {
   return new Promise((resolve) => {
     const dialog = el(
@@ -70,13 +70,13 @@ export function copyButton(label, text) {
         await navigator.clipboard.writeText(text);
         announce("Copied.");
       } catch {
-        announce("The browser does not let this page copy. Select the text and copy it yourself.");
+        announce("Your browser did not allow copying. Select the text and copy it yourself.");
       }
     },
   }, label);
 }
 
-/** While `work` runs the button can't be pressed again; what goes wrong is handed to `failed`. */
+/** Runs `work`; until it ends, the button can't be pressed again. Passes an error to `failed`. */
 export async function busy(button, work, failed) {
   if (button.getAttribute("aria-disabled") === "true") return;
   button.setAttribute("aria-disabled", "true");

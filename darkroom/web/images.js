@@ -1,10 +1,10 @@
-/* How photos look: one image in the sizes there are, and a grid of them with older ones below. */
+/* How photos are shown: an image in all its sizes, and a grid of photos with a button for older ones. */
 
 import { nameOf } from "./api.js";
 import { announce, busy, el } from "./dom.js";
-import { told } from "./problems.js";
+import { messageFor } from "./problems.js";
 
-/** An `<img>` of the photo through the edge that served this page, whatever host its URLs name. */
+/** An `<img>` of the photo. It is loaded from the edge that served this page, whichever host the photo's URLs name. */
 export function image(photo, sizes, attributes = {}) {
   const offered = widths(photo);
   const path = (size) => new URL(photo.variants[size], location.href).pathname;
@@ -20,7 +20,7 @@ export function image(photo, sizes, attributes = {}) {
   });
 }
 
-/** [size, width in pixels] of the variants; a raw that is narrower than a size makes the larger ones superfluous. */
+/** [size, width in pixels] of the useful variants. None is wider than the raw file, so larger sizes add nothing. */
 function widths(photo) {
   const all = Object.keys(photo.variants).map(Number).sort((a, b) => a - b);
   const most = photo.width || Infinity;
@@ -29,7 +29,7 @@ function widths(photo) {
   return offered.map((size) => [size, Math.min(size, most)]);
 }
 
-/** A grid of one page, and a button for older ones. `more(before)` gives {items, next}. */
+/** A grid with one page of photos, and a button for older ones. `more(before)` resolves to {items, next}. */
 export function gallery(page, more, { owners = false } = {}) {
   const grid = el("ul", { class: "grid" });
   const older = el("button", { type: "button", class: "quiet older" }, "Older photos");
@@ -44,7 +44,7 @@ export function gallery(page, more, { owners = false } = {}) {
       const count = grid.childElementCount;
       add(await more(next));
       grid.children[count]?.querySelector("a").focus();
-    }, (error) => announce(told(error))));
+    }, (error) => announce(messageFor(error))));
   add(page);
   return el("div", {}, grid, older);
 }

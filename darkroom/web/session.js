@@ -1,23 +1,23 @@
-/* Who is signed in here: {id, token, name, home_region}, kept in this browser only. */
+/* The user who is signed in: {id, token, name, home_region}. It is stored only in this browser. */
 
 const KEY = "darkroom";
-let present = read();
+let current = read();
 
 export function session() {
-  return present;
+  return current;
 }
 
 export function signIn(person) {
-  present = person;
+  current = person;
   write(JSON.stringify(person));
 }
 
 export function signOut() {
-  present = null;
+  current = null;
   write(null);
 }
 
-/** Whose key this is, as it says itself (a server checks it); null where it is no key at all. */
+/** The user id in a key (only a server can verify it), or null if the text is not a key. */
 export function idInToken(token) {
   try {
     const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
@@ -28,7 +28,7 @@ export function idInToken(token) {
   }
 }
 
-/** The user id in a link or a text; null where there is none. */
+/** The user id in a link or a text, or null if there is none. */
 export function idIn(text) {
   return text.match(/(?<![0-9A-Za-z])u_[0-9A-Za-z]{11}(?![0-9A-Za-z])/)?.[0] ?? null;
 }
@@ -47,6 +47,6 @@ function write(text) {
     if (text === null) localStorage.removeItem(KEY);
     else localStorage.setItem(KEY, text);
   } catch {
-    // A browser that keeps nothing for us: signed in until the page is left.
+    // The browser allows no storage: the user stays signed in until they leave the page.
   }
 }

@@ -1,73 +1,71 @@
-/* One photo's way up: init, the parts straight to objects, complete, and waiting until it is developed. */
+/* Uploads one photo: init, the parts directly to the object store, complete, then waiting until it is processed. */
 
-import { abortUpload, backoffMs, beginUpload, completeUpload, pause, photo, Problem, uploadOf } from "./api.js";
+import { abortUpload, backoffMs, beginUpload, completeUpload, getUpload, pause, photo, Problem } from "./api.js";
+import { contentTypeOf, FORMATS, MAX_RAW_BYTES, MAX_SIZE } from "./image_limits.js";
 
-export const MAX_SIZE_BYTES = 100 * 1024 * 1024;
 const PARTS_AT_ONCE = 3;
 const ATTEMPTS = 5;
 const PART_DEADLINE_MS = 120_000;
 const POLL_FOR_MS = 180_000;
-const TYPES = { jpg: "image/jpeg", jpeg: "image/jpeg", png: "image/png", webp: "image/webp", heic: "image/heic",
-  heif: "image/heif", avif: "image/avif" };
 
-/** What is wrong with the file already; null where nothing is. */
-export function objection(file) {
+/** Why the file can't be uploaded, or null if it can. */
+export function problemWith(file) {
   if (file.size === 0) return "The file is empty.";
-  if (file.size > MAX_SIZE_BYTES) return "The file is over 100 MB. Choose a smaller one.";
-  if (!typeOf(file)) return "This is no photo we can read: JPEG, PNG, WebP, HEIC and AVIF are.";
+  if (file.size > MAX_RAW_BYTES) return `The file is larger than ${MAX_SIZE}. Choose a smaller one.`;
+  if (!contentTypeOf(file)) return `Choose a photo in one of these formats: ${FORMATS}.`;
   return null;
 }
 
-/** The photo's id once all of the file is there. `progress(bytes)` hears how much has gone, of `file.size`. */
-export async function send(file, caption, progress, signal) {
-  const said = { filename: file.name.slice(0, 255), size_bytes: file.size, content_type: typeOf(file) };
-  const sum = await sha256(file);
-  const body = { ...said, ...(sum ? { sha256: sum } : {}), ...(caption ? { caption } : {}) };
+/** Uploads the file; resolves to the photo's id. `onProgress(bytes)` gets the number of bytes sent of `file.size`. */
+export async function send(file, caption, onProgress, signal) {
+  const description = { filename: file.name.slice(0, 255), size_bytes: file.size, content_type: contentTypeOf(file) };
+  const digest = await sha256(file);
+  const body = { ...description, ...(digest ? { sha256: digest } : {}), ...(caption ? { caption } : {}) };
   try {
-    return await sendOnce(file, body, progress, signal);
+    return await sendOnce(file, body, onProgress, signal);
   } catch (error) {
     if (error.status !== 410) throw error;
   }
-  // The region was turned off in mid-upload, or the upload is too old: there is only beginning again.
-  return sendOnce(file, body, progress, signal);
+  // The region was turned off during the upload, or the upload has expired: it has to start over.
+  return sendOnce(file, body, onProgress, signal);
 }
 
-/** The photo once it is ready, failed or rejected; still `processing` where that takes longer than we watch. */
-export async function developed(photoId, signal) {
-  const until = performance.now() + POLL_FOR_MS;
+/** The photo when it is ready, failed or rejected; after three minutes, even if it is still `processing`. */
+export async function waitUntilProcessed(photoId, signal) {
+  const deadline = performance.now() + POLL_FOR_MS;
   for (let attempt = 0; ; attempt += 1) {
-    const seen = await photo(photoId, signal);
-    if (seen.status !== "processing" || performance.now() > until) return seen;
+    const current = await photo(photoId, signal);
+    if (current.status !== "processing" || performance.now() > deadline) return current;
     await pause(backoffMs(attempt, 2000), signal);
   }
 }
 
-async function sendOnce(file, body, progress, signal) {
+async function sendOnce(file, body, onProgress, signal) {
   const upload = await beginUpload(body, signal);
   try {
-    const parts = await sendParts(file, upload, progress, signal);
+    const parts = await sendParts(file, upload, onProgress, signal);
     await completeUpload(upload.upload_id, parts, signal);
   } catch (error) {
-    if (signal.aborted) abortUpload(upload.upload_id).catch(() => {}); // it expires by itself otherwise
+    if (signal.aborted) abortUpload(upload.upload_id).catch(() => {}); // without this, it expires by itself
     throw error;
   }
   return upload.photo_id;
 }
 
-/** The list that `complete` wants. The first part that fails for good stops the others. */
-async function sendParts(file, upload, progress, signal) {
+/** The list of parts for `complete`. If one part fails on every attempt, the others are stopped. */
+async function sendParts(file, upload, onProgress, signal) {
   const waiting = [...upload.parts];
   const done = [];
-  const gone = new Map();
+  const sent = new Map();
   const failing = new AbortController();
   const either = AbortSignal.any([signal, failing.signal]);
-  const heard = (number, bytes) => {
-    gone.set(number, bytes);
-    progress([...gone.values()].reduce((sum, each) => sum + each, 0));
+  const onPartProgress = (number, bytes) => {
+    sent.set(number, bytes);
+    onProgress([...sent.values()].reduce((sum, each) => sum + each, 0));
   };
   const worker = async () => {
     for (let part = waiting.shift(); part; part = waiting.shift()) {
-      done.push({ number: part.number, etag: await sendPart(file, upload, part, heard, either) });
+      done.push({ number: part.number, etag: await sendPart(file, upload, part, onPartProgress, either) });
     }
   };
   const workers = Array.from({ length: PARTS_AT_ONCE }, () =>
@@ -79,58 +77,53 @@ async function sendParts(file, upload, progress, signal) {
   return done.sort((a, b) => a.number - b.number);
 }
 
-/** The part's ETag. After a failure the upload is asked: the part may have arrived, or need a new URL. */
-async function sendPart(file, upload, part, heard, signal) {
+/** The part's ETag. After a failure, requests the upload's state: the part may have arrived, or may need a new URL. */
+async function sendPart(file, upload, part, onPartProgress, signal) {
   const start = (part.number - 1) * upload.part_size;
   const blob = file.slice(start, start + upload.part_size);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await put(part, blob, (bytes) => heard(part.number, bytes), signal);
+      return await put(part, blob, (bytes) => onPartProgress(part.number, bytes), signal);
     } catch (error) {
-      heard(part.number, 0);
+      onPartProgress(part.number, 0);
       if (signal.aborted || attempt === ATTEMPTS) throw error;
       await pause(backoffMs(attempt), signal);
-      const now = await uploadOf(upload.upload_id, signal);
+      const now = await getUpload(upload.upload_id, signal);
       const arrived = now.parts.find(({ number, size_bytes }) => number === part.number && size_bytes === blob.size);
-      if (arrived) return heard(part.number, blob.size), arrived.etag;
+      if (arrived) return onPartProgress(part.number, blob.size), arrived.etag;
       part = now.missing.find(({ number }) => number === part.number) ?? part;
     }
   }
 }
 
-/** XMLHttpRequest, since fetch does not tell how much of a body has gone. */
-function put(part, blob, heard, signal) {
+/** Sends one part. Uses XMLHttpRequest, because fetch does not report how much of a body has been sent. */
+function put(part, blob, onProgress, signal) {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const request = new XMLHttpRequest();
-    const leave = () => request.abort();
+    const abort = () => request.abort();
     const failed = (detail) => reject(new Problem(0, { detail }));
     request.open("PUT", part.url);
     request.timeout = PART_DEADLINE_MS;
     for (const [name, value] of Object.entries(part.headers ?? {})) request.setRequestHeader(name, value);
-    request.upload.onprogress = ({ loaded }) => heard(loaded);
+    request.upload.onprogress = ({ loaded }) => onProgress(loaded);
     request.onerror = () => failed("the store did not answer");
     request.ontimeout = () => failed("the store took too long");
     request.onabort = () => reject(signal.reason);
-    request.onloadend = () => signal.removeEventListener("abort", leave);
+    request.onloadend = () => signal.removeEventListener("abort", abort);
     request.onload = () => {
       const etag = request.getResponseHeader("ETag");
       if (request.status >= 200 && request.status < 300 && etag) resolve(etag);
       else reject(new Problem(request.status, { detail: `the store answered ${request.status}` }));
     };
-    signal.addEventListener("abort", leave, { once: true });
+    signal.addEventListener("abort", abort, { once: true });
     request.send(blob);
   });
 }
 
-/** Hex, or null where the browser has no `crypto.subtle` (a page that did not come over HTTPS or from this machine). */
+/** In hex; null without `crypto.subtle`, which exists only on pages from HTTPS or from this machine. */
 async function sha256(file) {
   if (!crypto.subtle) return null;
   const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-function typeOf(file) {
-  if (Object.values(TYPES).includes(file.type)) return file.type;
-  return file.type ? null : TYPES[file.name.split(".").at(-1).toLowerCase()] ?? null;
 }

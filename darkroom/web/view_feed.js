@@ -1,12 +1,12 @@
-/* The feed: photos of those one follows, newest first. */
+/* The feed: photos of the people whom the user follows, newest first. */
 
 import { backoffMs, feed, pause } from "./api.js";
 import { announce, el } from "./dom.js";
 import { gallery } from "./images.js";
 import { session } from "./session.js";
 
-const LOOK_EVERY_MS = 6000;
-const LOOK_WHILE_EMPTY_MS = 1000;
+const POLL_EVERY_MS = 6000;
+const POLL_WHILE_EMPTY_MS = 1000;
 
 export async function feedView(signal) {
   const me = session().id;
@@ -21,29 +21,30 @@ export async function feedView(signal) {
 }
 
 function filled(page, more) {
-  const away = page.unavailable?.length ?? 0;
-  if (!page.items.length && !away) return empty();
+  const unavailable = page.unavailable?.length ?? 0;
+  if (!page.items.length && !unavailable) return empty();
   return el("div", {},
-    away > 0 && el("p", { class: "hint" }, `${away === 1 ? "One photo is" : `${away} photos are`} `,
-      "out of reach for the moment: the home region does not answer."),
+    unavailable > 0 && el("p", { class: "hint" },
+      `${unavailable === 1 ? "One photo is" : `${unavailable} photos are`} temporarily unavailable: `,
+      "the home region does not respond."),
     gallery(page, more, { owners: true }));
 }
 
 function empty() {
   return el("div", { class: "empty" },
-    el("p", { class: "big" }, "Nothing in the tray yet."),
-    el("p", {}, "Photos of the people you follow develop here."),
+    el("p", { class: "big" }, "There are no photos yet."),
+    el("p", {}, "Photos of the people you follow will appear here."),
     el("div", { class: "row middle" },
-      el("a", { class: "button", href: "#/people" }, "Follow somebody"),
+      el("a", { class: "button", href: "#/people" }, "Follow someone"),
       el("a", { class: "button quiet", href: "#/upload" }, "Upload a photo")));
 }
 
-/** Looks now and then for newer ones: an empty feed fills itself, another one offers them. */
+/** Polls for newer photos. An empty feed shows them at once; otherwise a button offers them. */
 async function watch(me, first, show, signal) {
   let newest = first.items[0]?.id ?? "";
   for (;;) {
     try {
-      await pause((first.items.length ? LOOK_EVERY_MS : LOOK_WHILE_EMPTY_MS) + backoffMs(3), signal);
+      await pause((first.items.length ? POLL_EVERY_MS : POLL_WHILE_EMPTY_MS) + backoffMs(3), signal);
       if (document.hidden) continue;
       const page = await feed(me, null, signal);
       const fresh = page.items.filter(({ id }) => id > newest);
@@ -53,7 +54,7 @@ async function watch(me, first, show, signal) {
       else offer(page, show);
       announce(fresh.length === 1 ? "A new photo has arrived." : `${fresh.length} new photos have arrived.`);
     } catch {
-      // Left, or out of reach for now: a feed that is shown stays shown, and the next look tells.
+      // The view was left, or the server is unavailable: then the feed stays as it is, and the next poll tries again.
       if (signal.aborted) return;
     }
   }

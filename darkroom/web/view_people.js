@@ -1,35 +1,35 @@
-/* People: oneself, those one follows, and somebody's own page. */
+/* People: the user's own page, the people whom they follow, and another user's page. */
 
 import * as api from "./api.js";
 import { announce, busy, confirmed, copyButton, el, field } from "./dom.js";
 import { gallery } from "./images.js";
-import { told } from "./problems.js";
+import { messageFor } from "./problems.js";
 import { idIn, session, signOut } from "./session.js";
 
 const MAX_PAGES = 10;
 
-/** My photos, where they live, my link, and the way out. */
+/** The user's own photos, their home region, their key, and signing out. */
 export async function meView(signal) {
   const me = session();
   const page = await api.photosOf(me.id, null, signal);
   const mine = page.items.length
     ? gallery(page, (before) => api.photosOf(me.id, before, signal))
     : el("div", { class: "empty" },
-        el("p", { class: "big" }, "Nothing developed yet."),
-        el("p", {}, "Photos you upload hang here once they are ready."),
+        el("p", { class: "big" }, "You have no photos yet."),
+        el("p", {}, "Photos that you upload will appear here."),
         el("a", { class: "button", href: "#/upload" }, "Upload a photo"));
   return el("section", {},
     el("header", { class: "head" },
-      el("div", {}, el("h1", {}, me.name), lives(me.home_region, "Your photos live in")),
+      el("div", {}, el("h1", {}, me.name), homeRegion(me.home_region, "Your photos are stored in")),
       el("div", { class: "row" },
         copyButton("Copy my key", me.token),
-        el("button", { type: "button", class: "quiet", onclick: leave }, "Sign out"))),
+        el("button", { type: "button", class: "quiet", onclick: confirmSignOut }, "Sign out"))),
     mine);
 }
 
-/** Whom I follow, how to follow somebody, and how others follow me. */
+/** The people whom the user follows, a form to follow someone, and the link for others to follow the user. */
 export async function peopleView(signal) {
-  const ids = await everybody(signal);
+  const ids = await followedIds(signal);
   const list = el("ul", { class: "people" }, ids.map((id) => person(id, (item) => item.remove())));
   return el("section", { class: "narrow" },
     el("h1", {}, "People"),
@@ -40,15 +40,15 @@ export async function peopleView(signal) {
     ids.length ? list : el("p", { class: "hint" }, "Nobody yet. Ask a friend for their link."));
 }
 
-/** Somebody's page. */
+/** The page of a user. */
 export async function personView(id, signal) {
   if (session()?.id === id) return meView(signal);
   const [person, page, ids] = await Promise.all([
-    api.user(id, signal), api.photosOf(id, null, signal), session() ? everybody(signal) : [],
+    api.user(id, signal), api.photosOf(id, null, signal), session() ? followedIds(signal) : [],
   ]);
   return el("section", {},
     el("header", { class: "head" },
-      el("div", {}, el("h1", {}, person.name), lives(person.home_region, "Photos live in")),
+      el("div", {}, el("h1", {}, person.name), homeRegion(person.home_region, "Photos are stored in")),
       session()
         ? followButton(id, person.name, ids.includes(id))
         : el("a", { class: "button", href: "#/welcome" }, `Sign up to follow ${person.name}`)),
@@ -57,8 +57,8 @@ export async function personView(id, signal) {
       : el("div", { class: "empty" }, el("p", { class: "big" }, `${person.name} has no photos yet.`)));
 }
 
-function lives(region, words) {
-  return el("p", { class: "lives" }, `${words} `, el("strong", {}, region), ".");
+function homeRegion(region, words) {
+  return el("p", { class: "home-region" }, `${words} `, el("strong", {}, region), ".");
 }
 
 function followForm() {
@@ -70,7 +70,7 @@ function followForm() {
     event.preventDefault();
     const id = idIn(input.value);
     if (id) location.hash = `#/u/${id}`;
-    else problem.textContent = "There is no id in that. It looks like u_0Ab…, eleven letters and digits after u_.";
+    else problem.textContent = "There is no id in this text. An id has eleven letters and digits after u_.";
   };
   return el("form", { class: "line", onsubmit: find },
     field("Follow by id or link", input), button, problem);
@@ -81,10 +81,10 @@ function ownLink() {
   return el("div", { class: "share" },
     el("input", { readonly: true, value: link, "aria-label": "Your link", onfocus: (event) => event.target.select() }),
     copyButton("Copy", link),
-    el("p", { class: "hint" }, "Whoever opens it can follow you. It works through every edge."));
+    el("p", { class: "hint" }, "Anyone who opens this link can follow you. It works on every edge."));
 }
 
-function person(id, gone) {
+function person(id, onUnfollowed) {
   const link = el("a", { href: `#/u/${id}` }, id);
   const button = el("button", { type: "button", class: "quiet small" }, "Unfollow");
   const item = el("li", {}, link, button);
@@ -96,8 +96,8 @@ function person(id, gone) {
     busy(button, async () => {
       await api.unfollow(session().id, id);
       announce(`You no longer follow ${link.textContent}.`);
-      gone(item);
-    }, (error) => announce(told(error))));
+      onUnfollowed(item);
+    }, (error) => announce(messageFor(error))));
   return item;
 }
 
@@ -113,31 +113,33 @@ function followButton(id, name, follows) {
       await (follows ? api.unfollow : api.follow)(session().id, id);
       follows = !follows;
       show();
-      announce(follows ? `You follow ${name}. Photos will come into your feed.` : `You no longer follow ${name}.`);
-    }, (error) => (note.textContent = told(error))));
+      announce(follows
+        ? `You follow ${name}. Their photos will appear in your feed.`
+        : `You no longer follow ${name}.`);
+    }, (error) => (note.textContent = messageFor(error))));
   show();
   return el("div", {}, button, note);
 }
 
-async function everybody(signal) {
+async function followedIds(signal) {
   const ids = [];
   for (let page = 0, next = null; page === 0 || (next && page < MAX_PAGES); page += 1) {
-    const answer = await api.following(session().id, next, signal);
-    ids.push(...answer.items);
-    next = answer.next;
+    const response = await api.following(session().id, next, signal);
+    ids.push(...response.items);
+    next = response.next;
   }
   return ids;
 }
 
-async function leave() {
+async function confirmSignOut() {
   const key = session().token;
   const agreed = await confirmed(
     "Sign out of this browser?",
-    "Your key is kept here and nowhere else. Without a copy of it nobody, not even we, can let you in again.",
+    "Your key is stored only in this browser. Without a copy of it, nobody can sign you in again, not even we.",
     "Sign out",
     copyButton("Copy my key first", key));
   if (!agreed) return;
   signOut();
-  announce("Signed out. The key is forgotten here.");
+  announce("You are signed out, and the key is removed from this browser.");
   location.hash = "#/welcome";
 }

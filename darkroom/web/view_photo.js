@@ -1,15 +1,15 @@
-/* One photo: large, with what people say about it. */
+/* One photo, large, with likes and comments. */
 
 import * as api from "./api.js";
 import { badge } from "./cache_status.js";
 import { announce, busy, confirmed, el, field, readOut, when } from "./dom.js";
 import { image } from "./images.js";
-import { told } from "./problems.js";
+import { messageFor } from "./problems.js";
 import { session } from "./session.js";
 
 export async function photoView(id, signal) {
   const photo = await api.photo(id, signal);
-  if (photo.status !== "ready") return unready(photo);
+  if (photo.status !== "ready") return notReady(photo);
   const name = await api.nameOf(photo.owner);
   const shown = image(photo, "(max-width: 60rem) 100vw, 68vw", { fetchpriority: "high" });
   if (!photo.caption) shown.alt = `A photo by ${name}`;
@@ -23,11 +23,11 @@ export async function photoView(id, signal) {
       conversation(photo, signal)));
 }
 
-function unready(photo) {
+function notReady(photo) {
   const reason = photo.reason?.detail ?? "";
   return el("section", { class: "note" },
-    el("h1", {}, { failed: "This photo did not come out", rejected: "This photo was turned away" }[photo.status]
-      ?? "Still developing"),
+    el("h1", {}, { failed: "This photo could not be processed", rejected: "This photo was rejected" }[photo.status]
+      ?? "This photo is being processed"),
     el("p", {}, reason || "Come back in a moment."),
     el("div", { class: "row" },
       photo.owner === session()?.id && photo.status !== "uploading" && deleteButton(photo),
@@ -57,7 +57,7 @@ function likeButton(photo, signal) {
       await (liked ? api.unlike : api.like)(photo.id);
       total += liked ? -1 : 1;
       show(!liked);
-    }, (error) => announce(told(error))));
+    }, (error) => announce(messageFor(error))));
   return button;
 }
 
@@ -66,35 +66,35 @@ function deleteButton(photo) {
   button.addEventListener("click", () =>
     busy(button, async () => {
       const sure = await confirmed("Delete this photo?",
-        "It goes from every region, every edge and every feed, and can't be brought back.", "Delete it");
+        "It is deleted from every region, every edge and every feed. This can't be undone.", "Delete it");
       if (!sure) return;
       await api.deletePhoto(photo.id);
       announce("Deleted everywhere.");
       location.hash = "#/me";
-    }, (error) => announce(told(error))));
+    }, (error) => announce(messageFor(error))));
   return button;
 }
 
 function conversation(photo, signal) {
   const list = el("ol", { class: "comments" });
-  const note = el("p", { class: "hint" }, "Listening …");
+  const note = el("p", { class: "hint" }, "Loading …");
   const older = el("button", { type: "button", class: "quiet small", hidden: true }, "Older comments");
   let next = null;
   const load = async () => {
     const page = await api.comments(photo.id, next, signal);
-    list.append(...page.items.map(spoken));
+    list.append(...page.items.map(commentItem));
     next = page.next;
     older.hidden = !next;
-    note.textContent = list.childElementCount ? "" : "Nobody has said anything yet.";
+    note.textContent = list.childElementCount ? "" : "There are no comments yet.";
   };
-  older.addEventListener("click", () => busy(older, load, (error) => announce(told(error))));
-  load().catch((error) => signal.aborted || (note.textContent = told(error)));
-  const added = (comment) => (list.prepend(spoken(comment)), (note.textContent = ""));
+  older.addEventListener("click", () => busy(older, load, (error) => announce(messageFor(error))));
+  load().catch((error) => signal.aborted || (note.textContent = messageFor(error)));
+  const added = (comment) => (list.prepend(commentItem(comment)), (note.textContent = ""));
   return el("section", { class: "conversation" },
     el("h2", {}, "Comments"),
     session()
       ? commentForm(photo, added)
-      : el("p", { class: "hint" }, el("a", { href: "#/welcome" }, "Sign up"), " to join in."),
+      : el("p", { class: "hint" }, el("a", { href: "#/welcome" }, "Sign up"), " to comment."),
     note, list, older);
 }
 
@@ -108,16 +108,16 @@ function commentForm(photo, added) {
     busy(button, async () => {
       added(await api.addComment(photo.id, text.value));
       text.value = "";
-      readOut("Your comment is there.");
-    }, (error) => (problem.textContent = told(error)));
+      readOut("Your comment was added.");
+    }, (error) => (problem.textContent = messageFor(error)));
   };
   return el("form", { onsubmit: submit }, field("Add a comment", text), button, problem);
 }
 
-function spoken(comment) {
+function commentItem(comment) {
   const author = el("a", { href: `#/u/${comment.author}` }, "…");
   api.nameOf(comment.author).then((name) => (author.textContent = name));
   return el("li", {},
     el("p", { class: "by" }, author, " · ", when(comment.created_at)),
-    el("p", { class: "said" }, comment.text));
+    el("p", { class: "text" }, comment.text));
 }

@@ -1,43 +1,44 @@
-/* The upload bench: choose or drop photos, give each a caption, see each go up and develop. */
+/* The upload view: choose or drop photos, write captions, and watch them being uploaded and processed. */
 
 import { announce, el, field, readOut } from "./dom.js";
 import { image } from "./images.js";
-import { told } from "./problems.js";
-import { developed, objection, send } from "./upload.js";
+import { FORMATS, MAX_SIZE } from "./image_limits.js";
+import { messageFor } from "./problems.js";
+import { problemWith, send, waitUntilProcessed } from "./upload.js";
 
 const AT_ONCE = 2;
 const MAX_FILES = 50;
 
-/* The rows outlive the view, so that one may look at the feed while photos go up. */
+/* The rows stay when the view is left, so the user can look at the feed during uploads. */
 const rows = el("ul", { class: "uploads", "aria-label": "Photos to upload" });
 const start = el("button", { type: "button", class: "wide", hidden: true, onclick: startAll }, "Upload");
 const waiting = [];
 let running = 0;
 
 export async function uploadView() {
-  const input = el("input", { type: "file", multiple: true, accept: "image/*", class: "unseen", id: "files",
+  const input = el("input", { type: "file", multiple: true, accept: "image/*", class: "visually-hidden", id: "files",
     onchange: () => (addFiles(input.files), (input.value = "")) });
   return el("section", { class: "narrow" },
     el("h1", {}, "Upload"),
-    el("div", { class: "bench" },
+    el("div", { class: "chooser" },
       input,
       el("label", { for: "files" },
         el("span", { class: "big" }, "Choose photos"),
         el("span", { class: "hint" },
-          "or drop them anywhere on this page. JPEG, PNG, WebP, HEIC or AVIF, up to 100 MB each."))),
+          `or drop them anywhere on this page: ${FORMATS}, up to ${MAX_SIZE} each.`))),
     start,
     rows);
 }
 
-/** Puts files on the bench; from there the person starts them. */
+/** Adds files to the list. The user starts the uploads. */
 export function addFiles(files) {
-  const room = MAX_FILES - rows.querySelectorAll("[data-state=chosen]").length;
-  if (files.length > room) announce(`${MAX_FILES} photos at a time; the first ${Math.max(0, room)} were taken.`);
-  rows.prepend(...[...files].slice(0, Math.max(0, room)).map((file) => new Row(file).element));
+  const room = Math.max(0, MAX_FILES - rows.querySelectorAll("[data-state=chosen]").length);
+  if (files.length > room) announce(`You can upload ${MAX_FILES} photos at a time: only the first ${room} were added.`);
+  rows.prepend(...[...files].slice(0, room).map((file) => new Row(file).element));
   countChosen();
 }
 
-/** True while something is going up that leaving the page would lose. */
+/** True while there are uploads that leaving the page would interrupt. */
 export function isUploading() {
   return running > 0 || waiting.length > 0;
 }
@@ -63,7 +64,7 @@ async function runWaiting() {
   }
 }
 
-/** One file's row: chosen → waiting → sending → developing → ready, failed or slow; or refused from the start. */
+/** One file's row: chosen → waiting → sending → processing → ready, failed or slow; or rejected at once. */
 class Row {
   constructor(file) {
     this.file = file;
@@ -71,7 +72,7 @@ class Row {
     this.picture = el("div", { class: "picture" },
       el("img", { src: this.preview, alt: "", onerror: (event) => event.target.remove() }));
     this.caption = el("textarea", { maxlength: 2200, rows: 2 });
-    this.captionField = field("Caption (may be left out)", this.caption);
+    this.captionField = field("Caption (optional)", this.caption);
     this.bar = el("progress", { max: file.size, value: 0, "aria-label": `${file.name}: sent`, hidden: true });
     this.note = el("p", { class: "state" });
     this.actions = el("div", { class: "row" });
@@ -79,8 +80,8 @@ class Row {
       this.picture,
       el("div", { class: "about" },
         el("p", { class: "name" }, file.name), this.captionField, this.bar, this.note, this.actions));
-    const refusal = objection(file);
-    if (refusal) this.become("refused", refusal, this.button("Remove", () => this.remove()));
+    const problem = problemWith(file);
+    if (problem) this.become("rejected", problem, this.button("Remove", () => this.remove()));
     else this.become("chosen", size(file.size), this.button("Remove", () => this.remove()));
   }
 
@@ -90,7 +91,7 @@ class Row {
     this.actions.replaceChildren(...actions);
     this.captionField.hidden = state !== "chosen";
     this.bar.hidden = state !== "sending";
-    if (state === "failed" || state === "refused") tell(`${this.file.name}: ${text}`);
+    if (state === "failed" || state === "rejected") notify(`${this.file.name}: ${text}`);
     countChosen();
   }
 
@@ -100,53 +101,53 @@ class Row {
   }
 
   enqueue() {
-    this.leaving = new AbortController();
-    this.become("waiting", "Waiting its turn …", this.button("Cancel", () => this.cancel()));
+    this.controller = new AbortController();
+    this.become("waiting", "Waiting …", this.button("Cancel", () => this.cancel()));
     waiting.push(this);
     runWaiting();
   }
 
   async run() {
-    const { signal } = this.leaving;
+    const { signal } = this.controller;
     try {
       signal.throwIfAborted();
-      this.become("sending", "Going up …", this.button("Cancel", () => this.cancel()));
+      this.become("sending", "Uploading …", this.button("Cancel", () => this.cancel()));
       const sent = (bytes) => this.sent(bytes);
       const photoId = await send(this.file, this.caption.value.trim(), sent, signal);
-      this.become("developing", "Developing …");
-      this.finish(await developed(photoId, signal));
+      this.become("processing", "Processing …");
+      this.finish(await waitUntilProcessed(photoId, signal));
     } catch (error) {
       if (signal.aborted) return;
       const again = this.button("Try again", () => this.enqueue());
-      this.become("failed", told(error), again, this.button("Remove", () => this.remove()));
+      this.become("failed", messageFor(error), again, this.button("Remove", () => this.remove()));
     }
   }
 
   sent(bytes) {
     this.bar.value = Math.min(bytes, this.file.size);
     const percent = Math.floor((100 * bytes) / this.file.size);
-    this.note.textContent = percent < 100 ? `Going up, ${percent} %` : "All there, one moment …";
+    this.note.textContent = percent < 100 ? `Uploading, ${percent} %` : "Finishing …";
   }
 
   finish(photo) {
     if (photo.status === "ready") return this.ready(photo);
-    const away = this.button("Remove", () => this.remove());
+    const remove = this.button("Remove", () => this.remove());
     if (photo.status === "processing") {
-      return this.become("slow", "It is all there and takes longer than usual. It will hang under “Mine”.", away);
+      return this.become("slow", "Processing takes longer than usual. The photo will appear under “Mine”.", remove);
     }
-    const reason = photo.reason?.detail ?? "No reason was given.";
-    this.become("failed", `It did not come out: ${reason.replace(/[.]?$/, ".")} Choose another photo.`, away);
+    const reason = photo.reason?.detail ?? "no reason was given";
+    this.become("failed", `The photo could not be processed: ${reason.replace(/[.]?$/, ".")} Choose another one.`, remove);
   }
 
   ready(photo) {
-    this.become("ready", "Ready.", el("a", { href: `#/p/${photo.id}`, class: "button quiet small" }, "Look at it"));
+    this.become("ready", "Ready.", el("a", { href: `#/p/${photo.id}`, class: "button quiet small" }, "View photo"));
     this.picture.replaceChildren(image(photo, "8rem", { alt: "" }));
     URL.revokeObjectURL(this.preview);
-    tell(`${this.file.name} is ready.`);
+    notify(`${this.file.name} is ready.`);
   }
 
   cancel() {
-    this.leaving.abort(new DOMException("cancelled", "AbortError"));
+    this.controller.abort(new DOMException("cancelled", "AbortError"));
     if (waiting.includes(this)) waiting.splice(waiting.indexOf(this), 1);
     this.become("chosen", "Cancelled.", this.button("Remove", () => this.remove()));
   }
@@ -159,8 +160,8 @@ class Row {
   }
 }
 
-/** Whoever looks at the bench sees it; others get a note. */
-function tell(text) {
+/** The upload view shows the text in the row, so there it is only read out; other views show a message. */
+function notify(text) {
   (rows.isConnected ? readOut : announce)(text);
 }
 

@@ -1,22 +1,22 @@
-/* The door: signing up, and coming back with a key. */
+/* The welcome view: signing up, and signing in with a key. */
 
 import * as api from "./api.js";
 import { countrySelect } from "./countries.js";
 import { busy, el, field } from "./dom.js";
-import { told } from "./problems.js";
+import { messageFor } from "./problems.js";
 import { idInToken, session, signIn } from "./session.js";
 
-/** `invitedBy` is the id of whoever's link led here, or null; `next` is where to go afterwards. */
+/** `invitedBy` is the id of the user whose link was opened, or null; `next` is the address to show afterwards. */
 export async function welcomeView(invitedBy, next) {
   const inviter = invitedBy && await api.nameOf(invitedBy);
-  const view = el("section", { class: "door" });
+  const view = el("section", { class: "welcome" });
   view.append(
     el("div", { class: "pitch" },
       el("h1", {}, inviter ? `${inviter} shares photos here` : "Every photo has a home"),
       el("p", {}, inviter
-        ? "Sign up, and follow."
-        : "Share with people anywhere. Where the originals may lie is a rule that you can read, and that is kept.")),
-    el("div", { class: "card" }, signUpForm((person) => view.replaceChildren(settled(person, next))), keyForm(next)));
+        ? "Sign up to follow them."
+        : "Share photos with people anywhere. A rule that you can read decides where the originals are stored.")),
+    el("div", { class: "card" }, signUpForm((person) => view.replaceChildren(welcome(person, next))), keyForm(next)));
   return view;
 }
 
@@ -33,24 +33,24 @@ function signUpForm(done) {
       const person = { ...made, name: name.value.trim() };
       signIn(person);
       done(person);
-    }, (error) => (problem.textContent = told(error)));
+    }, (error) => (problem.textContent = messageFor(error)));
   };
   return el("form", { onsubmit: submit },
-    field("Name", name, "As others see it."),
-    field("Country", country, "It decides, once and for all, in which region your photos live."),
+    field("Name", name, "Other people see this name."),
+    field("Country", country, "It decides in which region your photos are stored. You can't change it later."),
     button, problem);
 }
 
-/** Says where the photos will live. */
-function settled(person, next) {
-  const view = el("div", { class: "settled" },
+/** Shows where the photos will be stored. */
+function welcome(person, next) {
+  const view = el("div", { class: "welcomed" },
     el("p", { class: "lamp large", "aria-hidden": "true" }),
     el("h1", { tabindex: "-1" }, `Welcome, ${person.name}`),
-    el("p", { class: "big" }, "Your photos will live in ", el("strong", {}, person.home_region), "."),
+    el("p", { class: "big" }, "Your photos will be stored in ", el("strong", {}, person.home_region), "."),
     el("p", { class: "hint" },
-      "The key to your account is kept in this browser only. Under “Mine” you can copy it for another one."),
+      "The key to your account is stored only in this browser. Copy it under “Mine” to use it in another one."),
     el("div", { class: "row middle" },
-      el("a", { class: "button", href: next }, next === "#/feed" ? "To your feed" : "Go on"),
+      el("a", { class: "button", href: next }, next === "#/feed" ? "Go to your feed" : "Continue"),
       el("a", { class: "button quiet", href: "#/upload" }, "Upload a photo")));
   requestAnimationFrame(() => view.querySelector("h1").focus());
   document.dispatchEvent(new Event("session"));
@@ -68,16 +68,16 @@ function keyForm(next) {
       await enter(key.value.trim());
       document.dispatchEvent(new Event("session"));
       location.hash = next;
-    }, (error) => (problem.textContent = told(error)));
+    }, (error) => (problem.textContent = messageFor(error)));
   };
   return el("details", {},
-    el("summary", {}, "I have a key already"),
+    el("summary", {}, "I already have a key"),
     el("form", { class: "line", onsubmit: submit }, field("Your key", key), button, problem));
 }
 
 async function enter(token) {
   const id = idInToken(token);
-  if (!id) throw new api.Problem(401, { detail: "this is not a key; it begins with eyJ and has two dots" });
+  if (!id) throw new api.Problem(401, { detail: "this is not a key: a key begins with eyJ and has two dots" });
   const before = session();
   signIn({ id, token, name: id });
   try {

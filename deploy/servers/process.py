@@ -37,27 +37,27 @@ class Start:
 class Server:
     """A server. After `stop` or `kill`, `start` uses the same folder and port again, like a restart after a crash."""
 
-    def __init__(self, how: Start, folder: Path) -> None:
-        self.how, self.folder = how, folder
+    def __init__(self, spec: Start, folder: Path) -> None:
+        self._spec, self.folder = spec, folder
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def name(self) -> str:
-        return self.how.name
+        return self._spec.name
 
     @property
     def address(self) -> str:
-        return self.how.address
+        return self._spec.address
 
     def start(self) -> None:
         """Returns when the process runs, which is before it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.how.prepare()
+        self._spec.prepare()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                list(self.how.command),
+                list(self._spec.command),
                 cwd=self.folder,
-                env={**os.environ, **self.how.environment},
+                env={**os.environ, **self._spec.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -66,12 +66,12 @@ class Server:
 
     def wait(self) -> None:
         """Returns when the server answers. Raises ServerError."""
-        deadline_s = time.monotonic() + self.how.start_s
+        deadline_s = time.monotonic() + self._spec.start_s
         while not self._answers():
             if self._process is None or self._process.poll() is not None:
                 raise ServerError(f"{self.name} ended; see {self.log}")
             if time.monotonic() > deadline_s:
-                raise ServerError(f"{self.name} does not answer after {self.how.start_s:g} s; see {self.log}")
+                raise ServerError(f"{self.name} does not answer after {self._spec.start_s:g} s; see {self.log}")
             time.sleep(_POLL_S)
 
     def stop(self) -> None:
@@ -97,7 +97,7 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            return self.how.answers()
+            return self._spec.answers()
         except Exception:  # noqa: BLE001 - each client raises its own errors while its server is starting
             return False
 

@@ -1,6 +1,6 @@
-"""A real Chromium, and visitors: each has a browser profile of their own, at one edge.
+"""A real Chromium, and visitors: each has their own browser profile, at one edge.
 
-When a test is over, no visitor's page may have complained: no error, no violation of the content security policy.
+At the end of a test, no visitor's page may have logged an unexpected error or a content security policy violation.
 """
 
 import os
@@ -23,7 +23,7 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_PATIENCE_MS = 20_000
+_TIMEOUT_MS = 20_000
 _READY_MS = 60_000
 _PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
@@ -32,12 +32,12 @@ File = dict[str, Any]
 
 @dataclass
 class Visitor:
-    """Somebody in front of a browser. `complaints` is what the page's console said of errors."""
+    """A person with a browser. `errors` are those in the page's console; a test lists parts of those it expects."""
 
     page: Page
     edge_url: str
-    complaints: list[str] = field(default_factory=list)
-    foreseen: tuple[str, ...] = ()
+    errors: list[str] = field(default_factory=list)
+    expected_errors: tuple[str, ...] = ()
 
     def open(self, path: str = "/") -> None:
         self.page.goto(f"{self.edge_url}{path}")
@@ -59,14 +59,14 @@ class Visitor:
         self.page.get_by_label("Choose photos").set_input_files(files)
 
     def upload(self, data: bytes, caption: str = "", name: str = "photo.jpg") -> None:
-        """Uploads one photo and waits until the page says that it is ready."""
+        """Uploads one photo and waits until the page shows that it is ready."""
         self.choose(jpeg(data, name))
         self.page.get_by_label("Caption").fill(caption)
         self.page.get_by_role("button", name="Upload this photo").click()
-        expect(self.page.get_by_role("link", name="Look at it").first).to_be_visible(timeout=_READY_MS)
+        expect(self.page.get_by_role("link", name="View photo").first).to_be_visible(timeout=_READY_MS)
 
     def photo(self, caption: str) -> Any:
-        """The image with that caption, once it has been drawn."""
+        """The image with that caption, once it is decoded."""
         image = self.page.get_by_role("img", name=caption, exact=True).first
         expect(image).to_be_visible(timeout=_READY_MS)
         image.evaluate("image => image.decode()")
@@ -76,7 +76,7 @@ class Visitor:
         return self.page.evaluate("JSON.parse(localStorage.getItem('darkroom'))?.token ?? null")
 
     def link(self) -> str:
-        """The path of the link that this person shares."""
+        """The path of the link that this user shares."""
         self.go("People")
         return str(self.page.get_by_label("Your link").input_value()).removeprefix(self.edge_url)
 
@@ -107,23 +107,23 @@ def visit(chromium: Browser, system: System) -> Iterator[Callable[..., Visitor]]
 
     def visit(edge: str, path: str = "/", phone: bool = False) -> Visitor:
         context = chromium.new_context(**(_PHONE if phone else {}), locale="en-GB")
-        context.set_default_timeout(_PATIENCE_MS)
+        context.set_default_timeout(_TIMEOUT_MS)
         visitor = Visitor(context.new_page(), system.edges[edge])
         visitors.append(visitor)
-        _listen(visitor)
+        _record_errors(visitor)
         visitor.open(path)
         return visitor
 
-    expect.set_options(timeout=_PATIENCE_MS)
+    expect.set_options(timeout=_TIMEOUT_MS)
     yield visit
     for visitor in visitors:
         visitor.page.context.close()
-    assert [complaint for visitor in visitors for complaint in _unforeseen(visitor)] == []
+    assert [error for visitor in visitors for error in _unexpected_errors(visitor)] == []
 
 
 @pytest.fixture
 def ana(visit: Callable[..., Visitor]) -> Visitor:
-    """Somebody from Portugal who has signed up at Lisbon's edge."""
+    """A user from Portugal who has signed up at Lisbon's edge."""
     visitor = visit("lisbon")
     visitor.sign_up("Ana", "PT")
     return visitor
@@ -131,7 +131,7 @@ def ana(visit: Callable[..., Visitor]) -> Visitor:
 
 @pytest.fixture(name="jpeg", scope="session")
 def jpeg_fixture() -> Callable[..., File]:
-    """A file as one chooses it: `jpeg(data, name)`."""
+    """A file for a file chooser: `jpeg(data, name)`."""
     return jpeg
 
 
@@ -139,11 +139,11 @@ def jpeg(data: bytes, name: str = "photo.jpg") -> File:
     return {"name": name, "mimeType": "image/jpeg", "buffer": data}
 
 
-def _listen(visitor: Visitor) -> None:
-    visitor.page.on("console", lambda message: message.type == "error" and visitor.complaints.append(message.text))
-    visitor.page.on("pageerror", lambda error: visitor.complaints.append(f"uncaught: {error}"))
+def _record_errors(visitor: Visitor) -> None:
+    visitor.page.on("console", lambda message: message.type == "error" and visitor.errors.append(message.text))
+    visitor.page.on("pageerror", lambda error: visitor.errors.append(f"uncaught: {error}"))
 
 
-def _unforeseen(visitor: Visitor) -> list[str]:
-    """A browser reports every refused request as an error; a test that provokes one says so."""
-    return [complaint for complaint in visitor.complaints if not any(part in complaint for part in visitor.foreseen)]
+def _unexpected_errors(visitor: Visitor) -> list[str]:
+    """A browser reports every failed request as an error, so a test that provokes one must expect it."""
+    return [error for error in visitor.errors if not any(part in error for part in visitor.expected_errors)]

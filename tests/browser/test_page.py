@@ -1,22 +1,24 @@
-"""The web page in a real browser, over the real system: what people do with it, and what strangers try."""
+"""The web page in a real browser, with the real system: what users do with it, and what attackers try."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from playwright.sync_api import expect
 
+from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
+
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 
 
-def test_signing_up_says_where_the_photos_will_live(visit):
-    """Portugal's photos live in eu-west, whichever edge was asked."""
+def test_signing_up_shows_where_the_photos_will_be_stored(visit):
+    """Photos from Portugal are stored in eu-west, whichever edge is used."""
     visitor = visit("sydney")
     visitor.sign_up("Ines", "PT")
-    expect(visitor.page.get_by_text("Your photos will live in eu-west.")).to_be_visible()
+    expect(visitor.page.get_by_text("Your photos will be stored in eu-west.")).to_be_visible()
 
 
-def test_one_can_sign_up_with_the_keyboard_alone(visit):
-    """Every field is reached by Tab, in order, and Enter sends."""
+def test_signing_up_works_with_the_keyboard_alone(visit):
+    """Tab reaches every field in order, and Enter submits."""
     visitor = visit("lisbon")
     visitor.page.get_by_label("Name").focus()
     visitor.page.keyboard.type("Rui")
@@ -27,22 +29,22 @@ def test_one_can_sign_up_with_the_keyboard_alone(visit):
     expect(visitor.page.get_by_role("heading", name="Welcome, Rui")).to_be_focused()
 
 
-def test_an_uploaded_photo_becomes_ready_and_hangs_under_mine(ana, draw):
-    """From choosing a file to seeing it, with its caption."""
+def test_an_uploaded_photo_becomes_ready_and_appears_under_mine(ana, draw):
+    """It is shown with its caption."""
     ana.upload(draw(101, 900, 600), "The harbour")
     ana.go("Mine")
     assert ana.photo("The harbour").evaluate("image => image.naturalWidth") > 100
 
 
-def test_several_photos_go_up_together(ana, draw, jpeg):
-    """Each has a row that says when it is ready."""
+def test_several_photos_are_uploaded_together(ana, draw, jpeg):
+    """Each has a row that shows when it is ready."""
     ana.choose(jpeg(draw(102), "one.jpg"), jpeg(draw(103), "two.jpg"), jpeg(draw(104), "three.jpg"))
     ana.page.get_by_role("button", name="Upload these 3 photos").click()
-    expect(ana.page.get_by_role("link", name="Look at it")).to_have_count(3, timeout=60_000)
+    expect(ana.page.get_by_role("link", name="View photo")).to_have_count(3, timeout=60_000)
 
 
-def test_a_dropped_photo_lands_on_the_bench(ana, draw):
-    """Wherever on the page it is let go."""
+def test_a_dropped_photo_is_added_to_the_uploads(ana, draw):
+    """It may be dropped anywhere on the page."""
     transfer = ana.page.evaluate_handle(
         "data => { const t = new DataTransfer();"
         "t.items.add(new File([new Uint8Array(data)], 'dropped.jpg', {type: 'image/jpeg'})); return t; }",
@@ -54,8 +56,8 @@ def test_a_dropped_photo_lands_on_the_bench(ana, draw):
 
 
 def test_a_part_that_failed_is_sent_again(ana, draw, jpeg):
-    """The connection breaks once; the page asks where the part stands, and goes on."""
-    ana.foreseen = ("net::ERR_FAILED",)
+    """The connection breaks once; the page requests the upload's state, and continues."""
+    ana.expected_errors = ("net::ERR_FAILED",)
     broken = []
 
     def break_once(route):
@@ -70,36 +72,60 @@ def test_a_part_that_failed_is_sent_again(ana, draw, jpeg):
 
 
 def test_a_text_named_jpg_shows_the_reason(ana, jpeg):
-    """It goes up, is looked at, and does not come out; the page says why."""
+    """It is uploaded, but can't be processed; the page shows the reason."""
     ana.choose(jpeg(b"To whom it may concern: this is a text.", "holiday.jpg"))
     ana.page.get_by_role("button", name="Upload this photo").click()
     state = ana.page.locator("[data-state=failed] .state")
-    expect(state).to_contain_text("did not come out", timeout=60_000)
-    expect(state).not_to_contain_text("No reason")
+    expect(state).to_contain_text("could not be processed", timeout=60_000)
+    expect(state).not_to_contain_text("no reason")
 
 
-def test_a_file_that_is_no_photo_is_refused_before_it_goes_up(ana):
-    """The bench says at once what it takes."""
+def test_a_file_that_is_not_a_photo_is_rejected_before_the_upload(ana):
+    """The page shows at once which formats it accepts."""
     ana.choose({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"notes"})
-    expect(ana.page.locator("[data-state=refused] .state")).to_contain_text("JPEG, PNG, WebP, HEIC and AVIF")
+    expect(ana.page.locator("[data-state=rejected] .state")).to_contain_text("JPEG, PNG, WEBP, HEIC, HEIF, or AVIF")
     expect(ana.page.get_by_role("button", name="Upload this photo")).to_be_hidden()
 
 
+@pytest.mark.parametrize(
+    ("size_bytes", "content_type", "problem"),
+    [
+        (0, "image/jpeg", "The file is empty."),
+        (MAX_RAW_BYTES + 1, "image/jpeg", "The file is larger than 100 MB. Choose a smaller one."),
+        (1, "image/gif", "Choose a photo in one of these formats: JPEG, PNG, WEBP, HEIC, HEIF, or AVIF."),
+        *((MAX_RAW_BYTES, content_type, None) for content_type in CONTENT_TYPES),
+    ],
+)
+def test_the_page_checks_the_limits_that_the_servers_check(visit, size_bytes, content_type, problem):
+    """Their values come with the page, from the same module that the origin uses."""
+    file = {"name": "photo.jpg", "size": size_bytes, "type": content_type}
+    found = visit("lisbon").page.evaluate("async file => (await import('/static/upload.js')).problemWith(file)", file)
+    assert found == problem
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.heic", "a.heif", "a.avif", "a.png", "a.webp"])
+def test_a_photo_of_unknown_type_is_recognized_by_its_suffix(visit, name):
+    """Some browsers do not know the content type of HEIC files."""
+    file = {"name": name, "size": 1, "type": ""}
+    found = visit("lisbon").page.evaluate("async file => (await import('/static/upload.js')).problemWith(file)", file)
+    assert found is None
+
+
 def test_a_follower_elsewhere_sees_the_photo_in_the_feed(ana, visit, draw):
-    """Ana's link, opened through Chicago's edge: sign up, follow, and her photo comes."""
-    ana.upload(draw(107, 900, 600), "Seen from afar")
+    """Bob opens Ana's link at Chicago's edge, signs up and follows her; then her photo appears."""
+    ana.upload(draw(107, 900, 600), "From far away")
     bob = visit("chicago", ana.link())
     bob.page.get_by_role("link", name="Sign up to follow Ana").click()
     bob.sign_up("Bob", "US")
-    bob.page.get_by_role("link", name="Go on").click()
+    bob.page.get_by_role("link", name="Continue").click()
     bob.page.get_by_role("button", name="Follow Ana").click()
     expect(bob.page.get_by_role("button", name="Unfollow Ana")).to_be_visible()
     bob.go("Feed")
-    assert bob.photo("Seen from afar").evaluate("image => image.currentSrc").startswith(bob.edge_url)
+    assert bob.photo("From far away").evaluate("image => image.currentSrc").startswith(bob.edge_url)
 
 
-def test_one_follows_by_id_and_unfollows_again(ana, visit):
-    """The id out of somebody's link is enough; the list shows whom one follows."""
+def test_a_user_can_be_followed_by_id_and_unfollowed(ana, visit):
+    """The id from a user's link is enough; the list shows who is followed."""
     eva = visit("frankfurt")
     eva.sign_up("Eva", "DE")
     ana.go("People")
@@ -112,18 +138,18 @@ def test_one_follows_by_id_and_unfollows_again(ana, visit):
     expect(ana.page.get_by_role("link", name="Eva")).to_have_count(0)
 
 
-def test_what_is_no_id_is_explained(ana):
-    """And nothing is asked."""
+def test_an_invalid_id_is_explained(ana):
+    """The page sends no request for it."""
     ana.go("People")
     ana.page.get_by_label("Follow by id or link").fill("Eva")
     ana.page.get_by_role("button", name="Find").click()
-    expect(ana.page.get_by_role("alert").filter(has_text="There is no id in that")).to_be_visible()
+    expect(ana.page.get_by_role("alert").filter(has_text="There is no id in this text")).to_be_visible()
 
 
-def test_a_photo_is_liked_and_talked_about(ana, draw):
-    """The heart counts, and takes back; what was said stays there."""
+def test_a_photo_can_be_liked_and_commented_on(ana, draw):
+    """A like is counted and can be taken back; a comment stays after a reload."""
     ana.upload(draw(108), "To be liked")
-    ana.page.get_by_role("link", name="Look at it").click()
+    ana.page.get_by_role("link", name="View photo").click()
     ana.page.get_by_role("button", name="Like, 0 so far").click()
     ana.page.get_by_label("Add a comment").fill("How blue!")
     ana.page.get_by_role("button", name="Comment").click()
@@ -134,8 +160,8 @@ def test_a_photo_is_liked_and_talked_about(ana, draw):
     expect(ana.page.get_by_role("button", name="Like, 0 so far")).to_be_visible()
 
 
-def test_older_photos_come_when_asked_for(visit, system, draw):
-    """Thirty at a time; the button goes when there are no more, and the keyboard goes on where it was."""
+def test_a_button_loads_older_photos(visit, system, draw):
+    """It loads thirty at a time, moves the focus to the first of them, and disappears when there are no more."""
     rui = system.person("Rui", "PT", "lisbon")
     with ThreadPoolExecutor(4) as threads:
         photo_ids = list(threads.map(lambda seed: rui.upload(draw(seed, 120, 90)), range(200, 231)))
@@ -149,39 +175,39 @@ def test_older_photos_come_when_asked_for(visit, system, draw):
     expect(visitor.page.get_by_role("button", name="Older photos")).to_be_hidden()
 
 
-def test_a_badge_says_which_edge_gave_the_photo_and_whether_it_keeps_it(ana, visit, draw):
-    """A photo of the Union is kept at Lisbon's edge; Sydney's fetches it by way of Lisbon and keeps nothing."""
+def test_a_badge_shows_which_edge_served_the_photo_and_whether_it_caches_it(ana, visit, draw):
+    """Lisbon's edge caches a photo from the EU; Sydney's fetches it through Lisbon and caches nothing."""
     ana.upload(draw(109, 900, 600), "With a badge")
-    ana.page.get_by_role("link", name="Look at it").click()
+    ana.page.get_by_role("link", name="View photo").click()
     expect(ana.page.locator(".badge")).to_contain_text("lisbon")
     path = ana.page.url.removeprefix(ana.edge_url)
-    expect(visit("lisbon", path).page.locator(".badge")).to_contain_text("lisbon hit kept at this edge")
-    expect(visit("sydney", path).page.locator(".badge")).to_contain_text("by way of lisbon, and not kept here")
+    expect(visit("lisbon", path).page.locator(".badge")).to_contain_text("lisbon hit served from this edge's cache")
+    expect(visit("sydney", path).page.locator(".badge")).to_contain_text("through lisbon, and not cached here")
 
 
-def test_a_deleted_photo_is_gone_and_its_address_says_so(ana, draw):
-    """Only after being asked twice."""
+def test_a_deleted_photo_is_gone_and_its_address_shows_that(ana, draw):
+    """It is deleted only after the user confirms."""
     ana.upload(draw(110), "To be deleted")
-    ana.page.get_by_role("link", name="Look at it").click()
+    ana.page.get_by_role("link", name="View photo").click()
     ana.page.get_by_role("button", name="Delete").click()
     address = ana.page.url
     ana.page.get_by_role("button", name="Delete it").click()
-    expect(ana.page.get_by_text("Nothing developed yet.")).to_be_visible()
-    ana.foreseen = ("404",)
+    expect(ana.page.get_by_text("You have no photos yet.")).to_be_visible()
+    ana.expected_errors = ("404",)
     ana.page.goto(address)
     expect(ana.page.get_by_role("alert")).to_contain_text("There is nothing here")
 
 
 def test_hostile_names_and_captions_are_shown_as_text(visit, draw):
-    """In every view: what looks like markup is letters."""
+    """In every view, markup is shown as text."""
     visitor = visit("lisbon")
     visitor.sign_up(HOSTILE, "PT")
     visitor.upload(draw(111), HOSTILE, "<b>name</b>.jpg")
     expect(visitor.page.get_by_text("<b>name</b>.jpg", exact=True)).to_be_visible()
-    visitor.page.get_by_role("link", name="Look at it").click()
+    visitor.page.get_by_role("link", name="View photo").click()
     visitor.page.get_by_label("Add a comment").fill(HOSTILE)
     visitor.page.get_by_role("button", name="Comment").click()
-    expect(visitor.page.locator(".said")).to_have_text(HOSTILE)
+    expect(visitor.page.locator(".comments .text")).to_have_text(HOSTILE)
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
     visitor.go("Mine")
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
@@ -190,25 +216,25 @@ def test_hostile_names_and_captions_are_shown_as_text(visit, draw):
     assert visitor.page.title() not in ("1", "2")
 
 
-def test_signing_out_forgets_the_key_and_the_key_lets_one_in_again(ana):
-    """What was copied before is the only way back."""
+def test_signing_out_removes_the_key_and_the_key_signs_in_again(ana):
+    """A copy of the key is the only way to sign in again."""
     key = ana.key()
     ana.go("Mine")
     ana.page.get_by_role("button", name="Sign out").click()
     ana.page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
     expect(ana.page.get_by_role("button", name="Sign up")).to_be_visible()
     assert ana.key() is None
-    ana.page.get_by_text("I have a key already").click()
+    ana.page.get_by_text("I already have a key").click()
     ana.page.get_by_label("Your key").fill(key)
     ana.page.get_by_role("button", name="Sign in").click()
     ana.go("Mine")
     expect(ana.page.get_by_role("heading", name="Ana")).to_be_visible()
 
 
-def test_a_key_that_is_none_is_explained(visit):
-    """And nobody is signed in."""
+def test_an_invalid_key_is_explained(visit):
+    """Nobody is signed in."""
     visitor = visit("lisbon")
-    visitor.page.get_by_text("I have a key already").click()
+    visitor.page.get_by_text("I already have a key").click()
     visitor.page.get_by_label("Your key").fill("open sesame")
     visitor.page.get_by_role("button", name="Sign in").click()
     expect(visitor.page.get_by_text("You need a valid key for this.")).to_be_visible()
@@ -216,8 +242,8 @@ def test_a_key_that_is_none_is_explained(visit):
 
 
 @pytest.mark.parametrize("tab", ["Feed", "Mine", "People", "Upload"])
-def test_nothing_sticks_out_on_a_phone(visit, tab):
-    """At 360 px no view scrolls sideways, and the tabs stay in reach at the bottom."""
+def test_every_view_fits_on_a_phone(visit, tab):
+    """At 360 px, no view scrolls horizontally, and the tabs are at the bottom."""
     visitor = visit("lisbon", phone=True)
     visitor.sign_up("Ana", "PT")
     visitor.go(tab)
@@ -243,7 +269,7 @@ def test_the_badge_reads_the_nearest_cache(visit, header, edge, text):
 
 
 def test_the_page_allows_no_foreign_script(visit, system):
-    """The content security policy names no exception for inline code, and no other host for scripts."""
+    """The content security policy allows neither inline code nor scripts from other hosts."""
     visitor = visit("lisbon")
     policy = visitor.page.goto(system.edges["lisbon"]).headers["content-security-policy"]
     assert "default-src 'self'" in policy
