@@ -16,7 +16,7 @@ _EXAMPLES = """\
 examples:
   darkroom up                                      start three regions and four edges on this machine
   darkroom demo                                    the same, with people, photos and a report
-  darkroom signup --name Ana --country PT          create a user; the country decides where the photos live
+  darkroom signup --name Ana --country PT          create a user; the country decides where photos are stored
   darkroom upload harbour.jpg --caption "Evening"  upload a photo and wait until it is ready
   darkroom --as bob feed                           what Bob sees
   darkroom where p_08aXk2LmQ9z                     where every byte of a photo is stored, and the rule that allows it

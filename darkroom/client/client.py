@@ -46,7 +46,7 @@ class Client:
         self._http = HttpClient(self.edge_url, token)
 
     def sign_up(self, name: str, country: str) -> Json:
-        """{id, token, home_region}. `country` is an ISO 3166-1 code; it decides where the user's photos live."""
+        """{id, token, home_region}. `country` is an ISO 3166-1 code; it decides where the user's photos are stored."""
         return self._http.json("POST", "/v1/users", {"name": name, "country": country})
 
     def user(self, user_id: str) -> Json:

@@ -24,8 +24,12 @@ def signup(options: Namespace) -> int:
     name = profiles.profile_name(options.profile or options.name)
     profiles.keep(options.data, profiles.Profile(name, edge, user["id"], user["token"]))
     console = Console()
-    console.print(f"[green]✓[/] You are [bold]{user['id']}[/], and your photos live in [bold]{user['home_region']}[/].")
-    console.print(f"  Others follow you with [cyan]darkroom follow {user['id']}[/] or at {url}/?follow={user['id']}")
+    console.print(
+        f"[green]✓[/] You are [bold]{user['id']}[/]. Your photos are stored in [bold]{user['home_region']}[/]."
+    )
+    console.print(
+        f"  Others can follow you with [cyan]darkroom follow {user['id']}[/] or at {url}/?follow={user['id']}"
+    )
     return 0
 
 

@@ -95,7 +95,7 @@ def _demonstrate(
 
 def _sign_up(name: str, country: str, edge: str, console: Console) -> Person:
     user = Client(edge).sign_up(name, country)
-    console.print(f"[green]✓[/] {name} ({country}) is {user['id']} and lives in [bold]{user['home_region']}[/]")
+    console.print(f"[green]✓[/] {name} ({country}) is {user['id']}; home region: [bold]{user['home_region']}[/]")
     return Person(name, user["id"], user["home_region"], Client(edge, user["token"]))
 
 

@@ -156,20 +156,17 @@ def _bound(listening: Sequence[Process], port: int) -> Iterator[Mapping[str, soc
         for number, process in enumerate(listening):
             bound = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            _bind(bound, port + number if port else 0)
+            chosen = port + number if port else 0
+            try:
+                bound.bind((HOST, chosen))
+                bound.listen(_BACKLOG)
+            except OSError as error:
+                raise CommandError(
+                    f"Port {chosen} can't be had: {error.strerror}.",
+                    "Choose others with --port N (ten in a row are used), or --port 0 for any free ports.",
+                ) from error
             sockets[process.name] = bound
         yield sockets
-
-
-def _bind(bound: socket.socket, port: int) -> None:
-    try:
-        bound.bind((HOST, port))
-        bound.listen(_BACKLOG)
-    except OSError as error:
-        raise CommandError(
-            f"Port {port} can't be had: {error.strerror}.",
-            "Choose others with --port N (ten in a row are used), or --port 0 for any free ports.",
-        ) from error
 
 
 def _program(process: Process, data: Path, sockets: Mapping[str, socket.socket], lock: int) -> Program:

@@ -70,7 +70,10 @@ class Supervisor:
         with self._lock:
             for child in self._children:
                 if child.process is not None and _has_ended(child.process):
-                    self._note_death(child, child.process.returncode)
+                    code, child.process = child.process.returncode, None
+                    self._report_pids()
+                    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+                    self._delay_restart(child, how)
             self._start_due()
             if time.monotonic() - self._trimmed_s > _TRIM_EVERY_S:
                 self._trimmed_s = time.monotonic()
@@ -120,12 +123,6 @@ class Supervisor:
                 )
         except OSError as error:
             self._delay_restart(child, f"could not be started: {error}")
-
-    def _note_death(self, child: _Child, code: int) -> None:
-        child.process = None
-        self._report_pids()
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        self._delay_restart(child, how)
 
     def _delay_restart(self, child: _Child, how: str) -> None:
         if time.monotonic() - child.started_s > _STEADY_S:

@@ -12,7 +12,7 @@ import { welcomeView } from "./view_welcome.js";
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
 const drop = document.getElementById("drop");
-let shown = new AbortController();
+let currentView = new AbortController();
 let afterSignUp = "#/feed";
 
 /* [address, view, visible without signing up?]; other addresses lead to the feed. */
@@ -35,9 +35,9 @@ function viewOf(hash, signal) {
 }
 
 async function show() {
-  shown.abort();
-  shown = new AbortController();
-  const { signal } = shown;
+  currentView.abort();
+  currentView = new AbortController();
+  const { signal } = currentView;
   markCurrentTab(location.hash);
   const slow = setTimeout(() => signal.aborted || main.replaceChildren(loading()), 150);
   try {
