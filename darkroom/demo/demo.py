@@ -20,7 +20,7 @@ from darkroom.client.transfer import SUFFIXES
 from darkroom.command_error import CommandError
 from darkroom.demo import checks, drawing
 from darkroom.demo.checks import ImageObservation, Observation
-from darkroom.local import addresses as where_running
+from darkroom.local import addresses as local_addresses
 from darkroom.local import data_folder, launcher
 from darkroom.local.addresses import Addresses
 from darkroom.operate import where
@@ -57,8 +57,8 @@ def main(data: Path, photos: Path | None, once: bool, port: int) -> int:
         except data_folder.AlreadyRunning:
             console.print(f"Using the system that already runs in {data}.")
             # Its launcher writes the file when every process answers.
-            _wait_for((data / where_running.ADDRESSES).exists, _ADDRESSES_S)
-            addresses, started_here = where_running.addresses(data), False
+            _wait_for((data / local_addresses.ADDRESSES).exists, _ADDRESSES_S)
+            addresses, started_here = local_addresses.addresses(data), False
         generated = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkroom-demo-")))
         paths = paths or _draw(generated, range(1, _GENERATED), console)
         held = _demonstrate(data, addresses, paths, generated, console)
@@ -86,7 +86,7 @@ def _demonstrate(
     _wait_until_ready(ana, observed.eu_photos, observed, console)
     _wait_until_ready(bob, observed.us_photos, observed, console)
     _observe_images(bob, observed, console)
-    loaded = config.load(data / where_running.TOPOLOGY, os.environ)
+    loaded = config.load(data / local_addresses.TOPOLOGY, os.environ)
     with console.status("Waiting until the copies have arrived …"):
         _locate(loaded, observed)
     _show_places(observed, console)

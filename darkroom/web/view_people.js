@@ -135,7 +135,7 @@ async function confirmSignOut() {
   const key = session().token;
   const agreed = await confirmed(
     "Sign out of this browser?",
-    "Your key is stored only in this browser. Without a copy of it, nobody can sign you in again, not even we.",
+    "Your key is stored only in this browser. Without a copy of it, nobody can sign you in again, not even us.",
     "Sign out",
     copyButton("Copy my key first", key));
   if (!agreed) return;
