@@ -11,7 +11,8 @@ for up to an hour. So a grant alone is not enough. The edge must also have read 
 time ago: it then knows every deletion that is older than that.
 
 While both ages are within their bounds, the copy is served without asking (FRESH). When either is over its bound, the
-upstream is asked first. If it does not respond, the copy is still served for STALE_IF_ERROR_S (RFC 5861), no longer.
+upstream is requested first. If it does not respond, the copy is still served for STALE_IF_ERROR_S (RFC 5861), no
+longer.
 """
 
 from dataclasses import dataclass

@@ -73,7 +73,7 @@ class DaskCluster:
     """Any number of threads may call `run`.
 
     An empty `scheduler` means a cluster of our own: its workers import the module `preload` when they start, and one
-    that takes more than `memory_bytes` is ended. Whoever runs the scheduler sets both for its workers.
+    that takes more than `memory_bytes` is ended. With a scheduler of yours, set both where its workers start.
     """
 
     def __init__(self, scheduler: str, preload: str, memory_bytes: int) -> None:

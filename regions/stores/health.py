@@ -1,4 +1,4 @@
-"""Health checks of a store: their results, with advice, and how they are run. Pure, except for the probes."""
+"""Health checks of a store: their results with advice, and their order. Pure: the probes are passed in."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -161,7 +161,7 @@ def test_a_second_request_is_served_from_the_edges_cache(ana, draw):
 
 
 def test_likes_and_comments_cross_the_ocean(ana, bob, draw):
-    """They are stored in the photo's home region, wherever they come from."""
+    """They are stored in the home region of the photo, not of their author."""
     photo = ana.upload_ready(draw(9))
     bob.client.like(photo["id"])
     comment = bob.client.comment(photo["id"], "How blue!")

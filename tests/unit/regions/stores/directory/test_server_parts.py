@@ -210,7 +210,7 @@ def responded(connections: list, count: int) -> list:
 
 
 def test_senders_leave_threads_for_readers(patient_server, sender, eventually):
-    """One client for each thread sends half a part. Some are told to retry, and an object is served at once."""
+    """One client for each thread sends half a part. Some get a 503, and an object is served at once."""
     url, half = sender
     with ExitStack() as stalled:
         connections = [stalled.enter_context(patient_server.connect()) for _ in range(16)]
