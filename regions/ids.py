@@ -1,6 +1,6 @@
 """Ids: 63-bit Snowflakes that contain when, in which region and by which process they were made.
 
-Layout, high bits first: 41 bits of milliseconds since 2026-01-01 UTC, 6 of region, 6 of process, 10 of sequence.
+Layout, high bits first: 41 bits of milliseconds since 2026-01-01 UTC, 6 of region, 10 of process, 6 of sequence.
 The API shows an id as a letter, `_` and eleven base62 digits (`p_` photo, `u_` user, `c_` comment). The width is fixed
 and the digits are in ASCII order, so ids of one kind sort as text by the time they were made.
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from regions.errors import LeaseLost, NotFound
 
 EPOCH_MS = 1_767_225_600_000
-REGION_BITS, PROCESS_BITS, SEQUENCE_BITS = 6, 6, 10
+REGION_BITS, PROCESS_BITS, SEQUENCE_BITS = 6, 10, 6
 MAX_REGIONS, MAX_PROCESSES = 1 << REGION_BITS, 1 << PROCESS_BITS
 _MAX_SEQUENCE = (1 << SEQUENCE_BITS) - 1
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -77,7 +77,7 @@ class IdGenerator:
     """Makes ids that never repeat, even if the clock is stepped back. Safe to share between threads.
 
     Times in ids never decrease. While the clock is at or behind the time of the last id, the next id has the same
-    millisecond and the next sequence number. After 1,024 ids in one millisecond, the next millisecond is used early.
+    millisecond and the next sequence number. After 64 ids in one millisecond, the next millisecond is used early.
 
     No id has a time at or after `limit_ms()`, the end of the lease on the process number. The number's next holder
     starts at a `floor_ms` that is not before that end, so its ids are different.
