@@ -20,6 +20,7 @@ from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
 from regions.stores.objects import Objects
+from regions.stores.partitioner import partitions_in
 from regions.stores.settings import Settings
 
 _PREFIX = "DARKROOM_"
@@ -192,7 +193,7 @@ def open_events(config: Config, region: str) -> Events:
         case "sqlite":
             from regions.stores.sqlite import adapter as sqlite
 
-            return sqlite.open_events(urlsplit(url).path, now_ms)
+            return sqlite.open_events(urlsplit(url).path, now_ms, partitions_in(url, sqlite.PARTITIONS))
         case "kafka":
             from regions.stores.kafka import adapter as kafka
 

@@ -1,19 +1,17 @@
 """The events port: topics of keyed events, read by consumer groups that commit what they have handled.
 
-A topic has `PARTITIONS` partitions. All events of one key are in one of them, in the order in which they were
-published. The members of a group divide the partitions among themselves. Delivery is at least once: if a member
-leaves or dies before it commits, the next owner of the partition gets those events again.
+A topic has as many partitions as the URL says when the topic is created. All events of one key are in one of them
+(`regions.stores.partitioner`), in the order in which they were published. The members of a group divide the partitions
+among themselves. Delivery is at least once: if a member leaves or dies before it commits, the next owner of the
+partition gets those events again.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from zlib import crc32
 
 from regions.events.messages import Event
 from regions.stores.health import CheckResult
-
-PARTITIONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Events(Protocol):
         ...
 
     def lag(self, topic: str, group: str) -> dict[int, int]:
-        """How many events the group has not committed yet, by partition."""
+        """How many events the group has not committed yet, for each partition of the topic."""
         ...
 
     def check_health(self) -> list[CheckResult]:
@@ -68,7 +66,3 @@ class Events(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-def partition_of(key: str) -> int:
-    return crc32(key.encode()) % PARTITIONS

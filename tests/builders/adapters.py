@@ -22,6 +22,9 @@ from regions.stores.objects import RAW, VARIANTS
 from regions.stores.sqlite import adapter as sqlite
 from tests.builders.http import QuietHandler, running
 
+PARTITIONS = 4
+"""How many a topic of an event log has in the tests."""
+
 _STARTS_AT_MS = 1_800_000_000_000
 
 

@@ -12,12 +12,13 @@ import pytest
 from regions.errors import Unavailable
 from regions.events.messages import Event
 from regions.events.topics import FOLLOW_CHANGED, PHOTO_READY
-from regions.stores.events import PARTITIONS, partition_of
+from regions.stores.partitioner import partition_of
+from tests.builders.adapters import PARTITIONS
 
 WITHIN_S = 30
 ALL = set(range(PARTITIONS))
 # One key for each partition.
-KEYS = [next(f"p_{n}" for n in range(99) if partition_of(f"p_{n}") == partition) for partition in range(PARTITIONS)]
+KEYS = [next(f"p_{n}" for n in range(99) if partition_of(f"p_{n}", PARTITIONS) == partition) for partition in range(PARTITIONS)]
 
 PUBLISHER = """
 import pickle, sys
@@ -77,7 +78,7 @@ def test_an_event_arrives_as_it_was_published(events, join):
     events.publish([event(1)])
     (delivery,) = take(join(), 1)
     assert delivery.event == event(1)
-    assert delivery.partition == partition_of(KEYS[0])
+    assert delivery.partition == partition_of(KEYS[0], PARTITIONS)
 
 
 def test_events_of_one_key_arrive_in_the_order_of_publishing(events, join):

@@ -14,6 +14,10 @@ from regions.stores.sqlite.photos import SqlitePhotos, SqliteUploads
 from regions.stores.sqlite.social import SqliteComments, SqliteFollows, SqliteLikes, SqliteUsers
 
 
+PARTITIONS = 4
+"""How many a topic gets when the file is created, unless the URL says another number."""
+
+
 def open_catalog(path: str) -> Catalog:
     database = Database(path, records.SCHEMA)
     return Catalog(
@@ -36,8 +40,8 @@ def open_feeds(path: str) -> Feeds:
     return SqliteFeeds(path)
 
 
-def open_events(path: str, clock_ms: Callable[[], int]) -> Events:
-    return SqliteEvents(path, clock_ms)
+def open_events(path: str, clock_ms: Callable[[], int], partitions: int = PARTITIONS) -> Events:
+    return SqliteEvents(path, clock_ms, partitions)
 
 
 def open_settings(path: str, clock_ms: Callable[[], int]) -> Settings:

@@ -1,5 +1,6 @@
 """The events port over one SQLite file: a log for each partition, and the committed offset of each group.
 
+    topics    how many partitions each topic has; fixed when the file is created
     log       the events of a partition, by offset
     ends      the offset that the partition's next event will get; never goes back, even if the log was trimmed
     commits   the offset at which a group continues; a group has its rows from its first consumer on
@@ -16,8 +17,10 @@ from collections.abc import Callable, Sequence
 from sqlite3 import Connection
 
 from regions.events.messages import Event, from_text, to_text
-from regions.stores.events import PARTITIONS, Consumer, Delivery, partition_of
+from regions.events.topics import TOPICS
+from regions.stores.events import Consumer, Delivery
 from regions.stores.health import CheckResult
+from regions.stores.partitioner import partition_of
 from regions.stores.sqlite import health
 from regions.stores.sqlite.database import Database
 from regions.stores.sqlite.membership import SCHEMA as MEMBERS
@@ -25,6 +28,7 @@ from regions.stores.sqlite.membership import Member, Members
 from regions.stores.sqlite.notifier import Notifier
 
 _SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS topics (topic TEXT PRIMARY KEY, partitions INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log (
     topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
     published_ms INTEGER NOT NULL, event TEXT NOT NULL,
@@ -69,10 +73,12 @@ _POLL_AGAIN_S = 1.0
 class SqliteEvents:
     """Safe to share between threads. Close the consumers first."""
 
-    def __init__(self, path: str, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, path: str, clock_ms: Callable[[], int], partitions: int) -> None:
+        """`partitions` is for topics that the file does not have yet."""
         self._database = Database(path, _SCHEMA)
         self._clock_ms = clock_ms
-        self._members = Members(self._database, clock_ms)
+        self._partitions = _create_topics(self._database, partitions)
+        self._members = Members(self._database, clock_ms, self._partitions)
         self._notifier = Notifier(self._database)
 
     def publish(self, events: Sequence[Event]) -> None:
@@ -82,18 +88,18 @@ class SqliteEvents:
         now_ms = self._clock_ms()
         with self._database.writing() as connection:
             for event in events:
-                _append(connection, event, now_ms)
+                _append(connection, event, partition_of(event.key, self._partitions[event.topic]), now_ms)
         self._notifier.notify()
 
     def consumer(self, topic: str, group: str, member: str) -> Consumer:
         # Names are unique: a process that was restarted must not commit what its predecessor was reading.
         one = Member(topic, group, f"{member}-{secrets.token_hex(8)}")
-        return _Consumer(self._database, self._members, self._notifier, one)
+        return _Consumer(self._database, self._members, self._notifier, one, self._partitions[topic])
 
     def lag(self, topic: str, group: str) -> dict[int, int]:
         with self._database.reading() as connection:
             behind = dict(connection.execute(_LAG, (group, topic)).fetchall())
-        return {partition: behind.get(partition, 0) for partition in range(PARTITIONS)}
+        return {partition: behind.get(partition, 0) for partition in range(self._partitions[topic])}
 
     def check_health(self) -> list[CheckResult]:
         return health.check_health(self._database, _SCHEMA)
@@ -106,15 +112,18 @@ class SqliteEvents:
 class _Consumer:
     """`_next` holds the next offset to deliver, for each partition that this consumer owns."""
 
-    def __init__(self, database: Database, members: Members, notifier: Notifier, member: Member) -> None:
+    def __init__(
+        self, database: Database, members: Members, notifier: Notifier, member: Member, partitions: int
+    ) -> None:
         self._database, self._members, self._notifier, self._member = database, members, notifier, member
+        self._partitions = partitions
         self._next: dict[int, int] = {}
         self._polls = 0
         self._closed = False
         with database.writing() as connection:
             connection.executemany(
                 "INSERT OR IGNORE INTO commits VALUES (?, ?, ?, 0)",
-                [(member.topic, member.group, partition) for partition in range(PARTITIONS)],
+                [(member.topic, member.group, partition) for partition in range(partitions)],
             )
         members.join(member)
 
@@ -177,7 +186,7 @@ class _Consumer:
     def _fetch(self, limit: int) -> list[Delivery]:
         # Each poll starts with another partition, so that a busy one does not starve the others.
         self._polls += 1
-        owned = sorted(self.owned(), key=lambda partition: (partition - self._polls) % PARTITIONS)
+        owned = sorted(self.owned(), key=lambda partition: (partition - self._polls) % self._partitions)
         deliveries: list[Delivery] = []
         with self._database.reading() as connection:
             ends = dict(
@@ -199,8 +208,15 @@ class _Consumer:
         return [Delivery(from_text(text), partition, offset) for offset, text in rows]
 
 
-def _append(connection: Connection, event: Event, now_ms: int) -> None:
-    partition = partition_of(event.key)
+def _create_topics(database: Database, partitions: int) -> dict[str, int]:
+    """How many partitions each topic has. A topic that is missing is created with `partitions`."""
+    with database.writing() as connection:
+        missing = [(topic, partitions) for topic in TOPICS]
+        connection.executemany("INSERT OR IGNORE INTO topics (topic, partitions) VALUES (?, ?)", missing)
+        return dict(connection.execute("SELECT topic, partitions FROM topics").fetchall())
+
+
+def _append(connection: Connection, event: Event, partition: int, now_ms: int) -> None:
     (offset,) = connection.execute(
         "INSERT INTO ends VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET next_offset = next_offset + 1"
         " RETURNING next_offset - 1",

@@ -15,11 +15,10 @@ a living process still loses its partitions.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from sqlite3 import Connection
 from typing import NamedTuple
 
-from regions.stores.events import PARTITIONS
 from regions.stores.sqlite.database import Database
 
 TTL_MS = 5_000
@@ -47,8 +46,9 @@ class Member(NamedTuple):
 class Members:
     """The members of this process, with their common heartbeat. Safe to share between threads."""
 
-    def __init__(self, database: Database, clock_ms: Callable[[], int]) -> None:
-        self._database, self._clock_ms = database, clock_ms
+    def __init__(self, database: Database, clock_ms: Callable[[], int], partitions: Mapping[str, int]) -> None:
+        """`partitions`: how many each topic has."""
+        self._database, self._clock_ms, self._partitions = database, clock_ms, partitions
         self._polled_ms: dict[Member, int] = {}
         self._heartbeat_ms = 0
         self._lock = threading.Lock()
@@ -93,14 +93,14 @@ class Members:
             "SELECT member FROM members WHERE topic = ? AND group_name = ? AND seen_ms BETWEEN ? AND ? ORDER BY member",
             (member.topic, member.group, *_alive_range_ms(self._clock_ms())),
         )
-        return assign(member.name, [name for (name,) in rows])
+        return assign(member.name, [name for (name,) in rows], self._partitions[member.topic])
 
 
-def assign(name: str, alive: list[str]) -> set[int] | None:
+def assign(name: str, alive: list[str], partitions: int) -> set[int] | None:
     """The partitions of one member, given the sorted names of the living ones; None if it is not among them. Pure."""
     if name not in alive:
         return None
-    return set(range(alive.index(name), PARTITIONS, len(alive)))
+    return set(range(alive.index(name), partitions, len(alive)))
 
 
 def _alive_range_ms(now_ms: int) -> tuple[int, int]:

@@ -11,7 +11,8 @@ from regions.events import subscription as subscription_module
 from regions.events.messages import Event
 from regions.events.subscription import ATTEMPTS, Subscription
 from regions.events.topics import DEAD_LETTERS, PHOTO_READY
-from regions.stores.events import PARTITIONS, partition_of
+from regions.stores.partitioner import partition_of
+from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.membership import TTL_MS
 
 WITHIN_S = 30
@@ -293,5 +294,5 @@ def test_while_one_event_waits_the_number_of_later_ones_is_bounded(events, subsc
 
 def same_partition(count: int) -> list[Event]:
     """Events of different keys, all in one partition."""
-    keys = [f"p_{number}" for number in range(2 * PARTITIONS * count) if partition_of(f"p_{number}") == 0]
+    keys = [f"p_{number}" for number in range(8 * count) if partition_of(f"p_{number}", sqlite.PARTITIONS) == 0]
     return [event(number, key) for number, key in enumerate(keys[:count])]

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 from regions.events.messages import Event
 from regions.events.topics import DEAD_LETTERS, PHOTO_READY
-from regions.stores.events import PARTITIONS
 from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.database import Database
 from regions.stores.sqlite.membership import TTL_MS, assign
 from regions.stores.sqlite.notifier import Notifier
 
-ALL = set(range(PARTITIONS))
+ALL = set(range(sqlite.PARTITIONS))
 WITHIN_S = 30
 DAY_MS = 24 * 3600 * 1000
 
@@ -67,13 +66,13 @@ def commit_all(events, group="lane", topic=PHOTO_READY) -> list[int]:
     return numbers
 
 
-@given(st.lists(st.text(min_size=1), min_size=1, max_size=6, unique=True).map(sorted))
-def test_living_members_share_all_partitions_evenly(alive):
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=6, unique=True).map(sorted), st.integers(1, 20))
+def test_living_members_share_all_partitions_evenly(alive, partitions):
     """Each partition belongs to one member, and no member has two more than another."""
-    shares = [assign(name, alive) for name in alive]
-    assert sorted(partition for share in shares for partition in share) == sorted(ALL)
+    shares = [assign(name, alive, partitions) for name in alive]
+    assert sorted(partition for share in shares for partition in share) == list(range(partitions))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
-    assert assign("", alive) is None
+    assert assign("", alive, partitions) is None
 
 
 def test_a_dead_members_partitions_go_to_the_others(open_events, clock):
@@ -234,19 +233,19 @@ STEPS = st.lists(
 
 
 class World:
-    """One topic, one group, and members that join, work and leave in the steps that Hypothesis draws."""
+    """One group, and members that join, work and leave in the steps that Hypothesis draws."""
 
-    def __init__(self, events, topic, clock) -> None:
-        self.events, self.topic, self.clock = events, topic, clock
+    def __init__(self, events, clock) -> None:
+        self.events, self.clock = events, clock
         self.members, self.done = [], set()
         self.published = 0
 
     def publish(self, count) -> None:
-        self.events.publish([event(self.published + n, f"p_{n}", self.topic) for n in range(count)])
+        self.events.publish([event(self.published + n, f"p_{n}") for n in range(count)])
         self.published += count
 
     def join(self, _) -> None:
-        self.members.append((self.events.consumer(self.topic, "group", "m"), []))
+        self.members.append((self.events.consumer(PHOTO_READY, "group", "m"), []))
 
     def poll(self, which) -> None:
         if self.members:
@@ -275,12 +274,24 @@ class World:
 
 @hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS, st.uuids())
-def test_no_event_is_skipped_when_members_join_leave_and_die(events, clock, steps, topic):
+def test_no_event_is_skipped_when_members_join_leave_and_die(tmp_path, clock, steps, file):
     """Every event was either committed as done, or is delivered to the last member."""
-    world = World(events, f"topic-{topic}", clock)
+    events = sqlite.open_events(str(tmp_path / f"{file}.db"), clock.now_ms)
+    world = World(events, clock)
     for what, argument in steps:
         getattr(world, what)(argument)
     clock.at_ms += 3 * TTL_MS
-    delivered = set(commit_all(events, "group", world.topic))
+    delivered = set(commit_all(events, "group"))
     assert delivered | world.done == set(range(world.published))
-    assert sum(events.lag(world.topic, "group").values()) == 0
+    assert sum(events.lag(PHOTO_READY, "group").values()) == 0
+    events.close()
+
+
+def test_the_file_keeps_the_partitions_that_it_was_created_with(tmp_path, clock):
+    """A program that was started with another number reads the real one, so that all agree where a key belongs."""
+    first = sqlite.open_events(str(tmp_path / "events.db"), clock.now_ms, partitions=7)
+    later = sqlite.open_events(str(tmp_path / "events.db"), clock.now_ms, partitions=2)
+    assert set(later.lag(PHOTO_READY, "lane")) == set(range(7))
+    assert later.consumer(PHOTO_READY, "lane", "one").owned() == set(range(7))
+    first.close()
+    later.close()
