@@ -1,17 +1,28 @@
 """The records that the catalog stores: frozen dataclasses, and how they become JSON and back.
 
 Times are Unix milliseconds (`…_ms`), sizes are bytes, SHA-256 sums are lower-case hex, and ids are in the public text
-form of `regions.ids`. Pure.
+form of `regions.ids`.
+
+Programs of two versions run side by side, so a record may have been written by a newer one: fields that a record does
+not have are ignored. A new field needs a default, with which older records are read. Pure.
 """
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 MAX_CAPTION_CHARS = 2200
+
+
+Record = TypeVar("Record")
+
+
+class UnreadableRecord(ValueError):
+    """The stored record lacks a field, or has one of another form. The message does not contain the record's values."""
 
 
 class Status(StrEnum):
@@ -136,6 +147,12 @@ class AuditEntry:
     at_ms: int
 
 
+_FIELD_NAMES: dict[type, tuple[str, ...]] = {
+    kind: tuple(field.name for field in dataclasses.fields(kind))
+    for kind in (User, Reason, Photo, Upload, Comment, Replica, Tombstone, AuditEntry)
+}
+
+
 def to_json(record: Any) -> dict[str, Any]:
     """Any record above as plain JSON values."""
     return dataclasses.asdict(record)
@@ -146,18 +163,42 @@ def to_json_text(record: Any) -> str:
     return json.dumps(to_json(record), separators=(",", ":"))
 
 
-def photo_from_json(value: dict[str, Any]) -> Photo:
+def from_json(kind: type[Record], value: Mapping[str, Any]) -> Record:
+    """The inverse of `to_json`, for all records but photos. Raises UnreadableRecord."""
+    try:
+        return kind(**{name: value[name] for name in _FIELD_NAMES[kind] if name in value})
+    except TypeError as error:
+        raise UnreadableRecord(f"not a {kind.__name__}: {error}") from error
+
+
+def from_json_text(kind: type[Record], text: str) -> Record:
+    """The inverse of `to_json_text`, also for photos. Raises UnreadableRecord."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableRecord(f"not a {kind.__name__}: not JSON") from error
+    if not isinstance(value, dict):
+        raise UnreadableRecord(f"not a {kind.__name__}: not a JSON object")
+    return photo_from_json(value) if kind is Photo else from_json(kind, value)  # type: ignore[return-value]
+
+
+def photo_from_json(value: Mapping[str, Any]) -> Photo:
+    """Raises UnreadableRecord."""
+    try:
+        return _photo(value)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableRecord(f"not a Photo: {error!r}") from error
+
+
+def _photo(value: Mapping[str, Any]) -> Photo:
     reason = value.get("reason")
     # Positional arguments: a feed's page has 120 variants, and with keywords they take a third longer.
     variants = [Variant(v["size"], v["width"], v["height"], v["size_bytes"], v["sha256"]) for v in value["variants"]]
-    return Photo(
-        **{
-            **value,
-            "status": Status(value["status"]),
-            "variants": tuple(variants),
-            "reason": Reason(**reason) if reason else None,
-        }
-    )
+    known = {name: value[name] for name in _FIELD_NAMES[Photo] if name in value}
+    known["status"] = Status(value["status"])
+    known["variants"] = tuple(variants)
+    known["reason"] = from_json(Reason, reason) if reason else None
+    return Photo(**known)
 
 
 def rfc3339(at_ms: int) -> str:

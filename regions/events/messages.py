@@ -4,12 +4,17 @@ Events with the same key stay in order, so the key is the id of the photo or use
 at least once. `event_id` is made from what happened, never at random: if the same event is published twice, both copies
 have the same id, and a consumer can recognise the second.
 
+Programs of two versions run side by side, so an event may come from a newer one: fields that an event does not have are
+ignored, and kept if the event is published again. `version` grows only with a change that older readers can't read; an
+event of a higher version is unreadable.
+
 Pure.
 """
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from regions.events.topics import (
@@ -33,14 +38,35 @@ class Event:
     at_ms: int
     body: dict[str, Any]
     version: int = VERSION
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of a newer version, kept so that this program can publish the event unchanged."""
+
+
+_FIELDS = ("topic", "key", "event_id", "at_ms", "body", "version")
+
+
+class UnreadableEvent(ValueError):
+    """The text is not an event that this program can read."""
 
 
 def to_text(event: Event) -> str:
-    return json.dumps(dataclasses.asdict(event), separators=(",", ":"))
+    return json.dumps(_to_json(event), separators=(",", ":"))
 
 
 def from_text(text: str) -> Event:
-    return Event(**json.loads(text))
+    """Raises UnreadableEvent."""
+    try:
+        value = json.loads(text)
+        topic, key, event_id, at_ms, body, version = (value[name] for name in _FIELDS)
+        extra = {name: part for name, part in value.items() if name not in _FIELDS}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UnreadableEvent(f"not an event: {type(error).__name__}") from error
+    types = {str: (topic, key, event_id), int: (at_ms, version), dict: (body,)}
+    if not all(isinstance(part, kind) for kind, parts in types.items() for part in parts):
+        raise UnreadableEvent("not an event: a field has another type")
+    if version > VERSION:
+        raise UnreadableEvent(f"an event of version {version}; this program reads up to {VERSION}")
+    return Event(topic, key, event_id, at_ms, body, version, extra)
 
 
 def photos_uploaded(photo: Photo, at_ms: int) -> Event:
@@ -78,8 +104,12 @@ def follow_changed(follower_id: str, author_id: str, following: bool, at_ms: int
 
 def dead_letter(event: Event, group: str, error: str, at_ms: int) -> Event:
     """An event that a consumer group gave up on. It contains the whole event, to publish it again after a repair."""
-    body = {"event": dataclasses.asdict(event), "group": group, "error": error[:2000]}
+    body = {"event": _to_json(event), "group": group, "error": error[:2000]}
     return Event(DEAD_LETTERS, event.key, f"{DEAD_LETTERS}:{group}:{event.event_id}", at_ms, body)
+
+
+def _to_json(event: Event) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in _FIELDS} | dict(event.extra)
 
 
 def _photo_event(topic: str, photo_id: str, owner_id: str, created_at_ms: int, at_ms: int) -> Event:

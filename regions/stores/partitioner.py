@@ -33,7 +33,7 @@ def murmur2(data: bytes) -> int:
 
 
 def partitions_in(url: str, default: int) -> int:
-    """`partitions` in the query of an event log's URL: how many a topic gets when it is created. Raises TopologyError."""
+    """How many partitions a topic gets when it is created: `partitions` in the query. Raises TopologyError."""
     (text, *more) = parse_qs(urlsplit(url).query, keep_blank_values=True).get("partitions", [str(default)])
     if more or not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MAX_PARTITIONS):
         raise TopologyError(f"{url!r}: partitions must be a number from 1 to {MAX_PARTITIONS:,}")

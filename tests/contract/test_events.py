@@ -18,7 +18,10 @@ from tests.builders.adapters import PARTITIONS
 WITHIN_S = 30
 ALL = set(range(PARTITIONS))
 # One key for each partition.
-KEYS = [next(f"p_{n}" for n in range(99) if partition_of(f"p_{n}", PARTITIONS) == partition) for partition in range(PARTITIONS)]
+KEYS = [
+    next(f"p_{n}" for n in range(99) if partition_of(f"p_{n}", PARTITIONS) == partition)
+    for partition in range(PARTITIONS)
+]
 
 PUBLISHER = """
 import pickle, sys

@@ -13,7 +13,6 @@ from regions.stores.sqlite.feeds import SqliteFeeds
 from regions.stores.sqlite.photos import SqlitePhotos, SqliteUploads
 from regions.stores.sqlite.social import SqliteComments, SqliteFollows, SqliteLikes, SqliteUsers
 
-
 PARTITIONS = 4
 """How many a topic gets when the file is created, unless the URL says another number."""
 

@@ -122,7 +122,7 @@ class _Consumer:
         self._closed = False
         with database.writing() as connection:
             connection.executemany(
-                "INSERT OR IGNORE INTO commits VALUES (?, ?, ?, 0)",
+                "INSERT OR IGNORE INTO commits (topic, group_name, partition, next_offset) VALUES (?, ?, ?, 0)",
                 [(member.topic, member.group, partition) for partition in range(partitions)],
             )
         members.join(member)
@@ -218,11 +218,12 @@ def _create_topics(database: Database, partitions: int) -> dict[str, int]:
 
 def _append(connection: Connection, event: Event, partition: int, now_ms: int) -> None:
     (offset,) = connection.execute(
-        "INSERT INTO ends VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET next_offset = next_offset + 1"
-        " RETURNING next_offset - 1",
+        "INSERT INTO ends (topic, partition, next_offset) VALUES (?, ?, 1)"
+        " ON CONFLICT DO UPDATE SET next_offset = next_offset + 1 RETURNING next_offset - 1",
         (event.topic, partition),
     ).fetchone()
     connection.execute(
-        "INSERT INTO log VALUES (?, ?, ?, ?, ?)", (event.topic, partition, offset, now_ms, to_text(event))
+        "INSERT INTO log (topic, partition, offset, published_ms, event) VALUES (?, ?, ?, ?, ?)",
+        (event.topic, partition, offset, now_ms, to_text(event)),
     )
     connection.execute(_TRIM, {"topic": event.topic, "partition": partition, "most": 2, "before_ms": now_ms - _KEEP_MS})

@@ -28,7 +28,7 @@ class SqliteFeeds:
     def add(self, photo_id: str, user_ids: Collection[str]) -> None:
         with self._database.writing() as connection:
             rows = [(user_id, photo_id) for user_id in user_ids]
-            connection.executemany("INSERT OR IGNORE INTO feeds VALUES (?, ?)", rows)
+            connection.executemany("INSERT OR IGNORE INTO feeds (user_id, photo_id) VALUES (?, ?)", rows)
             connection.executemany(_TRIM, [(user_id, CAP) for user_id in user_ids])
 
     def page(self, user_id: str, before: str | None, limit: int) -> list[str] | None:
@@ -42,7 +42,7 @@ class SqliteFeeds:
 
     def mark_complete(self, user_id: str) -> None:
         with self._database.writing() as connection:
-            connection.execute("INSERT OR IGNORE INTO complete_feeds VALUES (?)", (user_id,))
+            connection.execute("INSERT OR IGNORE INTO complete_feeds (user_id) VALUES (?)", (user_id,))
 
     def remove(self, photo_ids: Collection[str], user_id: str) -> None:
         removal = "DELETE FROM feeds WHERE user_id = ? AND photo_id IN (SELECT value FROM json_each(?))"

@@ -40,7 +40,9 @@ class SqliteNumbers:
                 raise Unavailable(f"all {size} numbers of {pool} are taken")
             lease = Lease(pool, number, holder, ended.get(number, 0), now_ms + to_ms(ttl_s))
             row = (pool, number, holder, lease.floor_ms, lease.until_ms)
-            connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)", row)
+            connection.execute(
+                "INSERT OR REPLACE INTO leases (pool, number, holder, floor_ms, until_ms) VALUES (?, ?, ?, ?, ?)", row
+            )
         return lease
 
     def renew(self, lease: Lease, ttl_s: float) -> Lease | None:
@@ -88,7 +90,9 @@ class SqliteLocks:
                 return None
             token = next_version(connection)
             row = (name, holder, token, now_ms + to_ms(ttl_s))
-            connection.execute("INSERT OR REPLACE INTO locks VALUES (?, ?, ?, ?)", row)
+            connection.execute(
+                "INSERT OR REPLACE INTO locks (name, holder, fencing_token, until_ms) VALUES (?, ?, ?, ?)", row
+            )
         return Lock(name, holder, token, ttl_s)
 
     def renew(self, lock: Lock) -> bool:

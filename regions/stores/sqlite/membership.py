@@ -63,7 +63,10 @@ class Members:
                 "DELETE FROM members WHERE topic = ? AND group_name = ? AND seen_ms NOT BETWEEN ? AND ?",
                 (member.topic, member.group, *_alive_range_ms(now_ms)),
             )
-            connection.execute("INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?)", (*member, now_ms))
+            connection.execute(
+                "INSERT OR REPLACE INTO members (topic, group_name, member, seen_ms) VALUES (?, ?, ?, ?)",
+                (*member, now_ms),
+            )
 
     def leave(self, member: Member) -> None:
         with self._lock:

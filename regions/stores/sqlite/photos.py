@@ -6,28 +6,30 @@ from regions.events.messages import Event
 from regions.records import Photo, Status, Tombstone, Upload, to_json_text
 from regions.stores.paging import exclusive_upper_bound
 from regions.stores.sqlite.database import json_list
-from regions.stores.sqlite.rows import UNLESS_DELETED, Table, photo_of, put_in_outbox
+from regions.stores.sqlite.rows import UNLESS_DELETED, Table, put_in_outbox
+
+_COLUMNS = "photo_id, owner_id, status, record"
 
 
 class SqlitePhotos(Table):
     def create(self, photo: Photo, upload: Upload) -> None:
-        insert = f"INSERT OR IGNORE INTO photos SELECT ?, ?, ?, ? {UNLESS_DELETED}"
+        insert = f"INSERT OR IGNORE INTO photos ({_COLUMNS}) SELECT ?, ?, ?, ? {UNLESS_DELETED}"
         with self._database.writing() as connection:
             if connection.execute(insert, _row(photo)).rowcount:
                 row = (upload.photo_id, upload.expires_at_ms, to_json_text(upload))
-                connection.execute("INSERT INTO uploads VALUES (?, ?, ?)", row)
+                connection.execute("INSERT INTO uploads (photo_id, expires_at_ms, record) VALUES (?, ?, ?)", row)
 
     def get(self, photo_id: str) -> Photo | None:
-        return self._record(photo_of, "SELECT record FROM photos WHERE photo_id = ?", photo_id)
+        return self._record(Photo, "SELECT record FROM photos WHERE photo_id = ?", photo_id)
 
     def get_many(self, photo_ids: Collection[str]) -> dict[str, Photo]:
         query = "SELECT record FROM photos WHERE photo_id IN (SELECT value FROM json_each(?))"
-        return {photo.photo_id: photo for photo in self._records(photo_of, query, json_list(photo_ids))}
+        return {photo.photo_id: photo for photo in self._records(Photo, query, json_list(photo_ids))}
 
     def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[Photo]:
         query = """SELECT record FROM photos WHERE owner_id = ? AND status = 'ready' AND photo_id < ?
                    ORDER BY photo_id DESC LIMIT ?"""
-        return self._records(photo_of, query, owner_id, exclusive_upper_bound(before), limit)
+        return self._records(Photo, query, owner_id, exclusive_upper_bound(before), limit)
 
     def update(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:
         change = """UPDATE photos SET owner_id = ?2, status = ?3, record = ?4
@@ -39,7 +41,7 @@ class SqlitePhotos(Table):
             return bool(changed.rowcount)
 
     def put_replica_metadata(self, photo: Photo) -> None:
-        self._write(f"INSERT OR REPLACE INTO photos SELECT ?, ?, ?, ? {UNLESS_DELETED}", *_row(photo))
+        self._write(f"INSERT OR REPLACE INTO photos ({_COLUMNS}) SELECT ?, ?, ?, ? {UNLESS_DELETED}", *_row(photo))
 
     def delete(self, tombstone: Tombstone, event: Event | None) -> bool:
         row = (tombstone.photo_id, to_json_text(tombstone))

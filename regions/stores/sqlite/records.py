@@ -4,13 +4,17 @@ Records are stored as JSON in the columns `record`, next to the columns that are
 and the order of the outbox are the order of commits. Photos and uploads are in `photos`, people in `social`.
 """
 
-import json
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from sqlite3 import Connection
 
-from regions.events.messages import Event, from_text, to_text
-from regions.records import AuditEntry, Replica, Tombstone, to_json_text
+from regions.events.messages import Event, UnreadableEvent, from_text
+from regions.records import AuditEntry, Replica, Tombstone, from_json_text, to_json_text
 from regions.stores.catalog import TombstoneEntry
 from regions.stores.sqlite.rows import UNLESS_DELETED, Table
+
+log = logging.getLogger(__name__)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (user_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
@@ -72,13 +76,13 @@ class SqliteTombstones(Table):
         query = "SELECT position, record FROM tombstones WHERE position > ? ORDER BY position LIMIT ?"
         with self._database.reading() as connection:
             rows = connection.execute(query, (min(max(position, 0), _LAST_POSITION), limit)).fetchall()
-        return [TombstoneEntry(position, Tombstone(**json.loads(record))) for position, record in rows]
+        return [TombstoneEntry(position, from_json_text(Tombstone, record)) for position, record in rows]
 
 
 class SqliteReplicas(Table):
     def put(self, replica: Replica) -> None:
         row = (replica.photo_id, replica.region, to_json_text(replica))
-        self._write(f"INSERT OR REPLACE INTO replicas SELECT ?, ?, ? {UNLESS_DELETED}", *row)
+        self._write(f"INSERT OR REPLACE INTO replicas (photo_id, region, record) SELECT ?, ?, ? {UNLESS_DELETED}", *row)
 
     def remove(self, photo_id: str, region: str) -> None:
         self._write("DELETE FROM replicas WHERE photo_id = ? AND region = ?", photo_id, region)
@@ -100,10 +104,27 @@ class SqliteAuditLog(Table):
 
 class SqliteOutbox(Table):
     def pending(self, limit: int) -> list[Event]:
-        return [from_text(text) for text in self._texts("SELECT event FROM outbox ORDER BY position LIMIT ?", limit)]
+        """Leaves out what this program can't read: the newer program that wrote it will publish it."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT event FROM outbox ORDER BY position")
+            return list(islice(_readable(text for (text,) in rows), limit))
 
     def remove(self, events: Sequence[Event]) -> None:
-        # By the whole event: a follow and its end within one millisecond share an id.
-        rows = [(event.event_id, to_text(event)) for event in events]
         with self._database.writing() as connection:
-            connection.executemany("DELETE FROM outbox WHERE event_id = ? AND event = ?", rows)
+            for event in events:
+                _remove(connection, event)
+
+
+def _remove(connection: Connection, event: Event) -> None:
+    """Compares the whole event: a follow and its end within one millisecond share an id."""
+    rows = connection.execute("SELECT position, event FROM outbox WHERE event_id = ?", (event.event_id,)).fetchall()
+    same = [(position,) for position, text in rows if event in _readable([text])]
+    connection.executemany("DELETE FROM outbox WHERE position = ?", same)
+
+
+def _readable(texts: Iterable[str]) -> Iterator[Event]:
+    for text in texts:
+        try:
+            yield from_text(text)
+        except UnreadableEvent as error:
+            log.error("unreadable event in the outbox", extra={"error": str(error)})

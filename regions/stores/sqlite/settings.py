@@ -18,7 +18,7 @@ from regions.stores.sqlite.database import Database
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, version INTEGER NOT NULL, value TEXT);
 CREATE TABLE IF NOT EXISTS versions (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), last INTEGER NOT NULL);
-INSERT OR IGNORE INTO versions VALUES (1, 0);
+INSERT OR IGNORE INTO versions (only_row, last) VALUES (1, 0);
 CREATE TABLE IF NOT EXISTS services (
     name TEXT NOT NULL, instance TEXT NOT NULL, address TEXT NOT NULL, until_ms INTEGER NOT NULL,
     PRIMARY KEY (name, instance)
@@ -104,7 +104,9 @@ class SqliteServices:
         row = (service.name, service.instance, service.address, now_ms + to_ms(ttl_s))
         with self._database.writing() as connection:
             connection.execute("DELETE FROM services WHERE until_ms <= ?", (now_ms,))
-            connection.execute("INSERT OR REPLACE INTO services VALUES (?, ?, ?, ?)", row)
+            connection.execute(
+                "INSERT OR REPLACE INTO services (name, instance, address, until_ms) VALUES (?, ?, ?, ?)", row
+            )
 
     def deregister(self, service: Service) -> None:
         with self._database.writing() as connection:

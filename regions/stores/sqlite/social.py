@@ -11,7 +11,7 @@ from regions.stores.sqlite.rows import UNLESS_DELETED, Table, put_in_outbox
 
 class SqliteUsers(Table):
     def add(self, user: User) -> None:
-        self._write("INSERT OR REPLACE INTO users VALUES (?, ?)", user.user_id, to_json_text(user))
+        self._write("INSERT OR REPLACE INTO users (user_id, record) VALUES (?, ?)", user.user_id, to_json_text(user))
 
     def get(self, user_id: str) -> User | None:
         return self._record(User, "SELECT record FROM users WHERE user_id = ?", user_id)
@@ -19,7 +19,12 @@ class SqliteUsers(Table):
 
 class SqliteLikes(Table):
     def add(self, photo_id: str, user_id: str, at_ms: int) -> None:
-        self._write(f"INSERT OR IGNORE INTO likes SELECT ?, ?, ? {UNLESS_DELETED}", photo_id, user_id, at_ms)
+        self._write(
+            f"INSERT OR IGNORE INTO likes (photo_id, user_id, at_ms) SELECT ?, ?, ? {UNLESS_DELETED}",
+            photo_id,
+            user_id,
+            at_ms,
+        )
 
     def remove(self, photo_id: str, user_id: str) -> None:
         self._write("DELETE FROM likes WHERE photo_id = ? AND user_id = ?", photo_id, user_id)
@@ -32,7 +37,9 @@ class SqliteLikes(Table):
 class SqliteComments(Table):
     def add(self, comment: Comment) -> None:
         row = (comment.photo_id, comment.comment_id, to_json_text(comment))
-        self._write(f"INSERT OR IGNORE INTO comments SELECT ?, ?, ? {UNLESS_DELETED}", *row)
+        self._write(
+            f"INSERT OR IGNORE INTO comments (photo_id, comment_id, record) SELECT ?, ?, ? {UNLESS_DELETED}", *row
+        )
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]:
         query = "SELECT record FROM comments WHERE photo_id = ? AND comment_id < ? ORDER BY comment_id DESC LIMIT ?"
@@ -43,7 +50,7 @@ class SqliteFollows(Table):
     def change(self, follower_id: str, author_id: str, following: bool, event: Event) -> None:
         statement = "DELETE FROM following WHERE follower_id = ? AND author_id = ?"
         if following:
-            statement = "INSERT OR IGNORE INTO following VALUES (?, ?)"
+            statement = "INSERT OR IGNORE INTO following (follower_id, author_id) VALUES (?, ?)"
         with self._database.writing() as connection:
             connection.execute(statement, (follower_id, author_id))
             put_in_outbox(connection, event)
@@ -64,7 +71,7 @@ class SqliteFollows(Table):
         return self._texts(query, author_id, exclusive_upper_bound(before), limit)
 
     def add_follower_region(self, author_id: str, region: str) -> None:
-        self._write("INSERT OR IGNORE INTO follower_regions VALUES (?, ?)", author_id, region)
+        self._write("INSERT OR IGNORE INTO follower_regions (author_id, region) VALUES (?, ?)", author_id, region)
 
     def follower_regions(self, author_id: str) -> set[str]:
         return set(self._texts("SELECT region FROM follower_regions WHERE author_id = ?", author_id))

@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 
 from regions import records
 from regions.image_limits import VARIANT_SIZES
-from regions.records import Photo, Reason, Status, Upload, Variant
+from regions.records import (
+    AuditEntry,
+    Comment,
+    Photo,
+    Reason,
+    Replica,
+    Status,
+    Tombstone,
+    UnreadableRecord,
+    Upload,
+    User,
+    Variant,
+)
 
 texts = st.text(max_size=20)
 counts = st.integers(0, 1 << 60)
@@ -35,6 +47,15 @@ photos = st.builds(
     reason=st.none() | st.builds(Reason, texts, texts),
 )
 
+RECORDS = [
+    User("u_1", "Ana", "PT", "eu", "eu-west", 1),
+    Upload("p_1", "m", "a.jpg", 10, 5, 9),
+    Comment("c_1", "p_1", "u_1", "text", 1),
+    Replica("p_1", "eu-north", True, True, "policy.yaml:1", "v", 1),
+    Tombstone("p_1", "u_1", 1),
+    AuditEntry("p_1", "serve", "lisbon", True, "policy.yaml:1", "v", 1),
+]
+
 
 @given(photos)
 def test_a_photo_goes_through_json_unchanged(photo):
@@ -45,11 +66,36 @@ def test_a_photo_goes_through_json_unchanged(photo):
     assert hash(back) == hash(photo)
 
 
-def test_a_photo_with_an_unknown_status_is_rejected():
-    """No version of ours has written it."""
+@given(photos)
+def test_a_photo_with_fields_of_a_newer_version_is_read(photo):
+    """Also within its reason and its variants."""
+    newer = records.to_json(photo) | {"colour": "blue"}
+    newer["variants"] = [variant | {"colour": "blue"} for variant in newer["variants"]]
+    newer["reason"] = newer["reason"] and newer["reason"] | {"colour": "blue"}
+    assert records.from_json_text(Photo, json.dumps(newer)) == photo
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_a_record_with_fields_of_a_newer_version_is_read(record):
+    """They are ignored."""
+    newer = json.dumps(records.to_json(record) | {"colour": "blue"})
+    assert records.from_json_text(type(record), newer) == record
+
+
+@pytest.mark.parametrize("change", [{"status": "sleeping"}, {"variants": None}, {"variants": [{}]}, {"reason": {"code": "x"}}])
+def test_a_photo_with_a_field_of_another_form_is_unreadable(change):
+    """As is one with a status that this version does not have."""
     photo = Photo("p", "u", "eu", "eu-west", Status.READY, "", 1, None, 1)
-    with pytest.raises(ValueError, match="sleeping"):
-        records.photo_from_json(records.to_json(photo) | {"status": "sleeping"})
+    with pytest.raises(UnreadableRecord):
+        records.photo_from_json(records.to_json(photo) | change)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"user_id": "u_1"}', "[" * 200_000])
+def test_any_other_text_is_unreadable(text):
+    """And no other error is raised."""
+    for kind in (Photo, User):
+        with pytest.raises(UnreadableRecord):
+            records.from_json_text(kind, text)
 
 
 @given(st.integers(1, 10**9), st.integers(1, 10**8))

@@ -37,6 +37,36 @@ def test_an_event_goes_through_text_unchanged(event):
     assert "\n" not in text
 
 
+@given(events, st.dictionaries(st.text(min_size=20, max_size=30), values, max_size=3))
+def test_an_event_with_fields_of_a_newer_version_is_read(event, more):
+    """They are still there when it is published again, by an outbox sweep or as a dead letter."""
+    newer = json.dumps(json.loads(messages.to_text(event)) | more)
+    read = messages.from_text(newer)
+    assert (read.topic, read.key, read.event_id, read.body) == (event.topic, event.key, event.event_id, event.body)
+    assert json.loads(messages.to_text(read)) == json.loads(newer)
+
+
+@given(st.text(max_size=200) | values.map(json.dumps))
+def test_any_other_text_is_unreadable(text):
+    """And nothing else is raised."""
+    with pytest.raises(messages.UnreadableEvent):
+        messages.from_text(text)
+
+
+@pytest.mark.parametrize("change", [{"at_ms": "1"}, {"body": []}, {"key": None}, {"version": 2}, {"version": "1"}])
+def test_an_event_with_a_field_of_another_form_is_unreadable(change):
+    """As is one of a version that this program can't know."""
+    text = json.dumps(json.loads(messages.to_text(messages.photo_ready(PHOTO, 2000))) | change)
+    with pytest.raises(messages.UnreadableEvent):
+        messages.from_text(text)
+
+
+def test_deeply_nested_text_is_unreadable():
+    """However deep it is."""
+    with pytest.raises(messages.UnreadableEvent):
+        messages.from_text("[" * 200_000)
+
+
 @pytest.mark.parametrize("make", ABOUT_PHOTO)
 def test_an_event_about_a_photo_has_the_photo_as_its_key(make):
     """So that the events of one photo stay in order."""
@@ -84,7 +114,7 @@ def test_a_dead_letter_contains_its_whole_event(event, error):
     """So that it can be published again. The length of its error is bounded."""
     letter = messages.dead_letter(event, "processor", error, 9)
     text = messages.to_text(letter)
-    assert Event(**json.loads(text)["body"]["event"]) == event
+    assert messages.from_text(json.dumps(json.loads(text)["body"]["event"])) == event
     assert letter.body["error"] == error[:2000]
     assert (letter.topic, letter.key) == (DEAD_LETTERS, event.key)
 
