@@ -25,10 +25,11 @@ _RENEW_TOKEN_S = 20
 _MAX_REPLY_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
-# One new connection if the server had closed a pooled one. A POST is repeated only if it did not reach the server.
+# One new connection if the server had closed a pooled one. A POST is repeated only if it did not reach the server. No
+# response is repeated: urllib3 would turn a 503 with a Retry-After into an error of its own, and it is for the client.
 _RETRY = urllib3.Retry(
     total=2, connect=1, read=1, redirect=0, status=0, other=0, allowed_methods=_IDEMPOTENT, backoff_factor=0.05,
-    backoff_jitter=0.05, raise_on_redirect=False,
+    backoff_jitter=0.05, raise_on_redirect=False, respect_retry_after_header=False,
 )  # fmt: skip
 
 

@@ -37,14 +37,14 @@ class HealthResource:
 
 
 def create(context: Context) -> App:
-    """The routes. `{size:int}` is one of Falcon's converters: a value that it can't convert is a 404."""
+    """The routes."""
     app: App = falcon.App()
     problems.install(app)
     audit = AuditTrail(context.stores.catalog, context.clock_ms)
     guard = ResidencyGuard(context.region.place, context.policy, audit)
     people, uploads, photos = PeopleResource(context, guard), UploadsResource(context), PhotosResource(context, guard)
     app.add_route("/health", HealthResource(context.region.name))
-    app.add_route("/v1/users", people)
+    app.add_route("/v1/users", people, suffix="accounts")
     app.add_route("/v1/users/{user_id}", people)
     app.add_route("/v1/users/{user_id}/photos", people, suffix="photos")
     app.add_route("/v1/users/{user_id}/feed", FeedResource(context, guard))
@@ -57,7 +57,8 @@ def create(context: Context) -> App:
     app.add_route("/v1/photos/{photo_id}/like", photos, suffix="like")
     app.add_route("/v1/photos/{photo_id}/likes", photos, suffix="likes")
     app.add_route("/v1/photos/{photo_id}/comments", photos, suffix="comments")
-    app.add_route("/v1/grants/{photo_id}/{size:int}", GrantsResource(context, audit))
+    app.add_route("/v1/photos/{photo_id}/comments/{comment_id}", photos, suffix="comment")
+    app.add_route("/v1/grants/{photo_id}/{size}", GrantsResource(context, audit))
     app.add_route("/v1/tombstones", TombstonesResource(context))
     app.add_route("/v1/details", DetailsResource(context, guard))
     return app

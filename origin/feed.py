@@ -47,7 +47,7 @@ class FeedResource:
 
     def on_get(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._context.require_user(request, user_id)
-        before, limit = fields.page(request)
+        before, limit = fields.page(request, ids.PHOTO)
         photo_ids = self._page(user_id, before, limit)
         found, requester = self._details(photo_ids), self._context.requester(request)
         self._forget(user_id, found.gone)

@@ -10,7 +10,8 @@ from unicodedata import category
 
 import falcon
 
-from regions.errors import BadRequest, TooLarge
+from regions import ids
+from regions.errors import BadRequest, NotFound, TooLarge
 
 MAX_BODY_BYTES = 64 * 1024
 DEFAULT_LIMIT, MAX_LIMIT = 30, 100
@@ -97,10 +98,21 @@ def texts(source: Document, name: str, most: int, longest: int) -> list[str]:
     return [text({name: item}, name, longest) for item in value]
 
 
-def page(request: falcon.Request) -> tuple[str | None, int]:
-    """The page of a list that the query asks for: `before` (the cursor, None for the first page) and `limit`."""
-    limit = request.get_param_as_int("limit", default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT)
-    before = request.get_param("before")
-    if before is not None and len(before) > 64:
-        raise BadRequest("before is not a cursor of this API")
+def page(request: falcon.Request, kind: str) -> tuple[str | None, int]:
+    """The page of a list of ids of that `kind`: `before` (the cursor, None for the first page) and `limit`."""
+    limit = number(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
+    before = request.get_param("before", default=None)
+    if before is not None:
+        try:
+            ids.parse(kind, before)
+        except NotFound as error:
+            raise BadRequest("before must be the `next` of the page before") from error
     return before, limit
+
+
+def number(request: falcon.Request, name: str, default: int, least: int, most: int) -> int:
+    """A whole number of the query, in ASCII digits. (`int` also takes `+3`, `1_0` and the digits of other scripts.)"""
+    text = request.get_param(name, default=str(default))
+    if not re.fullmatch("[0-9]{1,19}", text) or not least <= int(text) <= most:
+        raise BadRequest(f"{name} must be a whole number from {least} to {most}")
+    return int(text)

@@ -22,7 +22,7 @@ class PeopleResource:
         self._context, self._guard = context, guard
         self._catalog = context.stores.catalog
 
-    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+    def on_post_accounts(self, request: falcon.Request, response: falcon.Response) -> None:
         body = fields.body(request)
         name = fields.text(body, "name", 80)
         country = fields.text(body, "country", 2)
@@ -46,7 +46,7 @@ class PeopleResource:
 
     def on_get_photos(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._find(user_id)
-        before, limit = fields.page(request)
+        before, limit = fields.page(request, ids.PHOTO)
         photos = self._catalog.photos.by_owner(user_id, before, limit)
         requester = self._context.requester(request)
         edge_url = self._context.edge_url(requester)
@@ -55,7 +55,7 @@ class PeopleResource:
 
     def on_get_following(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._context.require_user(request, user_id)
-        before, limit = fields.page(request)
+        before, limit = fields.page(request, ids.USER)
         author_ids = self._catalog.follows.authors(user_id, before, limit)
         response.media = views.listing(author_ids, limit, author_ids)
 

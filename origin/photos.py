@@ -6,7 +6,7 @@ from origin import fields, views
 from origin.context import Context
 from origin.residency_guard import ResidencyGuard
 from regions import ids
-from regions.errors import Conflict, Forbidden, NotFound
+from regions.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from regions.events import messages
 from regions.records import Comment, Photo, Status, Tombstone
 
@@ -28,34 +28,36 @@ class PhotosResource:
         if photo is None:
             tombstone = self._catalog.tombstones.get(photo_id)
             if tombstone is None or tombstone.owner_id != user_id:
-                raise NotFound(f"there is no photo {photo_id}")
-        elif photo.owner_id != user_id:
+                raise _not_found(photo_id)
+        elif photo.owner_id == user_id:
+            self._delete(photo)
+        elif photo.status is Status.READY:
             raise Forbidden("the photo is another user's")
         else:
-            self._delete(photo)
+            raise _not_found(photo_id)
         response.status = falcon.HTTP_204
 
     def on_put_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
-        self._find_ready(photo_id)
+        self._find_ready(request, photo_id)
         self._catalog.likes.add(photo_id, user_id, self._context.clock_ms())
         response.status = falcon.HTTP_204
 
     def on_delete_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
-        self._find_ready(photo_id)
+        self._find_ready(request, photo_id)
         self._catalog.likes.remove(photo_id, user_id)
         response.status = falcon.HTTP_204
 
     def on_get_likes(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         self._find_visible(request, photo_id)
-        before, limit = fields.page(request)
+        before, limit = fields.page(request, ids.USER)
         user_ids = self._catalog.likes.page(photo_id, before, limit)
         response.media = views.listing(user_ids, limit, user_ids)
 
     def on_post_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
-        self._find_ready(photo_id)
+        self._find_ready(request, photo_id)
         text = fields.text(fields.body(request), "text", 2000, lines=True)
         comment = Comment(self._context.new_id(ids.COMMENT), photo_id, user_id, text, self._context.clock_ms())
         self._catalog.comments.add(comment)
@@ -64,27 +66,45 @@ class PhotosResource:
 
     def on_get_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         self._find_visible(request, photo_id)
-        before, limit = fields.page(request)
+        before, limit = fields.page(request, ids.COMMENT)
         comments = self._catalog.comments.page(photo_id, before, limit)
         cursors = [comment.comment_id for comment in comments]
         response.media = views.listing([views.comment(comment) for comment in comments], limit, cursors)
 
-    def _find(self, photo_id: str) -> Photo:
-        self._context.require_home(ids.PHOTO, photo_id)
-        photo = self._catalog.photos.get(photo_id)
-        if photo is None:
-            raise NotFound(f"there is no photo {photo_id}")
-        return photo
+    def on_delete_comment(
+        self, request: falcon.Request, response: falcon.Response, photo_id: str, comment_id: str
+    ) -> None:
+        """For the comment's author and the photo's owner, wherever they are. Idempotent for the owner."""
+        user_id = self._context.user_id(request)
+        photo = self._find_visible(request, photo_id)
+        ids.parse(ids.COMMENT, comment_id)
+        comment = self._catalog.comments.get(photo_id, comment_id)
+        if comment is None and photo.owner_id != user_id:
+            raise NotFound(f"there is no comment {comment_id}")
+        if comment is not None and user_id not in (comment.author_id, photo.owner_id):
+            raise Forbidden("the comment is another user's, and so is the photo")
+        self._catalog.comments.remove(photo_id, comment_id)
+        response.status = falcon.HTTP_204
 
     def _find_visible(self, request: falcon.Request, photo_id: str) -> Photo:
-        photo = self._find(photo_id)
+        """Raises NotFound also if the photo is not ready and the request is not its owner's; ResidencyDenied."""
+        self._context.require_home(ids.PHOTO, photo_id)
+        photo = self._catalog.photos.get(photo_id)
+        if photo is None or (photo.status is not Status.READY and not self._is_owner(request, photo)):
+            raise _not_found(photo_id)
         self._guard.require(photo, self._context.requester(request))
         return photo
 
-    def _find_ready(self, photo_id: str) -> None:
-        photo = self._find(photo_id)
+    def _find_ready(self, request: falcon.Request, photo_id: str) -> None:
+        photo = self._find_visible(request, photo_id)
         if photo.status is not Status.READY:
             raise Conflict(f"the photo is {photo.status}, not ready")
+
+    def _is_owner(self, request: falcon.Request, photo: Photo) -> bool:
+        try:
+            return self._context.user_id(request) == photo.owner_id
+        except Unauthenticated:
+            return False
 
     def _delete(self, photo: Photo) -> None:
         """Writes the tombstone, the event, and then ends the upload, if there is one.
@@ -98,3 +118,7 @@ class PhotosResource:
             self._context.outbox.publish(event)
         if upload is not None:
             self._context.stores.objects.abort_upload(upload.multipart_id)
+
+
+def _not_found(photo_id: str) -> NotFound:
+    return NotFound(f"there is no photo {photo_id}")

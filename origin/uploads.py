@@ -12,7 +12,7 @@ import falcon
 from origin import fields
 from origin.context import Context
 from regions import ids
-from regions.errors import BadRequest, Conflict, Forbidden, Gone, NotFound, Unprocessable
+from regions.errors import BadRequest, Conflict, Gone, NotFound, Unprocessable
 from regions.events import messages
 from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
 from regions.records import MAX_CAPTION_CHARS, Photo, Status, Upload, rfc3339
@@ -21,6 +21,7 @@ from regions.stores.objects import RAW, Part, raw_key
 PART_SIZE_BYTES = 5 * 1024 * 1024
 
 _MAX_PARTS = -(-MAX_RAW_BYTES // PART_SIZE_BYTES)
+_COMPLETE = "the upload is complete; delete the photo instead"
 _JOINED = '"joined"'
 _URL_TTL_MS = 3600 * 1000
 _UPLOAD_TTL_MS = 24 * 3600 * 1000
@@ -68,25 +69,28 @@ class UploadsResource:
         }
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, upload_id: str) -> None:
+        """Either this or a `complete` at the same time succeeds: the catalog's `discard` decides."""
         photo, upload = self._find(request, upload_id)
         if photo.status is not Status.UPLOADING:
-            raise Conflict("the upload is complete; delete the photo instead")
-        self._catalog.uploads.discard(photo.photo_id)
+            raise Conflict(_COMPLETE)
+        # The parts go first. If this process dies after that, the upload is still listed, and expires.
         self._objects.abort_upload(upload.multipart_id)
-        if self._catalog.photos.get(photo.photo_id) is None:
-            # A `complete` that died after making the object and before updating the catalog has left it.
-            self._objects.delete(RAW, raw_key(photo.photo_id))
+        if not self._catalog.uploads.discard(photo.photo_id) and self._catalog.photos.get(photo.photo_id) is not None:
+            raise Conflict(_COMPLETE)
+        # A `complete` that was stopped after joining the parts, by a crash or by this, has left the object.
+        self._objects.delete(RAW, raw_key(photo.photo_id))
         response.status = falcon.HTTP_204
 
     def on_post_complete(self, request: falcon.Request, response: falcon.Response, upload_id: str) -> None:
         photo, upload = self._find(request, upload_id)
         claimed = _claimed_etags(fields.body(request))
-        if photo.status is Status.UPLOADING:
-            self._complete(photo, upload, claimed)
+        status = photo.status
+        if status is Status.UPLOADING:
+            status = self._complete(photo, upload, claimed)
         response.status = falcon.HTTP_201
-        response.media = {"photo_id": photo.photo_id, "status": Status.PROCESSING}
+        response.media = {"photo_id": photo.photo_id, "status": status}
 
-    def _complete(self, photo: Photo, upload: Upload, claimed: Mapping[int, str]) -> None:
+    def _complete(self, photo: Photo, upload: Upload, claimed: Mapping[int, str]) -> Status:
         """Completes the upload once, even if clients repeat the request, several run at once, or one died halfway.
 
             1. The object store joins the parts into the object.
@@ -96,6 +100,8 @@ class UploadsResource:
         If the object is there already, another request has done step 1 and may have died after it, so we continue with
         step 2. Of several requests, the catalog lets only one do step 2, so there is one event. If the photo was
         discarded or deleted between 1 and 2, nothing refers to the object any more, and we delete it.
+
+        Returns the photo's status.
         """
         self._require_unexpired(upload)
         # List the parts first. Step 1 makes the object before it drops the parts, so one of the two is always found.
@@ -106,9 +112,12 @@ class UploadsResource:
         processing = replace(photo, status=Status.PROCESSING)
         if self._catalog.photos.update(processing, {Status.UPLOADING}, event):
             self._context.outbox.publish(event)
-        elif self._catalog.photos.get(photo.photo_id) is None:
+            return processing.status
+        current = self._catalog.photos.get(photo.photo_id)
+        if current is None:
             self._objects.delete(RAW, raw_key(photo.photo_id))
             raise NotFound(f"the upload {photo.photo_id} was aborted")
+        return current.status
 
     def _require_unexpired(self, upload: Upload) -> None:
         if self._context.clock_ms() >= upload.expires_at_ms:
@@ -151,10 +160,8 @@ class UploadsResource:
         self._context.require_home(ids.PHOTO, upload_id)
         user_id = self._context.user_id(request)
         photo, upload = self._catalog.photos.get(upload_id), self._catalog.uploads.get(upload_id)
-        if photo is None or upload is None:
+        if photo is None or upload is None or photo.owner_id != user_id:
             raise NotFound(f"there is no upload {upload_id}")
-        if photo.owner_id != user_id:
-            raise Forbidden("the upload is another user's")
         return photo, upload
 
     def _url_expiry_ms(self, upload: Upload) -> int:

@@ -2,9 +2,11 @@
 
 import falcon
 
+from origin import fields
 from origin.context import Context
 
 _MAX_TOMBSTONES = 1000
+_LAST_POSITION = (1 << 63) - 1
 
 
 class TombstonesResource:
@@ -15,7 +17,7 @@ class TombstonesResource:
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         self._context.require_edge(request)
-        after = request.get_param_as_int("after", default=0, min_value=0)
+        after = fields.number(request, "after", 0, 0, _LAST_POSITION)
         page = self._catalog.tombstones.after(after, _MAX_TOMBSTONES)
         response.media = {
             "items": [{"photo_id": item.tombstone.photo_id, "position": item.position} for item in page],

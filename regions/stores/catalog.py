@@ -39,8 +39,8 @@ class Uploads(Protocol):
         """Uploads that expired before `before_ms` and whose photo is still `uploading`, oldest first."""
         ...
 
-    def discard(self, photo_id: str) -> None:
-        """Removes a photo that is still `uploading`, and its upload. Does nothing to any other photo."""
+    def discard(self, photo_id: str) -> bool:
+        """Removes a photo that is still `uploading`, and its upload; False, and nothing is done, if it is not."""
         ...
 
 
@@ -98,6 +98,12 @@ class Likes(Protocol):
 
 class Comments(Protocol):
     def add(self, comment: Comment) -> None: ...
+    def get(self, photo_id: str, comment_id: str) -> Comment | None: ...
+
+    def remove(self, photo_id: str, comment_id: str) -> None:
+        """Idempotent."""
+        ...
+
     def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]: ...
 
 

@@ -78,9 +78,10 @@ def test_discarding_removes_photo_and_upload(catalog, sample):
     """While the photo is still uploading."""
     photo = sample.photo(1)
     sample.create(photo)
-    catalog.uploads.discard(photo.photo_id)
+    assert catalog.uploads.discard(photo.photo_id) is True
     assert catalog.photos.get(photo.photo_id) is None
     assert catalog.uploads.get(photo.photo_id) is None
+    assert catalog.uploads.discard(photo.photo_id) is False
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.UPLOADING])
@@ -89,7 +90,7 @@ def test_discarding_does_nothing_to_a_photo_in_another_status(catalog, sample, s
     photo = sample.photo(1)
     sample.create(photo)
     catalog.photos.update(replace(photo, status=status), {Status.UPLOADING}, None)
-    catalog.uploads.discard(photo.photo_id)
+    assert catalog.uploads.discard(photo.photo_id) is False
     assert catalog.photos.get(photo.photo_id).status is status
     assert catalog.uploads.get(photo.photo_id) is not None
 
@@ -235,6 +236,19 @@ def test_comments_come_newest_first_and_in_pages(catalog, sample):
         catalog.comments.add(each)
     assert catalog.comments.page(photo_id, None, 3) == comments[:1:-1]
     assert catalog.comments.page(photo_id, comments[2].comment_id, 10) == comments[1::-1]
+
+
+def test_a_comment_that_was_removed_is_gone(catalog, sample):
+    """Removing it twice has the effect of once, and other comments stay."""
+    photo_id = sample.photo_id(1)
+    first, second = comment(sample, 1, photo_id), comment(sample, 2, photo_id)
+    catalog.comments.add(first)
+    catalog.comments.add(second)
+    assert catalog.comments.get(photo_id, first.comment_id) == first
+    for _ in range(2):
+        catalog.comments.remove(photo_id, first.comment_id)
+    assert catalog.comments.get(photo_id, first.comment_id) is None
+    assert catalog.comments.page(photo_id, None, 10) == [second]
 
 
 def test_a_comment_that_is_added_twice_is_listed_once(catalog, sample):

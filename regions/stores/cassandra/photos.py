@@ -141,9 +141,9 @@ class CassandraUploads:
     def expired(self, before_ms: int, limit: int) -> list[Upload]:
         return self._expiries.expired(before_ms, limit)
 
-    def discard(self, photo_id: str) -> None:
+    def discard(self, photo_id: str) -> bool:
         discard = "DELETE status, record, upload FROM photos WHERE photo_id = ? IF status = 'uploading'"
-        self._session.execute_conditional((discard, key(photo_id)))
+        return self._session.execute_conditional((discard, key(photo_id)))
 
 
 def upload_states(session: CassandraSession, photo_ids: list[str]) -> list[tuple[str | None, Upload | None]]:

@@ -65,17 +65,27 @@ class CassandraComments:
         self._session, self._lists = session, lists
 
     def add(self, comment: Comment) -> None:
-        primary_key = key(comment.photo_id), year_of(comment.comment_id), key(comment.comment_id)
         insert = "INSERT INTO comments (photo_id, year, comment_id, record) VALUES (?, ?, ?, ?)"
-        self._session.execute(insert, *primary_key, to_json_text(comment))
+        self._session.execute(insert, *_primary_key(comment.photo_id, comment.comment_id), to_json_text(comment))
         if is_deleted(self._session, comment.photo_id):
-            delete = "DELETE FROM comments WHERE photo_id = ? AND year = ? AND comment_id = ?"
-            self._session.execute(delete, *primary_key)
+            self.remove(comment.photo_id, comment.comment_id)
+
+    def get(self, photo_id: str, comment_id: str) -> Comment | None:
+        query = "SELECT record FROM comments WHERE photo_id = ? AND year = ? AND comment_id = ?"
+        return first_record(Comment, self._session.execute(query, *_primary_key(photo_id, comment_id)))
+
+    def remove(self, photo_id: str, comment_id: str) -> None:
+        delete = "DELETE FROM comments WHERE photo_id = ? AND year = ? AND comment_id = ?"
+        self._session.execute(delete, *_primary_key(photo_id, comment_id))
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]:
         query = "SELECT record FROM comments WHERE photo_id = ? AND year = ? AND comment_id < ? LIMIT ?"
         found = self._lists.newest_unless_deleted(query, photo_id, before, limit)
         return [Comment(**json.loads(record)) for (record,) in found]
+
+
+def _primary_key(photo_id: str, comment_id: str) -> tuple[str, int, str]:
+    return key(photo_id), year_of(comment_id), key(comment_id)
 
 
 class CassandraFollows:

@@ -63,11 +63,12 @@ class SqliteUploads(Table):
                    WHERE status = 'uploading' AND expires_at_ms < ? ORDER BY expires_at_ms LIMIT ?"""
         return self._records(Upload, query, before_ms, limit)
 
-    def discard(self, photo_id: str) -> None:
+    def discard(self, photo_id: str) -> bool:
         with self._database.writing() as connection:
             removed = connection.execute("DELETE FROM photos WHERE photo_id = ? AND status = 'uploading'", (photo_id,))
             if removed.rowcount:
                 connection.execute("DELETE FROM uploads WHERE photo_id = ?", (photo_id,))
+            return bool(removed.rowcount)
 
 
 def _row(photo: Photo) -> tuple[str, str, str, str]:

@@ -41,6 +41,13 @@ class SqliteComments(Table):
             f"INSERT OR IGNORE INTO comments (photo_id, comment_id, record) SELECT ?, ?, ? {UNLESS_DELETED}", *row
         )
 
+    def get(self, photo_id: str, comment_id: str) -> Comment | None:
+        query = "SELECT record FROM comments WHERE photo_id = ? AND comment_id = ?"
+        return self._record(Comment, query, photo_id, comment_id)
+
+    def remove(self, photo_id: str, comment_id: str) -> None:
+        self._write("DELETE FROM comments WHERE photo_id = ? AND comment_id = ?", photo_id, comment_id)
+
     def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]:
         query = "SELECT record FROM comments WHERE photo_id = ? AND comment_id < ? ORDER BY comment_id DESC LIMIT ?"
         return self._records(Comment, query, photo_id, exclusive_upper_bound(before), limit)

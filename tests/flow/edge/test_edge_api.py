@@ -100,6 +100,18 @@ def test_a_head_request_gets_the_response_of_a_get_without_the_body(world, lisbo
     assert world.regions["eu-west"].requests[-1][0] == "GET"
 
 
+@pytest.mark.parametrize("status", [413, 429, 503])
+def test_a_response_with_retry_after_reaches_the_client(world, lisbon, status):
+    """As it is, and at once: the client decides when to try again."""
+    problem = {"Content-Type": "application/problem+json", "Retry-After": "7"}
+    world.regions["eu-west"].replies["/v1/users"] = (status, problem, {"status": status, "detail": "busy"})
+    before = world.regions["eu-west"].served["/v1/users"]
+    response = lisbon.get("/v1/users")
+    assert (response.status, response.headers["Retry-After"]) == (status, "7")
+    assert response.json() == {"status": status, "detail": "busy"}
+    assert world.regions["eu-west"].served["/v1/users"] == before + 1
+
+
 @pytest.mark.parametrize("status", [400, 414, 431, 500])
 def test_an_error_that_is_not_a_problem_document_becomes_one(world, lisbon, status):
     """A server in front of the origin may respond with HTML."""

@@ -105,6 +105,14 @@ class Api:
         self.set_status(photo_id, Status.READY)
         return photo_id
 
+    def complete_object(self, upload_id: str) -> None:
+        """Joins the two parts that have arrived, as the first step of completing an upload does."""
+        upload = self.catalog.uploads.get(upload_id)
+        self.objects.complete_upload(upload.multipart_id, self.objects.list_parts(upload.multipart_id))
+
+    def processing(self, photo_id: str) -> Photo:
+        return replace(self.catalog.photos.get(photo_id), status=Status.PROCESSING)
+
     def set_status(self, photo_id: str, status: Status, reason: Reason | None = None) -> Photo:
         photo = self.catalog.photos.get(photo_id)
         variants = tuple(Variant(size, size, size // 2, 100, "ab" * 32) for size in VARIANT_SIZES)
@@ -232,7 +240,7 @@ def forged(ana: Person) -> Person:
 @pytest.fixture
 def unused_id(clock: Clock) -> Callable[..., str]:
     """A valid id that was never used: `unused_id("p")`, or of another region: `unused_id("p", 2)`."""
-    return lambda kind, region=0: ids.to_public(kind, ids.compose(ids.Snowflake(clock.now_ms(), region, 63, 1023)))
+    return lambda kind, region=0: ids.to_public(kind, ids.compose(ids.Snowflake(clock.now_ms(), region, 63, 63)))
 
 
 def _open(network: topology.Topology, region: str, folder: Path, clock: Clock) -> Api:

@@ -6,6 +6,7 @@ import pytest
 
 from origin.uploads import chosen_parts
 from regions.errors import Unavailable
+from regions.records import Status
 from regions.stores.objects import RAW, raw_key
 
 PART = 5 * 1024 * 1024
@@ -27,7 +28,7 @@ def test_completing_hands_the_photo_to_processing(api, ana, upload_id, both):
     """The object is complete, the photo is `processing`, and one event reports it."""
     response = api.complete(ana, upload_id, both)
     assert (response.status_code, response.json) == (201, {"photo_id": upload_id, "status": "processing"})
-    assert api.request("GET", f"/v1/photos/{upload_id}").json["status"] == "processing"
+    assert api.request("GET", f"/v1/photos/{upload_id}", user=ana).json["status"] == "processing"
     with api.objects.open(RAW, raw_key(upload_id)) as chunks:
         assert b"".join(chunks) == bytes(PART) + b"end"
     assert [event.key for event in api.published("photos_uploaded")] == [upload_id]
@@ -185,6 +186,30 @@ def test_a_wrong_etag_is_rejected(api, ana, upload_id, both):
 def test_an_invalid_list_of_parts_is_rejected(api, ana, upload_id, both, parts):
     """400, before anything is read from a store."""
     assert rejected(api, ana, upload_id, parts).status_code == 400
+
+
+@pytest.mark.parametrize("status", [Status.READY, Status.FAILED, Status.REJECTED])
+def test_completing_again_returns_the_status_that_the_photo_has(api, ana, upload_id, both, status):
+    """It may have been processed since."""
+    api.complete(ana, upload_id, both)
+    api.set_status(upload_id, status)
+    assert api.complete(ana, upload_id, both).json["status"] == status
+
+
+def test_an_upload_that_is_completed_while_it_is_aborted_is_complete(api, ana, upload_id, both, monkeypatch):
+    """The abort is refused, and the photo keeps its bytes: exactly one of the two requests succeeds."""
+    discard = api.catalog.uploads.discard
+    completed = []
+
+    def complete_and_discard(photo_id):
+        completed.append(api.catalog.photos.update(api.processing(photo_id), {Status.UPLOADING}, None))
+        return discard(photo_id)
+
+    api.complete_object(upload_id)
+    monkeypatch.setattr(api.catalog.uploads, "discard", complete_and_discard)
+    assert api.request("DELETE", f"/v1/uploads/{upload_id}", user=ana).status_code == 409
+    assert completed == [True]
+    assert api.objects.info(RAW, raw_key(upload_id)) is not None
 
 
 def test_an_aborted_upload_can_not_be_completed(api, ana, upload_id, both):

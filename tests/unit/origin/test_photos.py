@@ -5,6 +5,9 @@ import pytest
 from regions.records import Reason, Status
 from regions.stores.objects import RAW, raw_key
 
+WRONG = [{"limit": text} for text in ("1_0", "+3", "٣", " 3", "")]
+WRONG += [{"before": text} for text in ("", "p_", "zzz", "'; DROP TABLE photos", "\0", "é", "null")]
+
 
 def test_a_ready_photo_has_images(api, ana):
     """In four sizes. It also has its own size and time."""
@@ -23,7 +26,7 @@ def test_a_photo_that_failed_or_was_rejected_has_a_reason(api, ana, status):
     """A code for programs and a sentence for people; no images."""
     photo_id = api.uploaded(ana)
     api.set_status(photo_id, status, Reason("not-an-image", "the file is a text"))
-    photo = api.request("GET", f"/v1/photos/{photo_id}").json
+    photo = api.request("GET", f"/v1/photos/{photo_id}", user=ana).json
     assert photo["reason"] == {"code": "not-an-image", "detail": "the file is a text"}
     assert (photo["status"], photo["variants"]) == (status, {})
 
@@ -138,16 +141,73 @@ def test_comments_are_listed_in_pages_newest_first(api, ana):
     assert (seen, page["next"]) == (["4", "3", "2", "1", "0"], None)
 
 
-@pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}, {"limit": -1}, {"before": "a" * 65}])
+@pytest.mark.parametrize(
+    "query", [{"limit": 0}, {"limit": 101}, {"limit": "x"}, {"limit": -1}, {"before": "a" * 65}, *WRONG]
+)
 def test_a_page_out_of_bounds_is_rejected(api, ana, query):
-    """1 to 100 items; a cursor of at most 64 characters."""
+    """1 to 100 items, in ASCII digits; a cursor that a page has returned."""
     photo_id = api.ready(ana)
     for path in (f"/v1/photos/{photo_id}/comments", f"/v1/photos/{photo_id}/likes", f"/v1/users/{ana.id}/photos"):
         assert api.request("GET", path, **query).status_code == 400
 
 
-def test_any_text_works_as_a_cursor(api, ana):
-    """It is a position in the order. Any text up to 64 characters has one."""
+@pytest.mark.parametrize(("path", "kind"), [("/photos/{}/comments", "c"), ("/photos/{}/likes", "u")])
+def test_a_cursor_is_an_id_of_the_list(api, ana, path, kind):
+    """Not one of another kind."""
+    path = f"/v1{path.format(api.ready(ana))}"
+    for other in "puc":
+        expected = 200 if other == kind else 400
+        assert api.request("GET", path, before=f"{other}_00000000001").status_code == expected
+
+
+@pytest.mark.parametrize("status", [Status.PROCESSING, Status.FAILED, Status.REJECTED])
+def test_a_photo_that_is_not_ready_exists_for_its_owner_only(api, ana, eva, status):
+    """For others it is as if it had never existed: no caption, no reason, no other status code."""
+    photo_id = api.uploaded(ana, caption="Secret")
+    if status is not Status.PROCESSING:
+        api.set_status(photo_id, status, Reason("not-an-image", "the file is a text"))
+    for method, rest in (("GET", ""), ("DELETE", ""), ("PUT", "/like"), ("GET", "/likes"), ("GET", "/comments")):
+        for user in (eva, None) if method == "GET" else (eva,):
+            response = api.request(method, f"/v1/photos/{photo_id}{rest}", user=user)
+            assert (response.status_code, response.json["detail"]) == (404, f"there is no photo {photo_id}")
+    assert api.request("GET", f"/v1/photos/{photo_id}", user=ana).json["caption"] == "Secret"
+
+
+@pytest.fixture
+def comment(api, ana, eva):
+    """(photo id, comment id) of Eva's comment about Ana's photo."""
     photo_id = api.ready(ana)
-    for before in ("", "p_", "zzz", "'; DROP TABLE photos", "\0", "é"):
-        assert api.request("GET", f"/v1/photos/{photo_id}/comments", before=before).status_code == 200
+    response = api.request("POST", f"/v1/photos/{photo_id}/comments", {"text": "Hello"}, eva)
+    return photo_id, response.json["id"]
+
+
+@pytest.mark.parametrize("who", ["ana", "eva"])
+def test_a_comment_is_removed_by_its_author_and_by_the_photos_owner(api, comment, request, who):
+    """Removing it twice has the effect of once for the photo's owner; for others it is not found any more."""
+    photo_id, comment_id = comment
+    user = request.getfixturevalue(who)
+    assert api.request("DELETE", f"/v1/photos/{photo_id}/comments/{comment_id}", user=user).status_code == 204
+    assert api.request("GET", f"/v1/photos/{photo_id}/comments").json["items"] == []
+    again = api.request("DELETE", f"/v1/photos/{photo_id}/comments/{comment_id}", user=user)
+    assert again.status_code == (204 if who == "ana" else 404)
+
+
+def test_a_comment_is_not_removed_by_anybody_else(api, comment, stranger, unused_id):
+    """403; 401 without a token; 404 for a comment that is not there."""
+    photo_id, comment_id = comment
+    path = f"/v1/photos/{photo_id}/comments"
+    assert api.request("DELETE", f"{path}/{comment_id}").status_code == 401
+    assert api.request("DELETE", f"{path}/{comment_id}", user=stranger).status_code == 403
+    assert api.request("DELETE", f"{path}/{unused_id('c')}", user=stranger).status_code == 404
+    assert api.request("DELETE", f"{path}/nonsense", user=stranger).status_code == 404
+    assert len(api.request("GET", path).json["items"]) == 1
+
+
+def test_likes_and_comments_need_a_photo_that_is_visible_where_they_come_from(api, ana, eva, deny_serving_in):
+    """451 with the rule, as for reading it."""
+    photo_id = api.ready(ana)
+    deny_serving_in(api, "sydney")
+    for method, rest, body in (("PUT", "like", None), ("DELETE", "like", None), ("POST", "comments", {"text": "Hi"})):
+        response = api.request(method, f"/v1/photos/{photo_id}/{rest}", body, eva, node="sydney")
+        assert response.status_code == 451, rest
+    assert api.request("GET", f"/v1/photos/{photo_id}/likes").json["items"] == []

@@ -84,11 +84,11 @@ def test_an_internal_error_reveals_nothing(api, ana, monkeypatch):
 
 def test_every_status_has_its_problem_type(api, ana, eva, unused_id):
     """One of each status that clients commonly get."""
-    photo_id = api.uploaded(ana)
+    photo_id, uploaded = api.ready(ana), api.uploaded(ana)
     assert is_problem(api.request("GET", f"/v1/users/{ana.id}/feed"), 401, "unauthenticated")
     assert is_problem(api.request("DELETE", f"/v1/photos/{photo_id}", user=eva), 403, "forbidden")
     assert is_problem(api.request("GET", f"/v1/photos/{unused_id('p')}"), 404, "not-found")
-    assert is_problem(api.request("PUT", f"/v1/photos/{photo_id}/like", user=ana), 409, "conflict")
+    assert is_problem(api.request("PUT", f"/v1/photos/{uploaded}/like", user=ana), 409, "conflict")
     assert is_problem(api.request("GET", f"/v1/photos/{unused_id('p', 1)}"), 421, "misdirected")
     assert is_problem(api.request("PUT", f"/v1/users/{ana.id}/following/{ana.id}", user=ana), 422, "unprocessable")
 

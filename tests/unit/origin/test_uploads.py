@@ -25,7 +25,7 @@ def test_init_returns_a_url_for_each_part(api, ana):
 def test_a_photo_exists_from_the_start_of_its_upload(api, ana):
     """It is `uploading`, with its caption, and has no images."""
     photo_id = api.start_upload(ana, caption="At sea\nby night")["photo_id"]
-    photo = api.request("GET", f"/v1/photos/{photo_id}").json
+    photo = api.request("GET", f"/v1/photos/{photo_id}", user=ana).json
     assert (photo["status"], photo["caption"], photo["variants"]) == ("uploading", "At sea\nby night", {})
 
 
@@ -138,11 +138,11 @@ def test_a_complete_upload_has_the_status_of_its_photo(api, ana):
 
 
 def test_only_the_owner_can_use_an_upload(api, ana, eva):
-    """403 for other users, on every route."""
+    """It does not exist for other users, on every route."""
     upload_id = api.start_upload(ana)["upload_id"]
-    assert api.request("GET", f"/v1/uploads/{upload_id}", user=eva).status_code == 403
-    assert api.request("DELETE", f"/v1/uploads/{upload_id}", user=eva).status_code == 403
-    assert api.complete(eva, upload_id, [api.put(upload_id, 1, b"a picture")]).status_code == 403
+    assert api.request("GET", f"/v1/uploads/{upload_id}", user=eva).status_code == 404
+    assert api.request("DELETE", f"/v1/uploads/{upload_id}", user=eva).status_code == 404
+    assert api.complete(eva, upload_id, [api.put(upload_id, 1, b"a picture")]).status_code == 404
 
 
 def test_an_unknown_upload_is_not_found(api, ana, unused_id):

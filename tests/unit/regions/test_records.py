@@ -82,7 +82,9 @@ def test_a_record_with_fields_of_a_newer_version_is_read(record):
     assert records.from_json_text(type(record), newer) == record
 
 
-@pytest.mark.parametrize("change", [{"status": "sleeping"}, {"variants": None}, {"variants": [{}]}, {"reason": {"code": "x"}}])
+@pytest.mark.parametrize(
+    "change", [{"status": "sleeping"}, {"variants": None}, {"variants": [{}]}, {"reason": {"code": "x"}}]
+)
 def test_a_photo_with_a_field_of_another_form_is_unreadable(change):
     """As is one with a status that this version does not have."""
     photo = Photo("p", "u", "eu", "eu-west", Status.READY, "", 1, None, 1)

@@ -107,7 +107,19 @@ def test_tombstones_are_listed_in_order_after_a_position(api, ana):
     }
 
 
-@pytest.mark.parametrize(("after", "status"), [("-1", 400), ("x", 400), ("1.5", 400), (str(1 << 80), 200)])
+@pytest.mark.parametrize(
+    ("after", "status"),
+    [
+        ("-1", 400),
+        ("x", 400),
+        ("1.5", 400),
+        (str((1 << 63) - 1), 200),
+        (str(1 << 63), 400),
+        ("+3", 400),
+        ("1_0", 400),
+        ("٣", 400),
+    ],
+)
 def test_a_position_is_a_whole_number(api, after, status):
     """A position after the last one has no tombstones."""
     assert api.request("GET", "/v1/tombstones", node="lisbon", after=after).status_code == status
