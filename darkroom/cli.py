@@ -6,6 +6,7 @@ A module is imported only when its command runs: in `darkroom run`, each process
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,6 +127,8 @@ COMMANDS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 for success, 1 for a failure, 2 for wrong usage."""
+    # Whatever a command stores (databases, objects, caches, logs) is for its own user only.
+    os.umask(0o077)
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["run"]:
         return int(_function("darkroom.processes.run:main")(arguments[1:]))

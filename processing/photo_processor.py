@@ -74,8 +74,11 @@ class PhotoProcessor:
             self._config, self._region, photo_id, photo.size_bytes, photo.sha256, self._known_bad(), BUDGET_S
         )
         outcome = self._run(request)
-        log.info("photo processed", extra={"photo_id": photo_id, "outcome": repr(outcome)[:500]})
-        self._record(with_outcome(photo, outcome))
+        processed = with_outcome(photo, outcome)
+        # No more than this: hashes, camera and times must go with the photo when it is deleted, and logs stay.
+        code = processed.reason.code if processed.reason else None
+        log.info("photo processed", extra={"photo_id": photo_id, "status": processed.status, "reason": code})
+        self._record(processed)
 
     def give_up(self, event: Event, error: Exception) -> None:
         """Marks the photo as failed when its event goes to the dead letters, so that it isn't `processing` forever."""

@@ -19,6 +19,7 @@ PARTITIONS = 4
 
 def open_catalog(path: str) -> Catalog:
     database = Database(path, records.SCHEMA)
+    database.truncate_log_regularly()
     return Catalog(
         users=SqliteUsers(database),
         uploads=SqliteUploads(database),

@@ -2,6 +2,10 @@
 
 WAL mode lets readers continue while one process writes. `synchronous=FULL` syncs the log before a commit returns, so
 an acknowledged write survives kill -9 and power loss. Each thread has a connection of its own.
+
+What is deleted is overwritten with zeros in the file (`secure_delete`). But the write-ahead log keeps old pages until
+it is emptied, and SQLite itself only starts to write it again from the front. So a store with data that must go for
+good calls `truncate_log_regularly`.
 """
 
 import json
@@ -9,12 +13,16 @@ import os
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from regions.errors import Unavailable
 
+TRUNCATE_LOG_EVERY_S = 60.0
+
 _BUSY_S = 10.0
+# While it waits, nobody can write.
+_TRUNCATE_WAIT_S = 0.2
 # Errors in the caller's statement or data are raised as they are: as `Unavailable` they would be retried for ever.
 _CALLER_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
 
@@ -30,6 +38,7 @@ class Database:
         self._local = threading.local()
         self._opened: dict[threading.Thread, sqlite3.Connection] = {}
         self._closed = False
+        self._closing = threading.Event()
         self._lock = threading.Lock()
         # The threads of this process queue here. SQLite's own lock has no queue: waiters sleep and try again.
         self._writer = threading.RLock()
@@ -60,8 +69,13 @@ class Database:
                 connection.rollback()
                 raise
 
+    def truncate_log_regularly(self) -> None:
+        """Starts a thread that empties the write-ahead log each `TRUNCATE_LOG_EVERY_S`, until `close`."""
+        threading.Thread(target=self._truncate_log_regularly, name="truncate log", daemon=True).start()
+
     def close(self) -> None:
         """Idempotent. Later calls get Unavailable."""
+        self._closing.set()
         with self._lock:
             self._closed = True
             opened, self._opened = self._opened, {}
@@ -77,6 +91,16 @@ class Database:
         finally:
             self._writer.release()
 
+    def _truncate_log_regularly(self) -> None:
+        existing = f"{Path(self.path).absolute().as_uri()}?mode=rw"
+        while not self._closing.wait(TRUNCATE_LOG_EVERY_S):
+            # If another connection reads or writes for longer than the timeout, the next round tries again.
+            with (
+                suppress(sqlite3.Error),
+                closing(sqlite3.connect(existing, timeout=_TRUNCATE_WAIT_S, uri=True)) as connection,
+            ):
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _connection(self) -> sqlite3.Connection:
         if self._closed:
             raise Unavailable("the store is closed")
@@ -86,6 +110,7 @@ class Database:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA secure_delete=ON")
             self._local.connection = connection
             self._remember(connection)
         return connection

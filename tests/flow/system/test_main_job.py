@@ -227,3 +227,12 @@ def test_a_file_that_is_not_a_photo_fails_with_a_reason(system, ana, draw, tmp_p
     assert refused.value.document["status"] == "failed"
     assert refused.value.document["reason"]["code"] == code
     assert variants_in(system, photo_id, ana.home_region) == set()
+
+
+def test_everything_that_is_stored_is_for_its_user_only(system, ana, draw):
+    """Databases, objects, cached images, keys and logs: nobody else on the machine can read them."""
+    photo = ana.upload_ready(draw(31))
+    ana.client.image(photo["variants"]["640"])
+    stored = [path for path in system.data.rglob("*") if path.is_file() and path.name != "up.log"]
+    assert {path.suffix for path in stored} >= {".db", ".jpg", ".log", ".pem"}
+    assert [path for path in stored if path.stat().st_mode & 0o077] == []

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from regions.errors import Unavailable
+from regions.stores.sqlite import database
 from regions.stores.sqlite.database import Database
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS things (name TEXT PRIMARY KEY);"
@@ -35,6 +36,23 @@ def test_a_transaction_that_raises_is_rolled_back(file):
         raise KeyError
     add(file, "b")
     assert names(file) == ["b"]
+
+
+def test_what_was_deleted_is_gone_from_the_disk_soon(file, tmp_path, monkeypatch, eventually):
+    """From the file at once, and from the write-ahead log when it is next emptied, while readers stay connected."""
+    monkeypatch.setattr(database, "TRUNCATE_LOG_EVERY_S", 0.05)
+    add(file, "a secret of many letters")
+    with file.writing() as connection:
+        connection.execute("DELETE FROM things")
+    file.truncate_log_regularly()
+    other = Database(str(tmp_path / "new" / "folder" / "things.db"), SCHEMA)
+    assert names(other) == []
+    assert eventually(
+        lambda: not any(b"secret" in path.read_bytes() for path in (tmp_path / "new").rglob("things.db*"))
+    )
+    add(other, "b")
+    assert names(file) == ["b"]
+    other.close()
 
 
 def test_a_reader_does_not_wait_for_a_writer(file, tmp_path):
