@@ -82,6 +82,7 @@ COMMANDS = (
         (
             _argument("--name", required=True),
             _argument("--country", required=True, metavar="XX", help="two letters (ISO 3166-1), such as PT"),
+            _argument("--replace", action="store_true", help="replace a profile of this name; its account is lost"),
             _EDGE,
         ),
     ),
@@ -90,7 +91,7 @@ COMMANDS = (
         "upload photos",
         "darkroom.client.commands:upload",
         (
-            _argument("files", nargs="+", type=Path, metavar="FILE"),
+            _argument("files", nargs="+", type=Path, metavar="FILE", help="a photo, or a folder of photos"),
             _argument("--caption"),
             _argument("--resume", metavar="ID", help="continue an interrupted upload"),
             _argument("--no-wait", action="store_true", help="do not wait until the photos are ready"),

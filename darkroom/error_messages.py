@@ -5,16 +5,17 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
-from darkroom.client.client import PhotoRejected, UploadInterrupted
+from darkroom.client.client import OtherFile, PhotoRejected, UploadInterrupted
 from darkroom.client.http import ClientError, Unreachable
 from darkroom.command_error import CommandError
 from regions.errors import PolicyError, Problem, TopologyError
 from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
 
 FAILED = 1
+INTERRUPTED = 130
 
 _FORMATS = ", ".join(content_type.removeprefix("image/").upper() for content_type in CONTENT_TYPES)
-_EXPECTED = (CommandError, ClientError, Problem, PolicyError, TopologyError, TimeoutError, OSError, KeyboardInterrupt)
+_EXPECTED = (CommandError, ClientError, Problem, PolicyError, TopologyError, TimeoutError, OSError)
 _ADVICE = {
     400: "See the command's arguments with --help.",
     401: "The token is not valid here. Sign up again with `darkroom signup`.",
@@ -28,16 +29,35 @@ _ADVICE = {
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Runs the command and returns its exit code. Explains an expected error on standard error, without a traceback."""
+    """Runs the command and returns its exit code. Explains an expected error on standard error, without a traceback.
+
+    Ctrl-C ends it with 130, as a shell reports a program that SIGINT has ended.
+    """
+    try:
+        return command()
+    except KeyboardInterrupt as error:
+        report(error)
+        return INTERRUPTED
+    except _EXPECTED as error:
+        report(error)
+        return error.exit_code if isinstance(error, CommandError) else FAILED
+
+
+def guarded_file(name: str, command: Callable[[], int]) -> int:
+    """The same for one file of several: the message names the file. Ctrl-C is not caught: it stops them all."""
     try:
         return command()
     except _EXPECTED as error:
-        message, advice = explain(error)
-        console = Console(stderr=True)
-        console.print(Text.assemble(("✗ ", "bold red"), message))
-        if advice:
-            console.print(Text.assemble(("→ ", "cyan"), advice))
-        return error.exit_code if isinstance(error, CommandError) else FAILED
+        report(error, f"{name}: ")
+        return FAILED
+
+
+def report(error: BaseException, about: str = "") -> None:
+    message, advice = explain(error)
+    console = Console(stderr=True)
+    console.print(Text.assemble(("✗ ", "bold red"), about, message))
+    if advice:
+        console.print(Text.assemble(("→ ", "cyan"), advice))
 
 
 def explain(error: BaseException) -> tuple[str, str]:
@@ -46,7 +66,9 @@ def explain(error: BaseException) -> tuple[str, str]:
         case CommandError():
             return error.message, error.advice
         case UploadInterrupted():
-            return str(error), f"Continue where it stopped: darkroom upload --resume {error.upload_id} FILE"
+            return str(error), f"Give the same command again, or: darkroom upload --resume {error.upload_id} FILE"
+        case OtherFile():
+            return str(error), "Name the file that the upload was begun with, or upload this one without --resume."
         case Unreachable():
             return str(error), "Is the system running? Start it with `darkroom up`, and keep it running."
         case PhotoRejected():

@@ -1,6 +1,7 @@
 """Output in a terminal. Text from users may contain anything, so it is stripped of what could control the terminal."""
 
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -33,7 +34,14 @@ def progress_bars(console: Console) -> Progress:
     )
 
 
-def upload_file(client: Client, bars: Progress, path: Path, caption: str | None, resume_id: str | None = None) -> str:
-    """Uploads one file with its own progress bar; returns the photo's id."""
+def upload_file(
+    client: Client,
+    bars: Progress,
+    path: Path,
+    caption: str | None,
+    resume_id: str | None = None,
+    begun: Callable[[str], None] | None = None,
+) -> str:
+    """Uploads one file with its own progress bar; returns the photo's id. For the others see `Client.upload`."""
     task = bars.add_task(plain(path.name), total=path.stat().st_size)
-    return client.upload(path, caption, lambda size_bytes: bars.advance(task, size_bytes), resume_id)
+    return client.upload(path, caption, lambda size_bytes: bars.advance(task, size_bytes), resume_id, begun)

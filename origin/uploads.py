@@ -62,6 +62,8 @@ class UploadsResource:
             "upload_id": photo.photo_id,
             "photo_id": photo.photo_id,
             "status": photo.status,
+            "size_bytes": upload.size_bytes,
+            "sha256": photo.sha256,
             "part_size": upload.part_size_bytes,
             "parts": [{"number": part.number, "etag": part.etag, "size_bytes": part.size_bytes} for part in arrived],
             "missing": missing,

@@ -7,7 +7,7 @@
 Every method returns the JSON document of the API as it is (`docs/rooms.md`), and raises ClientError.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -15,7 +15,7 @@ from darkroom.client.http import ClientError, HttpClient, Json, Unreachable
 from darkroom.client.transfer import Progress, Source, Transfer, source_of
 from regions.daemon import attempts
 
-__all__ = ["Client", "ClientError", "PhotoRejected", "Unreachable", "UploadInterrupted"]
+__all__ = ["Client", "ClientError", "OtherFile", "PhotoRejected", "Unreachable", "UploadInterrupted"]
 
 _GONE = 410
 _DEFAULT_LIMIT = 30
@@ -38,6 +38,13 @@ class PhotoRejected(ClientError):
         super().__init__(422, title, detail, photo)
 
 
+class OtherFile(ClientError):
+    """The upload is that of another file."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(409, "This is not the file of this upload", f"{name} has another size or content", {})
+
+
 class Client:
     """One user at one edge; without a token, an anonymous visitor. Safe to share between threads."""
 
@@ -58,20 +65,24 @@ class Client:
         caption: str | None = None,
         progress: Progress | None = None,
         resume_id: str | None = None,
+        begun: Callable[[str], None] | None = None,
     ) -> str:
         """Uploads a file and returns the photo's id. The photo is being processed then; see `wait_until_ready`.
 
-        Raises UploadInterrupted if the upload can be resumed, and OSError if the file can't be read. `progress` is
-        called with the number of bytes just sent; the number is negative if bytes have to be sent again.
+        Raises UploadInterrupted if the upload can be resumed, and OSError if the file can't be read. Raises OtherFile
+        if `resume_id` is the upload of a file with another size or content. `progress` is called with the number of
+        bytes just sent; the number is negative if bytes have to be sent again. `begun` is called with the id of a new
+        upload, before its first byte is sent.
         """
         source, progress = source_of(path_or_bytes), progress or (lambda size_bytes: None)
+        begun = begun or (lambda upload_id: None)
         try:
-            return self._upload(source, caption, progress, resume_id)
+            return self._upload(source, caption, progress, resume_id, begun)
         except ClientError as error:
             if error.status != _GONE:
                 raise
         # The region was turned off during the upload, or the upload has expired: it has to start over.
-        return self._upload(source, caption, progress, None)
+        return self._upload(source, caption, progress, None, begun)
 
     def photo(self, photo_id: str) -> Json:
         return self._http.json("GET", f"/v1/photos/{quote(photo_id)}")
@@ -118,6 +129,10 @@ class Client:
     def comment(self, photo_id: str, text: str) -> Json:
         return self._http.json("POST", f"/v1/photos/{quote(photo_id)}/comments", {"text": text})
 
+    def remove_comment(self, photo_id: str, comment_id: str) -> None:
+        """For the comment's author and the photo's owner."""
+        self._http.json("DELETE", f"/v1/photos/{quote(photo_id)}/comments/{quote(comment_id)}")
+
     def comments(self, photo_id: str, before: str | None = None, limit: int = _DEFAULT_LIMIT) -> Json:
         return self._list(f"/v1/photos/{quote(photo_id)}/comments", before, limit)
 
@@ -129,11 +144,20 @@ class Client:
         query = {"limit": str(limit)} | ({"before": before} if before else {})
         return self._http.json("GET", f"{path}?{urlencode(query)}")
 
-    def _upload(self, source: Source, caption: str | None, progress: Progress, resume_id: str | None) -> str:
+    def _upload(
+        self,
+        source: Source,
+        caption: str | None,
+        progress: Progress,
+        resume_id: str | None,
+        begun: Callable[[str], None],
+    ) -> str:
         if resume_id:
             upload = self._http.json("GET", f"/v1/uploads/{quote(resume_id)}")
+            _require_same_file(source, upload)
         else:
             upload = self._begin(source, caption)
+            begun(str(upload["upload_id"]))
         upload_id = str(upload["upload_id"])
         if upload["status"] != "uploading":
             return upload_id
@@ -158,3 +182,9 @@ class Client:
         # If this is sent twice, it creates a second upload, which nobody continues and which expires.
         begun = self._http.json("POST", "/v1/uploads/init", body, repeatable=True)
         return {**begun, "status": "uploading", "parts": [], "missing": begun["parts"]}
+
+
+def _require_same_file(source: Source, upload: Json) -> None:
+    """Raises OtherFile. The upload has no SHA-256 if the client that began it claimed none."""
+    if source.size_bytes != upload["size_bytes"] or upload["sha256"] not in (None, source.sha256()):
+        raise OtherFile(source.name)

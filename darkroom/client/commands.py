@@ -1,28 +1,34 @@
 """The users' commands (signup, upload, feed, photo, follow): each sends requests to an edge and prints the response."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from darkroom import terminal
 from darkroom.client import profiles
 from darkroom.client.client import Client
+from darkroom.client.http import ClientError
+from darkroom.client.transfer import SUFFIXES, source_of
+from darkroom.client.unfinished import UnfinishedUploads
 from darkroom.command_error import CommandError
-from darkroom.error_messages import guarded
+from darkroom.error_messages import INTERRUPTED, guarded_file
 from darkroom.local import addresses
 
 _READY_TIMEOUT_S = 120.0
 
 
 def signup(options: Namespace) -> int:
-    url = addresses.edge_url(options.data, options.edge)
+    url, name = addresses.edge_url(options.data, options.edge), options.profile or options.name
+    if not options.replace:
+        profiles.require_unused(options.data, name)
     user = Client(url).sign_up(options.name, options.country.upper())
     edge = options.edge or next(iter(addresses.addresses(options.data).edges))
-    name = profiles.profile_name(options.profile or options.name)
-    profiles.keep(options.data, profiles.Profile(name, edge, user["id"], user["token"]))
+    profiles.keep(options.data, profiles.Profile(profiles.profile_name(name), edge, user["id"], user["token"]))
     console = Console()
     console.print(
         f"[green]✓[/] You are [bold]{user['id']}[/]. Your photos are stored in [bold]{user['home_region']}[/]."
@@ -34,29 +40,80 @@ def signup(options: Namespace) -> int:
 
 
 def upload(options: Namespace) -> int:
-    """Uploads all files before it waits for any, so they are processed in parallel. A failure stops only that file."""
-    if options.resume and len(options.files) > 1:
+    """Uploads all files before it waits for any, so they are processed in parallel. A failure stops only that file.
+
+    However it is stopped, the same command continues it: see `unfinished`.
+    """
+    paths = photos_in(options.files)
+    if options.resume and len(paths) > 1:
         raise CommandError("--resume continues the upload of one file.", "Give only that file.", 2)
-    client, _ = _signed_in(options)
-    console, uploaded = Console(), dict[Path, str]()
-
-    def send(path: Path) -> int:
-        uploaded[path] = terminal.upload_file(client, bars, path, options.caption, options.resume)
-        console.print(f"[green]✓[/] [bold]{uploaded[path]}[/] uploaded", terminal.text(path.name))
-        return 0
-
-    with terminal.progress_bars(console) as bars:
-        codes = [guarded(partial(send, path)) for path in options.files]
-    if not options.no_wait:
-        codes += [guarded(partial(_wait_until_ready, client, console, *item)) for item in uploaded.items()]
+    client, profile = _signed_in(options)
+    unfinished = UnfinishedUploads(options.data, profile.id, options.files, options.caption)
+    try:
+        codes = _Batch(client, unfinished, options).run(paths)
+    except KeyboardInterrupt:
+        advice = "Give the same command again: it continues where it stopped."
+        raise CommandError("Stopped.", advice, INTERRUPTED) from None
+    if not any(codes):
+        unfinished.finish()
     return max(codes)
 
 
-def _wait_until_ready(client: Client, console: Console, path: Path, photo_id: str) -> int:
-    with console.status(f"{terminal.plain(path.name)} is being processed"):
-        client.wait_until_ready(photo_id, _READY_TIMEOUT_S)
-    console.print(f"[green]✓[/] [bold]{photo_id}[/] ready", terminal.text(path.name))
-    return 0
+class _Batch:
+    """The files of one command. Each is sent, and then, unless `--no-wait` was given, waited for."""
+
+    def __init__(self, client: Client, unfinished: UnfinishedUploads, options: Namespace) -> None:
+        self._client, self._unfinished, self._options = client, unfinished, options
+        self._console = Console()
+        self._sent: dict[Path, str] = {}
+
+    def run(self, paths: Sequence[Path]) -> list[int]:
+        """The exit code of each step. `max` of an empty list is no code: there is at least one file."""
+        with terminal.progress_bars(self._console) as bars:
+            codes = [guarded_file(terminal.plain(str(path)), partial(self._send, bars, path)) for path in paths]
+        if not self._options.no_wait:
+            codes += [guarded_file(terminal.plain(str(path)), partial(self._wait, path)) for path in self._sent]
+        return codes
+
+    def _send(self, bars: Progress, path: Path) -> int:
+        sha256 = source_of(path).sha256()
+        upload = partial(terminal.upload_file, self._client, bars, path, self._options.caption)
+        begun = partial(self._unfinished.remember, sha256)
+        remembered = self._unfinished.find(sha256)
+        try:
+            photo_id = upload(self._options.resume or remembered, begun)
+        except ClientError as error:
+            if error.status != 404 or self._options.resume or not remembered:
+                raise
+            # What an earlier command has begun was deleted since, or has expired.
+            photo_id = upload(None, begun)
+        self._sent[path] = photo_id
+        self._console.print(f"[green]✓[/] [bold]{photo_id}[/] uploaded", terminal.text(path.name))
+        return 0
+
+    def _wait(self, path: Path) -> int:
+        photo_id = self._sent[path]
+        with self._console.status(f"{terminal.plain(path.name)} is being processed"):
+            self._client.wait_until_ready(photo_id, _READY_TIMEOUT_S)
+        self._console.print(f"[green]✓[/] [bold]{photo_id}[/] ready", terminal.text(path.name))
+        return 0
+
+
+def photos_in(paths: Sequence[Path]) -> list[Path]:
+    """The files, and instead of each folder the photos in it and in its folders, by name. Raises CommandError."""
+    found: list[Path] = []
+    for path in paths:
+        photos = _photos_below(path) if path.is_dir() else [path]
+        if not photos:
+            suffixes = ", ".join(sorted(SUFFIXES))
+            raise CommandError(f"There are no photos in {path}.", f"Photos are files with one of {suffixes}.", 2)
+        found += photos
+    return found
+
+
+def _photos_below(folder: Path) -> list[Path]:
+    below = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    return [path for path in below if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def feed(options: Namespace) -> int:

@@ -21,6 +21,16 @@ class Profile:
     token: str
 
 
+def require_unused(data: Path, name: str) -> None:
+    """Raises CommandError if there is such a profile: it has the only token of an account."""
+    path = _path(data, name)
+    if path.exists():
+        raise CommandError(
+            f"Somebody has signed up here as {profile_name(name)}, and the account's only token is in {path}.",
+            "Choose another name with --as NAME; --replace signs up anew, and nobody can use that account again.",
+        )
+
+
 def keep(data: Path, profile: Profile) -> Path:
     """Stores the profile, readable by its owner alone, and makes it the default."""
     path = _path(data, profile.name)

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from darkroom import terminal
 from darkroom.client.client import Client, PhotoRejected
-from darkroom.client.transfer import SUFFIXES
+from darkroom.client.commands import photos_in
 from darkroom.command_error import CommandError
 from darkroom.demo import checks, drawing
 from darkroom.demo.checks import ImageObservation, Observation
@@ -111,11 +111,7 @@ def _draw(to: Path, numbers: Sequence[int], console: Console) -> list[Path]:
 def _photos_in(photos: Path) -> list[Path]:
     if not photos.is_dir():
         raise CommandError(f"{photos} is not a folder.", "Name a folder of photos, or leave out --photos.", 2)
-    if paths := sorted(path for path in photos.iterdir() if path.suffix.lower() in SUFFIXES):
-        return paths
-    raise CommandError(
-        f"There are no photos in {photos}.", f"Photos have these suffixes: {', '.join(sorted(SUFFIXES))}.", 2
-    )
+    return photos_in([photos])
 
 
 def _upload(person: Person, paths: Sequence[Path], console: Console) -> list[str]:

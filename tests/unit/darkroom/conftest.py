@@ -85,6 +85,8 @@ class FakeEdge:
             "upload_id": UPLOAD_ID,
             "photo_id": UPLOAD_ID,
             "status": "processing" if self.completed else "uploading",
+            "size_bytes": self.size_bytes,
+            "sha256": self.init_body.get("sha256"),
             "part_size": PART_SIZE_BYTES,
             "parts": arrived,
             "missing": [self.signed(number) for number in self.numbers() if number not in self.parts],

@@ -3,10 +3,10 @@
 import pytest
 from urllib3.exceptions import HTTPError
 
-from darkroom.client.client import PhotoRejected, UploadInterrupted
+from darkroom.client.client import OtherFile, PhotoRejected, UploadInterrupted
 from darkroom.client.http import ClientError, Unreachable
 from darkroom.command_error import CommandError
-from darkroom.error_messages import explain, guarded
+from darkroom.error_messages import explain, guarded, guarded_file
 from regions.errors import NotFound, PolicyError, TopologyError
 
 NOT_FOUND = ClientError(404, "There is no such thing here", "there is no photo p_1", {})
@@ -16,7 +16,8 @@ WORDS = [
     (CommandError("No system is running here.", "Run `darkroom up`."), "No system is running", "darkroom up"),
     (NOT_FOUND, "there is no photo p_1", "Check the id"),
     (ClientError(418, "I'm a teapot", "", {}), "I'm a teapot", "Try again"),
-    (UploadInterrupted("p_1", NOT_FOUND), "no photo p_1", "darkroom upload --resume p_1 FILE"),
+    (UploadInterrupted("p_1", NOT_FOUND), "no photo p_1", "the same command again"),
+    (OtherFile("a.jpg"), "a.jpg has another size or content", "without --resume"),
     (Unreachable("http://127.0.0.1:1", HTTPError("refused")), "http://127.0.0.1:1 does not answer", "darkroom up"),
     (PhotoRejected(PHOTO), "the file ends too early", "Choose another file"),
     (NotFound("there is no region"), "there is no region", "Check the id"),
@@ -55,6 +56,20 @@ def test_an_expected_error_becomes_a_message_and_an_exit_code(capsys):
 def test_wrong_usage_exits_with_2():
     """As in argparse."""
     assert guarded(raising(CommandError("There is no edge called 'x'.", "Known here: lisbon.", 2))) == 2
+
+
+def test_ctrl_c_exits_with_130(capsys):
+    """As a shell reports it."""
+    assert guarded(raising(KeyboardInterrupt())) == 130
+    assert "Stopped." in capsys.readouterr().err
+
+
+def test_an_error_of_one_file_of_several_names_the_file(capsys):
+    """Ctrl-C is not an error of that file: it stops them all."""
+    assert guarded_file("holiday/a.jpg", raising(NOT_FOUND)) == 1
+    assert "holiday/a.jpg: There is no such thing here" in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        guarded_file("a.jpg", raising(KeyboardInterrupt()))
 
 
 def test_an_unexpected_error_is_not_hidden():

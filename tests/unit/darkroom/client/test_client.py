@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.client.client import Client, ClientError, PhotoRejected, Unreachable, UploadInterrupted
+from darkroom.client.client import Client, ClientError, OtherFile, PhotoRejected, Unreachable, UploadInterrupted
 
 UPLOAD_ID = "p_00000000001"
 DROP = 0
@@ -111,11 +111,20 @@ def test_resuming_a_complete_upload_sends_nothing(client, edge, file):
 
 
 def test_resuming_with_another_file_is_rejected(client, edge):
-    """A file of another size has other parts."""
-    edge.size_bytes = 2_500
-    with pytest.raises(ClientError, match="not the file"):
-        client.upload(PHOTO, resume_id=UPLOAD_ID)
-    assert sum(edge.served[f"PUT /part/{number}"] for number in range(9)) == 0
+    """Of another size, or of the same size with another content; also when the upload is complete already."""
+    client.upload(PHOTO)
+    served = parts_served(edge)
+    for other in (PHOTO[:-1], PHOTO[:-1] + b"!"):
+        with pytest.raises(OtherFile, match="not the file"):
+            client.upload(other, resume_id=UPLOAD_ID)
+    assert parts_served(edge) == served
+
+
+def test_the_id_of_a_new_upload_is_known_before_its_first_byte_is_sent(client, edge):
+    """So that it can be remembered, whatever happens next."""
+    sent = []
+    client.upload(PHOTO, begun=lambda upload_id: sent.append((upload_id, dict(edge.parts))))
+    assert sent == [(UPLOAD_ID, {})]
 
 
 @pytest.mark.parametrize("failure", [503, DROP])
