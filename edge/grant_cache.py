@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from cachetools import LRUCache
 
-from edge.freshness import NOT_FOUND_TTL_S
+from edge.freshness import REFUSAL_TTL_S
 from edge.grants import ImageMeta, Key
 from regions.errors import Problem
 
@@ -33,9 +33,9 @@ class GrantCache:
         self._granted[key, place] = image_meta
 
     def put_refusal(self, key: Key, place: str, problem: Problem) -> None:
-        """Remembered for NOT_FOUND_TTL_S only: the photo may be ready soon."""
+        """Remembered for REFUSAL_TTL_S only: the photo may be ready soon."""
         self._granted.pop((key, place), None)
-        self._refused[key, place] = (self._clock_s() + NOT_FOUND_TTL_S, problem)
+        self._refused[key, place] = (self._clock_s() + REFUSAL_TTL_S, problem)
 
     def refusal(self, key: Key, place: str) -> Problem | None:
         until_s, problem = self._refused.get((key, place)) or (0.0, None)

@@ -75,7 +75,7 @@ class Images:
             raise
 
     def renew(self, image_request: ImageRequest) -> None:
-        """Asks the upstream whether our copy is current and may be cached here, and drops it if not.
+        """Asks the upstream about our copy. Replaces it if it is out of date; drops it if it may not be cached here.
 
         Raises as `respond`.
         """
@@ -105,15 +105,13 @@ class Images:
     def _fetch(self, image_request: ImageRequest) -> FoundImage:
         """From the upstream, or from the cache if the upstream confirms the copy.
 
-        The cache is looked at twice.
+        The cache is read twice.
 
-        1. Before joining a flight. Since `_find` missed the cache, another request's flight may have stored the image:
-           other greenlets run while `_find` reads the disk. If so, the upstream only has to confirm the hash (304), and
-           the bytes are not transferred again. No other greenlet runs between this look and `join`,
-           so an image can't be stored unseen in between: it is in the cache now, or its flight can still be joined.
-        2. After winning or joining the fetch, if the upstream confirmed the hash. The copy may have been evicted
-           during the request, or the file may be damaged. Then the image is fetched again, this time whatever the
-           cache has.
+        1. Before joining a flight: the hash of the copy that is here. The copy may be stale, or another flight may have
+           stored it a moment ago. If the upstream confirms the hash (304), no bytes are transferred. No other greenlet
+           runs between this and `join`, so no image is missed: it is in the cache now, or its flight can be joined.
+        2. After the upstream has confirmed the hash: the bytes. If they have been evicted meanwhile or are damaged, the
+           image is fetched without a condition.
         """
         key = image_request.key
         sha256 = self._cache.stored_sha256(key)
@@ -179,8 +177,8 @@ class Images:
         return image_meta is not None and image_meta.grant.cache and key.photo_id not in self._tombstones
 
     def _ages(self, image_request: ImageRequest, image_meta: ImageMeta | None) -> Ages:
-        grant_s = self._clock_s() - image_meta.at_s if image_meta else math.inf
-        return Ages(grant_s, self._tombstones.tombstone_age_s(image_request.home))
+        grant_age_s = self._clock_s() - image_meta.at_s if image_meta else math.inf
+        return Ages(grant_age_s, self._tombstones.tombstones_age_s(image_request.home))
 
     def _to_response(self, request: Request, image_request: ImageRequest, found: FoundImage) -> Response:
         image_meta, size_bytes = found.image_meta, found.size_bytes
@@ -206,7 +204,7 @@ class Images:
         cacheable = f"public, max-age={max_age_s(ages)}, immutable"
         headers = [
             ("ETag", image_meta.etag),
-            ("Age", str(int(ages.grant_s))),
+            ("Age", str(int(ages.grant_age_s))),
             ("Cache-Control", cacheable if image_meta.grant.cache else "no-store"),
             ("Cache-Status", cache_status.to_header(self._name, found.outcome)),
             ("Accept-Ranges", "bytes"),

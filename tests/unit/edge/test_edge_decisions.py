@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge import cache_status, grants
 from edge.cache_status import Outcome
-from edge.freshness import GRANT_TTL_S, MAX_TOMBSTONE_AGE_S, STALE_IF_ERROR_S, Ages, Freshness, evaluate, max_age_s
+from edge.freshness import GRANT_TTL_S, MAX_TOMBSTONES_AGE_S, STALE_IF_ERROR_S, Ages, Freshness, evaluate, max_age_s
 from edge.grants import Grant, ImageMeta
 from regions import byte_ranges
 from regions.errors import BadGateway, RangeNotSatisfiable
@@ -19,18 +19,18 @@ GRANT = 'serve=?1, cache=?0; rule="policy.yaml:24"'
 
 
 @given(SECONDS, SECONDS, SECONDS)
-def test_a_copy_never_gets_younger(grant_s, tombstone_age_s, more_s):
+def test_a_copy_never_gets_younger(grant_age_s, tombstones_age_s, more_s):
     """As its ages grow, a copy is served under the same conditions or stricter ones."""
-    before = evaluate(Ages(grant_s, tombstone_age_s))
-    for later in (Ages(grant_s + more_s, tombstone_age_s), Ages(grant_s, tombstone_age_s + more_s)):
+    before = evaluate(Ages(grant_age_s, tombstones_age_s))
+    for later in (Ages(grant_age_s + more_s, tombstones_age_s), Ages(grant_age_s, tombstones_age_s + more_s)):
         assert ORDER.index(evaluate(later)) >= ORDER.index(before)
 
 
 def test_a_copy_is_served_without_asking_only_while_its_grant_and_the_tombstones_are_recent():
     """Each has its own bound; without a grant, or without tombstones, the age is infinite."""
-    assert evaluate(Ages(GRANT_TTL_S, MAX_TOMBSTONE_AGE_S)) is Freshness.FRESH
+    assert evaluate(Ages(GRANT_TTL_S, MAX_TOMBSTONES_AGE_S)) is Freshness.FRESH
     assert evaluate(Ages(GRANT_TTL_S + 1, 0)) is Freshness.STALE
-    assert evaluate(Ages(0, MAX_TOMBSTONE_AGE_S + STALE_IF_ERROR_S)) is Freshness.STALE
+    assert evaluate(Ages(0, MAX_TOMBSTONES_AGE_S + STALE_IF_ERROR_S)) is Freshness.STALE
     assert evaluate(Ages(0, math.inf)) is Freshness.EXPIRED
     assert evaluate(Ages(math.inf, 0)) is Freshness.EXPIRED
 
