@@ -21,7 +21,7 @@ from functools import partial
 import gevent
 from gevent.event import Event
 
-from edge.grants import ImageMeta
+from edge.grants import PlaceGrant
 from regions.errors import BadGateway, Problem, Unavailable
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class FetchResult:
     `storable` means that this edge may cache the bytes. `upstream_status` is the upstream's Cache-Status header.
     """
 
-    image_meta: ImageMeta
+    grant: PlaceGrant
     size_bytes: int
     chunks: Iterable[bytes] | None
     storable: bool = False
@@ -233,7 +233,7 @@ def _verified(chunks: Iterable[bytes], promised: FetchResult) -> Iterator[bytes]
             yield chunk
         else:
             last = chunk
-    if size_bytes != promised.size_bytes or digest.hexdigest() != promised.image_meta.sha256:
+    if size_bytes != promised.size_bytes or digest.hexdigest() != promised.grant.sha256:
         raise BadGateway("the image does not have the promised length and hash")
     yield last
 

@@ -59,5 +59,5 @@ class Renewal:
             gevent.sleep(_ROUND_S)
 
     def _is_due(self, key: Key) -> bool:
-        image_meta = self._grant_cache.get(key, self._name)
-        return image_meta is None or self._clock_s() - image_meta.at_s > GRANT_TTL_S
+        grant = self._grant_cache.get(key, self._name)
+        return grant is None or self._clock_s() - grant.at_s > GRANT_TTL_S

@@ -8,7 +8,7 @@ from edge.cache import Cache
 from edge.flights import FetchResult, Flights
 from edge.freshness import GRANT_TTL_S, MAX_TOMBSTONES_AGE_S, STALE_IF_ERROR_S
 from edge.grant_cache import GrantCache
-from edge.grants import Grant, ImageMeta, Key
+from edge.grants import Key, Permission, PlaceGrant
 from edge.http1 import RequestHead
 from edge.images import ImageRequest, Images
 from edge.responses import Request
@@ -30,10 +30,10 @@ class Home:
         self.requested.append(sha256)
         if self.error:
             raise self.error
-        image_meta = ImageMeta(hashlib.sha256(self.body).hexdigest(), Grant(True, self.cache, "r"), self.now_s)
-        self.grant_cache.put(key, place, image_meta)
-        unchanged = image_meta.sha256 == sha256
-        return FetchResult(image_meta, len(self.body), None if unchanged else [self.body], self.cache)
+        grant = PlaceGrant(hashlib.sha256(self.body).hexdigest(), Permission(True, self.cache, "r"), self.now_s)
+        self.grant_cache.put(key, place, grant)
+        unchanged = grant.sha256 == sha256
+        return FetchResult(grant, len(self.body), None if unchanged else [self.body], self.cache)
 
     def tombstones(self, region: str, after: int) -> dict:
         return {"items": [], "last": after}
