@@ -61,7 +61,7 @@ class PhotoProcessor:
     ) -> None:
         self._config, self._region = config, region
         self._catalog, self._objects = stores.catalog, stores.objects
-        self._live_settings = LastKnown(stores.settings.values.read)
+        self._last_known_settings = LastKnown(stores.settings.values.read)
         self._run, self._outbox, self._clock_ms = run, outbox, clock_ms
 
     def handle(self, event: Event) -> None:
@@ -88,7 +88,7 @@ class PhotoProcessor:
 
         Fails closed: raises Unavailable if this process never read it or if it can't be parsed. Then photos wait.
         """
-        setting = self._live_settings.get(KNOWN_BAD)
+        setting = self._last_known_settings.get(KNOWN_BAD)
         try:
             return moderation.parse(setting.value if setting else "")
         except moderation.KnownBadError as error:
@@ -105,7 +105,9 @@ class PhotoProcessor:
             self._remove_leftovers(photo.photo_id)
 
     def _remove_leftovers(self, photo_id: str) -> None:
-        """Deletes the objects that the catalog does not record. Call it only after this job's attempt to record.
+        """Deletes the objects that the catalog does not record.
+
+        Call it only when this delivery has nothing left to record.
 
         The order matters, because nothing locks a photo. A job first stores variants, then records its outcome if the
         photo is still `processing`, and only then looks here at what the catalog records:
