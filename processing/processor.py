@@ -56,8 +56,8 @@ def _run_cluster(cluster: DaskCluster, stop: threading.Event, finished: threadin
     """Starts the cluster before the first job needs it; closes it after `stop`, or if it can't be started.
 
     When `stop` is set, the subscription waits for its jobs in progress, and a job that hangs would make it wait
-    forever. So after at most `_FINISH_S` the cluster is closed under them: each remaining job ends with Unavailable, its
-    photo stays `processing`, and its event, which was not committed, is delivered to the next processor.
+    forever. So after at most `_FINISH_S` the cluster is closed under them: each remaining job ends with Unavailable,
+    its photo stays `processing`, and its event, which was not committed, is delivered to the next processor.
     """
     try:
         daemon.open_when_available(cluster.start, "cluster", stop)
