@@ -15,7 +15,7 @@ from regions.events.topics import ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_
 from regions.residency.live import LivePolicy
 from regions.stores.events import Events
 from replication.erasure import Erasure
-from replication.handlers import End, Lane
+from replication.handlers import LaneEnd, LaneHandlers
 
 _COPIES, _DELETIONS, _FOLLOWS = 4, 4, 2
 """How many events of a topic a lane handles at once."""
@@ -36,11 +36,11 @@ def main(config: Config, region: str, holder: str, stop: threading.Event) -> Non
         home.stores.close()
 
 
-def _run_lane(config: Config, home: End, name: str, holder: str, stop: threading.Event) -> None:
+def _run_lane(config: Config, home: LaneEnd, name: str, holder: str, stop: threading.Event) -> None:
     destination = daemon.open_when_available(partial(_open_end, config, name), name, stop)
     if destination is None:
         return
-    lane, events, group = Lane(home, destination, now_ms), home.stores.events, lane_group(name)
+    lane, events, group = LaneHandlers(home, destination, now_ms), home.stores.events, lane_group(name)
     try:
         daemon.run_together(
             [
@@ -54,9 +54,9 @@ def _run_lane(config: Config, home: End, name: str, holder: str, stop: threading
         destination.stores.close()
 
 
-def _open_end(config: Config, region: str) -> End:
+def _open_end(config: Config, region: str) -> LaneEnd:
     stores = open_stores(config, region)
-    return End(config.topology.regions[region], stores, LivePolicy(stores.settings))
+    return LaneEnd(config.topology.regions[region], stores, LivePolicy(stores.settings))
 
 
 def _consume(
