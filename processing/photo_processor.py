@@ -15,10 +15,9 @@ from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.messages import Event
 from regions.events.outbox import Outbox
-from regions.image_limits import VARIANT_SIZES
 from regions.last_known import LastKnown
 from regions.records import Photo, Reason, Status
-from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key
+from regions.stores import photo_objects
 from regions.stores.settings import KNOWN_BAD
 
 log = logging.getLogger(__name__)
@@ -122,8 +121,7 @@ class PhotoProcessor:
         """
         photo = self._catalog.photos.get(photo_id)
         deleted = photo is None and self._catalog.tombstones.get(photo_id) is not None
-        if deleted or (photo is not None and photo.status in (Status.FAILED, Status.REJECTED)):
-            for size in VARIANT_SIZES:
-                self._objects.delete(VARIANTS, variant_key(photo_id, size))
         if deleted:
-            self._objects.delete(RAW, raw_key(photo_id))
+            photo_objects.delete_all(self._objects, photo_id)
+        elif photo is not None and photo.status in (Status.FAILED, Status.REJECTED):
+            photo_objects.delete_variants(self._objects, photo_id)

@@ -15,15 +15,13 @@ from regions.records import Photo, Status, Tombstone
 from regions.residency.decide import decide, subject_of
 from regions.residency.live import LivePolicy
 from regions.residency.policy import Action, Policy
+from regions.stores import photo_objects
+from regions.stores.feeds import BACKFILL
 from regions.topology import Region
 from replication import instructions, transfer
-from replication.erasure import erase
 from replication.placement import expected_objects, placement_of
 
 log = logging.getLogger(__name__)
-
-_LATEST_PHOTOS = 100
-"""How many of an author's photos a new follower in another region gets references to."""
 
 _AUDIT_TAIL = 50
 """How many of a photo's latest audit entries are read, to find out which decisions are recorded already."""
@@ -58,8 +56,9 @@ class LaneHandlers:
         copied the others; Unprocessable, before it copies anything, if the raw has no recorded SHA-256 to verify by.
 
         A deletion may run at the same time, in another process and without a common lock. So this checks for a
-        tombstone twice. The first check only saves work. The second one, after the last object, closes the race
-        with the destination's tombstone: the deletion writes it before it erases there. The one at home only saves work.
+        tombstone twice. The first check only saves work. The second one, after the last object, closes the
+        race. It depends on the destination's tombstone, which the deletion writes before it erases there. The one at
+        home only saves work.
 
         - The tombstone is written before the second check. Then this finds it, and erases what it has copied.
         - The tombstone is written after the second check. Then all copies are already stored, and the deletion, which
@@ -93,7 +92,7 @@ class LaneHandlers:
             return
         author_home, follower_home = self._destination, self._home
         author_home.stores.catalog.follows.add_follower_region(author_id, follower_home.region.name)
-        photos = author_home.stores.catalog.photos.by_owner(author_id, None, _LATEST_PHOTOS)
+        photos = author_home.stores.catalog.photos.by_owner(author_id, None, BACKFILL)
         policy, place = author_home.require_policy(), follower_home.region.place
         audit = author_home.stores.catalog.audit
         decided = []
@@ -172,6 +171,6 @@ def _execute(instruction: instructions.Instruction, home: Stores, destination: S
         case instructions.PutTombstone(tombstone):
             destination.catalog.photos.delete(tombstone, None)
         case instructions.EraseObjects(photo_id):
-            erase(destination.objects, photo_id)
+            photo_objects.delete_all(destination.objects, photo_id)
         case instructions.RemoveReplica(photo_id, region):
             home.catalog.replicas.remove(photo_id, region)

@@ -14,7 +14,7 @@ from regions.events.subscription import Handle, Subscription
 from regions.events.topics import ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, lane_group
 from regions.residency.live import LivePolicy
 from regions.stores.events import Events
-from replication.erasure import Erasure
+from replication import erasure
 from replication.handlers import LaneEnd, LaneHandlers
 
 _COPIES, _DELETIONS, _FOLLOWS = 4, 4, 2
@@ -29,9 +29,9 @@ def main(config: Config, region: str, holder: str, stop: threading.Event) -> Non
     try:
         others = [name for name in config.topology.regions if name != region]
         lanes = [partial(_run_lane, config, home, name, holder, stop) for name in others]
-        erase = Erasure(home.stores.objects).handle_deleted
-        erasure = partial(_consume, home.stores.events, PHOTO_DELETED, ERASURE, holder, erase, _DELETIONS, stop)
-        daemon.run_together([*lanes, erasure], stop)
+        erase = partial(erasure.handle_deleted, home.stores.objects)
+        erasing = partial(_consume, home.stores.events, PHOTO_DELETED, ERASURE, holder, erase, _DELETIONS, stop)
+        daemon.run_together([*lanes, erasing], stop)
     finally:
         home.stores.close()
 

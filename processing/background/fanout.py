@@ -21,10 +21,7 @@ from regions import ids
 from regions.events.messages import Event
 from regions.events.topics import FOLLOW_CHANGED, PHOTO_READY, PHOTO_REFERENCED
 from regions.stores.catalog import Catalog
-from regions.stores.feeds import Feeds
-
-LATEST = 100
-"""How many of an author's photos a new follower finds."""
+from regions.stores.feeds import BACKFILL, Feeds
 
 PAGE = 500
 """How many followers are read and written at a time."""
@@ -89,7 +86,7 @@ class Fanout:
         if not self._catalog.follows.followed_among(follower_id, {author_id}):
             return
         if photo_id is None:
-            photo_ids = [photo.photo_id for photo in self._catalog.photos.by_owner(author_id, None, LATEST)]
+            photo_ids = [photo.photo_id for photo in self._catalog.photos.by_owner(author_id, None, BACKFILL)]
         else:
             photo_ids = [photo_id]
         for each_id in photo_ids:
