@@ -39,7 +39,7 @@ def _loops(
     outbox = Outbox(stores.catalog, stores.events, now_ms)
     photos = PhotoProcessor(config, region, stores, partial(run_job, cluster), outbox, now_ms)
     uploaded = Subscription(
-        stores.events, PHOTOS_UPLOADED, PROCESSOR, holder, photos.handle, cluster.width, photos.give_up
+        stores.events, PHOTOS_UPLOADED, PROCESSOR, holder, photos.handle, cluster.concurrency, photos.give_up
     )
     finished = threading.Event()
     return [partial(_consume, uploaded, stop, finished), partial(_run_cluster, cluster, stop, finished)]

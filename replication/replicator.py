@@ -60,9 +60,9 @@ def _open_end(config: Config, region: str) -> LaneEnd:
 
 
 def _consume(
-    events: Events, topic: str, group: str, holder: str, handle: Handle, width: int, stop: threading.Event
+    events: Events, topic: str, group: str, holder: str, handle: Handle, concurrency: int, stop: threading.Event
 ) -> None:
-    subscribe = partial(Subscription, events, topic, group, holder, handle, width)
+    subscribe = partial(Subscription, events, topic, group, holder, handle, concurrency)
     subscription = daemon.open_when_available(subscribe, topic, stop)
     if subscription is not None:
         subscription.run_forever(stop)
