@@ -1,8 +1,8 @@
 """Renewal: asks the upstream about each cached copy in turn whether it may still be cached here.
 
 A new policy, or a tombstone that this edge missed, changes what it may cache even if nobody requests the image. A copy
-that is no longer allowed is dropped after at most a grant's lifetime and one round, or as soon as the upstream can be
-asked again.
+that is no longer allowed is dropped after at most a grant's lifetime and one round. If the upstream is unavailable
+then, it is dropped in the first round in which the upstream can be asked again.
 """
 
 import logging
