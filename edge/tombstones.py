@@ -48,7 +48,7 @@ class KnownTombstones:
         if photo_id in self._deleted:
             raise NotFound(f"there is no photo {photo_id}")
 
-    def tombstone_age_s(self, region: str) -> float:
+    def tombstones_age_s(self, region: str) -> float:
         """How long ago this edge last had all tombstones of the region; infinite before the first time."""
         return self._clock_s() - self._complete_at_s.get(region, -math.inf)
 
