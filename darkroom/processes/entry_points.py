@@ -73,8 +73,9 @@ _KINDS: dict[str, Callable[[ModuleType, Config, Namespace], None]] = {
 
 
 def _serve(listener: socket.socket, load: Callable[[], Any]) -> None:
-    serving = importlib.import_module("darkroom.processes.wsgi")
-    serving.WsgiServer(listener, load).run()
+    # Not at the top: only these two kinds of process need Gunicorn.
+    wsgi = importlib.import_module("darkroom.processes.wsgi")
+    wsgi.WsgiServer(listener, load).run()
 
 
 def _on_sigterm(stop: Callable[[], object]) -> None:
