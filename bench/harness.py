@@ -1,4 +1,4 @@
-"""Shared by all benchmarks: one row a figure, whether its goal holds, a table, and a file of results.
+"""Shared by all benchmarks: one row per figure, whether its goal holds, a table, and a file of results.
 
 A benchmark is a module of this package with `run() -> list[Measurement]`.
 """

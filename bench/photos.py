@@ -39,7 +39,7 @@ Variants = dict[int, bytes]
 _SHARP = """
 const sharp = require('sharp'); const fs = require('fs');
 sharp.concurrency(1); sharp.cache(false);
-const sizes = JSON.parse(process.argv[2]);
+const sizes = JSON.parse(process.argv[1]);
 async function variants(data, once) {
   let image = sharp(data, {sequentialRead: true, failOn: 'error'}).rotate();
   if (once) {
@@ -116,12 +116,12 @@ class Sharp:
 
 @contextmanager
 def _sharp(folder: Path) -> Iterator[Sharp | None]:
-    """None if node or sharp is not installed."""
+    """None if Node.js or sharp is not installed."""
     node = shutil.which("node")
     if node is None or not (PEERS / "node_modules" / "sharp").is_dir():
         yield None
         return
-    command = [node, "-e", _SHARP, "--", "sharp", json.dumps(VARIANT_SIZES)]
+    command = [node, "-e", _SHARP, "--", json.dumps(VARIANT_SIZES)]
     with subprocess.Popen(command, cwd=PEERS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Sharp(process, folder)
         process.terminate()

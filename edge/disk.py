@@ -45,7 +45,8 @@ class Disk:
         self._folder, self._tmp = folder, folder / "tmp"
         self._eviction: Eviction[Key] = Eviction(budget_bytes)
         self._index: dict[Key, str] = {}
-        self._unlocked: dict[Key, Event] = {}
+        # For each locked key, the event that its release sets.
+        self._released: dict[Key, Event] = {}
         shutil.rmtree(self._tmp, ignore_errors=True)
         self._tmp.mkdir(parents=True)
         for key, sha256, size_bytes in _walk(folder):
@@ -101,14 +102,14 @@ class Disk:
     @contextmanager
     def _locked(self, key: Key) -> Iterator[None]:
         """Waits until no other greenlet changes the key's file; others then wait for this one."""
-        while key in self._unlocked:
-            self._unlocked[key].wait()
-        unlocked = self._unlocked[key] = Event()
+        while key in self._released:
+            self._released[key].wait()
+        released = self._released[key] = Event()
         try:
             yield
         finally:
-            del self._unlocked[key]
-            unlocked.set()
+            del self._released[key]
+            released.set()
 
     def _remove(self, key: Key) -> None:
         sha256 = self._index.pop(key, None)

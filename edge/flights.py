@@ -3,7 +3,7 @@
 A flight is one greenlet that fetches a body, and any number of readers that get the bytes as they arrive.
 
 * The greenlet belongs to the flight, not to the request that started it. So a client that disconnects disturbs no
-  other reader. Whatever ends the greenlet ends the flight, so no reader waits for ever.
+  other reader. Whatever ends the greenlet ends the flight, so no reader waits forever.
 * A reader that joins late still gets the whole body. The flight keeps every chunk from the first one until it has
   ended and its last reader has left, and each reader walks that list at its own pace. A flight can be joined until
   `on_complete` has returned, that is until the body is in the cache. So there is no moment in which the body is neither
@@ -21,7 +21,7 @@ from functools import partial
 import gevent
 from gevent.event import Event
 
-from edge.grants import ImageMeta
+from edge.grants import PlaceGrant
 from regions.errors import BadGateway, Problem, Unavailable
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class FetchResult:
     `storable` means that this edge may cache the bytes. `upstream_status` is the upstream's Cache-Status header.
     """
 
-    image_meta: ImageMeta
+    grant: PlaceGrant
     size_bytes: int
     chunks: Iterable[bytes] | None
     storable: bool = False
@@ -55,7 +55,6 @@ class FlightReader:
 
     def __init__(self, flight: "_Flight", collapsed: bool) -> None:
         self._flight: _Flight | None = flight
-        self._chunks = flight.chunks
         self.collapsed = collapsed
         flight.readers += 1
 
@@ -234,13 +233,13 @@ def _verified(chunks: Iterable[bytes], promised: FetchResult) -> Iterator[bytes]
             yield chunk
         else:
             last = chunk
-    if size_bytes != promised.size_bytes or digest.hexdigest() != promised.image_meta.sha256:
+    if size_bytes != promised.size_bytes or digest.hexdigest() != promised.grant.sha256:
         raise BadGateway("the image does not have the promised length and hash")
     yield last
 
 
 def copy_of(problem: Problem) -> Problem:
-    """A copy to raise. One exception object that is raised many times would collect all their tracebacks."""
+    """A copy to raise. One exception object that is raised many times would collect a traceback per raise."""
     copy = type(problem).__new__(type(problem))
     copy.__dict__.update(problem.__dict__)
     copy.args = problem.args

@@ -2,8 +2,8 @@
 
 Two ages decide:
 
-* The age of the grant: when the origin last confirmed the copy's hash, and that it may be served and cached here.
-* The age of the tombstones: when this edge last had all tombstones of the photo's home region.
+* The age of the grant: how long ago the origin confirmed the copy's hash, and that it may be served and cached here.
+* The age of the tombstones: how long ago this edge had all tombstones of the photo's home region.
 
 Why the second has a bound: a deletion reaches this edge only as a tombstone. If the region can't be reached, it can't
 report that it has deleted a photo, and a grant that was given just before the deletion would keep the bytes servable
@@ -11,35 +11,35 @@ for up to an hour. So a grant alone is not enough. The edge must also have read 
 time ago: it then knows every deletion that is older than that.
 
 While both ages are within their bounds, the copy is served without asking (FRESH). When either is over its bound, the
-upstream is requested first. If it does not respond, the copy is still served for STALE_IF_ERROR_S (RFC 5861), no
-longer.
+upstream is asked first. If that fails (no response, or an unusable one), the copy is still served for
+STALE_IF_ERROR_S (RFC 5861), no longer.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
 GRANT_TTL_S = 3600.0
-MAX_TOMBSTONE_AGE_S = 30.0
+MAX_TOMBSTONES_AGE_S = 30.0
 STALE_IF_ERROR_S = 300.0
-NOT_FOUND_TTL_S = 1.0
+REFUSAL_TTL_S = 1.0
 
 
 class Freshness(Enum):
     FRESH = "serve it"
-    STALE = "ask the upstream first; serve it if the upstream does not respond"
-    EXPIRED = "ask the upstream first; without a response, don't serve it"
+    STALE = "ask the upstream first; serve it if that fails"
+    EXPIRED = "ask the upstream first; if that fails, don't serve it"
 
 
 @dataclass(frozen=True, slots=True)
 class Ages:
     """Seconds since the origin gave the grant, and since the home region's tombstones were complete at this edge."""
 
-    grant_s: float
-    tombstone_age_s: float
+    grant_age_s: float
+    tombstones_age_s: float
 
 
 def evaluate(ages: Ages) -> Freshness:
-    over_s = max(ages.grant_s - GRANT_TTL_S, ages.tombstone_age_s - MAX_TOMBSTONE_AGE_S)
+    over_s = max(ages.grant_age_s - GRANT_TTL_S, ages.tombstones_age_s - MAX_TOMBSTONES_AGE_S)
     if over_s <= 0:
         return Freshness.FRESH
     return Freshness.STALE if over_s <= STALE_IF_ERROR_S else Freshness.EXPIRED
@@ -47,4 +47,4 @@ def evaluate(ages: Ages) -> Freshness:
 
 def max_age_s(ages: Ages) -> int:
     """How long clients may cache the image: for the rest of the grant's time, as this edge does."""
-    return max(0, int(GRANT_TTL_S - ages.grant_s))
+    return max(0, int(GRANT_TTL_S - ages.grant_age_s))

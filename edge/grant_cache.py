@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from cachetools import LRUCache
 
-from edge.freshness import NOT_FOUND_TTL_S
-from edge.grants import ImageMeta, Key
+from edge.freshness import REFUSAL_TTL_S
+from edge.grants import Key, PlaceGrant
 from regions.errors import Problem
 
 _MAX_ENTRIES = 200_000
@@ -23,19 +23,19 @@ class GrantCache:
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
         self._clock_s = clock_s
-        self._granted: LRUCache[tuple[Key, str], ImageMeta] = LRUCache(_MAX_ENTRIES)
+        self._grants: LRUCache[tuple[Key, str], PlaceGrant] = LRUCache(_MAX_ENTRIES)
         self._refused: LRUCache[tuple[Key, str], tuple[float, Problem]] = LRUCache(_MAX_ENTRIES)
 
-    def get(self, key: Key, place: str) -> ImageMeta | None:
-        return self._granted.get((key, place))
+    def get(self, key: Key, place: str) -> PlaceGrant | None:
+        return self._grants.get((key, place))
 
-    def put(self, key: Key, place: str, image_meta: ImageMeta) -> None:
-        self._granted[key, place] = image_meta
+    def put(self, key: Key, place: str, grant: PlaceGrant) -> None:
+        self._grants[key, place] = grant
 
     def put_refusal(self, key: Key, place: str, problem: Problem) -> None:
-        """Remembered for NOT_FOUND_TTL_S only: the photo may be ready soon."""
-        self._granted.pop((key, place), None)
-        self._refused[key, place] = (self._clock_s() + NOT_FOUND_TTL_S, problem)
+        """Remembered for REFUSAL_TTL_S only: the photo may be ready soon."""
+        self._grants.pop((key, place), None)
+        self._refused[key, place] = (self._clock_s() + REFUSAL_TTL_S, problem)
 
     def refusal(self, key: Key, place: str) -> Problem | None:
         until_s, problem = self._refused.get((key, place)) or (0.0, None)

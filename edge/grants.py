@@ -30,8 +30,8 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """For one place. `rule` is the policy rule that decided, by file and line."""
+class Permission:
+    """What a place may do with an image. `rule` is the policy rule that decided, by file and line."""
 
     serve: bool
     cache: bool
@@ -39,11 +39,11 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageMeta:
-    """The hash of an image, and the grant for one place. The origin gave both at `at_s` on this process's clock."""
+class PlaceGrant:
+    """An image's hash, and what one place may do with it. The origin gave both at `at_s` on this process's clock."""
 
     sha256: str
-    grant: Grant
+    permission: Permission
     at_s: float
 
     @property
@@ -60,65 +60,65 @@ def keys_of(photo_id: str) -> list[Key]:
     return [Key(photo_id, size) for size in VARIANT_SIZES]
 
 
-def to_header(grant: Grant) -> str:
-    rule = "".join(char if " " <= char <= "~" else "?" for char in grant.rule)
+def to_header(permission: Permission) -> str:
+    rule = "".join(char if " " <= char <= "~" else "?" for char in permission.rule)
     rule = rule.replace("\\", "\\\\").replace('"', '\\"')
-    return f'serve=?{int(grant.serve)}, cache=?{int(grant.cache)}; rule="{rule}"'
+    return f'serve=?{int(permission.serve)}, cache=?{int(permission.cache)}; rule="{rule}"'
 
 
-def from_header(text: str) -> Grant | None:
+def from_header(text: str) -> Permission | None:
     found = _GRANT.fullmatch(text)
     if found is None:
         return None
-    return Grant(found[1] == "1", found[2] == "1", re.sub(r"\\(.)", r"\1", found[3]))
+    return Permission(found[1] == "1", found[2] == "1", re.sub(r"\\(.)", r"\1", found[3]))
 
 
-def require_serve(image_meta: ImageMeta) -> None:
+def require_serve(grant: PlaceGrant) -> None:
     """Raises ResidencyDenied, with the rule."""
-    if not image_meta.grant.serve:
-        raise ResidencyDenied("the image may not be shown from here", image_meta.grant.rule)
+    if not grant.permission.serve:
+        raise ResidencyDenied("the image may not be shown from here", grant.permission.rule)
 
 
-def from_shield(headers: Mapping[str, str], now_s: float) -> tuple[ImageMeta, int]:
-    """From a shield's 200: the ImageMeta, and the length of the body. Raises BadGateway."""
+def from_shield(headers: Mapping[str, str], now_s: float) -> tuple[PlaceGrant, int]:
+    """From a shield's 200: the grant, and the length of the body. Raises BadGateway."""
     digest, size = _DIGEST.fullmatch(headers.get("Repr-Digest", "")), headers.get("Content-Length", "")
     if digest is None or not _NUMBER.fullmatch(size):
         raise BadGateway("the shield's response has no digest or no length")
     return renewed(base64.b64decode(digest[1]).hex(), headers, now_s), _checked_size(int(size))
 
 
-def renewed(sha256: str, headers: Mapping[str, str], now_s: float) -> ImageMeta:
+def renewed(sha256: str, headers: Mapping[str, str], now_s: float) -> PlaceGrant:
     """From a shield's 304, which confirms bytes that are cached here. Raises BadGateway."""
-    grant, age = from_header(headers.get(GRANT_HEADER, "")), headers.get("Age", "")
-    if grant is None or not _NUMBER.fullmatch(age):
+    permission, age = from_header(headers.get(GRANT_HEADER, "")), headers.get("Age", "")
+    if permission is None or not _NUMBER.fullmatch(age):
         raise BadGateway("the shield's response has no readable grant")
-    return ImageMeta(sha256, grant, now_s - int(age))
+    return PlaceGrant(sha256, permission, now_s - int(age))
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """An origin's response: where the bytes are, and the ImageMeta of each place."""
+class OriginGrant:
+    """An origin's response: where the bytes are, and what it grants each place."""
 
     url: str
     size_bytes: int
-    image_meta: Mapping[str, ImageMeta]
+    by_place: Mapping[str, PlaceGrant]
 
 
-def from_origin(document: Any, places: list[str], now_s: float) -> Granted:
+def from_origin(document: Any, places: list[str], now_s: float) -> OriginGrant:
     """Raises BadGateway."""
     try:
         url, sha256, size_bytes = str(document["url"]), str(document["sha256"]), document["size_bytes"]
-        image_meta = {place: ImageMeta(sha256, _grant(document["places"][place]), now_s) for place in places}
+        by_place = {place: PlaceGrant(sha256, _permission(document["places"][place]), now_s) for place in places}
     except (KeyError, TypeError) as error:
         raise BadGateway("the origin's response has no readable grant") from error
     if type(size_bytes) is not int or not _SHA256.fullmatch(sha256):
         raise BadGateway("the origin's response has no readable grant")
-    return Granted(url, _checked_size(size_bytes), image_meta)
+    return OriginGrant(url, _checked_size(size_bytes), by_place)
 
 
-def _grant(parsed: Mapping[str, Any]) -> Grant:
+def _permission(parsed: Mapping[str, Any]) -> Permission:
     """Only the JSON value `true` allows; other truthy values do not."""
-    return Grant(parsed["serve"] is True, parsed["cache"] is True, str(parsed["rule"]))
+    return Permission(parsed["serve"] is True, parsed["cache"] is True, str(parsed["rule"]))
 
 
 def _checked_size(size_bytes: int) -> int:

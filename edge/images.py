@@ -15,7 +15,7 @@ from edge.cache_status import Outcome
 from edge.flights import FetchResult, FlightReader, Flights, copy_of
 from edge.freshness import Ages, Freshness, evaluate, max_age_s
 from edge.grant_cache import GrantCache
-from edge.grants import GRANT_HEADER, ImageMeta, Key, to_header
+from edge.grants import GRANT_HEADER, Key, PlaceGrant, to_header
 from edge.responses import Headers, Request, Response
 from edge.tombstones import KnownTombstones
 from regions import byte_ranges
@@ -41,7 +41,7 @@ class ImageRequest:
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    image_meta: ImageMeta
+    grant: PlaceGrant
     chunks: Iterable[bytes]
     size_bytes: int
     outcome: Outcome
@@ -75,7 +75,7 @@ class Images:
             raise
 
     def renew(self, image_request: ImageRequest) -> None:
-        """Asks the upstream whether our copy is current and may be cached here, and drops it if not.
+        """Asks the upstream about our copy. Replaces it if it is out of date; drops it if it may not be cached here.
 
         Raises as `respond`.
         """
@@ -86,34 +86,32 @@ class Images:
         self._tombstones.require_not_deleted(key.photo_id)
         if refusal := self._grant_cache.refusal(key, place):
             raise copy_of(refusal)
-        image_meta = self._grant_cache.get(key, place)
-        freshness = evaluate(self._ages(image_request, image_meta))
-        if freshness is Freshness.FRESH and (found := self._cached(key, image_meta, Outcome())):
+        grant = self._grant_cache.get(key, place)
+        freshness = evaluate(self._ages(image_request, grant))
+        if freshness is Freshness.FRESH and (found := self._cached(key, grant, Outcome())):
             return found
         try:
             return self._fetch(image_request)
         except (Unavailable, BadGateway):
-            found = self._cached(key, image_meta, Outcome(detail="stale-if-error"))
+            found = self._cached(key, grant, Outcome(detail="stale-if-error"))
             if freshness is not Freshness.STALE or found is None:
                 raise
             return found
 
-    def _cached(self, key: Key, image_meta: ImageMeta | None, outcome: Outcome) -> FoundImage | None:
-        body = self._cache.get(key, image_meta.sha256) if image_meta else None
-        return FoundImage(image_meta, (body,), len(body), outcome) if image_meta and body else None
+    def _cached(self, key: Key, grant: PlaceGrant | None, outcome: Outcome) -> FoundImage | None:
+        body = self._cache.get(key, grant.sha256) if grant else None
+        return FoundImage(grant, (body,), len(body), outcome) if grant and body else None
 
     def _fetch(self, image_request: ImageRequest) -> FoundImage:
         """From the upstream, or from the cache if the upstream confirms the copy.
 
-        The cache is looked at twice.
+        The cache is read twice.
 
-        1. Before joining a flight. Since `_find` missed the cache, another request's flight may have stored the image:
-           other greenlets run while `_find` reads the disk. If so, the upstream only has to confirm the hash (304), and
-           the bytes are not transferred again. No other greenlet runs between this look and `join`,
-           so an image can't be stored unseen in between: it is in the cache now, or its flight can still be joined.
-        2. After winning or joining the fetch, if the upstream confirmed the hash. The copy may have been evicted
-           during the request, or the file may be damaged. Then the image is fetched again, this time whatever the
-           cache has.
+        1. Before joining a flight: the hash of the copy that is here. The copy may be stale, or another flight may have
+           stored it a moment ago. If the upstream confirms the hash (304), no bytes are transferred. No other greenlet
+           runs between this and `join`, so no image is missed: it is in the cache now, or its flight can be joined.
+        2. After the upstream has confirmed the hash: the bytes. If they have been evicted meanwhile or are damaged, the
+           image is fetched without a condition.
         """
         key = image_request.key
         sha256 = self._cache.stored_sha256(key)
@@ -125,9 +123,9 @@ class Images:
             outcome = Outcome(reason, unchanged, stored, reader.collapsed, upstream_status=result.upstream_status)
             if not unchanged:
                 self._drop_unless(result.storable, key)
-                return FoundImage(result.image_meta, reader, result.size_bytes, outcome)
+                return FoundImage(result.grant, reader, result.size_bytes, outcome)
             reader.close()
-            found = self._cached(key, result.image_meta, outcome)
+            found = self._cached(key, result.grant, outcome)
             self._drop_unless(result.storable, key)
             if found:
                 return found
@@ -171,27 +169,27 @@ class Images:
         nothing stays. The same is true for a grant that is replaced during `put`.
         """
         if result.storable and self._may_cache(key):
-            self._cache.put(key, result.image_meta.sha256, body)
+            self._cache.put(key, result.grant.sha256, body)
             self._drop_unless(self._may_cache(key), key)
 
     def _may_cache(self, key: Key) -> bool:
-        image_meta = self._grant_cache.get(key, self._name)
-        return image_meta is not None and image_meta.grant.cache and key.photo_id not in self._tombstones
+        grant = self._grant_cache.get(key, self._name)
+        return grant is not None and grant.permission.cache and key.photo_id not in self._tombstones
 
-    def _ages(self, image_request: ImageRequest, image_meta: ImageMeta | None) -> Ages:
-        grant_s = self._clock_s() - image_meta.at_s if image_meta else math.inf
-        return Ages(grant_s, self._tombstones.tombstone_age_s(image_request.home))
+    def _ages(self, image_request: ImageRequest, grant: PlaceGrant | None) -> Ages:
+        grant_age_s = self._clock_s() - grant.at_s if grant else math.inf
+        return Ages(grant_age_s, self._tombstones.tombstones_age_s(image_request.home))
 
     def _to_response(self, request: Request, image_request: ImageRequest, found: FoundImage) -> Response:
-        image_meta, size_bytes = found.image_meta, found.size_bytes
+        grant, size_bytes = found.grant, found.size_bytes
         headers = self._headers(image_request, found)
-        if byte_ranges.matches(request.header("if-none-match"), image_meta.etag):
+        if byte_ranges.matches(request.header("if-none-match"), grant.etag):
             _close(found.chunks)
             return responses.not_modified(*headers)
-        headers = [("Content-Type", "image/jpeg"), ("Repr-Digest", image_meta.digest), *headers]
+        headers = [("Content-Type", "image/jpeg"), ("Repr-Digest", grant.digest), *headers]
         if_range = request.header("if-range") or None
         try:
-            span = byte_ranges.span(request.header("range"), if_range, image_meta.etag, size_bytes)
+            span = byte_ranges.span(request.header("range"), if_range, grant.etag, size_bytes)
         except RangeNotSatisfiable as problem:
             _close(found.chunks)
             return responses.from_problem(problem, ("Content-Range", f"bytes */{size_bytes}"))
@@ -201,19 +199,19 @@ class Images:
         return Response(206, headers, _RangeBody(found.chunks, span), len(span))
 
     def _headers(self, image_request: ImageRequest, found: FoundImage) -> Headers:
-        image_meta = found.image_meta
-        ages = self._ages(image_request, image_meta)
+        grant = found.grant
+        ages = self._ages(image_request, grant)
         cacheable = f"public, max-age={max_age_s(ages)}, immutable"
         headers = [
-            ("ETag", image_meta.etag),
-            ("Age", str(int(ages.grant_s))),
-            ("Cache-Control", cacheable if image_meta.grant.cache else "no-store"),
+            ("ETag", grant.etag),
+            ("Age", str(int(ages.grant_age_s))),
+            ("Cache-Control", cacheable if grant.permission.cache else "no-store"),
             ("Cache-Status", cache_status.to_header(self._name, found.outcome)),
             ("Accept-Ranges", "bytes"),
             *responses.COMMON,
         ]
         if image_request.place != self._name:
-            headers.append((GRANT_HEADER, to_header(image_meta.grant)))
+            headers.append((GRANT_HEADER, to_header(grant.permission)))
         return headers
 
 

@@ -1,7 +1,8 @@
 """Renewal: asks the upstream about each cached copy in turn whether it may still be cached here.
 
 A new policy, or a tombstone that this edge missed, changes what it may cache even if nobody requests the image. A copy
-that is no longer allowed is dropped at the latest after a grant's lifetime and one round.
+that is no longer allowed is dropped after at most a grant's lifetime and one round. If the upstream is unavailable
+then, it is dropped in the first round in which the upstream can be asked again.
 """
 
 import logging
@@ -58,5 +59,5 @@ class Renewal:
             gevent.sleep(_ROUND_S)
 
     def _is_due(self, key: Key) -> bool:
-        image_meta = self._grant_cache.get(key, self._name)
-        return image_meta is None or self._clock_s() - image_meta.at_s > GRANT_TTL_S
+        grant = self._grant_cache.get(key, self._name)
+        return grant is None or self._clock_s() - grant.at_s > GRANT_TTL_S

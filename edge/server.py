@@ -114,7 +114,7 @@ def _tombstone_source(topology: Topology, edge: Edge, node_client: NodeClient) -
 
 def _gevent_listener(edge: Edge, listener: socket.socket | None) -> socket.socket:
     if listener is not None:
-        # It may have been created before the standard library was patched.
+        # `darkroom run` creates it before gevent has patched the standard library.
         patched: socket.socket = GeventSocket(listener.family, listener.type, fileno=listener.detach())
         return patched
     address = urlsplit(edge.url)

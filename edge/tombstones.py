@@ -37,7 +37,7 @@ class KnownTombstones:
     ) -> None:
         self._fetch, self._purge, self._clock_s = fetch, purge, clock_s
         self._deleted: OrderedDict[str, None] = OrderedDict()
-        self._after: dict[str, int] = {}
+        self._position_by_region: dict[str, int] = {}
         self._complete_at_s: dict[str, float] = {}
 
     def __contains__(self, photo_id: object) -> bool:
@@ -48,7 +48,7 @@ class KnownTombstones:
         if photo_id in self._deleted:
             raise NotFound(f"there is no photo {photo_id}")
 
-    def tombstone_age_s(self, region: str) -> float:
+    def tombstones_age_s(self, region: str) -> float:
         """How long ago this edge last had all tombstones of the region; infinite before the first time."""
         return self._clock_s() - self._complete_at_s.get(region, -math.inf)
 
@@ -69,8 +69,8 @@ class KnownTombstones:
         while True:
             # The time before the request: a photo that is deleted while the response is under way is not in it.
             requested_at_s = self._clock_s()
-            document = self._fetch(region, self._after.get(region, 0))
-            self._after[region] = self.apply(document)
+            document = self._fetch(region, self._position_by_region.get(region, 0))
+            self._position_by_region[region] = self.apply(document)
             # Only an empty page proves that none is left.
             if not document["items"]:
                 self._complete_at_s[region] = requested_at_s

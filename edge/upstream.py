@@ -11,7 +11,7 @@ import urllib3
 
 from edge.flights import FetchResult, Flights
 from edge.grant_cache import GrantCache
-from edge.grants import Granted, ImageMeta, Key, from_origin, from_shield, renewed, require_serve
+from edge.grants import Key, OriginGrant, PlaceGrant, from_origin, from_shield, renewed, require_serve
 from edge.node_client import NodeClient, StreamedBody, parse_json
 from regions.errors import BadGateway, NotFound, Problem, ResidencyDenied, Unavailable
 from regions.topology import Edge, Region
@@ -42,7 +42,7 @@ class ShieldUpstream:
         except BaseException:
             response.close()
             raise
-        self._grant_cache.put(key, place, result.image_meta)
+        self._grant_cache.put(key, place, result.grant)
         return result
 
     def _result(
@@ -51,16 +51,16 @@ class ShieldUpstream:
         upstream_status = response.headers.get("Cache-Status", "")
         if response.status == 304 and sha256 is not None:
             response.drain_conn()
-            image_meta = renewed(sha256, response.headers, requested_at_s)
-            require_serve(image_meta)
-            return FetchResult(image_meta, 0, None, image_meta.grant.cache, upstream_status)
+            grant = renewed(sha256, response.headers, requested_at_s)
+            require_serve(grant)
+            return FetchResult(grant, 0, None, grant.permission.cache, upstream_status)
         if response.status != 200:
             data = b"".join(StreamedBody(response, url, _MAX_PROBLEM_BYTES))
             raise _problem(response.status, parse_json(data), url)
-        image_meta, size_bytes = from_shield(response.headers, requested_at_s)
-        require_serve(image_meta)
+        grant, size_bytes = from_shield(response.headers, requested_at_s)
+        require_serve(grant)
         body = StreamedBody(response, url, size_bytes)
-        return FetchResult(image_meta, size_bytes, body, image_meta.grant.cache, upstream_status)
+        return FetchResult(grant, size_bytes, body, grant.permission.cache, upstream_status)
 
 
 class OriginUpstream:
@@ -83,17 +83,17 @@ class OriginUpstream:
 
         Raises as `ShieldUpstream.fetch`.
         """
-        granted = self._grant(key, place)
-        image_meta, storable = granted.image_meta[place], granted.image_meta[self._place].grant.cache
-        require_serve(image_meta)
-        if image_meta.sha256 == sha256:
-            return FetchResult(image_meta, 0, None, storable)
+        origin_grant = self._grant(key, place)
+        grant, storable = origin_grant.by_place[place], origin_grant.by_place[self._place].permission.cache
+        require_serve(grant)
+        if grant.sha256 == sha256:
+            return FetchResult(grant, 0, None, storable)
         # Several edges may request the image at once. Each needs a grant of its own, but one flight gets the bytes.
         # Its key has no place, unlike those of the flights in `images`, which call this. Those store the bytes.
-        reader = self._flights.join((key, "bytes"), lambda: self._open_object(granted, image_meta), _discard)
-        return FetchResult(image_meta, granted.size_bytes, reader, storable)
+        reader = self._flights.join((key, "bytes"), lambda: self._open_object(origin_grant, grant), _discard)
+        return FetchResult(grant, origin_grant.size_bytes, reader, storable)
 
-    def _grant(self, key: Key, place: str) -> Granted:
+    def _grant(self, key: Key, place: str) -> OriginGrant:
         places = list(dict.fromkeys((self._place, place)))
         query = urlencode([("place", name) for name in places])
         requested_at_s = self._clock_s()
@@ -101,18 +101,19 @@ class OriginUpstream:
         reply = self._node_client.request("GET", url, {})
         if reply.status != 200:
             raise _problem(reply.status, reply.json(), self._url)
-        granted = from_origin(reply.json(), places, requested_at_s)
-        for name, image_meta in granted.image_meta.items():
-            if image_meta.grant.serve:
-                self._grant_cache.put(key, name, image_meta)
-        return granted
+        origin_grant = from_origin(reply.json(), places, requested_at_s)
+        for name, grant in origin_grant.by_place.items():
+            if grant.permission.serve:
+                self._grant_cache.put(key, name, grant)
+        return origin_grant
 
-    def _open_object(self, granted: Granted, image_meta: ImageMeta) -> FetchResult:
-        response = self._node_client.open_signed(granted.url)
+    def _open_object(self, origin_grant: OriginGrant, grant: PlaceGrant) -> FetchResult:
+        response = self._node_client.open_signed(origin_grant.url)
         if response.status != 200:
             response.close()
             raise BadGateway(f"the object store responded with {response.status}")
-        return FetchResult(image_meta, granted.size_bytes, StreamedBody(response, granted.url, granted.size_bytes))
+        body = StreamedBody(response, origin_grant.url, origin_grant.size_bytes)
+        return FetchResult(grant, origin_grant.size_bytes, body)
 
 
 def _discard(result: FetchResult, body: bytes) -> None:

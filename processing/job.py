@@ -23,9 +23,10 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """The input of a job: plain values that can be sent to any worker. `sha256` is what the client claims, if it did.
+    """The input of a job: plain values that can be sent to any worker.
 
-    `size_bytes` is the size that the client announced; `budget_s` is how long the job may take.
+    `size_bytes` is the size that the client announced, `sha256` the hash that it claimed, if any; `budget_s` is how
+    long the job may take.
     """
 
     config: Config

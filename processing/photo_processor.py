@@ -15,10 +15,9 @@ from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.messages import Event
 from regions.events.outbox import Outbox
-from regions.image_limits import VARIANT_SIZES
 from regions.last_known import LastKnown
 from regions.records import Photo, Reason, Status
-from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key
+from regions.stores import photo_objects
 from regions.stores.settings import KNOWN_BAD
 
 log = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ class PhotoProcessor:
     ) -> None:
         self._config, self._region = config, region
         self._catalog, self._objects = stores.catalog, stores.objects
-        self._live_settings = LastKnown(stores.settings.values.read)
+        self._last_known_settings = LastKnown(stores.settings.values.read)
         self._run, self._outbox, self._clock_ms = run, outbox, clock_ms
 
     def handle(self, event: Event) -> None:
@@ -91,7 +90,7 @@ class PhotoProcessor:
 
         Fails closed: raises Unavailable if this process never read it or if it can't be parsed. Then photos wait.
         """
-        setting = self._live_settings.get(KNOWN_BAD)
+        setting = self._last_known_settings.get(KNOWN_BAD)
         try:
             return moderation.parse(setting.value if setting else "")
         except moderation.KnownBadError as error:
@@ -108,7 +107,9 @@ class PhotoProcessor:
             self._remove_leftovers(photo.photo_id)
 
     def _remove_leftovers(self, photo_id: str) -> None:
-        """Deletes the objects that the catalog does not record. Call it only after this job's attempt to record.
+        """Deletes the objects that the catalog does not record.
+
+        Call it only when this delivery has nothing left to record.
 
         The order matters, because nothing locks a photo. A job first stores variants, then records its outcome if the
         photo is still `processing`, and only then looks here at what the catalog records:
@@ -123,8 +124,7 @@ class PhotoProcessor:
         """
         photo = self._catalog.photos.get(photo_id)
         deleted = photo is None and self._catalog.tombstones.get(photo_id) is not None
-        if deleted or (photo is not None and photo.status in (Status.FAILED, Status.REJECTED)):
-            for size in VARIANT_SIZES:
-                self._objects.delete(VARIANTS, variant_key(photo_id, size))
         if deleted:
-            self._objects.delete(RAW, raw_key(photo_id))
+            photo_objects.delete_all(self._objects, photo_id)
+        elif photo is not None and photo.status in (Status.FAILED, Status.REJECTED):
+            photo_objects.delete_variants(self._objects, photo_id)

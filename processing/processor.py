@@ -39,7 +39,7 @@ def _loops(
     outbox = Outbox(stores.catalog, stores.events, now_ms)
     photos = PhotoProcessor(config, region, stores, partial(run_job, cluster), outbox, now_ms)
     uploaded = Subscription(
-        stores.events, PHOTOS_UPLOADED, PROCESSOR, holder, photos.handle, cluster.width, photos.give_up
+        stores.events, PHOTOS_UPLOADED, PROCESSOR, holder, photos.handle, cluster.concurrency, photos.give_up
     )
     finished = threading.Event()
     return [partial(_consume, uploaded, stop, finished), partial(_run_cluster, cluster, stop, finished)]
@@ -55,9 +55,9 @@ def _consume(uploaded: Subscription, stop: threading.Event, finished: threading.
 def _run_cluster(cluster: DaskCluster, stop: threading.Event, finished: threading.Event) -> None:
     """Starts the cluster before the first job needs it; closes it after `stop`, or if it can't be started.
 
-    When `stop` is set, the subscription waits for its jobs in progress, and a job that hangs would make it wait for
-    ever. So after at most `_FINISH_S` the cluster is closed under them: each remaining job ends with Unavailable, its
-    photo stays `processing`, and its event, which was not committed, is delivered to the next processor.
+    When `stop` is set, the subscription waits for its jobs in progress, and a job that hangs would make it wait
+    forever. So after at most `_FINISH_S` the cluster is closed under them: each remaining job ends with Unavailable,
+    its photo stays `processing`, and its event, which was not committed, is delivered to the next processor.
     """
     try:
         daemon.open_when_available(cluster.start, "cluster", stop)

@@ -84,7 +84,7 @@ class DaskCluster:
         self._closed = False
 
     @property
-    def width(self) -> int:
+    def concurrency(self) -> int:
         """How many tasks may run at once: half of the cores, since the rest of the region lives here too."""
         return max(1, (os.cpu_count() or 1) // 2)
 
@@ -156,7 +156,7 @@ class DaskCluster:
         dask.config.set({**_SETTINGS, "distributed.worker.preload": [self._preload]})
         # Dask runs whatever it is sent: so, even on loopback, only the holder of this cluster's certificate may speak.
         own = LocalCluster(
-            n_workers=self.width,
+            n_workers=self.concurrency,
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",

@@ -141,7 +141,7 @@ def _tables(tables: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
 def _build(kind: Any, name: str, table: dict[str, Any]) -> Any:
     types = {field.name: field.type for field in fields(kind)}
     if unknown := set(table) - set(types):
-        raise TopologyError(f"{name} hhas unknown keys: {', '.join(sorted(unknown))}")
+        raise TopologyError(f"{name} has unknown keys: {', '.join(sorted(unknown))}")
     values = {key: _value(f"{key} of {name}", value, types[key]) for key, value in table.items()}
     try:
         return kind(name=name, **values)

@@ -1,4 +1,4 @@
-"""The event handlers of one lane: they read the state at both ends, let `lane` decide, and execute its instructions.
+"""The event handlers of one lane: they read the state at both ends, and execute the instructions that follow from it.
 
 Every handler may be called again with the same event, and by any number of processes at the same time.
 """
@@ -15,22 +15,20 @@ from regions.records import Photo, Status, Tombstone
 from regions.residency.decide import decide, subject_of
 from regions.residency.live import LivePolicy
 from regions.residency.policy import Action, Policy
+from regions.stores import photo_objects
+from regions.stores.feeds import BACKFILL
 from regions.topology import Region
-from replication import lane, transfer
-from replication.erasure import erase
+from replication import instructions, transfer
 from replication.placement import expected_objects, placement_of
 
 log = logging.getLogger(__name__)
-
-_LATEST_PHOTOS = 100
-"""How many of an author's photos a new follower in another region gets references to."""
 
 _AUDIT_TAIL = 50
 """How many of a photo's latest audit entries are read, to find out which decisions are recorded already."""
 
 
 @dataclass(frozen=True)
-class End:
+class LaneEnd:
     """A region as one end of a lane. `policy` is the one in its own settings."""
 
     region: Region
@@ -45,25 +43,25 @@ class End:
         return policy
 
 
-class Lane:
+class LaneHandlers:
     """From the region `home` to the region `destination`."""
 
-    def __init__(self, home: End, destination: End, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, home: LaneEnd, destination: LaneEnd, clock_ms: Callable[[], int]) -> None:
         self._home, self._destination, self._clock_ms = home, destination, clock_ms
 
     def handle_ready(self, event: Event) -> None:
         """Copies what may be stored at the destination, and publishes a reference if the owner has followers there.
 
         Raises NotFound or Unprocessable for an object that the home does not have or that is corrupt, after it has
-        copied the others.
+        copied the others; Unprocessable, before it copies anything, if the raw has no recorded SHA-256 to verify by.
 
         A deletion may run at the same time, in another process and without a common lock. So this checks for a
-        tombstone twice. The first check only saves work. The second one, after the last object, closes the race: a
-        deletion writes its tombstone before it erases objects, and a copy writes its objects before it checks for the
-        tombstone. So one of the two always sees the other:
+        tombstone twice. The first check only saves work. The second one, after the last object, closes the
+        race. It depends on the destination's tombstone, which the deletion writes before it erases there. The one at
+        home only saves work.
 
         - The tombstone is written before the second check. Then this finds it, and erases what it has copied.
-        - The tombstone is written after the second check. Then all copies are stored by then, and the deletion, which
+        - The tombstone is written after the second check. Then all copies are already stored, and the deletion, which
           erases after that, finds them.
 
         The second check also runs if copying fails. If this process dies before it, its event is not committed, and
@@ -83,39 +81,41 @@ class Lane:
     def handle_followed(self, event: Event) -> None:
         """If the author's home is the destination: records the follower's region there, and fetches references.
 
+        The lane's `home` is the follower's here, so the references go from the destination to the home.
+
         The order closes a race with a photo that becomes ready meanwhile. The region is recorded before the photos are
         listed. So either the photo is ready before the listing, which then contains it, or the lane from the author's
-        home to here handles its `photo_ready` after the region was recorded, and publishes the reference.
+        home to the follower's handles its `photo_ready` after the region was recorded, and publishes the reference.
         """
         author_id = str(event.body["author_id"])
         if not event.body["following"] or ids.parse(ids.USER, author_id).region != self._destination.region.number:
             return
         author_home, follower_home = self._destination, self._home
         author_home.stores.catalog.follows.add_follower_region(author_id, follower_home.region.name)
-        photos = author_home.stores.catalog.photos.by_owner(author_id, None, _LATEST_PHOTOS)
+        photos = author_home.stores.catalog.photos.by_owner(author_id, None, BACKFILL)
         policy, place = author_home.require_policy(), follower_home.region.place
         audit = author_home.stores.catalog.audit
         decided = []
         for photo in photos:
             decision = decide(policy, subject_of(photo), Action.REFERENCE, place)
             decided.append((photo, decision, audit.latest(photo.photo_id, _AUDIT_TAIL)))
-        instructions = lane.on_followed(str(event.body["follower_id"]), decided, place, self._clock_ms())
-        _execute_all(instructions, author_home.stores, follower_home.stores)
+        steps = instructions.on_followed(str(event.body["follower_id"]), decided, place, self._clock_ms())
+        _execute_all(steps, author_home.stores, follower_home.stores)
 
     def _replicate(self, photo_id: str) -> None:
         photo = self._home.stores.catalog.photos.get(photo_id)
         if photo is None:
             raise NotFound(f"there is no photo {photo_id} at {self._home.region.name}")
         if photo.status is Status.READY:
-            instructions = lane.on_ready(self._read_state(photo), self._clock_ms())
-            _execute_all(instructions, self._home.stores, self._destination.stores)
+            steps = instructions.on_ready(self._read_state(photo), self._clock_ms())
+            _execute_all(steps, self._home.stores, self._destination.stores)
 
-    def _read_state(self, photo: Photo) -> lane.PhotoState:
+    def _read_state(self, photo: Photo) -> instructions.PhotoState:
         home, destination, photo_id = self._home.stores, self._destination.stores, photo.photo_id
         placement = placement_of(self._home.require_policy(), photo, self._destination.region.place)
         expected = expected_objects(photo, placement)
         replicas = {replica.region: replica for replica in home.catalog.replicas.of_photo(photo_id)}
-        return lane.PhotoState(
+        return instructions.PhotoState(
             photo,
             placement,
             [one for one in expected if not transfer.is_stored(destination.objects, one)],
@@ -134,15 +134,18 @@ class Lane:
         return tombstone is not None
 
     def _delete_at_destination(self, tombstone: Tombstone) -> None:
-        instructions = lane.on_deleted(tombstone, self._destination.region.name)
-        _execute_all(instructions, self._home.stores, self._destination.stores)
+        steps = instructions.on_deleted(tombstone, self._destination.region.name)
+        _execute_all(steps, self._home.stores, self._destination.stores)
 
 
-def _execute_all(instructions: Sequence[lane.Instruction], home: Stores, destination: Stores) -> None:
-    """`home` is the photo's. An object that can't be copied delays nothing else; its error is raised after the rest."""
+def _execute_all(steps: Sequence[instructions.Instruction], home: Stores, destination: Stores) -> None:
+    """Continues after NotFound or Unprocessable, but skips RecordReplica then; raises the first error at the end.
+
+    `home` are the stores of the photo's home.
+    """
     errors: list[Problem] = []
-    for instruction in instructions:
-        if errors and isinstance(instruction, lane.RecordReplica):
+    for instruction in steps:
+        if errors and isinstance(instruction, instructions.RecordReplica):
             continue
         try:
             _execute(instruction, home, destination)
@@ -152,22 +155,22 @@ def _execute_all(instructions: Sequence[lane.Instruction], home: Stores, destina
         raise errors[0]
 
 
-def _execute(instruction: lane.Instruction, home: Stores, destination: Stores) -> None:
+def _execute(instruction: instructions.Instruction, home: Stores, destination: Stores) -> None:
     match instruction:
-        case lane.Audit(entries):
+        case instructions.Audit(entries):
             home.catalog.audit.append(entries)
-        case lane.CopyObject(expected):
+        case instructions.CopyObject(expected):
             moved_bytes = transfer.copy(home.objects, destination.objects, expected)
             log.info("copied", extra={"bucket": expected.bucket, "key": expected.key, "moved_bytes": moved_bytes})
-        case lane.PutMetadata(photo):
+        case instructions.PutMetadata(photo):
             destination.catalog.photos.put_replica_metadata(photo)
-        case lane.RecordReplica(replica):
+        case instructions.RecordReplica(replica):
             home.catalog.replicas.put(replica)
-        case lane.PublishReferences(events):
+        case instructions.PublishReferences(events):
             destination.events.publish(events)
-        case lane.PutTombstone(tombstone):
+        case instructions.PutTombstone(tombstone):
             destination.catalog.photos.delete(tombstone, None)
-        case lane.EraseObjects(photo_id):
-            erase(destination.objects, photo_id)
-        case lane.RemoveReplica(photo_id, region):
+        case instructions.EraseObjects(photo_id):
+            photo_objects.delete_all(destination.objects, photo_id)
+        case instructions.RemoveReplica(photo_id, region):
             home.catalog.replicas.remove(photo_id, region)

@@ -14,8 +14,8 @@ from regions.events.subscription import Handle, Subscription
 from regions.events.topics import ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, lane_group
 from regions.residency.live import LivePolicy
 from regions.stores.events import Events
-from replication.erasure import Erasure
-from replication.handlers import End, Lane
+from replication import erasure
+from replication.handlers import LaneEnd, LaneHandlers
 
 _COPIES, _DELETIONS, _FOLLOWS = 4, 4, 2
 """How many events of a topic a lane handles at once."""
@@ -29,18 +29,18 @@ def main(config: Config, region: str, holder: str, stop: threading.Event) -> Non
     try:
         others = [name for name in config.topology.regions if name != region]
         lanes = [partial(_run_lane, config, home, name, holder, stop) for name in others]
-        erase = Erasure(home.stores.objects).handle_deleted
-        erasure = partial(_consume, home.stores.events, PHOTO_DELETED, ERASURE, holder, erase, _DELETIONS, stop)
-        daemon.run_together([*lanes, erasure], stop)
+        erase = partial(erasure.handle_deleted, home.stores.objects)
+        erasing = partial(_consume, home.stores.events, PHOTO_DELETED, ERASURE, holder, erase, _DELETIONS, stop)
+        daemon.run_together([*lanes, erasing], stop)
     finally:
         home.stores.close()
 
 
-def _run_lane(config: Config, home: End, name: str, holder: str, stop: threading.Event) -> None:
+def _run_lane(config: Config, home: LaneEnd, name: str, holder: str, stop: threading.Event) -> None:
     destination = daemon.open_when_available(partial(_open_end, config, name), name, stop)
     if destination is None:
         return
-    lane, events, group = Lane(home, destination, now_ms), home.stores.events, lane_group(name)
+    lane, events, group = LaneHandlers(home, destination, now_ms), home.stores.events, lane_group(name)
     try:
         daemon.run_together(
             [
@@ -54,15 +54,15 @@ def _run_lane(config: Config, home: End, name: str, holder: str, stop: threading
         destination.stores.close()
 
 
-def _open_end(config: Config, region: str) -> End:
+def _open_end(config: Config, region: str) -> LaneEnd:
     stores = open_stores(config, region)
-    return End(config.topology.regions[region], stores, LivePolicy(stores.settings))
+    return LaneEnd(config.topology.regions[region], stores, LivePolicy(stores.settings))
 
 
 def _consume(
-    events: Events, topic: str, group: str, holder: str, handle: Handle, width: int, stop: threading.Event
+    events: Events, topic: str, group: str, holder: str, handle: Handle, concurrency: int, stop: threading.Event
 ) -> None:
-    subscribe = partial(Subscription, events, topic, group, holder, handle, width)
+    subscribe = partial(Subscription, events, topic, group, holder, handle, concurrency)
     subscription = daemon.open_when_available(subscribe, topic, stop)
     if subscription is not None:
         subscription.run_forever(stop)

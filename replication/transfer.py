@@ -20,6 +20,7 @@ def copy(source: Objects, destination: Objects, expected: ExpectedObject) -> int
     detected, too. Raises NotFound if the source does not have the object, Unprocessable if its bytes are not the
     recorded ones or end early.
     """
+    # Checked again although the lane has checked: another process may have copied the object meanwhile.
     if is_stored(destination, expected):
         return 0
     with source.open(expected.bucket, expected.key) as chunks:

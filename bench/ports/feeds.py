@@ -34,8 +34,8 @@ _SIZES = (50, CAP)
 _GOAL = 0.7
 _PEER = "redis-benchmark"
 _GET_PEER = "apt-get install redis-tools"
-# The entry with which the adapter marks that a feed exists.
-_BEGUN = 1
+# The entry with which the adapter marks that a feed is complete.
+_COMPLETE_MARKS = 1
 _COMMANDS_A_PIPELINE = 500
 
 
@@ -55,7 +55,7 @@ def peer_commands(port: int) -> list[list[str]]:
     user = "feed:u___rand_int__"
     return [
         [*benchmark, *spread, "ZADD", user, "0", "p_9__rand_int__"],
-        [*benchmark, *spread, "ZREMRANGEBYRANK", user, "0", str(-(CAP + _BEGUN + 1))],
+        [*benchmark, *spread, "ZREMRANGEBYRANK", user, "0", str(-(CAP + _COMPLETE_MARKS + 1))],
     ]
 
 
@@ -131,7 +131,7 @@ def _trim(server: "redis.Redis", users: Sequence[str], size: int) -> None:
     for batch in _batches(users):
         with server.pipeline(transaction=False) as pipeline:
             for user in batch:
-                pipeline.zremrangebyrank(f"feed:{user}", 0, -(size + _BEGUN + 1))
+                pipeline.zremrangebyrank(f"feed:{user}", 0, -(size + _COMPLETE_MARKS + 1))
             pipeline.execute()
 
 

@@ -39,12 +39,12 @@ def command(options: Namespace) -> int:
     return 0
 
 
-def up(data: Path, port: int, servers: Path | None) -> None:
+def up(data: Path, port: int, servers_file: Path | None) -> None:
     """Runs the system until SIGTERM or Ctrl-C. Raises CommandError."""
     console = Console()
     stop_on_signals()
     try:
-        with running(data, port, console, servers) as addresses:
+        with running(data, port, console, servers_file) as addresses:
             console.print(f"[bold]Darkroom is at [cyan]{page(addresses)}[/][/]   (Ctrl-C stops it)")
             wait_for_ctrl_c()
     except KeyboardInterrupt:
@@ -82,14 +82,14 @@ def page(addresses: Addresses) -> str:
 
 
 @contextmanager
-def running(data: Path, port: int, console: Console, servers: Path | None = None) -> Iterator[Addresses]:
+def running(data: Path, port: int, console: Console, servers_file: Path | None = None) -> Iterator[Addresses]:
     """Starts the system, and stops it when the block ends.
 
-    `port` is the first port; 0 takes any free ports. `servers` is the file with the addresses of the real servers;
+    `port` is the first port; 0 takes any free ports. `servers_file` is the file with the addresses of the real servers;
     without it, the stores are embedded. Raises CommandError if the folder or a port is in use, or if a process does not
     answer.
     """
-    data, machine = data.resolve(), data_folder.read_machine(servers)
+    data, machine = data.resolve(), data_folder.read_machine(servers_file)
     with ExitStack() as stack:
         lock = stack.enter_context(data_folder.claimed(data))
         (data / ADDRESSES).unlink(missing_ok=True)

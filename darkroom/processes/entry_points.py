@@ -23,41 +23,41 @@ log = logging.getLogger(__name__)
 _BACKLOG = 512
 
 
-def run(room: ModuleType, options: Namespace) -> int:
-    """Runs the process until SIGTERM, and returns its exit code. `room` is the module of its kind, imported already."""
+def run(module: ModuleType, options: Namespace) -> int:
+    """Runs the process until SIGTERM, and returns its exit code. `module` is that of its kind, imported already."""
     telemetry.start(f"{options.kind}-{options.name}")
     try:
         loaded = config.load(options.topology, os.environ)
         nodes = loaded.topology.edges if options.kind == "edge" else loaded.topology.regions
         if options.name not in nodes:
             raise TopologyError(f"{options.topology} has no {options.name}")
-        _KINDS[options.kind](room, loaded, options)
+        _KINDS[options.kind](module, loaded, options)
     except TopologyError as error:
         log.error("can't be started", extra={"error": str(error)})
         return 1
     return 0
 
 
-def _origin(room: ModuleType, loaded: Config, options: Namespace) -> None:
+def _origin(module: ModuleType, loaded: Config, options: Namespace) -> None:
     listener = _listener(options.fd, loaded.topology.regions[options.name].origin)
-    _serve(listener, lambda: room.open_app(loaded, options.name, _holder(options)))
+    _serve(listener, lambda: module.open_app(loaded, options.name, _holder(options)))
 
 
-def _object_server(room: ModuleType, loaded: Config, options: Namespace) -> None:
+def _object_server(module: ModuleType, loaded: Config, options: Namespace) -> None:
     listener = _listener(options.fd, config.object_server_url(loaded, options.name))
     _serve(listener, lambda: config.open_object_server(loaded, options.name))
 
 
-def _worker(room: ModuleType, loaded: Config, options: Namespace) -> None:
+def _worker(module: ModuleType, loaded: Config, options: Namespace) -> None:
     stop = threading.Event()
     _on_sigterm(stop.set)
-    room.main(loaded, options.name, _holder(options), stop)
+    module.main(loaded, options.name, _holder(options), stop)
 
 
-def _edge(room: ModuleType, loaded: Config, options: Namespace) -> None:
+def _edge(module: ModuleType, loaded: Config, options: Namespace) -> None:
     listener = _listener(options.fd, loaded.topology.edges[options.name].url)
     web = Path(str(importlib.resources.files("darkroom").joinpath("web")))
-    server = room.serve(loaded, options.name, listener, web)
+    server = module.serve(loaded, options.name, listener, web)
     _on_sigterm(server.stop)
     server.serve_forever()
 
@@ -73,8 +73,9 @@ _KINDS: dict[str, Callable[[ModuleType, Config, Namespace], None]] = {
 
 
 def _serve(listener: socket.socket, load: Callable[[], Any]) -> None:
-    serving = importlib.import_module("darkroom.processes.wsgi")
-    serving.WsgiServer(listener, load).run()
+    # Not at the top: only these two kinds of process need Gunicorn.
+    wsgi = importlib.import_module("darkroom.processes.wsgi")
+    wsgi.WsgiServer(listener, load).run()
 
 
 def _on_sigterm(stop: Callable[[], object]) -> None:

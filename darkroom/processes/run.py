@@ -12,7 +12,7 @@ from _thread import start_new_thread
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOMS = {
+MODULES = {
     "origin": "origin.app",
     "object-server": "regions.config",
     "processor": "processing.processor",
@@ -31,13 +31,13 @@ def main(arguments: Sequence[str]) -> int:
     if _has_lifeline():
         # A real thread, started before gevent patches threads: it blocks in the kernel, not in the edge's event loop.
         start_new_thread(_stop_with_launcher, ())
-    room = importlib.import_module(ROOMS[options.kind])
-    return int(importlib.import_module("darkroom.processes.entry_points").run(room, options))
+    module = importlib.import_module(MODULES[options.kind])
+    return int(importlib.import_module("darkroom.processes.entry_points").run(module, options))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="darkroom run", description="Runs one process of a region, or one edge.")
-    parser.add_argument("kind", choices=ROOMS)
+    parser.add_argument("kind", choices=MODULES)
     parser.add_argument("name", help="the region or the edge")
     parser.add_argument("--topology", type=Path, required=True, metavar="FILE")
     parser.add_argument("--fd", type=int, metavar="N", help="a listening socket (default: bind the URL's port)")

@@ -29,7 +29,7 @@ class ExpiredUploads:
         uploads = self._catalog.uploads.expired(self._clock_ms() - _GRACE_MS, _LIMIT)
         for upload in uploads:
             # The parts go first. If this process is killed after that, the catalog still lists the upload, and the next
-            # round finishes it. In the other order nothing would know the parts until they are stale.
+            # round finishes it. In the other order no record would point to the parts until they are stale.
             self._objects.abort_upload(upload.multipart_id)
             self._catalog.uploads.discard(upload.photo_id)
             # A `complete` request first joins the parts into the raw and then records that. If it was killed in

@@ -3,10 +3,11 @@
 Feeds are a cache. Adding twice changes nothing, and when a feed is shown, photos that are deleted or no longer followed
 are left out. So a race may leave a photo too many in a feed, but must never leave one out:
 
-- A photo becomes ready while somebody starts to follow its author. Both write to the catalog first and publish their
+- A photo becomes ready while somebody starts to follow its owner. Both write to the catalog first and publish their
   event afterwards, and each handler reads what the other wrote. If the fan-out of the photo reads the followers before
   the follow is written, then the photo was `ready` even earlier, and the handler of the follow finds it among the
-  latest. If it reads them later, it finds the follower. If both find it, the photo is added twice, which is once.
+  latest. If it reads them later, it finds the follower. If both find it, the photo is added twice, which has no
+  further effect.
 - A photo is deleted while it is fanned out: see `Fanout._to_followers`.
 - A follow ends before its event is handled: see `Fanout._to_follower`.
 
@@ -20,10 +21,7 @@ from regions import ids
 from regions.events.messages import Event
 from regions.events.topics import FOLLOW_CHANGED, PHOTO_READY, PHOTO_REFERENCED
 from regions.stores.catalog import Catalog
-from regions.stores.feeds import Feeds
-
-LATEST = 100
-"""How many of an author's photos a new follower finds."""
+from regions.stores.feeds import BACKFILL, Feeds
 
 PAGE = 500
 """How many followers are read and written at a time."""
@@ -88,15 +86,15 @@ class Fanout:
         if not self._catalog.follows.followed_among(follower_id, {author_id}):
             return
         if photo_id is None:
-            photo_ids = [photo.photo_id for photo in self._catalog.photos.by_owner(author_id, None, LATEST)]
+            photo_ids = [photo.photo_id for photo in self._catalog.photos.by_owner(author_id, None, BACKFILL)]
         else:
             photo_ids = [photo_id]
         for each_id in photo_ids:
             if self._catalog.tombstones.get(each_id) is None:
                 self._feeds.add(each_id, [follower_id])
 
-    def _follower_pages(self, author_id: str) -> Iterator[list[str]]:
+    def _follower_pages(self, owner_id: str) -> Iterator[list[str]]:
         before = None
-        while page := self._catalog.follows.local_followers(author_id, before, PAGE):
+        while page := self._catalog.follows.local_followers(owner_id, before, PAGE):
             yield page
             before = page[-1]

@@ -16,7 +16,7 @@ from regions.events.topics import FANOUT, topics_of
 
 OUTBOX_EVERY_S = 1.0
 
-_FANOUT_WIDTH = 4
+_FANOUT_CONCURRENCY = 4
 """How many events of a topic are fanned out at once."""
 
 
@@ -47,7 +47,8 @@ def _loops(config: Config, region: str, holder: str, stores: Stores, stop: threa
     expired = ExpiredUploads(stores, now_ms)
     uploads = Exclusive(stores.settings, expired_uploads.LOCK, holder, expired.run_once)
     subscriptions = [
-        Subscription(stores.events, topic, FANOUT, holder, fanout.handle, _FANOUT_WIDTH) for topic in topics_of(FANOUT)
+        Subscription(stores.events, topic, FANOUT, holder, fanout.handle, _FANOUT_CONCURRENCY)
+        for topic in topics_of(FANOUT)
     ]
     return [
         *(partial(subscription.run_forever, stop) for subscription in subscriptions),

@@ -41,7 +41,7 @@ def jittered_s(attempt: int) -> float:
 
 
 class Subscription:
-    """One member of a group on one topic; `handle` runs on at most `width` threads at once.
+    """One member of a group on one topic; `handle` runs on at most `concurrency` threads at once.
 
     One thread calls all methods. `give_up` is called just before an event goes to the dead letters, and again if that
     is repeated. `pause_s` gives the pause after an attempt by its number, from 1.
@@ -57,14 +57,14 @@ class Subscription:
         group: str,
         member: str,
         handle: Handle,
-        width: int,
+        concurrency: int,
         give_up: GiveUp | None = None,
         pause_s: Callable[[int], float] = jittered_s,
     ) -> None:
         self._events, self._topic, self._group = events, topic, group
-        self._handle, self._give_up, self._width, self._pause_s = handle, give_up, width, pause_s
+        self._handle, self._give_up, self._concurrency, self._pause_s = handle, give_up, concurrency, pause_s
         self._consumer = events.consumer(topic, group, member)
-        self._threads = ThreadPoolExecutor(width, thread_name_prefix=f"{topic}-{group}")
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix=f"{topic}-{group}")
         self._window = CommitWindow()
         self._waiting: list[Delivery] = []
         self._under_way: dict[Future[None], Delivery] = {}
@@ -78,7 +78,7 @@ class Subscription:
         """
         self._keep_owned()
         unfinished = len(self._waiting) + len(self._under_way)
-        room = max(0, min(self._width - unfinished, MOST_UNCOMMITTED - len(self._window)))
+        room = max(0, min(self._concurrency - unfinished, MOST_UNCOMMITTED - len(self._window)))
         if room:
             timeout_s = min(wait_s, _BUSY_S) if self._under_way else wait_s
             for delivery in self._consumer.poll(room, timeout_s):

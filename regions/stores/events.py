@@ -51,7 +51,10 @@ class Events(Protocol):
         ...
 
     def consumer(self, topic: str, group: str, member: str) -> Consumer:
-        """Joins the group. A new group starts with the oldest event that the log still has."""
+        """Joins the group. A new group starts with the oldest event that the log still has.
+
+        `member` is a label for people only: two consumers with the same label are two members.
+        """
         ...
 
     def lag(self, topic: str, group: str) -> dict[int, int]:

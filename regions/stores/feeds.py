@@ -10,6 +10,9 @@ from regions.stores.health import CheckResult
 
 CAP = 500
 
+BACKFILL = 100
+"""How many of an author's latest photos a new follower's feed gets."""
+
 
 class Feeds(Protocol):
     """Every method raises `Unavailable` if the store can't be reached."""

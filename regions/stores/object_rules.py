@@ -27,8 +27,8 @@ def require_bucket(bucket: str) -> None:
         raise BadRequest("there is no such bucket")
 
 
-def require_name(bucket: str, key: str) -> None:
-    """Raises BadRequest unless an object of this key can exist in this bucket."""
+def require_bucket_and_key(bucket: str, key: str) -> None:
+    """Raises BadRequest unless an object with this key can exist in this bucket."""
     if len(key) > MAX_KEY_CHARS or not KEY.fullmatch(key):
         raise BadRequest("no object can have that key")
     require_bucket(bucket)

@@ -86,9 +86,10 @@ class Objects(Protocol):
         ...
 
     def abort_stale_uploads(self, before_ms: int) -> int:
-        """Aborts uploads that began before then and have not received a part since; returns how many.
+        """Aborts uploads that began before `before_ms` and have not received a part since; returns how many.
 
-        Crashes leave such uploads. The catalog knows all others.
+        For uploads that a crash has left without a record in the catalog. The caller chooses `before_ms` so far back
+        that the catalog has no record of an older one.
         """
         ...
 

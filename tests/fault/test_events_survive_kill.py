@@ -35,7 +35,7 @@ def acknowledge(number):
 events = sqlite.open_events(sys.argv[1], now_ms)
 """
 
-# Publishes three events at a time for ever; prints the last number of the three when the log has acknowledged them.
+# Publishes three events at a time forever; prints the last number of the three when the log has acknowledged them.
 PUBLISHER = (
     COMMON
     + """
@@ -45,7 +45,7 @@ for number in count(0, 3):
 """
 )
 
-# Handles events for ever; prints each when it is handled but not yet committed.
+# Handles events forever; prints each when it is handled but not yet committed.
 CONSUMER = (
     COMMON
     + """

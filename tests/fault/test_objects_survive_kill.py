@@ -45,7 +45,7 @@ def delete(store, key):
     acknowledge("delete", key, 0)
 """
 
-# Four threads, each of which writes keys of its own for ever.
+# Four threads, each of which writes keys of its own forever.
 WRITER = (
     COMMON
     + """

@@ -42,28 +42,31 @@ def write(data: Path, info: ObjectInfo, mtime_ns: int, file: FileIO) -> None:
         files.sync_folder(data.parent)
 
 
-def read(data: Path, key: str, at: os.stat_result) -> ObjectInfo | None:
-    """The metadata of the bytes with this size and modification time; None if no entry has their size."""
-    entry = _matching_entry(data, at)
+def read(data: Path, key: str, stat: os.stat_result) -> ObjectInfo | None:
+    """The metadata of the bytes with this size and modification time.
+
+    If only the size matches, that of the newest bytes of this size: a copy of the directory may have lost the
+    modification times. None if no size matches.
+    """
+    entry = _matching_entry(data, stat)
     if entry is None:
         return None
-    return ObjectInfo(key, at.st_size, entry["sha256"], entry["content_type"], entry["cache_control"])
+    return ObjectInfo(key, stat.st_size, entry["sha256"], entry["content_type"], entry["cache_control"])
 
 
 def find(data: Path, key: str) -> ObjectInfo | None:
     """The object, with or without metadata; None if there are no bytes."""
     try:
-        at = os.stat(data)
+        stat = os.stat(data)
     except MISSING:
         return None
-    return read(data, key, at) or ObjectInfo(key, at.st_size, None, UNKNOWN_TYPE)
+    return read(data, key, stat) or ObjectInfo(key, stat.st_size, None, UNKNOWN_TYPE)
 
 
-def _matching_entry(data: Path, at: os.stat_result | None = None) -> dict[str, Any] | None:
+def _matching_entry(data: Path, stat: os.stat_result | None = None) -> dict[str, Any] | None:
     try:
-        at = at or os.stat(data)
-        entries = [entry for entry in json.loads(file_beside(data).read_bytes()) if entry["size_bytes"] == at.st_size]
+        stat = stat or os.stat(data)
+        entries = [entry for entry in json.loads(file_beside(data).read_bytes()) if entry["size_bytes"] == stat.st_size]
     except (*MISSING, ValueError, TypeError, KeyError):
         return None
-    # A copy of the directory may have lost the modification times. Then the newest entry of the right size is taken.
-    return next((entry for entry in entries if entry["mtime_ns"] == at.st_mtime_ns), entries[0] if entries else None)
+    return next((entry for entry in entries if entry["mtime_ns"] == stat.st_mtime_ns), entries[0] if entries else None)

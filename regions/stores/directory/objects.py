@@ -20,7 +20,7 @@ from regions.stores.directory.signing import Claim, signed_url
 from regions.stores.directory.stored_objects import MULTIPART, StoredObjects
 from regions.stores.directory.uploads import DirectoryUploads, Readable, require_part
 from regions.stores.health import CheckResult, HealthCheck, run_checks
-from regions.stores.object_rules import BUCKETS, require_name, require_sha256
+from regions.stores.object_rules import BUCKETS, require_bucket_and_key, require_sha256
 from regions.stores.objects import CHUNK_BYTES, ObjectInfo, Part, SignedPart
 
 _REACH = "Mount the disk of the store; for a new store run `darkroom prepare`."
@@ -78,7 +78,7 @@ class DirectoryObjects:
     def put(
         self, bucket: str, key: str, chunks: Iterable[bytes], sha256: str, content_type: str, cache_control: str = ""
     ) -> ObjectInfo:
-        require_name(bucket, key)
+        require_bucket_and_key(bucket, key)
         digest, size_bytes = hashlib.sha256(), 0
         with self._scratch.file() as file:
             for chunk in chunks:
@@ -107,7 +107,7 @@ class DirectoryObjects:
         return self._stored.open_file(bucket, key)
 
     def sign_get(self, bucket: str, key: str, expires_at_ms: int) -> str:
-        require_name(bucket, key)
+        require_bucket_and_key(bucket, key)
         return signed_url(self.secret, self._server_url, Claim("GET", f"/object/{bucket}/{key}", None, expires_at_ms))
 
     def delete(self, bucket: str, key: str) -> None:

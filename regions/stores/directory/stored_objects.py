@@ -18,7 +18,7 @@ from regions.errors import BadRequest, NotFound, Unavailable
 from regions.stores.directory import files as files
 from regions.stores.directory import metadata
 from regions.stores.directory.files import MISSING, Scratch, reaching
-from regions.stores.object_rules import KEY, require_bucket, require_name
+from regions.stores.object_rules import KEY, require_bucket, require_bucket_and_key
 from regions.stores.objects import ObjectInfo
 
 MULTIPART = "multipart"
@@ -120,7 +120,7 @@ class StoredObjects:
                         yield info
 
     def _locate(self, bucket: str, key: str) -> _Location:
-        require_name(bucket, key)
+        require_bucket_and_key(bucket, key)
         top = self._root / bucket
         return _Location(top / key, top / key.rpartition("/")[0].partition("/")[0], top)
 

@@ -30,8 +30,8 @@ from regions.stores.object_rules import (
     UNKNOWN_TYPE,
     invalid_multipart_id,
     part_mismatch,
+    require_bucket_and_key,
     require_completed,
-    require_name,
     require_part_number,
     require_part_order,
 )
@@ -50,7 +50,7 @@ class DirectoryUploads:
         self._folder, self._scratch, self._stored = root / MULTIPART, scratch, stored
 
     def create(self, bucket: str, key: str) -> str:
-        require_name(bucket, key)
+        require_bucket_and_key(bucket, key)
         multipart_id = "~".join([secrets.token_hex(16), bucket, *key.split("/")])
         with reaching():
             (self._folder / multipart_id).mkdir()
@@ -97,7 +97,7 @@ class DirectoryUploads:
                 self._scratch.discard(folder)
 
     def of_key(self, bucket: str, key: str) -> list[str]:
-        require_name(bucket, key)
+        require_bucket_and_key(bucket, key)
         end = "~".join(["", bucket, *key.split("/")])
         with reaching():
             return [folder.name for folder in self._folder.iterdir() if folder.name.endswith(end)]

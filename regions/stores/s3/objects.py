@@ -20,8 +20,8 @@ from regions.stores.object_rules import (
     invalid_multipart_id,
     part_mismatch,
     require_bucket,
+    require_bucket_and_key,
     require_completed,
-    require_name,
     require_part_number,
     require_part_order,
 )
@@ -168,7 +168,7 @@ class S3Objects:
         return str(self._s3.generate_presigned_url(operation, Params=request, ExpiresIn=valid_s))
 
     def _locate(self, bucket: str, key: str) -> Mapping[str, str]:
-        require_name(bucket, key)
+        require_bucket_and_key(bucket, key)
         return {"Bucket": self._address.bucket(bucket), "Key": key}
 
     def _upload(self, multipart_id: str) -> MultipartUpload:

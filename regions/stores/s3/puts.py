@@ -35,7 +35,7 @@ class Puts:
 
     def __init__(self, s3: Any, address: S3Address) -> None:
         self._s3, self._conditional = s3, address.conditional
-        self._has_checksums = address.service.has_checksums
+        self._accepts_checksums = address.service.accepts_checksums
 
     def put(self, bucket: str, info: ObjectInfo, chunks: Iterable[bytes]) -> ObjectInfo:
         """Returns `info` with the size in it. Raises Unprocessable if the bytes have another SHA-256."""
@@ -55,7 +55,7 @@ class Puts:
         return info
 
     def _put_in_parts(self, bucket: str, info: ObjectInfo, pieces: Iterable[bytearray]) -> ObjectInfo:
-        kind = {"ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE"} if self._has_checksums else {}
+        kind = {"ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE"} if self._accepts_checksums else {}
         with reaching():
             created = self._s3.create_multipart_upload(Bucket=bucket, Key=info.key, **_headers(info), **kind)
         upload = MultipartUpload(self._s3, bucket, info.key, created["UploadId"])
@@ -107,7 +107,7 @@ class Puts:
         return True
 
     def _checksum(self, sha256: bytes) -> Mapping[str, str]:
-        return {"ChecksumSHA256": base64.b64encode(sha256).decode()} if self._has_checksums else {}
+        return {"ChecksumSHA256": base64.b64encode(sha256).decode()} if self._accepts_checksums else {}
 
 
 def _pieces(chunks: Iterable[bytes]) -> Iterator[bytearray]:

@@ -70,7 +70,7 @@ class S3Service:
     checksums: str
 
     @property
-    def has_checksums(self) -> bool:
+    def accepts_checksums(self) -> bool:
         return self.checksums == "when_supported"
 
 
@@ -163,7 +163,7 @@ def _client(service: S3Service, credentials: Credentials | None) -> Any:
         s3={
             "addressing_style": service.style,
             "us_east_1_regional_endpoint": "regional",
-            "payload_signing_enabled": not service.has_checksums,
+            "payload_signing_enabled": not service.accepts_checksums,
         },
     )
     return _session().client(

@@ -125,7 +125,7 @@ def test_a_drop_waits_for_the_eviction_of_the_same_file(tmp_path, monkeypatch):
 
 
 def test_concurrent_writes_to_a_full_disk_lose_track_of_no_file(tmp_path):
-    """No write waits for ever, the index matches the disk, and the disk is within its budget."""
+    """No write waits forever, the index matches the disk, and the disk is within its budget."""
     disk = Disk(tmp_path, 500)
     keys = [Key(f"p_{number % 7:011}", 320) for number in range(60)]
     writing = [gevent.spawn(disk.write, key, f"{at:064x}", bytes(200)) for at, key in enumerate(keys)]

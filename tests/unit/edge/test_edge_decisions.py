@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from edge import cache_status, grants
 from edge.cache_status import Outcome
-from edge.freshness import GRANT_TTL_S, MAX_TOMBSTONE_AGE_S, STALE_IF_ERROR_S, Ages, Freshness, evaluate, max_age_s
-from edge.grants import Grant, ImageMeta
+from edge.freshness import GRANT_TTL_S, MAX_TOMBSTONES_AGE_S, STALE_IF_ERROR_S, Ages, Freshness, evaluate, max_age_s
+from edge.grants import Permission, PlaceGrant
 from regions import byte_ranges
 from regions.errors import BadGateway, RangeNotSatisfiable
 
@@ -19,18 +19,18 @@ GRANT = 'serve=?1, cache=?0; rule="policy.yaml:24"'
 
 
 @given(SECONDS, SECONDS, SECONDS)
-def test_a_copy_never_gets_younger(grant_s, tombstone_age_s, more_s):
+def test_a_copy_never_gets_younger(grant_age_s, tombstones_age_s, more_s):
     """As its ages grow, a copy is served under the same conditions or stricter ones."""
-    before = evaluate(Ages(grant_s, tombstone_age_s))
-    for later in (Ages(grant_s + more_s, tombstone_age_s), Ages(grant_s, tombstone_age_s + more_s)):
+    before = evaluate(Ages(grant_age_s, tombstones_age_s))
+    for later in (Ages(grant_age_s + more_s, tombstones_age_s), Ages(grant_age_s, tombstones_age_s + more_s)):
         assert ORDER.index(evaluate(later)) >= ORDER.index(before)
 
 
 def test_a_copy_is_served_without_asking_only_while_its_grant_and_the_tombstones_are_recent():
     """Each has its own bound; without a grant, or without tombstones, the age is infinite."""
-    assert evaluate(Ages(GRANT_TTL_S, MAX_TOMBSTONE_AGE_S)) is Freshness.FRESH
+    assert evaluate(Ages(GRANT_TTL_S, MAX_TOMBSTONES_AGE_S)) is Freshness.FRESH
     assert evaluate(Ages(GRANT_TTL_S + 1, 0)) is Freshness.STALE
-    assert evaluate(Ages(0, MAX_TOMBSTONE_AGE_S + STALE_IF_ERROR_S)) is Freshness.STALE
+    assert evaluate(Ages(0, MAX_TOMBSTONES_AGE_S + STALE_IF_ERROR_S)) is Freshness.STALE
     assert evaluate(Ages(0, math.inf)) is Freshness.EXPIRED
     assert evaluate(Ages(math.inf, 0)) is Freshness.EXPIRED
 
@@ -87,7 +87,7 @@ def test_if_none_match_compares_weakly(header, matches):
 @given(st.booleans(), st.booleans(), st.text(max_size=40))
 def test_a_grant_survives_its_header(serve, cache, rule):
     """Non-ASCII characters become question marks; the text of the rule can't change what is allowed."""
-    parsed = grants.from_header(grants.to_header(Grant(serve, cache, rule)))
+    parsed = grants.from_header(grants.to_header(Permission(serve, cache, rule)))
     assert parsed is not None
     assert (parsed.serve, parsed.cache) == (serve, cache)
     assert parsed.rule == "".join(char if " " <= char <= "~" else "?" for char in rule)
@@ -110,8 +110,8 @@ HEADERS = {
 
 def test_a_shields_grant_has_the_age_that_the_shield_sends():
     """So ages add up over two edges."""
-    image_meta, size_bytes = grants.from_shield(HEADERS, 100.0)
-    assert (image_meta, size_bytes) == (ImageMeta("0" * 64, Grant(True, False, "policy.yaml:24"), 95.0), 10)
+    grant, size_bytes = grants.from_shield(HEADERS, 100.0)
+    assert (grant, size_bytes) == (PlaceGrant("0" * 64, Permission(True, False, "policy.yaml:24"), 95.0), 10)
 
 
 @pytest.mark.parametrize("name", HEADERS)
@@ -151,8 +151,8 @@ def test_an_incomplete_response_of_an_origin_is_not_a_grant(document):
 def test_only_true_allows(truthy):
     """Other truthy values don't."""
     places = {"lisbon": {"serve": truthy, "cache": truthy, "rule": "r"}}
-    granted = grants.from_origin({**DOCUMENT, "places": places}, ["lisbon"], 0.0)
-    assert granted.image_meta["lisbon"].grant == Grant(False, False, "r")
+    origin_grant = grants.from_origin({**DOCUMENT, "places": places}, ["lisbon"], 0.0)
+    assert origin_grant.by_place["lisbon"].permission == Permission(False, False, "r")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 
 from edge.cache import Cache
 from edge.flights import FetchResult, Flights
-from edge.freshness import GRANT_TTL_S, MAX_TOMBSTONE_AGE_S, STALE_IF_ERROR_S
+from edge.freshness import GRANT_TTL_S, MAX_TOMBSTONES_AGE_S, STALE_IF_ERROR_S
 from edge.grant_cache import GrantCache
-from edge.grants import Grant, ImageMeta, Key
+from edge.grants import Key, Permission, PlaceGrant
 from edge.http1 import RequestHead
 from edge.images import ImageRequest, Images
 from edge.responses import Request
@@ -30,10 +30,10 @@ class Home:
         self.requested.append(sha256)
         if self.error:
             raise self.error
-        image_meta = ImageMeta(hashlib.sha256(self.body).hexdigest(), Grant(True, self.cache, "r"), self.now_s)
-        self.grant_cache.put(key, place, image_meta)
-        unchanged = image_meta.sha256 == sha256
-        return FetchResult(image_meta, len(self.body), None if unchanged else [self.body], self.cache)
+        grant = PlaceGrant(hashlib.sha256(self.body).hexdigest(), Permission(True, self.cache, "r"), self.now_s)
+        self.grant_cache.put(key, place, grant)
+        unchanged = grant.sha256 == sha256
+        return FetchResult(grant, len(self.body), None if unchanged else [self.body], self.cache)
 
     def tombstones(self, region: str, after: int) -> dict:
         return {"items": [], "last": after}
@@ -94,7 +94,7 @@ def test_an_expired_grant_is_requested_again(home, get, tombstones):
 def test_without_recent_tombstones_every_request_asks_the_upstream(home, get):
     """A valid grant is not enough."""
     get()
-    home.now_s += MAX_TOMBSTONE_AGE_S + 1
+    home.now_s += MAX_TOMBSTONES_AGE_S + 1
     assert get()[1] == get()[1] == "lisbon; fwd=stale; fwd-status=304"
 
 
@@ -102,7 +102,7 @@ def test_while_the_upstream_is_unavailable_a_copy_is_served_for_a_limited_time(h
     """Stale-if-error, and then no longer."""
     get()
     home.error = Unavailable("unavailable")
-    home.now_s += MAX_TOMBSTONE_AGE_S + STALE_IF_ERROR_S
+    home.now_s += MAX_TOMBSTONES_AGE_S + STALE_IF_ERROR_S
     assert get() == (b"old bytes", "lisbon; hit; detail=stale-if-error")
     home.now_s += 1
     with pytest.raises(Unavailable):
@@ -121,7 +121,7 @@ def test_new_bytes_of_the_origin_replace_the_cached_ones(home, get, cache):
     """Whatever the reason is, the origin's hash decides."""
     get()
     home.body = b"new bytes"
-    home.now_s += MAX_TOMBSTONE_AGE_S + 1
+    home.now_s += MAX_TOMBSTONES_AGE_S + 1
     assert get() == (b"new bytes", "lisbon; fwd=stale; stored")
     assert cache.stored_sha256(KEY) == hashlib.sha256(b"new bytes").hexdigest()
 
@@ -130,10 +130,10 @@ def test_an_image_that_may_no_longer_be_cached_is_served_and_dropped(home, get, 
     """By a request and by a renewal."""
     for request in (get, lambda: images.renew(HERE)):
         home.cache = True
-        home.now_s += MAX_TOMBSTONE_AGE_S + 1
+        home.now_s += MAX_TOMBSTONES_AGE_S + 1
         get()
         home.cache = False
-        home.now_s += MAX_TOMBSTONE_AGE_S + 1
+        home.now_s += MAX_TOMBSTONES_AGE_S + 1
         request()
         assert cache.inventory(PHOTO) == []
 
@@ -143,7 +143,7 @@ def test_a_refusal_drops_the_copy_and_is_remembered_for_a_second(home, get, cach
     """A deleted photo, or a policy rule that forbids serving it."""
     get()
     home.error = refusal
-    home.now_s += MAX_TOMBSTONE_AGE_S + 1
+    home.now_s += MAX_TOMBSTONES_AGE_S + 1
     for _ in range(2):
         with pytest.raises(type(refusal)):
             get()

@@ -55,12 +55,12 @@ def test_a_deleted_photo_is_not_found(source, tombstones):
 
 def test_the_age_is_infinite_until_the_last_tombstone_is_read_and_grows_from_then_on(source, tombstones):
     """Each region has its own; a failure does not reset it."""
-    assert tombstones.tombstone_age_s("eu-west") == math.inf
+    assert tombstones.tombstones_age_s("eu-west") == math.inf
     tombstones.run_once("eu-west")
     source.now_s, source.unavailable = 140.0, True
     with pytest.raises(Unavailable):
         tombstones.run_once("eu-west")
-    assert (tombstones.tombstone_age_s("eu-west"), tombstones.tombstone_age_s("us-central")) == (40.0, math.inf)
+    assert (tombstones.tombstones_age_s("eu-west"), tombstones.tombstones_age_s("us-central")) == (40.0, math.inf)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_a_photo_that_keeps_killing_workers_is_rejected(room, draw, cluster, stu
 
 
 def test_a_photo_that_hangs_is_rejected_and_its_worker_replaced(room, draw, cluster, stuck, in_background, eventually):
-    """A job that no longer checks its deadline would otherwise keep its process for ever."""
+    """A job that no longer checks its deadline would otherwise keep its process forever."""
     photo, _ = room.uploaded(draw(1))
     # A first job, so that the next one reaches the place where it hangs in time on a slow machine too.
     run_job(cluster, room.request(room.uploaded(draw(2), 2)[0]), GRACE_S)

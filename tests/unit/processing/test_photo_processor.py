@@ -1,6 +1,7 @@
 """What happens to an uploaded photo, on real stores: its record, its event, and the objects that remain."""
 
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 
@@ -11,6 +12,7 @@ from regions.events import messages
 from regions.events.outbox import Outbox
 from regions.events.topics import PHOTO_READY
 from regions.records import Photo, Reason, Status, Tombstone
+from regions.stores.objects import VARIANTS, variant_prefix
 from regions.stores.settings import KNOWN_BAD
 
 
@@ -125,8 +127,10 @@ def test_no_photo_is_processed_before_the_known_bad_list_was_read_once(room, pho
 
 
 def test_a_photo_deleted_before_its_job_is_not_processed(room, photos, draw):
-    """Its raw is deleted, too."""
+    """Its raw is deleted, and so is a variant of a size that is no longer made."""
     photo, event = room.uploaded(draw(1))
+    key, digest = f"{variant_prefix(photo.photo_id)}99.jpg", sha256(b"x").hexdigest()
+    room.stores.objects.put(VARIANTS, key, [b"x"], digest, "image/jpeg")
     delete(room, photo)
     photos(run=must_not_run).handle(event)
     assert (room.raw(photo), room.variants(photo)) == (None, [])

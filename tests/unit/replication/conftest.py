@@ -19,7 +19,7 @@ from regions.events.messages import Event
 from regions.records import Photo, Status, Tombstone, Upload, Variant
 from regions.residency.live import LivePolicy
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
-from replication.handlers import End, Lane
+from replication.handlers import LaneEnd, LaneHandlers
 
 NOW_MS = 1_900_000_000_000
 SIZES = (150, 320)
@@ -67,12 +67,12 @@ class Regions:
     def __post_init__(self) -> None:
         self.everything = {"raw", *map(str, SIZES)}
 
-    def lane(self, home: str, destination: str) -> Lane:
-        return Lane(self.end(home), self.end(destination), lambda: NOW_MS)
+    def lane(self, home: str, destination: str) -> LaneHandlers:
+        return LaneHandlers(self.end(home), self.end(destination), lambda: NOW_MS)
 
-    def end(self, region: str) -> End:
+    def end(self, region: str) -> LaneEnd:
         stores = self.stores[region]
-        return End(self.config.topology.regions[region], stores, LivePolicy(stores.settings))
+        return LaneEnd(self.config.topology.regions[region], stores, LivePolicy(stores.settings))
 
     def new_id(self, kind: str, region: str) -> str:
         number = self.config.topology.regions[region].number

@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 from regions.stores.objects import VARIANTS, variant_prefix
-from replication.erasure import Erasure
+from replication import erasure
 
 
 def test_nothing_of_a_deleted_photo_stays_at_home(regions):
@@ -11,9 +11,9 @@ def test_nothing_of_a_deleted_photo_stays_at_home(regions):
     photo, _ = regions.add_photo("eu-west")
     objects = regions.stores["eu-west"].objects
     objects.put(VARIANTS, f"{variant_prefix(photo.photo_id)}99.webp", [b"x"], sha256(b"x").hexdigest(), "image/webp")
-    erasure, event = Erasure(objects), regions.delete(photo)
-    erasure.handle_deleted(event)
-    erasure.handle_deleted(event)
+    event = regions.delete(photo)
+    erasure.handle_deleted(objects, event)
+    erasure.handle_deleted(objects, event)
     assert regions.files_of(photo) == {}
 
 
@@ -21,5 +21,5 @@ def test_other_photos_stay(regions):
     """Even those of the same owner."""
     photo, _ = regions.add_photo("eu-west")
     other, _ = regions.add_photo("eu-west", photo.owner_id)
-    Erasure(regions.stores["eu-west"].objects).handle_deleted(regions.delete(photo))
+    erasure.handle_deleted(regions.stores["eu-west"].objects, regions.delete(photo))
     assert regions.files_of(other) == {"eu-west": regions.everything}

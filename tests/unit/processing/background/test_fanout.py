@@ -125,8 +125,8 @@ def test_a_deleted_photo_is_not_fanned_out(room, fan, follow, region):
 
 
 def test_a_new_follower_gets_the_latest_photos(room, fan, follow, monkeypatch):
-    """Newest first, and at most `LATEST` of them."""
-    monkeypatch.setattr(fanout, "LATEST", 3)
+    """Newest first, and at most `BACKFILL` of them."""
+    monkeypatch.setattr(fanout, "BACKFILL", 3)
     photos = [ready(room, sequence) for sequence in range(1, 6)]
     fan.handle(follow(room.user_id(2), photos[0].owner_id))
     assert feed(room, room.user_id(2)) == [photo.photo_id for photo in reversed(photos[2:])]

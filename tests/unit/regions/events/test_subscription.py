@@ -72,8 +72,8 @@ def subscribe(events, handle):
     """Opens subscriptions that retry without a pause. All are closed at the end."""
     opened = []
 
-    def subscription(handle=handle, width=4, give_up=None, member="one", pause_s=lambda attempt: 0.0):
-        opened.append(Subscription(events, PHOTO_READY, "group", member, handle, width, give_up, pause_s))
+    def subscription(handle=handle, concurrency=4, give_up=None, member="one", pause_s=lambda attempt: 0.0):
+        opened.append(Subscription(events, PHOTO_READY, "group", member, handle, concurrency, give_up, pause_s))
         return opened[-1]
 
     yield subscription
@@ -90,10 +90,10 @@ def test_every_event_is_handled_and_committed(events, subscribe, handle):
 
 
 def test_run_once_returns_how_many_events_are_not_finished(events, subscribe, handle):
-    """And takes no more than its width."""
+    """And takes no more than its concurrency."""
     events.publish([event(number) for number in range(10)])
     handle.gate.clear()
-    subscription = subscribe(width=3)
+    subscription = subscribe(concurrency=3)
     assert [subscription.run_once(), subscription.run_once()] == [3, 3]
     handle.gate.set()
     run_until(subscription, lambda: lag(events) == 0)
@@ -195,7 +195,7 @@ def test_closing_finishes_and_commits_the_events_under_way(events, subscribe, ha
     """And starts no others."""
     events.publish([event(number) for number in range(10)])
     handle.gate.clear()
-    subscription = subscribe(width=4)
+    subscription = subscribe(concurrency=4)
     run_until(subscription, lambda: len(handle.started) == 4)
     closing = threading.Thread(target=subscription.close)
     closing.start()
@@ -259,7 +259,7 @@ def test_the_events_of_a_dead_member_are_handled_by_another(events, subscribe, h
     lost = subscribe(stuck, member="lost")
     lost.run_once()
     clock.at_ms += TTL_MS
-    run_until(subscribe(member="two", width=8), lambda: lag(events) == 0)
+    run_until(subscribe(member="two", concurrency=8), lambda: lag(events) == 0)
     assert sorted(handle.done) == list(range(8))
     stuck.gate.set()
 
@@ -268,7 +268,7 @@ def test_a_member_that_was_counted_as_dead_continues_at_the_groups_commit(events
     """There was no other member, so the events that it had not committed are delivered to it again."""
     events.publish([event(number) for number in range(4)])
     handle.gate.clear()
-    subscription = subscribe(width=8)
+    subscription = subscribe(concurrency=8)
     run_until(subscription, lambda: len(handle.started) == 4)
     clock.at_ms += 10 * TTL_MS
     handle.gate.set()
@@ -283,7 +283,7 @@ def test_while_one_event_waits_the_number_of_later_ones_is_bounded(events, subsc
     events.publish([first, *others])
     blocked = Recorder()
     blocked.gate.clear()
-    subscription = subscribe(lambda one: blocked(one) if one == first else handle(one), width=2)
+    subscription = subscribe(lambda one: blocked(one) if one == first else handle(one), concurrency=2)
     run_until(subscription, lambda: len(handle.done) == 5)
     for _ in range(5):
         subscription.run_once()

@@ -67,7 +67,7 @@ def test_a_reader_does_not_wait_for_a_writer(file, tmp_path):
 
 
 def test_a_wrong_statement_is_not_reported_as_unavailable(file):
-    """Otherwise a consumer would retry it for ever."""
+    """Otherwise a consumer would retry it forever."""
     add(file, "a")
     with pytest.raises(sqlite3.IntegrityError):
         add(file, "a")

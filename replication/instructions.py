@@ -1,8 +1,8 @@
 """What a lane does about an event: the state it read goes in, instructions come out, in the order of execution.
 
-Pure: knows no store and no clock. Two laws hold for any order of events, crashes and repeats: a tombstone wins, and
-nothing is done twice. Their condition is that the caller, after it has executed the instructions of `on_ready`, checks
-for a tombstone once more and, if there is one, executes those of `on_deleted` (ADR 2).
+Pure: knows no store and no clock. Two invariants hold for any order of events, crashes and repeats: a tombstone wins,
+and a repeat writes nothing but references. They hold only if the caller, after it has executed the instructions of
+`on_ready`, checks for a tombstone once more and, if there is one, executes those of `on_deleted` (ADR 2).
 """
 
 from collections.abc import Sequence
@@ -114,7 +114,8 @@ def on_ready(state: PhotoState, at_ms: int) -> list[Instruction]:
 
 
 def on_deleted(tombstone: Tombstone, destination: str) -> list[Instruction]:
-    """Needs no policy, because nothing may delay a deletion. So only the photo's id crosses, not its owner's.
+    """Needs no policy, because nothing may delay a deletion. So only the photo's id and the time of the deletion
+    cross, not the owner's id.
 
     The tombstone comes first: from then on no metadata can be stored there, and a lane that copies an object now finds
     the tombstone afterwards and erases the object again. The replica goes last: as long as the home has a record of it,

@@ -12,7 +12,7 @@ from regions.residency.decide import Decision
 from regions.residency.policy import Action
 from regions.stores.objects import RAW
 from regions.topology import Place
-from replication import lane
+from replication import instructions
 from replication.placement import ExpectedObject, Placement, expected_objects
 
 PHOTO_ID, OWNER_ID = ids.to_public(ids.PHOTO, 7 << 22), ids.to_public(ids.USER, 5 << 22)
@@ -43,33 +43,33 @@ class Ends:
     references: int = 0
     copies: int = 0
 
-    def read_state(self) -> lane.PhotoState:
+    def read_state(self) -> instructions.PhotoState:
         missing = [one for one in expected_objects(PHOTO, self.placement) if one not in self.objects]
-        return lane.PhotoState(
+        return instructions.PhotoState(
             PHOTO, self.placement, missing, self.destination_photo, self.replica, self.has_followers, list(self.audit)
         )
 
-    def execute(self, instruction: lane.Instruction) -> None:
+    def execute(self, instruction: instructions.Instruction) -> None:
         match instruction:
-            case lane.Audit(entries):
+            case instructions.Audit(entries):
                 self.audit += entries
-            case lane.CopyObject(expected):
+            case instructions.CopyObject(expected):
                 self.require_audited(Action.REST_RAW if expected.bucket == RAW else Action.REST_VARIANTS)
                 self.objects.add(expected)
                 self.copies += 1
-            case lane.PutMetadata(photo):
+            case instructions.PutMetadata(photo):
                 self.require_audited(Action.REST_METADATA)
                 self.destination_photo = None if self.tombstone_at_destination else photo
-            case lane.RecordReplica(replica):
+            case instructions.RecordReplica(replica):
                 self.replica = self.replica if self.tombstone_at_home else replica
-            case lane.PublishReferences(events):
+            case instructions.PublishReferences(events):
                 self.require_audited(Action.REFERENCE)
                 self.references += len(events)
-            case lane.PutTombstone():
+            case instructions.PutTombstone():
                 self.tombstone_at_destination, self.destination_photo = True, None
-            case lane.EraseObjects():
+            case instructions.EraseObjects():
                 self.objects.clear()
-            case lane.RemoveReplica():
+            case instructions.RemoveReplica():
                 self.replica = None
 
     def require_audited(self, action: Action) -> None:
@@ -94,7 +94,7 @@ def lane_deletes(ends: Ends) -> Steps:
 
 def lane_copies(ends: Ends) -> Steps:
     if not (ends.tombstone_at_home or ends.tombstone_at_destination):
-        for instruction in lane.on_ready(ends.read_state(), 9):
+        for instruction in instructions.on_ready(ends.read_state(), 9):
             yield
             ends.execute(instruction)
         yield
@@ -103,7 +103,7 @@ def lane_copies(ends: Ends) -> Steps:
 
 
 def delete_at_destination(ends: Ends) -> Steps:
-    for instruction in lane.on_deleted(TOMBSTONE, DESTINATION.name):
+    for instruction in instructions.on_deleted(TOMBSTONE, DESTINATION.name):
         yield
         ends.execute(instruction)
 
@@ -140,10 +140,10 @@ def test_a_tombstone_wins_in_any_order_of_events(placement, schedule):
 
 def test_a_deletion_writes_the_tombstone_before_it_erases_an_object():
     """The home removes its replica record last, which confirms the deletion; the owner's id is not sent."""
-    assert lane.on_deleted(TOMBSTONE, DESTINATION.name) == [
-        lane.PutTombstone(Tombstone(PHOTO_ID, "", TOMBSTONE.deleted_at_ms)),
-        lane.EraseObjects(PHOTO_ID),
-        lane.RemoveReplica(PHOTO_ID, DESTINATION.name),
+    assert instructions.on_deleted(TOMBSTONE, DESTINATION.name) == [
+        instructions.PutTombstone(Tombstone(PHOTO_ID, "", TOMBSTONE.deleted_at_ms)),
+        instructions.EraseObjects(PHOTO_ID),
+        instructions.RemoveReplica(PHOTO_ID, DESTINATION.name),
     ]
 
 
@@ -168,8 +168,8 @@ def test_a_second_delivery_writes_nothing_but_references(placement, has_follower
     ends = Ends(placement, has_followers)
     copy_completely(ends)
     before = replace(ends, objects=set(ends.objects), audit=list(ends.audit))
-    instructions = lane.on_ready(ends.read_state(), 10)
-    assert all(isinstance(instruction, lane.PublishReferences) for instruction in instructions)
+    steps = instructions.on_ready(ends.read_state(), 10)
+    assert all(isinstance(instruction, instructions.PublishReferences) for instruction in steps)
     copy_completely(ends)
     assert replace(ends, references=0) == replace(before, references=0)
 
@@ -191,10 +191,12 @@ def test_a_new_follower_gets_exactly_the_allowed_references(made):
     """The audit log gets one decision per photo, and none that it has already."""
     photos = [replace(PHOTO, photo_id=ids.to_public(ids.PHOTO, number)) for number, _ in enumerate(made)]
     decided = [(photo, decision, []) for photo, decision in zip(photos, made, strict=True)]
-    instructions = lane.on_followed(FOLLOWER, decided, DESTINATION, 9)
-    published = [event.key for one in instructions if isinstance(one, lane.PublishReferences) for event in one.events]
+    steps = instructions.on_followed(FOLLOWER, decided, DESTINATION, 9)
+    published = [event.key for one in steps if isinstance(one, instructions.PublishReferences) for event in one.events]
     assert published == [photo.photo_id for photo, decision, _ in decided if decision.allowed]
-    audited = [entry for one in instructions if isinstance(one, lane.Audit) for entry in one.entries]
+    audited = [entry for one in steps if isinstance(one, instructions.Audit) for entry in one.entries]
     assert [entry.allowed for entry in audited] == [decision.allowed for decision in made]
     again = [(photo, decision, [entry]) for photo, decision, entry in zip(photos, made, audited, strict=True)]
-    assert not any(isinstance(one, lane.Audit) for one in lane.on_followed(FOLLOWER, again, DESTINATION, 10))
+    assert not any(
+        isinstance(one, instructions.Audit) for one in instructions.on_followed(FOLLOWER, again, DESTINATION, 10)
+    )
