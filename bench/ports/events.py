@@ -28,7 +28,7 @@ _MOST_P50_MS = 10.0
 
 def rows(address: str) -> list[harness.Measurement]:
     numbers = count()
-    events = KafkaEvents(f"kafka://{address}/{_PREFIX}")
+    events = KafkaEvents(f"kafka://{address}/{_PREFIX}?partitions=4")
     # Makes the topic: pykafka would not.
     events.publish([_event(next(numbers))])
     # Keep the client: the topic only has a weak reference to it.

@@ -116,7 +116,7 @@ def events_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
 def events_kafka(folder: Path, clock: Clock) -> Iterator[Open]:
     """Under a prefix of its own."""
     clock.use_real_time()
-    url = f"kafka://{os.environ['DARKROOM_TEST_KAFKA']}/test-{os.urandom(8).hex()}"
+    url = f"kafka://{os.environ['DARKROOM_TEST_KAFKA']}/test-{os.urandom(8).hex()}?partitions={PARTITIONS}"
     yield partial(adapter("kafka").open_events, url)
 
 

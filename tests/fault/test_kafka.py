@@ -51,7 +51,7 @@ def kafka(own_server):
 
 @pytest.fixture
 def url(kafka):
-    return f"kafka://{kafka.address}/test-{os.urandom(8).hex()}"
+    return f"kafka://{kafka.address}/test-{os.urandom(8).hex()}?partitions=4"
 
 
 @pytest.fixture

@@ -5,5 +5,5 @@ from regions.stores.kafka.events import KafkaEvents
 
 
 def open_events(url: str) -> Events:
-    """`kafka://HOST:PORT[,HOST:PORT]/PREFIX`. Raises TopologyError."""
+    """`kafka://HOST:PORT[,HOST:PORT]/PREFIX[?partitions=N]`. Raises TopologyError."""
     return KafkaEvents(url)

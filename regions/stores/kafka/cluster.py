@@ -26,7 +26,6 @@ from pykafka.protocol import (
 
 from regions.daemon import attempts
 from regions.errors import Unavailable
-from regions.stores.events import PARTITIONS
 from regions.stores.kafka.connection import BrokerAddress, ConnectionPool, Decode
 
 Leaders = Mapping[int, BrokerAddress]
@@ -35,6 +34,7 @@ Leaders = Mapping[int, BrokerAddress]
 FIRST_PAUSE_S, MOST_PAUSE_S = 0.03, 0.5
 # How long it may take until all brokers know a new topic, or until a partition has another leader.
 _READY_S = 15.0
+REFRESH_S = 60.0
 # A call within this time of a failed one fails at once. Callers wait for one lock, so a broker that hangs
 # would otherwise delay every thread by a whole timeout, one after another.
 _FAIL_FAST_S = 0.5
@@ -43,23 +43,32 @@ _DAY_MS = 24 * 3600 * 1000
 
 
 class KafkaCluster:
-    """Safe to share between threads. `keep_days`: how long each topic keeps its events, None forever."""
+    """Safe to share between threads.
 
-    def __init__(self, seeds: Sequence[BrokerAddress], keep_days: Mapping[bytes, int | None]) -> None:
+    `keep_days`: how long each topic keeps its events, None forever. A topic that is missing is created with so many
+    `partitions`.
+    """
+
+    def __init__(self, seeds: Sequence[BrokerAddress], keep_days: Mapping[bytes, int | None], partitions: int) -> None:
         self.connections = ConnectionPool()
         self._seeds = list(seeds)
-        self._keep_days = keep_days
+        self._keep_days, self._partitions = keep_days, partitions
         self._lock = threading.Lock()
-        self._leaders: dict[bytes, Leaders] = {}
+        self._leaders: dict[bytes, tuple[float, Leaders]] = {}
         self._coordinators: dict[bytes, BrokerAddress] = {}
         self._last_failure: tuple[float, str] = (float("-inf"), "")
 
     def leaders(self, topic: bytes) -> Leaders:
-        """The leader of each partition. Raises Unavailable, also if any partition has no leader now."""
+        """The leader of each partition that the topic has. Raises Unavailable, also if any has no leader now.
+
+        Read again after `REFRESH_S`, so that partitions that were added become known (docs/adr/0009).
+        """
         with self._lock:
-            if topic not in self._leaders:
-                self._leaders[topic] = self._find_leaders(topic)
-            return self._leaders[topic]
+            read_at_s, leaders = self._leaders.get(topic, (0.0, {}))
+            if not leaders or time.monotonic() - read_at_s > REFRESH_S:
+                leaders = self._find_leaders(topic)
+                self._leaders[topic] = time.monotonic(), leaders
+            return leaders
 
     def coordinator(self, group: bytes) -> BrokerAddress:
         """The broker that keeps the group's members and commits. Raises Unavailable."""
@@ -93,7 +102,7 @@ class KafkaCluster:
             if leaders is not None and self._leaders_ready(topic, leaders):
                 return leaders
             self._create([name for name in self._keep_days if metadata.topics[name].err == _UNKNOWN_TOPIC], metadata)
-        raise Unavailable(f"the topic {topic.decode()} does not have a leader for each of {PARTITIONS} partitions")
+        raise Unavailable(f"the topic {topic.decode()} does not have a leader for each partition")
 
     def _leaders_ready(self, topic: bytes, leaders: Leaders) -> bool:
         """Whether each leader itself knows that it leads.
@@ -112,7 +121,9 @@ class KafkaCluster:
 
     def _create(self, topics: Collection[bytes], metadata: Any) -> None:
         """Kafka leaves a topic alone that another process creates at the same time, so the response isn't read."""
-        requests = [_create_request(topic, self._keep_days[topic], len(metadata.brokers)) for topic in topics]
+        requests = [
+            _create_request(topic, self._keep_days[topic], self._partitions, len(metadata.brokers)) for topic in topics
+        ]
         controller = metadata.brokers.get(metadata.controller_id)
         if requests and controller is not None:
             address = (controller.host.decode(), controller.port)
@@ -138,12 +149,12 @@ def _read_leaders(topic: bytes, metadata: Any) -> Leaders | None:
     if found is None or found.err:
         return None
     leaders = {number: metadata.brokers.get(partition.leader) for number, partition in found.partitions.items()}
-    if any(leaders.get(partition) is None for partition in range(PARTITIONS)):
+    if None in leaders.values() or not leaders:
         return None
-    return {partition: (leaders[partition].host.decode(), leaders[partition].port) for partition in range(PARTITIONS)}
+    return {number: (leader.host.decode(), leader.port) for number, leader in sorted(leaders.items())}
 
 
-def _create_request(topic: bytes, keep_days: int | None, brokers: int) -> Any:
+def _create_request(topic: bytes, keep_days: int | None, partitions: int, brokers: int) -> Any:
     """With three brokers or more: three replicas, of which two must have an event before it is acknowledged."""
     settings = {
         b"retention.ms": b"-1" if keep_days is None else str(keep_days * _DAY_MS).encode(),
@@ -151,7 +162,7 @@ def _create_request(topic: bytes, keep_days: int | None, brokers: int) -> Any:
         # pykafka's messages have no timestamp, and without one Kafka can't tell which are old. So the broker sets it.
         b"message.timestamp.type": b"LogAppendTime",
     }
-    return CreateTopicRequest(topic, PARTITIONS, min(3, brokers), [], list(settings.items()))
+    return CreateTopicRequest(topic, partitions, min(3, brokers), [], list(settings.items()))
 
 
 def _read_coordinator(response: Any) -> BrokerAddress | None:

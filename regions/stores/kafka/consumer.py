@@ -16,7 +16,7 @@ from pykafka.protocol import (
 
 from regions.errors import Unavailable
 from regions.events.messages import from_text
-from regions.stores.events import PARTITIONS, Delivery
+from regions.stores.events import Delivery
 from regions.stores.kafka.cluster import KafkaCluster
 from regions.stores.kafka.connection import wait_for
 from regions.stores.kafka.fetcher import Fetched, Fetcher
@@ -125,8 +125,9 @@ class KafkaConsumer:
     def _deliver(self, limit: int, owned: set[int]) -> list[Delivery]:
         # Each poll starts with another partition, so that a busy one does not starve the others.
         self._polls += 1
+        first = self._polls % max(1, len(owned))
         deliveries: list[Delivery] = []
-        for partition in sorted(owned, key=lambda partition: (partition - self._polls) % PARTITIONS):
+        for partition in [*sorted(owned)[first:], *sorted(owned)[:first]]:
             waiting = self._fetched[partition]
             while waiting and len(deliveries) < limit:
                 fetched = waiting.popleft()

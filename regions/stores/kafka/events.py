@@ -1,4 +1,4 @@
-"""The events port over Kafka 3: topics `PREFIX.TOPIC` of `PARTITIONS` partitions, groups `PREFIX.GROUP.TOPIC`.
+"""The events port over Kafka 3: topics `PREFIX.TOPIC`, groups `PREFIX.GROUP.TOPIC`.
 
 A group's name includes its topic, because Kafka's groups span topics: a member that joins for one topic would
 interrupt those that read another. Kafka keeps events for `KEEP_DAYS`, whether or not they were committed, and dead
@@ -23,8 +23,11 @@ from regions.stores.kafka.connection import BrokerAddress
 from regions.stores.kafka.consumer import KafkaConsumer
 from regions.stores.kafka.offsets import committed_offsets, log_offsets
 from regions.stores.kafka.producer import Producer
+from regions.stores.partitioner import partitions_in
 
 KEEP_DAYS = 28
+PARTITIONS = 256
+"""How many a topic gets when it is created, unless the URL says another number: the most processors of a region."""
 # The characters that Kafka allows in the names of topics.
 _PREFIX = r"[A-Za-z0-9._-]{1,100}"
 
@@ -33,10 +36,13 @@ class KafkaEvents:
     """Safe to share between threads. Close the consumers first. Connects, and creates topics, only when needed."""
 
     def __init__(self, url: str) -> None:
-        """`kafka://host:port[,host:port]/PREFIX`: some of the brokers, which know the others. Raises TopologyError."""
+        """`kafka://host:port[,host:port]/PREFIX[?partitions=N]`: some of the brokers, which know the others.
+
+        A topic that is missing is created with N partitions. Raises TopologyError.
+        """
         self._seeds, self._prefix = _parse(url)
         keep_days = {self._topic(topic): None if topic == DEAD_LETTERS else KEEP_DAYS for topic in TOPICS}
-        self._cluster = KafkaCluster(self._seeds, keep_days)
+        self._cluster = KafkaCluster(self._seeds, keep_days, partitions_in(url, PARTITIONS))
         self._producer = Producer(self._cluster, self._prefix)
 
     def publish(self, events: Sequence[Event]) -> None:
@@ -74,5 +80,5 @@ def _parse(url: str) -> tuple[list[BrokerAddress], str]:
     prefix = split.path.strip("/")
     hosts = [host.rpartition(":") for host in split.netloc.split(",")]
     if not re.fullmatch(_PREFIX, prefix) or not all(host and port.isdecimal() for host, _, port in hosts):
-        raise TopologyError(f"{url!r} must be kafka://host:port[,host:port]/PREFIX")
+        raise TopologyError(f"{url!r} must be kafka://host:port[,host:port]/PREFIX[?partitions=N]")
     return [(host, int(port)) for host, _, port in hosts], prefix

@@ -42,7 +42,7 @@ old owner can't move the group's offset any more.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pykafka.membershipprotocol import GroupMembershipProtocol
@@ -60,7 +60,6 @@ from pykafka.protocol import (
 )
 
 from regions.errors import Unavailable
-from regions.stores.events import PARTITIONS
 from regions.stores.kafka.cluster import KafkaCluster
 from regions.stores.kafka.connection import BrokerConnection
 
@@ -175,7 +174,8 @@ class Membership:
         assignments: list[tuple[bytes, _Assignment]] = []
         if joined.leader_id == joined.member_id:
             previous = {member: _read_previous(metadata.user_data) for member, metadata in joined.members.items()}
-            assignments = [(member, _Assignment(self._topic, own)) for member, own in assign(previous).items()]
+            assigned = assign(previous, self._cluster.leaders(self._topic))
+            assignments = [(member, _Assignment(self._topic, own)) for member, own in assigned.items()]
         self._connect().send(SyncGroupRequest(self._group, joined.generation_id, self.member_id, assignments))
 
     def _take_assignment(self, joined: Any, synced: Any) -> None:
@@ -239,17 +239,17 @@ class _Assignment(MemberAssignment):  # type: ignore[misc]
         return bytes(super().get_bytes()[:-4]) + b"\xff\xff\xff\xff"
 
 
-def assign(previous: Mapping[bytes, frozenset[int]]) -> dict[bytes, list[int]]:
-    """Assigns all partitions to the members, given each one's previous assignment. Pure.
+def assign(previous: Mapping[bytes, frozenset[int]], partitions: Collection[int]) -> dict[bytes, list[int]]:
+    """Assigns all `partitions` to the members, given each one's previous assignment. Pure.
 
     The members' numbers of partitions differ by at most one, and within that each keeps as many of its own as possible.
     """
     # Members that had most come first: if the partitions don't divide evenly, they get the larger numbers.
     members = sorted(previous, key=lambda member: (-len(previous[member]), member))
-    least, larger = divmod(PARTITIONS, len(members))
+    least, larger = divmod(len(partitions), len(members))
     room = {member: least + (number < larger) for number, member in enumerate(members)}
     assignment: dict[bytes, list[int]] = {}
-    free = set(range(PARTITIONS))
+    free = set(partitions)
     for member in members:
         assignment[member] = sorted(previous[member] & free)[: room[member]]
         free.difference_update(assignment[member])

@@ -23,7 +23,6 @@ from pykafka.protocol import (
 
 from regions.errors import Unavailable
 from regions.events.messages import Event
-from regions.stores.events import PARTITIONS, partition_of
 from regions.stores.health import CheckResult, HealthCheck, Level, clock, run_checks
 from regions.stores.kafka.cluster import KafkaCluster
 from regions.stores.kafka.connection import RESPONSE_S, BrokerAddress, ConnectionPool, wait_for
@@ -41,7 +40,6 @@ _KEY = "health-check"
 _REACH = "Check that the brokers at the topology's addresses are up, and that their advertised listeners are reachable."
 _BROKER = "Start the broker again, or take it out of the topology's URL."
 _VERSION = "Run Kafka 3: Kafka 4 has dropped requests that the client sends."
-_TOPICS = "Choose another prefix, which gets new topics: adding partitions to these would move keys between them."
 _REPLICAS = "Look for a broker that is down or slow (`kafka-topics.sh --describe --under-replicated-partitions`)."
 _WRITE = "See that enough replicas are in sync (min.insync.replicas), and that we may create and delete topics."
 
@@ -54,7 +52,7 @@ def check_health(
         [
             HealthCheck("reachable", lambda: _reach(connections, seeds), _REACH),
             HealthCheck("requests", lambda: _requests(connections, seeds), _VERSION),
-            HealthCheck("topics", lambda: evaluate_topics(topics, _metadata(connections, seeds, topics)), _TOPICS),
+            HealthCheck("topics", lambda: evaluate_topics(topics, _metadata(connections, seeds, topics)), _REPLICAS),
             HealthCheck("write, read, delete", lambda: _write(connections, seeds, prefix), _WRITE),
         ]
     )
@@ -64,15 +62,12 @@ def evaluate_topics(topics: Sequence[bytes], metadata: Any) -> str | CheckResult
     """Pure. Topics that do not exist yet are fine: they are created when they are first needed."""
     found = [metadata.topics[topic] for topic in topics if not metadata.topics[topic].err]
     partitions = [partition for topic in found for partition in topic.partitions.values()]
-    if wrong := [topic for topic in found if len(topic.partitions) != PARTITIONS]:
-        counts = ", ".join(f"{topic.name.decode()} has {len(topic.partitions)}" for topic in wrong)
-        level = Level.FAILURE if any(len(topic.partitions) < PARTITIONS for topic in wrong) else Level.WARNING
-        return CheckResult("topics", level, f"there must be {PARTITIONS} partitions: {counts}", _TOPICS)
     if any(partition.leader not in metadata.brokers for partition in partitions):
         return CheckResult("topics", Level.FAILURE, "some partitions have no leader", _REPLICAS)
     if any(len(partition.isr) < len(partition.replicas) for partition in partitions):
         return CheckResult("topics", Level.WARNING, "some partitions have replicas that lag behind", _REPLICAS)
-    return f"{len(found)} of {len(topics)} exist, with {PARTITIONS} partitions each"
+    counts = sorted({len(topic.partitions) for topic in found})
+    return f"{len(found)} of {len(topics)} exist, with {' or '.join(map(str, counts)) or 'no'} partitions each"
 
 
 def _reach(connections: ConnectionPool, seeds: Sequence[BrokerAddress]) -> str | CheckResult:
@@ -104,7 +99,7 @@ def _requests(connections: ConnectionPool, seeds: Sequence[BrokerAddress]) -> st
 def _write(connections: ConnectionPool, seeds: Sequence[BrokerAddress], prefix: str) -> list[CheckResult]:
     name = f"health-check-{secrets.token_hex(8)}"
     topic = f"{prefix}.{name}".encode()
-    cluster = KafkaCluster(seeds, {topic: _KEEP_DAYS})
+    cluster = KafkaCluster(seeds, {topic: _KEEP_DAYS}, partitions=1)
     try:
         cluster.leaders(topic)
         sent_s = time.time()
@@ -120,11 +115,11 @@ def _write(connections: ConnectionPool, seeds: Sequence[BrokerAddress], prefix: 
 
 
 def _read(cluster: KafkaCluster, topic: bytes) -> None:
-    partition, fetcher = partition_of(_KEY), Fetcher(cluster, topic)
+    fetcher = Fetcher(cluster, topic)
     try:
-        fetcher.request({partition: 0})
+        fetcher.request({0: 0})
         wait_for(fetcher.waiting(), RESPONSE_S)
-        if not fetcher.take().get(partition, (0, None))[1]:
+        if not fetcher.take().get(0, (0, None))[1]:
             raise Unavailable("the event that was written could not be read")
     finally:
         fetcher.close()
@@ -132,9 +127,8 @@ def _read(cluster: KafkaCluster, topic: bytes) -> None:
 
 def _appended_at_ms(cluster: KafkaCluster, topic: bytes) -> int:
     """When the leader appended our event, by its own clock: our topics have LogAppendTime timestamps."""
-    partition = partition_of(_KEY)
-    request = ListOffsetRequestV1([PartitionOffsetRequest(topic, partition, _SINCE_EVER_MS, 1)])
-    response = cluster.connections.call(cluster.leaders(topic)[partition], request, bytes)
+    request = ListOffsetRequestV1([PartitionOffsetRequest(topic, 0, _SINCE_EVER_MS, 1)])
+    response = cluster.connections.call(cluster.leaders(topic)[0], request, bytes)
     # pykafka expects a list of offsets here, but this version of the response ends with error, timestamp and offset.
     _, appended_ms, _ = struct.unpack("!hqq", response[-18:])
     return int(appended_ms)

@@ -14,7 +14,6 @@ from pykafka.protocol import (
 
 from regions.daemon import attempts
 from regions.errors import Unavailable
-from regions.stores.events import PARTITIONS
 from regions.stores.kafka.cluster import FIRST_PAUSE_S, MOST_PAUSE_S, KafkaCluster
 from regions.stores.kafka.connection import BrokerAddress
 
@@ -40,7 +39,8 @@ def log_offsets(cluster: KafkaCluster, topic: bytes, which: int) -> dict[int, in
 
 def committed_offsets(cluster: KafkaCluster, group: bytes, topic: bytes) -> dict[int, int | None]:
     """For each partition the offset at which the group continues; None if it never committed."""
-    request = OffsetFetchRequestV1(group, [PartitionOffsetFetchRequest(topic, number) for number in range(PARTITIONS)])
+    partitions = [PartitionOffsetFetchRequest(topic, number) for number in cluster.leaders(topic)]
+    request = OffsetFetchRequestV1(group, partitions)
     for _ in attempts(_READY_S, FIRST_PAUSE_S, MOST_PAUSE_S):
         response = _call(cluster, cluster.coordinator(group), request, OffsetFetchResponseV1)
         # Empty while the coordinator is not ready: this version of the response has no field for that error.

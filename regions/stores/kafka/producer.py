@@ -10,9 +10,9 @@ from pykafka.protocol import Message, ProduceRequest, ProduceResponse
 from regions.errors import TooLarge, Unavailable
 from regions.events.messages import Event, to_text
 from regions.retry import backoff_s
-from regions.stores.events import partition_of
 from regions.stores.kafka.cluster import KafkaCluster
 from regions.stores.kafka.connection import RESPONSE_S, BrokerAddress
+from regions.stores.partitioner import partition_of
 
 TopicPartition = tuple[bytes, int]
 
@@ -43,11 +43,14 @@ class Producer:
         Whatever is not acknowledged in time is sent again, so Kafka may have an event twice. Raises TooLarge, with
         nothing published, if an event has more than `MAX_EVENT_BYTES`.
         """
-        pending = self._by_partition(events)
+        messages = [(f"{self._prefix}.{event.topic}".encode(), event.key, _to_message(event)) for event in events]
+        pending: dict[TopicPartition, list[Message]] = {}
         deadline_s = time.monotonic() + _PUBLISH_S
         attempt = 0
-        while pending:
+        while messages or pending:
             try:
+                if messages:
+                    pending, messages = self._by_partition(messages), []
                 self._send(pending, deadline_s)
             except Unavailable as error:
                 attempt += 1
@@ -58,15 +61,12 @@ class Producer:
                 self._cluster.forget()
                 time.sleep(pause_s)
 
-    def _by_partition(self, events: Iterable[Event]) -> dict[TopicPartition, list[Message]]:
-        messages = defaultdict(list)
-        for event in events:
-            key, value = event.key.encode(), to_text(event).encode()
-            if len(key) + len(value) > MAX_EVENT_BYTES:
-                raise TooLarge(f"an event may have {MAX_EVENT_BYTES} bytes")
-            topic = f"{self._prefix}.{event.topic}".encode()
-            messages[topic, partition_of(event.key)].append(Message(value, partition_key=key))
-        return messages
+    def _by_partition(self, messages: Iterable[tuple[bytes, str, Message]]) -> dict[TopicPartition, list[Message]]:
+        by_partition = defaultdict(list)
+        for topic, key, message in messages:
+            partition = partition_of(key, len(self._cluster.leaders(topic)))
+            by_partition[topic, partition].append(message)
+        return by_partition
 
     def _send(self, pending: dict[TopicPartition, list[Message]], deadline_s: float) -> None:
         """Sends one request to each leader, and removes from `pending` what was acknowledged."""
@@ -82,6 +82,13 @@ class Producer:
                     request.add_message(message, topic, partition)
             response = self._cluster.connections.call(leader, request, ProduceResponse, timeout_s)
             _remove_acknowledged(pending, counts, response)
+
+
+def _to_message(event: Event) -> Message:
+    key, value = event.key.encode(), to_text(event).encode()
+    if len(key) + len(value) > MAX_EVENT_BYTES:
+        raise TooLarge(f"an event may have {MAX_EVENT_BYTES} bytes")
+    return Message(value, partition_key=key)
 
 
 def _batch_count(messages: Sequence[Message]) -> int:

@@ -116,7 +116,6 @@ class _Consumer:
         self, database: Database, members: Members, notifier: Notifier, member: Member, partitions: int
     ) -> None:
         self._database, self._members, self._notifier, self._member = database, members, notifier, member
-        self._partitions = partitions
         self._next: dict[int, int] = {}
         self._polls = 0
         self._closed = False
@@ -186,13 +185,14 @@ class _Consumer:
     def _fetch(self, limit: int) -> list[Delivery]:
         # Each poll starts with another partition, so that a busy one does not starve the others.
         self._polls += 1
-        owned = sorted(self.owned(), key=lambda partition: (partition - self._polls) % self._partitions)
+        owned = sorted(self.owned())
+        first = self._polls % max(1, len(owned))
         deliveries: list[Delivery] = []
         with self._database.reading() as connection:
             ends = dict(
                 connection.execute("SELECT partition, next_offset FROM ends WHERE topic = ?", (self._member.topic,))
             )
-            for partition in owned:
+            for partition in [*owned[first:], *owned[:first]]:
                 if self._next[partition] < ends.get(partition, 0) and len(deliveries) < limit:
                     found = self._read(connection, partition, limit - len(deliveries))
                     # If nothing was found, the events were trimmed already: continue at the end.
