@@ -17,7 +17,7 @@ from origin.residency_guard import ResidencyGuard
 from origin.uploads import UploadsResource
 from regions.clock import now_ms
 from regions.config import Config, open_stores
-from regions.events.outbox import Outbox
+from regions.events.outbox import OutboxPublisher
 from regions.process_number import ProcessNumber
 from regions.residency.audit import AuditTrail
 from regions.residency.live import LivePolicy
@@ -64,14 +64,14 @@ def create(context: Context) -> App:
     return app
 
 
-def open_app(config: Config, region: str, holder: str) -> App:
-    """Opens the region's stores and serves from them. `holder` is this process's name, for its number and its service.
+def open_app(config: Config, region: str, process_name: str) -> App:
+    """Opens the region's stores and serves from them. `process_name` is for this process's number and its service.
 
     Both are released when this process ends normally.
     """
     node, stores = config.topology.regions[region], open_stores(config, region)
-    number = ProcessNumber(stores.settings, node.number, holder, now_ms)
-    service = Service(registration.ORIGIN, holder, node.origin)
+    number = ProcessNumber(stores.settings, node.number, process_name, now_ms)
+    service = Service(registration.ORIGIN, process_name, node.origin)
     atexit.register(registration.keep(number, registration.Registration(stores.settings, service)))
     return create(
         Context(
@@ -79,7 +79,7 @@ def open_app(config: Config, region: str, holder: str) -> App:
             topology=config.topology,
             stores=stores,
             policy=LivePolicy(stores.settings),
-            outbox=Outbox(stores.catalog, stores.events, now_ms),
+            outbox=OutboxPublisher(stores.catalog, stores.events, now_ms),
             new_id=number.new_id,
             clock_ms=now_ms,
             private_key=config.private_key(region),

@@ -9,7 +9,7 @@ import urllib3
 from regions import ids, tokens, topology
 from regions.config import Stores
 from regions.errors import Forbidden, Misdirected, Unauthenticated
-from regions.events.outbox import Outbox
+from regions.events.outbox import OutboxPublisher
 from regions.residency.live import LivePolicy
 from regions.topology import Place, Region, Topology
 
@@ -22,7 +22,7 @@ class Context:
     topology: Topology
     stores: Stores
     policy: LivePolicy
-    outbox: Outbox
+    outbox: OutboxPublisher
     new_id: Callable[[str], str]
     clock_ms: Callable[[], int]
     private_key: str

@@ -14,7 +14,7 @@ from regions.config import Config, Stores
 from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.messages import Event
-from regions.events.outbox import Outbox
+from regions.events.outbox import OutboxPublisher
 from regions.last_known import LastKnown
 from regions.records import Photo, Reason, Status
 from regions.stores import photo_objects
@@ -55,7 +55,7 @@ class PhotoProcessor:
         region: str,
         stores: Stores,
         run: Callable[[job.JobRequest], job.Outcome],
-        outbox: Outbox,
+        outbox: OutboxPublisher,
         clock_ms: Callable[[], int],
     ) -> None:
         self._config, self._region = config, region

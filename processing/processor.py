@@ -9,45 +9,46 @@ from regions import daemon
 from regions.clock import now_ms
 from regions.cluster import DaskCluster
 from regions.config import Config, Stores, open_stores
-from regions.events.outbox import Outbox
-from regions.events.subscription import Subscription
+from regions.events.outbox import OutboxPublisher
+from regions.events.subscription import consume
 from regions.events.topics import PHOTOS_UPLOADED, PROCESSOR
 
 _FINISH_S = 3.0
 """How long the jobs in progress may still take when the processor is asked to stop."""
 
 
-def main(config: Config, region: str, holder: str, stop: threading.Event) -> None:
+def main(config: Config, region: str, process_name: str, stop: threading.Event) -> None:
     """Runs until `stop` is set; then finishes what it can within seconds and leaves the rest to the next process.
 
-    `holder` names this process within its region. Raises the error of a loop that ended unexpectedly.
+    `process_name` names this process within its region. Raises the error of a loop that ended unexpectedly.
     """
     stores = daemon.open_when_available(partial(open_stores, config, region), region, stop)
     if stores is None:
         return
     cluster = open_cluster(config.topology.regions[region].scheduler)
     try:
-        daemon.run_together(_loops(config, region, holder, stores, cluster, stop), stop)
+        daemon.run_together(_loops(config, region, process_name, stores, cluster, stop), stop)
     finally:
         cluster.close()
         stores.close()
 
 
 def _loops(
-    config: Config, region: str, holder: str, stores: Stores, cluster: DaskCluster, stop: threading.Event
+    config: Config, region: str, process_name: str, stores: Stores, cluster: DaskCluster, stop: threading.Event
 ) -> list[daemon.Loop]:
-    outbox = Outbox(stores.catalog, stores.events, now_ms)
+    outbox = OutboxPublisher(stores.catalog, stores.events, now_ms)
     photos = PhotoProcessor(config, region, stores, partial(run_job, cluster), outbox, now_ms)
-    uploaded = Subscription(
-        stores.events, PHOTOS_UPLOADED, PROCESSOR, holder, photos.handle, cluster.concurrency, photos.give_up
-    )
+    process = partial(
+        consume, stores.events, PHOTOS_UPLOADED, PROCESSOR, process_name, photos.handle, cluster.concurrency, stop,
+        photos.give_up,
+    )  # fmt: skip
     finished = threading.Event()
-    return [partial(_consume, uploaded, stop, finished), partial(_run_cluster, cluster, stop, finished)]
+    return [partial(_finishing, process, finished), partial(_run_cluster, cluster, stop, finished)]
 
 
-def _consume(uploaded: Subscription, stop: threading.Event, finished: threading.Event) -> None:
+def _finishing(process: daemon.Loop, finished: threading.Event) -> None:
     try:
-        uploaded.run_forever(stop)
+        process()
     finally:
         finished.set()
 

@@ -1,8 +1,8 @@
 """Runs functions on Dask: on a cluster of this process's own, or on one that a scheduler address names.
 
 Tasks run in worker processes, one at a time in each, because the libraries that they call can bring a process down.
-What follows from that is decided here: a worker that dies costs its task a new start; a task that kills worker after
-worker is given up, and so is one that never ends; and a cluster that is lost is made again.
+What follows from that is decided here: when a worker dies, its task is started again on another; a task that kills
+worker after worker is given up, and so is one that never ends; and a cluster that is lost is replaced.
 """
 
 import logging
@@ -23,7 +23,7 @@ from regions.errors import Unavailable
 log = logging.getLogger(__name__)
 
 MOST_DEATHS = 3
-"""A task that has killed as many workers is not started again."""
+"""A task that has killed this many workers is not started again."""
 
 _CONNECT_S = 30.0
 _CLOSE_S = 3.0
@@ -73,7 +73,8 @@ class DaskCluster:
     """Any number of threads may call `run`.
 
     An empty `scheduler` means a cluster of our own: its workers import the module `preload` when they start, and one
-    that takes more than `memory_bytes` is ended. With a scheduler of yours, set both where its workers start.
+    that takes more than `memory_bytes` is ended. With a scheduler of yours, set both where its workers start, and set
+    Dask's `allowed-failures` and `worker-saturation` there as in `_SETTINGS`.
     """
 
     def __init__(self, scheduler: str, preload: str, memory_bytes: int) -> None:
@@ -85,7 +86,7 @@ class DaskCluster:
 
     @property
     def concurrency(self) -> int:
-        """How many tasks may run at once: half of the cores, since the rest of the region lives here too."""
+        """How many tasks this process submits at once: half of this machine's cores, which it shares with others."""
         return max(1, (os.cpu_count() or 1) // 2)
 
     def start(self) -> None:
@@ -93,7 +94,7 @@ class DaskCluster:
         self._connected()
 
     def run(self, function: Callable[[Argument], Result], argument: Argument, name: str, timeout_s: float) -> Result:
-        """What `function(argument)` returns in a worker; both can be pickled. `name` stands in Dask's logs.
+        """What `function(argument)` returns in a worker; both must be picklable. `name` appears in Dask's logs.
 
         Raises what the function raised, KilledWorkers, TimedOut, and Unavailable if the cluster was lost: then the
         function may have run, or may still run.
@@ -117,7 +118,7 @@ class DaskCluster:
         self._drop(self._client)
 
     def _ended(self, client: Client, future: Future, timeout_s: float) -> tuple[BaseException | None, Any]:
-        """The task's own error, or its result. Raises what happened to the cluster.
+        """The task's own error, or its result. Raises only errors of the cluster (`_LOST`).
 
         A task error that is one of `_LOST` is returned, not raised: it says nothing about the cluster.
         """

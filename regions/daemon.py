@@ -1,16 +1,14 @@
-"""Supervision of a process's loops: run them together, run one forever, wait until something can be opened, try again.
+"""Supervision of a process's loops: run them together, run one forever, wait until something can be opened.
 
-Every long-running loop of every process runs under the first three functions. `stop` is the event that the process
-sets when it is asked to end; each of them returns soon after it is set. `attempts` is the loop of one call that waits
-for something, with growing pauses, until a deadline.
+Every long-running loop of every process runs under these functions. `stop` is the event that the process sets when it
+is asked to end; each of them returns soon after it is set.
 """
 
 import logging
 import random
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 from regions.errors import Problem, Unavailable
@@ -25,11 +23,12 @@ Opened = TypeVar("Opened")
 def run_together(loops: Sequence[Loop], stop: threading.Event) -> None:
     """Runs each loop on a thread of its own. When one returns or fails, `stop` is set so that all end.
 
-    Returns when all have ended; raises the first error, so that the process ends and its supervisor starts it again.
+    Returns when all have ended. If any failed, raises the error of the one that failed first: it is the cause, and the
+    others may be consequences. The process then ends, and its supervisor starts it again.
     """
     with ThreadPoolExecutor(len(loops)) as threads:
-        running = [threads.submit(_then_stop, loop, stop) for loop in loops]
-    for future in running:
+        ended = list(as_completed([threads.submit(_then_stop, loop, stop) for loop in loops]))
+    for future in ended:
         future.result()
 
 
@@ -50,28 +49,13 @@ def open_when_available(opening: Callable[[], Opened], what: str, stop: threadin
     """What `opening` returns, however long it takes until it succeeds; None if `stop` was set first."""
     attempt = 0
     while not stop.is_set():
+        attempt += 1
         try:
             return opening()
         except Problem as error:
             log.warning("not available yet", extra={"what": what, "error": error.detail})
             stop.wait(backoff_s(attempt, random.random))
-            attempt += 1
     return None
-
-
-def attempts(within_s: float, first_s: float = 0.1, most_s: float = 5.0) -> Iterator[bool]:
-    """Yields once for each attempt, with a growing pause before each but the first; True for the last attempt.
-
-    The last attempt starts when `within_s` have passed, so that a caller sees what is true at the deadline, and there
-    is always at least one. A pause never goes past the deadline.
-    """
-    deadline_s, attempt = time.monotonic() + within_s, 0
-    while time.monotonic() < deadline_s:
-        yield False
-        left_s = deadline_s - time.monotonic()
-        time.sleep(max(0.0, min(left_s, backoff_s(attempt, random.random, first_s, most_s))))
-        attempt += 1
-    yield True
 
 
 def _run_round(run_once: Callable[[], object], name: str) -> None:

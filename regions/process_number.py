@@ -34,7 +34,10 @@ class _LeasedGenerator:
 
 
 class ProcessNumber:
-    """Makes ids while its lease lasts: while the settings are unavailable, until the lease runs out, and then none."""
+    """Makes ids while its lease lasts.
+
+    If the settings are unavailable, it continues until the lease runs out. Then `new_id` raises LeaseLost.
+    """
 
     def __init__(self, settings: Settings, region_number: int, holder: str, clock_ms: Callable[[], int]) -> None:
         """Raises Unavailable if no number can be leased."""
@@ -49,7 +52,7 @@ class ProcessNumber:
         return self._leased.generator.next(kind)
 
     def run_once(self) -> None:
-        """Renews the lease; if it was lost, leases another number. Raises Unavailable."""
+        """Renews the lease; if it was lost, leases a number again, perhaps the same. Raises Unavailable."""
         with self._lock:
             if self._released:
                 return
@@ -61,7 +64,7 @@ class ProcessNumber:
                 self._leased.lease = renewed
 
     def run_forever(self, stop: threading.Event) -> None:
-        """Renews every 15 seconds until `stop` is set, so that a lease of 60 seconds survives three failures."""
+        """Renews every 15 seconds until `stop` is set, so that a lease of 60 seconds survives two failed renewals."""
         daemon.run_forever(self.run_once, _RENEW_EVERY_S, stop, "process number")
 
     def release(self) -> None:
@@ -69,6 +72,8 @@ class ProcessNumber:
         with self._lock:
             self._released = True
             leased = self._leased
+            # First the lease ends in memory. `used_until_ms` then takes the generator's lock, so that an id that is
+            # being made at this moment either counts or raises LeaseLost.
             leased.lease = replace(leased.lease, until_ms=0)
             try:
                 self._settings.numbers.release(leased.lease, leased.generator.used_until_ms)

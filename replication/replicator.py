@@ -10,10 +10,9 @@ from functools import partial
 from regions import daemon
 from regions.clock import now_ms
 from regions.config import Config, open_stores
-from regions.events.subscription import Handle, Subscription
+from regions.events.subscription import consume
 from regions.events.topics import ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, lane_group
 from regions.residency.live import LivePolicy
-from regions.stores.events import Events
 from replication import erasure
 from replication.handlers import LaneEnd, LaneHandlers
 
@@ -21,22 +20,22 @@ _COPIES, _DELETIONS, _FOLLOWS = 4, 4, 2
 """How many events of a topic a lane handles at once."""
 
 
-def main(config: Config, region: str, holder: str, stop: threading.Event) -> None:
-    """Runs until `stop` is set; `holder` names this process within its region. Any number may run at once."""
+def main(config: Config, region: str, process_name: str, stop: threading.Event) -> None:
+    """Runs until `stop` is set; `process_name` names this process within its region. Any number may run at once."""
     home = daemon.open_when_available(partial(_open_end, config, region), region, stop)
     if home is None:
         return
     try:
         others = [name for name in config.topology.regions if name != region]
-        lanes = [partial(_run_lane, config, home, name, holder, stop) for name in others]
+        lanes = [partial(_run_lane, config, home, name, process_name, stop) for name in others]
         erase = partial(erasure.handle_deleted, home.stores.objects)
-        erasing = partial(_consume, home.stores.events, PHOTO_DELETED, ERASURE, holder, erase, _DELETIONS, stop)
+        erasing = partial(consume, home.stores.events, PHOTO_DELETED, ERASURE, process_name, erase, _DELETIONS, stop)
         daemon.run_together([*lanes, erasing], stop)
     finally:
         home.stores.close()
 
 
-def _run_lane(config: Config, home: LaneEnd, name: str, holder: str, stop: threading.Event) -> None:
+def _run_lane(config: Config, home: LaneEnd, name: str, process_name: str, stop: threading.Event) -> None:
     destination = daemon.open_when_available(partial(_open_end, config, name), name, stop)
     if destination is None:
         return
@@ -44,9 +43,9 @@ def _run_lane(config: Config, home: LaneEnd, name: str, holder: str, stop: threa
     try:
         daemon.run_together(
             [
-                partial(_consume, events, PHOTO_DELETED, group, holder, lane.handle_deleted, _DELETIONS, stop),
-                partial(_consume, events, PHOTO_READY, group, holder, lane.handle_ready, _COPIES, stop),
-                partial(_consume, events, FOLLOW_CHANGED, group, holder, lane.handle_followed, _FOLLOWS, stop),
+                partial(consume, events, PHOTO_DELETED, group, process_name, lane.handle_deleted, _DELETIONS, stop),
+                partial(consume, events, PHOTO_READY, group, process_name, lane.handle_ready, _COPIES, stop),
+                partial(consume, events, FOLLOW_CHANGED, group, process_name, lane.handle_followed, _FOLLOWS, stop),
             ],
             stop,
         )
@@ -57,12 +56,3 @@ def _run_lane(config: Config, home: LaneEnd, name: str, holder: str, stop: threa
 def _open_end(config: Config, region: str) -> LaneEnd:
     stores = open_stores(config, region)
     return LaneEnd(config.topology.regions[region], stores, LivePolicy(stores.settings))
-
-
-def _consume(
-    events: Events, topic: str, group: str, holder: str, handle: Handle, concurrency: int, stop: threading.Event
-) -> None:
-    subscribe = partial(Subscription, events, topic, group, holder, handle, concurrency)
-    subscription = daemon.open_when_available(subscribe, topic, stop)
-    if subscription is not None:
-        subscription.run_forever(stop)

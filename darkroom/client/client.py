@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from darkroom.client.http import ClientError, HttpClient, Json, Unreachable
 from darkroom.client.transfer import Progress, Source, Transfer, source_of
-from regions.daemon import attempts
+from regions.waiting import attempts
 
 __all__ = ["Client", "ClientError", "OtherFile", "PhotoRejected", "Unreachable", "UploadInterrupted"]
 
@@ -90,7 +90,7 @@ class Client:
     def wait_until_ready(self, photo_id: str, timeout_s: float = 60.0) -> Json:
         """The photo when it is `ready`. Raises PhotoRejected, or TimeoutError if it is still being processed."""
         status = ""
-        for _ in attempts(timeout_s, most_s=1.0):
+        for _ in attempts(timeout_s, max_s=1.0):
             photo = self.photo(photo_id)
             status = photo["status"]
             if status == "ready":

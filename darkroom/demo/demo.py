@@ -26,7 +26,7 @@ from darkroom.local.addresses import Addresses
 from darkroom.operate import where
 from regions import config
 from regions.config import Config
-from regions.daemon import attempts
+from regions.waiting import attempts
 
 _GENERATED = 6
 _READY_S, _SPREAD_S, _ADDRESSES_S = 180.0, 90.0, 60.0
@@ -208,6 +208,6 @@ def _show_checks(observed: Observation, loaded: Config, console: Console) -> boo
 
 def _wait_for(condition: Callable[[], bool], within_s: float) -> None:
     """Returns when the condition is true, or when the time is up: the report shows what is missing then."""
-    for _ in attempts(within_s, most_s=1.0):
+    for _ in attempts(within_s, max_s=1.0):
         if condition():
             return

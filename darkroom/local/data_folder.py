@@ -16,9 +16,9 @@ from darkroom.local.addresses import TOPOLOGY
 from darkroom.local.machine import Machine
 from darkroom.local.private_files import write_private
 from regions import config, tokens
-from regions.daemon import attempts
 from regions.residency import policy
 from regions.stores.settings import POLICY
+from regions.waiting import attempts
 
 PROCESSES = "processes.json"
 SCRATCH = "tmp"

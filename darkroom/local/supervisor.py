@@ -127,8 +127,8 @@ class Supervisor:
     def _delay_restart(self, child: _Child, how: str) -> None:
         if time.monotonic() - child.started_s > _STEADY_S:
             child.deaths = 0
-        child.due_s = time.monotonic() + backoff_s(child.deaths, random.random)
         child.deaths += 1
+        child.due_s = time.monotonic() + backoff_s(child.deaths, random.random)
         self._died(child.program.name, how)
 
     def _report_pids(self) -> None:

@@ -40,7 +40,7 @@ def run(module: ModuleType, options: Namespace) -> int:
 
 def _origin(module: ModuleType, loaded: Config, options: Namespace) -> None:
     listener = _listener(options.fd, loaded.topology.regions[options.name].origin)
-    _serve(listener, lambda: module.open_app(loaded, options.name, _holder(options)))
+    _serve(listener, lambda: module.open_app(loaded, options.name, _process_name(options)))
 
 
 def _object_server(module: ModuleType, loaded: Config, options: Namespace) -> None:
@@ -51,7 +51,7 @@ def _object_server(module: ModuleType, loaded: Config, options: Namespace) -> No
 def _worker(module: ModuleType, loaded: Config, options: Namespace) -> None:
     stop = threading.Event()
     _on_sigterm(stop.set)
-    module.main(loaded, options.name, _holder(options), stop)
+    module.main(loaded, options.name, _process_name(options), stop)
 
 
 def _edge(module: ModuleType, loaded: Config, options: Namespace) -> None:
@@ -95,6 +95,6 @@ def _listener(descriptor: int | None, url: str) -> socket.socket:
         raise TopologyError(f"{url} can't be listened on: {error.strerror}") from error
 
 
-def _holder(options: Namespace) -> str:
+def _process_name(options: Namespace) -> str:
     """A unique name for the owner of a lease. Must be called in the process that takes the lease: it has its id."""
     return f"{options.kind}-{options.name}-{socket.gethostname()}-{os.getpid()}"

@@ -10,8 +10,8 @@ from processing.background.fanout import Fanout
 from regions import daemon
 from regions.clock import now_ms
 from regions.config import Config, Stores, open_stores
-from regions.events.outbox import Outbox
-from regions.events.subscription import Subscription
+from regions.events.outbox import OutboxPublisher
+from regions.events.subscription import consume
 from regions.events.topics import FANOUT, topics_of
 
 OUTBOX_EVERY_S = 1.0
@@ -20,8 +20,8 @@ _FANOUT_CONCURRENCY = 4
 """How many events of a topic are fanned out at once."""
 
 
-def main(config: Config, region: str, holder: str, stop: threading.Event) -> None:
-    """Runs until `stop` is set; `holder` names this process within its region. Any number may run at once.
+def main(config: Config, region: str, process_name: str, stop: threading.Event) -> None:
+    """Runs until `stop` is set; `process_name` names this process within its region. Any number may run at once.
 
     Raises the error of a loop that ended unexpectedly.
     """
@@ -29,12 +29,12 @@ def main(config: Config, region: str, holder: str, stop: threading.Event) -> Non
     if stores is None:
         return
     try:
-        daemon.run_together(_loops(config, region, holder, stores, stop), stop)
+        daemon.run_together(_loops(config, region, process_name, stores, stop), stop)
     finally:
         stores.close()
 
 
-def _loops(config: Config, region: str, holder: str, stores: Stores, stop: threading.Event) -> list[daemon.Loop]:
+def _loops(config: Config, region: str, process_name: str, stores: Stores, stop: threading.Event) -> list[daemon.Loop]:
     """Each topic of the fan-out, the outbox and the expired uploads have a loop of their own.
 
     The outbox sweep takes no lock. A request writes its event into the outbox, publishes it and removes it; the sweep
@@ -43,15 +43,12 @@ def _loops(config: Config, region: str, holder: str, stores: Stores, stop: threa
     sweeper died holding a lock would wait until the lock expires.
     """
     fanout = Fanout(stores.catalog, stores.feeds, config.topology.regions[region].number)
-    outbox = Outbox(stores.catalog, stores.events, now_ms)
+    outbox = OutboxPublisher(stores.catalog, stores.events, now_ms)
     expired = ExpiredUploads(stores, now_ms)
-    uploads = Exclusive(stores.settings, expired_uploads.LOCK, holder, expired.run_once)
-    subscriptions = [
-        Subscription(stores.events, topic, FANOUT, holder, fanout.handle, _FANOUT_CONCURRENCY)
-        for topic in topics_of(FANOUT)
-    ]
+    uploads = Exclusive(stores.settings, expired_uploads.LOCK, process_name, expired.run_once)
+    fan_out = partial(consume, handle=fanout.handle, concurrency=_FANOUT_CONCURRENCY, stop=stop)
     return [
-        *(partial(subscription.run_forever, stop) for subscription in subscriptions),
+        *(partial(fan_out, stores.events, topic, FANOUT, process_name) for topic in topics_of(FANOUT)),
         partial(daemon.run_forever, outbox.run_once, OUTBOX_EVERY_S, stop, "outbox"),
         partial(daemon.run_forever, uploads.run_once, expired_uploads.EVERY_S, stop, "expired uploads"),
     ]

@@ -28,6 +28,12 @@ from regions.events.topics import (
 from regions.records import Photo
 
 VERSION = 1
+MAX_EVENT_BYTES = 512 * 1024
+"""Of the key and the text together, for every topic but the dead letters."""
+MAX_UNREADABLE_CHARS = 32 * 1024
+_MAX_ERROR_CHARS = 2000
+MAX_LETTER_BYTES = MAX_EVENT_BYTES + 64 * 1024
+"""A dead letter: an event with the largest error. As JSON, a character has at most 6 bytes, or 12 beyond U+FFFF."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,25 @@ _FIELDS = ("topic", "key", "event_id", "at_ms", "body", "version")
 
 class UnreadableEvent(ValueError):
     """The text is not an event that this program can read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What the log has in the place of an event, if this program can't read it; `error` says why."""
+
+    topic: str
+    key: str
+    event_id: str
+    text: str
+    error: str
+
+
+def read(topic: str, key: str, position: str, text: str) -> Event | Unreadable:
+    """The event in this text. `key` and `position` are where the log has it, in case that it can't be read."""
+    try:
+        return from_text(text)
+    except UnreadableEvent as error:
+        return Unreadable(topic, key, f"unreadable:{topic}:{position}", text, str(error))
 
 
 def to_text(event: Event) -> str:
@@ -102,9 +127,16 @@ def follow_changed(follower_id: str, author_id: str, following: bool, at_ms: int
     return Event(FOLLOW_CHANGED, author_id, event_id, at_ms, body)
 
 
-def dead_letter(event: Event, group: str, error: str, at_ms: int) -> Event:
-    """An event that a consumer group gave up on. It contains the whole event, to publish it again after a repair."""
-    body = {"event": _to_json(event), "group": group, "error": error[:2000]}
+def dead_letter(event: Event | Unreadable, group: str, error: str, at_ms: int) -> Event:
+    """An event that a consumer group gave up on. It contains the whole event, to publish it again after a repair.
+
+    Of what is not an event it contains the text, up to `MAX_UNREADABLE_CHARS`.
+    """
+    if isinstance(event, Unreadable):
+        content: dict[str, Any] = {"text": event.text[:MAX_UNREADABLE_CHARS]}
+    else:
+        content = {"event": _to_json(event)}
+    body = content | {"group": group, "error": error[:_MAX_ERROR_CHARS]}
     return Event(DEAD_LETTERS, event.key, f"{DEAD_LETTERS}:{group}:{event.event_id}", at_ms, body)
 
 

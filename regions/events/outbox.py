@@ -1,8 +1,8 @@
 """The outbox: no event is lost if a process dies between changing the catalog and publishing the event.
 
 The catalog and the event log are two systems, and no transaction spans both. Published first, an event might report a
-change that then fails; published after the change, it is lost if the process dies in between. So the event is written
-into the catalog, in the same write as the change, as an *intent* to publish it:
+change that then fails; published after the change, it is lost if the process dies in between. So the event is stored
+in the catalog first, in the same write as the change:
 
     1. A request writes the change and the event to the catalog: both are stored, or neither.
     2. It publishes the event to the event log.
@@ -28,7 +28,7 @@ _SWEEP_AFTER_MS = 2_000
 _SWEEP_LIMIT = 200
 
 
-class Outbox:
+class OutboxPublisher:
     def __init__(self, catalog: Catalog, events: Events, clock_ms: Callable[[], int]) -> None:
         self._catalog, self._events, self._clock_ms = catalog, events, clock_ms
 

@@ -5,7 +5,11 @@ rebalance between handling and commit delivers the events behind the last commit
 
 When `handle` raises Unavailable, a store is down: the event is retried for as long as that lasts. Any other error
 counts as an attempt. After `ATTEMPTS` of them the event goes to the dead letters with its error, so that one poisoned
-event never blocks the rest. Events of one key are handled one after another, in order; other keys run in parallel.
+event does not block the rest for long. What can't be read as an event goes there at once. Nothing is skipped: an offset
+is committed when its event is handled or is in the dead letters.
+
+Events of one key are handled one after another, in order. Other keys run in parallel, as far as the number of events
+that are handled at once allows: events that wait for their key count too.
 """
 
 import logging
@@ -13,11 +17,13 @@ import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 
+from regions import daemon
 from regions.clock import now_ms
 from regions.errors import Unavailable
 from regions.events.commit_window import CommitWindow
-from regions.events.messages import Event, dead_letter
+from regions.events.messages import Event, Unreadable, dead_letter
 from regions.retry import backoff_s
 from regions.stores.events import Delivery, Events
 
@@ -33,7 +39,7 @@ MOST_UNCOMMITTED = 1_000
 _IDLE_S = 1.0
 _BUSY_S = 0.05
 # The pause after a failed round is that of this attempt: 0.8 to 1.6 s.
-_FAILED_ROUND_ATTEMPT = 4
+_FAILED_ROUND_ATTEMPT = 5
 
 
 def jittered_s(attempt: int) -> float:
@@ -110,9 +116,12 @@ class Subscription:
                 self._keep_owned()
                 self._commit_finished(_IDLE_S)
             self._commit()
-            self._consumer.close()
         except Unavailable as error:
             log.warning("closed without a commit", extra={"topic": self._topic, "error": error.detail})
+        try:
+            self._consumer.close()
+        except Unavailable as error:
+            log.warning("the group was not left", extra={"topic": self._topic, "error": error.detail})
         self._threads.shutdown(wait=True)
 
     def _keep_owned(self) -> None:
@@ -155,8 +164,11 @@ class Subscription:
             self._consumer.commit(partition, offset)
             del self._committable[partition]
 
-    def _work(self, event: Event) -> None:
+    def _work(self, event: Event | Unreadable) -> None:
         """Returns when the event is handled or in the dead letters; raises only if the subscription is closing."""
+        if isinstance(event, Unreadable):
+            log.error("not an event", extra={"topic": event.topic, "event_id": event.event_id, "error": event.error})
+            return self._publish_dead_letter(event, event.error)
         unavailable_count = failed = 0
         while True:
             try:
@@ -168,18 +180,29 @@ class Subscription:
                 failed += 1
                 log.exception("attempt failed", extra={"event_id": event.event_id, "attempt": failed})
                 if failed >= ATTEMPTS:
-                    return self._publish_dead_letter(event, error)
+                    return self._give_up_on(event, error)
                 self._pause(event, failed, error)
 
-    def _publish_dead_letter(self, event: Event, error: Exception) -> None:
+    def _give_up_on(self, event: Event, error: Exception) -> None:
         unavailable_count = 0
         while True:
             try:
                 self._call_give_up(event, error)
-                return self._events.publish([dead_letter(event, self._group, repr(error), now_ms())])
+                return self._publish_dead_letter(event, repr(error))
             except Unavailable as unavailable:
                 unavailable_count += 1
                 self._pause(event, unavailable_count, unavailable)
+
+    def _publish_dead_letter(self, event: Event | Unreadable, error: str) -> None:
+        """Tries for as long as it takes, whatever the error is: without a dead letter, the event would be lost."""
+        failed = 0
+        while True:
+            try:
+                return self._events.publish([dead_letter(event, self._group, error, now_ms())])
+            except Exception as failure:
+                failed += 1
+                log.exception("a dead letter was not published", extra={"event_id": event.event_id})
+                self._pause(event, failed, failure)
 
     def _call_give_up(self, event: Event, error: Exception) -> None:
         try:
@@ -190,7 +213,24 @@ class Subscription:
         except Exception:
             log.exception("giving up failed", extra={"event_id": event.event_id})
 
-    def _pause(self, event: Event, attempt: int, error: Exception) -> None:
+    def _pause(self, event: Event | Unreadable, attempt: int, error: Exception) -> None:
         log.warning("will be retried", extra={"event_id": event.event_id, "error": str(error)})
         if self._stop.wait(self._pause_s(attempt)):
             raise error
+
+
+def consume(
+    events: Events,
+    topic: str,
+    group: str,
+    process_name: str,
+    handle: Handle,
+    concurrency: int,
+    stop: threading.Event,
+    give_up: GiveUp | None = None,
+) -> None:
+    """Subscribes as soon as the event log is available, and runs the subscription until `stop` is set."""
+    subscribe = partial(Subscription, events, topic, group, process_name, handle, concurrency, give_up)
+    subscription = daemon.open_when_available(subscribe, topic, stop)
+    if subscription is not None:
+        subscription.run_forever(stop)

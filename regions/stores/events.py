@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from regions.events.messages import Event
+from regions.events.messages import Event, Unreadable
 from regions.stores.health import CheckResult
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event as it was delivered. `offset` increases within the partition."""
+    """An event as it was delivered, or what the log has in its place. `offset` increases within the partition."""
 
-    event: Event
+    event: Event | Unreadable
     partition: int
     offset: int
 

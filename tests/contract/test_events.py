@@ -6,11 +6,12 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
 from regions.errors import Unavailable
-from regions.events.messages import Event
+from regions.events.messages import Event, Unreadable, to_text
 from regions.events.topics import FOLLOW_CHANGED, PHOTO_READY
 from regions.stores.partitioner import partition_of
 from tests.builders.adapters import PARTITIONS
@@ -82,6 +83,23 @@ def test_an_event_arrives_as_it_was_published(events, join):
     (delivery,) = take(join(), 1)
     assert delivery.event == event(1)
     assert delivery.partition == partition_of(KEYS[0], PARTITIONS)
+
+
+def test_what_can_not_be_read_is_delivered_as_such(events, join):
+    """In its place among the others, and never skipped."""
+    newer = replace(event(2), version=99)
+    events.publish([event(1), newer, event(3)])
+    first, unreadable, last = take_events(join(), 3)
+    assert (first, last) == (event(1), event(3))
+    assert isinstance(unreadable, Unreadable)
+    assert (unreadable.topic, unreadable.text) == (PHOTO_READY, to_text(newer))
+
+
+def test_an_event_with_fields_of_a_newer_version_arrives_with_them(events, join):
+    """They are there when it is published again."""
+    newer = replace(event(1), extra={"colour": "blue"})
+    events.publish([newer])
+    assert take_events(join(), 1) == [newer]
 
 
 def test_events_of_one_key_arrive_in_the_order_of_publishing(events, join):

@@ -1,4 +1,4 @@
-"""When the uploads of the Cassandra catalog expire: one entry an upload, in buckets of ten minutes.
+"""When the uploads of the Cassandra catalog expire: one entry per upload, in buckets of ten minutes.
 
 An entry is written before its upload. It is removed only after it has expired, when the photo has left the status
 `uploading`: completing an upload costs no write here.

@@ -19,14 +19,15 @@ A change that needs no condition (a follow) stores its event in the intent itsel
 batch. The intent of a deletion is marked until the deletion is complete: the sweep finishes a deletion whose process
 died, and only then publishes its event.
 
-    outbox ((minute, shard), intent_id)   an intent; `deletion` while a deletion is not complete
+    outbox ((minute, shard), intent_id)   an intent; `deletion_unfinished` while a deletion is not complete
     photos (photo_id, event_id)           the event, with the id of the intent
     outbox_minutes                        which minutes may hold intents
 
 Cassandra keeps a marker for each deleted row for a while, and a read must skip them all. With one partition a minute,
 the sweep reads only minutes that may hold intents, and not the markers of the others. A minute that is found empty is
-closed when it ended two minutes ago: the clocks of a region's processes must not differ by more, since a process whose
-clock is further behind would write its intent into a closed minute.
+closed when it ended two minutes ago. The clocks of a region's processes must not differ by more, and a process must not
+be suspended for longer between making an intent's id and writing the intent: it would write into a closed minute, which
+the sweep reads no more.
 """
 
 import threading
@@ -43,7 +44,8 @@ from regions.stores.cassandra.session import Call, CassandraSession
 _CLOSE_AFTER_MS = 120_000
 # Far longer than any request takes: the process that wrote such an intent has died or got Unavailable.
 _DROP_AFTER_MS = 600_000
-# A deletion takes a few writes with a deadline each; a process that has not finished by then has died.
+# A deletion takes a few writes with a deadline each; a process that has not finished by then has probably died. If it
+# is only slow, both finish the deletion, and its tombstone is listed twice.
 _RESUME_AFTER_MS = 20_000
 _MINUTES_AT_ONCE = 8
 # Some intents have no event. Reading so many more than the limit keeps them from hiding the events behind them.
@@ -52,7 +54,9 @@ _MOST_REMEMBERED = 10_000
 
 PUT_EVENT = "INSERT INTO photos (photo_id, event_id, event) VALUES (?, ?, ?)"
 _GET_EVENT = "SELECT event FROM photos WHERE photo_id = ? AND event_id = ?"
-_PUT_INTENT = "INSERT INTO outbox (minute, shard, intent_id, photo_id, event, deletion) VALUES (?, ?, ?, ?, ?, ?)"
+_PUT_INTENT = (
+    "INSERT INTO outbox (minute, shard, intent_id, photo_id, event, deletion_unfinished) VALUES (?, ?, ?, ?, ?, ?)"
+)
 
 
 class Intent(NamedTuple):
@@ -61,7 +65,7 @@ class Intent(NamedTuple):
     intent_id: UUID
     photo_id: str | None
     event: str | None
-    deletion: bool | None
+    deletion_unfinished: bool | None
 
 
 class CassandraOutbox:
@@ -77,13 +81,14 @@ class CassandraOutbox:
         self._session, self._uuids, self._clock_ms = session, uuids, clock_ms
         self._resume_deletion = resume_deletion
         self._recorded_minute = -1
-        # The intents under which this process saw or wrote an event, so that `remove` need not search for them.
+        # The intents under which this process saw or wrote an event, so that `remove` need not search for them. Several
+        # for one text, if the same follow was changed twice within a millisecond.
         self._intents_by_text: OrderedDict[str, set[Intent]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def write_intent(self, photo_id: str, deletion: bool = False) -> Intent:
+    def write_intent(self, photo_id: str, deletion_unfinished: bool = False) -> Intent:
         """When this returns, the intent is durable, and the change that it announces may be made."""
-        intent = self._new_intent(photo_id, photo_id, None, deletion)
+        intent = self._new_intent(photo_id, photo_id, None, deletion_unfinished)
         self._session.execute(_PUT_INTENT, *intent)
         return intent
 
@@ -106,7 +111,7 @@ class CassandraOutbox:
 
     def mark_complete(self, intent: Intent) -> None:
         """When the deletion is complete, so that its event may be published."""
-        self._session.execute(_PUT_INTENT, *intent._replace(deletion=False))
+        self._session.execute(_PUT_INTENT, *intent._replace(deletion_unfinished=False))
 
     def pending(self, limit: int) -> list[Event]:
         """Oldest first. Also finishes deletions, and drops intents without an event, when they are old enough."""
@@ -125,25 +130,31 @@ class CassandraOutbox:
         """Deletes the event before its intent: the sweep drops a lone intent, but would never find a lone event."""
         texts = [to_text(event) for event in events]
         if any(text not in self._intents_by_text for text in texts):
+            # Another process wrote it. `pending` remembers the intents of all that it finds; what it does not find was
+            # removed already.
             self.pending(_MOST_REMEMBERED)
         with self._lock:
             intents = [intent for text in texts for intent in self._intents_by_text.pop(text, ())]
-        delete = "DELETE FROM photos WHERE photo_id = ? AND event_id = ?"
-        self._session.execute_concurrent((delete, i.photo_id, i.intent_id) for i in intents if i.photo_id is not None)
+        # The row was written by Paxos, with the coordinator's time; a delete with an older time, from a driver whose
+        # clock is behind, would have no effect. Nobody writes the row again, so its delete may have a future time.
+        delete = "DELETE FROM photos USING TIMESTAMP ? WHERE photo_id = ? AND event_id = ?"
+        time_us = (self._clock_ms() + _CLOSE_AFTER_MS) * 1000
+        rows = [(intent.photo_id, intent.intent_id) for intent in intents if intent.photo_id is not None]
+        self._session.execute_concurrent((delete, time_us, *row) for row in rows)
         self._session.execute_concurrent(map(_removal, intents))
 
-    def _new_intent(self, shard_key: str, photo_id: str | None, event: str | None, deletion: bool) -> Intent:
+    def _new_intent(self, shard_key: str, photo_id: str | None, event: str | None, unfinished: bool) -> Intent:
         intent_id = self._uuids.next()
         minute = time_uuid_ms(intent_id) // OUTBOX_MS
         if minute != self._recorded_minute:
             self._session.execute("INSERT INTO outbox_minutes (one, minute) VALUES (0, ?)", minute)
             self._recorded_minute = minute
-        return Intent(minute, shard_of(key(shard_key)), intent_id, photo_id, event, deletion)
+        return Intent(minute, shard_of(key(shard_key)), intent_id, photo_id, event, unfinished)
 
     def _intents(self, minutes: list[int], limit: int) -> list[Intent]:
         """The intents of these minutes, oldest first. Closes each minute that is empty and old enough."""
         query = (
-            "SELECT minute, shard, intent_id, photo_id, event, deletion FROM outbox"
+            "SELECT minute, shard, intent_id, photo_id, event, deletion_unfinished FROM outbox"
             " WHERE minute = ? AND shard = ? LIMIT ?"
         )
         calls = [(query, minute, shard, limit) for minute in minutes for shard in range(OUTBOX_SHARDS)]
@@ -155,7 +166,7 @@ class CassandraOutbox:
 
     def _with_events(self, intents: list[Intent]) -> Iterator[tuple[Intent, str]]:
         """Each intent that has an event to publish, with the event's text."""
-        intents = [intent for intent in intents if not intent.deletion or self._is_ready(intent)]
+        intents = [intent for intent in intents if not intent.deletion_unfinished or self._is_ready(intent)]
         calls = [(_GET_EVENT, i.photo_id, i.intent_id) for i in intents if i.photo_id is not None]
         responses = iter(self._session.execute_concurrent(calls))
         for intent in intents:
@@ -165,18 +176,18 @@ class CassandraOutbox:
             elif self._age_ms(intent) > _DROP_AFTER_MS:
                 self._drop_unless_event(intent)
 
-    def _is_ready(self, deletion: Intent) -> bool:
-        """Whether this incomplete deletion's intent may now be published or dropped.
+    def _is_ready(self, intent: Intent) -> bool:
+        """Whether the event of this unfinished deletion may now be published, or its intent dropped.
 
         If its process must have died, the deletion is finished here. A photo without a tombstone means that the
         conditional write was never made, or may still arrive: then the intent waits until it may be dropped.
         """
-        if self._age_ms(deletion) < _RESUME_AFTER_MS or deletion.photo_id is None:
+        if self._age_ms(intent) < _RESUME_AFTER_MS or intent.photo_id is None:
             return False
-        if self._resume_deletion(deletion.photo_id):
-            self.mark_complete(deletion)
+        if self._resume_deletion(intent.photo_id):
+            self.mark_complete(intent)
             return True
-        return self._age_ms(deletion) > _DROP_AFTER_MS
+        return self._age_ms(intent) > _DROP_AFTER_MS
 
     def _drop_unless_event(self, intent: Intent) -> None:
         """The serial read completes a conditional write that was cut off; if it shows an event, the intent stays."""

@@ -4,13 +4,14 @@ A conditional write runs Paxos among the partition's replicas. When it times out
 may have been accepted by a majority or by none, and a later Paxos round on the partition may still complete it. It must
 not be repeated blindly, because the second attempt fails its condition if the first succeeded. Instead:
 
-1. Every change of a photo's status stores a fresh `change_id` in the same write.
+1. `update` and `delete` store a fresh `change_id` in the same write. The other conditional writes are safe to repeat.
 2. After a timeout, a serial read runs a Paxos round of its own. That first completes any proposal that is in progress,
    so that afterwards the write has taken effect or, as far as the replicas that respond know, has not.
 3. If the read shows our `change_id`, the write succeeded. If it shows another one, or fails, the caller gets
    Unavailable: our write may never have taken effect, or may have been followed by another.
 
-So a change or a deletion may have been made although it raised. The sweep then publishes its event.
+So `update` or `delete` may raise although the change was made. The janitor's outbox sweep (`regions.events.outbox`)
+then publishes the event.
 """
 
 import json
@@ -47,7 +48,6 @@ class CassandraPhotos:
     def create(self, photo: Photo, upload: Upload) -> None:
         insert = "UPDATE photos SET status = ?, record = ?, upload = ? WHERE photo_id = ? IF status = null"
         self._expiries.add(key(photo.photo_id), upload.expires_at_ms)
-        self._add_to_owner(photo)
         call = (insert, photo.status, to_json_text(photo), to_json_text(upload), key(photo.photo_id))
         self._session.execute_conditional(call)
 
@@ -55,7 +55,7 @@ class CassandraPhotos:
         return first_record(photo_of, self._session.execute(_PHOTO, key(photo_id)))
 
     def get_many(self, photo_ids: Collection[str]) -> dict[str, Photo]:
-        # Parsed only when all rows have arrived: parsing in between keeps the interpreter from the driver's thread, and
+        # Parsed only when all rows have arrived: parsing in between holds the GIL, which the driver's thread needs, and
         # a page took a fifth longer.
         found = self._session.execute_concurrent((_PHOTO, key(photo_id)) for photo_id in photo_ids)
         return {photo_id: photo_from_json(json.loads(record)) for photo_id, record in first_rows(found) if record}
@@ -67,7 +67,7 @@ class CassandraPhotos:
             listed = self._lists.newest(query, owner_id, before, limit)
             photos = self.get_many([photo_id for (photo_id,) in listed])
             owned = [photos[photo_id] for (photo_id,) in listed if photo_id in photos]
-            found += [photo for photo in owned if photo.status is Status.READY and photo.owner_id == owner_id]
+            found += [photo for photo in owned if photo.status is Status.READY]
             if len(listed) < limit:
                 break
             before = listed[-1][0]
@@ -93,7 +93,7 @@ class CassandraPhotos:
         photo_id = key(tombstone.photo_id)
         delete = f"""UPDATE photos SET status = 'deleted', tombstone = ?, record = null, upload = null, change_id = ?
                    {UNLESS_DELETED}"""
-        intent = self._outbox.write_intent(photo_id, deletion=True)
+        intent = self._outbox.write_intent(photo_id, deletion_unfinished=True)
         call = (delete, to_json_text(tombstone), intent.intent_id, photo_id)
         if not self._change(photo_id, intent.intent_id, call, intent, event):
             return False
@@ -147,7 +147,7 @@ class CassandraUploads:
 
 
 def upload_states(session: CassandraSession, photo_ids: list[str]) -> list[tuple[str | None, Upload | None]]:
-    """Each photo's status and upload; None instead of either that does not exist."""
+    """Each photo's status and upload; None for each that is missing."""
     query = "SELECT DISTINCT photo_id, status, upload FROM photos WHERE photo_id = ?"
     found = session.execute_concurrent((query, photo_id) for photo_id in photo_ids)
     return [(rows[0][1], first_record(Upload, rows)) if rows else (None, None) for rows in found]

@@ -20,7 +20,7 @@ class CassandraTombstones:
         return first_record(Tombstone, self._session.execute(SELECT_TOMBSTONE, key(photo_id)))
 
     def after(self, position: int, limit: int) -> list[TombstoneEntry]:
-        """A tombstone may be listed twice, in the rare case that a process died while it appended it."""
+        """A tombstone may be listed twice, in the rare case that a process died or was slow while it appended it."""
         found = self._log.after(position, limit)
         return [TombstoneEntry(taken, Tombstone(**json.loads(record))) for taken, record in found]
 

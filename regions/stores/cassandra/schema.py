@@ -1,23 +1,23 @@
 """The tables of the Cassandra catalog, as numbered migrations.
 
-A migration that has been released is never changed: the next one corrects it. Any number of nodes may start at once:
-one of them takes the lock row by a conditional write and migrates, the others wait for it. The row expires after a
-minute, so that the lock of a process that died is released; should the process only be slow, two migrate at once, which
-is harmless since each statement is safe to run twice.
+A migration that has been released is never changed: the next one corrects it. Any number of processes may start at
+once: one of them takes the lock row by a conditional write and migrates, the others wait for it. The row expires after
+a minute, so that the lock of a process that died is released; should the process only be slow, two migrate at once,
+which is harmless since each statement is safe to run twice.
 """
 
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
-from regions.daemon import attempts
 from regions.errors import Unavailable
 from regions.stores.cassandra.session import CassandraSession, InvalidRequest
+from regions.waiting import attempts
 
 _LOCK_S = 60
 _WAIT_S = 120.0
 
 # For tables whose rows live for minutes. The markers of deleted rows are dropped after an hour, instead of ten days. A
-# node that was down for longer may bring deleted rows back; their events are published again, and consumers ignore
-# events that they have processed.
+# Cassandra node that was down for longer may bring deleted rows back; their events are published again, and consumers
+# ignore events that they have processed.
 _SHORT_LIVED = "gc_grace_seconds = 3600 AND memtable_flush_period_in_ms = 3600000"
 
 MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
@@ -67,7 +67,7 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("tombstones", "(partition bigint, position bigint, record text, PRIMARY KEY (partition, position))"),
         (
             "outbox",
-            f"""(minute bigint, shard int, intent_id timeuuid, photo_id text, event text, deletion boolean,
+            f"""(minute bigint, shard int, intent_id timeuuid, photo_id text, event text, deletion_unfinished boolean,
                 PRIMARY KEY ((minute, shard), intent_id)) WITH {_SHORT_LIVED}""",
         ),
         ("outbox_minutes", f"(one int, minute bigint, PRIMARY KEY (one, minute)) WITH {_SHORT_LIVED}"),
@@ -107,9 +107,9 @@ def _try_to_migrate(session: CassandraSession, holder: str, is_last: bool) -> bo
             finally:
                 session.execute_conditional(("DELETE FROM schema_lock WHERE one = 0 IF holder = ?", holder))
         elif is_last:
-            raise Unavailable("another node has been changing the store's schema for too long")
+            raise Unavailable("another process has been changing the store's schema for too long")
     except InvalidRequest:
-        # A table that another node is creating is listed in the system's tables a moment before it can be used.
+        # A table that another process is creating is listed in the system's tables a moment before it can be used.
         if is_last:
             raise
     return False
@@ -150,8 +150,8 @@ def _run_missing(session: CassandraSession) -> None:
 
 
 def _create_table(session: CassandraSession, name: str, columns: str) -> None:
-    # The id is fixed: two nodes that create a table at the same moment would otherwise give it two ids, and the rows
-    # stored under one of them would be lost.
+    # The id is fixed: two processes that create a table at the same moment would otherwise give it two ids, and the
+    # rows stored under one of them would be lost.
     table_id = uuid5(NAMESPACE_OID, f"{session.address.keyspace}.{name}")
     conjunction = "AND" if " WITH " in columns else "WITH"
     session.change_schema(f"CREATE TABLE IF NOT EXISTS {name} {columns} {conjunction} ID = {table_id}")

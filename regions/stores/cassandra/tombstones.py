@@ -4,16 +4,16 @@ A process takes a position by a conditional insert at the one directly after the
 process takes it first, the insert fails, and the process tries the next. So positions fill strictly upwards, and no
 tombstone can appear later below a position that a reader has passed already.
 
-The insert is not tied to the rest of the deletion: a process that dies after it, or gets no response, leaves a deletion
-that is finished again and listed a second time. A tombstone is never left out.
+The insert is not tied to the rest of the deletion. If a process dies after it, gets no response, or is so slow that the
+janitor finishes the deletion too, the tombstone is listed twice. It is never left out.
 """
 
 import threading
 
-from regions.daemon import attempts
 from regions.errors import Unavailable
 from regions.stores.cassandra.partitions import TOMBSTONES_PER_PARTITION, tombstone_partition
 from regions.stores.cassandra.session import CassandraSession
+from regions.waiting import attempts
 
 _APPEND_WITHIN_S = 15.0
 _LAST_POSITION = 1 << 62
@@ -31,7 +31,7 @@ class TombstoneLog:
         """Raises Unavailable; the tombstone may have been appended nonetheless."""
         insert = "INSERT INTO tombstones (partition, position, record) VALUES (?, ?, ?) IF NOT EXISTS"
         with self._appending:
-            for _ in attempts(_APPEND_WITHIN_S, first_s=0.01, most_s=0.5):
+            for _ in attempts(_APPEND_WITHIN_S, first_s=0.01, max_s=0.5):
                 position = self._last() + 1
                 if self._session.execute_conditional((insert, tombstone_partition(position), position, record)):
                     self._taken = position

@@ -73,11 +73,11 @@ class ConsulValues:
                 index, mark = self._read_mark(prefix, index, min(left_s, _WAIT_S))
                 attempt = 0
             except Unavailable:
+                attempt += 1
                 # Start without an index: a Consul that lost its data would not reach the old index for long.
                 index, pause_s = 0, backoff_s(attempt, random.random)
                 if pause_s >= left_s or self._connection.closed.wait(pause_s):
                     raise
-                attempt += 1
         return mark
 
     def _entry(self, key: str) -> Entry | None:

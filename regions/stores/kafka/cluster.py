@@ -24,9 +24,9 @@ from pykafka.protocol import (
     PartitionOffsetRequest,
 )
 
-from regions.daemon import attempts
 from regions.errors import Unavailable
 from regions.stores.kafka.connection import BrokerAddress, ConnectionPool, Decode
+from regions.waiting import attempts
 
 Leaders = Mapping[int, BrokerAddress]
 
@@ -77,6 +77,14 @@ class KafkaCluster:
                 self._coordinators[group] = self._find_coordinator(group)
             return self._coordinators[group]
 
+    def call(self, address: BrokerAddress, request: Any, decode: Decode) -> Any:
+        """The broker's response. Raises Unavailable; then the next call finds out again which broker to call."""
+        try:
+            return self.connections.call(address, request, decode)
+        except Unavailable:
+            self.forget()
+            raise
+
     def forget(self) -> None:
         """Drops what is cached. Call it when a broker failed, or was not the leader or coordinator that we expected."""
         with self._lock:
@@ -110,11 +118,8 @@ class KafkaCluster:
         A broker can learn of a new topic later than the others, and until then rejects every request for it. So we ask
         each for an offset.
         """
-        by_leader: dict[BrokerAddress, list[PartitionOffsetRequest]] = defaultdict(list)
-        for partition, leader in leaders.items():
-            by_leader[leader].append(PartitionOffsetRequest(topic, partition, OffsetType.LATEST, 1))
-        for leader, requests in by_leader.items():
-            response = self.connections.call(leader, ListOffsetRequest(requests), ListOffsetResponse)
+        for leader, request in offset_requests(topic, leaders, OffsetType.LATEST).items():
+            response = self.connections.call(leader, request, ListOffsetResponse)
             if any(partition.err for partition in response.topics[topic].values()):
                 return False
         return True
@@ -141,6 +146,14 @@ class KafkaCluster:
                 reason = error.detail
         self._last_failure = (time.monotonic(), reason)
         raise Unavailable(reason)
+
+
+def offset_requests(topic: bytes, leaders: Leaders, which: int) -> dict[BrokerAddress, ListOffsetRequest]:
+    """For each leader the request for the first or last offset (pykafka's OffsetType) of all its partitions."""
+    by_leader: dict[BrokerAddress, list[PartitionOffsetRequest]] = defaultdict(list)
+    for partition, leader in leaders.items():
+        by_leader[leader].append(PartitionOffsetRequest(topic, partition, which, 1))
+    return {leader: ListOffsetRequest(requests) for leader, requests in by_leader.items()}
 
 
 def _read_leaders(topic: bytes, metadata: Any) -> Leaders | None:

@@ -15,7 +15,7 @@ from pykafka.protocol import (
 )
 
 from regions.errors import Unavailable
-from regions.events.messages import from_text
+from regions.events.messages import read
 from regions.stores.events import Delivery
 from regions.stores.kafka.cluster import KafkaCluster
 from regions.stores.kafka.connection import wait_for
@@ -50,11 +50,7 @@ class KafkaConsumer:
         self._to_commit: dict[int, int] = {}
         self._polls = 0
         self._closed = False
-        try:
-            self._membership.poll()
-        except Unavailable:
-            self._fetcher.close()
-            raise
+        self._membership.poll()
 
     def poll(self, limit: int, timeout_s: float) -> list[Delivery]:
         deadline_s = time.monotonic() + timeout_s
@@ -132,14 +128,19 @@ class KafkaConsumer:
             while waiting and len(deliveries) < limit:
                 fetched = waiting.popleft()
                 self._next[partition] = fetched.offset + 1
-                deliveries += _decode(partition, fetched)
+                deliveries.append(self._decode(partition, fetched))
         return deliveries
+
+    def _decode(self, partition: int, fetched: Fetched) -> Delivery:
+        text = (fetched.value or b"").decode(errors="backslashreplace")
+        event = read(self._topic.decode(), "", f"{partition}:{fetched.offset}", text)
+        return Delivery(event, partition, fetched.offset)
 
     def _take_fetched(self) -> bool:
         """Whether anything came.
 
-        A response can be out of date: the partition was taken from us since the request, or we have another position
-        in it. Such a response is thrown away.
+        A response can be out of date: the partition was taken from us since the request, we have another position in
+        it, or, after a change of leader, both leaders responded. Such a response is thrown away.
         """
         took = False
         for partition, (requested, found) in self._fetcher.take().items():
@@ -154,9 +155,9 @@ class KafkaConsumer:
         return took
 
     def _send_commits(self) -> None:
-        """A commit that is rejected because of a rebalance stays in `_to_commit`.
+        """A commit that is rejected because of a rebalance stays in `_to_commit`, and is sent again at each poll.
 
-        It is sent again in the next generation if the partition is still ours; if not, `_keep_only` drops it.
+        It is dropped with its partition, or with all partitions in a new epoch.
         """
         ahead = {number: to for number, to in self._to_commit.items() if to > self._committed.get(number, 0)}
         errors = self._request_commit(ahead) if ahead else {}
@@ -175,19 +176,5 @@ class KafkaConsumer:
             for partition, to in offsets.items()
         ]
         request = OffsetCommitRequest(self._group, self._membership.generation, self._membership.member_id, requests)
-        try:
-            coordinator = self._cluster.coordinator(self._group)
-            response = self._cluster.connections.call(coordinator, request, OffsetCommitResponse)
-        except Unavailable:
-            self._cluster.forget()
-            raise
+        response = self._cluster.call(self._cluster.coordinator(self._group), request, OffsetCommitResponse)
         return {partition: response.topics[self._topic][partition].err for partition in offsets}
-
-
-def _decode(partition: int, fetched: Fetched) -> list[Delivery]:
-    """Empty if it is not an event, as when another program wrote it: it must not block all that comes after it."""
-    try:
-        return [Delivery(from_text(fetched.value.decode()), partition, fetched.offset)]
-    except (ValueError, TypeError):
-        log.exception("not an event", extra={"partition": partition, "offset": fetched.offset})
-        return []

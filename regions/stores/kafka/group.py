@@ -17,8 +17,8 @@ What an error in a response to JoinGroup, SyncGroup or Heartbeat makes us do:
 
 - 27 REBALANCE_IN_PROGRESS: a member came or left. Go to step 2 with the same member id. We keep our partitions, and go
   on reading them, until the new assignment has come.
-- 22 ILLEGAL_GENERATION: the group is in another generation than we are. Keep the member id, drop our partitions, raise
-  `epoch`, go to step 2.
+- 22 ILLEGAL_GENERATION: the group is in another generation than we are. Keep the member id, drop our partitions,
+  increment `epoch`, go to step 2.
 - 25 UNKNOWN_MEMBER_ID: the coordinator has removed us, or lost its memory. The same as 22, and clear the member id.
 - 14, 15, 16 (the coordinator is loading, not available, or another broker): keep all we have, close the connection,
   and after 0.2 s find the coordinator and send the Heartbeat or JoinGroup again. If that has lasted for a whole session
@@ -33,8 +33,8 @@ Say we have partition 0 in generation 4. We join generation 5, but our SyncGroup
 begun, so the response is error 27 and we join generation 6. In generation 5 another member may have had partition 0,
 read it and committed. If 6 gives it to us again, our own offset is out of date. So whenever a SyncGroup succeeds in a
 generation that is not our last one plus one, `epoch` goes up, and the consumer drops what it had and starts again at
-the group's commits. For the same reason 22 and 25 raise it. It also goes up when we join for the first time, which is
-harmless: there is nothing to drop yet.
+the group's commits. For the same reason 22 and 25 increment it. It also goes up when we join for the first time, which
+is harmless: there is nothing to drop yet.
 
 While a rebalance runs, a partition can have two readers for a moment: the new owner has its assignment, and the old one
 has not polled yet. Delivery is at least once, so this is allowed. Kafka rejects a commit in the old generation, so the
@@ -68,7 +68,7 @@ SESSION_S = 10.0
 _HEARTBEAT_S = 1.0
 _RETRY_S = 0.2
 _LEAVE_S = 1.0
-# The coordinator delays its responses until the others have joined, for about a session. This is longer.
+# The coordinator delays its responses until the others have joined, for up to a session timeout. This is longer.
 _JOIN_S = 3 * SESSION_S
 
 # Kafka's error codes.
@@ -103,6 +103,8 @@ class Membership:
 
     def poll(self) -> None:
         """Does what is due. Call it at least every second or two. Raises Unavailable; then call it again.
+
+        While our JoinGroup or SyncGroup is pending, no heartbeat is needed: the coordinator does not expire us then.
 
         Never waits for other members: JoinGroup and SyncGroup are sent by one call, and their responses read by a
         later one, when they have come.

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pykafka.protocol import Message, ProduceRequest, ProduceResponse
 
 from regions.errors import TooLarge, Unavailable
-from regions.events.messages import Event, to_text
+from regions.events.messages import MAX_EVENT_BYTES, MAX_LETTER_BYTES, Event, to_text
+from regions.events.topics import DEAD_LETTERS
 from regions.retry import backoff_s
 from regions.stores.kafka.cluster import KafkaCluster
 from regions.stores.kafka.connection import RESPONSE_S, BrokerAddress
@@ -16,9 +17,8 @@ from regions.stores.partitioner import partition_of
 
 TopicPartition = tuple[bytes, int]
 
-MAX_EVENT_BYTES = 512 * 1024
 # All messages that one request has for a partition become one batch, and a consumer must be able to fetch it whole.
-_MAX_BATCH_BYTES = MAX_EVENT_BYTES + 1024
+_MAX_BATCH_BYTES = MAX_LETTER_BYTES + 1024
 _PUBLISH_S = 8.0
 # If no broker answers, the caller should know soon. If a broker answers with an error, as while a leader is being
 # elected, it is worth trying until `_PUBLISH_S` have passed.
@@ -54,7 +54,7 @@ class Producer:
                 self._send(pending, deadline_s)
             except Unavailable as error:
                 attempt += 1
-                pause_s = backoff_s(attempt, random.random, first_s=0.02, most_s=0.5)
+                pause_s = backoff_s(attempt, random.random, first_s=0.02, max_s=0.5)
                 unreachable = attempt >= _ATTEMPTS and not isinstance(error, _Rejected)
                 if unreachable or time.monotonic() + pause_s > deadline_s:
                     raise
@@ -86,8 +86,9 @@ class Producer:
 
 def _to_message(event: Event) -> Message:
     key, value = event.key.encode(), to_text(event).encode()
-    if len(key) + len(value) > MAX_EVENT_BYTES:
-        raise TooLarge(f"an event may have {MAX_EVENT_BYTES} bytes")
+    most_bytes = MAX_LETTER_BYTES if event.topic == DEAD_LETTERS else MAX_EVENT_BYTES
+    if len(key) + len(value) > most_bytes:
+        raise TooLarge(f"an event may have {most_bytes} bytes")
     return Message(value, partition_key=key)
 
 

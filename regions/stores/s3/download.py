@@ -54,7 +54,7 @@ class Download:
             breaks += 1
             if breaks == _MOST_BREAKS:
                 raise Unavailable("the connection to the object store keeps breaking")
-            time.sleep(backoff_s(breaks - 1, random.random))
+            time.sleep(backoff_s(breaks, random.random))
             self._resume(received_bytes)
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from sqlite3 import Connection
 
-from regions.events.messages import Event, from_text, to_text
+from regions.events.messages import Event, read, to_text
 from regions.events.topics import TOPICS
 from regions.stores.events import Consumer, Delivery
 from regions.stores.health import CheckResult
@@ -205,7 +205,10 @@ class _Consumer:
             "SELECT offset, event FROM log WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT ?",
             (self._member.topic, partition, self._next[partition], limit),
         )
-        return [Delivery(from_text(text), partition, offset) for offset, text in rows]
+        return [
+            Delivery(read(self._member.topic, "", f"{partition}:{offset}", text), partition, offset)
+            for offset, text in rows
+        ]
 
 
 def _create_topics(database: Database, partitions: int) -> dict[str, int]:

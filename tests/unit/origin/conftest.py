@@ -19,7 +19,7 @@ from regions import ids, tokens, topology
 from regions.clock import now_ms
 from regions.config import Stores
 from regions.events.messages import Event
-from regions.events.outbox import Outbox
+from regions.events.outbox import OutboxPublisher
 from regions.image_limits import VARIANT_SIZES
 from regions.records import Photo, Reason, Status, Variant
 from regions.residency.live import LivePolicy
@@ -258,7 +258,7 @@ def _open(network: topology.Topology, region: str, folder: Path, clock: Clock) -
         topology=network,
         stores=stores,
         policy=LivePolicy(stores.settings),
-        outbox=Outbox(stores.catalog, stores.events, clock.now_ms),
+        outbox=OutboxPublisher(stores.catalog, stores.events, clock.now_ms),
         new_id=ids.IdGenerator(node.number, 0, 0, lambda: 1 << 62, clock.now_ms).next,
         clock_ms=clock.now_ms,
         private_key=_KEYS[region][0],

@@ -9,7 +9,7 @@ from processing import job
 from processing.photo_processor import PhotoProcessor, with_outcome
 from regions.errors import Unavailable
 from regions.events import messages
-from regions.events.outbox import Outbox
+from regions.events.outbox import OutboxPublisher
 from regions.events.topics import PHOTO_READY
 from regions.records import Photo, Reason, Status, Tombstone
 from regions.stores.objects import VARIANTS, variant_prefix
@@ -21,7 +21,7 @@ def photos(room):
     """Makes a processor that runs the real job in this process: `photos()`, or another one: `photos(run=…)`."""
 
     def make(run=job.run):
-        outbox = Outbox(room.stores.catalog, room.stores.events, lambda: room.clock_ms)
+        outbox = OutboxPublisher(room.stores.catalog, room.stores.events, lambda: room.clock_ms)
         return PhotoProcessor(room.config, "eu-west", room.stores, run, outbox, lambda: room.clock_ms)
 
     return make

@@ -69,13 +69,14 @@ def test_opening_is_not_tried_after_stop():
     assert rounds.count == 0
 
 
-def test_attempts_continue_until_the_deadline_and_the_last_is_marked():
-    started_s = time.monotonic()
-    is_last = list(daemon.attempts(0.2, first_s=0.01, most_s=0.05))
-    assert time.monotonic() - started_s < 5.0
-    assert len(is_last) > 2
-    assert is_last[-1] and not any(is_last[:-1])
+def test_of_several_loops_that_fail_the_first_error_is_raised():
+    """The later ones may only be consequences of the stop, whatever their place in the list."""
+    stop = threading.Event()
 
+    def fail_after_stop() -> None:
+        stop.wait()
+        time.sleep(0.05)
+        raise KeyError("a consequence")
 
-def test_there_is_one_attempt_when_no_time_is_left():
-    assert list(daemon.attempts(0.0)) == [True]
+    with pytest.raises(ValueError, match="a bug"):
+        daemon.run_together([fail_after_stop, Rounds(ValueError("a bug"))], stop)

@@ -4,7 +4,7 @@ import pytest
 
 from regions import ids
 from regions.events.messages import photos_uploaded
-from regions.events.outbox import Outbox
+from regions.events.outbox import OutboxPublisher
 from regions.events.topics import PHOTOS_UPLOADED
 from regions.records import Photo, Status, Upload
 
@@ -13,7 +13,7 @@ NOW_MS = 1_800_000_000_000
 
 @pytest.fixture
 def outbox(catalog, events, clock):
-    return Outbox(catalog, events, clock.now_ms)
+    return OutboxPublisher(catalog, events, clock.now_ms)
 
 
 @pytest.fixture

@@ -3,12 +3,24 @@
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-from regions.errors import Unavailable
+from regions.errors import TooLarge, Unavailable
 from regions.events import subscription as subscription_module
-from regions.events.messages import Event
+from regions.events.messages import (
+    MAX_EVENT_BYTES,
+    MAX_LETTER_BYTES,
+    MAX_UNREADABLE_CHARS,
+    Event,
+    Unreadable,
+    dead_letter,
+    to_text,
+)
 from regions.events.subscription import ATTEMPTS, Subscription
 from regions.events.topics import DEAD_LETTERS, PHOTO_READY
 from regions.stores.partitioner import partition_of
@@ -146,6 +158,74 @@ def test_a_poisoned_event_goes_to_the_dead_letters_and_does_not_block_others(eve
     (letter,) = dead_letters(events)
     assert letter.body["event"]["event_id"] == event(1).event_id
     assert (letter.body["group"], letter.body["error"]) == ("group", "ValueError('poison')")
+
+
+def test_an_event_with_fields_of_a_newer_version_is_handled(events, subscribe, handle):
+    """Old and new programs run side by side."""
+    events.publish([replace(event(1), extra={"colour": "blue"})])
+    run_until(subscribe(), lambda: lag(events) == 0)
+    assert handle.done == [1]
+    assert dead_letters(events) == []
+
+
+def test_what_can_not_be_read_goes_to_the_dead_letters(events, subscribe, handle):
+    """With its text, so that a program that can read it may publish it again. The events around it are handled."""
+    newer = replace(event(2), version=99)
+    events.publish([event(1), newer, event(3)])
+    run_until(subscribe(), lambda: lag(events) == 0)
+    assert sorted(handle.done) == [1, 3]
+    (letter,) = dead_letters(events)
+    assert (letter.body["text"], letter.body["group"]) == (to_text(newer), "group")
+    assert "version 99" in letter.body["error"]
+
+
+@pytest.mark.parametrize("error", [Unavailable("down"), TooLarge("too large"), RuntimeError("a bug")])
+def test_an_event_is_committed_only_when_its_dead_letter_is_published(events, subscribe, monkeypatch, error):
+    """However often publishing fails, and whatever the reason is."""
+    events.publish([event(1)])
+    publish, failures = events.publish, iter([error] * 10)
+
+    def fail_first(letters) -> None:
+        if failure := next(failures, None):
+            assert lag(events) == 1
+            raise failure
+        publish(letters)
+
+    monkeypatch.setattr(events, "publish", fail_first)
+    poisoned = Recorder()
+    poisoned.errors["p_1"] = iter([ValueError("poisoned")] * ATTEMPTS)
+    run_until(subscribe(poisoned), lambda: lag(events) == 0)
+    assert [letter.key for letter in dead_letters(events)] == ["p_1"]
+
+
+@given(st.text(max_size=MAX_UNREADABLE_CHARS + 10), st.text(st.characters(), max_size=3000))
+@hypothesis_settings(max_examples=50)
+def test_every_dead_letter_fits_into_an_event_log(text, error):
+    """Even that of the largest event with the longest error, and of a text that is all escapes in JSON."""
+    longest = "\U0001f600" * 40_000
+    for content in (text, longest):
+        unreadable = dead_letter(Unreadable(PHOTO_READY, "", "unreadable:1", content, error), "group", error, 1)
+        assert len(to_text(unreadable).encode()) <= MAX_LETTER_BYTES
+    body = {"text": "x" * (MAX_EVENT_BYTES - len(to_text(replace(event(1), body={"text": ""}))) - len("p_1"))}
+    largest = replace(event(1), body=body)
+    assert len(to_text(largest).encode()) + len(largest.key) == MAX_EVENT_BYTES
+    assert len(to_text(dead_letter(largest, "group", error + longest, 1)).encode()) <= MAX_LETTER_BYTES
+
+
+def test_closing_leaves_the_group_although_the_commit_fails(events, subscribe, handle, monkeypatch):
+    """So that the others take over at once, and not only when the member has been silent for long."""
+    events.publish([event(1)])
+    subscription = subscribe()
+    run_until(subscription, lambda: handle.done == [1])
+
+    def fail(partition, offset) -> None:
+        raise Unavailable("down")
+
+    monkeypatch.setattr(subscription._consumer, "commit", fail)
+    subscription._committable = {0: 1}
+    subscription.close()
+    other = events.consumer(PHOTO_READY, "group", "other")
+    assert len(other.owned()) == sqlite.PARTITIONS
 
 
 def test_an_unavailable_store_does_not_count_as_a_failed_attempt(events, subscribe, handle):

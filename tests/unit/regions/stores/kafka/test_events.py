@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regions.errors import TooLarge, TopologyError, Unavailable
-from regions.events.messages import Event
+from regions.events.messages import MAX_EVENT_BYTES, Event
 from regions.events.topics import PHOTO_READY
 from regions.stores.kafka.events import KafkaEvents
 from regions.stores.kafka.group import assign
-from regions.stores.kafka.producer import MAX_EVENT_BYTES
 
 ALL = list(range(4))
 PREVIOUS = st.dictionaries(
