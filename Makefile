@@ -14,12 +14,15 @@ help:  ## this list
 	@echo
 	@echo "  PHOTOS=FOLDER make demo   uploads the photos of that folder; ONCE=1 make demo ends after the report"
 	@echo "  DATA=FOLDER make up       keeps everything under that folder instead of var/"
+	@echo "  PORT=N make up            uses the ports from N on, instead of 8600; 0 for any free ones"
+	@echo
+	@echo "  The command itself is $(BIN)/darkroom; see $(BIN)/darkroom --help"
 
 up: $(if $(SERVERS),$(VENV)/test,$(VENV)/run)  ## start three regions and four edges on this machine, and print the page's address
-	@$(BIN)/darkroom --data $(DATA) up $(if $(SERVERS),--servers)
+	@$(BIN)/darkroom --data "$(DATA)" up $(if $(PORT),--port "$(PORT)") $(if $(SERVERS),--servers)
 
 demo: $(VENV)/run  ## the same, with two people, photos and a report of where every byte lies
-	@$(BIN)/darkroom --data $(DATA) demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(ONCE),--once)
+	@$(BIN)/darkroom --data "$(DATA)" demo $(if $(PORT),--port "$(PORT)") $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(ONCE),--once)
 
 test: $(VENV)/test  ## all tests; those of the real servers where `make servers-install` has put them
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && TMPDIR=$$scratch $(BIN)/python -m deploy.servers run -- $(BIN)/pytest -n $(WORKERS) --dist loadgroup -q
@@ -56,7 +59,7 @@ bench-stores: $(VENV)/bench  ## the production stores beside their drivers; need
 	@$(BIN)/python -m bench stores
 
 clean:  ## remove what `make` made: the environment and the data
-	rm -rf $(VENV) $(DATA) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) "$(DATA)" build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # One environment; each mark says which of its dependencies are in.
 $(VENV)/bin/python:

@@ -16,14 +16,14 @@ INTERRUPTED = 130
 
 _FORMATS = ", ".join(content_type.removeprefix("image/").upper() for content_type in CONTENT_TYPES)
 _EXPECTED = (CommandError, ClientError, Problem, PolicyError, TopologyError, TimeoutError, OSError)
+_OTHER_FILE = f"Choose another file of at most {MAX_RAW_BYTES // 2**20} MB in one of these formats: {_FORMATS}."
 _ADVICE = {
     400: "See the command's arguments with --help.",
     401: "The token is not valid here. Sign up again with `darkroom signup`.",
     403: "Only the owner may do that. Choose another profile with --as NAME.",
-    404: "Check the id; `darkroom feed` lists the photos you can see.",
+    404: "Check the id: `darkroom feed` lists those of photos and of their owners.",
     409: "Check its current state with `darkroom photo ID`.",
     413: "Choose a smaller file.",
-    422: f"Choose another file of at most {MAX_RAW_BYTES // 2**20} MB in one of these formats: {_FORMATS}.",
     451: "The residency policy forbids it; `darkroom where PHOTO` shows the rules.",
 }
 
@@ -72,13 +72,15 @@ def explain(error: BaseException) -> tuple[str, str]:
         case Unreachable():
             return str(error), "Is the system running? Start it with `darkroom up`, and keep it running."
         case PhotoRejected():
-            return str(error), _ADVICE[422]
+            return str(error), _OTHER_FILE
         case ClientError():
-            return str(error), _ADVICE.get(error.status, "Try again in a moment.")
+            return str(error), _ADVICE.get(error.status, _later(error.status))
         case Problem():
-            return f"{error.title}: {error.detail}", _ADVICE.get(error.status, "Try again in a moment.")
+            return f"{error.title}: {error.detail}", _ADVICE.get(error.status, _later(error.status))
         case TopologyError():
-            return str(error), "Run `darkroom up` first, or name its folder with --data."
+            return str(
+                error
+            ), "Start a system with `darkroom up`, or correct the file; --topology and --data name another."
         case TimeoutError():
             return str(error), "Check again later with `darkroom photo ID`."
         case KeyboardInterrupt():
@@ -86,3 +88,7 @@ def explain(error: BaseException) -> tuple[str, str]:
         case OSError():
             return f"{error.filename or 'The file'} can't be read: {error.strerror or error}.", "Check the path."
     return str(error), ""
+
+
+def _later(status: int) -> str:
+    return "Try again in a moment." if status >= 500 or status == 429 else ""

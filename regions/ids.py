@@ -59,7 +59,7 @@ def to_number(kind: str, public: str) -> int:
     """The inverse of `to_public`. Raises NotFound for any text that `to_public` can't return for this kind."""
     digits = public[2:]
     if public[:2] != f"{kind}_" or len(digits) != _WIDTH or any(d not in _VALUE for d in digits):
-        raise NotFound(f"{public[:40]!r} is not an id that starts with {kind}_")
+        raise NotFound(f"{public[:40]!r} is not a valid id of the form {kind}_…")
     number = 0
     for digit in digits:
         number = number * 62 + _VALUE[digit]

@@ -6,7 +6,7 @@ Pure: takes the text of a TOML file, returns frozen values. A region's number is
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
 
@@ -139,14 +139,13 @@ def _tables(tables: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
 
 
 def _build(kind: Any, name: str, table: dict[str, Any]) -> Any:
-    types = {field.name: field.type for field in fields(kind)}
+    types = {field.name: field.type for field in fields(kind) if field.name != "name"}
     if unknown := set(table) - set(types):
         raise TopologyError(f"{name} has unknown keys: {', '.join(sorted(unknown))}")
-    values = {key: _value(f"{key} of {name}", value, types[key]) for key, value in table.items()}
-    try:
-        return kind(name=name, **values)
-    except TypeError as error:
-        raise TopologyError(f"{name} is not complete: {error}") from error
+    required = [field.name for field in fields(kind) if field.name in types and field.default is MISSING]
+    if missing := [key for key in required if key not in table]:
+        raise TopologyError(f"{name} lacks {', '.join(missing)}")
+    return kind(name=name, **{key: _value(f"{key} of {name}", value, types[key]) for key, value in table.items()})
 
 
 def _value(what: str, value: Any, kind: Any) -> Any:

@@ -47,7 +47,9 @@ _OUTBOX_LIMIT = 1000
 _MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.FAILURE: ("✗", "bold red")}
 
 _OPEN = "Correct the topology's URL, or put the secret into the secrets folder (DARKROOM_SECRETS). Is the server up?"
-_INSTALL = "Install the clients of the real servers: `pip install 'darkroom[servers]'`."
+_INSTALL = (
+    "Install the clients of the real servers: in a checkout, `pip install '.[servers]'`, with the pip of this Python."
+)
 _START = "Start it, and make sure that this machine can reach the topology's URL."
 _LATE = "Check whether it is overloaded, or whether a firewall drops the requests."
 _OURS = "This is a defect of Darkroom: report it together with the log above."

@@ -15,7 +15,9 @@ PHOTO = {"status": "failed", "reason": {"code": "truncated", "detail": "the file
 WORDS = [
     (CommandError("No system is running here.", "Run `darkroom up`."), "No system is running", "darkroom up"),
     (NOT_FOUND, "there is no photo p_1", "Check the id"),
-    (ClientError(418, "I'm a teapot", "", {}), "I'm a teapot", "Try again"),
+    (ClientError(418, "I'm a teapot", "", {}), "I'm a teapot", ""),
+    (ClientError(503, "Not available for the moment", "", {}), "Not available", "Try again"),
+    (ClientError(422, "The request is well formed", "you can't follow yourself", {}), "follow yourself", ""),
     (UploadInterrupted("p_1", NOT_FOUND), "no photo p_1", "the same command again"),
     (OtherFile("a.jpg"), "a.jpg has another size or content", "without --resume"),
     (Unreachable("http://127.0.0.1:1", HTTPError("refused")), "http://127.0.0.1:1 does not answer", "darkroom up"),
