@@ -70,7 +70,7 @@ class Photos(Protocol):
         ...
 
     def delete(self, tombstone: Tombstone, event: Event | None) -> bool:
-        """Deletes the photo's metadata, likes, comments and upload for ever: the tombstone wins over all later writes.
+        """Deletes the photo's metadata, likes, comments and upload forever: the tombstone wins over all later writes.
 
         The event goes into the outbox in the same write. False, and no event, if the photo has a tombstone already.
         """

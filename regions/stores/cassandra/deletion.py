@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from regions.records import Tombstone, to_json_text
 from regions.stores.cassandra.address import key
-from regions.stores.cassandra.partitions import year_of, years
+from regions.stores.cassandra.partitions import partition_year, years
 from regions.stores.cassandra.rows import SELECT_TOMBSTONE, first_record, has_value
 from regions.stores.cassandra.session import Call, CassandraSession
 from regions.stores.cassandra.tombstones import TombstoneLog
@@ -24,7 +24,7 @@ class Deletion:
         """Safe to repeat, except that the tombstone is then listed twice."""
         photo_id, owner_id = key(tombstone.photo_id), key(tombstone.owner_id)
         unlist = "DELETE FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id = ?"
-        calls: list[Call] = [(unlist, owner_id, year_of(photo_id), photo_id)]
+        calls: list[Call] = [(unlist, owner_id, partition_year(photo_id), photo_id)]
         for year in years(self._clock_ms()):
             calls.append(("DELETE FROM likes WHERE photo_id = ? AND year = ?", photo_id, year))
             calls.append(("DELETE FROM comments WHERE photo_id = ? AND year = ?", photo_id, year))

@@ -27,7 +27,7 @@ _UNIX_EPOCH_100NS = 0x01B21DD213814000
 _100NS_PER_MS = 10_000
 
 
-def year_of(public_id: str) -> int:
+def partition_year(public_id: str) -> int:
     """The year an id was made in; the first year if the text is not an id."""
     try:
         at_ms = ids.parse(public_id[:1], public_id).at_ms

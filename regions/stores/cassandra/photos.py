@@ -25,7 +25,7 @@ from regions.stores.cassandra.address import key
 from regions.stores.cassandra.deletion import Deletion
 from regions.stores.cassandra.expiries import CassandraExpiries
 from regions.stores.cassandra.outbox import PUT_EVENT, CassandraOutbox, Intent
-from regions.stores.cassandra.partitions import TimeUuidGenerator, year_of
+from regions.stores.cassandra.partitions import TimeUuidGenerator, partition_year
 from regions.stores.cassandra.rows import UNLESS_DELETED, YearlyLists, first_record, photo_of
 from regions.stores.cassandra.session import Call, CassandraSession, first_rows
 
@@ -127,7 +127,7 @@ class CassandraPhotos:
         """Before the photo becomes ready: a crash in between leaves a row that `by_owner` skips."""
         if photo.status is Status.READY:
             insert = "INSERT INTO photos_by_owner (owner_id, year, photo_id) VALUES (?, ?, ?)"
-            self._session.execute(insert, key(photo.owner_id), year_of(photo.photo_id), key(photo.photo_id))
+            self._session.execute(insert, key(photo.owner_id), partition_year(photo.photo_id), key(photo.photo_id))
 
 
 class CassandraUploads:

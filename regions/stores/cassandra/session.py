@@ -62,24 +62,24 @@ class CassandraSession:
         self._prepared: dict[str, PreparedStatement] = {}
         self._cluster = _cluster(address, login)
         try:
-            with self._reaching():
+            with self._errors_as_unavailable():
                 self._session: Session = self._cluster.connect()
         except BaseException:
             self._cluster.shutdown()
             raise
 
     def use(self, keyspace: str) -> None:
-        with self._reaching():
+        with self._errors_as_unavailable():
             self._session.set_keyspace(keyspace)
 
     def execute(self, *call: Any) -> list[Row]:
         """One bounded read, or one write that may be repeated; a write returns no rows."""
-        with self._reaching():
+        with self._errors_as_unavailable():
             return list(self._session.execute(self._bound(call)))
 
     def execute_serial(self, *call: Any) -> list[Row]:
         """A read by a Paxos round, which first completes a conditional write that is in progress on the partition."""
-        with self._reaching():
+        with self._errors_as_unavailable():
             bound = self._bound(call)
             bound.consistency_level = ConsistencyLevel.LOCAL_SERIAL
             return list(self._session.execute(bound))
@@ -91,7 +91,7 @@ class CassandraSession:
         """
         responses: list[list[Row]] = []
         waiting: deque[Any] = deque()
-        with self._reaching():
+        with self._errors_as_unavailable():
             for call in calls:
                 if len(waiting) == _REQUESTS_AT_ONCE:
                     responses.append(list(waiting.popleft().result()))
@@ -101,7 +101,7 @@ class CassandraSession:
 
     def execute_batch(self, calls: Iterable[Call]) -> None:
         """Writes to several partitions: eventually all or none (a logged batch)."""
-        with self._reaching():
+        with self._errors_as_unavailable():
             self._session.execute(self._batch(calls, is_idempotent=True))
 
     def execute_conditional(self, *calls: Call) -> bool:
@@ -109,7 +109,7 @@ class CassandraSession:
 
         If it raises Unavailable, the outcome is unknown.
         """
-        with self._reaching():
+        with self._errors_as_unavailable():
             if len(calls) == 1:
                 bound = self._bound(calls[0])
                 bound.is_idempotent = False
@@ -118,7 +118,7 @@ class CassandraSession:
 
     def change_schema(self, statement: str) -> None:
         """Returns when all nodes that are up agree on the schema. Raises Unavailable if they do not."""
-        with self._reaching():
+        with self._errors_as_unavailable():
             future = self._session.execute_async(statement, timeout=_SCHEMA_S)
             future.result()
             if not future.is_schema_agreed:
@@ -126,7 +126,7 @@ class CassandraSession:
 
     def execute_unprepared(self, statement: str) -> list[Row]:
         """A statement that is not worth preparing, since it is rarely run."""
-        with self._reaching():
+        with self._errors_as_unavailable():
             return list(self._session.execute(statement))
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class CassandraSession:
         return found
 
     @contextmanager
-    def _reaching(self) -> Iterator[None]:
+    def _errors_as_unavailable(self) -> Iterator[None]:
         """Turns errors that mean that Cassandra can't serve into Unavailable, without its addresses."""
         if self._closed:
             raise Unavailable("the store is closed")

@@ -14,7 +14,7 @@ from regions.records import Comment, User, to_json_text
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.deletion import is_deleted
 from regions.stores.cassandra.outbox import CassandraOutbox
-from regions.stores.cassandra.partitions import year_of
+from regions.stores.cassandra.partitions import partition_year
 from regions.stores.cassandra.rows import YearlyLists, first_record
 from regions.stores.cassandra.session import CassandraSession, first_rows
 from regions.stores.paging import exclusive_upper_bound
@@ -47,13 +47,13 @@ class CassandraLikes:
 
     def add(self, photo_id: str, user_id: str, at_ms: int) -> None:
         insert = "INSERT INTO likes (photo_id, year, user_id, at_ms) VALUES (?, ?, ?, ?)"
-        self._session.execute(insert, key(photo_id), year_of(user_id), key(user_id), at_ms)
+        self._session.execute(insert, key(photo_id), partition_year(user_id), key(user_id), at_ms)
         if is_deleted(self._session, photo_id):
             self.remove(photo_id, user_id)
 
     def remove(self, photo_id: str, user_id: str) -> None:
         delete = "DELETE FROM likes WHERE photo_id = ? AND year = ? AND user_id = ?"
-        self._session.execute(delete, key(photo_id), year_of(user_id), key(user_id))
+        self._session.execute(delete, key(photo_id), partition_year(user_id), key(user_id))
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[str]:
         query = "SELECT user_id FROM likes WHERE photo_id = ? AND year = ? AND user_id < ? LIMIT ?"
@@ -85,7 +85,7 @@ class CassandraComments:
 
 
 def _primary_key(photo_id: str, comment_id: str) -> tuple[str, int, str]:
-    return key(photo_id), year_of(comment_id), key(comment_id)
+    return key(photo_id), partition_year(comment_id), key(comment_id)
 
 
 class CassandraFollows:
@@ -95,7 +95,7 @@ class CassandraFollows:
     def change(self, follower_id: str, author_id: str, following: bool, event: Event) -> None:
         statements = _FOLLOW if following else _UNFOLLOW
         following_key = key(follower_id), key(author_id)
-        followers_key = key(author_id), year_of(follower_id), key(follower_id)
+        followers_key = key(author_id), partition_year(follower_id), key(follower_id)
         calls = [(statements[0], *following_key), (statements[1], *followers_key)]
         self._outbox.write_with_event(event, calls)
 

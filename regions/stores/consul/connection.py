@@ -89,13 +89,13 @@ class Connection:
         session.mount(f"{address.scheme}://", requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS))
 
     def get(self, path: str) -> Entry | None:
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             found = client.kv.get(self._full(path), consistency=_CONSISTENT)[1]
         return self._entry(found) if found else None
 
     def list_under(self, prefix: str) -> list[Entry]:
         """All entries whose path starts with `prefix`, in order."""
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             found = client.kv.get(self._full(prefix), recurse=True, consistency=_CONSISTENT)[1]
         return [self._entry(one) for one in found or ()]
 
@@ -105,33 +105,33 @@ class Connection:
         With `beyond` it is a blocking query: it waits until the index is greater, or `wait_s` is over.
         """
         wait = f"{max(_MIN_WAIT_MS, int(wait_s * _JITTER * 1000))}ms"
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             index, keys = client.kv.get(self._full(prefix), index=beyond, wait=wait, keys=True, consistency=_CONSISTENT)
         return int(index), bool(keys)
 
     def put(self, path: str, value: str, expected_version: int | None = None, flags: int = 0) -> bool:
         """With `expected_version`, only if the key has that version (0: doesn't exist); False if not."""
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             return bool(client.kv.put(self._full(path), value.encode(), cas=expected_version, flags=flags))
 
     def remove(self, path: str) -> None:
         """Idempotent. Not for settings: a watch would not see the deletion."""
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             client.kv.delete(self._full(path))
 
     def acquire(self, path: str, value: str, session: str) -> bool:
         """Locks the key for the session; False if another session holds it."""
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             return bool(client.kv.put(self._full(path), value.encode(), acquire=session))
 
     def begin_session(self, name: str, ttl_s: int) -> str:
         """Without renewal the session ends after at least `ttl_s` and at most twice that. Its keys are then free."""
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             # No health checks, so that a restart of the agent doesn't end the session. No lock delay: see `locks`.
             return str(client.session.create(name, checks=[], lock_delay=0, ttl=ttl_s))
 
     def renew_session(self, session: str) -> bool:
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             try:
                 client.session.renew(session)
             except consul.NotFound:
@@ -139,38 +139,38 @@ class Connection:
         return True
 
     def end_session(self, session: str) -> None:
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             client.session.destroy(session)
 
     def register(self, name: str, instance: str, address: Mapping[str, Any], check: Mapping[str, str]) -> None:
         """Adds or replaces an instance of a service, with its one check."""
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             client.agent.service.register(
                 name, service_id=instance, check=dict(check), replace_existing_checks=True, **address
             )
 
     def deregister(self, instance: str) -> None:
         """Idempotent."""
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             client.agent.service.deregister(instance)
 
     def pass_check(self, check: str) -> bool:
         """Renews a TTL check; False if the agent doesn't know it."""
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             return bool(client.agent.check.ttl_pass(check))
 
     def healthy(self, name: str) -> list[Mapping[str, Any]]:
         """The instances of a service that pass all their checks, as Consul describes them."""
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             return [found["Service"] for found in client.health.service(name, passing=True)[1] or ()]
 
     def leader(self) -> str:
         """The leader's address; empty if the servers have not elected one."""
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             return str(client.status.leader())
 
     def agent_info(self) -> AgentInfo:
-        with self.reaching() as client:
+        with self.errors_as_unavailable() as client:
             response = client.http.get(lambda response: response, "/v1/agent/self", headers=client.prepare_headers())
         date = response.headers.get("Date", "")
         if response.code == 403:
@@ -186,7 +186,7 @@ class Connection:
         self._consul.http.session.close()
 
     @contextmanager
-    def reaching(self) -> Iterator[Any]:
+    def errors_as_unavailable(self) -> Iterator[Any]:
         """The client, for calls that raise Unavailable."""
         if self.closed.is_set():
             raise Unavailable("the settings are closed")

@@ -46,7 +46,7 @@ class Scratch:
     def file(self) -> Iterator[FileIO]:
         """A new file. Rename it to keep it: whatever still has its name at the end is removed."""
         path = self._path()
-        with reaching():
+        with errors_as_unavailable():
             file = FileIO(path, "x")
         try:
             with file:
@@ -68,7 +68,7 @@ class Scratch:
 
 
 @contextmanager
-def reaching() -> Iterator[None]:
+def errors_as_unavailable() -> Iterator[None]:
     """Turns the disk's errors into Unavailable, without the path."""
     try:
         yield

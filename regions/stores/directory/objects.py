@@ -15,7 +15,7 @@ from pathlib import Path
 
 from regions.stores import disk_space, objects_health
 from regions.stores.directory import files as files
-from regions.stores.directory.files import reaching
+from regions.stores.directory.files import errors_as_unavailable
 from regions.stores.directory.signing import Claim, signed_url
 from regions.stores.directory.stored_objects import MULTIPART, StoredObjects
 from regions.stores.directory.uploads import DirectoryUploads, Readable, require_part
@@ -38,13 +38,13 @@ class DirectoryObjects:
         self._server_url = server_url.rstrip("/")
         self._root = Path(root)
         self.prepare()
-        with reaching():
+        with errors_as_unavailable():
             self._scratch = files.Scratch(self._root / _SCRATCH)
         self._stored = StoredObjects(self._root, self._scratch)
         self._uploads = DirectoryUploads(self._root, self._scratch, self._stored)
 
     def prepare(self) -> None:
-        with reaching():
+        with errors_as_unavailable():
             for name in (MULTIPART, *BUCKETS, _SCRATCH):
                 (self._root / name).mkdir(parents=True, exist_ok=True)
 
@@ -84,11 +84,11 @@ class DirectoryObjects:
             for chunk in chunks:
                 digest.update(chunk)
                 size_bytes += len(chunk)
-                with reaching():
+                with errors_as_unavailable():
                     files.write_all(file, chunk)
             require_sha256(digest.hexdigest(), sha256)
             info = ObjectInfo(key, size_bytes, sha256, content_type, cache_control)
-            with reaching():
+            with errors_as_unavailable():
                 self._stored.commit(file, bucket, info)
         return info
 
@@ -127,6 +127,6 @@ class DirectoryObjects:
 
 
 def _chunks(file: FileIO) -> Iterator[bytes]:
-    with reaching():
+    with errors_as_unavailable():
         while chunk := file.read(CHUNK_BYTES):
             yield chunk

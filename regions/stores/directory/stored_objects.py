@@ -17,7 +17,7 @@ from pathlib import Path
 from regions.errors import BadRequest, NotFound, Unavailable
 from regions.stores.directory import files as files
 from regions.stores.directory import metadata
-from regions.stores.directory.files import MISSING, Scratch, reaching
+from regions.stores.directory.files import MISSING, Scratch, errors_as_unavailable
 from regions.stores.object_rules import KEY, require_bucket, require_bucket_and_key
 from regions.stores.objects import ObjectInfo
 
@@ -64,7 +64,7 @@ class StoredObjects:
     def open_file(self, bucket: str, key: str) -> tuple[ObjectInfo, FileIO]:
         """The metadata and the bytes of an object; the caller closes the file. Raises NotFound."""
         location = self._locate(bucket, key)
-        with reaching():
+        with errors_as_unavailable():
             while True:
                 try:
                     file = FileIO(location.data)
@@ -83,7 +83,7 @@ class StoredObjects:
 
     def delete(self, bucket: str, key: str) -> None:
         location = self._locate(bucket, key)
-        with reaching(), files.locked(location.guard) as is_locked:
+        with errors_as_unavailable(), files.locked(location.guard) as is_locked:
             if not is_locked:
                 self.require_root()
                 return
@@ -110,7 +110,7 @@ class StoredObjects:
         return NotFound(detail)
 
     def _walk(self, top: Path, folder: str, prefix: str) -> Iterator[ObjectInfo]:
-        with reaching():
+        with errors_as_unavailable():
             self.require_root()
             for parent, _, names in os.walk(top / folder, onerror=_raise_unless_missing):
                 for path in (Path(parent, name) for name in names if not name.startswith(".")):

@@ -21,7 +21,7 @@ from typing import Protocol
 
 from regions.errors import BadRequest, NotFound
 from regions.stores.directory import files as files
-from regions.stores.directory.files import Scratch, reaching
+from regions.stores.directory.files import Scratch, errors_as_unavailable
 from regions.stores.directory.stored_objects import MULTIPART, StoredObjects
 from regions.stores.object_rules import (
     BUCKETS,
@@ -52,7 +52,7 @@ class DirectoryUploads:
     def create(self, bucket: str, key: str) -> str:
         require_bucket_and_key(bucket, key)
         multipart_id = "~".join([secrets.token_hex(16), bucket, *key.split("/")])
-        with reaching():
+        with errors_as_unavailable():
             (self._folder / multipart_id).mkdir()
             files.sync_folder(self._folder)
         return multipart_id
@@ -68,13 +68,13 @@ class DirectoryUploads:
             raise self._stored.missing("the upload has ended or never existed")
         with self._scratch.file() as file:
             part = Part(number, f'"{_receive(stream, file, size_bytes)}"', size_bytes)
-            with reaching():
+            with errors_as_unavailable():
                 os.fsync(file.fileno())
                 self._add(multipart_id, part, file)
         return part
 
     def parts(self, multipart_id: str) -> list[Part]:
-        with reaching(), self._locked(multipart_id) as folder:
+        with errors_as_unavailable(), self._locked(multipart_id) as folder:
             found = [_PART_FILE.fullmatch(name) for name in sorted(os.listdir(folder))] if folder else []
         parts = [Part(int(part[1]), f'"{part[3]}"', int(part[2])) for part in found if part]
         # One for each number: a kill between the arrival of a part and the removal of its predecessor leaves both.
@@ -84,7 +84,7 @@ class DirectoryUploads:
         bucket, key = _parse_id(multipart_id)
         require_part_order(parts)
         info = ObjectInfo(key, sum(part.size_bytes for part in parts), None, UNKNOWN_TYPE)
-        with reaching(), self._locked(multipart_id) as folder:
+        with errors_as_unavailable(), self._locked(multipart_id) as folder:
             if folder is None:
                 return require_completed(self._stored.info(bucket, key), parts)
             self._assemble([_checked_file(folder, part) for part in parts], bucket, info)
@@ -92,19 +92,19 @@ class DirectoryUploads:
             self._scratch.discard(folder)
 
     def abort(self, multipart_id: str) -> None:
-        with reaching(), self._locked(multipart_id) as folder:
+        with errors_as_unavailable(), self._locked(multipart_id) as folder:
             if folder is not None:
                 self._scratch.discard(folder)
 
     def of_key(self, bucket: str, key: str) -> list[str]:
         require_bucket_and_key(bucket, key)
         end = "~".join(["", bucket, *key.split("/")])
-        with reaching():
+        with errors_as_unavailable():
             return [folder.name for folder in self._folder.iterdir() if folder.name.endswith(end)]
 
     def abort_stale(self, before_ms: int) -> int:
         stale = 0
-        with reaching():
+        with errors_as_unavailable():
             for folder in self._folder.iterdir():
                 # The arrival of a part changes the folder's modification time.
                 if files.changed_before(folder, before_ms):
@@ -185,6 +185,6 @@ def _receive(stream: Readable, file: FileIO, size_bytes: int) -> str:
             raise BadRequest(f"the body ended {left_bytes} bytes early")
         digest.update(chunk)
         left_bytes -= len(chunk)
-        with reaching():
+        with errors_as_unavailable():
             files.write_all(file, chunk)
     return digest.hexdigest()

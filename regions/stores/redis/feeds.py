@@ -73,7 +73,7 @@ class RedisFeeds:
         """One round trip for each few hundred users. If it raises, some feeds may have the photo."""
         keys = [self._key(user_id) for user_id in user_ids]
         for round_trip in _slices(keys, _FEEDS_PER_ROUND_TRIP):
-            with _reaching(), self._redis.pipeline(transaction=False) as pipeline:
+            with _errors_as_unavailable(), self._redis.pipeline(transaction=False) as pipeline:
                 for feeds in _slices(round_trip, _FEEDS_PER_SCRIPT):
                     self._add(feeds, [photo_id, _TRIM_TO_RANK], client=pipeline)
                 pipeline.execute()
@@ -82,19 +82,19 @@ class RedisFeeds:
         key = self._key(user_id)
         # Never above `_COMPLETE`, which is not an id and must not be returned as one.
         bound = min(exclusive_upper_bound(before), _COMPLETE)
-        with _reaching(), self._redis.pipeline(transaction=False) as pipeline:
+        with _errors_as_unavailable(), self._redis.pipeline(transaction=False) as pipeline:
             pipeline.zscore(key, _COMPLETE)
             pipeline.zrevrangebylex(key, f"({bound}", "-", start=0, num=min(limit, CAP))
             complete, photo_ids = pipeline.execute()
         return list(photo_ids) if complete is not None else None
 
     def mark_complete(self, user_id: str) -> None:
-        with _reaching():
+        with _errors_as_unavailable():
             self._redis.zadd(self._key(user_id), {_COMPLETE: 0})
 
     def remove(self, photo_ids: Collection[str], user_id: str) -> None:
         if photo_ids:
-            with _reaching():
+            with _errors_as_unavailable():
                 self._redis.zrem(self._key(user_id), *photo_ids)
 
     def check_health(self) -> list[CheckResult]:
@@ -111,17 +111,17 @@ class RedisFeeds:
         self._redis.close()
 
     def _check_version(self) -> str:
-        with _reaching():
+        with _errors_as_unavailable():
             return f"Redis {self._redis.info('server')['redis_version']}"
 
     def _check_clock(self) -> CheckResult:
-        with _reaching():
+        with _errors_as_unavailable():
             sent_s = time.time()
             seconds, microseconds = self._redis.time()
             return clock(seconds + microseconds / 1e6, 0.0, sent_s, time.time())
 
     def _check_memory(self) -> str | CheckResult:
-        with _reaching():
+        with _errors_as_unavailable():
             memory = self._redis.info("memory")
         used, limit_bytes, policy = memory["used_memory_human"], memory["maxmemory"], memory["maxmemory_policy"]
         if limit_bytes and not policy.startswith("allkeys"):
@@ -130,7 +130,7 @@ class RedisFeeds:
 
     def _check_write(self) -> str:
         key = self._key(f"health-check-{secrets.token_hex(8)}")
-        with _reaching():
+        with _errors_as_unavailable():
             try:
                 self._add([key], ["health-check", _TRIM_TO_RANK])
                 self._redis.expire(key, _KEPT_S)
@@ -149,7 +149,7 @@ def _slices(keys: list[str], size: int) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _reaching() -> Iterator[None]:
+def _errors_as_unavailable() -> Iterator[None]:
     """Turns Redis' errors into Unavailable."""
     try:
         yield

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, WaiterError
 
 from regions.errors import TopologyError, Unavailable
 from regions.stores.objects import RAW, VARIANTS
-from regions.stores.s3.session import Credentials, S3Address, code, connect, reaching, status
+from regions.stores.s3.session import Credentials, S3Address, code, connect, errors_as_unavailable, status
 
 _ABORT_DAYS = 7
 _ABORT_RULE = {
@@ -45,7 +45,7 @@ def prepare_buckets(address: S3Address, credentials: Credentials) -> None:
     s3 = connect(address.service, credentials)
     for bucket in (address.bucket(RAW), address.bucket(VARIANTS)):
         try:
-            with reaching():
+            with errors_as_unavailable():
                 _prepare(s3, bucket, address)
         except ClientError as error:
             if code(error) != "NotImplemented":

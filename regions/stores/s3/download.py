@@ -11,7 +11,7 @@ from regions.errors import NotFound, Unavailable
 from regions.retry import backoff_s
 from regions.stores.object_rules import UNKNOWN_TYPE
 from regions.stores.objects import CHUNK_BYTES, ObjectInfo
-from regions.stores.s3.session import CONNECTION_ERRORS, reaching, status
+from regions.stores.s3.session import CONNECTION_ERRORS, errors_as_unavailable, status
 
 # After so many breaks in a row, without a whole chunk in between, the download fails.
 _MOST_BREAKS = 4
@@ -19,7 +19,7 @@ _MOST_BREAKS = 4
 
 def find_info(s3: Any, bucket: str, key: str) -> ObjectInfo | None:
     """The metadata of an object; None if S3 has none. `bucket` is S3's name of it. Raises Unavailable."""
-    with reaching():
+    with errors_as_unavailable():
         try:
             head = s3.head_object(Bucket=bucket, Key=key)
         except ClientError as error:

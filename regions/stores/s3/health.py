@@ -11,7 +11,7 @@ from regions.stores import objects_health
 from regions.stores.health import CheckResult, HealthCheck, Level, Probe, http_clock, run_checks
 from regions.stores.objects import RAW, VARIANTS, Objects
 from regions.stores.s3 import buckets
-from regions.stores.s3.session import Credentials, S3Address, code, connect, reaching, status
+from regions.stores.s3.session import Credentials, S3Address, code, connect, errors_as_unavailable, status
 
 _REACH = "Check the endpoint in the topology's URL and the keys in REGION.s3; for a new store run `darkroom prepare`."
 _RULES = "Run `darkroom prepare`, which sets them, with keys that may do so."
@@ -76,7 +76,7 @@ def _reporting_rejections(probe: Probe) -> Probe:
 
     def reporting() -> str | CheckResult | list[CheckResult]:
         try:
-            with reaching():
+            with errors_as_unavailable():
                 return probe()
         except ClientError as error:
             raise Unavailable(f"the store rejects {error.operation_name}: {code(error)}") from error

@@ -30,7 +30,7 @@ from regions.stores.s3 import health
 from regions.stores.s3.buckets import prepare_buckets
 from regions.stores.s3.download import Download, find_info
 from regions.stores.s3.puts import Puts
-from regions.stores.s3.session import Credentials, S3Address, code, connect, list_all, reaching
+from regions.stores.s3.session import Credentials, S3Address, code, connect, errors_as_unavailable, list_all
 from regions.stores.s3.upload import MultipartUpload, UploadEnded
 
 _MAX_URL_AGE_S = 7 * 24 * 3600
@@ -56,7 +56,7 @@ class S3Objects:
         prepare_buckets(self._address, self._credentials)
 
     def create_upload(self, bucket: str, key: str) -> str:
-        with reaching():
+        with errors_as_unavailable():
             created = self._s3.create_multipart_upload(**self._locate(bucket, key), ContentType=UNKNOWN_TYPE)
         return f"{bucket}~{key}~{created['UploadId']}"
 
@@ -125,7 +125,7 @@ class S3Objects:
 
     def delete(self, bucket: str, key: str) -> None:
         location = self._locate(bucket, key)
-        with reaching():
+        with errors_as_unavailable():
             self._s3.delete_object(**location)
 
     def check_health(self) -> list[CheckResult]:
@@ -153,7 +153,7 @@ class S3Objects:
         return stale
 
     def _get(self, location: Mapping[str, str], parameters: Mapping[str, str]) -> Any:
-        with reaching():
+        with errors_as_unavailable():
             try:
                 return self._s3.get_object(**location, **parameters)
             except ClientError as error:

@@ -19,7 +19,7 @@ from regions.errors import Unavailable
 from regions.stores.object_rules import require_sha256
 from regions.stores.objects import ObjectInfo
 from regions.stores.s3.download import find_info
-from regions.stores.s3.session import S3Address, code, reaching
+from regions.stores.s3.session import S3Address, code, errors_as_unavailable
 from regions.stores.s3.upload import MultipartUpload, UploadEnded
 
 # How much a put keeps in memory. S3 accepts 5 MiB to 5 GiB for every part but the last.
@@ -50,13 +50,13 @@ class Puts:
         require_sha256(digest.hexdigest(), str(info.sha256))
         request = {"Bucket": bucket, "Key": info.key, "Body": body, **_headers(info)}
         request |= self._checksum(digest.digest())
-        with reaching():
+        with errors_as_unavailable():
             self._write_unless_same(bucket, info, lambda **condition: self._s3.put_object(**request, **condition))
         return info
 
     def _put_in_parts(self, bucket: str, info: ObjectInfo, pieces: Iterable[bytearray]) -> ObjectInfo:
         kind = {"ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE"} if self._accepts_checksums else {}
-        with reaching():
+        with errors_as_unavailable():
             created = self._s3.create_multipart_upload(Bucket=bucket, Key=info.key, **_headers(info), **kind)
         upload = MultipartUpload(self._s3, bucket, info.key, created["UploadId"])
         try:

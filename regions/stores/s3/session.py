@@ -186,7 +186,7 @@ def status(error: ClientError) -> int:
 
 
 @contextmanager
-def reaching() -> Iterator[None]:
+def errors_as_unavailable() -> Iterator[None]:
     """Turns errors that time or an operator can resolve into Unavailable, without addresses. Our own bugs pass."""
     try:
         yield
@@ -200,6 +200,6 @@ def reaching() -> Iterator[None]:
 
 def list_all(s3: Any, operation: str, items: str, query: Mapping[str, str]) -> Iterator[Any]:
     """All items of a list operation, page after page."""
-    with reaching():
+    with errors_as_unavailable():
         for page in s3.get_paginator(operation).paginate(**query):
             yield from page.get(items, ())

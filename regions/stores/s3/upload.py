@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from regions.errors import Conflict
 from regions.stores.objects import Part
-from regions.stores.s3.session import code, list_all, reaching
+from regions.stores.s3.session import code, errors_as_unavailable, list_all
 
 _NO_UPLOAD = "NoSuchUpload"
 _WRONG_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
@@ -42,18 +42,18 @@ class MultipartUpload:
 
     def send(self, number: int, body: bytearray, checksum: Mapping[str, str]) -> Mapping[str, Any]:
         """Returns what `complete` needs about the part."""
-        with _upload_errors(), reaching():
+        with _upload_errors(), errors_as_unavailable():
             response = self.s3.upload_part(**self.location, PartNumber=number, Body=body, **checksum)
         return {"PartNumber": number, "ETag": response["ETag"], **checksum}
 
     def complete(self, parts: Sequence[Mapping[str, Any]], **condition: str) -> None:
         """Raises Conflict if the parts do not make an object, and ClientError if the condition does not hold."""
-        with _upload_errors(), reaching():
+        with _upload_errors(), errors_as_unavailable():
             self.s3.complete_multipart_upload(**self.location, MultipartUpload={"Parts": parts}, **condition)
 
     def abort(self) -> None:
         """Idempotent. A part that is still arriving may outlive it (AWS, "AbortMultipartUpload")."""
-        with suppress(UploadEnded), _upload_errors(), reaching():
+        with suppress(UploadEnded), _upload_errors(), errors_as_unavailable():
             self.s3.abort_multipart_upload(**self.location)
 
     def _parts(self) -> Iterator[Any]:

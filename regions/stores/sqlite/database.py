@@ -23,7 +23,7 @@ TRUNCATE_LOG_EVERY_S = 60.0
 _BUSY_S = 10.0
 # While it waits, nobody can write.
 _TRUNCATE_WAIT_S = 0.2
-# Errors in the caller's statement or data are raised as they are: as `Unavailable` they would be retried for ever.
+# Errors in the caller's statement or data are raised as they are: as `Unavailable` they would be retried forever.
 _CALLER_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
 
 
@@ -42,14 +42,14 @@ class Database:
         self._lock = threading.Lock()
         # The threads of this process queue here. SQLite's own lock has no queue: waiters sleep and try again.
         self._writer = threading.RLock()
-        with self._reaching():
+        with self._errors_as_unavailable():
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             self._connection().executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Each statement sees the last committed state. Raises Unavailable."""
-        with self._reaching():
+        with self._errors_as_unavailable():
             yield self._connection()
 
     @contextmanager
@@ -59,7 +59,7 @@ class Database:
 
         Raises Unavailable, also if others have been writing for longer than 10 s.
         """
-        with self._reaching(), self._queued():
+        with self._errors_as_unavailable(), self._queued():
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -123,7 +123,7 @@ class Database:
             self._opened[threading.current_thread()] = connection
 
     @contextmanager
-    def _reaching(self) -> Iterator[None]:
+    def _errors_as_unavailable(self) -> Iterator[None]:
         """Turns errors of SQLite and the disk into Unavailable. Clients see the detail, so it doesn't name the path."""
         try:
             yield

@@ -37,7 +37,7 @@ WRITER = COMMON + "write_for_ever(cassandra.open_catalog(sys.argv[1]))"
 BEFORE_EACH_REQUEST = (
     COMMON
     + """
-reaching = CassandraSession._reaching
+errors_as_unavailable = CassandraSession._errors_as_unavailable
 
 for step in count():
     child = os.fork()
@@ -47,9 +47,9 @@ for step in count():
         def die_or_request(session):
             if next(requests) == step:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return reaching(session)
+            return errors_as_unavailable(session)
 
-        CassandraSession._reaching = die_or_request
+        CassandraSession._errors_as_unavailable = die_or_request
         write_all(catalog, 3 * step)
         os._exit(0)
     if os.waitpid(child, 0)[1] != signal.SIGKILL:

@@ -21,7 +21,7 @@ REPLACED = {
     r"fences?": "fencing token",
     r"object[ _]door|door": "object server",
     r"silence_s": "tombstones_age_s",
-    r"(who|whom|whoso)ever|hence|thereof|thereby|whither|hither|lest": "modern English",
+    r"(who|whom|whoso)ever|for ever|hence|thereof|thereby|whither|hither|lest": "modern English",
 }
 """Each is a regular expression for whole words, also within names like `is_told`; and what to write instead."""
 

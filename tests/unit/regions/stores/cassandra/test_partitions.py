@@ -12,10 +12,10 @@ from regions.stores.cassandra.address import CassandraAddress, key, parse_addres
 from regions.stores.cassandra.partitions import (
     FIRST_YEAR,
     TimeUuidGenerator,
+    partition_year,
     shard_of,
     time_uuid_ms,
     tombstone_partition,
-    year_of,
     years,
 )
 from regions.stores.paging import exclusive_upper_bound
@@ -29,7 +29,7 @@ def test_a_reader_of_a_list_reads_the_year_of_every_id(at_ms, later_ms):
     """Also when the id was made by a process whose clock is a day ahead."""
     made_ms = min(at_ms + 86_400_000, LAST_MS)
     public = ids.to_public(ids.USER, ids.compose(ids.Snowflake(made_ms, 1, 1, 1)))
-    assert year_of(public) in years(at_ms + later_ms)
+    assert partition_year(public) in years(at_ms + later_ms)
 
 
 @given(at_ms=TIMES)
@@ -42,7 +42,7 @@ def test_years_are_newest_first_and_without_gap(at_ms):
 @given(text=st.text())
 def test_a_text_that_is_not_an_id_falls_in_some_year(text):
     """A client may send any text as an id."""
-    assert year_of(text) >= FIRST_YEAR
+    assert partition_year(text) >= FIRST_YEAR
 
 
 @given(text=st.text(st.characters(exclude_categories=[])))
