@@ -8,7 +8,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from regions.errors import Problem, Unavailable
@@ -26,10 +26,12 @@ def run_together(loops: Sequence[Loop], stop: threading.Event) -> None:
     Returns when all have ended. If any failed, raises the error of the one that failed first: it is the cause, and the
     others may be consequences. The process then ends, and its supervisor starts it again.
     """
+    errors: list[BaseException] = []
     with ThreadPoolExecutor(len(loops)) as threads:
-        ended = list(as_completed([threads.submit(_then_stop, loop, stop) for loop in loops]))
-    for future in ended:
-        future.result()
+        for loop in loops:
+            threads.submit(_then_stop, loop, stop, errors)
+    if errors:
+        raise errors[0]
 
 
 def run_forever(
@@ -65,8 +67,12 @@ def _run_round(run_once: Callable[[], object], name: str) -> None:
         log.warning("put off until the next round", extra={"loop": name, "error": error.detail})
 
 
-def _then_stop(loop: Loop, stop: threading.Event) -> None:
+def _then_stop(loop: Loop, stop: threading.Event, errors: list[BaseException]) -> None:
     try:
         loop()
+    except BaseException as error:
+        # Before `stop` is set: an error that follows from the stop must not come first.
+        errors.append(error)
+        raise
     finally:
         stop.set()

@@ -69,14 +69,21 @@ def test_opening_is_not_tried_after_stop():
     assert rounds.count == 0
 
 
+class SlowEvent(threading.Event):
+    """`set` returns only when the loops that wait for it have had time to end."""
+
+    def set(self) -> None:
+        super().set()
+        time.sleep(0.2)
+
+
 def test_of_several_loops_that_fail_the_first_error_is_raised():
-    """The later ones may only be consequences of the stop, whatever their place in the list."""
-    stop = threading.Event()
+    """The later ones may only be consequences of the stop, whatever their place in the list and however fast."""
+    stop = SlowEvent()
 
     def fail_after_stop() -> None:
         stop.wait()
-        time.sleep(0.05)
         raise KeyError("a consequence")
 
     with pytest.raises(ValueError, match="a bug"):
-        daemon.run_together([fail_after_stop, Rounds(ValueError("a bug"))], stop)
+        daemon.run_together([fail_after_stop, Rounds(ValueError("a bug")), fail_after_stop], stop)
