@@ -81,7 +81,7 @@ class Topology:
         return next((region for region in self.regions.values() if region.number == number), None)
 
     def shield_of(self, region: str) -> Edge:
-        """The edge through which all other edges reach this region."""
+        """The only edge that asks this region's origin for grants and reads its objects."""
         return next(edge for edge in self.edges.values() if edge.shield_of == region)
 
     def nearest_region(self, latitude: float, longitude: float) -> Region:

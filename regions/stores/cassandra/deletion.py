@@ -32,7 +32,7 @@ class Deletion:
         self._log.append(to_json_text(tombstone))
 
     def resume(self, photo_id: str) -> bool:
-        """Finishes a deletion whose process died before it was complete; False if the photo has no tombstone.
+        """Finishes a deletion whose process has probably died; False if the photo has no tombstone.
 
         The read is serial: it first completes a conditional write of the tombstone that was cut off.
         """

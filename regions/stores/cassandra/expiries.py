@@ -18,7 +18,7 @@ _MOST_RECORDED = 1000
 
 
 class CassandraExpiries:
-    """`read_states` returns each photo id's status and upload; None instead of either that does not exist."""
+    """`read_states` returns each photo id's status and upload; None for each that is missing."""
 
     def __init__(
         self, session: CassandraSession, read_states: Callable[[list[str]], list[tuple[str | None, Upload | None]]]

@@ -16,18 +16,18 @@ What a crash leaves behind:
 - Within 3: an intent without an event again.
 
 A change that needs no condition (a follow) stores its event in the intent itself, and both are written in one logged
-batch. The intent of a deletion is marked until the deletion is complete: the sweep finishes a deletion whose process
-died, and only then publishes its event.
+batch. The intent of a deletion is marked until the deletion is complete. The sweep finishes a deletion that is still
+marked after 20 seconds, and only then publishes its event.
 
     outbox ((minute, shard), intent_id)   an intent; `deletion_unfinished` while a deletion is not complete
     photos (photo_id, event_id)           the event, with the id of the intent
     outbox_minutes                        which minutes may hold intents
 
-Cassandra keeps a marker for each deleted row for a while, and a read must skip them all. With one partition a minute,
+Cassandra keeps a marker for each deleted row for a while, and a read must skip them all. With one partition per minute,
 the sweep reads only minutes that may hold intents, and not the markers of the others. A minute that is found empty is
 closed when it ended two minutes ago. The clocks of a region's processes must not differ by more, and a process must not
 be suspended for longer between making an intent's id and writing the intent: it would write into a closed minute, which
-the sweep reads no more.
+the sweep no longer reads.
 """
 
 import threading
@@ -69,7 +69,7 @@ class Intent(NamedTuple):
 
 
 class CassandraOutbox:
-    """`resume_deletion` finishes a deletion whose process died; it returns False if the photo has no tombstone."""
+    """`resume_deletion` finishes a deletion that was cut off; it returns False if the photo has no tombstone."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class CassandraOutbox:
     def _is_ready(self, intent: Intent) -> bool:
         """Whether the event of this unfinished deletion may now be published, or its intent dropped.
 
-        If its process must have died, the deletion is finished here. A photo without a tombstone means that the
+        If its process has probably died, the deletion is finished here. A photo without a tombstone means that the
         conditional write was never made, or may still arrive: then the intent waits until it may be dropped.
         """
         if self._age_ms(intent) < _RESUME_AFTER_MS or intent.photo_id is None:

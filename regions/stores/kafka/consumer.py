@@ -3,7 +3,6 @@
 Part of the Kafka events adapter.
 """
 
-import logging
 import time
 from collections import deque
 
@@ -22,8 +21,6 @@ from regions.stores.kafka.connection import wait_for
 from regions.stores.kafka.fetcher import Fetched, Fetcher
 from regions.stores.kafka.group import ILLEGAL_GENERATION, REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER_ID, Membership
 from regions.stores.kafka.offsets import committed_offsets, log_offsets
-
-log = logging.getLogger(__name__)
 
 _BROKER_SETS_TIME = -1
 # A commit with one of these errors came during or after a rebalance, which `Membership.poll` learns of by itself.
