@@ -21,7 +21,7 @@ from regions.events.messages import (
     dead_letter,
     to_text,
 )
-from regions.events.subscription import ATTEMPTS, Subscription
+from regions.events.subscription import ATTEMPTS, Subscription, consume
 from regions.events.topics import DEAD_LETTERS, PHOTO_READY
 from regions.stores.partitioner import partition_of
 from regions.stores.sqlite import adapter as sqlite
@@ -313,6 +313,26 @@ def test_run_forever_returns_when_stop_is_set(events, subscribe, handle):
     running.join(WITHIN_S)
     assert not running.is_alive()
     assert sorted(handle.done) == list(range(10))
+
+
+def test_consuming_starts_when_the_log_becomes_available(events, handle, monkeypatch):
+    """A process that starts while the log is down waits for it, and does not end."""
+    events.publish([event(1)])
+    stop, join, failures = threading.Event(), events.consumer, iter([Unavailable("down")] * 2)
+
+    def join_later(topic, group, member):
+        if failure := next(failures, None):
+            raise failure
+        return join(topic, group, member)
+
+    def handle_and_stop(one) -> None:
+        handle(one)
+        stop.set()
+
+    monkeypatch.setattr(events, "consumer", join_later)
+    consume(events, PHOTO_READY, "group", "one", handle_and_stop, 1, stop)
+    assert handle.done == [1]
+    assert lag(events) == 0
 
 
 def test_run_forever_survives_an_unavailable_log(events, subscribe):
