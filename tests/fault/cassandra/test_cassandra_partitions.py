@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from cassandra.timestamps import MonotonicTimestampGenerator
 
 from regions import ids
 from regions.errors import Unavailable
@@ -86,6 +87,22 @@ def test_a_change_that_was_cut_off_has_an_event_only_if_it_took_effect(open_at, 
             catalog.photos.update(ready, {Status.UPLOADING}, event)
     assert catalog.photos.get(photo.photo_id) == (ready if is_done else photo)
     assert catalog.outbox.pending(9) == ([event] if is_done else [])
+
+
+def test_a_published_event_is_deleted_although_our_clock_is_behind(open_at, session, monkeypatch):
+    """The event was written with the server's time, and a delete with an older time would have no effect."""
+    behind_ms = 60_000
+    monkeypatch.setattr(
+        MonotonicTimestampGenerator, "_next_timestamp", lambda driver, now, last: now - 1000 * behind_ms
+    )
+    catalog = open_at(-behind_ms)
+    photo = Photo(ids.to_public(ids.PHOTO, 1), "u", "eu", "eu-west", Status.UPLOADING, "", 9, None, 1)
+    catalog.photos.put_replica_metadata(photo)
+    event = photos_uploaded(photo, 1)
+    assert catalog.photos.update(replace(photo, status=Status.PROCESSING), {Status.UPLOADING}, event)
+    catalog.outbox.remove([event])
+    session.use(session.address.keyspace)
+    assert session.execute("SELECT event FROM photos") == [(None,)]
 
 
 def test_likes_and_comments_after_a_tombstone_are_not_in_the_tables(open_at, session):
