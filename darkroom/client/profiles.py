@@ -55,6 +55,11 @@ def profile(data: Path, name: str | None) -> Profile:
         raise CommandError(f"{paths[-1]} can't be read.", "Delete it and sign up again.") from error
 
 
+def find(data: Path, name: str) -> Profile | None:
+    """Raises CommandError if the profile exists and can't be read."""
+    return profile(data, name) if _path(data, name).exists() else None
+
+
 def profile_name(name: str) -> str:
     """The profile name for a user's name: `ana-sofia` for `Ana Sofia`."""
     return re.sub(r"\W+", "-", name.lower()).strip("-") or "me"

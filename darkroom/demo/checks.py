@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rich.filesize import decimal
+
 from darkroom.operate.stored_copy import StoredCopy
 
 _EU_REGIONS = ("eu-west", "eu-central")
@@ -31,6 +33,7 @@ class Observation:
     eu_photos: list[str] = field(default_factory=list)
     us_photos: list[str] = field(default_factory=list)
     rejected: dict[str, str] = field(default_factory=dict)
+    captions: dict[str, str] = field(default_factory=dict)
     feed: list[str] = field(default_factory=list)
     images: list[ImageObservation] = field(default_factory=list)
     stored_copies: dict[str, list[StoredCopy]] = field(default_factory=dict)
@@ -97,13 +100,18 @@ def is_hit(cache_status: str) -> bool:
     return "hit" in [parameter.strip() for parameter in cache_status.rpartition(",")[2].split(";")]
 
 
-def summary(copies: Sequence[StoredCopy]) -> str:
-    """`raw; variant 150, 320`: each kind and each size once, even if it is stored in memory and on disk."""
-    sizes: dict[str, dict[str, None]] = {}
-    for copy in copies:
-        kind, _, size = copy.what.partition(" (")[0].partition(" ")
-        sizes.setdefault(kind, {})[size] = None
-    return "; ".join(f"{kind} {', '.join(of)}".strip() for kind, of in sizes.items())
+def cell(copies: Sequence[StoredCopy]) -> str:
+    """What one place stores of a photo: `raw 4v 1.2 MB`; `–` for nothing, and `✗` first if the policy forbids any.
+
+    An image that an edge has both in memory and on disk counts once.
+    """
+    sizes = {copy.what.partition(" (")[0]: copy.size_bytes for copy in copies}
+    if not sizes:
+        return "–"
+    variants = sum(what != "raw" for what in sizes)
+    kinds = [*(["raw"] if "raw" in sizes else []), *([f"{variants}v"] if variants else [])]
+    mark = "" if all(copy.allowed for copy in copies) else "✗ "
+    return f"{mark}{' '.join(kinds)}\n{decimal(sum(sizes.values()))}"
 
 
 def flaw_of(data: bytes) -> str:

@@ -15,6 +15,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from darkroom import terminal
+from darkroom.client import profiles
 from darkroom.client.client import Client, PhotoRejected
 from darkroom.client.commands import photos_in
 from darkroom.command_error import CommandError
@@ -35,10 +36,16 @@ _PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Person:
+    """A user at the edge near them. `key` is their token."""
+
     name: str
     id: str
-    home_region: str
     client: Client
+    key: str
+
+    def link(self, view: str) -> str:
+        """Opens the page signed in, at that view."""
+        return f"{self.client.edge_url}/#sign-in={self.key}&to={view}"
 
 
 def command(options: Namespace) -> int:
@@ -61,11 +68,12 @@ def main(data: Path, photos: Path | None, once: bool, port: int) -> int:
             addresses, started_here = local_addresses.addresses(data), False
         generated = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="darkroom-demo-")))
         paths = paths or _draw(generated, range(1, _GENERATED), console)
-        held = _demonstrate(data, addresses, paths, generated, console)
+        ana = _sign_up("Ana", "PT", "lisbon", data, addresses, console)
+        bob = _sign_up("Bob", "US", "chicago", data, addresses, console)
+        held = _demonstrate(data, ana, bob, paths, generated, console)
         keep_running = started_here and not once
         if keep_running or not started_here:
-            hint = "   (Ctrl-C stops it)" if keep_running else ""
-            console.print(f"[bold]The page is at [cyan]{launcher.page(addresses)}[/][/]{hint}")
+            _show_links(ana, bob, keep_running, console)
         if keep_running:
             with suppress(KeyboardInterrupt):
                 launcher.wait_for_ctrl_c()
@@ -73,13 +81,11 @@ def main(data: Path, photos: Path | None, once: bool, port: int) -> int:
 
 
 def _demonstrate(
-    data: Path, addresses: Addresses, eu_photos: Sequence[Path], generated: Path, console: Console
+    data: Path, ana: Person, bob: Person, eu_photos: Sequence[Path], generated: Path, console: Console
 ) -> bool:
     """True if every claim held. `generated` is a folder for photos that are generated."""
-    ana = _sign_up("Ana", "PT", addresses.edges["lisbon"], console)
-    bob = _sign_up("Bob", "US", addresses.edges["chicago"], console)
     bob.client.follow(bob.id, ana.id)
-    console.print(f"[green]✓[/] {bob.name} follows {ana.name}: {addresses.edges['chicago']}/?follow={ana.id}")
+    console.print(f"[green]✓[/] {bob.name} follows {ana.name}")
     observed = Observation()
     observed.eu_photos = _upload(ana, eu_photos, console)
     observed.us_photos = _upload(bob, _draw(generated, [0], console), console)
@@ -89,14 +95,29 @@ def _demonstrate(
     loaded = config.load(data / local_addresses.TOPOLOGY, os.environ)
     with console.status("Waiting until the copies have arrived …"):
         _locate(loaded, observed)
-    _show_places(observed, console)
+    _show_places(observed, loaded, console)
     return _show_checks(observed, loaded, console)
 
 
-def _sign_up(name: str, country: str, edge: str, console: Console) -> Person:
-    user = Client(edge).sign_up(name, country)
-    console.print(f"[green]✓[/] {name} ({country}) is {user['id']}; home region: [bold]{user['home_region']}[/]")
-    return Person(name, user["id"], user["home_region"], Client(edge, user["token"]))
+def _sign_up(name: str, country: str, edge: str, data: Path, addresses: Addresses, console: Console) -> Person:
+    """Keeps the profile, so that `darkroom --as NAME` works afterwards. The next demo is the same two people."""
+    client = Client(addresses.edges[edge])
+    profile = profiles.find(data, name)
+    if profile is None:
+        user = client.sign_up(name, country)
+        profile = profiles.Profile(profiles.profile_name(name), edge, user["id"], user["token"])
+        profiles.keep(data, profile)
+    home = client.user(profile.id)["home_region"]
+    console.print(f"[green]✓[/] {name} ({country}) is {profile.id}; home region: [bold]{home}[/]")
+    return Person(name, profile.id, Client(client.edge_url, profile.token), profile.token)
+
+
+def _show_links(ana: Person, bob: Person, keep_running: bool, console: Console) -> None:
+    """Whole, each on a line of its own, so that a terminal makes them links."""
+    stop = " Ctrl-C stops the system." if keep_running else ""
+    console.print(f"Two pages, signed in; so is the command: darkroom --as bob feed.{stop}")
+    for person, what, view in ((ana, "Ana's photos, in Lisbon", "me"), (bob, "Bob's feed, in Chicago", "feed")):
+        console.print(f"{what}: [cyan]{person.link(view)}[/]", soft_wrap=True)
 
 
 def _draw(to: Path, numbers: Sequence[int], console: Console) -> list[Path]:
@@ -140,14 +161,14 @@ def _observe_images(viewer: Person, observed: Observation, console: Console) -> 
     feed = _feed(viewer)
     observed.feed = [photo["id"] for photo in feed]
     own = [viewer.client.photo(photo_id) for photo_id in observed.us_photos if photo_id not in observed.rejected]
-    title = f"What {viewer.name} sees"
-    table = Table("photo", "caption", "Cache-Status", "second time", title=title, title_justify="left")
-    for photo in [*feed, *own]:
-        images = [_fetch(viewer.client, photo["id"], size, url) for size, url in photo["variants"].items()]
-        observed.images += images
-        statuses = [terminal.text(status) for status in (images[-1].first, images[-1].second)] if images else []
-        table.add_row(photo["id"], terminal.text(photo["caption"]), *statuses)
-    console.print(table)
+    shown = [photo for photo in feed if photo["id"] in expected] + own
+    with console.status(f"{viewer.name} looks at the photos …"):
+        for photo in shown:
+            observed.captions[photo["id"]] = photo["caption"]
+            observed.images += [
+                _fetch(viewer.client, photo["id"], size, url) for size, url in photo["variants"].items()
+            ]
+    console.print(f"[green]✓[/] {viewer.name} has seen {len(shown)} photos through the edge in Chicago, each twice")
 
 
 def _feed(viewer: Person) -> list[dict[str, Any]]:
@@ -181,18 +202,19 @@ def _locate(loaded: Config, observed: Observation) -> None:
     _wait_for(all_arrived, _SPREAD_S)
 
 
-def _show_places(observed: Observation, console: Console) -> None:
-    title = "Where every byte is stored"
-    table = Table("photo", "place", "what", "size", "", "rule", title=title, title_justify="left")
+def _show_places(observed: Observation, loaded: Config, console: Console) -> None:
+    """A row for each photo, a column for each place, with the bytes that are stored there, as their owner counts."""
+    places = [*loaded.topology.regions, *loaded.topology.edges]
+    table = Table(title="Where every byte is stored", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("photo", max_width=13, no_wrap=True)
+    for place in places:
+        table.add_column(place, no_wrap=True)
     for photo_id, copies in observed.stored_copies.items():
-        for place in dict.fromkeys(copy.place for copy in copies):
-            here = [copy for copy in copies if copy.place == place]
-            mark = "[green]✓[/]" if all(copy.allowed for copy in here) else "[bold red]✗[/]"
-            what, rules = checks.summary(here), ", ".join(dict.fromkeys(copy.rule for copy in here))
-            size = decimal(sum(copy.size_bytes for copy in here))
-            table.add_row(photo_id, place, terminal.text(what), size, mark, terminal.text(rules))
-        table.add_section()
+        row = [[copy for copy in copies if copy.place == place] for place in places]
+        table.add_row(terminal.text(observed.captions.get(photo_id, photo_id)), *map(checks.cell, row))
     console.print(table)
+    first = next(iter(observed.stored_copies), "PHOTO")
+    console.print(f"raw: the original; 4v: its four variants. The rules: [cyan]darkroom where {first}[/]")
 
 
 def _show_checks(observed: Observation, loaded: Config, console: Console) -> bool:

@@ -7,7 +7,7 @@ import { feedView } from "./view_feed.js";
 import { meView, peopleView, personView } from "./view_people.js";
 import { photoView } from "./view_photo.js";
 import { addFiles, isUploading, uploadView } from "./view_upload.js";
-import { welcomeView } from "./view_welcome.js";
+import { enter, welcomeView } from "./view_welcome.js";
 
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
@@ -77,13 +77,34 @@ function acceptInvitation() {
   if (location.search) history.replaceState(null, "", inviter ? `/#/u/${inviter}` : `/${location.hash}`);
 }
 
+/* The link `/#sign-in=KEY`, with `&to=me` at most, signs in. The key is in the fragment, which no browser sends. */
+async function acceptKey() {
+  const [, key, to] = location.hash.match(/^#sign-in=([\w.-]+)(?:&to=(me|feed))?$/) ?? [];
+  if (!key) return;
+  history.replaceState(null, "", `/#/${to ?? "feed"}`);
+  if (session()?.token === key) return;
+  if (session() && !window.confirm("Sign out, and sign in with the key of this link?")) return;
+  await enter(key);
+}
+
+async function start() {
+  acceptInvitation();
+  try {
+    await acceptKey();
+  } catch (error) {
+    put(errorView(error, show));
+    return;
+  }
+  show();
+}
+
 function onDrag(event) {
   if (!session() || ![...event.dataTransfer.types].includes("Files")) return;
   event.preventDefault();
   drop.hidden = event.type !== "dragover";
 }
 
-window.addEventListener("hashchange", show);
+window.addEventListener("hashchange", start);
 window.addEventListener("dragover", onDrag);
 window.addEventListener("dragleave", (event) => event.relatedTarget === null && (drop.hidden = true));
 window.addEventListener("drop", (event) => {
@@ -101,5 +122,4 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !typing && location.hash.startsWith("#/p/")) history.back();
 });
 
-acceptInvitation();
-show();
+start();

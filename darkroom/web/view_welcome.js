@@ -75,7 +75,8 @@ function keyForm(next) {
     el("form", { class: "line", onsubmit: submit }, field("Your key", key), button, problem));
 }
 
-async function enter(token) {
+/** Signs in with a key. Throws a Problem if it is not valid; then the session is as before. */
+export async function enter(token) {
   const id = idInToken(token);
   if (!id) throw new api.Problem(401, { detail: "this is not a key: a key begins with eyJ and has two dots" });
   const before = session();

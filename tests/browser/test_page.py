@@ -275,3 +275,30 @@ def test_the_page_allows_no_foreign_script(visit, system):
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
     assert "script-src" not in policy or "script-src 'self';" in f"{policy};"
+
+
+def test_a_link_with_a_key_opens_signed_in(ana, visit):
+    """At the view that it names. Afterwards the key is not in the address any more, where others could read it."""
+    other = visit("chicago", f"/#sign-in={ana.key()}&to=me")
+    expect(other.page.get_by_role("heading", name="Ana")).to_be_visible()
+    assert other.page.url == f"{other.edge_url}/#/me"
+    assert other.key() == ana.key()
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_link_with_a_key_does_not_sign_out_without_asking(ana, visit, accepted):
+    """Otherwise anybody's link could make people upload to an account that is not theirs."""
+    other = visit("lisbon")
+    other.sign_up("Eva", "PT")
+    before = other.key()
+    other.page.once("dialog", lambda dialog: dialog.accept() if accepted else dialog.dismiss())
+    other.open(f"/#sign-in={ana.key()}")
+    expect(other.page.get_by_role("heading", name="Feed")).to_be_visible()
+    assert other.key() == (ana.key() if accepted else before)
+
+
+def test_a_link_with_a_wrong_key_says_so(visit):
+    """Nobody is signed in."""
+    visitor = visit("lisbon", "/#sign-in=nonsense")
+    expect(visitor.page.get_by_text("this is not a key")).to_be_visible()
+    assert visitor.key() is None

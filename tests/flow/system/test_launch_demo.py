@@ -27,8 +27,22 @@ def test_all_checks_of_the_demo_pass(system, demo, draw, tmp_path):
     assert "✗" not in ran.stdout
     assert ran.stdout.count("✓ ") >= 12
     assert "harbour 1" in ran.stdout
-    assert "policy.yaml:" in ran.stdout
-    assert system.edges["lisbon"] in ran.stdout
+    assert len(ran.stdout.splitlines()) < 50
+    ana, bob = ran.stdout.splitlines()[-2:]
+    assert f"{system.edges['lisbon']}/#sign-in=" in ana
+    assert f"{system.edges['chicago']}/#sign-in=" in bob
+
+
+def test_the_two_people_of_the_demo_stay(system, demo, draw, tmp_path):
+    """Their profiles work in commands, and the next demo is the same two people with more photos."""
+    (tmp_path / "trip").mkdir()
+    (tmp_path / "trip" / "lake.jpg").write_bytes(draw(3, 1400, 1000))
+    for _ in range(2):
+        ran = demo(tmp_path)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+    command = [sys.executable, "-m", "darkroom", "--data", str(system.data), "--as", "bob", "feed"]
+    feed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert feed.stdout.count("lake") >= 2
 
 
 def test_the_demo_fails_if_a_photo_does(demo, draw, tmp_path):

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from darkroom.demo.checks import COMPLETE, ImageObservation, Observation, checks, flaw_of, has_spread, is_hit, summary
+from darkroom.demo.checks import COMPLETE, ImageObservation, Observation, cell, checks, flaw_of, has_spread, is_hit
 from darkroom.operate.where import StoredCopy
 
 EU, US = "p_00000000001", "p_00000000002"
@@ -93,11 +93,13 @@ def test_only_the_nearest_cache_counts_as_a_hit():
     assert not is_hit("none")
 
 
-def test_the_summary_of_a_place_lists_each_size_once():
-    """Even if an image is stored in memory and on disk."""
-    cached = ["cached 150 (memory)", "cached 320 (memory)", "cached 320 (disk)", "cached 150 (disk)"]
-    assert summary([StoredCopy("lisbon", what, 1, True, "") for what in cached]) == "cached 150, 320"
-    assert summary(complete("eu-west")) == "raw; variant 150, 320, 640, 1080"
+def test_a_cell_shows_what_one_place_stores_of_a_photo():
+    """Each image counts once, even if an edge has it in memory and on disk; a copy that is forbidden stands out."""
+    cached = ["cached 150 (memory)", "cached 150 (disk)", "cached 320 (disk)"]
+    assert cell([StoredCopy("lisbon", what, 1000, True, "") for what in cached]) == "2v\n2.0 kB"
+    assert cell(complete("eu-west")).startswith("raw 4v\n")
+    assert cell([StoredCopy("sydney", "raw", 5, False, "")]) == "✗ raw\n5 bytes"
+    assert cell([]) == "–"
 
 
 @pytest.mark.parametrize(
