@@ -72,13 +72,15 @@ def open_app(config: Config, region: str, process_name: str) -> App:
     node, stores = config.topology.regions[region], open_stores(config, region)
     number = ProcessNumber(stores.settings, node.number, process_name, now_ms)
     service = Service(registration.ORIGIN, process_name, node.origin)
-    atexit.register(registration.keep(number, registration.Registration(stores.settings, service)))
+    policy = LivePolicy(stores.settings)
+    policy.watch_once()
+    atexit.register(registration.keep(number, registration.Registration(stores.settings, service), policy))
     return create(
         Context(
             region=node,
             topology=config.topology,
             stores=stores,
-            policy=LivePolicy(stores.settings),
+            policy=policy,
             outbox=OutboxPublisher(stores.catalog, stores.events, now_ms),
             new_id=number.new_id,
             clock_ms=now_ms,

@@ -85,7 +85,7 @@ class PeopleResource:
 
         Raises Misdirected, ResidencyDenied, Unavailable.
         """
-        policy = self._context.policy.current()
+        policy = self._context.policy.current().policy
         if policy is None:
             raise Unavailable("the residency policy can't be read, so nobody can sign up")
         home_region, residency_class = policy.home_region(country), policy.class_of(country).name

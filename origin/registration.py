@@ -1,6 +1,6 @@
 """What this origin keeps in the region's settings while it runs: its process number and its service registration.
 
-Both are withdrawn when the process ends.
+Both are withdrawn when the process ends. The residency policy is watched there meanwhile.
 """
 
 import logging
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from regions import daemon
 from regions.errors import Unavailable
 from regions.process_number import ProcessNumber
+from regions.residency.live import LivePolicy
 from regions.stores.settings import Service, Settings
 
 log = logging.getLogger(__name__)
@@ -48,12 +49,15 @@ class Registration:
                 log.warning("service not deregistered", extra={"error": error.detail})
 
 
-def keep(number: ProcessNumber, registration: Registration) -> Callable[[], None]:
-    """Renews both, each on a thread of its own. Call the returned function to withdraw both and make no more ids."""
+def keep(number: ProcessNumber, registration: Registration, policy: LivePolicy) -> Callable[[], None]:
+    """Renews the first two and watches the policy, each on a thread of its own.
+
+    Call the returned function to withdraw number and registration, and make no more ids.
+    """
     stop = threading.Event()
     threads = [
         threading.Thread(target=one.run_forever, args=[stop], daemon=True, name=type(one).__name__)
-        for one in (number, registration)
+        for one in (number, registration, policy)
     ]
     for thread in threads:
         thread.start()

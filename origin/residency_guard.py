@@ -39,7 +39,7 @@ class ResidencyGuard:
 
     def _policy_for(self, place: Place) -> Policy | None:
         """The policy; None if none can be read, but the response stays in this jurisdiction. Raises Unavailable."""
-        policy = self._policy.current()
+        policy = self._policy.current().policy
         if policy is None and place.jurisdiction != self._here.jurisdiction:
             raise Unavailable(f"{decide.UNREADABLE}; {place.name} is in another jurisdiction")
         return policy

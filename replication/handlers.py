@@ -37,7 +37,7 @@ class LaneEnd:
 
     def require_policy(self) -> Policy:
         """Raises Unavailable if no policy can be read: then nothing crosses, and the event is retried until one can."""
-        policy = self.policy.current()
+        policy = self.policy.current().policy
         if policy is None:
             raise Unavailable(f"{self.region.name} has no policy that can be read, so nothing crosses")
         return policy

@@ -10,6 +10,7 @@ from functools import partial
 from regions import daemon
 from regions.clock import now_ms
 from regions.config import Config, open_stores
+from regions.errors import Unavailable
 from regions.events.subscription import consume
 from regions.events.topics import ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, lane_group
 from regions.residency.live import LivePolicy
@@ -30,7 +31,7 @@ def main(config: Config, region: str, process_name: str, stop: threading.Event) 
         lanes = [partial(_run_lane, config, home, name, process_name, stop) for name in others]
         erase = partial(erasure.handle_deleted, home.stores.objects)
         erasing = partial(consume, home.stores.events, PHOTO_DELETED, ERASURE, process_name, erase, _DELETIONS, stop)
-        daemon.run_together([*lanes, erasing], stop)
+        daemon.run_together([*lanes, erasing, partial(home.policy.run_forever, stop)], stop)
     finally:
         home.stores.close()
 
@@ -46,6 +47,7 @@ def _run_lane(config: Config, home: LaneEnd, name: str, process_name: str, stop:
                 partial(consume, events, PHOTO_DELETED, group, process_name, lane.handle_deleted, _DELETIONS, stop),
                 partial(consume, events, PHOTO_READY, group, process_name, lane.handle_ready, _COPIES, stop),
                 partial(consume, events, FOLLOW_CHANGED, group, process_name, lane.handle_followed, _FOLLOWS, stop),
+                partial(destination.policy.run_forever, stop),
             ],
             stop,
         )
@@ -55,4 +57,10 @@ def _run_lane(config: Config, home: LaneEnd, name: str, process_name: str, stop:
 
 def _open_end(config: Config, region: str) -> LaneEnd:
     stores = open_stores(config, region)
-    return LaneEnd(config.topology.regions[region], stores, LivePolicy(stores.settings))
+    policy = LivePolicy(stores.settings)
+    try:
+        policy.watch_once()
+    except Unavailable:
+        stores.close()
+        raise
+    return LaneEnd(config.topology.regions[region], stores, policy)

@@ -96,7 +96,9 @@ def _rules(loaded: Config, home: Region, photo_id: str) -> tuple[Policy | None, 
     stores = config.open_stores(loaded, home.name)
     try:
         photo = stores.catalog.photos.get(photo_id)
-        return LivePolicy(stores.settings).current(), decide.subject_of(photo) if photo else None
+        live = LivePolicy(stores.settings)
+        live.watch_once()
+        return live.current().policy, decide.subject_of(photo) if photo else None
     finally:
         stores.close()
 

@@ -54,7 +54,9 @@ class GrantsResource:
         return places
 
     def _grant(self, photo: Photo, place: Place) -> dict[str, Any]:
-        decisions = self._audit.decide(self._context.policy.current(), [photo], [Action.SERVE, Action.CACHE], place)
+        decisions = self._audit.decide(
+            self._context.policy.current().policy, [photo], [Action.SERVE, Action.CACHE], place
+        )
         serve, cache = decisions[photo.photo_id, Action.SERVE], decisions[photo.photo_id, Action.CACHE]
         return {
             "serve": serve.allowed,

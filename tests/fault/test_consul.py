@@ -14,6 +14,7 @@ from regions.clock import now_ms
 from regions.errors import Unavailable
 from regions.last_known import LastKnown
 from regions.residency import decide
+from regions.residency import live as live_policy
 from regions.residency.decide import Subject
 from regions.residency.live import LivePolicy
 from regions.residency.policy import Action
@@ -213,22 +214,40 @@ def test_a_consul_that_hangs_times_out(server, settings, eventually):
 
 
 def is_allowed(view: LivePolicy) -> bool:
-    return decide.decide(view.current(), Subject("eu", "eu-west"), Action.REST_RAW, HOME).allowed
+    return decide.decide(view.current().policy, Subject("eu", "eu-west"), Action.REST_RAW, HOME).allowed
 
 
-def test_while_consul_is_down_residency_fails_closed_and_last_known_values_are_used(server, settings, eventually):
-    """The policy is in force again afterwards. The known-bad list and the services keep their last known values."""
+@pytest.fixture
+def watched(settings):
+    """A policy that a thread watches, with a lease of 1 s."""
+    view, stop = LivePolicy(settings), threading.Event()
+    watching = threading.Thread(target=view.run_forever, args=[stop])
+    watching.start()
+    yield view
+    stop.set()
+    watching.join()
+
+
+def test_while_consul_is_down_residency_fails_closed_and_last_known_values_are_used(
+    server, settings, eventually, watched, monkeypatch
+):
+    """Once the watch has been silent for the lease, nothing is allowed; afterwards the policy is in force again.
+
+    The known-bad list and the services keep their last known values.
+    """
+    monkeypatch.setattr(live_policy, "LEASE_S", 5.0)
     settings.values.write(POLICY, POLICY_TEXT)
     settings.values.write(KNOWN_BAD, "phash 0123456789abcdef 4")
     settings.services.register(EDGE, TTL_S)
-    view, live, found = LivePolicy(settings), LastKnown(settings.values.read), LastKnown(settings.services.healthy)
+    live, found = LastKnown(settings.values.read), LastKnown(settings.services.healthy)
     listed = live.get(KNOWN_BAD)
-    assert (is_allowed(view), found.get("edge")) == (True, [EDGE])
+    assert eventually(lambda: is_allowed(watched), SOON_S)
+    assert found.get("edge") == [EDGE]
     with killed(server):
-        assert view.current() is None
-        assert not is_allowed(view)
+        assert eventually(lambda: not is_allowed(watched), SOON_S + 5.0)
+        assert watched.current().policy is None
         assert (live.get(KNOWN_BAD), found.get("edge")) == (listed, [EDGE])
-    assert eventually(lambda: is_allowed(view), AGAIN_S)
+    assert eventually(lambda: is_allowed(watched), AGAIN_S)
 
 
 def test_a_service_that_the_agent_forgot_is_registered_again(settings, by_hand):
@@ -284,7 +303,10 @@ def test_a_write_by_an_operator_counts(open_settings, by_hand):
     by_hand.kv.put(f"written-by-hand/settings/{POLICY}", b"\xff\xfe")
     with pytest.raises(Unavailable, match="not text"):
         settings.values.read(POLICY)
-    assert LivePolicy(settings).current() is None
+    view = LivePolicy(settings)
+    with pytest.raises(Unavailable, match="not text"):
+        view.watch_once()
+    assert view.current().policy is None
     settings.values.delete(POLICY)
     assert settings.values.read(POLICY) is None
 

@@ -133,6 +133,7 @@ class Api:
             self.context.stores.settings.values.delete(POLICY)
         else:
             self.context.stores.settings.values.write(POLICY, text)
+        self.context.policy.watch_once()
 
 
 @pytest.fixture

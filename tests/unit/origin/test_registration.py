@@ -10,8 +10,10 @@ from regions import ids
 from regions.errors import LeaseLost, Unavailable
 from regions.ids import PHOTO
 from regions.process_number import ProcessNumber
+from regions.residency.live import LivePolicy
 from regions.stores.settings import Service
 
+KEPT = ("ProcessNumber", "Registration", "LivePolicy")
 SELF = Service(registration.ORIGIN, "origin-eu-west-here-1", "http://127.0.0.1:9001")
 
 
@@ -49,7 +51,7 @@ def test_unavailable_settings_stop_neither_the_loop_nor_the_withdrawal(settings)
 def test_registration_and_number_are_released_at_the_end(settings, clock, eventually):
     """The service is gone, the number is free, and the process makes no more ids."""
     number = ProcessNumber(settings, 1, SELF.instance, clock.now_ms)
-    leave = registration.keep(number, Registration(settings, SELF))
+    leave = registration.keep(number, Registration(settings, SELF), LivePolicy(settings))
     eventually(lambda: settings.services.healthy("origin") == [SELF])
     taken = ids.parse(PHOTO, number.new_id(PHOTO)).process
     leave()
@@ -59,4 +61,4 @@ def test_registration_and_number_are_released_at_the_end(settings, clock, eventu
     clock.at_ms += 10
     following = ProcessNumber(settings, 1, "another", clock.now_ms)
     assert ids.parse(PHOTO, following.new_id(PHOTO)).process == taken
-    assert [thread.name for thread in threading.enumerate() if thread.name in ("ProcessNumber", "Registration")] == []
+    assert [thread.name for thread in threading.enumerate() if thread.name in KEPT] == []

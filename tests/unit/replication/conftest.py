@@ -72,7 +72,9 @@ class Regions:
 
     def end(self, region: str) -> LaneEnd:
         stores = self.stores[region]
-        return LaneEnd(self.config.topology.regions[region], stores, LivePolicy(stores.settings))
+        policy = LivePolicy(stores.settings)
+        policy.watch_once()
+        return LaneEnd(self.config.topology.regions[region], stores, policy)
 
     def new_id(self, kind: str, region: str) -> str:
         number = self.config.topology.regions[region].number

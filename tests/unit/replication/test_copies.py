@@ -131,5 +131,5 @@ def test_without_a_policy_nothing_crosses_and_the_event_waits(regions, text):
     assert list(regions.files_of(photo)) == ["eu-west"]
     assert regions.audited(photo) == set()
     settings.values.write(POLICY, shipped)
-    lane.handle_ready(event)
+    regions.lane("eu-west", "eu-central").handle_ready(event)
     assert regions.files_of(photo)["eu-central"] == regions.everything

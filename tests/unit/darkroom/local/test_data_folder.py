@@ -68,7 +68,9 @@ def test_every_region_gets_the_default_policy(tmp_path):
     loaded = prepare(tmp_path, MACHINE, PORTS)
     for region in MACHINE.regions:
         stores = config.open_stores(loaded, region)
-        assert LivePolicy(stores.settings).current().home_region("PT") == "eu-west"
+        live = LivePolicy(stores.settings)
+        live.watch_once()
+        assert live.current().policy.home_region("PT") == "eu-west"
         stores.close()
 
 
