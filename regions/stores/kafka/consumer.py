@@ -28,7 +28,9 @@ _REBALANCING = {ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, REBALANCE_IN_PROGRESS}
 
 
 class KafkaConsumer:
-    """All dicts below are by partition, and hold only partitions that are ours.
+    """`name` is what the port calls the topic: without the prefix.
+
+    All dicts below are by partition, and hold only partitions that are ours.
 
     _next        the offset to deliver next
     _fetched     events that have come from there on and are yet to be delivered
@@ -36,8 +38,8 @@ class KafkaConsumer:
     _to_commit   offsets that our caller has committed and Kafka has not accepted yet
     """
 
-    def __init__(self, cluster: KafkaCluster, topic: bytes, group: bytes) -> None:
-        self._cluster, self._topic, self._group = cluster, topic, group
+    def __init__(self, cluster: KafkaCluster, topic: bytes, group: bytes, name: str) -> None:
+        self._cluster, self._topic, self._group, self._name = cluster, topic, group, name
         self._membership = Membership(cluster, group, topic)
         self._fetcher = Fetcher(cluster, topic)
         self._epoch = 0
@@ -130,7 +132,7 @@ class KafkaConsumer:
 
     def _decode(self, partition: int, fetched: Fetched) -> Delivery:
         text = (fetched.value or b"").decode(errors="backslashreplace")
-        event = read(self._topic.decode(), "", f"{partition}:{fetched.offset}", text)
+        event = read(self._name, "", f"{partition}:{fetched.offset}", text)
         return Delivery(event, partition, fetched.offset)
 
     def _take_fetched(self) -> bool:

@@ -51,7 +51,7 @@ class KafkaEvents:
 
     def consumer(self, topic: str, group: str, member: str) -> Consumer:
         """Kafka gives members their ids itself, so two consumers never share one."""
-        return KafkaConsumer(self._cluster, self._topic(topic), self._group(topic, group))
+        return KafkaConsumer(self._cluster, self._topic(topic), self._group(topic, group), topic)
 
     def lag(self, topic: str, group: str) -> dict[int, int]:
         name = self._topic(topic)
