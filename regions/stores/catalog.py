@@ -6,6 +6,7 @@ and waits there until it is published (`regions.events.outbox`).
 
 Every method raises `Unavailable` when the store can't be reached. A write that has returned survives kill -9. Lists
 are newest first; they start after the id `before` (at the newest if it is None) and have at most `limit` entries.
+Ids and `before` may be any text; the texts of records are such that UTF-8 can encode them, and stay as they are.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from regions.records import Tombstone, to_json_text
+from regions.records import Tombstone
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.partitions import partition_year, years
-from regions.stores.cassandra.rows import SELECT_TOMBSTONE, first_record, has_value
+from regions.stores.cassandra.rows import SELECT_TOMBSTONE, to_tombstone
 from regions.stores.cassandra.session import Call, CassandraSession
 from regions.stores.cassandra.tombstones import TombstoneLog
 
@@ -29,18 +29,18 @@ class Deletion:
             calls.append(("DELETE FROM likes WHERE photo_id = ? AND year = ?", photo_id, year))
             calls.append(("DELETE FROM comments WHERE photo_id = ? AND year = ?", photo_id, year))
         self._session.execute_concurrent(calls)
-        self._log.append(to_json_text(tombstone))
+        self._log.append(tombstone)
 
     def resume(self, photo_id: str) -> bool:
         """Finishes a deletion whose process has probably died; False if the photo has no tombstone.
 
         The read is serial: it first completes a conditional write of the tombstone that was cut off.
         """
-        tombstone = first_record(Tombstone, self._session.execute_serial(SELECT_TOMBSTONE, photo_id))
+        tombstone = to_tombstone(self._session.execute_serial(SELECT_TOMBSTONE, photo_id))
         if tombstone is not None:
             self.finish(tombstone)
         return tombstone is not None
 
 
 def is_deleted(session: CassandraSession, photo_id: str) -> bool:
-    return has_value(session.execute(SELECT_TOMBSTONE, key(photo_id)))
+    return to_tombstone(session.execute(SELECT_TOMBSTONE, key(photo_id))) is not None

@@ -72,10 +72,10 @@ def _clock(session: CassandraSession) -> CheckResult:
 
 def _write(session: CassandraSession) -> str:
     user_id = f"health-check-{secrets.token_hex(8)}"
-    insert = f"INSERT INTO users (user_id, record) VALUES (?, ?) IF NOT EXISTS USING TTL {_TTL_S}"
+    insert = f"INSERT INTO users (user_id, name) VALUES (?, ?) IF NOT EXISTS USING TTL {_TTL_S}"
     try:
         session.execute_conditional((insert, user_id, user_id))
-        if session.execute("SELECT record FROM users WHERE user_id = ?", user_id) != [(user_id,)]:
+        if session.execute("SELECT name FROM users WHERE user_id = ?", user_id) != [(user_id,)]:
             raise Unavailable("what was written was not read again")
     finally:
         session.execute_conditional(("DELETE FROM users WHERE user_id = ? IF EXISTS", user_id))

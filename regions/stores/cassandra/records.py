@@ -1,12 +1,12 @@
 """Tombstones, replicas and the audit log of the Cassandra catalog."""
 
-import json
 from collections.abc import Callable, Iterable
 
-from regions.records import AuditEntry, Replica, Tombstone, to_json_text
+from regions.records import AuditEntry, Replica, Tombstone
+from regions.stores.cassandra import columns
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.partitions import TimeUuidGenerator, time_uuid_ms, year_at, years
-from regions.stores.cassandra.rows import SELECT_TOMBSTONE, UNLESS_DELETED, first_record
+from regions.stores.cassandra.rows import SELECT_TOMBSTONE, UNLESS_DELETED, to_tombstone
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.cassandra.tombstones import TombstoneLog
 from regions.stores.catalog import TombstoneEntry
@@ -17,12 +17,11 @@ class CassandraTombstones:
         self._session, self._log = session, log
 
     def get(self, photo_id: str) -> Tombstone | None:
-        return first_record(Tombstone, self._session.execute(SELECT_TOMBSTONE, key(photo_id)))
+        return to_tombstone(self._session.execute(SELECT_TOMBSTONE, key(photo_id)))
 
     def after(self, position: int, limit: int) -> list[TombstoneEntry]:
         """A tombstone may be listed twice, in the rare case that a process died or was slow while it appended it."""
-        found = self._log.after(position, limit)
-        return [TombstoneEntry(taken, Tombstone(**json.loads(record))) for taken, record in found]
+        return self._log.after(position, limit)
 
 
 class CassandraReplicas:
@@ -31,7 +30,9 @@ class CassandraReplicas:
 
     def put(self, replica: Replica) -> None:
         put = f"UPDATE photos SET replicas[?] = ? {UNLESS_DELETED}"
-        self._session.execute_conditional((put, key(replica.region), to_json_text(replica), key(replica.photo_id)))
+        self._session.execute_conditional(
+            (put, key(replica.region), columns.from_replica(replica), key(replica.photo_id))
+        )
 
     def remove(self, photo_id: str, region: str) -> None:
         # The condition is not needed, but the order of Paxos is. Cassandra keeps the write with the highest timestamp;
@@ -43,7 +44,11 @@ class CassandraReplicas:
     def of_photo(self, photo_id: str) -> list[Replica]:
         query = "SELECT DISTINCT photo_id, replicas FROM photos WHERE photo_id = ?"
         rows = self._session.execute(query, key(photo_id))
-        return [Replica(**json.loads(record)) for _, replicas in rows for _, record in sorted((replicas or {}).items())]
+        return [
+            columns.to_replica(photo_id, region, values)
+            for _, replicas in rows
+            for region, values in sorted((replicas or {}).items())
+        ]
 
 
 class CassandraAuditLog:
@@ -52,15 +57,18 @@ class CassandraAuditLog:
 
     def append(self, entries: Iterable[AuditEntry]) -> None:
         """If it raises, some of the entries may have been written."""
-        insert = "INSERT INTO audit (photo_id, year, entry_id, record) VALUES (?, ?, ?, ?)"
+        insert = (
+            f"INSERT INTO audit (photo_id, year, entry_id, {columns.AUDIT})"
+            f" VALUES (?, ?, ?, {columns.placeholders(columns.AUDIT)})"
+        )
         with_ids = ((entry, self._uuids.next()) for entry in entries)
         self._session.execute_concurrent(
-            (insert, key(entry.photo_id), year_at(time_uuid_ms(entry_id)), entry_id, to_json_text(entry))
+            (insert, key(entry.photo_id), year_at(time_uuid_ms(entry_id)), entry_id, *columns.from_audit_entry(entry))
             for entry, entry_id in with_ids
         )
 
     def latest(self, photo_id: str, limit: int) -> list[AuditEntry]:
-        query = "SELECT record FROM audit WHERE photo_id = ? AND year = ? LIMIT ?"
+        query = f"SELECT {columns.AUDIT} FROM audit WHERE photo_id = ? AND year = ? LIMIT ?"
         calls = [(query, key(photo_id), year, limit) for year in years(self._clock_ms())]
-        newest = [record for rows in self._session.execute_concurrent(calls) for (record,) in rows][:limit]
-        return [AuditEntry(**json.loads(record)) for record in reversed(newest)]
+        newest = [row for rows in self._session.execute_concurrent(calls) for row in rows][:limit]
+        return [columns.to_audit_entry(photo_id, row) for row in reversed(newest)]

@@ -9,6 +9,7 @@ which is harmless since each statement is safe to run twice.
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
 from regions.errors import Unavailable
+from regions.stores.cassandra.columns import TYPES
 from regions.stores.cassandra.session import CassandraSession, InvalidRequest
 from regions.waiting import attempts
 
@@ -22,14 +23,23 @@ _SHORT_LIVED = "gc_grace_seconds = 3600 AND memtable_flush_period_in_ms = 360000
 
 MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
     (
-        ("users", "(user_id text PRIMARY KEY, record text)"),
+        *((f"TYPE {name}", fields) for name, fields in TYPES.items()),
+        (
+            "users",
+            """(user_id text PRIMARY KEY, name text, country text, residency_class text, home_region text,
+                created_at timestamp)""",
+        ),
         # One partition holds everything that must change in one conditional write: the photo, its upload, its
         # replicas, its tombstone, and the events that are not published yet.
         (
             "photos",
             """(photo_id text, event_id timeuuid, event text,
-                status text static, record text static, upload text static, tombstone text static,
-                change_id timeuuid static, replicas map<text, text> static,
+                status text static, owner_id text static, residency_class text static, home_region text static,
+                caption text static, size_bytes bigint static, sha256 text static, created_at timestamp static,
+                content_type text static, width int static, height int static, taken_at text static,
+                camera text static, phash text static, variants frozen<list<frozen<variant>>> static,
+                reason frozen<reason> static, upload frozen<upload> static, deleted_at timestamp static,
+                change_id timeuuid static, replicas map<text, frozen<replica>> static,
                 PRIMARY KEY (photo_id, event_id))""",
         ),
         # Only ids, of photos that are ready or were about to be: the photo's own partition has its status.
@@ -40,12 +50,13 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
         ),
         (
             "likes",
-            """(photo_id text, year int, user_id text, at_ms bigint, PRIMARY KEY ((photo_id, year), user_id))
+            """(photo_id text, year int, user_id text, at timestamp, PRIMARY KEY ((photo_id, year), user_id))
                WITH CLUSTERING ORDER BY (user_id DESC)""",
         ),
         (
             "comments",
-            """(photo_id text, year int, comment_id text, record text, PRIMARY KEY ((photo_id, year), comment_id))
+            """(photo_id text, year int, comment_id text, author_id text, text text, created_at timestamp,
+                PRIMARY KEY ((photo_id, year), comment_id))
                WITH CLUSTERING ORDER BY (comment_id DESC)""",
         ),
         (
@@ -61,10 +72,15 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("follower_regions", "(author_id text, region text, PRIMARY KEY (author_id, region))"),
         (
             "audit",
-            """(photo_id text, year int, entry_id timeuuid, record text, PRIMARY KEY ((photo_id, year), entry_id))
+            """(photo_id text, year int, entry_id timeuuid, action text, place text, allowed boolean, rule text,
+                policy_version text, at timestamp, PRIMARY KEY ((photo_id, year), entry_id))
                WITH CLUSTERING ORDER BY (entry_id DESC)""",
         ),
-        ("tombstones", "(partition bigint, position bigint, record text, PRIMARY KEY (partition, position))"),
+        (
+            "tombstones",
+            """(partition bigint, position bigint, photo_id text, owner_id text, deleted_at timestamp,
+                PRIMARY KEY (partition, position))""",
+        ),
         (
             "outbox",
             f"""(minute bigint, shard int, intent_id timeuuid, photo_id text, event text, deletion_unfinished boolean,
@@ -79,7 +95,8 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("expiry_buckets", f"(one int, bucket bigint, PRIMARY KEY (one, bucket)) WITH {_SHORT_LIVED}"),
     ),
 )
-"""Version 1 first. A migration is a list of tables to create: name, and columns with options."""
+"""Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a
+user-defined type, and `ADD name` adds columns to a table: their names and types."""
 
 _VERSIONS = ("schema_versions", "(one int, version int, at timestamp, PRIMARY KEY (one, version))")
 _LOCK = ("schema_lock", "(one int PRIMARY KEY, holder text)")
@@ -145,8 +162,18 @@ def _run_missing(session: CassandraSession) -> None:
     for version, tables in enumerate(MIGRATIONS, 1):
         if version not in done:
             for name, columns in tables:
-                _create_table(session, name, columns)
+                _run(session, name, columns)
             session.execute("INSERT INTO schema_versions (one, version, at) VALUES (0, ?, toTimestamp(now()))", version)
+
+
+def _run(session: CassandraSession, name: str, columns: str) -> None:
+    kind, _, named = name.rpartition(" ")
+    if kind == "TYPE":
+        session.change_schema(f"CREATE TYPE IF NOT EXISTS {named} {columns}")
+    elif kind == "ADD":
+        session.change_schema(f"ALTER TABLE {named} ADD IF NOT EXISTS {columns}")
+    else:
+        _create_table(session, named, columns)
 
 
 def _create_table(session: CassandraSession, name: str, columns: str) -> None:

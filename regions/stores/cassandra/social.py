@@ -6,16 +6,16 @@ one; the deletion writes the tombstone, and then removes the likes. Whichever wr
 no like remains. A reader reads the tombstone together with the list, and so never shows one in between.
 """
 
-import json
 from collections.abc import Collection
 
 from regions.events.messages import Event
-from regions.records import Comment, User, to_json_text
+from regions.records import Comment, User
+from regions.stores.cassandra import columns
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.deletion import is_deleted
 from regions.stores.cassandra.outbox import CassandraOutbox
 from regions.stores.cassandra.partitions import partition_year
-from regions.stores.cassandra.rows import YearlyLists, first_record
+from regions.stores.cassandra.rows import YearlyLists
 from regions.stores.cassandra.session import CassandraSession, first_rows
 from regions.stores.paging import exclusive_upper_bound
 
@@ -34,11 +34,12 @@ class CassandraUsers:
         self._session = session
 
     def add(self, user: User) -> None:
-        insert = "INSERT INTO users (user_id, record) VALUES (?, ?)"
-        self._session.execute(insert, key(user.user_id), to_json_text(user))
+        insert = f"INSERT INTO users (user_id, {columns.USER}) VALUES (?, {columns.placeholders(columns.USER)})"
+        self._session.execute(insert, key(user.user_id), *columns.from_user(user))
 
     def get(self, user_id: str) -> User | None:
-        return first_record(User, self._session.execute("SELECT record FROM users WHERE user_id = ?", key(user_id)))
+        rows = self._session.execute(f"SELECT {columns.USER} FROM users WHERE user_id = ?", key(user_id))
+        return columns.to_user(user_id, rows[0]) if rows else None
 
 
 class CassandraLikes:
@@ -46,7 +47,7 @@ class CassandraLikes:
         self._session, self._lists = session, lists
 
     def add(self, photo_id: str, user_id: str, at_ms: int) -> None:
-        insert = "INSERT INTO likes (photo_id, year, user_id, at_ms) VALUES (?, ?, ?, ?)"
+        insert = "INSERT INTO likes (photo_id, year, user_id, at) VALUES (?, ?, ?, ?)"
         self._session.execute(insert, key(photo_id), partition_year(user_id), key(user_id), at_ms)
         if is_deleted(self._session, photo_id):
             self.remove(photo_id, user_id)
@@ -65,23 +66,31 @@ class CassandraComments:
         self._session, self._lists = session, lists
 
     def add(self, comment: Comment) -> None:
-        insert = "INSERT INTO comments (photo_id, year, comment_id, record) VALUES (?, ?, ?, ?)"
-        self._session.execute(insert, *_primary_key(comment.photo_id, comment.comment_id), to_json_text(comment))
+        insert = (
+            f"INSERT INTO comments (photo_id, year, comment_id, {columns.COMMENT})"
+            f" VALUES (?, ?, ?, {columns.placeholders(columns.COMMENT)})"
+        )
+        primary_key = _primary_key(comment.photo_id, comment.comment_id)
+        self._session.execute(insert, *primary_key, *columns.from_comment(comment))
         if is_deleted(self._session, comment.photo_id):
             self.remove(comment.photo_id, comment.comment_id)
 
     def get(self, photo_id: str, comment_id: str) -> Comment | None:
-        query = "SELECT record FROM comments WHERE photo_id = ? AND year = ? AND comment_id = ?"
-        return first_record(Comment, self._session.execute(query, *_primary_key(photo_id, comment_id)))
+        query = f"SELECT {columns.COMMENT} FROM comments WHERE photo_id = ? AND year = ? AND comment_id = ?"
+        rows = self._session.execute(query, *_primary_key(photo_id, comment_id))
+        return columns.to_comment(photo_id, comment_id, rows[0]) if rows else None
 
     def remove(self, photo_id: str, comment_id: str) -> None:
         delete = "DELETE FROM comments WHERE photo_id = ? AND year = ? AND comment_id = ?"
         self._session.execute(delete, *_primary_key(photo_id, comment_id))
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]:
-        query = "SELECT record FROM comments WHERE photo_id = ? AND year = ? AND comment_id < ? LIMIT ?"
+        query = (
+            f"SELECT comment_id, {columns.COMMENT} FROM comments"
+            " WHERE photo_id = ? AND year = ? AND comment_id < ? LIMIT ?"
+        )
         found = self._lists.newest_unless_deleted(query, photo_id, before, limit)
-        return [Comment(**json.loads(record)) for (record,) in found]
+        return [columns.to_comment(photo_id, comment_id, values) for comment_id, *values in found]
 
 
 def _primary_key(photo_id: str, comment_id: str) -> tuple[str, int, str]:

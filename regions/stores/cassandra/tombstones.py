@@ -11,8 +11,11 @@ janitor finishes the deletion too, the tombstone is listed twice. It is never le
 import threading
 
 from regions.errors import Unavailable
+from regions.records import Tombstone
+from regions.stores.cassandra import columns
 from regions.stores.cassandra.partitions import TOMBSTONES_PER_PARTITION, tombstone_partition
 from regions.stores.cassandra.session import CassandraSession
+from regions.stores.catalog import TombstoneEntry
 from regions.waiting import attempts
 
 _APPEND_WITHIN_S = 15.0
@@ -27,28 +30,36 @@ class TombstoneLog:
         # One append at a time in each process, since competitors for one position make each other slow.
         self._appending = threading.Lock()
 
-    def append(self, record: str) -> None:
+    def append(self, tombstone: Tombstone) -> None:
         """Raises Unavailable; the tombstone may have been appended nonetheless."""
-        insert = "INSERT INTO tombstones (partition, position, record) VALUES (?, ?, ?) IF NOT EXISTS"
+        insert = (
+            "INSERT INTO tombstones (partition, position, photo_id, owner_id, deleted_at) VALUES (?, ?, ?, ?, ?)"
+            " IF NOT EXISTS"
+        )
+        values = tombstone.photo_id, tombstone.owner_id, tombstone.deleted_at_ms
         with self._appending:
             for _ in attempts(_APPEND_WITHIN_S, first_s=0.01, max_s=0.5):
                 position = self._last() + 1
-                if self._session.execute_conditional((insert, tombstone_partition(position), position, record)):
+                if self._session.execute_conditional((insert, tombstone_partition(position), position, *values)):
                     self._taken = position
                     return
         raise Unavailable("too many photos are being deleted at once")
 
-    def after(self, position: int, limit: int) -> list[tuple[int, str]]:
-        """Positions and records. Ends before a position that is not visible yet, and never steps over it."""
+    def after(self, position: int, limit: int) -> list[TombstoneEntry]:
+        """Ends before a position that is not visible yet, and never steps over it."""
         position = min(max(position, 0), _LAST_POSITION)
-        query = "SELECT position, record FROM tombstones WHERE partition = ? AND position > ? LIMIT ?"
-        found: list[tuple[int, str]] = []
+        query = (
+            f"SELECT position, photo_id, {columns.TOMBSTONE} FROM tombstones"
+            " WHERE partition = ? AND position > ? LIMIT ?"
+        )
+        found: list[TombstoneEntry] = []
         while len(found) < limit:
             rows = self._session.execute(query, tombstone_partition(position + 1), position, limit - len(found))
-            for taken, record in rows:
-                if taken != position + 1:
+            for taken, photo_id, *values in rows:
+                tombstone = columns.to_tombstone(photo_id, values)
+                if taken != position + 1 or tombstone is None:
                     return found
-                found.append((taken, record))
+                found.append(TombstoneEntry(taken, tombstone))
                 position = taken
             if not rows or position % TOMBSTONES_PER_PARTITION:
                 break

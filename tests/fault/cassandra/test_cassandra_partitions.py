@@ -113,7 +113,7 @@ def test_likes_and_comments_after_a_tombstone_are_not_in_the_tables(open_at, ses
         catalog.comments.add(Comment(ids.to_public(ids.COMMENT, number), photo_id, user_id, "nice", 1))
         catalog.photos.delete(Tombstone(photo_id, user_id, 1), None)
     session.use(session.address.keyspace)
-    assert session.execute("SELECT user_id FROM likes") == session.execute("SELECT record FROM comments") == []
+    assert session.execute("SELECT user_id FROM likes") == session.execute("SELECT comment_id FROM comments") == []
 
 
 def test_a_minute_without_intents_is_closed(open_at, session):

@@ -1,0 +1,122 @@
+"""Records as typed columns: which columns a record has, and how its values become columns and back. Pure.
+
+An operator can read them in cqlsh, a reader takes only those that it needs, and `ALTER TABLE … ADD` and `ALTER TYPE …
+ADD` evolve them: a program names the columns that it knows, and takes the first fields of a type. Times are CQL
+timestamps, which the driver takes as Unix milliseconds and gives as `datetime` in UTC without a zone.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from regions.records import AuditEntry, Comment, Photo, Reason, Replica, Status, Tombstone, Upload, User, Variant
+
+USER = "name, country, residency_class, home_region, created_at"
+PHOTO = (
+    "status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,"
+    " height, taken_at, camera, phash, variants, reason"
+)
+TOMBSTONE = "owner_id, deleted_at"
+COMMENT = "author_id, text, created_at"
+AUDIT = "action, place, allowed, rule, policy_version, at"
+
+TYPES = {
+    "upload": "(multipart_id text, filename text, size_bytes bigint, part_size_bytes int, expires_at timestamp)",
+    "variant": "(size int, width int, height int, size_bytes bigint, sha256 text)",
+    "reason": "(code text, detail text)",
+    "replica": "(raw boolean, variants boolean, rule text, policy_version text, at timestamp)",
+}
+"""The user-defined types of columns."""
+
+_EPOCH = datetime(1970, 1, 1)
+_MILLISECOND = timedelta(milliseconds=1)
+
+Values = Sequence[Any]
+
+
+def placeholders(columns: str) -> str:
+    return ", ".join("?" for _ in columns.split(","))
+
+
+def assignments(columns: str) -> str:
+    return ", ".join(f"{column.strip()} = ?" for column in columns.split(","))
+
+
+def from_user(user: User) -> Values:
+    return user.name, user.country, user.residency_class, user.home_region, user.created_at_ms
+
+
+def to_user(user_id: str, values: Values) -> User:
+    name, country, residency_class, home_region, created_at = values
+    return User(user_id, name, country, residency_class, home_region, _ms(created_at))
+
+
+def from_photo(photo: Photo) -> Values:
+    return (
+        photo.status.value, photo.owner_id, photo.residency_class, photo.home_region, photo.caption, photo.size_bytes,
+        photo.sha256, photo.created_at_ms, photo.content_type, photo.width, photo.height, photo.taken_at, photo.camera,
+        photo.perceptual_hash,
+        [(each.size, each.width, each.height, each.size_bytes, each.sha256) for each in photo.variants] or None,
+        (photo.reason.code, photo.reason.detail) if photo.reason else None,
+    )  # fmt: skip
+
+
+def to_photo(photo_id: str, values: Values) -> Photo | None:
+    """None if there is no photo: it never existed, was discarded, or has a tombstone."""
+    (status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,
+     height, taken_at, camera, perceptual_hash, variants, reason) = values  # fmt: skip
+    if status in (None, "deleted"):
+        return None
+    return Photo(
+        photo_id, owner_id, residency_class, home_region, Status(status), caption, size_bytes, sha256, _ms(created_at),
+        content_type, width, height, taken_at, camera, perceptual_hash,
+        tuple([Variant(*variant[:5]) for variant in variants or ()]),
+        Reason(*reason[:2]) if reason else None,
+    )  # fmt: skip
+
+
+def from_upload(upload: Upload) -> Values:
+    return upload.multipart_id, upload.filename, upload.size_bytes, upload.part_size_bytes, upload.expires_at_ms
+
+
+def to_upload(photo_id: str, upload: Values | None) -> Upload | None:
+    if upload is None:
+        return None
+    multipart_id, filename, size_bytes, part_size_bytes, expires_at = upload[:5]
+    return Upload(photo_id, multipart_id, filename, size_bytes, part_size_bytes, _ms(expires_at))
+
+
+def to_tombstone(photo_id: str, values: Values) -> Tombstone | None:
+    owner_id, deleted_at = values
+    return Tombstone(photo_id, owner_id, _ms(deleted_at)) if deleted_at is not None else None
+
+
+def from_comment(comment: Comment) -> Values:
+    return comment.author_id, comment.text, comment.created_at_ms
+
+
+def to_comment(photo_id: str, comment_id: str, values: Values) -> Comment:
+    author_id, text, created_at = values
+    return Comment(comment_id, photo_id, author_id, text, _ms(created_at))
+
+
+def from_replica(replica: Replica) -> Values:
+    return replica.raw, replica.variants, replica.rule, replica.policy_version, replica.at_ms
+
+
+def to_replica(photo_id: str, region: str, values: Values) -> Replica:
+    raw, variants, rule, policy_version, at = values[:5]
+    return Replica(photo_id, region, raw, variants, rule, policy_version, _ms(at))
+
+
+def from_audit_entry(entry: AuditEntry) -> Values:
+    return entry.action, entry.place, entry.allowed, entry.rule, entry.policy_version, entry.at_ms
+
+
+def to_audit_entry(photo_id: str, values: Values) -> AuditEntry:
+    action, place, allowed, rule, policy_version, at = values
+    return AuditEntry(photo_id, action, place, allowed, rule, policy_version, _ms(at))
+
+
+def _ms(at: datetime) -> int:
+    return (at - _EPOCH) // _MILLISECOND
