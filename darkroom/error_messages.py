@@ -8,7 +8,7 @@ from rich.text import Text
 from darkroom.client.client import PhotoRejected, UploadInterrupted
 from darkroom.client.http import ClientError, Unreachable
 from darkroom.command_error import CommandError
-from regions.errors import PolicyError, Problem, TopologyError
+from regions.errors import ClientMissing, PolicyError, Problem, TopologyError
 from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
 
 FAILED = 1
@@ -32,12 +32,17 @@ def guarded(command: Callable[[], int]) -> int:
     try:
         return command()
     except _EXPECTED as error:
-        message, advice = explain(error)
-        console = Console(stderr=True)
-        console.print(Text.assemble(("✗ ", "bold red"), message))
-        if advice:
-            console.print(Text.assemble(("→ ", "cyan"), advice))
-        return error.exit_code if isinstance(error, CommandError) else FAILED
+        return report(error)
+
+
+def report(error: BaseException) -> int:
+    """Prints what is wrong, and what to do next, on standard error. Returns the exit code."""
+    message, advice = explain(error)
+    console = Console(stderr=True)
+    console.print(Text.assemble(("✗ ", "bold red"), message))
+    if advice:
+        console.print(Text.assemble(("→ ", "cyan"), advice))
+    return error.exit_code if isinstance(error, CommandError) else FAILED
 
 
 def explain(error: BaseException) -> tuple[str, str]:
@@ -55,6 +60,8 @@ def explain(error: BaseException) -> tuple[str, str]:
             return str(error), _ADVICE.get(error.status, "Try again in a moment.")
         case Problem():
             return f"{error.title}: {error.detail}", _ADVICE.get(error.status, "Try again in a moment.")
+        case ClientMissing():
+            return f"{error}.", ClientMissing.advice
         case TopologyError():
             return str(error), "Run `darkroom up` first, or name its folder with --data."
         case TimeoutError():
