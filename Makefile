@@ -18,10 +18,10 @@ help:  ## this list
 	@echo
 	@echo "  The command itself is $(BIN)/darkroom; see $(BIN)/darkroom --help"
 
-up: $(if $(SERVERS),$(VENV)/test,$(VENV)/run)  ## start three regions and four edges on this machine, and print the page's address
+up: $(VENV)/service $(if $(SERVERS),$(VENV)/stores)  ## start three regions and four edges on this machine, and print the page's address
 	@$(BIN)/darkroom --data "$(DATA)" up $(if $(PORT),--port "$(PORT)") $(if $(SERVERS),--servers)
 
-demo: $(VENV)/run  ## the same, with two people, photos and a report of where every byte lies
+demo: $(VENV)/service  ## the same, with two people, photos and a report of where every byte lies
 	@$(BIN)/darkroom --data "$(DATA)" demo $(if $(PORT),--port "$(PORT)") $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(ONCE),--once)
 
 test: $(VENV)/test  ## all tests; those of the real servers where `make servers-install` has put them
@@ -30,7 +30,7 @@ test: $(VENV)/test  ## all tests; those of the real servers where `make servers-
 servers: servers-install  ## Cassandra, Kafka, Redis, Consul and S3 on loopback, until Ctrl-C (SERVERS=1 make up uses them)
 	@$(BIN)/python -m deploy.servers up
 
-servers-install: $(VENV)/test  ## fetch and build them into .servers/ (once; Java, Maven and Go are needed)
+servers-install: $(VENV)/stores  ## fetch and build them into .servers/ (once; Java, Maven and Go are needed)
 	@$(BIN)/python -m deploy.servers install
 
 check: $(VENV)/test  ## style, who imports whom, and types
@@ -39,7 +39,7 @@ check: $(VENV)/test  ## style, who imports whom, and types
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 
-docs: $(VENV)/run  ## draw the pictures of docs/ that come from code
+docs: $(VENV)/bin/python  ## draw the pictures of docs/ that come from code
 	@$(BIN)/python -m docs.draw_topics
 
 bench-peers:  ## the peers that npm has, from the lock file (once)
@@ -61,14 +61,15 @@ bench-stores: $(VENV)/bench  ## the production stores beside their drivers; need
 clean:  ## remove what `make` made: the environment and the data
 	rm -rf $(VENV) "$(DATA)" build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-# One environment; each mark says which of its dependencies are in.
+# One environment. Each mark says that an extra of setup.cfg is installed in it.
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Darkroom needs Python 3.11: install it, or say where it is with make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Making the environment in $(VENV) (once) …"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run: setup.cfg pyproject.toml | $(VENV)/bin/python
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable . && touch $@
+INCLUDES_test := service stores
+INCLUDES_bench := service stores
 
-$(VENV)/test $(VENV)/bench: $(VENV)/%: setup.cfg pyproject.toml | $(VENV)/bin/python
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[servers,$*]' && touch $@ $(VENV)/run
+$(addprefix $(VENV)/,service stores test bench): $(VENV)/%: setup.cfg pyproject.toml | $(VENV)/bin/python
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@ $(addprefix $(VENV)/,$(INCLUDES_$*))

@@ -1,7 +1,8 @@
 """The `darkroom` command: one table of subcommands, each with the module that implements it.
 
 A module is imported only when its command runs: in `darkroom run`, each process must import its own libraries first
-(gevent patches the standard library before anything else is imported).
+(gevent patches the standard library before anything else is imported), and the client's commands must work where the
+libraries of the others are not installed.
 """
 
 import argparse
@@ -12,6 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from darkroom.command_error import CommandError
+from darkroom.installation import require_service
 
 _EXAMPLES = """\
 examples:
@@ -33,12 +37,16 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One subcommand. `function` is `module:name`; it takes the parsed options and returns the exit code."""
+    """One subcommand. `function` is `module:name`; it takes the parsed options and returns the exit code.
+
+    `needs_service` means that it can't run without the extra `service`.
+    """
 
     name: str
     help: str
     function: str
     arguments: tuple[Argument, ...] = ()
+    needs_service: bool = False
 
 
 def _argument(*flags: str, **settings: Any) -> Argument:
@@ -64,7 +72,13 @@ _BEFORE = _argument("--before", metavar="PHOTO", help="show photos older than th
 _LIMIT = _argument("--limit", type=int, default=20, help="how many to show (default: 20)")
 
 COMMANDS = (
-    Command("up", "start the whole system on this machine", "darkroom.local.launcher:command", (_PORT, _SERVERS)),
+    Command(
+        "up",
+        "start the whole system on this machine",
+        "darkroom.local.launcher:command",
+        (_PORT, _SERVERS),
+        needs_service=True,
+    ),
     Command(
         "demo",
         "start the system, upload photos as two users, and report where every byte is stored",
@@ -74,6 +88,7 @@ COMMANDS = (
             _argument("--once", action="store_true", help="exit after the report, with 1 if a check failed"),
             _PORT,
         ),
+        needs_service=True,
     ),
     Command(
         "signup",
@@ -110,18 +125,21 @@ COMMANDS = (
         "for operators: show where every byte of a photo is stored, and the rule that allows it",
         "darkroom.operate.where:command",
         (_argument("photo", metavar="PHOTO"),),
+        needs_service=True,
     ),
     Command(
         "prepare",
         "for operators: prepare every region's stores for their first use, and publish a policy",
         "darkroom.operate.prepare:command",
         (_TOPOLOGY,),
+        needs_service=True,
     ),
     Command(
         "doctor",
         "for operators: check every store, origin and edge, and explain how to fix each problem; exit 1 on a failure",
         "darkroom.operate.doctor:command",
         (_TOPOLOGY,),
+        needs_service=True,
     ),
 )
 
@@ -132,13 +150,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.umask(0o077)
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["run"]:
-        return int(_function("darkroom.processes.run:main")(arguments[1:]))
+        return _run_process(arguments[1:])
     try:
         options = _parser().parse_args(arguments)
     except SystemExit as end:
         return int(end.code or 0)
-    function = _function(options.function)
-    return int(_function("darkroom.error_messages:guarded")(lambda: function(options)))
+    return int(_function("darkroom.error_messages:guarded")(lambda: _run_command(options)))
+
+
+def _run_process(arguments: Sequence[str]) -> int:
+    """`darkroom run`. What explains errors is imported only when there is one, because it loads ssl."""
+    try:
+        return int(_function("darkroom.processes.run:main")(arguments))
+    except CommandError as error:
+        return int(_function("darkroom.error_messages:report")(error))
+
+
+def _run_command(options: argparse.Namespace) -> int:
+    if options.needs_service:
+        require_service(options.command)
+    return int(_function(options.function)(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -167,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add(subparsers: Any, command: Command) -> None:
     """Adds a subcommand. It accepts the general options as well, because people type them after the command's name."""
     parser = subparsers.add_parser(command.name, help=command.help, description=f"{command.help}.".capitalize())
-    parser.set_defaults(function=command.function)
+    parser.set_defaults(command=command.name, function=command.function, needs_service=command.needs_service)
     for argument in command.arguments:
         parser.add_argument(*argument.flags, **argument.settings)
     parser.add_argument("--data", type=Path, default=argparse.SUPPRESS, metavar="FOLDER", help="the data folder")

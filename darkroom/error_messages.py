@@ -8,7 +8,7 @@ from rich.text import Text
 from darkroom.client.client import OtherFile, PhotoRejected, UploadInterrupted
 from darkroom.client.http import ClientError, Unreachable
 from darkroom.command_error import CommandError
-from regions.errors import PolicyError, Problem, TopologyError
+from regions.errors import ClientMissing, PolicyError, Problem, TopologyError
 from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
 
 FAILED = 1
@@ -39,8 +39,7 @@ def guarded(command: Callable[[], int]) -> int:
         report(error)
         return INTERRUPTED
     except _EXPECTED as error:
-        report(error)
-        return error.exit_code if isinstance(error, CommandError) else FAILED
+        return report(error)
 
 
 def guarded_file(name: str, command: Callable[[], int]) -> int:
@@ -48,16 +47,17 @@ def guarded_file(name: str, command: Callable[[], int]) -> int:
     try:
         return command()
     except _EXPECTED as error:
-        report(error, f"{name}: ")
-        return FAILED
+        return report(error, f"{name}: ")
 
 
-def report(error: BaseException, about: str = "") -> None:
+def report(error: BaseException, about: str = "") -> int:
+    """Prints what is wrong, and what to do next, on standard error. Returns the exit code."""
     message, advice = explain(error)
     console = Console(stderr=True)
     console.print(Text.assemble(("✗ ", "bold red"), about, message))
     if advice:
         console.print(Text.assemble(("→ ", "cyan"), advice))
+    return error.exit_code if isinstance(error, CommandError) else FAILED
 
 
 def explain(error: BaseException) -> tuple[str, str]:
@@ -77,6 +77,8 @@ def explain(error: BaseException) -> tuple[str, str]:
             return str(error), _ADVICE.get(error.status, _later(error.status))
         case Problem():
             return f"{error.title}: {error.detail}", _ADVICE.get(error.status, _later(error.status))
+        case ClientMissing():
+            return f"{error}.", ClientMissing.advice
         case TopologyError():
             return str(
                 error

@@ -6,8 +6,8 @@ the file `<region>.s3`, the variable `DARKROOM_<REGION>_S3_KEYS` ("ACCESS SECRET
 all variables of this kind.
 """
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from wsgiref.types import WSGIApplication as WsgiApplication
 
 from regions import topology
 from regions.clock import now_ms
-from regions.errors import TopologyError
+from regions.errors import ClientMissing, TopologyError
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
@@ -144,8 +144,18 @@ def open_stores(config: Config, region: str) -> Stores:
 # Each adapter is imported only when it is chosen, so that a process loads only the client libraries that it uses.
 
 
+@contextmanager
+def _reporting_a_missing_client() -> Iterator[None]:
+    """Around the opening of a store: an adapter that can't be imported lacks its client library."""
+    try:
+        yield
+    except ImportError as error:
+        raise ClientMissing(error.name or str(error)) from error
+
+
+@_reporting_a_missing_client()
 def open_objects(config: Config, region: str) -> Objects:
-    """Raises TopologyError, Unavailable, as do the other four."""
+    """Raises TopologyError, Unavailable, as do the other four; ClientMissing without the extra `stores`."""
     url = config.topology.regions[region].objects
     match urlsplit(url).scheme:
         case "directory":
@@ -159,6 +169,7 @@ def open_objects(config: Config, region: str) -> Objects:
     raise _no_adapter("objects", url, "directory, s3")
 
 
+@_reporting_a_missing_client()
 def open_catalog(config: Config, region: str) -> Catalog:
     url = config.topology.regions[region].catalog
     match urlsplit(url).scheme:
@@ -173,6 +184,7 @@ def open_catalog(config: Config, region: str) -> Catalog:
     raise _no_adapter("catalog", url, "sqlite, cassandra")
 
 
+@_reporting_a_missing_client()
 def open_feeds(config: Config, region: str) -> Feeds:
     url = config.topology.regions[region].feeds
     match urlsplit(url).scheme:
@@ -187,6 +199,7 @@ def open_feeds(config: Config, region: str) -> Feeds:
     raise _no_adapter("feeds", url, "sqlite, redis")
 
 
+@_reporting_a_missing_client()
 def open_events(config: Config, region: str) -> Events:
     url = config.topology.regions[region].events
     match urlsplit(url).scheme:
@@ -201,6 +214,7 @@ def open_events(config: Config, region: str) -> Events:
     raise _no_adapter("events", url, "sqlite, kafka")
 
 
+@_reporting_a_missing_client()
 def open_settings(config: Config, region: str) -> Settings:
     url = config.topology.regions[region].settings
     match urlsplit(url).scheme:

@@ -130,3 +130,12 @@ class PolicyError(Exception):
 
 class TopologyError(Exception):
     """A topology file, a store's URL or a secret can't be used. The message says what to correct."""
+
+
+class ClientMissing(TopologyError):
+    """A store's URL names a server whose client library is not installed."""
+
+    advice = "Install the clients of the real servers: pip install 'darkroom[stores]'"
+
+    def __init__(self, library: str) -> None:
+        super().__init__(f"A store needs the library {library} of the extra `stores`, which is not installed")

@@ -4,5 +4,5 @@ Takes a user's files and requests, and sends HTTP requests to an edge. Writes on
 Read client, http, transfer, then profiles and commands.
 """
 
-# The only re-export of the project: `from darkroom.client import Client` is the public library.
+# The same class as `darkroom.Client`, which is the public name.
 from darkroom.client.client import Client as Client

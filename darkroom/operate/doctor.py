@@ -31,7 +31,7 @@ from darkroom.operate import diagnosis
 from regions import config
 from regions.clock import now_ms
 from regions.config import Config
-from regions.errors import Problem, TopologyError
+from regions.errors import ClientMissing, Problem, TopologyError
 from regions.process_number import POOL
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
@@ -47,9 +47,6 @@ _OUTBOX_LIMIT = 1000
 _MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.FAILURE: ("✗", "bold red")}
 
 _OPEN = "Correct the topology's URL, or put the secret into the secrets folder (DARKROOM_SECRETS). Is the server up?"
-_INSTALL = (
-    "Install the clients of the real servers: in a checkout, `pip install '.[servers]'`, with the pip of this Python."
-)
 _START = "Start it, and make sure that this machine can reach the topology's URL."
 _LATE = "Check whether it is overloaded, or whether a firewall drops the requests."
 _OURS = "This is a defect of Darkroom: report it together with the log above."
@@ -186,8 +183,8 @@ def _probe_store(
         store: Any = _OPEN_PORT[port](loaded, region)
     except Problem as error:
         return _failed_to_open(error.detail, _OPEN)
-    except ImportError as error:
-        return _failed_to_open(f"its client is not installed: {error.name}", _INSTALL)
+    except ClientMissing as error:
+        return _failed_to_open(str(error), ClientMissing.advice)
     except (TopologyError, ValueError) as error:
         return _failed_to_open(str(error), _OPEN)
     try:

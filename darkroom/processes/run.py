@@ -1,6 +1,7 @@
 """`darkroom run KIND NAME`: one process of a region, or one edge.
 
-Imports only the standard library before the package that implements the process, because gevent must patch it first.
+Imports only the standard library, and modules of ours that do the same, before the package that implements the process,
+because gevent must patch it first.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import stat
 from _thread import start_new_thread
 from collections.abc import Sequence
 from pathlib import Path
+
+from darkroom.installation import require_service
 
 MODULES = {
     "origin": "origin.app",
@@ -26,8 +29,12 @@ _STOP_S = 10
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the process until it is asked to stop. The exit code is 0 for success, 1 for a failure."""
+    """Runs the process until it is asked to stop. The exit code is 0 for success, 1 for a failure.
+
+    Raises CommandError if the extra `service` is not installed.
+    """
     options = _parser().parse_args(arguments)
+    require_service("run")
     if _has_lifeline():
         # A real thread, started before gevent patches threads: it blocks in the kernel, not in the edge's event loop.
         start_new_thread(_stop_with_launcher, ())

@@ -1,11 +1,13 @@
 """One server process with its own folder and port: starts it, waits until it really serves requests, and stops it."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,7 +105,13 @@ class Server:
 
 
 def free_port() -> int:
-    """A loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that is free now.
+
+    It is below those that the kernel gives to outgoing connections (from 32768 on): one of these could take the port
+    before the server does.
+    """
+    for port in random.SystemRandom().sample(range(10_000, 32_768), 1000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ServerError("no loopback port is free")

@@ -7,7 +7,7 @@ from darkroom.client.client import OtherFile, PhotoRejected, UploadInterrupted
 from darkroom.client.http import ClientError, Unreachable
 from darkroom.command_error import CommandError
 from darkroom.error_messages import explain, guarded, guarded_file
-from regions.errors import NotFound, PolicyError, TopologyError
+from regions.errors import ClientMissing, NotFound, PolicyError, TopologyError
 
 NOT_FOUND = ClientError(404, "There is no such thing here", "there is no photo p_1", {})
 PHOTO = {"status": "failed", "reason": {"code": "truncated", "detail": "the file ends too early"}}
@@ -24,6 +24,7 @@ WORDS = [
     (PhotoRejected(PHOTO), "the file ends too early", "Choose another file"),
     (NotFound("there is no region"), "there is no region", "Check the id"),
     (TopologyError("the topology is not TOML"), "not TOML", "--data"),
+    (ClientMissing("redis"), "the library redis", "pip install 'darkroom[stores]'"),
     (PolicyError("policy.yaml:3: expected a list here"), "policy.yaml:3", ""),
     (TimeoutError("p_1 was still processing after 60 s"), "still processing", "darkroom photo ID"),
     (FileNotFoundError(2, "No such file or directory", "a.jpg"), "a.jpg can't be read: No such file", "Check the path"),

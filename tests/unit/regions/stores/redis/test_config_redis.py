@@ -1,10 +1,12 @@
 """How a region gets its Redis and its Kafka: the URL from the topology, a password from a secret or the environment."""
 
+import sys
+
 import pytest
 
 from regions import config
 from regions.config import Config
-from regions.errors import Unavailable
+from regions.errors import ClientMissing, Unavailable
 from regions.events.messages import Event
 from regions.events.topics import PHOTO_READY
 from regions.topology import Topology
@@ -51,3 +53,13 @@ def test_redis_and_kafka_are_chosen_by_the_schemes_of_their_urls(tmp_path):
     with pytest.raises(Unavailable, match=r"Kafka at 127\.0\.0\.1"):
         stores.events.publish([Event(PHOTO_READY, "p_1", "1", 1, {})])
     stores.close()
+
+
+def test_a_missing_client_is_named(tmp_path, monkeypatch):
+    """With the extra that contains it."""
+    (tmp_path / "topology.toml").write_text(one_region(tmp_path, feeds="redis://127.0.0.1:1/0"))
+    for module in [name for name in sys.modules if name.startswith("regions.stores.redis")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(ClientMissing, match="the library redis of the extra `stores`"):
+        config.open_feeds(config.load(tmp_path / "topology.toml", {}), "eu-west")
