@@ -96,6 +96,10 @@ class Likes(Protocol):
         """The ids of the users who like the photo, highest id first."""
         ...
 
+    def by_user(self, user_id: str, before: str | None, limit: int) -> list[str]:
+        """The ids of this region's photos that the user likes, highest id first."""
+        ...
+
 
 class Comments(Protocol):
     def add(self, comment: Comment) -> None: ...
@@ -106,6 +110,10 @@ class Comments(Protocol):
         ...
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]: ...
+
+    def by_author(self, author_id: str, before: str | None, limit: int) -> list[Comment]:
+        """What the user has written about this region's photos."""
+        ...
 
 
 class Follows(Protocol):

@@ -240,6 +240,38 @@ def test_comments_come_newest_first_and_in_pages(catalog, sample):
     assert catalog.comments.page(photo_id, comments[2].comment_id, 10) == comments[1::-1]
 
 
+def test_what_a_user_liked_is_listed_by_user(catalog, sample):
+    """Highest photo first, in pages, without what was taken back or deleted."""
+    ana, bob = sample.user_id(1), sample.user_id(2)
+    photos = [sample.create_ready(number) for number in range(6)]
+    for photo in photos:
+        catalog.likes.add(photo.photo_id, ana, 1)
+    catalog.likes.add(photos[0].photo_id, bob, 1)
+    catalog.likes.remove(photos[1].photo_id, ana)
+    catalog.photos.delete(sample.tombstone(photos[2]), None)
+    expected = [photos[number].photo_id for number in (5, 4, 3, 0)]
+    assert catalog.likes.by_user(ana, None, 10) == expected
+    assert catalog.likes.by_user(ana, None, 3) == expected[:3]
+    assert catalog.likes.by_user(ana, expected[2], 3) == expected[3:]
+    assert catalog.likes.by_user(bob, None, 10) == [photos[0].photo_id]
+
+
+def test_what_a_user_wrote_is_listed_by_author(catalog, sample):
+    """Newest first, in pages, without what was removed or whose photo was deleted."""
+    photos = [sample.create_ready(number) for number in range(3)]
+    comments = [comment(sample, number, photos[number % 3].photo_id) for number in range(6)]
+    for each in comments:
+        catalog.comments.add(each)
+    catalog.comments.remove(comments[0].photo_id, comments[0].comment_id)
+    catalog.photos.delete(sample.tombstone(photos[2]), None)
+    expected = [comments[number] for number in (4, 3, 1)]
+    author_id = comments[0].author_id
+    assert catalog.comments.by_author(author_id, None, 10) == expected
+    assert catalog.comments.by_author(author_id, None, 2) == expected[:2]
+    assert catalog.comments.by_author(author_id, expected[1].comment_id, 10) == expected[2:]
+    assert catalog.comments.by_author(sample.user_id(9), None, 10) == []
+
+
 def test_a_comment_that_was_removed_is_gone(catalog, sample):
     """Removing it twice has the effect of once, and other comments stay."""
     photo_id = sample.photo_id(1)

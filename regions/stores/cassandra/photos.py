@@ -27,7 +27,7 @@ from regions.stores.cassandra.expiries import CassandraExpiries
 from regions.stores.cassandra.outbox import PUT_EVENT, CassandraOutbox, Intent
 from regions.stores.cassandra.partitions import TimeUuidGenerator, partition_year
 from regions.stores.cassandra.rows import UNLESS_DELETED, YearlyLists
-from regions.stores.cassandra.session import Call, CassandraSession, first_rows
+from regions.stores.cassandra.session import Call, CassandraSession, Row, first_rows
 
 _PHOTO = f"SELECT DISTINCT photo_id, {columns.PHOTO} FROM photos WHERE photo_id = ?"
 _SET_PHOTO = columns.assignments(columns.PHOTO)
@@ -65,16 +65,12 @@ class CassandraPhotos:
 
     def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[Photo]:
         query = "SELECT photo_id FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id < ? LIMIT ?"
-        found: list[Photo] = []
-        while len(found) < limit:
-            listed = self._lists.newest(query, owner_id, before, limit)
-            photos = self.get_many([photo_id for (photo_id,) in listed])
-            owned = [photos[photo_id] for (photo_id,) in listed if photo_id in photos]
-            found += [photo for photo in owned if photo.status is Status.READY]
-            if len(listed) < limit:
-                break
-            before = listed[-1][0]
-        return found[:limit]
+        return self._lists.newest_of(query, owner_id, before, limit, self._ready)
+
+    def _ready(self, listed: list[Row]) -> list[Photo]:
+        photos = self.get_many([photo_id for (photo_id,) in listed])
+        found = [photos[photo_id] for (photo_id,) in listed if photo_id in photos]
+        return [photo for photo in found if photo.status is Status.READY]
 
     def update(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:
         if not expected:

@@ -1,6 +1,7 @@
 """How the Cassandra catalog reads tombstones, and lists that are partitioned by year."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from regions.records import Tombstone
 from regions.stores.cassandra import columns
@@ -8,6 +9,8 @@ from regions.stores.cassandra.address import key
 from regions.stores.cassandra.partitions import years
 from regions.stores.cassandra.session import Call, CassandraSession, Row
 from regions.stores.paging import exclusive_upper_bound
+
+Item = TypeVar("Item")
 
 SELECT_TOMBSTONE = f"SELECT DISTINCT photo_id, {columns.TOMBSTONE} FROM photos WHERE photo_id = ?"
 UNLESS_DELETED = "WHERE photo_id = ? IF deleted_at = null"
@@ -31,6 +34,27 @@ class YearlyLists:
         calls = self._calls(query, photo_id, before, limit)
         tombstone, *rows_by_year = self._session.execute_concurrent([(SELECT_TOMBSTONE, key(photo_id)), *calls])
         return [] if to_tombstone(tombstone) else [row for rows in rows_by_year for row in rows][:limit]
+
+    def newest_of(
+        self,
+        query: str,
+        partition: str,
+        before: str | None,
+        limit: int,
+        read: Callable[[list[Row]], list[Item]],
+    ) -> list[Item]:
+        """What `read` makes of the listed rows, which may be fewer: it lists on until there are `limit`.
+
+        The first column of the query is the id that the list is sorted by.
+        """
+        found: list[Item] = []
+        while len(found) < limit:
+            listed = self.newest(query, partition, before, limit)
+            found += read(listed)
+            if len(listed) < limit:
+                break
+            before = listed[-1][0]
+        return found[:limit]
 
     def _calls(self, query: str, partition: str, before: str | None, limit: int) -> list[Call]:
         bound = key(exclusive_upper_bound(before))

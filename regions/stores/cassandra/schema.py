@@ -59,6 +59,17 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
                 PRIMARY KEY ((photo_id, year), comment_id))
                WITH CLUSTERING ORDER BY (comment_id DESC)""",
         ),
+        # What a user has liked and written in this region, so that it can be found without reading every photo.
+        (
+            "likes_by_user",
+            """(user_id text, year int, photo_id text, PRIMARY KEY ((user_id, year), photo_id))
+               WITH CLUSTERING ORDER BY (photo_id DESC)""",
+        ),
+        (
+            "comments_by_author",
+            """(author_id text, year int, comment_id text, photo_id text, PRIMARY KEY ((author_id, year), comment_id))
+               WITH CLUSTERING ORDER BY (comment_id DESC)""",
+        ),
         (
             "following",
             """(follower_id text, author_id text, PRIMARY KEY (follower_id, author_id))

@@ -4,9 +4,13 @@ A like or comment and the deletion of its photo may race, since they write diffe
 read or remove second: the like is written, then its writer reads the photo's tombstone and removes the like if there is
 one; the deletion writes the tombstone, and then removes the likes. Whichever wrote last sees the other's write, so that
 no like remains. A reader reads the tombstone together with the list, and so never shows one in between.
+
+A like and a comment are also listed by their user. That entry is written first, so that none is missing, and may stay
+longer: a reader leaves out an entry whose like or comment is not there.
 """
 
 from collections.abc import Collection
+from functools import partial
 
 from regions.events.messages import Event
 from regions.records import Comment, User
@@ -16,7 +20,7 @@ from regions.stores.cassandra.deletion import is_deleted
 from regions.stores.cassandra.outbox import CassandraOutbox
 from regions.stores.cassandra.partitions import partition_year
 from regions.stores.cassandra.rows import YearlyLists
-from regions.stores.cassandra.session import CassandraSession, first_rows
+from regions.stores.cassandra.session import CassandraSession, Row, first_rows
 from regions.stores.paging import exclusive_upper_bound
 
 _FOLLOW = (
@@ -47,6 +51,8 @@ class CassandraLikes:
         self._session, self._lists = session, lists
 
     def add(self, photo_id: str, user_id: str, at_ms: int) -> None:
+        by_user = "INSERT INTO likes_by_user (user_id, year, photo_id) VALUES (?, ?, ?)"
+        self._session.execute(by_user, key(user_id), partition_year(photo_id), key(photo_id))
         insert = "INSERT INTO likes (photo_id, year, user_id, at) VALUES (?, ?, ?, ?)"
         self._session.execute(insert, key(photo_id), partition_year(user_id), key(user_id), at_ms)
         if is_deleted(self._session, photo_id):
@@ -55,10 +61,22 @@ class CassandraLikes:
     def remove(self, photo_id: str, user_id: str) -> None:
         delete = "DELETE FROM likes WHERE photo_id = ? AND year = ? AND user_id = ?"
         self._session.execute(delete, key(photo_id), partition_year(user_id), key(user_id))
+        by_user = "DELETE FROM likes_by_user WHERE user_id = ? AND year = ? AND photo_id = ?"
+        self._session.execute(by_user, key(user_id), partition_year(photo_id), key(photo_id))
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[str]:
         query = "SELECT user_id FROM likes WHERE photo_id = ? AND year = ? AND user_id < ? LIMIT ?"
         return [user_id for (user_id,) in self._lists.newest_unless_deleted(query, photo_id, before, limit)]
+
+    def by_user(self, user_id: str, before: str | None, limit: int) -> list[str]:
+        query = "SELECT photo_id FROM likes_by_user WHERE user_id = ? AND year = ? AND photo_id < ? LIMIT ?"
+        return self._lists.newest_of(query, user_id, before, limit, partial(self._liked, user_id))
+
+    def _liked(self, user_id: str, listed: list[Row]) -> list[str]:
+        query = "SELECT photo_id FROM likes WHERE photo_id = ? AND year = ? AND user_id = ?"
+        year = partition_year(user_id)
+        found = self._session.execute_concurrent((query, photo_id, year, key(user_id)) for (photo_id,) in listed)
+        return [photo_id for (photo_id,) in first_rows(found)]
 
 
 class CassandraComments:
@@ -70,6 +88,9 @@ class CassandraComments:
             f"INSERT INTO comments (photo_id, year, comment_id, {columns.COMMENT})"
             f" VALUES (?, ?, ?, {columns.placeholders(columns.COMMENT)})"
         )
+        by_author = "INSERT INTO comments_by_author (author_id, year, comment_id, photo_id) VALUES (?, ?, ?, ?)"
+        author_id, year = key(comment.author_id), partition_year(comment.comment_id)
+        self._session.execute(by_author, author_id, year, key(comment.comment_id), key(comment.photo_id))
         primary_key = _primary_key(comment.photo_id, comment.comment_id)
         self._session.execute(insert, *primary_key, *columns.from_comment(comment))
         if is_deleted(self._session, comment.photo_id):
@@ -91,6 +112,23 @@ class CassandraComments:
         )
         found = self._lists.newest_unless_deleted(query, photo_id, before, limit)
         return [columns.to_comment(photo_id, comment_id, values) for comment_id, *values in found]
+
+    def by_author(self, author_id: str, before: str | None, limit: int) -> list[Comment]:
+        query = (
+            "SELECT comment_id, photo_id FROM comments_by_author"
+            " WHERE author_id = ? AND year = ? AND comment_id < ? LIMIT ?"
+        )
+        return self._lists.newest_of(query, author_id, before, limit, self._existing)
+
+    def _existing(self, listed: list[Row]) -> list[Comment]:
+        query = (
+            f"SELECT photo_id, comment_id, {columns.COMMENT} FROM comments"
+            " WHERE photo_id = ? AND year = ? AND comment_id = ?"
+        )
+        found = self._session.execute_concurrent(
+            (query, *_primary_key(photo_id, own_id)) for own_id, photo_id in listed
+        )
+        return [columns.to_comment(photo_id, own_id, values) for photo_id, own_id, *values in first_rows(found)]
 
 
 def _primary_key(photo_id: str, comment_id: str) -> tuple[str, int, str]:

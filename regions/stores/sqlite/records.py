@@ -37,9 +37,13 @@ CREATE TABLE IF NOT EXISTS likes (
     photo_id TEXT NOT NULL, user_id TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (photo_id, user_id)
 ) WITHOUT ROWID;
 
+CREATE INDEX IF NOT EXISTS likes_by_user ON likes (user_id, photo_id);
+
 CREATE TABLE IF NOT EXISTS comments (
-    photo_id TEXT NOT NULL, comment_id TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (photo_id, comment_id)
+    photo_id TEXT NOT NULL, comment_id TEXT NOT NULL, author_id TEXT NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (photo_id, comment_id)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS comments_by_author ON comments (author_id, comment_id);
 
 CREATE TABLE IF NOT EXISTS following (
     follower_id TEXT NOT NULL, author_id TEXT NOT NULL, PRIMARY KEY (follower_id, author_id)

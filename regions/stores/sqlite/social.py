@@ -33,13 +33,16 @@ class SqliteLikes(Table):
         query = "SELECT user_id FROM likes WHERE photo_id = ? AND user_id < ? ORDER BY user_id DESC LIMIT ?"
         return self._texts(query, photo_id, exclusive_upper_bound(before), limit)
 
+    def by_user(self, user_id: str, before: str | None, limit: int) -> list[str]:
+        query = "SELECT photo_id FROM likes WHERE user_id = ? AND photo_id < ? ORDER BY photo_id DESC LIMIT ?"
+        return self._texts(query, user_id, exclusive_upper_bound(before), limit)
+
 
 class SqliteComments(Table):
     def add(self, comment: Comment) -> None:
-        row = (comment.photo_id, comment.comment_id, to_json_text(comment))
-        self._write(
-            f"INSERT OR IGNORE INTO comments (photo_id, comment_id, record) SELECT ?, ?, ? {UNLESS_DELETED}", *row
-        )
+        row = (comment.photo_id, comment.comment_id, comment.author_id, to_json_text(comment))
+        insert = "INSERT OR IGNORE INTO comments (photo_id, comment_id, author_id, record) SELECT ?, ?, ?, ?"
+        self._write(f"{insert} {UNLESS_DELETED}", *row)
 
     def get(self, photo_id: str, comment_id: str) -> Comment | None:
         query = "SELECT record FROM comments WHERE photo_id = ? AND comment_id = ?"
@@ -51,6 +54,10 @@ class SqliteComments(Table):
     def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]:
         query = "SELECT record FROM comments WHERE photo_id = ? AND comment_id < ? ORDER BY comment_id DESC LIMIT ?"
         return self._records(Comment, query, photo_id, exclusive_upper_bound(before), limit)
+
+    def by_author(self, author_id: str, before: str | None, limit: int) -> list[Comment]:
+        query = "SELECT record FROM comments WHERE author_id = ? AND comment_id < ? ORDER BY comment_id DESC LIMIT ?"
+        return self._records(Comment, query, author_id, exclusive_upper_bound(before), limit)
 
 
 class SqliteFollows(Table):
