@@ -187,9 +187,10 @@ class Images:
             _close(found.chunks)
             return responses.not_modified(*headers)
         headers = [("Content-Type", "image/jpeg"), ("Repr-Digest", grant.digest), *headers]
-        if_range = request.header("if-range") or None
+        # RFC 9110 section 14.2 defines Range for GET only.
+        requested = request.header("range") if request.head.method == "GET" else ""
         try:
-            span = byte_ranges.span(request.header("range"), if_range, grant.etag, size_bytes)
+            span = byte_ranges.span(requested, request.header("if-range") or None, grant.etag, size_bytes)
         except RangeNotSatisfiable as problem:
             _close(found.chunks)
             return responses.from_problem(problem, ("Content-Range", f"bytes */{size_bytes}"))

@@ -43,8 +43,8 @@ def span(range_header: str, if_range: str | None, etag: str, size_bytes: int) ->
     does not equal `etag`, the client has part of a different representation, so the range is ignored too
     (section 13.1.5).
     """
-    found = _RANGE.fullmatch(range_header.strip())
-    if found is None or not any(found.groups()) or (if_range is not None and if_range.strip() != etag):
+    found = _RANGE.fullmatch(range_header.strip(" \t"))
+    if found is None or not any(found.groups()) or (if_range is not None and if_range.strip(" \t") != etag):
         return None
     first, last = found.groups()
     if not first:

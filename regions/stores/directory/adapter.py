@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
+from regions.errors import TopologyError
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.directory.server import ObjectServer
 from regions.stores.objects import Objects
@@ -24,4 +25,8 @@ def server_url(url: str) -> str:
 
 
 def _open(url: str, secret: bytes) -> DirectoryObjects:
+    """Raises TopologyError for a URL without a path, or with a parameter that does not exist."""
+    split = urlsplit(url)
+    if not split.path or split.netloc or set(parse_qs(split.query, keep_blank_values=True)) - {"server"}:
+        raise TopologyError(f"{url!r} must be directory:///PATH?server=URL")
     return DirectoryObjects(urlsplit(url).path, server_url(url), secret)

@@ -23,6 +23,9 @@ from regions.stores.directory.files import MISSING
 from regions.stores.object_rules import UNKNOWN_TYPE
 from regions.stores.objects import ObjectInfo
 
+_FIELDS = {"size_bytes", "mtime_ns", "sha256", "content_type", "cache_control"}
+"""What an entry must have to be used; bytes without such an entry are an object of unknown hash and type."""
+
 
 def file_beside(data: Path) -> Path:
     return data.with_name(f".{data.name}.json")
@@ -66,7 +69,8 @@ def find(data: Path, key: str) -> ObjectInfo | None:
 def _matching_entry(data: Path, stat: os.stat_result | None = None) -> dict[str, Any] | None:
     try:
         stat = stat or os.stat(data)
-        entries = [entry for entry in json.loads(file_beside(data).read_bytes()) if entry["size_bytes"] == stat.st_size]
-    except (*MISSING, ValueError, TypeError, KeyError):
+        written = json.loads(file_beside(data).read_bytes())
+        entries = [entry for entry in written if entry.keys() >= _FIELDS and entry["size_bytes"] == stat.st_size]
+    except (*MISSING, ValueError, TypeError, AttributeError):
         return None
     return next((entry for entry in entries if entry["mtime_ns"] == stat.st_mtime_ns), entries[0] if entries else None)

@@ -10,6 +10,7 @@ visible before it or is rejected. The slow steps, receiving and syncing a part, 
 """
 
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -36,6 +37,8 @@ from regions.stores.object_rules import (
     require_part_order,
 )
 from regions.stores.objects import CHUNK_BYTES, ObjectInfo, Part
+
+log = logging.getLogger(__name__)
 
 _MULTIPART_ID = re.compile(f"[0-9a-f]{{32}}~({'|'.join(BUCKETS)})~({SEGMENT}(?:~{SEGMENT})*)")
 _PART_FILE = re.compile(r"([0-9]{5})\.([0-9]+)\.([0-9a-f]{32})")
@@ -106,8 +109,11 @@ class DirectoryUploads:
         stale = 0
         with errors_as_unavailable():
             for folder in self._folder.iterdir():
+                # Something else may lie here, such as `lost+found`: it must not stop the sweep.
+                if not _MULTIPART_ID.fullmatch(folder.name):
+                    log.warning("not an upload", extra={"folder": folder.name})
                 # The arrival of a part changes the folder's modification time.
-                if files.changed_before(folder, before_ms):
+                elif files.changed_before(folder, before_ms):
                     self.abort(folder.name)
                     stale += 1
         return stale

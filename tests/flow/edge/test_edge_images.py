@@ -188,6 +188,8 @@ def test_a_range_of_an_image_can_be_requested(home, madrid):
         assert response.headers["Content-Range"].endswith("/200000")
     beyond = madrid.image(image, Range="bytes=200000-")
     assert (beyond.status, beyond.headers["Content-Range"]) == (416, "bytes */200000")
+    head = madrid.get(f"/p/{image.photo_id}/320.jpg", "HEAD", Range="bytes=0-9")
+    assert (head.status, head.headers["Content-Length"]) == (200, "200000")
 
 
 def test_a_client_that_has_the_image_gets_a_304(home, madrid):

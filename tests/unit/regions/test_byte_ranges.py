@@ -38,7 +38,19 @@ def test_a_suffix_selects_the_last_bytes(size_bytes, length):
 
 
 @pytest.mark.parametrize(
-    "header", ["", "bytes", "bytes=-", "bytes=1-2,4-5", "lines=1-2", "bytes=a-b", "bytes=5-4", "bytes=-1-2"]
+    "header",
+    [
+        "",
+        "bytes",
+        "bytes=-",
+        "bytes=1-2,4-5",
+        "lines=1-2",
+        "bytes=a-b",
+        "bytes=5-4",
+        "bytes=-1-2",
+        "bytes=0-1\xa0",
+        "\x85bytes=0-1",
+    ],
 )
 def test_anything_but_a_single_range_is_ignored(header):
     """Then the whole object is sent."""

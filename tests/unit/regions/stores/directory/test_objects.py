@@ -1,0 +1,53 @@
+"""What only the directory store meets: what others have put into its folders, and URLs of another form."""
+
+import os
+from hashlib import sha256
+
+import pytest
+
+from regions.errors import TopologyError
+from regions.stores.directory import adapter as directory
+from regions.stores.directory.objects import DirectoryObjects
+from regions.stores.objects import RAW
+
+KEY = "ab/p_1"
+
+
+@pytest.fixture
+def objects(tmp_path):
+    opened = DirectoryObjects(str(tmp_path / "objects"), "http://objects.test", b"secret")
+    opened.prepare()
+    return opened
+
+
+def test_a_stray_folder_among_the_uploads_does_not_stop_the_sweep(objects, tmp_path):
+    """Such as `lost+found`, however old it is."""
+    upload = objects.create_upload(RAW, KEY)
+    (uploads,) = {path.parent for path in (tmp_path / "objects").rglob(upload)}
+    for name in ("lost+found", "a", "zz"):
+        (uploads / name).mkdir()
+        os.utime(uploads / name, (0, 0))
+    os.utime(uploads / upload, (0, 0))
+    assert objects.abort_stale_uploads(1_000_000) == 1
+    assert {path.name for path in uploads.iterdir()} == {"lost+found", "a", "zz"}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", "null", '[{"size_bytes": 5}]', '[{"size_bytes": 5, "mtime_ns": 1}]'])
+def test_bytes_with_unreadable_metadata_are_an_object_of_unknown_hash(objects, tmp_path, text):
+    """It can be listed, replaced and deleted."""
+    objects.put(RAW, KEY, [b"bytes"], sha256(b"bytes").hexdigest(), "image/jpeg")
+    (metadata,) = (tmp_path / "objects").rglob(".p_1.json")
+    metadata.write_text(text)
+    (found,) = objects.list(RAW, KEY)
+    assert (found.size_bytes, found.sha256) == (5, None)
+    assert objects.put(RAW, KEY, [b"other"], sha256(b"other").hexdigest(), "image/jpeg").sha256
+    metadata.write_text(text)
+    objects.delete(RAW, KEY)
+    assert list(objects.list(RAW, KEY)) == []
+
+
+@pytest.mark.parametrize("url", ["directory:///p?door=http://h:1", "directory://host/p", "directory:"])
+def test_a_url_of_another_form_is_refused(url):
+    """Otherwise it would sign URLs that lead nowhere."""
+    with pytest.raises(TopologyError, match="directory:///PATH"):
+        directory.open_objects(url, b"secret")
