@@ -73,7 +73,7 @@ def open_app(config: Config, region: str, process_name: str) -> App:
     number = ProcessNumber(stores.settings, node.number, process_name, now_ms)
     service = Service(registration.ORIGIN, process_name, node.origin)
     policy = LivePolicy(stores.settings)
-    policy.watch_once()
+    policy.start()
     atexit.register(registration.keep(number, registration.Registration(stores.settings, service), policy))
     return create(
         Context(

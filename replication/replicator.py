@@ -10,7 +10,6 @@ from functools import partial
 from regions import daemon
 from regions.clock import now_ms
 from regions.config import Config, open_stores
-from regions.errors import Unavailable
 from regions.events.subscription import consume
 from regions.events.topics import ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, lane_group
 from regions.residency.live import LivePolicy
@@ -58,9 +57,5 @@ def _run_lane(config: Config, home: LaneEnd, name: str, process_name: str, stop:
 def _open_end(config: Config, region: str) -> LaneEnd:
     stores = open_stores(config, region)
     policy = LivePolicy(stores.settings)
-    try:
-        policy.watch_once()
-    except Unavailable:
-        stores.close()
-        raise
+    policy.start()
     return LaneEnd(config.topology.regions[region], stores, policy)

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 LEASE_S = 60.0
 _WATCH_S = 3.0
-_PAUSE_S = 0.2
+_PAUSE_S = 0.5
 
 
 class InForce(NamedTuple):
@@ -60,8 +60,23 @@ class LivePolicy:
             self._mark, self._has_read = mark, True
         self._in_force = InForce(found, sent_s + LEASE_S)
 
+    def start(self) -> None:
+        """The first round, when a process starts. If it fails, there is no policy until the loop has had a round."""
+        try:
+            self.watch_once()
+        except Unavailable as error:
+            log.error("no policy: the settings are unavailable", extra={"error": error.detail})
+
     def run_forever(self, stop: threading.Event) -> None:
-        daemon.run_forever(lambda: self.watch_once(_WATCH_S), _PAUSE_S, stop, "residency policy", at_once=True)
+        daemon.run_forever(self._run_round, _PAUSE_S, stop, "residency policy", at_once=True)
+
+    def _run_round(self) -> None:
+        try:
+            self.watch_once(_WATCH_S)
+        except Unavailable:
+            raise
+        except Exception:  # without this loop there would be no policy until the process is started again
+            log.exception("a round of the watch failed")
 
     def _read(self) -> policy.Policy | None:
         try:

@@ -219,7 +219,7 @@ def is_allowed(view: LivePolicy) -> bool:
 
 @pytest.fixture
 def watched(settings):
-    """A policy that a thread watches, with a lease of 1 s."""
+    """A policy that a thread watches."""
     view, stop = LivePolicy(settings), threading.Event()
     watching = threading.Thread(target=view.run_forever, args=[stop])
     watching.start()

@@ -130,6 +130,30 @@ def test_unavailable_settings_do_not_prolong_a_policy(settings, clock):
     assert view.current().policy is None
 
 
+def test_a_process_starts_without_a_policy_while_the_settings_are_unavailable(settings, eventually, monkeypatch):
+    """Its loop finds the policy later, and survives whatever error a round has."""
+    settings.values.write(POLICY, TEXT)
+    errors = [Unavailable("down"), ValueError("a bug"), Unavailable("down")]
+    watch = settings.values.watch
+
+    def fail_first(*arguments):
+        if errors:
+            raise errors.pop(0)
+        return watch(*arguments)
+
+    monkeypatch.setattr(settings.values, "watch", fail_first)
+    view, stop = LivePolicy(settings), threading.Event()
+    view.start()
+    assert view.current().policy is None
+    watching = threading.Thread(target=view.run_forever, args=[stop])
+    watching.start()
+    try:
+        assert eventually(lambda: view.current().policy)
+    finally:
+        stop.set()
+        watching.join()
+
+
 def test_a_change_that_can_not_be_read_ends_the_policy_at_once(settings, view, monkeypatch):
     """The new policy may forbid what the old one allows."""
     settings.values.write(POLICY, TEXT)

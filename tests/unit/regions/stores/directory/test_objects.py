@@ -46,7 +46,7 @@ def test_bytes_with_unreadable_metadata_are_an_object_of_unknown_hash(objects, t
     assert list(objects.list(RAW, KEY)) == []
 
 
-@pytest.mark.parametrize("url", ["directory:///p?door=http://h:1", "directory://host/p", "directory:"])
+@pytest.mark.parametrize("url", ["directory:///p?serve=http://h:1", "directory://host/p", "directory:"])
 def test_a_url_of_another_form_is_refused(url):
     """Otherwise it would sign URLs that lead nowhere."""
     with pytest.raises(TopologyError, match="directory:///PATH"):
