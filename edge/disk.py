@@ -85,7 +85,10 @@ class Disk:
         self._evict(dropped)
 
     def drop(self, key: Key) -> None:
-        """Idempotent. When this returns, the file is gone, even if it was being written when this was called."""
+        """Idempotent. When this returns, the file is gone, even if it was being written when this was called.
+
+        If the disk does not remove it, that is logged; the index has lost it, so that it is not served.
+        """
         with self._locked(key):
             self._remove(key)
 

@@ -80,11 +80,11 @@ def _region_of_id(topology: Topology, public_id: str) -> Region | None:
 
 
 def _signing_region(authorization: str) -> str:
-    """The key id of a bearer token, which is its region's name; empty if there is no readable token."""
+    """The region that a bearer token claims to be signed by (its `kid`, not verified here); empty if there is none."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or len(token) > _MAX_TOKEN_CHARS:
         return ""
     try:
-        return str(jwt.get_unverified_header(token.strip()).get("kid"))
+        return str(jwt.get_unverified_header(token.strip()).get("kid", ""))
     except jwt.InvalidTokenError:
         return ""

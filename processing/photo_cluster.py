@@ -20,7 +20,7 @@ _HANGS = job.Rejected(Status.FAILED, Reason("timed-out", "the photo could not be
 
 
 def open_cluster(scheduler: str) -> DaskCluster:
-    """Not started yet. An empty `scheduler` means a cluster of this process's own."""
+    """Starts nothing yet: `start` does, or the first task. An empty `scheduler` means a cluster of our own."""
     return DaskCluster(scheduler, job.__name__, _MEMORY_BYTES)
 
 

@@ -100,7 +100,7 @@ def home_of(topology: Topology, kind: str, public_id: str) -> Region:
     """The region in which this id was made. Raises NotFound if it is not such an id, or no region has its number."""
     region = topology.region_numbered(ids.parse(kind, public_id).region)
     if region is None:
-        raise NotFound(f"no region has made {public_id}")
+        raise NotFound(f"{public_id} has the number of a region that is not in the topology")
     return region
 
 

@@ -117,9 +117,9 @@ def on_deleted(tombstone: Tombstone, destination: str) -> list[Instruction]:
     """Needs no policy, because nothing may delay a deletion. So only the photo's id and the time of the deletion
     cross, not the owner's id.
 
-    The tombstone comes first: from then on no metadata can be stored there, and a lane that copies an object now finds
-    the tombstone afterwards and erases the object again. The replica goes last: as long as the home has a record of it,
-    the deletion is not confirmed.
+    The tombstone comes first: from then on no metadata can be stored there, and a lane that is copying an object
+    meanwhile checks for a tombstone after the copy, and erases what it copied. The home's record of the replica goes
+    last: as long as it is there, the deletion is not confirmed.
     """
     photo_id = tombstone.photo_id
     return [PutTombstone(replace(tombstone, owner_id="")), EraseObjects(photo_id), RemoveReplica(photo_id, destination)]

@@ -106,7 +106,7 @@ def _server_core_s(server: "redis.Redis") -> float:
 
 
 def _peer_s(port: int) -> float:
-    """By redis-benchmark's own clock, which does not count its start."""
+    """The seconds that redis-benchmark needs for one run, by its own measurement, without the start of its process."""
     taken_s = 0.0
     for command in peer_commands(port) * _PHOTOS_A_RUN:
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout

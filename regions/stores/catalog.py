@@ -41,7 +41,7 @@ class Uploads(Protocol):
         ...
 
     def discard(self, photo_id: str) -> bool:
-        """Removes a photo that is still `uploading`, and its upload; False, and nothing is done, if it is not."""
+        """Removes a photo that is still `uploading`, and its upload. Returns False and changes nothing if it is not."""
         ...
 
 

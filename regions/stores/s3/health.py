@@ -1,4 +1,4 @@
-"""The health check of a region's two buckets: reachable, clock, no old versions, private, rules, and test objects."""
+"""The health check of a region's two buckets: reachable, clock, versions, private, CORS and lifecycle, test objects."""
 
 import time
 from dataclasses import replace
@@ -35,7 +35,7 @@ def _bucket_checks(s3: Any, address: S3Address, name: str) -> list[HealthCheck]:
     return [
         HealthCheck(f"{name}: old versions", lambda: _no_versions(s3, bucket), _VERSIONS),
         HealthCheck(f"{name}: private", lambda: _private(s3, address, bucket), _PRIVATE),
-        HealthCheck(f"{name}: rules", lambda: _rules(s3, address, name), _RULES),
+        HealthCheck(f"{name}: CORS and lifecycle", lambda: _bucket_rules(s3, address, name), _RULES),
     ]
 
 
@@ -66,9 +66,11 @@ def _private(s3: Any, address: S3Address, bucket: str) -> str:
     return "yes"
 
 
-def _rules(s3: Any, address: S3Address, name: str) -> str | CheckResult:
+def _bucket_rules(s3: Any, address: S3Address, name: str) -> str | CheckResult:
     missing = buckets.missing_rules(s3, address.bucket(name), address)
-    return CheckResult(f"{name}: rules", Level.WARNING, f"missing: {', '.join(missing)}", _RULES) if missing else "set"
+    if missing:
+        return CheckResult(f"{name}: CORS and lifecycle", Level.WARNING, f"missing: {', '.join(missing)}", _RULES)
+    return "set"
 
 
 def _reporting_rejections(probe: Probe) -> Probe:

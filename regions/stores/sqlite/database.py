@@ -39,7 +39,7 @@ class Database:
         self._opened: dict[threading.Thread, sqlite3.Connection] = {}
         self._closed = False
         self._closing = threading.Event()
-        self._truncating: threading.Thread | None = None
+        self._truncate_thread: threading.Thread | None = None
         self._lock = threading.Lock()
         # The threads of this process queue here. SQLite's own lock has no queue: waiters sleep and try again.
         self._writer = threading.RLock()
@@ -71,15 +71,15 @@ class Database:
                 raise
 
     def truncate_log_regularly(self) -> None:
-        """Starts a thread that empties the write-ahead log each `TRUNCATE_LOG_EVERY_S`, until `close`."""
-        self._truncating = threading.Thread(target=self._truncate_log_regularly, name="truncate log", daemon=True)
-        self._truncating.start()
+        """Starts a thread that empties the write-ahead log every `TRUNCATE_LOG_EVERY_S` seconds, until `close`."""
+        self._truncate_thread = threading.Thread(target=self._truncate_log_regularly, name="truncate log", daemon=True)
+        self._truncate_thread.start()
 
     def close(self) -> None:
         """Idempotent. Later calls get Unavailable."""
         self._closing.set()
-        if self._truncating is not None:
-            self._truncating.join()
+        if self._truncate_thread is not None:
+            self._truncate_thread.join()
         with self._lock:
             self._closed = True
             opened, self._opened = self._opened, {}

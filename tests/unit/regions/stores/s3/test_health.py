@@ -41,8 +41,8 @@ def test_missing_rules_are_a_warning(moto):
     moto.client.delete_bucket_cors(Bucket=moto.address.bucket(RAW))
     moto.client.delete_bucket_lifecycle(Bucket=moto.address.bucket(RAW))
     results = moto.objects.check_health()
-    assert problems(results)["raw: rules"] is Level.WARNING
-    (detail,) = [result.detail for result in results if result.what == "raw: rules"]
+    assert problems(results)["raw: CORS and lifecycle"] is Level.WARNING
+    (detail,) = [result.detail for result in results if result.what == "raw: CORS and lifecycle"]
     assert "signed-urls" in detail and "abort-unfinished" in detail
 
 
