@@ -11,10 +11,10 @@ there is.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Client", "ClientError", "PhotoRejected", "Unreachable", "UploadInterrupted"]
+__all__ = ["Client", "ClientError", "OtherFile", "PhotoRejected", "Unreachable", "UploadInterrupted"]
 
 if TYPE_CHECKING:
-    from darkroom.client.client import Client, ClientError, PhotoRejected, Unreachable, UploadInterrupted
+    from darkroom.client.client import Client, ClientError, OtherFile, PhotoRejected, Unreachable, UploadInterrupted
 else:
     # A type checker does not see this function, so it reports names that do not exist.
     def __getattr__(name: str) -> Any:

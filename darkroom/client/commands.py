@@ -68,7 +68,7 @@ class _Batch:
         self._sent: dict[Path, str] = {}
 
     def run(self, paths: Sequence[Path]) -> list[int]:
-        """The exit code of each step. `max` of an empty list is no code: there is at least one file."""
+        """The exit code of each step; there is at least one."""
         with terminal.progress_bars(self._console) as bars:
             codes = [guarded_file(terminal.plain(str(path)), partial(self._send, bars, path)) for path in paths]
         if not self._options.no_wait:

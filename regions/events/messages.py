@@ -66,12 +66,12 @@ class Unreadable:
     error: str
 
 
-def read(topic: str, key: str, position: str, text: str) -> Event | Unreadable:
-    """The event in this text. `key` and `position` are where the log has it, in case that it can't be read."""
+def read(topic: str, position: str, text: str) -> Event | Unreadable:
+    """The event in this text. `topic` and `position` say where the log has it, in case that it can't be read."""
     try:
         return from_text(text)
     except UnreadableEvent as error:
-        return Unreadable(topic, key, f"unreadable:{topic}:{position}", text, str(error))
+        return Unreadable(topic, "", f"unreadable:{topic}:{position}", text, str(error))
 
 
 def to_text(event: Event) -> str:

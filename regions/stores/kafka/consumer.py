@@ -132,7 +132,7 @@ class KafkaConsumer:
 
     def _decode(self, partition: int, fetched: Fetched) -> Delivery:
         text = (fetched.value or b"").decode(errors="backslashreplace")
-        event = read(self._name, "", f"{partition}:{fetched.offset}", text)
+        event = read(self._name, f"{partition}:{fetched.offset}", text)
         return Delivery(event, partition, fetched.offset)
 
     def _take_fetched(self) -> bool:

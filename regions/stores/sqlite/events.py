@@ -206,7 +206,7 @@ class _Consumer:
             (self._member.topic, partition, self._next[partition], limit),
         )
         return [
-            Delivery(read(self._member.topic, "", f"{partition}:{offset}", text), partition, offset)
+            Delivery(read(self._member.topic, f"{partition}:{offset}", text), partition, offset)
             for offset, text in rows
         ]
 
