@@ -20,11 +20,23 @@ def start(root: Path, folder: Path, port: int) -> Start:
 
     def prepare() -> None:
         (folder / "data").mkdir(exist_ok=True)
+        _release_claims(folder / "data")
 
     command = [str(root / "bin" / NAME), "--port", f"127.0.0.1:{port}", "posix", str(folder / "data")]
     environment = {"ROOT_ACCESS_KEY": "darkroom", "ROOT_SECRET_KEY": secret(folder)}
     address = f"http://127.0.0.1:{port}"
     return Start(NAME, address, command, lambda: _answers(address, folder), environment, prepare)
+
+
+def _release_claims(data: Path) -> None:
+    """Makes uploads usable again that were being completed when the gateway was killed.
+
+    To complete an upload, versitygw 1.8 renames its folder from `{id}` to `{id}.{etag}.inprogress`. After a kill
+    nothing renames it back, and each further attempt gets a success although there is no object. No gateway runs on
+    the folder when this is called, so nothing is being completed.
+    """
+    for claimed in data.glob("*/.sgwtmp/multipart/*/*.inprogress"):
+        claimed.rename(claimed.with_name(claimed.name.partition(".")[0]))
 
 
 def secret(folder: Path) -> str:

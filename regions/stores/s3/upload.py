@@ -8,8 +8,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from regions.errors import Conflict
+from regions.errors import Conflict, Unavailable
 from regions.stores.objects import Part
+from regions.stores.s3.download import find_info
 from regions.stores.s3.session import code, errors_as_unavailable, list_all
 
 _NO_UPLOAD = "NoSuchUpload"
@@ -47,9 +48,15 @@ class MultipartUpload:
         return {"PartNumber": number, "ETag": response["ETag"], **checksum}
 
     def complete(self, parts: Sequence[Mapping[str, Any]], **condition: str) -> None:
-        """Raises Conflict if the parts do not make an object, and ClientError if the condition does not hold."""
+        """Raises Conflict if the parts do not make an object, and ClientError if the condition does not hold.
+
+        A success without an object is Unavailable: versitygw 1.8 responds so while another request completes the same
+        upload, and also if it was killed while it did.
+        """
         with _upload_errors(), errors_as_unavailable():
             self.s3.complete_multipart_upload(**self.location, MultipartUpload={"Parts": parts}, **condition)
+        if find_info(self.s3, self.bucket, self.key) is None:
+            raise Unavailable("the object store says that it has joined the parts, but the object is not there")
 
     def abort(self) -> None:
         """Idempotent. A part that is still arriving may outlive it (AWS, "AbortMultipartUpload")."""
