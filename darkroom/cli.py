@@ -131,7 +131,16 @@ COMMANDS = (
         "prepare",
         "for operators: prepare every region's stores for their first use, and publish a policy",
         "darkroom.operate.prepare:command",
-        (_TOPOLOGY,),
+        (
+            _TOPOLOGY,
+            _argument(
+                "--replace",
+                action="append",
+                default=[],
+                metavar="REGION/PORT",
+                help="create an empty store in place of one that is lost for good, such as eu-west/objects",
+            ),
+        ),
         needs_service=True,
     ),
     Command(

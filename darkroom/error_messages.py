@@ -8,7 +8,7 @@ from rich.text import Text
 from darkroom.client.client import OtherFile, PhotoRejected, UploadInterrupted
 from darkroom.client.http import ClientError, Unreachable
 from darkroom.command_error import CommandError
-from regions.errors import ClientMissing, PolicyError, Problem, TopologyError
+from regions.errors import ClientMissing, PolicyError, Problem, StoreMissing, TopologyError, WrongStore
 from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
 
 FAILED = 1
@@ -75,6 +75,8 @@ def explain(error: BaseException) -> tuple[str, str]:
             return str(error), _OTHER_FILE
         case ClientError():
             return str(error), _ADVICE.get(error.status, _later(error.status))
+        case StoreMissing() | WrongStore():
+            return f"{error.detail.capitalize()}.", error.advice
         case Problem():
             return f"{error.title}: {error.detail}", _ADVICE.get(error.status, _later(error.status))
         case ClientMissing():

@@ -22,6 +22,7 @@ from regions.stores.feeds import Feeds
 from regions.stores.objects import Objects
 from regions.stores.partitioner import partitions_in
 from regions.stores.settings import Settings
+from regions.stores.stamp import Owner, StoreLocation
 
 _PREFIX = "DARKROOM_"
 # Files of the secrets folder that a variable can replace, and the end of its name.
@@ -128,17 +129,44 @@ def open_stores(config: Config, region: str) -> Stores:
 
     Raises TopologyError, Unavailable.
     """
+    ours = owner(config, region)
+    catalog_at, feeds_at = locate_catalog(config, region), locate_feeds(config, region)
+    events_at, settings_at = locate_events(config, region), locate_settings(config, region)
     with ExitStack() as opened:
-        objects = open_objects(config, region)
-        catalog = open_catalog(config, region)
+        objects, catalog = open_objects(config, region), catalog_at.open(ours)
         opened.callback(catalog.close)
-        feeds = open_feeds(config, region)
+        feeds = feeds_at.open(ours)
         opened.callback(feeds.close)
-        events = open_events(config, region)
+        events = events_at.open(ours)
         opened.callback(events.close)
-        settings = open_settings(config, region)
+        settings = settings_at.open(ours)
         opened.pop_all()
     return Stores(objects, catalog, feeds, events, settings)
+
+
+def owner(config: Config, region: str) -> Owner:
+    return Owner(region, config.topology.regions[region].number)
+
+
+def open_objects(config: Config, region: str) -> Objects:
+    """Raises TopologyError, Unavailable, as do the other four; ClientMissing without the extra `stores`."""
+    return locate_objects(config, region).open(owner(config, region))
+
+
+def open_catalog(config: Config, region: str) -> Catalog:
+    return locate_catalog(config, region).open(owner(config, region))
+
+
+def open_feeds(config: Config, region: str) -> Feeds:
+    return locate_feeds(config, region).open(owner(config, region))
+
+
+def open_events(config: Config, region: str) -> Events:
+    return locate_events(config, region).open(owner(config, region))
+
+
+def open_settings(config: Config, region: str) -> Settings:
+    return locate_settings(config, region).open(owner(config, region))
 
 
 # Each adapter is imported only when it is chosen, so that a process loads only the client libraries that it uses.
@@ -146,7 +174,7 @@ def open_stores(config: Config, region: str) -> Stores:
 
 @contextmanager
 def _reporting_a_missing_client() -> Iterator[None]:
-    """Around the opening of a store: an adapter that can't be imported lacks its client library."""
+    """Around the choice of an adapter: one that can't be imported lacks its client library."""
     try:
         yield
     except ImportError as error:
@@ -154,86 +182,90 @@ def _reporting_a_missing_client() -> Iterator[None]:
 
 
 @_reporting_a_missing_client()
-def open_objects(config: Config, region: str) -> Objects:
-    """Raises TopologyError, Unavailable, as do the other four; ClientMissing without the extra `stores`."""
+def locate_objects(config: Config, region: str) -> StoreLocation[Objects]:
+    """Raises TopologyError, as do the other four; ClientMissing without the extra `stores`."""
     url = config.topology.regions[region].objects
     match urlsplit(url).scheme:
         case "directory":
             from regions.stores.directory import adapter as directory
 
-            return directory.open_objects(url, config.objects_secret(region))
+            return directory.objects(url, config.objects_secret(region))
         case "s3":
             from regions.stores.s3 import adapter as s3
 
-            return s3.open_objects(url, *config.s3_keys(region))
+            return s3.objects(url, *config.s3_keys(region))
     raise _no_adapter("objects", url, "directory, s3")
 
 
 @_reporting_a_missing_client()
-def open_catalog(config: Config, region: str) -> Catalog:
+def locate_catalog(config: Config, region: str) -> StoreLocation[Catalog]:
     url = config.topology.regions[region].catalog
     match urlsplit(url).scheme:
         case "sqlite":
             from regions.stores.sqlite import adapter as sqlite
 
-            return sqlite.open_catalog(urlsplit(url).path)
+            return sqlite.catalog(urlsplit(url).path)
         case "cassandra":
             from regions.stores.cassandra import adapter as cassandra
 
-            return cassandra.open_catalog(url, config.catalog_login(region))
+            return cassandra.catalog(url, config.catalog_login(region))
     raise _no_adapter("catalog", url, "sqlite, cassandra")
 
 
 @_reporting_a_missing_client()
-def open_feeds(config: Config, region: str) -> Feeds:
+def locate_feeds(config: Config, region: str) -> StoreLocation[Feeds]:
     url = config.topology.regions[region].feeds
     match urlsplit(url).scheme:
         case "sqlite":
             from regions.stores.sqlite import adapter as sqlite
 
-            return sqlite.open_feeds(urlsplit(url).path)
+            return sqlite.feeds(urlsplit(url).path)
         case "redis":
             from regions.stores.redis import adapter as redis
 
-            return redis.open_feeds(url, config.feeds_password(region))
+            return redis.feeds(url, config.feeds_password(region))
     raise _no_adapter("feeds", url, "sqlite, redis")
 
 
 @_reporting_a_missing_client()
-def open_events(config: Config, region: str) -> Events:
+def locate_events(config: Config, region: str) -> StoreLocation[Events]:
     url = config.topology.regions[region].events
     match urlsplit(url).scheme:
         case "sqlite":
             from regions.stores.sqlite import adapter as sqlite
 
-            return sqlite.open_events(urlsplit(url).path, now_ms, partitions_in(url, sqlite.PARTITIONS))
+            return sqlite.events(urlsplit(url).path, now_ms, partitions_in(url, sqlite.PARTITIONS))
         case "kafka":
             from regions.stores.kafka import adapter as kafka
 
-            return kafka.open_events(url)
+            return kafka.events(url)
     raise _no_adapter("events", url, "sqlite, kafka")
 
 
 @_reporting_a_missing_client()
-def open_settings(config: Config, region: str) -> Settings:
+def locate_settings(config: Config, region: str) -> StoreLocation[Settings]:
     url = config.topology.regions[region].settings
     match urlsplit(url).scheme:
         case "sqlite":
             from regions.stores.sqlite import adapter as sqlite
 
-            return sqlite.open_settings(urlsplit(url).path, now_ms)
+            return sqlite.settings(urlsplit(url).path, now_ms)
         case "consul":
             from regions.stores.consul import adapter as consul
 
-            return consul.open_settings(url, config.settings_token(region), now_ms)
+            return consul.settings(url, config.settings_token(region), now_ms)
     raise _no_adapter("settings", url, "sqlite, consul")
 
 
 def open_object_server(config: Config, region: str) -> WsgiApplication:
-    """The HTTP server of the region's directory store: clients and other regions use it. Raises TopologyError."""
+    """The HTTP server of the region's directory store: clients and other regions use it.
+
+    Raises TopologyError, Unavailable.
+    """
     from regions.stores.directory import adapter as directory
 
-    return directory.object_server(config.topology.regions[region].objects, config.objects_secret(region), now_ms)
+    url, secret = config.topology.regions[region].objects, config.objects_secret(region)
+    return directory.object_server(url, secret, owner(config, region), now_ms)
 
 
 def object_server_url(config: Config, region: str) -> str:

@@ -105,6 +105,20 @@ class Unavailable(Problem):
     retry_after_s = 1
 
 
+class StoreMissing(Unavailable):
+    """There is no store at the URL, as when a disk is not mounted. `darkroom prepare` alone creates stores."""
+
+    slug = "store-missing"
+    advice = "Mount its disk, or correct its URL in the topology. If the store is new, run `darkroom prepare`."
+
+
+class WrongStore(Unavailable):
+    """The store at the URL is not this region's store."""
+
+    slug = "wrong-store"
+    advice = "Correct the store's URL in the topology: each region has stores of its own."
+
+
 class LeaseLost(Unavailable):
     """The lease on a process number has ended, so this process may make no ids with it."""
 

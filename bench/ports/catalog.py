@@ -20,6 +20,7 @@ from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import tuple_factory
 
 from bench import harness, interleaved_runs
+from bench.ports.created_store import created
 from regions.image_limits import VARIANT_SIZES
 from regions.records import Photo, Status, Variant
 from regions.stores.cassandra import adapter as cassandra
@@ -39,7 +40,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def rows(address: str) -> list[harness.Measurement]:
-    with closing(cassandra.open_catalog(f"cassandra://{address}/{_KEYSPACE}")) as catalog, _driver(address) as read:
+    with closing(created(cassandra.catalog(f"cassandra://{address}/{_KEYSPACE}"))) as catalog, _driver(address) as read:
         photos = [_photo(number) for number in range(_PAGE * _PAGES)]
         for photo in photos:
             catalog.photos.put_replica_metadata(photo)

@@ -13,9 +13,10 @@ from itertools import count
 from pykafka import KafkaClient
 
 from bench import harness, interleaved_runs
+from bench.ports.created_store import created
 from regions.events.messages import Event, to_text
 from regions.events.topics import PHOTOS_UPLOADED
-from regions.stores.kafka.events import KafkaEvents
+from regions.stores.kafka import adapter as kafka
 
 _EVENTS_A_RUN = 200
 _REPEATS = 9
@@ -28,9 +29,7 @@ _MOST_P50_MS = 10.0
 
 def rows(address: str) -> list[harness.Measurement]:
     numbers = count()
-    events = KafkaEvents(f"kafka://{address}/{_PREFIX}?partitions=4")
-    # Makes the topic: pykafka would not.
-    events.publish([_event(next(numbers))])
+    events = created(kafka.events(f"kafka://{address}/{_PREFIX}?partitions=4"))
     # Keep the client: the topic only has a weak reference to it.
     client = KafkaClient(hosts=address)
     topic = client.topics[f"{_PREFIX}.{PHOTOS_UPLOADED}".encode()]

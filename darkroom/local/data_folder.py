@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from darkroom.command_error import CommandError
@@ -16,6 +16,7 @@ from darkroom.local.addresses import TOPOLOGY
 from darkroom.local.machine import Machine
 from darkroom.local.private_files import write_private
 from regions import config, tokens
+from regions.preparation import prepare_region
 from regions.residency import policy
 from regions.stores.settings import POLICY
 from regions.waiting import attempts
@@ -70,7 +71,10 @@ def _locked(descriptor: int, within_s: float) -> bool:
 
 
 def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Config:
-    """Creates missing secrets, the topology for these ports, every store's file, and missing policies."""
+    """Creates missing secrets, the topology for these ports, every store, and missing policies.
+
+    Raises Unavailable, StoreMissing, WrongStore, PolicyError.
+    """
     public_keys = _keep_secrets(data / _SECRETS, machine)
     write(data / TOPOLOGY, machine.topology(data, ports, public_keys))
     (data / "logs").mkdir(exist_ok=True)
@@ -78,22 +82,33 @@ def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Co
     shutil.rmtree(data / SCRATCH, ignore_errors=True)
     (data / SCRATCH).mkdir()
     prepared = config.load(data / TOPOLOGY, os.environ)
+    # First, since a store that was created stays.
+    _default_policy(prepared)
+    for region in prepared.topology.regions:
+        prepare_region(prepared, region)
     publish_policy(prepared)
     return prepared
 
 
-def publish_policy(topology: config.Config) -> None:
-    """Writes the default policy to each region that has none. Raises PolicyError if it does not fit the topology."""
+def publish_policy(loaded: config.Config) -> list[str]:
+    """Writes the default policy to each region that has none, and returns their names.
+
+    Raises PolicyError if it is needed and does not fit the topology, Unavailable.
+    """
+    written = []
+    for region in loaded.topology.regions:
+        with closing(config.open_settings(loaded, region)) as settings:
+            missing = settings.values.read(POLICY) is None
+            if missing and settings.values.write(POLICY, _default_policy(loaded), expected_version=0):
+                written.append(region)
+    return written
+
+
+def _default_policy(loaded: config.Config) -> str:
+    """Raises PolicyError if it does not fit the topology."""
     text = importlib.resources.files("deploy").joinpath(policy.FILE).read_text()
-    policy.check(policy.parse(text, policy.FILE), topology.topology)
-    for region in topology.topology.regions:
-        # Opening all five stores creates their files here, once, instead of in several processes at the same time.
-        stores = config.open_stores(topology, region)
-        try:
-            stores.objects.prepare()
-            stores.settings.values.write(POLICY, text, expected_version=0)
-        finally:
-            stores.close()
+    policy.check(policy.parse(text, policy.FILE), loaded.topology)
+    return text
 
 
 def read_machine(servers_file: Path | None = None) -> Machine:

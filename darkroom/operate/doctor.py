@@ -1,8 +1,7 @@
 """`darkroom doctor`: checks every store of every region, every origin and every edge, and explains how to fix problems.
 
 All probes run in parallel, each on its own thread, until a deadline. A probe that has not finished by then is reported
-as a failure. Opening a store has the same effects as in any other process: an embedded store creates its file, and
-Cassandra's tables are created.
+as a failure. Nothing that is written lasts: a store that does not exist is reported, not created.
 """
 
 import logging
@@ -31,7 +30,7 @@ from darkroom.operate import diagnosis
 from regions import config
 from regions.clock import now_ms
 from regions.config import Config
-from regions.errors import ClientMissing, Problem, TopologyError
+from regions.errors import ClientMissing, Problem, StoreMissing, TopologyError, WrongStore
 from regions.process_number import POOL
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
@@ -181,6 +180,8 @@ def _probe_store(
 ) -> ProbeResult:
     try:
         store: Any = _OPEN_PORT[port](loaded, region)
+    except (StoreMissing, WrongStore) as error:
+        return _failed_to_open(error.detail, error.advice)
     except Problem as error:
         return _failed_to_open(error.detail, _OPEN)
     except ClientMissing as error:

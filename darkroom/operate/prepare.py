@@ -1,10 +1,12 @@
 """`darkroom prepare`: creates what the stores need before a system's first start, and a policy if there is none.
 
-Idempotent, and safe to run several times in parallel: existing buckets, folders, tables and policies stay as they are.
+Idempotent, and safe to run several times in parallel: existing stores keep their data, and existing policies stay as
+they are. A store that is gone is not created again (`regions.preparation`), unless it is named by --replace.
 """
 
 import os
 from argparse import Namespace
+from collections.abc import Collection
 from pathlib import Path
 
 from rich.console import Console
@@ -14,41 +16,49 @@ from darkroom.command_error import CommandError
 from darkroom.local import data_folder
 from darkroom.local.addresses import TOPOLOGY
 from regions import config
-from regions.config import Config
-from regions.errors import PolicyError
-from regions.stores.settings import POLICY
+from regions.errors import PolicyError, StoreMissing
+from regions.preparation import PORTS, prepare_region
+from regions.topology import Topology
 
 
 def command(options: Namespace) -> int:
     """Runs `darkroom prepare`."""
-    return main(options.topology or options.data / TOPOLOGY)
+    return main(options.topology or options.data / TOPOLOGY, options.replace)
 
 
-def main(topology: Path) -> int:
-    """Raises CommandError if a region has no policy and the default policy does not fit this topology."""
+def main(topology: Path, replace: Collection[str] = ()) -> int:
+    """`replace` are stores that are lost for good, as `REGION/PORT`. Raises CommandError, Unavailable, WrongStore.
+
+    Also raises CommandError if a region has no policy and the default policy does not fit this topology.
+    """
     loaded, console = config.load(topology, os.environ), Console()
-    without_policy = []
+    _require_known(replace, loaded.topology)
     for region in loaded.topology.regions:
-        if not prepare(loaded, region):
-            without_policy.append(region)
-        console.print("[green]✓[/] The stores of", terminal.text(region), "are ready.")
-    if without_policy:
+        lost = [name.partition("/")[2] for name in replace if name.startswith(f"{region}/")]
         try:
-            data_folder.publish_policy(loaded)
-        except PolicyError as error:
+            created = prepare_region(loaded, region, lost)
+        except StoreMissing as error:
             raise CommandError(
-                f"The default policy does not fit this topology: {error}.",
-                "Write a policy that fits into the setting residency/policy of every region.",
+                f"In {region}, {error.detail}.",
+                "Mount its disk, or correct its URL in the topology. If the store is lost for good, an empty one takes "
+                f"its place with `darkroom prepare --replace {region}/PORT`.",
             ) from error
+        what = f"created: {', '.join(created)}" if created else "all there already"
+        console.print("[green]✓[/] The stores of", terminal.text(region), f"are ready ({what}).")
+    try:
+        without_policy = data_folder.publish_policy(loaded)
+    except PolicyError as error:
+        raise CommandError(
+            f"The default policy does not fit this topology: {error}.",
+            "Write a policy that fits into the setting residency/policy of every region.",
+        ) from error
+    if without_policy:
         console.print("[green]✓[/] The default policy is published in", terminal.text(", ".join(without_policy)) + ".")
     return 0
 
 
-def prepare(loaded: Config, region: str) -> bool:
-    """Prepares the region's stores; opening all five creates files and tables. True if the region has a policy."""
-    stores = config.open_stores(loaded, region)
-    try:
-        stores.objects.prepare()
-        return stores.settings.values.read(POLICY) is not None
-    finally:
-        stores.close()
+def _require_known(replace: Collection[str], topology: Topology) -> None:
+    known = [f"{region}/{port}" for region in topology.regions for port in PORTS]
+    for name in replace:
+        if name not in known:
+            raise CommandError(f"There is no store {name}.", f"Name one of {', '.join(known)}.", 2)

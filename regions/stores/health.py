@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from regions.errors import Problem, TopologyError
+from regions.errors import Problem, StoreMissing, TopologyError, WrongStore
 
 # Skew matters because ids sort by their time, and because a token between servers is valid for one minute.
 _WARN_SKEW_S, _FAIL_SKEW_S = 2.0, 30.0
@@ -77,6 +77,8 @@ def http_clock(date: str, sent_s: float, received_s: float) -> CheckResult:
 def _run(check: HealthCheck) -> list[CheckResult]:
     try:
         found = check.probe()
+    except (StoreMissing, WrongStore) as error:
+        return [CheckResult(check.what, Level.FAILURE, error.detail, error.advice)]
     except Problem as error:
         return [CheckResult(check.what, Level.FAILURE, error.detail, check.advice)]
     except TopologyError as error:

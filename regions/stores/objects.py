@@ -54,13 +54,6 @@ class Objects(Protocol):
     begins with `-` or `.` (see `object_rules`).
     """
 
-    def prepare(self) -> None:
-        """Creates what the store needs before its first use. Idempotent, and safe for several processes at once.
-
-        Raises TopologyError if something exists already that must not be used.
-        """
-        ...
-
     def create_upload(self, bucket: str, key: str) -> str:
         """Begins a multipart upload and returns its id."""
         ...

@@ -21,6 +21,7 @@ from regions.stores.directory import adapter as directory
 from regions.stores.objects import RAW, VARIANTS
 from regions.stores.sqlite import adapter as sqlite
 from tests.builders.http import QuietHandler, running
+from tests.builders.stores import OWNER, opener
 
 PARTITIONS = 4
 """How many a topic of an event log has in the tests."""
@@ -85,31 +86,31 @@ def fresh_store(opener: Opener, folder: Path, clock: Clock) -> Iterator[Handles]
 
 @contextmanager
 def catalog_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
-    yield partial(sqlite.open_catalog, str(folder / "catalog.db"))
+    yield opener(sqlite.catalog, str(folder / "catalog.db"))
 
 
 @contextmanager
 def catalog_cassandra(folder: Path, clock: Clock) -> Iterator[Open]:
     keyspace = _shared_keyspace()
     keyspace.empty()
-    yield partial(adapter("cassandra").open_catalog, keyspace.url)
+    yield opener(adapter("cassandra").catalog, keyspace.url)
 
 
 @contextmanager
 def feeds_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
-    yield partial(sqlite.open_feeds, str(folder / "feeds.db"))
+    yield opener(sqlite.feeds, str(folder / "feeds.db"))
 
 
 @contextmanager
 def feeds_redis(folder: Path, clock: Clock) -> Iterator[Open]:
     """Under a prefix of its own, in a database that Redis itself evicts from when it is short of memory."""
     url = f"redis://{os.environ['DARKROOM_TEST_REDIS']}/0?prefix=test-{os.urandom(8).hex()}:"
-    yield partial(adapter("redis").open_feeds, url)
+    yield opener(adapter("redis").feeds, url)
 
 
 @contextmanager
 def events_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
-    yield partial(sqlite.open_events, str(folder / "events.db"), clock.now_ms)
+    yield opener(sqlite.events, str(folder / "events.db"), clock.now_ms)
 
 
 @contextmanager
@@ -117,12 +118,12 @@ def events_kafka(folder: Path, clock: Clock) -> Iterator[Open]:
     """Under a prefix of its own."""
     clock.use_real_time()
     url = f"kafka://{os.environ['DARKROOM_TEST_KAFKA']}/test-{os.urandom(8).hex()}?partitions={PARTITIONS}"
-    yield partial(adapter("kafka").open_events, url)
+    yield opener(adapter("kafka").events, url)
 
 
 @contextmanager
 def settings_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
-    yield partial(sqlite.open_settings, str(folder / "settings.db"), clock.now_ms)
+    yield opener(sqlite.settings, str(folder / "settings.db"), clock.now_ms)
 
 
 @contextmanager
@@ -134,7 +135,7 @@ def settings_consul(folder: Path, clock: Clock) -> Iterator[Open]:
     host, port = os.environ["DARKROOM_TEST_CONSUL"].split(":")
     root = f"test-{os.urandom(8).hex()}"
     try:
-        yield partial(adapter("consul").open_settings, f"consul://{host}:{port}/{root}", None, clock.now_ms)
+        yield opener(adapter("consul").settings, f"consul://{host}:{port}/{root}", None, clock.now_ms)
     finally:
         client = consul.Consul(host, int(port), scheme="http", verify=True)
         client.kv.delete(f"{root}/", recurse=True)
@@ -149,8 +150,8 @@ def objects_directory(folder: Path, clock: Clock) -> Iterator[Open]:
     """With its object server on loopback, so that a test can use signed URLs as a client does."""
     with make_server("127.0.0.1", 0, None, handler_class=QuietHandler) as server:
         url = f"directory://{folder}/objects?server=http://127.0.0.1:{server.server_port}"
-        open_objects = partial(directory.open_objects, url, b"secret")
-        server.set_app(directory.object_server(url, b"secret", clock.now_ms))
+        open_objects = opener(directory.objects, url, b"secret")
+        server.set_app(directory.object_server(url, b"secret", OWNER, clock.now_ms))
         with running(server):
             yield open_objects
 
@@ -159,20 +160,20 @@ def objects_directory(folder: Path, clock: Clock) -> Iterator[Open]:
 def objects_s3(folder: Path, clock: Clock) -> Iterator[Open]:
     """On two buckets of its own, which are emptied and removed at the end."""
     clock.use_real_time()
-    session, buckets = (importlib.import_module(f"regions.stores.s3.{name}") for name in ("session", "buckets"))
+    session = importlib.import_module("regions.stores.s3.session")
     quirks = "region=us-east-1&style=path&lifecycle=0&access_block=0"
     server, secret = os.environ["DARKROOM_TEST_VERSITYGW"], os.environ["DARKROOM_TEST_VERSITYGW_SECRET"]
     url = f"s3://test-{os.urandom(8).hex()}?endpoint={server}&{quirks}"
     address, credentials = session.parse_address(url), session.Credentials("darkroom", secret)
-    buckets.prepare_buckets(address, credentials)
-    open_objects = partial(adapter("s3").open_objects, url, "darkroom", secret)
+    open_objects = opener(adapter("s3").objects, url, "darkroom", secret)
     try:
         yield open_objects
     finally:
         client = session.connect(address.service, credentials)
+        objects = open_objects()
         for bucket in (RAW, VARIANTS):
-            for info in list(open_objects().list(bucket)):
-                open_objects().delete(bucket, info.key)
+            for info in list(objects.list(bucket)):
+                objects.delete(bucket, info.key)
             client.delete_bucket(Bucket=address.bucket(bucket))
 
 

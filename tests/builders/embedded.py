@@ -9,6 +9,7 @@ from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.settings import Settings
 from regions.stores.sqlite import adapter as sqlite
+from tests.builders.stores import created
 
 
 class Clock:
@@ -31,20 +32,20 @@ def clock() -> Clock:
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    opened = sqlite.open_catalog(str(tmp_path / "catalog.db"))
+    opened = created(sqlite.catalog(str(tmp_path / "catalog.db")))
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def events(tmp_path: Path, clock: Clock) -> Iterator[Events]:
-    opened = sqlite.open_events(str(tmp_path / "events.db"), clock.now_ms)
+    opened = created(sqlite.events(str(tmp_path / "events.db"), clock.now_ms))
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def settings(tmp_path: Path, clock: Clock) -> Iterator[Settings]:
-    opened = sqlite.open_settings(str(tmp_path / "settings.db"), clock.now_ms)
+    opened = created(sqlite.settings(str(tmp_path / "settings.db"), clock.now_ms))
     yield opened
     opened.close()

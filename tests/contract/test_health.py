@@ -20,6 +20,7 @@ from regions.stores.sqlite import adapter as sqlite
 from tests.builders.adapters import ADAPTERS, adapter, fresh_store, openers
 from tests.builders.http import QuietHandler, running
 from tests.builders.samples import Samples
+from tests.builders.stores import OWNER, created
 
 
 def failures(results: list[CheckResult]) -> list[CheckResult]:
@@ -175,10 +176,10 @@ def test_leased_numbers_are_counted(settings, clock):
 
 
 EMBEDDED: dict[str, Callable[[str], Any]] = {
-    "catalog": sqlite.open_catalog,
-    "feeds": sqlite.open_feeds,
-    "events": lambda path: sqlite.open_events(path, int),
-    "settings": lambda path: sqlite.open_settings(path, int),
+    "catalog": lambda path: created(sqlite.catalog(path)),
+    "feeds": lambda path: created(sqlite.feeds(path)),
+    "events": lambda path: created(sqlite.events(path, int)),
+    "settings": lambda path: created(sqlite.settings(path, int)),
 }
 
 
@@ -217,7 +218,9 @@ def test_a_file_of_another_schema_is_a_failure_with_advice(open_embedded, tmp_pa
     """The detail names the table."""
     open_embedded().close()
     with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
-        table = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+        table = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('stamp', 'sqlite_sequence')"
+        )
         name = table.fetchone()[0]
         connection.execute(f"ALTER TABLE {name} ADD COLUMN later TEXT")
     results = open_embedded().check_health()
@@ -227,7 +230,7 @@ def test_a_file_of_another_schema_is_a_failure_with_advice(open_embedded, tmp_pa
 
 def test_a_file_that_another_process_has_locked_is_a_failure_with_advice(open_embedded, tmp_path, monkeypatch):
     """Reading succeeds; writing waits until its deadline."""
-    monkeypatch.setattr("regions.stores.sqlite.database._BUSY_S", 0.1)
+    monkeypatch.setattr("regions.stores.sqlite.database.BUSY_S", 0.1)
     store = open_embedded()
     with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -236,14 +239,14 @@ def test_a_file_that_another_process_has_locked_is_a_failure_with_advice(open_em
 
 def test_a_missing_directory_is_a_failure_with_advice(tmp_path, unused_address):
     """For instance when its disk is not mounted."""
-    store = directory.open_objects(f"directory://{tmp_path}/objects?server=http://{unused_address}", b"secret")
+    store = created(directory.objects(f"directory://{tmp_path}/objects?server=http://{unused_address}", b"secret"))
     (tmp_path / "objects").rename(tmp_path / "elsewhere")
     assert_advises(store.check_health())
 
 
 def test_an_object_server_that_is_down_is_a_failure_with_advice(tmp_path, unused_address):
     """The objects are intact, but no client can fetch them."""
-    store = directory.open_objects(f"directory://{tmp_path}/objects?server=http://{unused_address}", b"secret")
+    store = created(directory.objects(f"directory://{tmp_path}/objects?server=http://{unused_address}", b"secret"))
     results = store.check_health()
     assert [failure.what for failure in failures(results)] == ["raw: signed URLs", "variants: signed URLs"]
     assert_advises(results, "raw: signed URLs")
@@ -254,14 +257,14 @@ def open_at(technology: str, address: str) -> Any:
     """The adapter of a technology that opens without its server, for a server at this address."""
     match technology:
         case "redis":
-            return adapter("redis").open_feeds(f"redis://{address}/0")
+            return adapter("redis").feeds(f"redis://{address}/0").open(OWNER)
         case "kafka":
-            return adapter("kafka").open_events(f"kafka://{address}/prefix")
+            return adapter("kafka").events(f"kafka://{address}/prefix").open(OWNER)
         case "consul":
-            return adapter("consul").open_settings(f"consul://{address}/root", None, int)
+            return adapter("consul").settings(f"consul://{address}/root", None, int).open(OWNER)
         case _:
             url = f"s3://buckets?region=us-east-1&style=path&endpoint=http://{address}"
-            return adapter("s3").open_objects(url, "access", "secret")
+            return adapter("s3").objects(url, "access", "secret").open(OWNER)
 
 
 @pytest.mark.parametrize("technology", ["redis", "kafka", "consul", "s3"])

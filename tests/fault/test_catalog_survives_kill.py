@@ -9,13 +9,14 @@ from regions.records import User
 from regions.stores.sqlite import adapter as sqlite
 from tests.builders import scripts
 from tests.builders.catalog_writes import ALL_WRITES, CatalogContents, acknowledgements
+from tests.builders.stores import created
 
 WRITER = """
 import sys
 from regions.stores.sqlite import adapter as sqlite
 from tests.builders.catalog_writes import write_for_ever
 
-write_for_ever(sqlite.open_catalog(sys.argv[1]))
+write_for_ever(created(sqlite.catalog(sys.argv[1])))
 """
 
 # For each statement that SQLite gets, a process that kills itself before it, on a file of its own; the last one ends.
@@ -24,6 +25,7 @@ import os, signal, sqlite3, sys
 from itertools import count
 from regions.stores.sqlite import adapter as sqlite
 from tests.builders.catalog_writes import write_all
+from tests.builders.stores import created
 
 connect = sqlite3.connect
 
@@ -42,7 +44,7 @@ for step in range(500):
     child = os.fork()
     if child == 0:
         sqlite3.connect = connect_and_die_before(step)
-        write_all(sqlite.open_catalog(f"{sys.argv[1]}/{3 * step}.db"), 3 * step)
+        write_all(created(sqlite.catalog(f"{sys.argv[1]}/{3 * step}.db")), 3 * step)
         os._exit(0)
     if os.waitpid(child, 0)[1] != signal.SIGKILL:
         break
@@ -69,7 +71,7 @@ def test_a_kill_before_any_statement_leaves_nothing_half_done(tmp_path):
     acknowledged = acknowledgements(scripts.output(BEFORE_EACH_STATEMENT, tmp_path, timeout_s=60))
     files = list(tmp_path.glob("*.db"))
     for file in files:
-        catalog = sqlite.open_catalog(str(file))
+        catalog = created(sqlite.catalog(str(file)))
         assert acknowledged[int(file.stem)] <= CatalogContents(catalog).writes(int(file.stem))
         catalog.close()
     last = max(int(file.stem) for file in files)

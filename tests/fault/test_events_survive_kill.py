@@ -11,6 +11,7 @@ from regions.events.topics import PHOTO_READY
 from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.membership import TTL_MS
 from tests.builders import scripts
+from tests.builders.stores import created
 
 WITHIN_S = 60
 PHOTOS = 200
@@ -25,6 +26,7 @@ from regions.events.subscription import Subscription
 from regions.events.messages import Event
 from regions.events.topics import PHOTO_READY
 from regions.stores.sqlite import adapter as sqlite
+from tests.builders.stores import created
 
 def event(number):
     return Event(PHOTO_READY, f"p_{number % 50}", f"photo_ready:{number}", number, {})
@@ -32,7 +34,7 @@ def event(number):
 def acknowledge(number):
     os.write(1, f"{number}\\n".encode())
 
-events = sqlite.open_events(sys.argv[1], now_ms)
+events = created(sqlite.events(sys.argv[1], now_ms))
 """
 
 # Publishes three events at a time forever; prints the last number of the three when the log has acknowledged them.
@@ -84,7 +86,7 @@ def kill_after(path):
 @pytest.fixture
 def events(path):
     """The log as a survivor opens it once the membership of the dead process has expired."""
-    opened = sqlite.open_events(path, lambda: now_ms() + TTL_MS)
+    opened = created(sqlite.events(path, lambda: now_ms() + TTL_MS))
     yield opened
     opened.close()
 

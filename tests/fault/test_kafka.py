@@ -16,7 +16,8 @@ from regions.errors import Unavailable
 from regions.events.messages import Event
 from regions.events.subscription import Subscription
 from regions.events.topics import PHOTO_READY
-from regions.stores.kafka.events import KafkaEvents
+from regions.stores.kafka import adapter as kafka_adapter
+from tests.builders.stores import OWNER, created
 
 WITHIN_S = 60
 RECOVERY_S = 30
@@ -28,13 +29,14 @@ STUCK = """
 import os, sys, threading
 from regions.events.subscription import Subscription
 from regions.events.topics import PHOTO_READY
-from regions.stores.kafka.events import KafkaEvents
+from regions.stores.kafka import adapter as kafka
+from tests.builders.stores import created
 
 def handle(event):
     os.write(1, f"{event.at_ms}\\n".encode())
     threading.Event().wait()
 
-subscription = Subscription(KafkaEvents(sys.argv[1]), PHOTO_READY, "group", "killed", handle, 4)
+subscription = Subscription(created(kafka.events(sys.argv[1])), PHOTO_READY, "group", "killed", handle, 4)
 while True:
     subscription.run_once(1.0)
 """
@@ -56,7 +58,7 @@ def url(kafka):
 
 @pytest.fixture
 def events(url):
-    opened = KafkaEvents(url)
+    opened = created(kafka_adapter.events(url))
     yield opened
     opened.close()
 
@@ -230,7 +232,7 @@ def test_each_publisher_keeps_its_order_while_the_broker_is_killed(kafka, events
 def test_a_broker_that_hangs_does_not_block_callers_forever():
     """It accepts the connection and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        events = KafkaEvents(f"kafka://127.0.0.1:{silent.getsockname()[1]}/test")
+        events = kafka_adapter.events(f"kafka://127.0.0.1:{silent.getsockname()[1]}/test").open(OWNER)
         with pytest.raises(Unavailable, match="does not answer"):
             events.publish([event(1)])
         events.close()

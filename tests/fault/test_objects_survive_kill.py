@@ -9,13 +9,14 @@ import pytest
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.objects import RAW, VARIANTS
 from tests.builders import scripts
+from tests.builders.stores import directory_objects
 
 COMMON = """
 import hashlib, io, os, signal, sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from regions.stores.objects import RAW, VARIANTS
-from regions.stores.directory.objects import DirectoryObjects
+from tests.builders.stores import directory_objects
 
 def acknowledge(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
@@ -49,7 +50,7 @@ def delete(store, key):
 WRITER = (
     COMMON
     + """
-store, run = DirectoryObjects(sys.argv[1], "http://object-server", b"secret"), sys.argv[2]
+store, run = directory_objects(sys.argv[1], "http://object-server", b"secret"), sys.argv[2]
 
 def write_from(thread):
     for version in count():
@@ -88,7 +89,7 @@ for step in count():
         sys.stdout.flush()
         os.dup2(os.open(f"{root}.acknowledged", os.O_WRONLY | os.O_CREAT), 1)
         die_before(step)
-        write_all(DirectoryObjects(root, "http://object-server", b"secret"))
+        write_all(directory_objects(root, "http://object-server", b"secret"))
         os._exit(0)
     if os.waitpid(child, 0)[1] != signal.SIGKILL:
         break
@@ -124,7 +125,7 @@ def versions(store: DirectoryObjects) -> dict[str, int]:
 
 
 def opened(root) -> DirectoryObjects:
-    return DirectoryObjects(str(root), "http://object-server", b"secret")
+    return directory_objects(str(root), "http://object-server", b"secret")
 
 
 @pytest.fixture

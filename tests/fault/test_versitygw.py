@@ -8,10 +8,11 @@ import pytest
 from deploy.servers.versitygw import secret
 from regions.errors import Unavailable
 from regions.stores.objects import RAW
-from regions.stores.s3.buckets import prepare_buckets
+from regions.stores.s3 import stamped_buckets
 from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.session import Credentials, connect, parse_address
 from regions.stores.s3.upload import MultipartUpload
+from tests.builders.stores import OWNER, STAMP
 
 KEY, DATA = "photo", b"bytes"
 
@@ -29,8 +30,8 @@ def upload(server):
     prefix, settings = f"test-{os.urandom(8).hex()}", "region=us-east-1&style=path&lifecycle=0&access_block=0"
     address = parse_address(f"s3://{prefix}?endpoint={server.address}&{settings}")
     credentials = Credentials("darkroom", secret(server.folder))
-    prepare_buckets(address, credentials)
-    multipart_id = S3Objects(address, credentials).create_upload(RAW, KEY)
+    stamped_buckets.create(address, credentials, STAMP)
+    multipart_id = S3Objects(address, credentials, OWNER).create_upload(RAW, KEY)
     upload = MultipartUpload(
         connect(address.service, credentials), address.bucket(RAW), KEY, multipart_id.rpartition("~")[2]
     )

@@ -1,6 +1,8 @@
-"""The catalog on Cassandra, as `regions.config` opens it."""
+"""The catalog on Cassandra, for `regions.config`."""
 
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 
 from regions.clock import now_ms
 from regions.stores.cassandra import health, schema
@@ -16,19 +18,37 @@ from regions.stores.cassandra.session import CassandraSession
 from regions.stores.cassandra.social import CassandraComments, CassandraFollows, CassandraLikes, CassandraUsers
 from regions.stores.cassandra.tombstones import TombstoneLog
 from regions.stores.catalog import Catalog
+from regions.stores.stamp import Owner, Stamp, StoreLocation, require_owner
 
 
-def open_catalog(url: str, login: tuple[str, str] | None = None, clock_ms: Callable[[], int] = now_ms) -> Catalog:
-    """`url` is described at `CassandraAddress`; `login` is a name and its password. Creates or migrates the schema.
+def catalog(
+    url: str, login: tuple[str, str] | None = None, clock_ms: Callable[[], int] = now_ms
+) -> StoreLocation[Catalog]:
+    """`url` is described at `CassandraAddress`; `login` is a name and its password. Raises TopologyError."""
+    connect = partial(CassandraSession, parse_address(url), login)
 
-    Raises Unavailable, TopologyError.
-    """
-    session = CassandraSession(parse_address(url), login)
+    def read_stamp() -> Stamp | None:
+        with closing(connect()) as session:
+            return schema.read_stamp(session)
+
+    def create(stamp: Stamp) -> Stamp:
+        with closing(connect()) as session:
+            return schema.create(session, stamp)
+
+    return StoreLocation(lambda owner: _catalog(_opened(connect(), owner), clock_ms), read_stamp, create)
+
+
+def _opened(session: CassandraSession, owner: Owner) -> CassandraSession:
     try:
-        schema.migrate(session)
+        require_owner(schema.read_stamp(session), owner)
+        schema.require_newest(session)
     except BaseException:
         session.close()
         raise
+    return session
+
+
+def _catalog(session: CassandraSession, clock_ms: Callable[[], int]) -> Catalog:
     uuids, lists, log = TimeUuidGenerator(clock_ms), YearlyLists(session, clock_ms), TombstoneLog(session)
     deletion = Deletion(session, log, clock_ms)
     outbox = CassandraOutbox(session, uuids, clock_ms, deletion.resume)

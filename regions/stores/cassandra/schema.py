@@ -8,9 +8,10 @@ which is harmless since each statement is safe to run twice.
 
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
-from regions.errors import Unavailable
+from regions.errors import StoreMissing, Unavailable, WrongStore
 from regions.stores.cassandra.columns import TYPES
 from regions.stores.cassandra.session import CassandraSession, InvalidRequest
+from regions.stores.stamp import Owner, Stamp, require_owner
 from regions.waiting import attempts
 
 _LOCK_S = 60
@@ -109,8 +110,40 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
 """Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a
 user-defined type, and `ADD name` adds columns to a table: their names and types."""
 
+_STAMP = ("stamp", "(one int PRIMARY KEY, region text, number int, store_id text)")
 _VERSIONS = ("schema_versions", "(one int, version int, at timestamp, PRIMARY KEY (one, version))")
 _LOCK = ("schema_lock", "(one int PRIMARY KEY, holder text)")
+
+
+def read_stamp(session: CassandraSession) -> Stamp | None:
+    """None also without a keyspace. Raises Unavailable."""
+    if _STAMP[0] not in _tables(session):
+        return None
+    session.use(session.address.keyspace)
+    rows = session.execute("SELECT region, number, store_id FROM stamp WHERE one = 0")
+    return Stamp(Owner(rows[0][0], rows[0][1]), rows[0][2]) if rows else None
+
+
+def create(session: CassandraSession, stamp: Stamp) -> Stamp:
+    """Creates the keyspace, and sets its stamp before all other tables. Raises Unavailable, WrongStore."""
+    _create_keyspace(session)
+    found = read_stamp(session)
+    if found is None:
+        if "photos" in _tables(session):
+            raise WrongStore(f"the keyspace {session.address.keyspace} has tables, but no stamp of a region")
+        _create_table(session, *_STAMP)
+        insert = "INSERT INTO stamp (one, region, number, store_id) VALUES (0, ?, ?, ?) IF NOT EXISTS"
+        session.execute_conditional((insert, stamp.owner.region, stamp.owner.number, stamp.store_id))
+        # Another process may have been first.
+        found = read_stamp(session)
+    migrate(session)
+    return require_owner(found, stamp.owner)
+
+
+def require_newest(session: CassandraSession) -> None:
+    """Raises StoreMissing if the keyspace lacks tables of this version."""
+    if not _is_newest(session):
+        raise StoreMissing(f"the keyspace {session.address.keyspace} lacks tables of this version")
 
 
 def migrate(session: CassandraSession) -> None:
@@ -124,7 +157,8 @@ def migrate(session: CassandraSession) -> None:
 def _try_to_migrate(session: CassandraSession, holder: str, is_last: bool) -> bool:
     """Whether the schema is the newest. Migrates if this process gets the lock, and raises if it fails `is_last`."""
     try:
-        _create_keyspace(session)
+        for name, columns in (_VERSIONS, _LOCK):
+            _create_table(session, name, columns)
         if _is_newest(session):
             return True
         lock = f"INSERT INTO schema_lock (one, holder) VALUES (0, ?) IF NOT EXISTS USING TTL {_LOCK_S}"
@@ -158,14 +192,13 @@ def _create_keyspace(session: CassandraSession) -> None:
 
 
 def _is_newest(session: CassandraSession) -> bool:
-    known = session.execute_unprepared(
-        f"SELECT table_name FROM system_schema.tables WHERE keyspace_name = '{session.address.keyspace}'"
-    )
-    if not {("schema_versions",), ("schema_lock",)} <= set(known):
-        for name, columns in (_VERSIONS, _LOCK):
-            _create_table(session, name, columns)
     # A newer version than ours is accepted too, so that a release can be rolled back.
-    return len(versions(session)) >= len(MIGRATIONS)
+    return _VERSIONS[0] in _tables(session) and len(versions(session)) >= len(MIGRATIONS)
+
+
+def _tables(session: CassandraSession) -> set[str]:
+    query = f"SELECT table_name FROM system_schema.tables WHERE keyspace_name = '{session.address.keyspace}'"
+    return {name for (name,) in session.execute_unprepared(query)}
 
 
 def _run_missing(session: CassandraSession) -> None:

@@ -16,6 +16,7 @@ import requests
 
 from regions.errors import TopologyError, Unavailable
 from regions.stores.settings import is_key
+from regions.stores.stamp import Owner, Stamp, StampCheck, from_text, require_owner
 
 _TIMEOUT_S = 3.0
 # Consul adds up to a sixteenth to a wait, so that not all waits end at once. The wait is shortened to make up for it.
@@ -25,6 +26,7 @@ _MIN_WAIT_MS = 1
 _CONNECTIONS = 32
 # The leader responds, after a majority of the servers has confirmed that it still is the leader.
 _CONSISTENT = "consistent"
+_STAMP = "stamp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,14 @@ def parse_address(url: str) -> ConsulAddress:
 
 
 class Connection:
-    """Safe to share between threads. `closed` is set by `close`."""
+    """Safe to share between threads. `closed` is set by `close`.
 
-    def __init__(self, address: ConsulAddress, token: str | None) -> None:
+    With an owner, the stamp beneath the root is checked before the first use; without one, anything may be read.
+    """
+
+    def __init__(self, address: ConsulAddress, token: str | None, owner: Owner | None = None) -> None:
         self.root, self.closed = address.root, threading.Event()
+        self._stamp = StampCheck(owner, self.read_stamp) if owner else None
         self._consul = consul.Consul(
             address.host, address.port, scheme=address.scheme, verify=True, connections_timeout=_TIMEOUT_S
         )
@@ -87,6 +93,18 @@ class Connection:
         # Consul doesn't redirect, and a redirect would send our token to another server.
         session.max_redirects = 0
         session.mount(f"{address.scheme}://", requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS))
+
+    def read_stamp(self) -> Stamp | None:
+        """Raises Unavailable, WrongStore."""
+        with self._client_errors_as_unavailable() as client:
+            found = client.kv.get(self._full(_STAMP), consistency=_CONSISTENT)[1]
+        return from_text((found["Value"] or b"").decode(errors="replace")) if found else None
+
+    def set_stamp(self, stamp: Stamp) -> Stamp:
+        """Sets it if there is none. Returns the one that is there then. Raises Unavailable, WrongStore."""
+        with self._client_errors_as_unavailable() as client:
+            client.kv.put(self._full(_STAMP), stamp.to_text().encode(), cas=0)
+        return require_owner(self.read_stamp(), stamp.owner)
 
     def get(self, path: str) -> Entry | None:
         with self.errors_as_unavailable() as client:
@@ -188,6 +206,13 @@ class Connection:
     @contextmanager
     def errors_as_unavailable(self) -> Iterator[Any]:
         """The client, for calls that raise Unavailable."""
+        if self._stamp is not None:
+            self._stamp.require()
+        with self._client_errors_as_unavailable() as client:
+            yield client
+
+    @contextmanager
+    def _client_errors_as_unavailable(self) -> Iterator[Any]:
         if self.closed.is_set():
             raise Unavailable("the settings are closed")
         try:

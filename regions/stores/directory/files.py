@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -26,21 +27,12 @@ _READ_BYTES = 1 << 20
 
 
 class Scratch:
-    """Unfinished files, in a folder under `root` that belongs to this handle alone."""
+    """Unfinished files, in a folder under `root` that belongs to this handle alone. Made for the first of them, so that
+    a handle that only reads writes nothing."""
 
     def __init__(self, root: Path) -> None:
-        # One lock on `root` covers both steps. A new folder is unlocked for an instant after mkdir, and in that
-        # instant it looks exactly like the folder of a dead process. Nobody can see it then: cleaning needs the
-        # lock on `root`, and we hold it until our own folder is locked too.
-        with locked(root):
-            for folder in root.iterdir():
-                _remove_if_unlocked(folder)
-            self._folder = root / secrets.token_hex(16)
-            self._folder.mkdir()
-            descriptor = _open_folder(self._folder)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # Closing the descriptor releases the lock, so it stays open until this handle is collected.
-        weakref.finalize(self, os.close, descriptor)
+        self._root, self._making = root, threading.Lock()
+        self._made: Path | None = None
 
     @contextmanager
     def file(self) -> Iterator[FileIO]:
@@ -64,7 +56,25 @@ class Scratch:
         shutil.rmtree(discarded, ignore_errors=True)
 
     def _path(self) -> Path:
-        return self._folder / secrets.token_hex(16)
+        with self._making:
+            if self._made is None:
+                self._made = self._make_folder()
+        return self._made / secrets.token_hex(16)
+
+    def _make_folder(self) -> Path:
+        folder = self._root / secrets.token_hex(16)
+        # One lock on `root` covers both steps. A new folder is unlocked for an instant after mkdir, and in that
+        # instant it looks exactly like the folder of a dead process. Nobody can see it then: cleaning needs the
+        # lock on `root`, and we hold it until our own folder is locked too.
+        with errors_as_unavailable(), locked(self._root):
+            for one in self._root.iterdir():
+                _remove_if_unlocked(one)
+            folder.mkdir()
+            descriptor = _open_folder(folder)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Closing the descriptor releases the lock, so it stays open until this handle is collected.
+        weakref.finalize(self, _end, folder, descriptor)
+        return folder
 
 
 @contextmanager
@@ -191,6 +201,12 @@ def _flock(descriptor: int, wait: bool) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _end(folder: Path, descriptor: int) -> None:
+    with suppress(OSError):
+        folder.rmdir()
+    os.close(descriptor)
 
 
 def _remove_if_unlocked(folder: Path) -> None:

@@ -3,6 +3,7 @@
     raw/, variants/     whole objects and their metadata: `stored_objects`
     multipart/          unfinished uploads and their parts: `uploads`
     tmp/                files that processes are still writing: `files.Scratch`
+    stamp               the region that the store belongs to: `stamped_folder`
 
 Every file is written in `tmp` and renamed to its location, so a kill at any instant leaves the old state or the new.
 """
@@ -15,20 +16,23 @@ from pathlib import Path
 
 from regions.stores import disk_space, objects_health
 from regions.stores.directory import files as files
+from regions.stores.directory import stamped_folder
 from regions.stores.directory.files import errors_as_unavailable
 from regions.stores.directory.signing import Claim, signed_url
-from regions.stores.directory.stored_objects import MULTIPART, StoredObjects
+from regions.stores.directory.stored_objects import StoredObjects
 from regions.stores.directory.uploads import DirectoryUploads, Readable, require_part
 from regions.stores.health import CheckResult, HealthCheck, run_checks
 from regions.stores.object_rules import BUCKETS, require_bucket_and_key, require_sha256
 from regions.stores.objects import CHUNK_BYTES, ObjectInfo, Part, SignedPart
+from regions.stores.same_file import SameFile
 
 _REACH = "Mount the disk of the store; for a new store run `darkroom prepare`."
-_SCRATCH = "tmp"
 
 
 class DirectoryObjects:
-    """Signed URLs lead to `server_url`, where an `ObjectServer` over the same directory and secret must answer.
+    """Opens the store in the folder `root`, which exists. Raises StoreMissing, Unavailable.
+
+    Signed URLs lead to `server_url`, where an `ObjectServer` over the same directory and secret must answer.
 
     One difference from S3: a key can't be beneath another (`a` and `a/b`, Conflict).
     """
@@ -37,16 +41,10 @@ class DirectoryObjects:
         self.secret = secret
         self._server_url = server_url.rstrip("/")
         self._root = Path(root)
-        self.prepare()
+        self._scratch = files.Scratch(self._root / stamped_folder.SCRATCH)
         with errors_as_unavailable():
-            self._scratch = files.Scratch(self._root / _SCRATCH)
-        self._stored = StoredObjects(self._root, self._scratch)
+            self._stored = StoredObjects(self._root, self._scratch, SameFile(self._root / stamped_folder.STAMP))
         self._uploads = DirectoryUploads(self._root, self._scratch, self._stored)
-
-    def prepare(self) -> None:
-        with errors_as_unavailable():
-            for name in (MULTIPART, *BUCKETS, _SCRATCH):
-                (self._root / name).mkdir(parents=True, exist_ok=True)
 
     def create_upload(self, bucket: str, key: str) -> str:
         return self._uploads.create(bucket, key)
@@ -122,7 +120,7 @@ class DirectoryObjects:
         return self._stored.list(bucket, prefix)
 
     def _describe(self) -> str:
-        self._stored.require_root()
+        self._stored.require_mounted()
         return "a directory"
 
 

@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from regions.errors import BadRequest, NotFound, Unavailable
+from regions.errors import BadRequest, NotFound
 from regions.stores.directory import files as files
 from regions.stores.directory import metadata
 from regions.stores.directory.files import MISSING, Scratch, errors_as_unavailable
 from regions.stores.object_rules import KEY, require_bucket, require_bucket_and_key
 from regions.stores.objects import ObjectInfo
-
-MULTIPART = "multipart"
-"""The folder of the uploads. `prepare` makes it, and nothing removes it, so it shows that the disk is mounted."""
+from regions.stores.same_file import SameFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +33,10 @@ class _Location:
 
 
 class StoredObjects:
-    def __init__(self, root: Path, scratch: Scratch) -> None:
-        self._root, self._scratch = root, scratch
+    """`stamp` is the store's stamp file, which is there as long as its disk is mounted."""
+
+    def __init__(self, root: Path, scratch: Scratch, stamp: SameFile) -> None:
+        self._root, self._scratch, self._stamp = root, scratch, stamp
 
     def commit(self, file: FileIO, bucket: str, info: ObjectInfo) -> None:
         """Syncs a file and renames it to its location. If the file is already linked there, its other name stays:
@@ -85,8 +85,7 @@ class StoredObjects:
         location = self._locate(bucket, key)
         with errors_as_unavailable(), files.locked(location.guard) as is_locked:
             if not is_locked:
-                self.require_root()
-                return
+                return self.require_mounted()
             # The bytes go first. A kill in between leaves metadata without bytes, never bytes without metadata.
             files.remove(location.data)
             files.remove(metadata.file_beside(location.data))
@@ -94,24 +93,23 @@ class StoredObjects:
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
         require_bucket(bucket)
+        self.require_mounted()
         folder = prefix.rpartition("/")[0]
         if folder and not KEY.fullmatch(folder):
             raise BadRequest("no key can start with this")
         return self._walk(self._root / bucket, folder, prefix)
 
-    def require_root(self) -> None:
-        """Raises Unavailable if not just a file is missing, but the whole disk."""
-        if not (self._root / MULTIPART).is_dir():
-            raise Unavailable("the object directory is missing")
+    def require_mounted(self) -> None:
+        """Raises Unavailable if the disk is not there any more, or another one is there."""
+        self._stamp.require()
 
     def missing(self, detail: str) -> NotFound:
-        """The error to raise for a missing file. Raises Unavailable itself if the disk is missing."""
-        self.require_root()
+        """The error to raise for a missing file. Raises Unavailable itself if the whole disk is missing."""
+        self.require_mounted()
         return NotFound(detail)
 
     def _walk(self, top: Path, folder: str, prefix: str) -> Iterator[ObjectInfo]:
         with errors_as_unavailable():
-            self.require_root()
             for parent, _, names in os.walk(top / folder, onerror=_raise_unless_missing):
                 for path in (Path(parent, name) for name in names if not name.startswith(".")):
                     key = path.relative_to(top).as_posix()
@@ -121,6 +119,7 @@ class StoredObjects:
 
     def _locate(self, bucket: str, key: str) -> _Location:
         require_bucket_and_key(bucket, key)
+        self.require_mounted()
         top = self._root / bucket
         return _Location(top / key, top / key.rpartition("/")[0].partition("/")[0], top)
 

@@ -23,7 +23,8 @@ from typing import Protocol
 from regions.errors import BadRequest, NotFound
 from regions.stores.directory import files as files
 from regions.stores.directory.files import Scratch, errors_as_unavailable
-from regions.stores.directory.stored_objects import MULTIPART, StoredObjects
+from regions.stores.directory.stamped_folder import MULTIPART
+from regions.stores.directory.stored_objects import StoredObjects
 from regions.stores.object_rules import (
     BUCKETS,
     MAX_KEY_CHARS,
@@ -54,6 +55,7 @@ class DirectoryUploads:
 
     def create(self, bucket: str, key: str) -> str:
         require_bucket_and_key(bucket, key)
+        self._stored.require_mounted()
         multipart_id = "~".join([secrets.token_hex(16), bucket, *key.split("/")])
         with errors_as_unavailable():
             (self._folder / multipart_id).mkdir()
@@ -101,11 +103,13 @@ class DirectoryUploads:
 
     def of_key(self, bucket: str, key: str) -> list[str]:
         require_bucket_and_key(bucket, key)
+        self._stored.require_mounted()
         end = "~".join(["", bucket, *key.split("/")])
         with errors_as_unavailable():
             return [folder.name for folder in self._folder.iterdir() if folder.name.endswith(end)]
 
     def abort_stale(self, before_ms: int) -> int:
+        self._stored.require_mounted()
         stale = 0
         with errors_as_unavailable():
             for folder in self._folder.iterdir():
@@ -122,10 +126,11 @@ class DirectoryUploads:
     def _locked(self, multipart_id: str) -> Iterator[Path | None]:
         """The upload's folder, locked; None if the upload has ended or is unknown."""
         _parse_id(multipart_id)
+        self._stored.require_mounted()
         folder = self._folder / multipart_id
         with files.locked(folder) as is_locked:
             if not is_locked:
-                self._stored.require_root()
+                self._stored.require_mounted()
             # The lock is that of the open folder, wherever it is now. While we waited, its last holder may have
             # completed or aborted the upload and renamed the folder away, so we look again.
             yield folder if is_locked and folder.is_dir() else None

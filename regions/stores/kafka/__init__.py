@@ -4,7 +4,8 @@ Events come in by `publish` and go out to consumer groups; topics, groups and co
 opens it, and `events` is the port. Read in this order:
 
     connection  one connection to a broker, and a pool of idle ones
-    cluster     who leads a partition, who coordinates a group; creates the topics
+    cluster     who leads a partition, who coordinates a group; creates topics
+    stamped_topics  which topics a region has, and their stamp
     producer    publishes
     offsets     where a log begins and ends, and what a group has committed
     group       membership in a consumer group: the protocol, step by step

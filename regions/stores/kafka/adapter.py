@@ -1,9 +1,16 @@
-"""The event log on Kafka, as `regions.config` opens it."""
+"""The event log on Kafka, for `regions.config`."""
+
+from functools import partial
 
 from regions.stores.events import Events
+from regions.stores.kafka import stamped_topics
 from regions.stores.kafka.events import KafkaEvents
+from regions.stores.stamp import StoreLocation
 
 
-def open_events(url: str) -> Events:
+def events(url: str) -> StoreLocation[Events]:
     """`kafka://HOST:PORT[,HOST:PORT]/PREFIX[?partitions=N]`. Raises TopologyError."""
-    return KafkaEvents(url)
+    log = stamped_topics.parse_url(url)
+    return StoreLocation(
+        partial(KafkaEvents, log), partial(stamped_topics.read_stamp, log), partial(stamped_topics.create, log)
+    )

@@ -1,4 +1,4 @@
-"""Which broker to call: the leaders of partitions and the coordinators of groups. Creates topics that are missing.
+"""Which broker to call: the leaders of partitions and the coordinators of groups. Creates topics.
 
 Part of the Kafka events adapter.
 """
@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pykafka.common import OffsetType
@@ -24,7 +24,7 @@ from pykafka.protocol import (
     PartitionOffsetRequest,
 )
 
-from regions.errors import Unavailable
+from regions.errors import StoreMissing, Unavailable
 from regions.stores.kafka.connection import BrokerAddress, ConnectionPool, Decode
 from regions.waiting import attempts
 
@@ -38,21 +38,27 @@ REFRESH_S = 60.0
 # A call within this time of a failed one fails at once. Callers wait for one lock, so a broker that hangs
 # would otherwise delay every thread by a whole timeout, one after another.
 _FAIL_FAST_S = 0.5
-_UNKNOWN_TOPIC = 3
+UNKNOWN_TOPIC = 3
 _DAY_MS = 24 * 3600 * 1000
 
 
 class KafkaCluster:
     """Safe to share between threads.
 
-    `keep_days`: how long each topic keeps its events, None forever. A topic that is missing is created with so many
-    `partitions`.
+    `keep_days`: how long each topic keeps its events, None forever. `create_missing` creates each of them with so many
+    `partitions`. `require_stamp` raises until it is sure that the topics are ours.
     """
 
-    def __init__(self, seeds: Sequence[BrokerAddress], keep_days: Mapping[bytes, int | None], partitions: int) -> None:
+    def __init__(
+        self,
+        seeds: Sequence[BrokerAddress],
+        keep_days: Mapping[bytes, int | None],
+        partitions: int,
+        require_stamp: Callable[[], None] = lambda: None,
+    ) -> None:
         self.connections = ConnectionPool()
         self._seeds = list(seeds)
-        self._keep_days, self._partitions = keep_days, partitions
+        self._keep_days, self._partitions, self._require_stamp = keep_days, partitions, require_stamp
         self._lock = threading.Lock()
         self._leaders: dict[bytes, tuple[float, Leaders]] = {}
         self._coordinators: dict[bytes, BrokerAddress] = {}
@@ -63,6 +69,7 @@ class KafkaCluster:
 
         Read again after `REFRESH_S`, so that partitions that were added become known (docs/adr/0009).
         """
+        self._require_stamp()
         with self._lock:
             read_at_s, leaders = self._leaders.get(topic, (0.0, {}))
             if not leaders or time.monotonic() - read_at_s > REFRESH_S:
@@ -72,6 +79,7 @@ class KafkaCluster:
 
     def coordinator(self, group: bytes) -> BrokerAddress:
         """The broker that keeps the group's members and commits. Raises Unavailable."""
+        self._require_stamp()
         with self._lock:
             if group not in self._coordinators:
                 self._coordinators[group] = self._find_coordinator(group)
@@ -84,6 +92,21 @@ class KafkaCluster:
         except Unavailable:
             self.forget()
             raise
+
+    def create_missing(self) -> None:
+        """Returns when all topics exist. Raises Unavailable."""
+        for _ in attempts(_READY_S, FIRST_PAUSE_S, MOST_PAUSE_S):
+            metadata = self._metadata()
+            missing = [name for name in self._keep_days if metadata.topics[name].err == UNKNOWN_TOPIC]
+            if not missing:
+                return
+            self._create(missing, metadata)
+        raise Unavailable(f"the topics {b', '.join(missing).decode()} could not be created")
+
+    def topics_under(self, prefix: bytes) -> list[bytes]:
+        """The names of all topics that start with `prefix`. Raises Unavailable."""
+        metadata = self._call_any(MetadataRequestV4([], False), MetadataResponseV4)
+        return sorted(name for name in metadata.topics if name.startswith(prefix))
 
     def forget(self) -> None:
         """Drops what is cached. Call it when a broker failed, or was not the leader or coordinator that we expected."""
@@ -103,14 +126,18 @@ class KafkaCluster:
 
     def _find_leaders(self, topic: bytes) -> Leaders:
         for _ in attempts(_READY_S, FIRST_PAUSE_S, MOST_PAUSE_S):
-            # Version 4 is pykafka's newest, and the first that does not create the topics that it names with the
-            # broker's defaults.
-            metadata = self._call_any(MetadataRequestV4(list(self._keep_days), False), MetadataResponseV4)
+            metadata = self._metadata()
             leaders = _read_leaders(topic, metadata)
             if leaders is not None and self._leaders_ready(topic, leaders):
                 return leaders
-            self._create([name for name in self._keep_days if metadata.topics[name].err == _UNKNOWN_TOPIC], metadata)
+        if metadata.topics[topic].err == UNKNOWN_TOPIC:
+            raise StoreMissing(f"there is no topic {topic.decode()}")
         raise Unavailable(f"the topic {topic.decode()} does not have a leader for each partition")
+
+    def _metadata(self) -> Any:
+        # Version 4 is pykafka's newest, and the first that does not create the topics that it names with the broker's
+        # defaults.
+        return self._call_any(MetadataRequestV4(list(self._keep_days), False), MetadataResponseV4)
 
     def _leaders_ready(self, topic: bytes, leaders: Leaders) -> bool:
         """Whether each leader itself knows that it leads.

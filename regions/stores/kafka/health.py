@@ -23,11 +23,14 @@ from pykafka.protocol import (
 
 from regions.errors import Unavailable
 from regions.events.messages import Event
+from regions.events.topics import TOPICS
 from regions.stores.health import CheckResult, HealthCheck, Level, clock, run_checks
-from regions.stores.kafka.cluster import KafkaCluster
+from regions.stores.kafka.cluster import UNKNOWN_TOPIC, KafkaCluster
 from regions.stores.kafka.connection import RESPONSE_S, BrokerAddress, ConnectionPool, wait_for
 from regions.stores.kafka.fetcher import Fetcher
 from regions.stores.kafka.producer import Producer
+from regions.stores.kafka.stamped_topics import KafkaLog
+from regions.stores.stamp import StampCheck
 
 # The requests that the adapter sends, by Kafka's numbers, and the version of each: produce, fetch, list offsets,
 # metadata, commit, fetch commits, find coordinator, join, heartbeat, leave, sync, create topics.
@@ -38,20 +41,20 @@ _MILLISECOND_S = 0.001
 _SINCE_EVER_MS = 0
 _KEY = "health-check"
 _REACH = "Check that the brokers at the topology's addresses are up, and that their advertised listeners are reachable."
+_PREPARE = "Run `darkroom prepare`, which creates them."
 _BROKER = "Start the broker again, or take it out of the topology's URL."
 _VERSION = "Run Kafka 3: Kafka 4 has dropped requests that the client sends."
 _REPLICAS = "Look for a broker that is down or slow (`kafka-topics.sh --describe --under-replicated-partitions`)."
 _WRITE = "See that enough replicas are in sync (min.insync.replicas), and that we may create and delete topics."
 
 
-def check_health(
-    connections: ConnectionPool, seeds: Sequence[BrokerAddress], topics: Sequence[bytes], prefix: str
-) -> list[CheckResult]:
-    """`seeds` are the brokers that the URL names, `topics` those that the adapter uses."""
+def check_health(connections: ConnectionPool, log: KafkaLog, stamp: StampCheck) -> list[CheckResult]:
+    seeds, prefix, topics = log.seeds, log.prefix, [log.topic(name) for name in TOPICS]
     return run_checks(
         [
             HealthCheck("reachable", lambda: _reach(connections, seeds), _REACH),
             HealthCheck("requests", lambda: _requests(connections, seeds), _VERSION),
+            HealthCheck("stamp", lambda: _owned(stamp), _PREPARE),
             HealthCheck("topics", lambda: evaluate_topics(topics, _metadata(connections, seeds, topics)), _REPLICAS),
             HealthCheck("write, read, delete", lambda: _write(connections, seeds, prefix), _WRITE),
         ]
@@ -59,7 +62,9 @@ def check_health(
 
 
 def evaluate_topics(topics: Sequence[bytes], metadata: Any) -> str | CheckResult:
-    """Pure. Topics that do not exist yet are fine: they are created when they are first needed."""
+    """Pure."""
+    if missing := [topic.decode() for topic in topics if metadata.topics[topic].err == UNKNOWN_TOPIC]:
+        return CheckResult("topics", Level.FAILURE, f"missing: {', '.join(missing)}", _PREPARE)
     found = [metadata.topics[topic] for topic in topics if not metadata.topics[topic].err]
     partitions = [partition for topic in found for partition in topic.partitions.values()]
     if any(partition.leader not in metadata.brokers for partition in partitions):
@@ -68,6 +73,11 @@ def evaluate_topics(topics: Sequence[bytes], metadata: Any) -> str | CheckResult
         return CheckResult("topics", Level.WARNING, "some partitions have replicas that lag behind", _REPLICAS)
     counts = sorted({len(topic.partitions) for topic in found})
     return f"{len(found)} of {len(topics)} exist, with {' or '.join(map(str, counts)) or 'no'} partitions each"
+
+
+def _owned(stamp: StampCheck) -> str:
+    stamp.require()
+    return "this region's"
 
 
 def _reach(connections: ConnectionPool, seeds: Sequence[BrokerAddress]) -> str | CheckResult:
@@ -101,6 +111,7 @@ def _write(connections: ConnectionPool, seeds: Sequence[BrokerAddress], prefix: 
     topic = f"{prefix}.{name}".encode()
     cluster = KafkaCluster(seeds, {topic: _KEEP_DAYS}, partitions=1)
     try:
+        cluster.create_missing()
         cluster.leaders(topic)
         sent_s = time.time()
         Producer(cluster, prefix).publish([Event(name, _KEY, name, int(sent_s * 1000), {})])

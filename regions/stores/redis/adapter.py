@@ -1,9 +1,14 @@
-"""The feeds on Redis, as `regions.config` opens them."""
+"""The feeds on Redis, for `regions.config`."""
 
 from regions.stores.feeds import Feeds
 from regions.stores.redis.feeds import RedisFeeds
+from regions.stores.stamp import StoreLocation
 
 
-def open_feeds(url: str, password: str | None = None) -> Feeds:
-    """`redis://HOST:PORT/DB?prefix=PREFIX`. Raises TopologyError."""
-    return RedisFeeds(url, password)
+def feeds(url: str, password: str | None = None) -> StoreLocation[Feeds]:
+    """`redis://HOST:PORT/DB?prefix=PREFIX`. Raises TopologyError.
+
+    Nothing has to be created, and there is no stamp: Redis may forget feeds, and so it might forget the stamp.
+    """
+    opened = RedisFeeds(url, password)
+    return StoreLocation(lambda owner: opened, lambda: None, lambda stamp: stamp)

@@ -1,10 +1,19 @@
-"""Opens the S3 store for `regions.config`."""
+"""The S3 store for `regions.config`."""
+
+from functools import partial
 
 from regions.stores.objects import Objects
+from regions.stores.s3 import stamped_buckets
 from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.session import Credentials, parse_address
+from regions.stores.stamp import StoreLocation
 
 
-def open_objects(url: str, access_key: str, secret_key: str) -> Objects:
+def objects(url: str, access_key: str, secret_key: str) -> StoreLocation[Objects]:
     """`s3://PREFIX?region=REGION…`, described at `parse_address`. Raises TopologyError."""
-    return S3Objects(parse_address(url), Credentials(access_key, secret_key))
+    address, credentials = parse_address(url), Credentials(access_key, secret_key)
+    return StoreLocation(
+        partial(S3Objects, address, credentials),
+        partial(stamped_buckets.read_stamp, address, credentials),
+        partial(stamped_buckets.create, address, credentials),
+    )

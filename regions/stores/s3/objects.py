@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -27,11 +28,12 @@ from regions.stores.object_rules import (
 )
 from regions.stores.objects import ObjectInfo, Part, SignedPart
 from regions.stores.s3 import health
-from regions.stores.s3.buckets import prepare_buckets
 from regions.stores.s3.download import Download, find_info
 from regions.stores.s3.puts import Puts
 from regions.stores.s3.session import Credentials, S3Address, code, connect, errors_as_unavailable, list_all
+from regions.stores.s3.stamped_buckets import read_stamp
 from regions.stores.s3.upload import MultipartUpload, UploadEnded
+from regions.stores.stamp import Owner, StampCheck
 
 _MAX_URL_AGE_S = 7 * 24 * 3600
 """No signed URL is valid for longer (AWS, "Authenticating Requests: Using Query Parameters")."""
@@ -44,16 +46,15 @@ _PREFIX = re.compile(f"(?:{SEGMENT}/)*(?:{SEGMENT})?")
 class S3Objects:
     """Any number of threads may use it, but not a process that was forked from this one.
 
-    A missing bucket is Unavailable, except in `info`: for HEAD, S3 reports it like a missing object.
+    The stamp of the buckets is checked before the first use. Later, a missing bucket is Unavailable, except in `info`:
+    for HEAD, S3 reports it like a missing object.
     """
 
-    def __init__(self, address: S3Address, credentials: Credentials) -> None:
+    def __init__(self, address: S3Address, credentials: Credentials, owner: Owner) -> None:
         self._address, self._credentials = address, credentials
         self._s3 = connect(address.service, credentials)
         self._puts = Puts(self._s3, address)
-
-    def prepare(self) -> None:
-        prepare_buckets(self._address, self._credentials)
+        self._stamp = StampCheck(owner, partial(read_stamp, address, credentials))
 
     def create_upload(self, bucket: str, key: str) -> str:
         with errors_as_unavailable():
@@ -98,6 +99,7 @@ class S3Objects:
 
     def abort_stale_uploads(self, before_ms: int) -> int:
         """Earlier than the lifecycle rule would, and also in stores that have no such rules."""
+        self._stamp.require()
         return sum(self._abort_stale(self._address.bucket(bucket), before_ms) for bucket in BUCKETS)
 
     def put(
@@ -136,6 +138,7 @@ class S3Objects:
         if not _PREFIX.fullmatch(prefix):
             raise BadRequest("no key can start with this")
         require_bucket(bucket)
+        self._stamp.require()
         query = {"Bucket": self._address.bucket(bucket), "Prefix": prefix}
         contents = list_all(self._s3, "list_objects_v2", "Contents", query)
         return (ObjectInfo(found["Key"], found["Size"], None, "") for found in contents)
@@ -169,6 +172,7 @@ class S3Objects:
 
     def _locate(self, bucket: str, key: str) -> Mapping[str, str]:
         require_bucket_and_key(bucket, key)
+        self._stamp.require()
         return {"Bucket": self._address.bucket(bucket), "Key": key}
 
     def _upload(self, multipart_id: str) -> MultipartUpload:

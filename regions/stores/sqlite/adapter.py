@@ -1,24 +1,45 @@
-"""The stores that SQLite implements, as `regions.config` opens them. `path` is the file, created if it is missing."""
+"""The stores that SQLite implements, for `regions.config`. `path` is the file."""
 
 from collections.abc import Callable
+from functools import partial
 
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
 from regions.stores.settings import Settings
-from regions.stores.sqlite import health, leases, records, settings
+from regions.stores.sqlite import health, leases, records, stamped_file
+from regions.stores.sqlite import settings as settings_values
 from regions.stores.sqlite.database import Database
 from regions.stores.sqlite.events import SqliteEvents
+from regions.stores.sqlite.events import schema as events_schema
+from regions.stores.sqlite.feeds import SCHEMA as FEEDS_SCHEMA
 from regions.stores.sqlite.feeds import SqliteFeeds
 from regions.stores.sqlite.photos import SqlitePhotos, SqliteUploads
 from regions.stores.sqlite.social import SqliteComments, SqliteFollows, SqliteLikes, SqliteUsers
+from regions.stores.stamp import StoreLocation
 
 PARTITIONS = 4
 """How many a topic gets when the file is created, unless the URL says another number."""
 
 
-def open_catalog(path: str) -> Catalog:
-    database = Database(path, records.SCHEMA)
+def catalog(path: str) -> StoreLocation[Catalog]:
+    return stamped_file.location(path, records.SCHEMA, _catalog)
+
+
+def feeds(path: str) -> StoreLocation[Feeds]:
+    return stamped_file.location(path, FEEDS_SCHEMA, SqliteFeeds)
+
+
+def events(path: str, clock_ms: Callable[[], int], partitions: int = PARTITIONS) -> StoreLocation[Events]:
+    """`partitions` is for topics that the file does not have yet."""
+    return stamped_file.location(path, events_schema(partitions), lambda database: SqliteEvents(database, clock_ms))
+
+
+def settings(path: str, clock_ms: Callable[[], int]) -> StoreLocation[Settings]:
+    return stamped_file.location(path, settings_values.SCHEMA, partial(_settings, clock_ms=clock_ms))
+
+
+def _catalog(database: Database) -> Catalog:
     database.truncate_log_regularly()
     return Catalog(
         users=SqliteUsers(database),
@@ -36,21 +57,12 @@ def open_catalog(path: str) -> Catalog:
     )
 
 
-def open_feeds(path: str) -> Feeds:
-    return SqliteFeeds(path)
-
-
-def open_events(path: str, clock_ms: Callable[[], int], partitions: int = PARTITIONS) -> Events:
-    return SqliteEvents(path, clock_ms, partitions)
-
-
-def open_settings(path: str, clock_ms: Callable[[], int]) -> Settings:
-    database = Database(path, settings.SCHEMA)
+def _settings(database: Database, clock_ms: Callable[[], int]) -> Settings:
     return Settings(
-        values=settings.SqliteValues(database),
-        services=settings.SqliteServices(database, clock_ms),
+        values=settings_values.SqliteValues(database),
+        services=settings_values.SqliteServices(database, clock_ms),
         numbers=leases.SqliteNumbers(database, clock_ms),
         locks=leases.SqliteLocks(database, clock_ms),
-        check_health=lambda: health.check_health(database, settings.SCHEMA),
+        check_health=lambda: health.check_health(database, settings_values.SCHEMA),
         close=database.close,
     )

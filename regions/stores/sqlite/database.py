@@ -17,10 +17,11 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from regions.errors import Unavailable
+from regions.stores.same_file import SameFile
 
 TRUNCATE_LOG_EVERY_S = 60.0
 
-_BUSY_S = 10.0
+BUSY_S = 10.0
 # While it waits, nobody can write.
 _TRUNCATE_WAIT_S = 0.2
 # Errors in the caller's statement or data are raised as they are: as `Unavailable` they would be retried forever.
@@ -28,12 +29,14 @@ _CALLER_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.Programming
 
 
 class Database:
-    """Opens the file, and creates it if it is missing; `schema` runs each time, so it must be safe to run again.
+    """Opens the file, which exists (`stamped_file` creates it). Raises StoreMissing, Unavailable.
 
     Any thread may use it. A process that was forked from this one may not: SQLite connections don't survive a fork.
+    When the file is removed or replaced, every use is Unavailable: SQLite itself would go on with the file that nobody
+    can open any more, and acknowledge writes that are lost.
     """
 
-    def __init__(self, path: str, schema: str) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
         self._local = threading.local()
         self._opened: dict[threading.Thread, sqlite3.Connection] = {}
@@ -43,14 +46,15 @@ class Database:
         self._lock = threading.Lock()
         # The threads of this process queue here. SQLite's own lock has no queue: waiters sleep and try again.
         self._writer = threading.RLock()
-        with self._errors_as_unavailable():
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._connection().executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
+        with errors_as_unavailable():
+            self._file = SameFile(Path(path))
+            self._connection()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Each statement sees the last committed state. Raises Unavailable."""
-        with self._errors_as_unavailable():
+        self._file.require()
+        with errors_as_unavailable():
             yield self._connection()
 
     @contextmanager
@@ -60,7 +64,8 @@ class Database:
 
         Raises Unavailable, also if others have been writing for longer than 10 s.
         """
-        with self._errors_as_unavailable(), self._queued():
+        self._file.require()
+        with errors_as_unavailable(), self._queued():
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -69,6 +74,8 @@ class Database:
             except BaseException:
                 connection.rollback()
                 raise
+        # Again: what was written into a file that is not there any more is not acknowledged.
+        self._file.require()
 
     def truncate_log_regularly(self) -> None:
         """Starts a thread that empties the write-ahead log every `TRUNCATE_LOG_EVERY_S` seconds, until `close`."""
@@ -88,7 +95,7 @@ class Database:
 
     @contextmanager
     def _queued(self) -> Iterator[None]:
-        if not self._writer.acquire(timeout=_BUSY_S):
+        if not self._writer.acquire(timeout=BUSY_S):
             raise Unavailable("the store is busy writing")
         try:
             yield
@@ -96,12 +103,11 @@ class Database:
             self._writer.release()
 
     def _truncate_log_regularly(self) -> None:
-        existing = f"{Path(self.path).absolute().as_uri()}?mode=rw"
         while not self._closing.wait(TRUNCATE_LOG_EVERY_S):
             # If another connection reads or writes for longer than the timeout, the next round tries again.
             with (
                 suppress(sqlite3.Error),
-                closing(sqlite3.connect(existing, timeout=_TRUNCATE_WAIT_S, uri=True)) as connection,
+                closing(connect(self.path, _TRUNCATE_WAIT_S)) as connection,
             ):
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -110,12 +116,7 @@ class Database:
             raise Unavailable("the store is closed")
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute("PRAGMA secure_delete=ON")
-            self._local.connection = connection
+            connection = self._local.connection = connect(self.path, BUSY_S)
             self._remember(connection)
         return connection
 
@@ -126,18 +127,37 @@ class Database:
                 self._opened.pop(thread).close()
             self._opened[threading.current_thread()] = connection
 
-    @contextmanager
-    def _errors_as_unavailable(self) -> Iterator[None]:
-        """Turns errors of SQLite and the disk into Unavailable. Clients see the detail, so it doesn't name the path."""
-        try:
-            yield
-        except _CALLER_ERRORS:
-            raise
-        except sqlite3.Error as error:
-            raise Unavailable(f"the store can't be read or written: {error}") from error
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else "no reason given"
-            raise Unavailable(f"the store can't be read or written: {reason}") from error
+
+def connect(path: str, busy_s: float, mode: str = "rw") -> sqlite3.Connection:
+    """A connection in autocommit mode, which any thread may use; a statement waits for locks for up to `busy_s`.
+
+    `mode` is "rwc" to create a missing file.
+    """
+    url = f"{Path(path).absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(url, timeout=busy_s, isolation_level=None, check_same_thread=False, uri=True)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def errors_as_unavailable() -> Iterator[None]:
+    """Turns errors of SQLite and the disk into Unavailable. Clients see the detail, so it doesn't name the path."""
+    try:
+        yield
+    except _CALLER_ERRORS:
+        raise
+    except sqlite3.Error as error:
+        raise Unavailable(f"the store can't be read or written: {error}") from error
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else "no reason given"
+        raise Unavailable(f"the store can't be read or written: {reason}") from error
 
 
 def json_list(texts: Collection[str]) -> str:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from sqlite3 import Connection
 
+from regions.errors import StoreMissing
 from regions.events.messages import Event, read, to_text
 from regions.events.topics import TOPICS
 from regions.stores.events import Consumer, Delivery
@@ -27,7 +28,7 @@ from regions.stores.sqlite.membership import SCHEMA as MEMBERS
 from regions.stores.sqlite.membership import Member, Members
 from regions.stores.sqlite.notifier import Notifier
 
-_SCHEMA = f"""
+_TABLES = f"""
 CREATE TABLE IF NOT EXISTS topics (topic TEXT PRIMARY KEY, partitions INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log (
     topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
@@ -73,11 +74,10 @@ _POLL_AGAIN_S = 1.0
 class SqliteEvents:
     """Safe to share between threads. Close the consumers first."""
 
-    def __init__(self, path: str, clock_ms: Callable[[], int], partitions: int) -> None:
-        """`partitions` is for topics that the file does not have yet."""
-        self._database = Database(path, _SCHEMA)
+    def __init__(self, database: Database, clock_ms: Callable[[], int]) -> None:
+        self._database = database
         self._clock_ms = clock_ms
-        self._partitions = _create_topics(self._database, partitions)
+        self._partitions = _partitions(database)
         self._members = Members(self._database, clock_ms, self._partitions)
         self._notifier = Notifier(self._database)
 
@@ -102,7 +102,7 @@ class SqliteEvents:
         return {partition: behind.get(partition, 0) for partition in range(self._partitions[topic])}
 
     def check_health(self) -> list[CheckResult]:
-        return health.check_health(self._database, _SCHEMA)
+        return health.check_health(self._database, _TABLES)
 
     def close(self) -> None:
         self._notifier.close()
@@ -211,12 +211,19 @@ class _Consumer:
         ]
 
 
-def _create_topics(database: Database, partitions: int) -> dict[str, int]:
-    """How many partitions each topic has. A topic that is missing is created with `partitions`."""
-    with database.writing() as connection:
-        missing = [(topic, partitions) for topic in TOPICS]
-        connection.executemany("INSERT OR IGNORE INTO topics (topic, partitions) VALUES (?, ?)", missing)
-        return dict(connection.execute("SELECT topic, partitions FROM topics").fetchall())
+def schema(partitions: int) -> str:
+    """The tables and the topics. A topic that is missing gets so many partitions."""
+    topics = ", ".join(f"('{topic}', {partitions:d})" for topic in TOPICS)
+    return f"{_TABLES}\nINSERT OR IGNORE INTO topics (topic, partitions) VALUES {topics};"
+
+
+def _partitions(database: Database) -> dict[str, int]:
+    """How many each topic has. Raises StoreMissing if an older version created the file, without a newer topic."""
+    with database.reading() as connection:
+        found = dict(connection.execute("SELECT topic, partitions FROM topics").fetchall())
+    if missing := set(TOPICS) - set(found):
+        raise StoreMissing(f"the store lacks the topics {', '.join(sorted(missing))}")
+    return found
 
 
 def _append(connection: Connection, event: Event, partition: int, now_ms: int) -> None:

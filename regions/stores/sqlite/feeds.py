@@ -8,7 +8,7 @@ from regions.stores.paging import exclusive_upper_bound
 from regions.stores.sqlite import health
 from regions.stores.sqlite.database import Database, json_list
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS feeds (
     user_id TEXT NOT NULL, photo_id TEXT NOT NULL, PRIMARY KEY (user_id, photo_id)
 ) WITHOUT ROWID;
@@ -22,8 +22,8 @@ _TRIM = """DELETE FROM feeds WHERE user_id = ?1 AND photo_id <= (
 
 
 class SqliteFeeds:
-    def __init__(self, path: str) -> None:
-        self._database = Database(path, _SCHEMA)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, photo_id: str, user_ids: Collection[str]) -> None:
         with self._database.writing() as connection:
@@ -50,7 +50,7 @@ class SqliteFeeds:
             connection.execute(removal, (user_id, json_list(photo_ids)))
 
     def check_health(self) -> list[CheckResult]:
-        return health.check_health(self._database, _SCHEMA)
+        return health.check_health(self._database, SCHEMA)
 
     def close(self) -> None:
         self._database.close()

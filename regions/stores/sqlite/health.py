@@ -17,7 +17,7 @@ _SEARCH_S = 5.0
 _STEPS_BETWEEN_CALLBACKS = 10_000
 _REACH = "Check that the file's disk is mounted and that this user may write there; restore a file that is damaged."
 _RESTORE = "Stop the region's processes, copy the file, and restore it from a backup (or by sqlite3's `.recover`)."
-_MIGRATE = "Another version made the file: run that version, or move the data to a fresh file."
+_MIGRATE = "Run this version's `darkroom prepare`. If that does not help, a newer version made the file: run that one."
 _WRITE = "Check the permissions of the file and its folder, the disk's space, and who holds the file's lock (`fuser`)."
 
 

@@ -10,6 +10,7 @@ from regions.stores.cassandra import adapter as cassandra
 from regions.stores.cassandra.address import parse_address
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.catalog import Catalog
+from tests.builders.stores import created
 
 
 @pytest.fixture(scope="package")
@@ -44,7 +45,7 @@ def open_at(url):
     with ExitStack() as opened:
 
         def open_ahead(ahead_ms: int) -> Catalog:
-            catalog = cassandra.open_catalog(url, clock_ms=lambda: now_ms() + ahead_ms)
+            catalog = created(cassandra.catalog(url, clock_ms=lambda: now_ms() + ahead_ms))
             opened.callback(catalog.close)
             return catalog
 

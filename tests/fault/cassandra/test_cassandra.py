@@ -14,6 +14,7 @@ from regions.stores.cassandra.session import CassandraSession
 from regions.stores.catalog import Catalog
 from tests.builders import scripts
 from tests.builders.catalog_writes import ALL_WRITES, EVERYTHING, CatalogContents, acknowledgements
+from tests.builders.stores import created
 
 KILLED = -9
 AGAIN_S = 30
@@ -29,9 +30,10 @@ from regions.stores.cassandra import schema
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.cassandra import adapter as cassandra
 from tests.builders.catalog_writes import write_all, write_for_ever
+from tests.builders.stores import created
 """
 
-WRITER = COMMON + "write_for_ever(cassandra.open_catalog(sys.argv[1]))"
+WRITER = COMMON + "write_for_ever(created(cassandra.catalog(sys.argv[1])))"
 
 # For each request that `write_all` makes, a process that kills itself before it; the last one ends by itself.
 BEFORE_EACH_REQUEST = (
@@ -42,7 +44,7 @@ errors_as_unavailable = CassandraSession._errors_as_unavailable
 for step in count():
     child = os.fork()
     if child == 0:
-        catalog, requests = cassandra.open_catalog(sys.argv[1]), count()
+        catalog, requests = created(cassandra.catalog(sys.argv[1])), count()
 
         def die_or_request(session):
             if next(requests) == step:
@@ -58,7 +60,7 @@ for step in count():
 """
 )
 
-OPEN = COMMON + "cassandra.open_catalog(sys.argv[1]).close()"
+OPEN = COMMON + "created(cassandra.catalog(sys.argv[1])).close()"
 
 # Opens the catalog and dies while it creates the sixth table.
 DIE_IN_MIGRATION = (
@@ -73,7 +75,7 @@ def change(session, statement):
     change_schema(session, statement)
 
 CassandraSession.change_schema = change
-cassandra.open_catalog(sys.argv[1])
+created(cassandra.catalog(sys.argv[1]))
 """
 )
 
@@ -103,7 +105,7 @@ class Writer:
 
 @pytest.fixture
 def writer(url):
-    cassandra.open_catalog(url).close()
+    created(cassandra.catalog(url)).close()
     started = Writer(url)
     yield started
     started.kill()
@@ -118,7 +120,7 @@ class KilledWriters:
         self._url, self._opened = url, []
 
     def open(self, ahead_ms: int) -> Catalog:
-        self._opened.append(cassandra.open_catalog(self._url, clock_ms=lambda: now_ms() + ahead_ms))
+        self._opened.append(created(cassandra.catalog(self._url, clock_ms=lambda: now_ms() + ahead_ms)))
         return self._opened[-1]
 
     def session(self) -> CassandraSession:
@@ -135,7 +137,7 @@ class KilledWriters:
 @pytest.fixture(scope="module")
 def killed_writers(server):
     url = f"cassandra://{server.address}/killed_writers"
-    cassandra.open_catalog(url).close()
+    created(cassandra.catalog(url)).close()
     writers = KilledWriters(url, scripts.output(BEFORE_EACH_REQUEST, url, timeout_s=300))
     yield writers
     writers.close()

@@ -8,6 +8,7 @@ from regions.stores.cassandra import adapter as cassandra
 from regions.stores.cassandra import schema
 from regions.stores.catalog import Catalog
 from regions.stores.health import Level
+from tests.builders.stores import created
 
 
 def problems(catalog: Catalog) -> dict[str, Level]:
@@ -37,7 +38,7 @@ def test_a_newer_schema_is_a_warning(open_at, session):
 def test_a_replication_other_than_the_topology_has_is_a_warning(open_at, url):
     """The keyspace has one copy, the topology's URL has three."""
     open_at(0)
-    catalog = cassandra.open_catalog(url.replace("replication=1", "replication=3"))
+    catalog = created(cassandra.catalog(url.replace("replication=1", "replication=3")))
     assert problems(catalog) == {"copies": Level.WARNING}
     catalog.close()
 

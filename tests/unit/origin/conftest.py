@@ -28,6 +28,7 @@ from regions.stores.settings import POLICY
 from regions.stores.sqlite import adapter as sqlite
 from tests.builders.embedded import Clock
 from tests.builders.http import running
+from tests.builders.stores import created, directory_objects
 
 _POLICY_FILE = Path(__file__).parents[3] / "deploy" / "policy.yaml"
 _NODES = {"eu-west": "lisbon", "eu-central": "frankfurt", "us-central": "chicago"}
@@ -245,13 +246,13 @@ def unused_id(clock: Clock) -> Callable[..., str]:
 
 
 def _open(network: topology.Topology, region: str, folder: Path, clock: Clock) -> Api:
-    objects = DirectoryObjects(str(folder / "objects"), "http://objects.test", b"secret")
+    objects = directory_objects(str(folder / "objects"), "http://objects.test", b"secret")
     stores = Stores(
         objects,
-        sqlite.open_catalog(str(folder / "catalog.db")),
-        sqlite.open_feeds(str(folder / "feeds.db")),
-        sqlite.open_events(str(folder / "events.db"), clock.now_ms),
-        sqlite.open_settings(str(folder / "settings.db"), clock.now_ms),
+        created(sqlite.catalog(str(folder / "catalog.db"))),
+        created(sqlite.feeds(str(folder / "feeds.db"))),
+        created(sqlite.events(str(folder / "events.db"), clock.now_ms)),
+        created(sqlite.settings(str(folder / "settings.db"), clock.now_ms)),
     )
     node = network.regions[region]
     context = Context(

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from regions import config
-from regions.errors import TopologyError, Unavailable
+from regions.errors import StoreMissing, TopologyError, Unavailable
+from regions.preparation import prepare_region
 from regions.stores.objects import RAW
+from tests.builders.stores import created
 
 TOPOLOGY = """
 [regions.eu-west]
@@ -119,6 +121,7 @@ def test_a_missing_secret_is_named(file):
 
 def test_five_stores_open_by_their_urls(file, tmp_path):
     """The objects need no closing."""
+    prepare_region(config.load(file, {}), "eu-west")
     stores = config.open_stores(config.load(file, {}), "eu-west")
     try:
         assert stores.catalog.users.get("u_00000000001") is None
@@ -132,7 +135,8 @@ def test_five_stores_open_by_their_urls(file, tmp_path):
 
 def test_urls_of_objects_use_the_object_server(file):
     """The one in the store's URL, signed with the region's secret."""
-    objects = config.open_objects(config.load(file, {}), "eu-west")
+    loaded = config.load(file, {})
+    objects = created(config.locate_objects(loaded, "eu-west"))
     assert objects.sign_get(RAW, "ab/p", 1).startswith("http://127.0.0.1:9002/object/raw/ab/p?")
     assert objects.secret == b"\x00secret\xff"
 
@@ -173,8 +177,9 @@ def test_a_settings_token_is_optional(file):
 
 def test_stores_are_opened_all_or_none(file, tmp_path):
     """If the last one can't be opened, the others are closed: no SQLite file is left open."""
-    environ = {"DARKROOM_EU_WEST_SETTINGS": "unknown:///here"}
-    with pytest.raises(TopologyError):
+    prepare_region(config.load(file, {}), "eu-west")
+    environ = {"DARKROOM_EU_WEST_SETTINGS": f"sqlite://{tmp_path}/none.db"}
+    with pytest.raises(StoreMissing):
         config.open_stores(config.load(file, environ), "eu-west")
     open_files = [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
     assert [path for path in open_files if path.startswith(str(tmp_path)) and ".db" in path] == []
@@ -182,6 +187,7 @@ def test_stores_are_opened_all_or_none(file, tmp_path):
 
 def test_settings_on_consul_open_by_their_url(file):
     """Without a request to Consul, so that a process can start while Consul is down."""
+    prepare_region(config.load(file, {}), "eu-west")
     environ = {"DARKROOM_EU_WEST_SETTINGS": "consul://127.0.0.1:1/eu-west"}
     stores = config.open_stores(config.load(file, environ), "eu-west")
     try:

@@ -6,13 +6,14 @@ from regions.errors import Unavailable
 from regions.last_known import LastKnown
 from regions.stores.settings import KNOWN_BAD, Service
 from regions.stores.sqlite import adapter as sqlite
+from tests.builders.stores import created
 
 EDGE = Service("edge", "lisbon", "http://127.0.0.1:8600")
 
 
 @pytest.fixture
 def settings(tmp_path):
-    opened = sqlite.open_settings(str(tmp_path / "settings.db"), lambda: 1_800_000_000_000)
+    opened = created(sqlite.settings(str(tmp_path / "settings.db"), lambda: 1_800_000_000_000))
     yield opened
     opened.close()
 

@@ -222,3 +222,22 @@ def test_a_missing_topology_is_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["doctor", "--topology", "none.toml"]) == 1
     assert "none.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["objects", "catalog", "feeds", "events", "settings"])
+def test_a_missing_store_is_reported_and_not_created(world, port, capsys):
+    """A disk that is not mounted, for example. Every other region is as before."""
+    folder = world.data / "regions" / "eu-west"
+    (folder / port if port == "objects" else folder / f"{port}.db").rename(world.data / "elsewhere")
+    for path in folder.glob(f"{port}.db-*"):
+        path.unlink()
+    assert world.doctor() == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "there is no store" in shown and "Mount its disk" in shown
+    assert not list(folder.glob(f"{port}*"))
+
+
+def test_nothing_that_the_doctor_writes_stays(world):
+    files = sorted(world.data.rglob("*"))
+    world.doctor()
+    assert [path for path in sorted(world.data.rglob("*")) if path not in files] == []

@@ -58,3 +58,19 @@ def test_a_topology_that_the_default_policy_does_not_fit_needs_its_own(bare, cap
     assert main(["prepare", "--data", str(bare)]) == 1
     assert "residency/policy" in capsys.readouterr().err
     assert (bare / "regions" / "us-north" / "objects" / "raw").is_dir()
+
+
+def test_a_store_that_is_gone_ends_the_command_with_advice(bare, capsys):
+    """The advice works: the named store is created, and no other."""
+    assert main(["prepare", "--data", str(bare)]) == 0
+    shutil.rmtree(bare / "regions" / "eu-west" / "objects")
+    assert main(["prepare", "--data", str(bare)]) == 1
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "eu-west" in shown and "Mount its disk" in shown and "--replace eu-west/PORT" in shown
+    assert main(["prepare", "--data", str(bare), "--replace", "eu-west/objects"]) == 0
+    assert "created: objects" in capsys.readouterr().out
+
+
+def test_an_unknown_store_is_a_wrong_use(bare, capsys):
+    assert main(["prepare", "--data", str(bare), "--replace", "eu-west/disk"]) == 2
+    assert "eu-west/objects" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from regions.residency.live import LivePolicy
 from regions.residency.policy import Policy
 from regions.stores.settings import POLICY
 from regions.stores.sqlite import adapter as sqlite
+from tests.builders.stores import created
 
 TEXT = (Path(__file__).parents[4] / "deploy" / "policy.yaml").read_text()
 
@@ -22,7 +23,7 @@ def open_settings(tmp_path):
     """Opens handles on one file, as processes would."""
     file = str(tmp_path / "settings.db")
     with ExitStack() as opened:
-        yield lambda: opened.enter_context(closing(sqlite.open_settings(file, lambda: 1_800_000_000_000)))
+        yield lambda: opened.enter_context(closing(created(sqlite.settings(file, lambda: 1_800_000_000_000))))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from regions.clock import now_ms
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.directory.server import ObjectServer
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS
+from tests.builders.stores import directory_objects
 
 SECRET = b"secret"
 RESPONSE_S = 30
@@ -30,12 +31,12 @@ import socket, sys
 from darkroom.processes.wsgi import WsgiServer
 from regions.clock import now_ms
 from regions.stores.directory import connection_limits
-from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.directory.server import ObjectServer
+from tests.builders.stores import directory_objects
 
 root, descriptor, stall_s = sys.argv[1:]
 connection_limits.STALL_S = float(stall_s)
-load = lambda: ObjectServer(DirectoryObjects(root, "http://object-server", b"secret"), now_ms)
+load = lambda: ObjectServer(directory_objects(root, "http://object-server", b"secret"), now_ms)
 WsgiServer(socket.socket(fileno=int(descriptor)), load).run()
 """
 
@@ -132,7 +133,7 @@ def opened(root: Path, stall_s: float) -> Iterator[RunningServer]:
         command = [sys.executable, "-c", SERVE, str(root), str(descriptor), str(stall_s)]
         server = subprocess.Popen(command, pass_fds=[descriptor])
     try:
-        yield RunningServer(DirectoryObjects(str(root), "http://object-server", SECRET), root, address)
+        yield RunningServer(directory_objects(str(root), "http://object-server", SECRET), root, address)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(RESPONSE_S)

@@ -1,22 +1,23 @@
 """What only the directory store meets: what others have put into its folders, and URLs of another form."""
 
 import os
+import shutil
 from hashlib import sha256
 
 import pytest
 
-from regions.errors import TopologyError
+from regions.errors import TopologyError, Unavailable
 from regions.stores.directory import adapter as directory
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.objects import RAW
+from tests.builders.stores import directory_objects
 
 KEY = "ab/p_1"
 
 
 @pytest.fixture
 def objects(tmp_path):
-    opened = DirectoryObjects(str(tmp_path / "objects"), "http://objects.test", b"secret")
-    opened.prepare()
+    opened = directory_objects(str(tmp_path / "objects"), "http://objects.test", b"secret")
     return opened
 
 
@@ -50,4 +51,50 @@ def test_bytes_with_unreadable_metadata_are_an_object_of_unknown_hash(objects, t
 def test_a_url_of_another_form_is_refused(url):
     """Otherwise it would sign URLs that lead nowhere."""
     with pytest.raises(TopologyError, match="directory:///PATH"):
-        directory.open_objects(url, b"secret")
+        directory.objects(url, b"secret")
+
+
+@pytest.fixture
+def unmounted(objects, tmp_path):
+    """The store has an object, and its disk is not mounted any more: `unmounted()` mounts it again."""
+    objects.put(RAW, KEY, [b"bytes"], sha256(b"bytes").hexdigest(), "image/jpeg")
+    (tmp_path / "objects").rename(tmp_path / "disk")
+
+    def mount():
+        if (tmp_path / "objects").exists():
+            shutil.rmtree(tmp_path / "objects")
+        (tmp_path / "disk").rename(tmp_path / "objects")
+
+    return mount
+
+
+CALLS = {
+    "delete": lambda objects: objects.delete(RAW, KEY),
+    "info": lambda objects: objects.info(RAW, KEY),
+    "list": lambda objects: list(objects.list(RAW)),
+    "put": lambda objects: objects.put(RAW, "ab/p_2", [b"b"], sha256(b"b").hexdigest(), "image/jpeg"),
+    "create_upload": lambda objects: objects.create_upload(RAW, KEY),
+    "list_uploads": lambda objects: objects.list_uploads(RAW, KEY),
+    "abort_stale_uploads": lambda objects: objects.abort_stale_uploads(1),
+}
+
+
+@pytest.mark.parametrize("instead", ["nothing", "an empty folder", "another store"])
+@pytest.mark.parametrize("call", CALLS)
+def test_without_its_disk_a_store_is_unavailable(objects, unmounted, tmp_path, call, instead):
+    """A deletion above all is not done then: the bytes come back with the disk."""
+    if instead == "an empty folder":
+        (tmp_path / "objects").mkdir()
+    if instead == "another store":
+        directory_objects(str(tmp_path / "objects"), "", b"secret")
+    with pytest.raises(Unavailable):
+        CALLS[call](objects)
+    unmounted()
+    assert objects.info(RAW, KEY).size_bytes == 5
+
+
+def test_a_handle_that_only_reads_writes_nothing(objects, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    opened = DirectoryObjects(str(tmp_path / "objects"), "", b"secret")
+    assert list(opened.list(RAW)) == []
+    assert sorted(tmp_path.rglob("*")) == before

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import pytest
 
 from regions.clock import now_ms
-from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.directory.signing import Claim, signed_url
 from regions.stores.objects import IMMUTABLE, RAW
+from tests.builders.stores import directory_objects
 
 PHOTO = b"a photo of the harbour"
 SECRET = b"secret"
@@ -175,7 +175,7 @@ def test_a_web_page_may_read_a_rejection(server, upload):
 
 def test_a_disk_that_is_away_is_unavailable(call, tmp_path):
     """503 and when to retry, without the path."""
-    store = DirectoryObjects(str(tmp_path / "objects"), "http://object-server", SECRET)
+    store = directory_objects(str(tmp_path / "objects"), "http://object-server", SECRET)
     os.rename(tmp_path / "objects", tmp_path / "unmounted")
     response = call(store, "GET", store.sign_get(RAW, "ab/p", now_ms() + 60_000))
     assert (response.status, response.headers["Retry-After"]) == (503, "1")

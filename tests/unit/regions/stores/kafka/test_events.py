@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from regions.errors import TooLarge, TopologyError, Unavailable
 from regions.events.messages import MAX_EVENT_BYTES, Event
 from regions.events.topics import PHOTO_READY
-from regions.stores.kafka.events import KafkaEvents
+from regions.stores.kafka import adapter as kafka
 from regions.stores.kafka.group import assign
+from tests.builders.stores import OWNER
 
 ALL = list(range(4))
 PREVIOUS = st.dictionaries(
@@ -23,7 +24,7 @@ def unavailable():
     """An event log at an address where nothing listens."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        events = KafkaEvents(f"kafka://127.0.0.1:{bound.getsockname()[1]}/test")
+        events = kafka.events(f"kafka://127.0.0.1:{bound.getsockname()[1]}/test").open(OWNER)
         yield events
         events.close()
 
@@ -65,7 +66,7 @@ def test_members_keep_their_partitions_when_another_leaves(members):
 def test_an_invalid_url_is_rejected(url):
     """The error shows what a URL must look like."""
     with pytest.raises(TopologyError, match="kafka://host:port"):
-        KafkaEvents(url)
+        kafka.events(url)
 
 
 def test_an_event_that_is_too_large_to_be_fetched_is_rejected(unavailable):

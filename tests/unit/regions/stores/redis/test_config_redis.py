@@ -1,6 +1,7 @@
 """How a region gets its Redis and its Kafka: the URL from the topology, a password from a secret or the environment."""
 
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -47,12 +48,15 @@ def test_redis_and_kafka_are_chosen_by_the_schemes_of_their_urls(tmp_path):
     )
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "eu-west.objects").write_text("secret")
-    stores = config.open_stores(config.load(tmp_path / "topology.toml", {}), "eu-west")
-    with pytest.raises(Unavailable, match="the feeds do not answer"):
-        stores.feeds.page("u_1", None, 1)
-    with pytest.raises(Unavailable, match=r"Kafka at 127\.0\.0\.1"):
-        stores.events.publish([Event(PHOTO_READY, "p_1", "1", 1, {})])
-    stores.close()
+    loaded = config.load(tmp_path / "topology.toml", {})
+    with (
+        closing(config.open_feeds(loaded, "eu-west")) as feeds,
+        closing(config.open_events(loaded, "eu-west")) as events,
+    ):
+        with pytest.raises(Unavailable, match="the feeds do not answer"):
+            feeds.page("u_1", None, 1)
+        with pytest.raises(Unavailable, match=r"Kafka at 127\.0\.0\.1"):
+            events.publish([Event(PHOTO_READY, "p_1", "1", 1, {})])
 
 
 def test_a_missing_client_is_named(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,10 +17,11 @@ import urllib3
 from moto.server import ThreadedMotoServer
 
 from regions.stores.objects import RAW, VARIANTS, ObjectInfo
-from regions.stores.s3.buckets import prepare_buckets
+from regions.stores.s3 import stamped_buckets
 from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.session import Credentials, S3Address, connect, parse_address
 from tests.builders.http import running
+from tests.builders.stores import OWNER, STAMP
 
 _SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 _NO_UPLOAD = b"<Error><Code>NoSuchUpload</Code><Message>The upload may have been completed.</Message></Error>"
@@ -32,16 +34,18 @@ class Store:
     address: S3Address
     credentials: Credentials
 
-    @property
+    @cached_property
     def objects(self) -> S3Objects:
-        return S3Objects(self.address, self.credentials)
+        return S3Objects(self.address, self.credentials, OWNER)
 
     @property
     def client(self) -> Any:
         return connect(self.address.service, self.credentials)
 
     def prepare(self) -> None:
-        prepare_buckets(self.address, self.credentials)
+        """Reads the stamp through `objects` too, so that its later requests are only those of the test."""
+        stamped_buckets.create(self.address, self.credentials, STAMP)
+        assert self.objects.info(RAW, "missing") is None
 
     def put(self, key: str, data: bytes) -> ObjectInfo:
         return self.objects.put(RAW, key, [data], hashlib.sha256(data).hexdigest(), "image/jpeg")

@@ -9,6 +9,7 @@ from regions.stores.health import CheckResult, Level
 from regions.stores.objects import RAW, VARIANTS
 from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.session import Credentials
+from tests.builders.stores import OWNER
 
 
 def problems(results: list[CheckResult]) -> dict[str, Level]:
@@ -23,7 +24,7 @@ def test_missing_buckets_are_a_failure(moto):
     (missing,) = moto.objects.check_health()
     assert (missing.level, moto.address.bucket(RAW) in missing.detail) == (Level.FAILURE, True)
     assert "darkroom prepare" in missing.advice
-    moto.objects.prepare()
+    moto.prepare()
     assert moto.objects.check_health()[0].level is Level.OK
 
 
@@ -77,12 +78,12 @@ def test_a_public_bucket_fails_two_checks(strict):
 
 def test_wrong_keys_are_a_failure(strict):
     """It is the only result: the other checks are not run."""
-    (failure,) = S3Objects(strict.address, Credentials("darkroom", "guessed")).check_health()
+    (failure,) = S3Objects(strict.address, Credentials("darkroom", "guessed"), OWNER).check_health()
     assert failure.level is Level.FAILURE
 
 
 @pytest.mark.parametrize("call", ["lifecycle", "access_block"])
 def test_a_call_that_the_store_lacks_is_a_failure(strict, call):
     """Whatever the store responds to it, no exception is raised."""
-    lacking = S3Objects(replace(strict.address, **{call: True}), strict.credentials)
+    lacking = S3Objects(replace(strict.address, **{call: True}), strict.credentials, OWNER)
     assert Level.FAILURE in problems(lacking.check_health()).values()

@@ -16,6 +16,7 @@ from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.puts import PART_BYTES
 from regions.stores.s3.session import Credentials, parse_address
 from tests.builders.objects import grain, sha256
+from tests.builders.stores import OWNER
 
 KEY = "ab/p_00000000abc"
 MINUTE_MS = 60_000
@@ -31,8 +32,10 @@ def query(url: str) -> dict[str, str]:
 
 @pytest.fixture
 def unconnected():
-    """A store that has sent no request yet."""
-    return S3Objects(parse_address("s3://prefix?region=eu-west-1"), Credentials("key", "secret"))
+    """A store that has sent no request yet, and does not read its stamp."""
+    opened = S3Objects(parse_address("s3://prefix?region=eu-west-1"), Credentials("key", "secret"), OWNER)
+    opened._stamp.require = lambda: None
+    return opened
 
 
 @pytest.mark.parametrize("size_bytes", [PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES + 3])
@@ -91,8 +94,10 @@ def test_a_store_without_checksums_gets_the_hash_in_the_signature(strict):
 def test_bytes_are_sent_with_their_hash(proxied, proxy, checksums):
     """As a checksum, or only in the signature if the store does not support checksums."""
     service = replace(proxied.address.service, checksums=checksums)
-    proxied.address = replace(proxied.address, service=service)
-    proxied.put(KEY, b"a photo")
+    store = type(proxied)(replace(proxied.address, service=service), proxied.credentials)
+    assert store.objects.info(RAW, KEY) is None
+    proxy.fail()
+    store.put(KEY, b"a photo")
     headers = {name.lower(): value for name, value in proxy.requests[0].headers.items()}
     sent = {name: value for name, value in headers.items() if "checksum" in name}
     if checksums == "when_supported":
@@ -172,7 +177,7 @@ def test_a_part_of_another_size_can_not_be_completed(moto):
 def test_wrong_keys_are_not_a_missing_photo(strict):
     """With invalid keys the store is unavailable; it does not look as if the object did not exist."""
     strict.put(KEY, b"a photo")
-    unauthorized = S3Objects(strict.address, Credentials("darkroom", "wrong"))
+    unauthorized = S3Objects(strict.address, Credentials("darkroom", "wrong"), OWNER)
     for call in (
         unauthorized.info,
         unauthorized.delete,

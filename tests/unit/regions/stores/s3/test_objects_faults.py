@@ -120,18 +120,18 @@ def test_a_large_put_that_fails_midway_is_aborted(proxied, proxy):
 def test_every_call_is_unavailable_when_the_store_is_down(proxied):
     """Nothing listens on port 1."""
     service = replace(proxied.address.service, endpoint="http://127.0.0.1:1")
-    proxied.address = replace(proxied.address, service=service)
-    objects, multipart_id = proxied.objects, f"{RAW}~{KEY}~upload"
+    down = type(proxied)(replace(proxied.address, service=service), proxied.credentials)
+    objects, multipart_id = down.objects, f"{RAW}~{KEY}~upload"
     for call in (objects.create_upload, objects.info, objects.delete, lambda *where: objects.open(*where).__enter__()):
         with pytest.raises(Unavailable):
             call(RAW, KEY)
     for call in (
         objects.list_parts,
         objects.abort_upload,
-        lambda _: proxied.put(KEY, b"x"),
+        lambda _: down.put(KEY, b"x"),
         lambda _: list(objects.list(RAW)),
     ):
         with pytest.raises(Unavailable):
             call(multipart_id)
     with pytest.raises(Unavailable):
-        proxied.prepare()
+        down.prepare()

@@ -1,20 +1,28 @@
 """The SQLite file: rollback, errors, and what their messages contain."""
 
+import shutil
 import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 
-from regions.errors import Unavailable
-from regions.stores.sqlite import database
+from regions.errors import StoreMissing, Unavailable
+from regions.stores.sqlite import database, stamped_file
 from regions.stores.sqlite.database import Database
+from tests.builders.stores import created
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS things (name TEXT PRIMARY KEY);"
 
 
+def open_file(path) -> Database:
+    """Creates it, in a folder that may be missing too."""
+    return created(stamped_file.location(str(path), SCHEMA, lambda database: database))
+
+
 @pytest.fixture
 def file(tmp_path):
-    opened = Database(str(tmp_path / "new" / "folder" / "things.db"), SCHEMA)
+    opened = open_file(tmp_path / "new" / "folder" / "things.db")
     yield opened
     opened.close()
 
@@ -45,7 +53,7 @@ def test_what_was_deleted_is_gone_from_the_disk_soon(file, tmp_path, monkeypatch
     with file.writing() as connection:
         connection.execute("DELETE FROM things")
     file.truncate_log_regularly()
-    other = Database(str(tmp_path / "new" / "folder" / "things.db"), SCHEMA)
+    other = Database(str(tmp_path / "new" / "folder" / "things.db"))
     assert names(other) == []
     assert eventually(
         lambda: not any(b"secret" in path.read_bytes() for path in (tmp_path / "new").rglob("things.db*"))
@@ -58,7 +66,7 @@ def test_what_was_deleted_is_gone_from_the_disk_soon(file, tmp_path, monkeypatch
 def test_a_reader_does_not_wait_for_a_writer(file, tmp_path):
     """It sees the last committed state."""
     add(file, "a")
-    other = Database(str(tmp_path / "new" / "folder" / "things.db"), SCHEMA)
+    other = Database(str(tmp_path / "new" / "folder" / "things.db"))
     with file.writing() as connection:
         connection.execute("INSERT INTO things VALUES ('b')")
         assert names(other) == ["a"]
@@ -106,7 +114,7 @@ def test_a_path_that_can_not_be_created_is_unavailable(tmp_path):
     """Clients see the error, so it does not contain the path."""
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(Unavailable) as raised:
-        Database(str(tmp_path / "taken" / "things.db"), SCHEMA)
+        open_file(tmp_path / "taken" / "things.db")
     assert str(tmp_path) not in raised.value.detail
 
 
@@ -115,5 +123,42 @@ def test_a_file_that_is_not_a_database_is_unavailable(tmp_path):
     path = tmp_path / "things.db"
     path.write_bytes(b"not a database" * 1000)
     with pytest.raises(Unavailable):
-        Database(str(path), SCHEMA)
+        open_file(path)
     assert path.read_bytes() == b"not a database" * 1000
+
+
+def path_of(file: Database) -> Path:
+    return Path(file.path)
+
+
+def test_a_file_that_vanished_is_unavailable_until_it_is_back(file):
+    """SQLite alone would go on with the removed file, and lose what it acknowledges."""
+    add(file, "a")
+    path_of(file).rename(path_of(file).with_name("elsewhere"))
+    for use in (names, lambda file: add(file, "b")):
+        with pytest.raises(Unavailable, match="removed or replaced"):
+            use(file)
+    path_of(file).with_name("elsewhere").rename(path_of(file))
+    assert names(file) == ["a"]
+
+
+def test_a_file_that_was_replaced_is_unavailable(file):
+    """Even by a copy with the same stamp, such as a backup: what was deleted since might be in it."""
+    add(file, "a")
+    copy = path_of(file).with_name("copy")
+    shutil.copy(path_of(file), copy)
+    copy.rename(path_of(file))
+    with pytest.raises(Unavailable, match="removed or replaced"):
+        names(file)
+
+
+def test_a_write_into_a_file_that_vanishes_meanwhile_is_not_acknowledged(file):
+    with pytest.raises(Unavailable, match="removed or replaced"), file.writing() as connection:
+        connection.execute("INSERT INTO things VALUES ('a')")
+        path_of(file).rename(path_of(file).with_name("elsewhere"))
+
+
+def test_opening_creates_no_file(tmp_path):
+    with pytest.raises(StoreMissing):
+        Database(str(tmp_path / "things.db"))
+    assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.database import Database
 from regions.stores.sqlite.membership import TTL_MS, assign
 from regions.stores.sqlite.notifier import Notifier
+from tests.builders.stores import created
 
 ALL = set(range(sqlite.PARTITIONS))
 WITHIN_S = 30
@@ -29,7 +30,7 @@ def open_events(tmp_path, clock):
     opened = []
 
     def handle():
-        opened.append(sqlite.open_events(str(tmp_path / "events.db"), clock.now_ms))
+        opened.append(created(sqlite.events(str(tmp_path / "events.db"), clock.now_ms)))
         return opened[-1]
 
     yield handle
@@ -133,7 +134,7 @@ def test_after_a_clock_step_every_partition_has_an_owner(open_events, clock, ste
 @pytest.fixture
 def notifier(events, tmp_path):
     """The notifier of another process, which has seen all earlier changes."""
-    file = Database(str(tmp_path / "events.db"), "")
+    file = Database(str(tmp_path / "events.db"))
     opened = Notifier(file)
     opened.wait(0, WITHIN_S)
     yield opened
@@ -276,7 +277,7 @@ class World:
 @given(STEPS, st.uuids())
 def test_no_event_is_skipped_when_members_join_leave_and_die(tmp_path, clock, steps, file):
     """Every event was either committed as done, or is delivered to the last member."""
-    events = sqlite.open_events(str(tmp_path / f"{file}.db"), clock.now_ms)
+    events = created(sqlite.events(str(tmp_path / f"{file}.db"), clock.now_ms))
     world = World(events, clock)
     for what, argument in steps:
         getattr(world, what)(argument)
@@ -289,8 +290,8 @@ def test_no_event_is_skipped_when_members_join_leave_and_die(tmp_path, clock, st
 
 def test_the_file_keeps_the_partitions_that_it_was_created_with(tmp_path, clock):
     """A program that was started with another number reads the real one, so that all agree where a key belongs."""
-    first = sqlite.open_events(str(tmp_path / "events.db"), clock.now_ms, partitions=7)
-    later = sqlite.open_events(str(tmp_path / "events.db"), clock.now_ms, partitions=2)
+    first = created(sqlite.events(str(tmp_path / "events.db"), clock.now_ms, partitions=7))
+    later = created(sqlite.events(str(tmp_path / "events.db"), clock.now_ms, partitions=2))
     assert set(later.lag(PHOTO_READY, "lane")) == set(range(7))
     assert later.consumer(PHOTO_READY, "lane", "one").owned() == set(range(7))
     first.close()

@@ -1,0 +1,16 @@
+"""A store of the benchmark's own."""
+
+from typing import TypeVar
+
+from regions.stores import stamp as stamps
+from regions.stores.stamp import Owner, Stamp, StoreLocation
+
+Port = TypeVar("Port")
+
+_OWNER = Owner("bench", 0)
+
+
+def created(location: StoreLocation[Port]) -> Port:
+    """Creates the store if it is not there yet, and opens it."""
+    location.create(Stamp(_OWNER, stamps.new_id()))
+    return location.open(_OWNER)

@@ -1,0 +1,55 @@
+"""Creates the folders of a directory store and its stamp, and opens a store that has one."""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from regions.errors import WrongStore
+from regions.stores import stamp as stamps
+from regions.stores.directory import files as files
+from regions.stores.directory.files import MISSING, errors_as_unavailable
+from regions.stores.object_rules import BUCKETS
+from regions.stores.stamp import Stamp
+
+MULTIPART, SCRATCH, STAMP = "multipart", "tmp", "stamp"
+
+
+def read_stamp(root: Path) -> Stamp | None:
+    with errors_as_unavailable():
+        try:
+            return stamps.from_text((root / STAMP).read_text())
+        except MISSING:
+            return None
+
+
+def create(root: Path, stamp: Stamp) -> Stamp:
+    found = read_stamp(root)
+    with errors_as_unavailable():
+        if found is None and any(_contents(root)):
+            raise WrongStore("the folder has objects, but no stamp of a region")
+        for name in (MULTIPART, *BUCKETS, SCRATCH):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        if found is None:
+            _write_stamp(root, stamp)
+        files.sync_folder(root)
+    return found or read_stamp(root) or stamp
+
+
+def _contents(root: Path) -> list[Path]:
+    """What is in the folders of the buckets and uploads. Other files, such as `lost+found`, do not count."""
+    folders = [root / name for name in (MULTIPART, *BUCKETS)]
+    return [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+
+
+def _write_stamp(root: Path, stamp: Stamp) -> None:
+    """Whole, or not at all; leaves the stamp of another process alone."""
+    written = root / SCRATCH / secrets.token_hex(16)
+    with written.open("x") as file:
+        file.write(stamp.to_text())
+        file.flush()
+        os.fsync(file.fileno())
+    # A link, unlike a rename, does not replace what is there.
+    with suppress(FileExistsError):
+        os.link(written, root / STAMP)
+    written.unlink()
