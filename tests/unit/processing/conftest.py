@@ -21,6 +21,7 @@ from PIL import Image
 from processing import job, moderation
 from regions import ids, topology
 from regions.config import Config, Stores, open_stores
+from regions.preparation import prepare_region
 from regions.events import messages
 from regions.events.messages import Event
 from regions.ids import Snowflake, compose, to_public
@@ -103,6 +104,7 @@ def room(tmp_path: Path) -> Any:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / f"{REGION}.objects").write_bytes(secrets.token_bytes(32))
     config = Config(topology.parse(one_region(tmp_path)), tmp_path / "secrets")
+    prepare_region(config, REGION)
     stores = open_stores(config, REGION)
     yield Room(config, stores, tmp_path)
     stores.close()
