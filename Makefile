@@ -7,7 +7,7 @@ DATA ?= var
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check docs bench bench-peers bench-photos bench-stores servers servers-install clean
+.PHONY: help up demo test check docs bench bench-peers bench-photos bench-stores bench-walls servers servers-install clean
 
 help:  ## this list
 	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ bench-photos: $(VENV)/bench  ## the photo job's imaging beside Pillow and sharp
 
 bench-stores: $(VENV)/bench  ## the production stores beside their drivers; needs `make servers-install` and redis-tools
 	@$(BIN)/python -m bench stores
+
+bench-walls: $(VENV)/bench  ## what would cap a region: deletions, policy look-ups, uploads, events; needs `make servers-install`
+	@$(BIN)/python -m bench walls
 
 clean:  ## remove what `make` made: the environment and the data
 	rm -rf $(VENV) "$(DATA)" build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

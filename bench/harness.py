@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
@@ -125,5 +126,6 @@ def _table(name: str, rows: list[Measurement]) -> Table:
         peers = ", ".join(f"{peer} {value:.4g}" for peer, value in row.peers.items()) or "none here"
         ratio = f"{row.ratio:.2f}×" if row.ratio is not None else ""
         goal = f"≥ {row.goal:g}×" if row.goal is not None else ""
-        table.add_row(row.figure, row.unit, f"{row.ours:.4g}", peers, ratio, goal, row.outcome)
+        # Escaped: brackets in a figure are text, and not rich's markup.
+        table.add_row(escape(row.figure), row.unit, f"{row.ours:.4g}", peers, ratio, goal, row.outcome)
     return table

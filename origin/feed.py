@@ -21,7 +21,7 @@ from origin.residency_guard import ResidencyGuard
 from regions import ids, tokens
 from regions.errors import BadGateway, Unavailable
 from regions.events import messages
-from regions.records import Photo, Status
+from regions.records import PhotoSummary, Status
 from regions.topology import Region
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ _MAX_RESPONSE_BYTES = 4 * 1024 * 1024
 class _Found:
     """The photos by id, the ids of deleted photos, and the ids of those whose home did not respond in time."""
 
-    photos: dict[str, Photo]
+    photos: dict[str, PhotoSummary]
     gone: list[str]
     unavailable: list[str]
 
@@ -53,7 +53,7 @@ class FeedResource:
         self._forget(user_id, found.gone)
         wanted = self._wanted(user_id, [found.photos[photo_id] for photo_id in photo_ids if photo_id in found.photos])
         edge_url = self._context.edge_url(requester)
-        items = [views.photo(photo, edge_url) for photo in self._guard.visible(wanted, requester)]
+        items = [views.listed_photo(photo, edge_url) for photo in self._guard.visible(wanted, requester)]
         response.media = views.listing(items, limit, photo_ids) | {"unavailable": found.unavailable}
 
     def _page(self, user_id: str, before: str | None, limit: int) -> list[str]:
@@ -75,7 +75,7 @@ class FeedResource:
             before = author_ids[-1]
         stores.feeds.mark_complete(user_id)
 
-    def _wanted(self, user_id: str, photos: Sequence[Photo]) -> list[Photo]:
+    def _wanted(self, user_id: str, photos: Sequence[PhotoSummary]) -> list[PhotoSummary]:
         """Those that are ready and whose owner is still followed."""
         owners = self._context.stores.catalog.follows.followed_among(user_id, {photo.owner_id for photo in photos})
         return [photo for photo in photos if photo.owner_id in owners and photo.status is Status.READY]
@@ -86,7 +86,7 @@ class FeedResource:
         A photo of this region that is not in the catalog is gone. If a home doesn't respond, its photos are listed as
         unavailable, and the rest of the feed is shown.
         """
-        photos = self._context.stores.catalog.photos.get_many(photo_ids)
+        photos = self._context.stores.catalog.photos.summaries(photo_ids)
         elsewhere: dict[str, list[str]] = {}
         for photo_id in photo_ids:
             if photo_id not in photos:

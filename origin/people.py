@@ -50,7 +50,7 @@ class PeopleResource:
         photos = self._catalog.photos.by_owner(user_id, before, limit)
         requester = self._context.requester(request)
         edge_url = self._context.edge_url(requester)
-        items = [views.photo(photo, edge_url) for photo in self._guard.visible(photos, requester)]
+        items = [views.listed_photo(photo, edge_url) for photo in self._guard.visible(photos, requester)]
         response.media = views.listing(items, limit, [photo.photo_id for photo in photos])
 
     def on_get_following(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from regions.errors import ResidencyDenied, Unavailable
-from regions.records import Photo, User
+from regions.records import Photo, PhotoSummary, User
 from regions.residency import decide
 from regions.residency.audit import AuditTrail
 from regions.residency.live import LivePolicy
@@ -29,7 +29,7 @@ class ResidencyGuard:
             if not decision.allowed:
                 raise ResidencyDenied(decision.because, decision.rule)
 
-    def visible(self, photos: Sequence[Photo], place: Place) -> list[Photo]:
+    def visible(self, photos: Sequence[PhotoSummary], place: Place) -> list[PhotoSummary]:
         """Those that are visible at the place, in the same order. Raises Unavailable."""
         policy = self._policy_for(place)
         if policy is None:

@@ -6,10 +6,18 @@ A field of a record that is not named here never leaves the origin.
 from typing import Any
 
 from regions.image_limits import VARIANT_SIZES
-from regions.records import Comment, Photo, Status, User, rfc3339
+from regions.records import Comment, Photo, PhotoSummary, Status, User, rfc3339
 
 
 def photo(record: Photo, edge_url: str) -> dict[str, Any]:
+    """As in a list, and why it is `failed` or `rejected`."""
+    view = listed_photo(record.summary(), edge_url)
+    if record.reason is not None:
+        view["reason"] = {"code": record.reason.code, "detail": record.reason.detail}
+    return view
+
+
+def listed_photo(record: PhotoSummary, edge_url: str) -> dict[str, Any]:
     view: dict[str, Any] = {
         "id": record.photo_id,
         "owner": record.owner_id,
@@ -22,8 +30,6 @@ def photo(record: Photo, edge_url: str) -> dict[str, Any]:
     }
     if record.status is Status.READY:
         view["variants"] = {str(size): f"{edge_url}/p/{record.photo_id}/{size}.jpg" for size in VARIANT_SIZES}
-    if record.reason is not None:
-        view["reason"] = {"code": record.reason.code, "detail": record.reason.detail}
     return view
 
 

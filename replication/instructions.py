@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from regions.events.messages import Event, photo_referenced
-from regions.records import AuditEntry, Photo, Replica, Tombstone
+from regions.records import AuditEntry, Photo, PhotoSummary, Replica, Tombstone
 from regions.residency.audit import entries_of, new_entries
 from regions.residency.decide import Decision
 from regions.residency.policy import Action
@@ -126,7 +126,7 @@ def on_deleted(tombstone: Tombstone, destination: str) -> list[Instruction]:
 
 
 def on_followed(
-    follower_id: str, photos: Sequence[tuple[Photo, Decision, Sequence[AuditEntry]]], place: Place, at_ms: int
+    follower_id: str, photos: Sequence[tuple[PhotoSummary, Decision, Sequence[AuditEntry]]], place: Place, at_ms: int
 ) -> list[Instruction]:
     """References for a new follower at a place. Each photo comes with its decision and the end of its audit log."""
     entries = [
@@ -149,5 +149,5 @@ def _replica(photo: Photo, placement: Placement, at_ms: int) -> Replica | None:
     return Replica(photo.photo_id, placement.place.name, raw.allowed, variants.allowed, rule, version, at_ms)
 
 
-def _reference(photo: Photo, at_ms: int, follower_id: str | None = None) -> Event:
+def _reference(photo: Photo | PhotoSummary, at_ms: int, follower_id: str | None = None) -> Event:
     return photo_referenced(photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms, follower_id)

@@ -1,8 +1,9 @@
 """The catalog on Cassandra: the 30 photos of a feed's page, read by their ids.
 
-Ours is `CassandraPhotos.get_many`. The peers call cassandra-driver themselves: the same prepared statement for all
+Ours is `CassandraPhotos.summaries`, which reads what a page shows: all of a photo but its variants, its hashes and
+what its file was like. The peers call cassandra-driver themselves: the same prepared statement for all
 30 at once by `execute_async`, at the same consistency, with plain tuples as rows, and all received before the first is
-decoded, which is faster than decoding each as it arrives. One peer makes the same `Photo`s with the same function, so
+decoded, which is faster than decoding each as it arrives. One peer makes the same summaries with the same function, so
 that the difference is the adapter; the other leaves the driver's rows as they are, and so does less than a feed needs.
 
 Pages per core-second count this process's processor time over all its threads, not the server's: it is what a page
@@ -22,12 +23,12 @@ from cassandra.query import tuple_factory
 from bench import harness, interleaved_runs
 from bench.ports.created_store import created
 from regions.image_limits import VARIANT_SIZES
-from regions.records import Photo, Status, Variant
+from regions.records import Photo, PhotoSummary, Status, Variant
 from regions.stores.cassandra import adapter as cassandra
 from regions.stores.cassandra import columns
 
 _KEYSPACE = "bench"
-_READ = f"SELECT DISTINCT photo_id, {columns.PHOTO} FROM photos WHERE photo_id = ?"
+_READ = f"SELECT DISTINCT photo_id, {columns.SUMMARY} FROM photos WHERE photo_id = ?"
 _PAGE = 30
 _PAGES = 10
 _PAGES_A_RUN = 60
@@ -47,11 +48,11 @@ def rows(address: str) -> list[harness.Measurement]:
         ids = [photo.photo_id for photo in photos]
         pages = [ids[start::_PAGES] for start in range(_PAGES)]
         readers: dict[str, Read] = {
-            "ours": catalog.photos.get_many,
+            "ours": catalog.photos.summaries,
             _DECODED: lambda page: _decoded(read(page)),
             _UNDECODED: read,
         }
-        expected = {photo.photo_id: photo for photo in photos[::_PAGES]}
+        expected = {photo.photo_id: photo.summary() for photo in photos[::_PAGES]}
         assert readers["ours"](pages[0]) == readers[_DECODED](pages[0]) == expected
         measured = interleaved_runs.medians(
             {name: partial(_run, reader, pages) for name, reader in readers.items()}, _REPEATS
@@ -66,7 +67,7 @@ def _rows(unit: str, taken_s: Mapping[str, float]) -> list[harness.Measurement]:
     return [
         interleaved_runs.row(figure, "1/s", {"ours": rates["ours"], _DECODED: rates[_DECODED]}, _GOAL),
         interleaved_runs.row(
-            f"{figure}, peer without Photos", "1/s", {"ours": rates["ours"], _UNDECODED: rates[_UNDECODED]}, None
+            f"{figure}, peer without summaries", "1/s", {"ours": rates["ours"], _UNDECODED: rates[_UNDECODED]}, None
         ),
     ]
 
@@ -99,8 +100,8 @@ def _driver(address: str) -> Iterator[Callable[[Sequence[str]], Rows]]:
         yield read
 
 
-def _decoded(rows: Rows) -> dict[str, Photo | None]:
-    return {photo_id: columns.to_photo(photo_id, values) for photo_id, *values in rows}
+def _decoded(rows: Rows) -> dict[str, PhotoSummary | None]:
+    return {photo_id: columns.to_summary(photo_id, values) for photo_id, *values in rows}
 
 
 def _photo(number: int) -> Photo:

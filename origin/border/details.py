@@ -1,17 +1,21 @@
 """The JSON document with which a region's origin gives another what a feed shows of photos, and which photos are gone.
 
-The camera, the hashes, the sizes and the time of taking never leave the home region this way, even if the policy allows
-the rest. Pure.
+`_READERS` lists the fields of a photo that it has, besides the id. The camera, the hashes, the sizes and the time of
+taking never leave the home region this way, even if the policy allows the rest.
+
+The other region's program may be older or newer than this one. So unknown fields are ignored, and a missing one gets
+the default of `PhotoSummary`, if it has one there. Pure.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from regions import ids
 from regions.errors import BadGateway, NotFound
-from regions.records import MAX_CAPTION_CHARS, Photo, Status
+from regions.records import MAX_CAPTION_CHARS, PhotoSummary, Status
 
 _MAX_CLASS = 80
 _MAX_SIDE = 1 << 20
@@ -22,27 +26,19 @@ _MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999, the last one of RF
 class Details:
     """`gone` are requested ids for which there is no photo: it was deleted, or never existed."""
 
-    photos: list[Photo]
+    photos: list[PhotoSummary]
     gone: list[str]
 
 
-def outgoing(photo: Photo) -> dict[str, Any]:
+def outgoing(photo: PhotoSummary) -> dict[str, Any]:
     """What a feed shows of a `ready` photo, with its residency class, so that the requester can decide on it too."""
-    return {
-        "photo_id": photo.photo_id,
-        "owner_id": photo.owner_id,
-        "residency_class": photo.residency_class,
-        "caption": photo.caption,
-        "created_at_ms": photo.created_at_ms,
-        "width": photo.width,
-        "height": photo.height,
-    }
+    return {"photo_id": photo.photo_id} | {name: getattr(photo, name) for name in _READERS}
 
 
 def incoming(text: bytes, requested: Collection[str], home_region: str) -> Details:
     """Reads the response of a photo's home region. Raises BadGateway for anything but valid details.
 
-    Photos that were not requested are left out. Only what `outgoing` sends is filled in.
+    Photos that were not requested are left out.
     """
     try:
         document = json.loads(text)
@@ -55,22 +51,15 @@ def incoming(text: bytes, requested: Collection[str], home_region: str) -> Detai
         raise BadGateway("the home region sent no valid details") from error
 
 
-def _photo(item: dict[str, Any], home_region: str) -> Photo:
-    owner_id = _text(item["owner_id"], 20)
+def _photo(item: Mapping[str, Any], home_region: str) -> PhotoSummary:
+    values = {name: read(item[name]) for name, read in _READERS.items() if name in item}
+    return PhotoSummary(photo_id=item["photo_id"], home_region=home_region, status=Status.READY, **values)
+
+
+def _owner_id(value: Any) -> str:
+    owner_id = _text(value, 20)
     ids.parse(ids.USER, owner_id)
-    return Photo(
-        photo_id=item["photo_id"],
-        owner_id=owner_id,
-        residency_class=_text(item["residency_class"], _MAX_CLASS),
-        home_region=home_region,
-        status=Status.READY,
-        caption=_text(item["caption"], MAX_CAPTION_CHARS),
-        size_bytes=0,
-        sha256=None,
-        created_at_ms=_integer(item["created_at_ms"], _MAX_AT_MS),
-        width=_side(item["width"]),
-        height=_side(item["height"]),
-    )
+    return owner_id
 
 
 def _text(value: Any, most: int) -> str:
@@ -87,3 +76,14 @@ def _integer(value: Any, most: int) -> int:
 
 def _side(value: Any) -> int | None:
     return None if value is None else _integer(value, _MAX_SIDE)
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "owner_id": _owner_id,
+    "residency_class": partial(_text, most=_MAX_CLASS),
+    "caption": partial(_text, most=MAX_CAPTION_CHARS),
+    "created_at_ms": partial(_integer, most=_MAX_AT_MS),
+    "width": _side,
+    "height": _side,
+}
+"""What is sent of a photo, by the names of `PhotoSummary`; and what takes each value only within its bounds."""

@@ -25,7 +25,7 @@ class DetailsResource:
         if region is None:
             raise Forbidden("details are for regions")
         photo_ids = fields.texts(fields.body(request), "ids", MAX_DETAILS, 20)
-        found = self._catalog.photos.get_many(photo_ids)
+        found = self._catalog.photos.summaries(photo_ids)
         ready = [photo for photo in found.values() if photo.status is Status.READY]
         response.media = {
             "items": [details.outgoing(photo) for photo in self._guard.visible(ready, region.place)],

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from cachetools import LRUCache
 
-from regions.records import AuditEntry, Photo, User
+from regions.records import AuditEntry, Photo, PhotoSummary, User
 from regions.residency.decide import Decision, decide, subject_of
 from regions.residency.policy import Action, Policy
 from regions.stores.catalog import Catalog
@@ -54,7 +54,11 @@ class AuditTrail:
         self._lock = threading.Lock()
 
     def decide(
-        self, policy: Policy | None, records: Sequence[Photo | User], actions: list[Action], place: Place
+        self,
+        policy: Policy | None,
+        records: Sequence[Photo | PhotoSummary | User],
+        actions: list[Action],
+        place: Place,
     ) -> dict[tuple[str, Action], Decision]:
         """The decision for each photo or profile (by its id) and each action. Logged before it returns.
 
@@ -62,7 +66,7 @@ class AuditTrail:
         """
         now_ms = self._clock_ms()
         by_record = {
-            record.photo_id if isinstance(record, Photo) else record.user_id: {
+            record.user_id if isinstance(record, User) else record.photo_id: {
                 action: decide(policy, subject_of(record), action, place) for action in actions
             }
             for record in records

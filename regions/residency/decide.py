@@ -20,7 +20,7 @@ Pure: no clock, no store, no randomness.
 
 from dataclasses import dataclass
 
-from regions.records import Photo, User
+from regions.records import Photo, PhotoSummary, User
 from regions.residency.policy import Action, Policy
 from regions.topology import Place
 
@@ -49,7 +49,7 @@ class Decision:
     policy_version: str
 
 
-def subject_of(record: Photo | User) -> Subject:
+def subject_of(record: Photo | PhotoSummary | User) -> Subject:
     """The owner's class and home region, which are stored with each photo and profile."""
     return Subject(record.residency_class, record.home_region)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from regions.events.messages import Event
-from regions.records import AuditEntry, Comment, Photo, Replica, Status, Tombstone, Upload, User
+from regions.records import AuditEntry, Comment, Photo, PhotoSummary, Replica, Status, Tombstone, Upload, User
 from regions.stores.health import CheckResult
 
 
@@ -54,11 +54,11 @@ class Photos(Protocol):
         """None if it never existed or has a tombstone."""
         ...
 
-    def get_many(self, photo_ids: Collection[str]) -> dict[str, Photo]:
-        """The photos that `get` would return, by id."""
+    def summaries(self, photo_ids: Collection[str]) -> dict[str, PhotoSummary]:
+        """Those of the photos that `get` would return, by id."""
         ...
 
-    def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[Photo]:
+    def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[PhotoSummary]:
         """The owner's `ready` photos."""
         ...
 

@@ -1,6 +1,6 @@
 """What every catalog does. Tombstones, and races with the outbox, have files of their own."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -125,25 +125,36 @@ def test_a_completed_upload_does_not_expire(catalog, sample):
     assert catalog.uploads.expired(9999, 10) == []
 
 
-def test_get_many_returns_the_photos_that_exist(catalog, sample):
+def test_the_summaries_of_several_photos_are_those_that_exist(catalog, sample):
     """By id. Unknown, deleted and malformed ids are left out."""
     present, deleted = sample.create_ready(1), sample.create_ready(2)
     catalog.photos.delete(sample.tombstone(deleted), None)
     requested = [present.photo_id, deleted.photo_id, sample.photo_id(3), HOSTILE_ID]
-    assert catalog.photos.get_many(requested) == {present.photo_id: present}
-    assert catalog.photos.get_many([]) == {}
+    assert catalog.photos.summaries(requested) == {present.photo_id: present.summary()}
+    assert catalog.photos.summaries([]) == {}
 
 
-def test_get_many_takes_many_ids(catalog, sample):
+def test_every_field_of_a_summary_comes_back(catalog, sample):
+    """Whether photos are read by their ids or listed by their owner."""
+    photo = replace(sample.create_ready(1), caption=HOSTILE_TEXT, width=4000, height=3000)
+    catalog.photos.put_replica_metadata(photo)
+    summary = photo.summary()
+    assert all(getattr(summary, field.name) != field.default for field in fields(summary)), "set every field above"
+    assert catalog.photos.summaries([photo.photo_id]) == {photo.photo_id: summary}
+    assert catalog.photos.by_owner(photo.owner_id, None, 10) == [summary]
+
+
+def test_summaries_are_read_for_many_ids(catalog, sample):
     """More than SQLite takes as parameters of one statement."""
     photo = sample.create_ready(1)
-    assert catalog.photos.get_many([sample.photo_id(number) for number in range(2000)]) == {photo.photo_id: photo}
+    requested = [sample.photo_id(number) for number in range(2000)]
+    assert catalog.photos.summaries(requested) == {photo.photo_id: photo.summary()}
 
 
 def test_an_owner_has_their_ready_photos_newest_first(catalog, sample):
     """Without the photos of other owners, and those in another status."""
     numbers = [2, 1, 3]
-    ready = {number: sample.create_ready(number) for number in numbers}
+    ready = {number: sample.create_ready(number).summary() for number in numbers}
     sample.create(sample.photo(4))
     sample.create_ready(5, owner=9)
     assert catalog.photos.by_owner(sample.user_id(1), None, 10) == [ready[3], ready[2], ready[1]]
@@ -370,7 +381,7 @@ def test_a_malformed_cursor_is_harmless(catalog, sample, before):
     catalog.likes.add(photo.photo_id, ana, 1)
     catalog.comments.add(comment(sample, 1, photo.photo_id))
     catalog.follows.change(ana, bob, True, sample.follow(ana, bob))
-    assert catalog.photos.by_owner(ana, before, 9) in ([], [photo])
+    assert catalog.photos.by_owner(ana, before, 9) in ([], [photo.summary()])
     assert catalog.likes.page(photo.photo_id, before, 9) in ([], [ana])
     assert catalog.comments.page(photo.photo_id, before, 9) in ([], [comment(sample, 1, photo.photo_id)])
     assert catalog.follows.authors(ana, before, 9) in ([], [bob])

@@ -77,7 +77,7 @@ def test_a_photo_that_is_updated_and_deleted_at_once_is_deleted(catalog, sample,
     assert all(deletion.result() for deletion in deleted)
     updated = {photo.photo_id for photo, change in zip(photos, changed, strict=True) if change.result()}
     assert {event.key for event in catalog.outbox.pending(99)} == updated
-    assert catalog.photos.get_many([photo.photo_id for photo in photos]) == {}
+    assert catalog.photos.summaries([photo.photo_id for photo in photos]) == {}
 
 
 def test_the_outbox_is_in_the_order_of_the_changes(catalog, sample):

@@ -36,7 +36,7 @@ fresh_numbers = count(100)
 def is_gone(catalog, photo) -> bool:
     return (
         catalog.photos.get(photo.photo_id) is None
-        and catalog.photos.get_many([photo.photo_id]) == {}
+        and catalog.photos.summaries([photo.photo_id]) == {}
         and catalog.photos.by_owner(photo.owner_id, None, 10) == []
         and catalog.uploads.get(photo.photo_id) is None
         and catalog.likes.page(photo.photo_id, None, 10) == []

@@ -12,7 +12,7 @@ from wsgiref.simple_server import make_server
 import pytest
 
 from regions.events import messages, topics
-from regions.records import Photo
+from regions.records import PhotoSummary
 from regions.stores.directory import adapter as directory
 from regions.stores.health import CheckResult, Level
 from regions.stores.objects import RAW, VARIANTS
@@ -54,11 +54,11 @@ def keys_of(objects: Any) -> dict[str, list[str]]:
     return {bucket: sorted(info.key for info in objects.list(bucket)) for bucket in (RAW, VARIANTS)}
 
 
-def write_catalog(catalog: Any) -> list[Photo]:
-    return [Samples(catalog).create_ready(1)]
+def write_catalog(catalog: Any) -> list[PhotoSummary]:
+    return [Samples(catalog).create_ready(1).summary()]
 
 
-def read_catalog(catalog: Any) -> list[Photo]:
+def read_catalog(catalog: Any) -> list[PhotoSummary]:
     return catalog.photos.by_owner(Samples(catalog).user_id(1), None, 10)
 
 

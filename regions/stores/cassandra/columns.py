@@ -9,13 +9,28 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from regions.records import AuditEntry, Comment, Photo, Reason, Replica, Status, Tombstone, Upload, User, Variant
+from regions.records import (
+    AuditEntry,
+    Comment,
+    Photo,
+    PhotoSummary,
+    Reason,
+    Replica,
+    Status,
+    Tombstone,
+    Upload,
+    User,
+    Variant,
+)
 
 USER = "name, country, residency_class, home_region, created_at"
 PHOTO = (
     "status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,"
     " height, taken_at, camera, phash, variants, reason"
 )
+SUMMARY = "status, owner_id, residency_class, home_region, caption, created_at, width, height"
+"""What a page reads of a photo. All columns, with the list of variants that the driver decodes value by value, took 1.6
+times as much processor time."""
 TOMBSTONE = "owner_id, deleted_at"
 COMMENT = "author_id, text, created_at"
 AUDIT = "action, place, allowed, rule, policy_version, at"
@@ -73,6 +88,16 @@ def to_photo(photo_id: str, values: Values) -> Photo | None:
         tuple([Variant(*variant[:5]) for variant in variants or ()]),
         Reason(*reason[:2]) if reason else None,
     )  # fmt: skip
+
+
+def to_summary(photo_id: str, values: Values) -> PhotoSummary | None:
+    """None as for `to_photo`."""
+    status, owner_id, residency_class, home_region, caption, created_at, width, height = values
+    if status in (None, "deleted"):
+        return None
+    return PhotoSummary(
+        photo_id, owner_id, residency_class, home_region, Status(status), caption, _ms(created_at), width, height
+    )
 
 
 def from_upload(upload: Upload) -> Values:

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from regions.errors import Unavailable
 from regions.events.messages import Event, to_text
-from regions.records import Photo, Status, Tombstone, Upload
+from regions.records import Photo, PhotoSummary, Status, Tombstone, Upload
 from regions.stores.cassandra import columns
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.deletion import Deletion
@@ -30,6 +30,7 @@ from regions.stores.cassandra.rows import UNLESS_DELETED, YearlyLists
 from regions.stores.cassandra.session import Call, CassandraSession, Row, first_rows
 
 _PHOTO = f"SELECT DISTINCT photo_id, {columns.PHOTO} FROM photos WHERE photo_id = ?"
+_SUMMARY = f"SELECT DISTINCT photo_id, {columns.SUMMARY} FROM photos WHERE photo_id = ?"
 _SET_PHOTO = columns.assignments(columns.PHOTO)
 _CLEAR_PHOTO = ", ".join(f"{name.strip()} = null" for name in columns.PHOTO.split(",")[2:])
 """All but its status and its owner, which its tombstone keeps."""
@@ -55,20 +56,21 @@ class CassandraPhotos:
         self._session.execute_conditional(call)
 
     def get(self, photo_id: str) -> Photo | None:
-        return self.get_many([photo_id]).get(photo_id)
+        rows = self._session.execute(_PHOTO, key(photo_id))
+        return columns.to_photo(photo_id, rows[0][1:]) if rows else None
 
-    def get_many(self, photo_ids: Collection[str]) -> dict[str, Photo]:
+    def summaries(self, photo_ids: Collection[str]) -> dict[str, PhotoSummary]:
         # Decoded only when all rows have arrived: decoding in between holds the GIL, which the driver's thread needs.
-        found = self._session.execute_concurrent((_PHOTO, key(photo_id)) for photo_id in photo_ids)
-        photos = [columns.to_photo(photo_id, values) for photo_id, *values in first_rows(found)]
+        found = self._session.execute_concurrent((_SUMMARY, key(photo_id)) for photo_id in photo_ids)
+        photos = [columns.to_summary(photo_id, values) for photo_id, *values in first_rows(found)]
         return {photo.photo_id: photo for photo in photos if photo is not None}
 
-    def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[Photo]:
+    def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[PhotoSummary]:
         query = "SELECT photo_id FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id < ? LIMIT ?"
         return self._lists.newest_of(query, owner_id, before, limit, self._ready)
 
-    def _ready(self, listed: list[Row]) -> list[Photo]:
-        photos = self.get_many([photo_id for (photo_id,) in listed])
+    def _ready(self, listed: list[Row]) -> list[PhotoSummary]:
+        photos = self.summaries([photo_id for (photo_id,) in listed])
         found = [photos[photo_id] for (photo_id,) in listed if photo_id in photos]
         return [photo for photo in found if photo.status is Status.READY]
 

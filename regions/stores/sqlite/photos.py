@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from regions.events.messages import Event
-from regions.records import Photo, Status, Tombstone, Upload, to_json_text
+from regions.records import Photo, PhotoSummary, Status, Tombstone, Upload, to_json_text
 from regions.stores.paging import exclusive_upper_bound
 from regions.stores.sqlite.database import json_list
 from regions.stores.sqlite.rows import UNLESS_DELETED, Table, put_in_outbox
@@ -22,14 +22,14 @@ class SqlitePhotos(Table):
     def get(self, photo_id: str) -> Photo | None:
         return self._record(Photo, "SELECT record FROM photos WHERE photo_id = ?", photo_id)
 
-    def get_many(self, photo_ids: Collection[str]) -> dict[str, Photo]:
+    def summaries(self, photo_ids: Collection[str]) -> dict[str, PhotoSummary]:
         query = "SELECT record FROM photos WHERE photo_id IN (SELECT value FROM json_each(?))"
-        return {photo.photo_id: photo for photo in self._records(Photo, query, json_list(photo_ids))}
+        return {photo.photo_id: photo for photo in self._records(PhotoSummary, query, json_list(photo_ids))}
 
-    def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[Photo]:
+    def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[PhotoSummary]:
         query = """SELECT record FROM photos WHERE owner_id = ? AND status = 'ready' AND photo_id < ?
                    ORDER BY photo_id DESC LIMIT ?"""
-        return self._records(Photo, query, owner_id, exclusive_upper_bound(before), limit)
+        return self._records(PhotoSummary, query, owner_id, exclusive_upper_bound(before), limit)
 
     def update(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:
         change = """UPDATE photos SET owner_id = ?2, status = ?3, record = ?4

@@ -189,7 +189,7 @@ def test_an_upload_whose_process_died_expires(killed_writers):
     catalog = killed_writers.open(LATER_MS)
     expired = {upload.photo_id for upload in catalog.uploads.expired(now_ms(), EVERYTHING)}
     numbers = range(0, 3 * killed_writers.steps, 3)
-    photos = catalog.photos.get_many([ids.to_public(ids.PHOTO, number) for number in numbers]).values()
+    photos = catalog.photos.summaries([ids.to_public(ids.PHOTO, number) for number in numbers]).values()
     uploading = {photo.photo_id for photo in photos if photo.status is Status.UPLOADING}
     assert uploading
     assert expired == uploading

@@ -1,7 +1,11 @@
 """When a goal holds, is missed, or is not judged; and the exit code of each."""
 
-import pytest
+import io
 
+import pytest
+from rich.console import Console
+
+from bench import harness
 from bench.harness import GoalResult, compare, exit_code
 
 
@@ -38,3 +42,12 @@ def test_missed_and_unjudged_goals_have_exit_codes_of_their_own():
     holds, missed = measured(2.0, {"a": 1.0}), measured(0.1, {"a": 1.0})
     unjudged = measured(2.0, {}, missing={"a": "install it"})
     assert [exit_code(rows) for rows in ([holds], [holds, unjudged], [unjudged, missed])] == [0, 3, 1]
+
+
+def test_brackets_in_a_figure_are_printed(tmp_path, monkeypatch):
+    """They are not taken for markup."""
+    monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    printed = io.StringIO()
+    row = compare("reads a second [before: 5]", "1/s", 9.0, {}, more_is_better=True)
+    harness.publish("any", [row], Console(file=printed, width=200))
+    assert "reads a second [before: 5]" in printed.getvalue()

@@ -172,7 +172,7 @@ def test_a_home_can_not_change_photos_of_other_regions(api, ana, followed, us_ap
     """Details that were not requested are ignored."""
     near = api.ready(followed, caption="True")
     api.context.stores.feeds.add(near, [ana.id])
-    wrong = details.outgoing(replace(api.catalog.photos.get(near), caption="False"))
+    wrong = details.outgoing(replace(api.catalog.photos.get(near).summary(), caption="False"))
 
     def respond_wrongly(environ, start_response):
         body = json.dumps({"items": [wrong], "gone": [near]}).encode()

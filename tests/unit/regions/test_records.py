@@ -13,6 +13,7 @@ from regions.records import (
     AuditEntry,
     Comment,
     Photo,
+    PhotoSummary,
     Reason,
     Replica,
     Status,
@@ -75,6 +76,14 @@ def test_a_photo_with_fields_of_a_newer_version_is_read(photo):
     assert records.from_json_text(Photo, json.dumps(newer)) == photo
 
 
+@given(photos)
+def test_a_summary_is_read_from_the_text_of_its_photo(photo):
+    """So a catalog that stores photos as JSON need not store it twice."""
+    summary = records.from_json_text(PhotoSummary, records.to_json_text(photo))
+    assert summary == photo.summary()
+    assert isinstance(summary.status, Status)
+
+
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
 def test_a_record_with_fields_of_a_newer_version_is_read(record):
     """They are ignored."""
@@ -90,6 +99,13 @@ def test_a_photo_with_a_field_of_another_form_is_unreadable(change):
     photo = Photo("p", "u", "eu", "eu-west", Status.READY, "", 1, None, 1)
     with pytest.raises(UnreadableRecord):
         records.photo_from_json(records.to_json(photo) | change)
+
+
+@pytest.mark.parametrize("text", ['{"status": "sleeping"}', '{"status": []}', '{"status": "ready"}'])
+def test_a_text_without_the_fields_of_a_summary_is_unreadable(text):
+    """As for a whole photo."""
+    with pytest.raises(UnreadableRecord):
+        records.from_json_text(PhotoSummary, text)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"user_id": "u_1"}', "[" * 200_000])

@@ -1,32 +1,33 @@
 """Details from another region: only what was requested, and only within bounds, is accepted."""
 
 import json
+from dataclasses import fields, replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from origin.border import details
 from regions.errors import BadGateway
-from regions.records import Photo, Status
+from regions.records import PhotoSummary, Status
 
 PHOTO_ID, OWNER_ID = "p_00000000001", "u_00000000002"
-PHOTO = Photo(
-    PHOTO_ID, OWNER_ID, "eu", "eu-west", Status.READY, "The harbour", 9, "ab" * 32, 1_700_000_000_000,
-    width=4000, height=2000, taken_at="2024-05-01T10:00:00", camera="Leica", perceptual_hash="ff00",
-)  # fmt: skip
+PHOTO = PhotoSummary(
+    PHOTO_ID, OWNER_ID, "eu", "eu-west", Status.READY, "The harbour", 1_700_000_000_000, width=4000, height=2000
+)
+REQUIRED = ["photo_id", "owner_id", "residency_class", "caption", "created_at_ms"]
 
 
 def read(items, gone=()):
     return details.incoming(json.dumps({"items": items, "gone": list(gone)}).encode(), [PHOTO_ID], "eu-west")
 
 
-def test_details_contain_what_a_feed_shows():
-    """And not the camera, the hashes or the time of taking."""
-    [photo] = read([details.outgoing(PHOTO)]).photos
-    assert (photo.caption, photo.width, photo.created_at_ms) == ("The harbour", 4000, 1_700_000_000_000)
-    assert (photo.owner_id, photo.residency_class, photo.home_region) == (OWNER_ID, "eu", "eu-west")
-    assert (photo.camera, photo.taken_at, photo.sha256, photo.perceptual_hash) == (None, None, None, None)
+def without(name):
+    return {key: value for key, value in details.outgoing(PHOTO).items() if key != name}
+
+
+def test_details_contain_all_that_a_feed_shows():
+    """A field that `PhotoSummary` gets must be among them: one that isn't would be shown of local photos only."""
+    assert read([details.outgoing(PHOTO)]).photos == [PHOTO]
+    assert {*details.outgoing(PHOTO), "home_region", "status"} == {field.name for field in fields(PhotoSummary)}
 
 
 def test_only_requested_photos_can_be_gone():
@@ -49,8 +50,21 @@ def test_details_out_of_bounds_are_rejected(wrong):
         read([details.outgoing(PHOTO) | wrong])
 
 
-@given(st.sampled_from(sorted(details.outgoing(PHOTO))))
-def test_details_without_a_field_are_rejected(name):
-    """Every field is required."""
+@pytest.mark.parametrize("name", REQUIRED)
+def test_details_without_a_required_field_are_rejected(name):
+    """Required is what has no default."""
     with pytest.raises(BadGateway):
-        read([{key: value for key, value in details.outgoing(PHOTO).items() if key != name}])
+        read([without(name)])
+
+
+@pytest.mark.parametrize("name", sorted(details.outgoing(PHOTO).keys() - REQUIRED))
+def test_a_field_that_an_older_program_does_not_send_gets_its_default(name):
+    """Each region is updated on its own."""
+    default = next(field.default for field in fields(PhotoSummary) if field.name == name)
+    assert read([without(name)]).photos == [replace(PHOTO, **{name: default})]
+
+
+def test_fields_of_a_newer_program_are_ignored():
+    """And so are those which the home region may not determine."""
+    newer = {"colour": "blue", "status": "failed", "home_region": "us-central", "camera": "Leica"}
+    assert read([details.outgoing(PHOTO) | newer]).photos == [PHOTO]

@@ -1,0 +1,93 @@
+"""Starts of uploads (`POST /v1/uploads/init`) on one origin process, and on two of the same region, on real servers.
+
+Each start reads the user and creates a photo in Cassandra, and an upload in S3; the origin then signs the URLs of the
+parts. The clients are threads of this process, which share the machine's cores with the origins and their servers: so
+two origins can only be as much faster than one as the cores allow.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import urllib3
+
+from bench import harness
+from bench.region.processes import Done, per_second, repeated
+from darkroom.local import data_folder
+from darkroom.local.addresses import TOPOLOGY
+from darkroom.local.machine import url_of
+from deploy.servers import fleet
+from deploy.servers.process import Server, Start, free_port
+
+_REGION, _COUNTRY = "eu-west", "PT"
+_CLIENTS = 16
+_WARM_UP_S, _WITHIN_S = 1.0, 5.0
+_PHOTO = {"filename": "IMG_1.jpg", "content_type": "image/jpeg", "size_bytes": 4_812_345}
+
+
+def rows(servers: Mapping[str, Server]) -> list[harness.Measurement]:
+    with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder, _origins(Path(folder), servers, 2) as urls:
+        token = _sign_up(urls[0])
+        one, two = _starts(urls[:1], token), _starts(urls, token)
+    return [
+        harness.compare("starts of uploads a second: 1 origin", "1/s", one, {}, more_is_better=True),
+        harness.compare("starts of uploads a second: 2 origins", "1/s", two, {"1 origin": one}, more_is_better=True),
+    ]
+
+
+@contextmanager
+def _origins(folder: Path, servers: Mapping[str, Server], count: int) -> Iterator[list[str]]:
+    """The URLs of so many origin processes of one region, on these servers."""
+    addresses = folder / "servers.json"
+    fleet.write_addresses(addresses, servers)
+    machine = data_folder.read_machine(addresses)
+    ports = {process.name: free_port() for process in machine.processes() if process.listens}
+    data_folder.prepare(folder, machine, ports)
+    with ExitStack() as stopped:
+        origins = [Server(_start(folder, free_port()), folder / f"origin-{number}") for number in range(count)]
+        for origin in origins:
+            stopped.callback(origin.stop)
+            origin.start()
+        for origin in origins:
+            origin.wait()
+        yield [origin.address for origin in origins]
+
+
+def _start(folder: Path, port: int) -> Start:
+    command = [sys.executable, "-m", "darkroom", "run", "origin", _REGION, "--topology", str(folder / TOPOLOGY)]
+    url = url_of(port)
+    # Replaces the URL that the topology has for the region's origin, which names one of them only.
+    environment = {f"DARKROOM_{_REGION.upper().replace('-', '_')}_ORIGIN": url}
+    return Start("origin", url, command, lambda: _is_healthy(url), environment)
+
+
+def _is_healthy(url: str) -> bool:
+    return urllib3.request("GET", f"{url}/health", retries=False, timeout=2).status == 200
+
+
+def _sign_up(url: str) -> str:
+    response = urllib3.request("POST", f"{url}/v1/users", json={"name": "Ana", "country": _COUNTRY})
+    return str(response.json()["token"])
+
+
+def _starts(urls: list[str], token: str) -> float:
+    """How many all clients start a second; each has a connection of its own, to one of the origins."""
+
+    def work(client: int) -> Done:
+        url = f"{urls[client % len(urls)]}/v1/uploads/init"
+        with urllib3.PoolManager() as http:
+
+            def start() -> int:
+                response = http.request("POST", url, json=_PHOTO, headers={"Authorization": f"Bearer {token}"})
+                if response.status != 200:
+                    raise ValueError(f"{response.status}: {response.data!r}")
+                return 1
+
+            repeated(start, _WARM_UP_S)
+            return repeated(start, _WITHIN_S)
+
+    with ThreadPoolExecutor(_CLIENTS) as threads:
+        return per_second(threads.map(work, range(_CLIENTS)))
