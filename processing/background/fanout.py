@@ -94,7 +94,8 @@ class Fanout:
                 self._feeds.add(each_id, [follower_id])
 
     def _follower_pages(self, owner_id: str) -> Iterator[list[str]]:
-        before = None
-        while page := self._catalog.follows.local_followers(owner_id, before, PAGE):
+        page, cursor = self._catalog.follows.local_followers(owner_id, None, PAGE)
+        yield page
+        while cursor is not None:
+            page, cursor = self._catalog.follows.local_followers(owner_id, cursor, PAGE)
             yield page
-            before = page[-1]

@@ -75,11 +75,15 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
             """(follower_id text, author_id text, PRIMARY KEY (follower_id, author_id))
                WITH CLUSTERING ORDER BY (author_id DESC)""",
         ),
+        # An author's followers, in buckets whose number grows with them: see `follows`.
         (
             "followers",
-            """(author_id text, year int, follower_id text, PRIMARY KEY ((author_id, year), follower_id))
-               WITH CLUSTERING ORDER BY (follower_id DESC)""",
+            "(author_id text, level int, bucket int, follower_id text,"
+            " PRIMARY KEY ((author_id, level, bucket), follower_id))",
         ),
+        ("follower_levels", "(author_id text PRIMARY KEY, level int, assigned bigint)"),
+        # Stays when a follow ends; to be erased with the follower's account.
+        ("assigned_levels", "(follower_id text, author_id text, level int, PRIMARY KEY (follower_id, author_id))"),
         ("follower_regions", "(author_id text, region text, PRIMARY KEY (author_id, region))"),
         (
             "audit",
