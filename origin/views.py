@@ -6,7 +6,7 @@ A field of a record that is not named here never leaves the origin.
 from typing import Any
 
 from regions.image_limits import VARIANT_SIZES
-from regions.records import Comment, Photo, Status, User, rfc3339
+from regions.records import Comment, Photo, User, rfc3339
 
 
 def photo(record: Photo, edge_url: str) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def photo(record: Photo, edge_url: str) -> dict[str, Any]:
         "height": record.height,
         "variants": {},
     }
-    if record.status is Status.READY:
+    if record.is_public:
         view["variants"] = {str(size): f"{edge_url}/p/{record.photo_id}/{size}.jpg" for size in VARIANT_SIZES}
     if record.reason is not None:
         view["reason"] = {"code": record.reason.code, "detail": record.reason.detail}

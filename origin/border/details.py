@@ -27,7 +27,7 @@ class Details:
 
 
 def outgoing(photo: Photo) -> dict[str, Any]:
-    """What a feed shows of a `ready` photo, with its residency class, so that the requester can decide on it too."""
+    """What a feed shows of a public photo, with its residency class, so that the requester can decide on it too."""
     return {
         "photo_id": photo.photo_id,
         "owner_id": photo.owner_id,

@@ -59,7 +59,7 @@ class Photos(Protocol):
         ...
 
     def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[Photo]:
-        """The owner's `ready` photos."""
+        """The owner's photos that others may see."""
         ...
 
     def update(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:

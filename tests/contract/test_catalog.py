@@ -53,6 +53,7 @@ def test_every_field_of_a_photo_comes_back(catalog, sample):
         perceptual_hash="ff00",
         variants=(Variant(150, 150, 112, 4096, "a" * 64), Variant(320, 320, 240, 9999, "b" * 64)),
         reason=Reason("unreadable", "not an image"),
+        visibility="friends",
     )
     sample.create(photo)
     assert catalog.photos.get(photo.photo_id) == photo
@@ -149,6 +150,19 @@ def test_an_owner_has_their_ready_photos_newest_first(catalog, sample):
     sample.create(sample.photo(4))
     sample.create_ready(5, owner=9)
     assert catalog.photos.by_owner(sample.user_id(1), None, 10) == [ready[3], ready[2], ready[1]]
+
+
+def test_a_photo_that_is_not_for_everybody_is_not_among_its_owners_photos(catalog, sample):
+    """But it can be found by its id, until it is public again. Pages are filled with others."""
+    photos = [sample.create_ready(number) for number in range(4)]
+    hidden = replace(photos[2], visibility="friends")
+    assert catalog.photos.update(hidden, {Status.READY}, None)
+    assert catalog.photos.by_owner(sample.user_id(1), None, 2) == [photos[3], photos[1]]
+    assert catalog.photos.get(hidden.photo_id) == catalog.photos.get_many([hidden.photo_id])[hidden.photo_id] == hidden
+    catalog.photos.put_replica_metadata(photos[2])
+    assert catalog.photos.by_owner(sample.user_id(1), None, 9) == photos[::-1]
+    catalog.photos.put_replica_metadata(hidden)
+    assert catalog.photos.by_owner(sample.user_id(1), None, 9) == [photos[3], photos[1], photos[0]]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])

@@ -9,12 +9,24 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from regions.records import AuditEntry, Comment, Photo, Reason, Replica, Status, Tombstone, Upload, User, Variant
+from regions.records import (
+    PUBLIC,
+    AuditEntry,
+    Comment,
+    Photo,
+    Reason,
+    Replica,
+    Status,
+    Tombstone,
+    Upload,
+    User,
+    Variant,
+)
 
 USER = "name, country, residency_class, home_region, created_at"
 PHOTO = (
     "status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,"
-    " height, taken_at, camera, phash, variants, reason"
+    " height, taken_at, camera, phash, variants, reason, visibility"
 )
 TOMBSTONE = "owner_id, deleted_at"
 COMMENT = "author_id, text, created_at"
@@ -58,13 +70,14 @@ def from_photo(photo: Photo) -> Values:
         photo.perceptual_hash,
         [(each.size, each.width, each.height, each.size_bytes, each.sha256) for each in photo.variants] or None,
         (photo.reason.code, photo.reason.detail) if photo.reason else None,
+        photo.visibility,
     )  # fmt: skip
 
 
 def to_photo(photo_id: str, values: Values) -> Photo | None:
     """None if there is no photo: it never existed, was discarded, or has a tombstone."""
     (status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,
-     height, taken_at, camera, perceptual_hash, variants, reason) = values  # fmt: skip
+     height, taken_at, camera, perceptual_hash, variants, reason, visibility) = values  # fmt: skip
     if status in (None, "deleted"):
         return None
     return Photo(
@@ -72,6 +85,8 @@ def to_photo(photo_id: str, values: Values) -> Photo | None:
         content_type, width, height, taken_at, camera, perceptual_hash,
         tuple([Variant(*variant[:5]) for variant in variants or ()]),
         Reason(*reason[:2]) if reason else None,
+        # A program that does not know the column yet writes only photos for everybody.
+        PUBLIC if visibility is None else visibility,
     )  # fmt: skip
 
 

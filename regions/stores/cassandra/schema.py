@@ -109,6 +109,7 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
         ),
         ("expiry_buckets", f"(one int, bucket bigint, PRIMARY KEY (one, bucket)) WITH {_SHORT_LIVED}"),
     ),
+    (("ADD photos", "visibility text static"),),
 )
 """Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a
 user-defined type, and `ADD name` adds columns to a table: their names and types."""

@@ -20,7 +20,8 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (user_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS photos (
-    photo_id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL
+    photo_id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, status TEXT NOT NULL,
+    visibility TEXT NOT NULL DEFAULT 'public', record TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS photos_ready ON photos (owner_id, photo_id) WHERE status = 'ready';
 CREATE INDEX IF NOT EXISTS photos_uploading ON photos (photo_id) WHERE status = 'uploading';

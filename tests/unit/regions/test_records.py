@@ -45,6 +45,7 @@ photos = st.builds(
     perceptual_hash=st.none() | texts,
     variants=st.lists(variants, max_size=4).map(tuple),
     reason=st.none() | st.builds(Reason, texts, texts),
+    visibility=texts,
 )
 
 RECORDS = [
@@ -73,6 +74,22 @@ def test_a_photo_with_fields_of_a_newer_version_is_read(photo):
     newer["variants"] = [variant | {"colour": "blue"} for variant in newer["variants"]]
     newer["reason"] = newer["reason"] and newer["reason"] | {"colour": "blue"}
     assert records.from_json_text(Photo, json.dumps(newer)) == photo
+
+
+@given(photos)
+def test_a_photo_of_an_older_version_is_for_everybody(photo):
+    """It was written without a visibility."""
+    older = records.to_json(photo)
+    del older["visibility"]
+    assert records.photo_from_json(older) == replace(photo, visibility="public")
+
+
+@pytest.mark.parametrize("visibility", ["", "Public", "private", "friends", None])
+def test_only_a_ready_photo_with_a_known_visibility_is_public(visibility):
+    """With any other, only its owner may see it."""
+    photo = Photo("p", "u", "eu", "eu-west", Status.READY, "", 1, None, 1)
+    assert [replace(photo, status=status).is_public for status in Status] == [status == "ready" for status in Status]
+    assert not records.photo_from_json(records.to_json(photo) | {"visibility": visibility}).is_public
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
