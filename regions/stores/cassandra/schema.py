@@ -109,7 +109,16 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
         ),
         ("expiry_buckets", f"(one int, bucket bigint, PRIMARY KEY (one, bucket)) WITH {_SHORT_LIVED}"),
     ),
-    (("ADD photos", "visibility text static"),),
+    (
+        ("ADD photos", "visibility text static"),
+        # Room for the ways in which a user proves who they are; nothing reads or writes it yet. `kind` is a passkey, a
+        # password, a recovery code …; `verifier` is what checks it (a public key, a salted hash), never the secret.
+        (
+            "credentials",
+            """(user_id text, credential_id text, kind text, verifier text, created_at timestamp,
+                PRIMARY KEY (user_id, credential_id))""",
+        ),
+    ),
 )
 """Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a
 user-defined type, and `ADD name` adds columns to a table: their names and types."""

@@ -57,6 +57,16 @@ def test_a_photo_from_before_visibilities_is_for_everybody(old, open_at):
     assert new.photos.by_owner(PHOTO.owner_id, None, 9) == [OTHER, PHOTO]
 
 
+def test_a_user_may_have_several_credentials(old, session, open_at):
+    """A keyspace from before has no room for them."""
+    open_at(0)
+    insert = "INSERT INTO credentials (user_id, credential_id, kind, verifier, created_at) VALUES (?, ?, ?, ?, ?)"
+    for credential_id, kind in (("1", "passkey"), ("2", "password")):
+        session.execute(insert, PHOTO.owner_id, credential_id, kind, "a public key or a hash", 1)
+    found = session.execute("SELECT credential_id, kind FROM credentials WHERE user_id = ?", PHOTO.owner_id)
+    assert found == [("1", "passkey"), ("2", "password")]
+
+
 def test_a_program_without_visibilities_keeps_them(old, session, open_at):
     """It reads and changes the photo beside a newer program, and the photo stays hidden."""
     old.put(PHOTO)
