@@ -21,7 +21,7 @@ from origin.residency_guard import ResidencyGuard
 from regions import ids, tokens
 from regions.errors import BadGateway, Unavailable
 from regions.events import messages
-from regions.records import PhotoSummary, Status
+from regions.records import PhotoSummary
 from regions.topology import Region
 
 log = logging.getLogger(__name__)
@@ -76,9 +76,9 @@ class FeedResource:
         stores.feeds.mark_complete(user_id)
 
     def _wanted(self, user_id: str, photos: Sequence[PhotoSummary]) -> list[PhotoSummary]:
-        """Those that are ready and whose owner is still followed."""
+        """Those that are public and whose owner is still followed."""
         owners = self._context.stores.catalog.follows.followed_among(user_id, {photo.owner_id for photo in photos})
-        return [photo for photo in photos if photo.owner_id in owners and photo.status is Status.READY]
+        return [photo for photo in photos if photo.owner_id in owners and photo.is_public]
 
     def _details(self, photo_ids: Sequence[str]) -> _Found:
         """Details from our catalog, and of all other photos from their homes, in parallel requests.

@@ -8,7 +8,7 @@ from origin.residency_guard import ResidencyGuard
 from regions import ids
 from regions.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from regions.events import messages
-from regions.records import Comment, Photo, Status, Tombstone
+from regions.records import Comment, Photo, Tombstone
 
 
 class PhotosResource:
@@ -31,7 +31,7 @@ class PhotosResource:
                 raise _not_found(photo_id)
         elif photo.owner_id == user_id:
             self._delete(photo)
-        elif photo.status is Status.READY:
+        elif photo.is_public:
             raise Forbidden("the photo is another user's")
         else:
             raise _not_found(photo_id)
@@ -39,13 +39,13 @@ class PhotosResource:
 
     def on_put_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
-        self._find_ready(request, photo_id)
+        self._require_public(request, photo_id)
         self._catalog.likes.add(photo_id, user_id, self._context.clock_ms())
         response.status = falcon.HTTP_204
 
     def on_delete_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
-        self._find_ready(request, photo_id)
+        self._require_public(request, photo_id)
         self._catalog.likes.remove(photo_id, user_id)
         response.status = falcon.HTTP_204
 
@@ -57,7 +57,7 @@ class PhotosResource:
 
     def on_post_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         user_id = self._context.user_id(request)
-        self._find_ready(request, photo_id)
+        self._require_public(request, photo_id)
         text = fields.text(fields.body(request), "text", 2000, lines=True)
         comment = Comment(self._context.new_id(ids.COMMENT), photo_id, user_id, text, self._context.clock_ms())
         self._catalog.comments.add(comment)
@@ -87,18 +87,20 @@ class PhotosResource:
         response.status = falcon.HTTP_204
 
     def _find_visible(self, request: falcon.Request, photo_id: str) -> Photo:
-        """Raises NotFound also if the photo is not ready and the request is not its owner's; ResidencyDenied."""
+        """Raises NotFound also if the photo is not public and the request is not its owner's; ResidencyDenied."""
         self._context.require_home(ids.PHOTO, photo_id)
         photo = self._catalog.photos.get(photo_id)
-        if photo is None or (photo.status is not Status.READY and not self._is_owner(request, photo)):
+        if photo is None or not (photo.is_public or self._is_owner(request, photo)):
             raise _not_found(photo_id)
         self._guard.require(photo, self._context.requester(request))
         return photo
 
-    def _find_ready(self, request: falcon.Request, photo_id: str) -> None:
+    def _require_public(self, request: falcon.Request, photo_id: str) -> None:
         photo = self._find_visible(request, photo_id)
-        if photo.status is not Status.READY:
-            raise Conflict(f"the photo is {photo.status}, not ready")
+        if not photo.is_public:
+            raise Conflict(
+                f"only its owner sees the photo so far (status {photo.status}, visibility {photo.visibility})"
+            )
 
     def _is_owner(self, request: falcon.Request, photo: Photo) -> bool:
         try:

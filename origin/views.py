@@ -6,7 +6,7 @@ A field of a record that is not named here never leaves the origin.
 from typing import Any
 
 from regions.image_limits import VARIANT_SIZES
-from regions.records import Comment, Photo, PhotoSummary, Status, User, rfc3339
+from regions.records import Comment, Photo, PhotoSummary, User, rfc3339
 
 
 def photo(record: Photo, edge_url: str) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def listed_photo(record: PhotoSummary, edge_url: str) -> dict[str, Any]:
         "height": record.height,
         "variants": {},
     }
-    if record.status is Status.READY:
+    if record.is_public:
         view["variants"] = {str(size): f"{edge_url}/p/{record.photo_id}/{size}.jpg" for size in VARIANT_SIZES}
     return view
 

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 MAX_CAPTION_CHARS = 2200
+PUBLIC = "public"
 
 
 Record = TypeVar("Record")
@@ -64,7 +65,11 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo's metadata. `sha256` is what the client claims, if anything, and from `ready` on what was computed."""
+    """A photo's metadata. `sha256` is what the client claims, if anything, and from `ready` on what was computed.
+
+    `visibility` says who may see the photo when it is ready: so far only `PUBLIC`, which is everybody. A newer program
+    may have written another one, which this program keeps as it is.
+    """
 
     photo_id: str
     owner_id: str
@@ -83,6 +88,11 @@ class Photo:
     perceptual_hash: str | None = None
     variants: tuple[Variant, ...] = ()
     reason: Reason | None = None
+    visibility: str = PUBLIC
+
+    @property
+    def is_public(self) -> bool:
+        return _is_public(self.status, self.visibility)
 
     def summary(self) -> "PhotoSummary":
         return PhotoSummary(**{name: getattr(self, name) for name in _FIELD_NAMES[PhotoSummary]})
@@ -105,6 +115,16 @@ class PhotoSummary:
     created_at_ms: int
     width: int | None = None
     height: int | None = None
+    visibility: str = PUBLIC
+
+    @property
+    def is_public(self) -> bool:
+        return _is_public(self.status, self.visibility)
+
+
+def _is_public(status: Status, visibility: str) -> bool:
+    """Whether others than its owner may see the photo. Fails closed: not with a visibility of a newer program."""
+    return status is Status.READY and visibility == PUBLIC
 
 
 @dataclass(frozen=True, slots=True)

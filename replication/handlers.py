@@ -11,7 +11,7 @@ from regions import ids
 from regions.config import Stores
 from regions.errors import NotFound, Problem, Unavailable, Unprocessable
 from regions.events.messages import Event
-from regions.records import Photo, Status, Tombstone
+from regions.records import Photo, Tombstone
 from regions.residency.decide import decide, subject_of
 from regions.residency.live import LivePolicy
 from regions.residency.policy import Action, Policy
@@ -106,7 +106,7 @@ class LaneHandlers:
         photo = self._home.stores.catalog.photos.get(photo_id)
         if photo is None:
             raise NotFound(f"there is no photo {photo_id} at {self._home.region.name}")
-        if photo.status is Status.READY:
+        if photo.is_public:
             steps = instructions.on_ready(self._read_state(photo), self._clock_ms())
             _execute_all(steps, self._home.stores, self._destination.stores)
 

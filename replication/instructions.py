@@ -19,7 +19,7 @@ from replication.placement import ExpectedObject, Placement
 
 @dataclass(frozen=True, slots=True)
 class PhotoState:
-    """What a lane has read about one photo that is ready and has no tombstone.
+    """What a lane has read about one photo that is public and has no tombstone.
 
     `missing` are the objects that may be stored at the destination and are not there yet; `destination_photo` is the
     metadata there; `has_followers` means that the owner has followers there; `audit_tail` is the end of the photo's

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 from bench import harness
+from bench.ports.created_store import created
 from bench.region.delaying_proxy import delayed
 from bench.region.processes import Done, Ready, number_of, per_second, repeated, run_at_once
 from regions import ids
@@ -64,7 +65,7 @@ def rows_of(
 def _delete(ready: Ready, url: str, photos: Sequence[Photo]) -> tuple[Done, int]:
     """What one process did, and how many rounds of Paxos it took. Nothing of this is timed before all are ready."""
     paxos = PaxosCounter()
-    with closing(cassandra.open_catalog(url)) as catalog:
+    with closing(created(cassandra.catalog(url))) as catalog:
         waiting = iter(photos)
         # Prepares the statements.
         _delete_next(catalog, waiting)
@@ -104,7 +105,7 @@ def _create_photos(url: str) -> list[list[Photo]]:
     """`_PHOTOS` photos for each worker, whose ids are as that process would have made them."""
     generators = [ids.IdGenerator(_REGION, number, 0, lambda: 1 << 60, now_ms) for number in range(sum(PROCESSES))]
     photos = [[_photo(generator.next(ids.PHOTO)) for _ in range(_PHOTOS)] for generator in generators]
-    with closing(cassandra.open_catalog(url)) as catalog, ThreadPoolExecutor(_CREATED_AT_ONCE) as threads:
+    with closing(created(cassandra.catalog(url))) as catalog, ThreadPoolExecutor(_CREATED_AT_ONCE) as threads:
         list(threads.map(lambda photo: catalog.photos.create(photo, _upload(photo)), chain.from_iterable(photos)))
     return photos
 

@@ -10,6 +10,7 @@ from contextlib import closing
 from itertools import count
 
 from bench import harness
+from bench.ports.created_store import created
 from bench.region.processes import Done, Ready, number_of, per_second, repeated, run_at_once
 from regions.events.messages import Event
 from regions.events.topics import PHOTOS_UPLOADED
@@ -58,14 +59,14 @@ def _row(figure: str, processes: int, rates: Mapping[int, float]) -> harness.Mea
 
 def _fill(url: str) -> None:
     """Creates the topic, and the backlog that each group of consumers reads from its start."""
-    with closing(kafka.open_events(url)) as events:
+    with closing(created(kafka.events(url))) as events:
         for start in range(0, _BACKLOG, _PUBLISHED_AT_ONCE):
             events.publish([_event(number) for number in range(start, start + _PUBLISHED_AT_ONCE)])
 
 
 def _publish(ready: Ready, url: str, publisher: int) -> Done:
     numbers = count(publisher << 32)
-    with closing(kafka.open_events(url)) as events:
+    with closing(created(kafka.events(url))) as events:
 
         def publish() -> int:
             events.publish([_event(next(numbers))])
@@ -80,7 +81,7 @@ def _publish(ready: Ready, url: str, publisher: int) -> Done:
 def _consume(ready: Ready, url: str, group: str, share: int) -> Done:
     """`share` is how many partitions a consumer owns when all have joined."""
     with (
-        closing(kafka.open_events(url)) as events,
+        closing(created(kafka.events(url))) as events,
         closing(events.consumer(PHOTOS_UPLOADED, group, "bench")) as consumer,
     ):
         while len(consumer.owned()) != share:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 from bench import harness, interleaved_runs
+from bench.ports.created_store import created
 from bench.region.processes import per_second, repeated
 from regions.clock import now_ms
 from regions.residency import policy
@@ -27,7 +28,7 @@ _LOOKUPS_A_STEP = 1000
 
 
 def rows(address: str) -> list[harness.Measurement]:
-    with closing(consul.open_settings(f"consul://{address}/bench", None, now_ms)) as settings:
+    with closing(created(consul.settings(f"consul://{address}/bench", None, now_ms))) as settings:
         settings.values.write(POLICY, importlib.resources.files("deploy").joinpath(policy.FILE).read_text())
         with _watched(settings) as live:
             assert live.current().policy is not None

@@ -18,6 +18,7 @@ from regions.errors import BadGateway, NotFound
 from regions.records import MAX_CAPTION_CHARS, PhotoSummary, Status
 
 _MAX_CLASS = 80
+_MAX_VISIBILITY = 40
 _MAX_SIDE = 1 << 20
 _MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999, the last one of RFC 3339
 
@@ -31,7 +32,7 @@ class Details:
 
 
 def outgoing(photo: PhotoSummary) -> dict[str, Any]:
-    """What a feed shows of a `ready` photo, with its residency class, so that the requester can decide on it too."""
+    """What a feed shows of a public photo, with its residency class, so that the requester can decide on it too."""
     return {"photo_id": photo.photo_id} | {name: getattr(photo, name) for name in _READERS}
 
 
@@ -85,5 +86,6 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "created_at_ms": partial(_integer, most=_MAX_AT_MS),
     "width": _side,
     "height": _side,
+    "visibility": partial(_text, most=_MAX_VISIBILITY),
 }
 """What is sent of a photo, by the names of `PhotoSummary`; and what takes each value only within its bounds."""

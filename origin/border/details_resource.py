@@ -8,7 +8,6 @@ from origin.context import Context
 from origin.residency_guard import ResidencyGuard
 from regions import ids
 from regions.errors import Forbidden, NotFound
-from regions.records import Status
 
 MAX_DETAILS = 100
 
@@ -26,9 +25,9 @@ class DetailsResource:
             raise Forbidden("details are for regions")
         photo_ids = fields.texts(fields.body(request), "ids", MAX_DETAILS, 20)
         found = self._catalog.photos.summaries(photo_ids)
-        ready = [photo for photo in found.values() if photo.status is Status.READY]
+        public = [photo for photo in found.values() if photo.is_public]
         response.media = {
-            "items": [details.outgoing(photo) for photo in self._guard.visible(ready, region.place)],
+            "items": [details.outgoing(photo) for photo in self._guard.visible(public, region.place)],
             "gone": [photo_id for photo_id in photo_ids if photo_id not in found and self._is_ours(photo_id)],
         }
 

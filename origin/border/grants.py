@@ -7,7 +7,7 @@ import falcon
 from origin.context import Context
 from regions import ids
 from regions.errors import BadRequest, NotFound
-from regions.records import Photo, Status, Variant
+from regions.records import Photo, Variant
 from regions.residency.audit import AuditTrail
 from regions.residency.policy import Action
 from regions.stores.objects import VARIANTS, variant_key
@@ -41,7 +41,7 @@ class GrantsResource:
     def _find(self, photo_id: str, size: str) -> tuple[Photo, Variant]:
         self._context.require_home(ids.PHOTO, photo_id)
         photo = self._catalog.photos.get(photo_id)
-        if photo is not None and photo.status is Status.READY:
+        if photo is not None and photo.is_public:
             for variant in photo.variants:
                 if str(variant.size) == size:
                     return photo, variant

@@ -8,7 +8,7 @@ are left out. So a race may leave a photo too many in a feed, but must never lea
   the follow is written, then the photo was `ready` even earlier, and the handler of the follow finds it among the
   latest. If it reads them later, it finds the follower. If both find it, the photo is added twice, which has no
   further effect.
-- A photo is deleted while it is fanned out: see `Fanout._to_followers`.
+- A photo is deleted, or no longer public, while it is fanned out: see `Fanout._to_followers`.
 - A follow ends before its event is handled: see `Fanout._to_follower`.
 
 `choose` is pure; `Fanout` reads and writes the stores.
@@ -71,13 +71,13 @@ class Fanout:
                 self._to_follower(author_id, follower_id, photo_id)
 
     def _to_followers(self, photo_id: str, owner_id: str) -> None:
-        """Checks for a tombstone before each page, because a deletion may come while a long list is fanned out.
+        """Checks the photo before each page, because a deletion may come while a long list is fanned out.
 
         A deletion between the check and the write leaves the id in the feeds of at most one page; it is left out when
         those feeds are shown.
         """
         for follower_ids in self._follower_pages(owner_id):
-            if self._catalog.tombstones.get(photo_id) is not None:
+            if not self._may_be_shown(photo_id):
                 return
             self._feeds.add(photo_id, follower_ids)
 
@@ -90,11 +90,17 @@ class Fanout:
         else:
             photo_ids = [photo_id]
         for each_id in photo_ids:
-            if self._catalog.tombstones.get(each_id) is None:
+            if self._may_be_shown(each_id):
                 self._feeds.add(each_id, [follower_id])
 
+    def _may_be_shown(self, photo_id: str) -> bool:
+        """Whether the photo is public, or is one of another region of which only the reference is here."""
+        photo = self._catalog.photos.get(photo_id)
+        return photo.is_public if photo is not None else self._catalog.tombstones.get(photo_id) is None
+
     def _follower_pages(self, owner_id: str) -> Iterator[list[str]]:
-        before = None
-        while page := self._catalog.follows.local_followers(owner_id, before, PAGE):
+        page, cursor = self._catalog.follows.local_followers(owner_id, None, PAGE)
+        yield page
+        while cursor is not None:
+            page, cursor = self._catalog.follows.local_followers(owner_id, cursor, PAGE)
             yield page
-            before = page[-1]

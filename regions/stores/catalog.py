@@ -59,7 +59,7 @@ class Photos(Protocol):
         ...
 
     def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[PhotoSummary]:
-        """The owner's `ready` photos."""
+        """The owner's photos that others may see."""
         ...
 
     def update(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:
@@ -131,8 +131,13 @@ class Follows(Protocol):
         """Those of these authors whom the user follows."""
         ...
 
-    def local_followers(self, author_id: str, before: str | None, limit: int) -> list[str]:
-        """This region's users who follow the author, highest id first."""
+    def local_followers(self, author_id: str, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        """One page of a walk over this region's users who follow the author, and the cursor of the next page.
+
+        The first page is after None; the last one has no cursor. A page has at most `limit` ids, in no particular
+        order. It may have fewer, even none, and not be the last. Who follows during the whole walk is listed once; who
+        starts or stops meanwhile, at most once. Raises BadRequest for a text that can't be a cursor.
+        """
         ...
 
     def add_follower_region(self, author_id: str, region: str) -> None:

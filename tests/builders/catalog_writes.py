@@ -17,6 +17,7 @@ from regions.errors import Unavailable
 from regions.events import messages
 from regions.records import Photo, Status, Tombstone, Upload, User
 from regions.stores.catalog import Catalog
+from tests.builders.samples import all_followers
 
 ALL_WRITES = {"user", "created", "changed", "liked", "deleted", "followed"}
 """Acknowledged for numbers that are divisible by 3; the photos of others are not deleted."""
@@ -91,7 +92,7 @@ class CatalogContents:
         assert changed == self._has_event("photos_uploaded", photo_id)
         assert deleted == self._has_event("photo_deleted", photo_id) == (photo_id in self._listed)
         assert followed == self._has_event("follow_changed", author_id)
-        assert followed == (self._catalog.follows.local_followers(author_id, None, 9) == [user_id])
+        assert followed == (all_followers(self._catalog, author_id) == [user_id])
         assert (photo is None) == (self._catalog.uploads.get(photo_id) is None)
         assert not (deleted and likes)
         took_effect = {

@@ -59,3 +59,15 @@ def all_pages(page: Callable[[str | None], list[str]]) -> list[str]:
         found += more
         assert len(found) == len(set(found))
     return found
+
+
+def all_followers(catalog: Catalog, author_id: str, limit: int = 100) -> list[str]:
+    """A walk over all pages, sorted. No id may come twice, and no page may have more than `limit`."""
+    page, cursor = catalog.follows.local_followers(author_id, None, limit)
+    found = list(page)
+    while cursor is not None:
+        page, cursor = catalog.follows.local_followers(author_id, cursor, limit)
+        assert len(page) <= limit
+        found += page
+    assert len(found) == len(set(found))
+    return sorted(found)

@@ -4,8 +4,10 @@ from dataclasses import fields, replace
 
 import pytest
 
+from regions.errors import BadRequest
+from regions.events.messages import follow_changed
 from regions.records import AuditEntry, Comment, Reason, Replica, Status, User, Variant
-from tests.builders.samples import all_pages
+from tests.builders.samples import all_followers, all_pages
 
 CURSORS = ["", "p_", "nonsense", "~~~~", "\x00", "' OR 1=1 --", "ü" * 64, "\ud800", "p_00000000000\n"]
 HOSTILE_TEXT = "'; DROP TABLE photos; -- \x00 \u202e ü 🙂"
@@ -51,6 +53,7 @@ def test_every_field_of_a_photo_comes_back(catalog, sample):
         perceptual_hash="ff00",
         variants=(Variant(150, 150, 112, 4096, "a" * 64), Variant(320, 320, 240, 9999, "b" * 64)),
         reason=Reason("unreadable", "not an image"),
+        visibility="friends",
     )
     sample.create(photo)
     assert catalog.photos.get(photo.photo_id) == photo
@@ -137,11 +140,13 @@ def test_the_summaries_of_several_photos_are_those_that_exist(catalog, sample):
 def test_every_field_of_a_summary_comes_back(catalog, sample):
     """Whether photos are read by their ids or listed by their owner."""
     photo = replace(sample.create_ready(1), caption=HOSTILE_TEXT, width=4000, height=3000)
-    catalog.photos.put_replica_metadata(photo)
-    summary = photo.summary()
+    hidden = replace(photo, visibility="friends")
+    summary = hidden.summary()
     assert all(getattr(summary, field.name) != field.default for field in fields(summary)), "set every field above"
+    catalog.photos.put_replica_metadata(hidden)
     assert catalog.photos.summaries([photo.photo_id]) == {photo.photo_id: summary}
-    assert catalog.photos.by_owner(photo.owner_id, None, 10) == [summary]
+    catalog.photos.put_replica_metadata(photo)
+    assert catalog.photos.by_owner(photo.owner_id, None, 10) == [photo.summary()]
 
 
 def test_summaries_are_read_for_many_ids(catalog, sample):
@@ -158,6 +163,21 @@ def test_an_owner_has_their_ready_photos_newest_first(catalog, sample):
     sample.create(sample.photo(4))
     sample.create_ready(5, owner=9)
     assert catalog.photos.by_owner(sample.user_id(1), None, 10) == [ready[3], ready[2], ready[1]]
+
+
+def test_a_photo_that_is_not_for_everybody_is_not_among_its_owners_photos(catalog, sample):
+    """But it can be found by its id, until it is public again. Pages are filled with others."""
+    photos = [sample.create_ready(number) for number in range(4)]
+    hidden = replace(photos[2], visibility="friends")
+    assert catalog.photos.update(hidden, {Status.READY}, None)
+    listed = [photo.summary() for photo in photos]
+    assert catalog.photos.by_owner(sample.user_id(1), None, 2) == [listed[3], listed[1]]
+    assert catalog.photos.get(hidden.photo_id) == hidden
+    assert catalog.photos.summaries([hidden.photo_id]) == {hidden.photo_id: hidden.summary()}
+    catalog.photos.put_replica_metadata(photos[2])
+    assert catalog.photos.by_owner(sample.user_id(1), None, 9) == listed[::-1]
+    catalog.photos.put_replica_metadata(hidden)
+    assert catalog.photos.by_owner(sample.user_id(1), None, 9) == [listed[3], listed[1], listed[0]]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])
@@ -309,7 +329,7 @@ def test_a_follow_is_seen_from_both_sides(catalog, sample):
     for follower_id, author_id in [(ana, bob), (ana, eve), (bob, eve)]:
         catalog.follows.change(follower_id, author_id, True, sample.follow(follower_id, author_id))
     assert catalog.follows.authors(ana, None, 10) == [eve, bob]
-    assert catalog.follows.local_followers(eve, None, 10) == [bob, ana]
+    assert all_followers(catalog, eve) == [ana, bob]
     assert catalog.follows.followed_among(ana, [bob, ana, HOSTILE_ID]) == {bob}
     assert catalog.follows.followed_among(ana, []) == set()
 
@@ -321,7 +341,7 @@ def test_a_follow_ends_on_both_sides(catalog, sample):
     for _ in range(2):
         catalog.follows.change(ana, bob, False, sample.follow(ana, bob, following=False))
     assert catalog.follows.authors(ana, None, 10) == []
-    assert catalog.follows.local_followers(bob, None, 10) == []
+    assert all_followers(catalog, bob) == []
     assert catalog.follows.followed_among(ana, {bob}) == set()
 
 
@@ -342,7 +362,49 @@ def test_follows_are_paged_without_gap_or_repetition(catalog, sample):
         catalog.follows.change(user_ids[0], user_id, True, sample.follow(user_ids[0], user_id))
         catalog.follows.change(user_id, user_ids[0], True, sample.follow(user_id, user_ids[0]))
     assert all_pages(lambda before: catalog.follows.authors(user_ids[0], before, 3)) == user_ids[:0:-1]
-    assert all_pages(lambda before: catalog.follows.local_followers(user_ids[0], before, 3)) == user_ids[:0:-1]
+    assert all_followers(catalog, user_ids[0], limit=3) == user_ids[1:]
+
+
+@pytest.mark.parametrize("followers", [0, 1, 2, 3, 4])
+def test_a_walk_over_followers_ends(catalog, sample, followers):
+    """Also when the last page is full."""
+    author_id, user_ids = sample.user_id(9), [sample.user_id(number) for number in range(followers)]
+    for user_id in user_ids:
+        catalog.follows.change(user_id, author_id, True, sample.follow(user_id, author_id))
+    assert all_followers(catalog, author_id, limit=2) == user_ids
+
+
+def test_a_follow_may_start_again_after_it_ended(catalog, sample):
+    """It is listed once."""
+    ana, bob = sample.user_id(1), sample.user_id(2)
+    for following in (False, True, False, True):
+        catalog.follows.change(ana, bob, following, sample.follow(ana, bob, following))
+    assert catalog.follows.authors(ana, None, 10) == [bob]
+    assert all_followers(catalog, bob) == [ana]
+
+
+def test_one_pair_followed_and_unfollowed_by_many_at_once_is_the_same_on_both_sides(catalog, sample, threads):
+    """Which of them was the last does not matter."""
+    ana, bob = sample.user_id(1), sample.user_id(2)
+
+    def change(number):
+        catalog.follows.change(ana, bob, number % 2 == 0, sample.follow(ana, bob, number % 2 == 0, number))
+
+    list(threads.map(change, range(40)))
+    assert all_followers(catalog, bob) == ([ana] if catalog.follows.authors(ana, None, 10) else [])
+    assert len(catalog.outbox.pending(100)) == 40
+
+
+def test_half_a_surrogate_pair_is_no_cursor_of_followers(catalog, sample):
+    """No page has returned it."""
+    with pytest.raises(BadRequest):
+        catalog.follows.local_followers(sample.user_id(1), "\ud800", 9)
+
+
+def test_any_text_may_follow_and_be_followed(catalog):
+    """And is found by the same text."""
+    catalog.follows.change(HOSTILE_TEXT, HOSTILE_TEXT, True, follow_changed(HOSTILE_TEXT, HOSTILE_TEXT, True, 1))
+    assert all_followers(catalog, HOSTILE_TEXT, limit=1) == [HOSTILE_TEXT]
 
 
 def test_follower_regions_are_recorded_once(catalog, sample):
@@ -385,7 +447,6 @@ def test_a_malformed_cursor_is_harmless(catalog, sample, before):
     assert catalog.likes.page(photo.photo_id, before, 9) in ([], [ana])
     assert catalog.comments.page(photo.photo_id, before, 9) in ([], [comment(sample, 1, photo.photo_id)])
     assert catalog.follows.authors(ana, before, 9) in ([], [bob])
-    assert catalog.follows.local_followers(bob, before, 9) in ([], [ana])
 
 
 def test_another_handle_reads_what_was_written(catalog, open_catalog, sample):

@@ -9,13 +9,14 @@ from regions.stores.cassandra import health, schema
 from regions.stores.cassandra.address import parse_address
 from regions.stores.cassandra.deletion import Deletion
 from regions.stores.cassandra.expiries import CassandraExpiries
+from regions.stores.cassandra.follows import CassandraFollows
 from regions.stores.cassandra.outbox import CassandraOutbox
 from regions.stores.cassandra.partitions import TimeUuidGenerator
 from regions.stores.cassandra.photos import CassandraPhotos, CassandraUploads, upload_states
 from regions.stores.cassandra.records import CassandraAuditLog, CassandraReplicas, CassandraTombstones
 from regions.stores.cassandra.rows import YearlyLists
 from regions.stores.cassandra.session import CassandraSession
-from regions.stores.cassandra.social import CassandraComments, CassandraFollows, CassandraLikes, CassandraUsers
+from regions.stores.cassandra.social import CassandraComments, CassandraLikes, CassandraUsers
 from regions.stores.cassandra.tombstones import TombstoneLog
 from regions.stores.catalog import Catalog
 from regions.stores.stamp import Owner, Stamp, StoreLocation, require_owner
@@ -60,7 +61,7 @@ def _catalog(session: CassandraSession, clock_ms: Callable[[], int]) -> Catalog:
         tombstones=CassandraTombstones(session, log),
         likes=CassandraLikes(session, lists),
         comments=CassandraComments(session, lists),
-        follows=CassandraFollows(session, lists, outbox),
+        follows=CassandraFollows(session, outbox),
         replicas=CassandraReplicas(session),
         audit=CassandraAuditLog(session, uuids, clock_ms),
         outbox=outbox,

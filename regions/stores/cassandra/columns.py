@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from regions.records import (
+    PUBLIC,
     AuditEntry,
     Comment,
     Photo,
@@ -26,9 +27,9 @@ from regions.records import (
 USER = "name, country, residency_class, home_region, created_at"
 PHOTO = (
     "status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,"
-    " height, taken_at, camera, phash, variants, reason"
+    " height, taken_at, camera, phash, variants, reason, visibility"
 )
-SUMMARY = "status, owner_id, residency_class, home_region, caption, created_at, width, height"
+SUMMARY = "status, owner_id, residency_class, home_region, caption, created_at, width, height, visibility"
 """What a page reads of a photo. All columns, with the list of variants that the driver decodes value by value, took 1.6
 times as much processor time."""
 TOMBSTONE = "owner_id, deleted_at"
@@ -73,13 +74,14 @@ def from_photo(photo: Photo) -> Values:
         photo.perceptual_hash,
         [(each.size, each.width, each.height, each.size_bytes, each.sha256) for each in photo.variants] or None,
         (photo.reason.code, photo.reason.detail) if photo.reason else None,
+        photo.visibility,
     )  # fmt: skip
 
 
 def to_photo(photo_id: str, values: Values) -> Photo | None:
     """None if there is no photo: it never existed, was discarded, or has a tombstone."""
     (status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,
-     height, taken_at, camera, perceptual_hash, variants, reason) = values  # fmt: skip
+     height, taken_at, camera, perceptual_hash, variants, reason, visibility) = values  # fmt: skip
     if status in (None, "deleted"):
         return None
     return Photo(
@@ -87,17 +89,19 @@ def to_photo(photo_id: str, values: Values) -> Photo | None:
         content_type, width, height, taken_at, camera, perceptual_hash,
         tuple([Variant(*variant[:5]) for variant in variants or ()]),
         Reason(*reason[:2]) if reason else None,
+        _visibility(visibility),
     )  # fmt: skip
 
 
 def to_summary(photo_id: str, values: Values) -> PhotoSummary | None:
     """None as for `to_photo`."""
-    status, owner_id, residency_class, home_region, caption, created_at, width, height = values
+    status, owner_id, residency_class, home_region, caption, created_at, width, height, visibility = values
     if status in (None, "deleted"):
         return None
     return PhotoSummary(
-        photo_id, owner_id, residency_class, home_region, Status(status), caption, _ms(created_at), width, height
-    )
+        photo_id, owner_id, residency_class, home_region, Status(status), caption, _ms(created_at), width, height,
+        _visibility(visibility),
+    )  # fmt: skip
 
 
 def from_upload(upload: Upload) -> Values:
@@ -141,6 +145,11 @@ def from_audit_entry(entry: AuditEntry) -> Values:
 def to_audit_entry(photo_id: str, values: Values) -> AuditEntry:
     action, place, allowed, rule, policy_version, at = values
     return AuditEntry(photo_id, action, place, allowed, rule, policy_version, _ms(at))
+
+
+def _visibility(value: str | None) -> str:
+    """A program that does not know the column yet writes only photos for everybody."""
+    return PUBLIC if value is None else value
 
 
 def _ms(at: datetime) -> int:

@@ -67,12 +67,12 @@ class CassandraPhotos:
 
     def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[PhotoSummary]:
         query = "SELECT photo_id FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id < ? LIMIT ?"
-        return self._lists.newest_of(query, owner_id, before, limit, self._ready)
+        return self._lists.newest_of(query, owner_id, before, limit, self._public)
 
-    def _ready(self, listed: list[Row]) -> list[PhotoSummary]:
+    def _public(self, listed: list[Row]) -> list[PhotoSummary]:
         photos = self.summaries([photo_id for (photo_id,) in listed])
         found = [photos[photo_id] for (photo_id,) in listed if photo_id in photos]
-        return [photo for photo in found if photo.status is Status.READY]
+        return [photo for photo in found if photo.is_public]
 
     def update(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:
         if not expected:

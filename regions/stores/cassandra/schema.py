@@ -76,11 +76,15 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
             """(follower_id text, author_id text, PRIMARY KEY (follower_id, author_id))
                WITH CLUSTERING ORDER BY (author_id DESC)""",
         ),
+        # An author's followers, in buckets whose number grows with them: see `follows`.
         (
             "followers",
-            """(author_id text, year int, follower_id text, PRIMARY KEY ((author_id, year), follower_id))
-               WITH CLUSTERING ORDER BY (follower_id DESC)""",
+            "(author_id text, level int, bucket int, follower_id text,"
+            " PRIMARY KEY ((author_id, level, bucket), follower_id))",
         ),
+        ("follower_levels", "(author_id text PRIMARY KEY, level int, assigned bigint)"),
+        # Stays when a follow ends; to be erased with the follower's account.
+        ("assigned_levels", "(follower_id text, author_id text, level int, PRIMARY KEY (follower_id, author_id))"),
         ("follower_regions", "(author_id text, region text, PRIMARY KEY (author_id, region))"),
         (
             "audit",
@@ -105,6 +109,16 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
                WITH {_SHORT_LIVED}""",
         ),
         ("expiry_buckets", f"(one int, bucket bigint, PRIMARY KEY (one, bucket)) WITH {_SHORT_LIVED}"),
+    ),
+    (
+        ("ADD photos", "visibility text static"),
+        # Room for the ways in which a user proves who they are; nothing reads or writes it yet. `kind` is a passkey, a
+        # password, a recovery code …; `verifier` is what checks it (a public key, a salted hash), never the secret.
+        (
+            "credentials",
+            """(user_id text, credential_id text, kind text, verifier text, created_at timestamp,
+                PRIMARY KEY (user_id, credential_id))""",
+        ),
     ),
 )
 """Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a

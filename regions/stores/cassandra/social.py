@@ -1,4 +1,4 @@
-"""Users, likes, comments and follows in Cassandra.
+"""Users, likes and comments in Cassandra. Follows are in `follows`.
 
 A like or comment and the deletion of its photo may race, since they write different partitions. Both write first and
 read or remove second: the like is written, then its writer reads the photo's tombstone and removes the like if there is
@@ -9,28 +9,15 @@ A like and a comment are also listed by their user. That entry is written first,
 longer: a reader leaves out an entry whose like or comment is not there.
 """
 
-from collections.abc import Collection
 from functools import partial
 
-from regions.events.messages import Event
 from regions.records import Comment, User
 from regions.stores.cassandra import columns
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.deletion import is_deleted
-from regions.stores.cassandra.outbox import CassandraOutbox
 from regions.stores.cassandra.partitions import partition_year
 from regions.stores.cassandra.rows import YearlyLists
 from regions.stores.cassandra.session import CassandraSession, Row, first_rows
-from regions.stores.paging import exclusive_upper_bound
-
-_FOLLOW = (
-    "INSERT INTO following (follower_id, author_id) VALUES (?, ?)",
-    "INSERT INTO followers (author_id, year, follower_id) VALUES (?, ?, ?)",
-)
-_UNFOLLOW = (
-    "DELETE FROM following WHERE follower_id = ? AND author_id = ?",
-    "DELETE FROM followers WHERE author_id = ? AND year = ? AND follower_id = ?",
-)
 
 
 class CassandraUsers:
@@ -133,37 +120,3 @@ class CassandraComments:
 
 def _primary_key(photo_id: str, comment_id: str) -> tuple[str, int, str]:
     return key(photo_id), partition_year(comment_id), key(comment_id)
-
-
-class CassandraFollows:
-    def __init__(self, session: CassandraSession, lists: YearlyLists, outbox: CassandraOutbox) -> None:
-        self._session, self._lists, self._outbox = session, lists, outbox
-
-    def change(self, follower_id: str, author_id: str, following: bool, event: Event) -> None:
-        statements = _FOLLOW if following else _UNFOLLOW
-        following_key = key(follower_id), key(author_id)
-        followers_key = key(author_id), partition_year(follower_id), key(follower_id)
-        calls = [(statements[0], *following_key), (statements[1], *followers_key)]
-        self._outbox.write_with_event(event, calls)
-
-    def authors(self, follower_id: str, before: str | None, limit: int) -> list[str]:
-        query = "SELECT author_id FROM following WHERE follower_id = ? AND author_id < ? LIMIT ?"
-        bound = key(exclusive_upper_bound(before))
-        return [author_id for (author_id,) in self._session.execute(query, key(follower_id), bound, limit)]
-
-    def followed_among(self, follower_id: str, author_ids: Collection[str]) -> set[str]:
-        query = "SELECT author_id FROM following WHERE follower_id = ? AND author_id = ?"
-        found = self._session.execute_concurrent((query, key(follower_id), key(author_id)) for author_id in author_ids)
-        return {author_id for (author_id,) in first_rows(found)}
-
-    def local_followers(self, author_id: str, before: str | None, limit: int) -> list[str]:
-        query = "SELECT follower_id FROM followers WHERE author_id = ? AND year = ? AND follower_id < ? LIMIT ?"
-        return [follower_id for (follower_id,) in self._lists.newest(query, author_id, before, limit)]
-
-    def add_follower_region(self, author_id: str, region: str) -> None:
-        insert = "INSERT INTO follower_regions (author_id, region) VALUES (?, ?)"
-        self._session.execute(insert, key(author_id), key(region))
-
-    def follower_regions(self, author_id: str) -> set[str]:
-        query = "SELECT region FROM follower_regions WHERE author_id = ?"
-        return {region for (region,) in self._session.execute(query, key(author_id))}

@@ -3,17 +3,17 @@
 from collections.abc import Collection
 
 from regions.events.messages import Event
-from regions.records import Photo, PhotoSummary, Status, Tombstone, Upload, to_json_text
+from regions.records import PUBLIC, Photo, PhotoSummary, Status, Tombstone, Upload, to_json_text
 from regions.stores.paging import exclusive_upper_bound
 from regions.stores.sqlite.database import json_list
 from regions.stores.sqlite.rows import UNLESS_DELETED, Table, put_in_outbox
 
-_COLUMNS = "photo_id, owner_id, status, record"
+_COLUMNS = "photo_id, owner_id, status, visibility, record"
 
 
 class SqlitePhotos(Table):
     def create(self, photo: Photo, upload: Upload) -> None:
-        insert = f"INSERT OR IGNORE INTO photos ({_COLUMNS}) SELECT ?, ?, ?, ? {UNLESS_DELETED}"
+        insert = f"INSERT OR IGNORE INTO photos ({_COLUMNS}) SELECT ?, ?, ?, ?, ? {UNLESS_DELETED}"
         with self._database.writing() as connection:
             if connection.execute(insert, _row(photo)).rowcount:
                 row = (upload.photo_id, upload.expires_at_ms, to_json_text(upload))
@@ -27,13 +27,14 @@ class SqlitePhotos(Table):
         return {photo.photo_id: photo for photo in self._records(PhotoSummary, query, json_list(photo_ids))}
 
     def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[PhotoSummary]:
-        query = """SELECT record FROM photos WHERE owner_id = ? AND status = 'ready' AND photo_id < ?
+        # What `Photo.is_public` says, for an index.
+        query = """SELECT record FROM photos WHERE owner_id = ? AND status = 'ready' AND visibility = ? AND photo_id < ?
                    ORDER BY photo_id DESC LIMIT ?"""
-        return self._records(PhotoSummary, query, owner_id, exclusive_upper_bound(before), limit)
+        return self._records(PhotoSummary, query, owner_id, PUBLIC, exclusive_upper_bound(before), limit)
 
     def update(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:
-        change = """UPDATE photos SET owner_id = ?2, status = ?3, record = ?4
-                    WHERE photo_id = ?1 AND status IN (SELECT value FROM json_each(?5))"""
+        change = """UPDATE photos SET owner_id = ?2, status = ?3, visibility = ?4, record = ?5
+                    WHERE photo_id = ?1 AND status IN (SELECT value FROM json_each(?6))"""
         with self._database.writing() as connection:
             changed = connection.execute(change, (*_row(photo), json_list(expected)))
             if changed.rowcount:
@@ -41,7 +42,7 @@ class SqlitePhotos(Table):
             return bool(changed.rowcount)
 
     def put_replica_metadata(self, photo: Photo) -> None:
-        self._write(f"INSERT OR REPLACE INTO photos ({_COLUMNS}) SELECT ?, ?, ?, ? {UNLESS_DELETED}", *_row(photo))
+        self._write(f"INSERT OR REPLACE INTO photos ({_COLUMNS}) SELECT ?, ?, ?, ?, ? {UNLESS_DELETED}", *_row(photo))
 
     def delete(self, tombstone: Tombstone, event: Event | None) -> bool:
         row = (tombstone.photo_id, to_json_text(tombstone))
@@ -71,5 +72,5 @@ class SqliteUploads(Table):
             return bool(removed.rowcount)
 
 
-def _row(photo: Photo) -> tuple[str, str, str, str]:
-    return photo.photo_id, photo.owner_id, photo.status, to_json_text(photo)
+def _row(photo: Photo) -> tuple[str, str, str, str, str]:
+    return photo.photo_id, photo.owner_id, photo.status, photo.visibility, to_json_text(photo)

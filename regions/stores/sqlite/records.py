@@ -19,8 +19,16 @@ log = logging.getLogger(__name__)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (user_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 
+-- Room for the ways in which a user proves who they are; nothing reads or writes it yet. `kind` is a passkey, a
+-- password, a recovery code …; `verifier` is what checks it (a public key, a salted hash), never the secret.
+CREATE TABLE IF NOT EXISTS credentials (
+    user_id TEXT NOT NULL, credential_id TEXT NOT NULL, kind TEXT NOT NULL, verifier TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL, PRIMARY KEY (user_id, credential_id)
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS photos (
-    photo_id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL
+    photo_id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, status TEXT NOT NULL,
+    visibility TEXT NOT NULL DEFAULT 'public', record TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS photos_ready ON photos (owner_id, photo_id) WHERE status = 'ready';
 CREATE INDEX IF NOT EXISTS photos_uploading ON photos (photo_id) WHERE status = 'uploading';

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from regions.events.messages import Event
 from regions.records import Comment, User, to_json_text
-from regions.stores.paging import exclusive_upper_bound
+from regions.stores.paging import exclusive_lower_bound, exclusive_upper_bound
 from regions.stores.sqlite.database import json_list
 from regions.stores.sqlite.rows import UNLESS_DELETED, Table, put_in_outbox
 
@@ -79,10 +79,12 @@ class SqliteFollows(Table):
                    WHERE follower_id = ? AND author_id IN (SELECT value FROM json_each(?))"""
         return set(self._texts(query, follower_id, json_list(author_ids)))
 
-    def local_followers(self, author_id: str, before: str | None, limit: int) -> list[str]:
-        query = """SELECT follower_id FROM following WHERE author_id = ? AND follower_id < ?
-                   ORDER BY follower_id DESC LIMIT ?"""
-        return self._texts(query, author_id, exclusive_upper_bound(before), limit)
+    def local_followers(self, author_id: str, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        """By id; the cursor is the last id of the page."""
+        query = """SELECT follower_id FROM following WHERE author_id = ? AND follower_id > ?
+                   ORDER BY follower_id LIMIT ?"""
+        found = self._texts(query, author_id, exclusive_lower_bound(after), limit)
+        return found, found[-1] if len(found) == limit else None
 
     def add_follower_region(self, author_id: str, region: str) -> None:
         self._write("INSERT OR IGNORE INTO follower_regions (author_id, region) VALUES (?, ?)", author_id, region)

@@ -121,6 +121,11 @@ class Api:
         assert self.catalog.photos.update(changed, {photo.status}, None)
         return changed
 
+    def set_visibility(self, photo_id: str, visibility: str) -> None:
+        """As a newer program may."""
+        photo = replace(self.catalog.photos.get(photo_id), visibility=visibility)
+        assert self.catalog.photos.update(photo, {photo.status}, None)
+
     def published(self, topic: str) -> list[Event]:
         """Every event of a topic so far, oldest first."""
         consumer = self.context.stores.events.consumer(topic, f"test-{ids.to_public('c', now_ms())}", "test")

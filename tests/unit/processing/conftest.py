@@ -21,10 +21,10 @@ from PIL import Image
 from processing import job, moderation
 from regions import ids, topology
 from regions.config import Config, Stores, open_stores
-from regions.preparation import prepare_region
 from regions.events import messages
 from regions.events.messages import Event
 from regions.ids import Snowflake, compose, to_public
+from regions.preparation import prepare_region
 from regions.records import Photo, Status, Upload
 from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key, variant_prefix
 from tests.builders.topologies import one_region

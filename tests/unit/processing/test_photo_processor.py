@@ -50,10 +50,11 @@ def test_a_photo_becomes_ready_and_its_event_is_published(room, photos, draw):
 
 def test_processing_keeps_what_the_owner_wrote(photos, room, draw):
     """The job only adds what it found."""
-    photo, event = room.uploaded(draw(1))
+    photo, event = room.uploaded(draw(1), visibility="friends")
     photos().handle(event)
     found = room.photo(photo)
     assert (found.owner_id, found.caption, found.created_at_ms) == (photo.owner_id, photo.caption, photo.created_at_ms)
+    assert found.visibility == "friends"
 
 
 def test_an_upload_that_is_not_an_image_fails_with_a_reason(room, photos):

@@ -46,6 +46,7 @@ photos = st.builds(
     perceptual_hash=st.none() | texts,
     variants=st.lists(variants, max_size=4).map(tuple),
     reason=st.none() | st.builds(Reason, texts, texts),
+    visibility=texts,
 )
 
 RECORDS = [
@@ -82,6 +83,22 @@ def test_a_summary_is_read_from_the_text_of_its_photo(photo):
     summary = records.from_json_text(PhotoSummary, records.to_json_text(photo))
     assert summary == photo.summary()
     assert isinstance(summary.status, Status)
+
+
+@given(photos)
+def test_a_photo_of_an_older_version_is_for_everybody(photo):
+    """It was written without a visibility."""
+    older = records.to_json(photo)
+    del older["visibility"]
+    assert records.photo_from_json(older) == replace(photo, visibility="public")
+
+
+@pytest.mark.parametrize("visibility", ["", "Public", "private", "friends", None])
+def test_only_a_ready_photo_with_a_known_visibility_is_public(visibility):
+    """With any other, only its owner may see it."""
+    photo = Photo("p", "u", "eu", "eu-west", Status.READY, "", 1, None, 1)
+    assert [replace(photo, status=status).is_public for status in Status] == [status == "ready" for status in Status]
+    assert not records.photo_from_json(records.to_json(photo) | {"visibility": visibility}).is_public
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)

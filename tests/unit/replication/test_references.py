@@ -34,6 +34,21 @@ def test_a_corrupt_raw_does_not_keep_the_photo_out_of_feeds(regions):
     assert [event.key for event in regions.published("eu-central", PHOTO_REFERENCED)] == [photo.photo_id]
 
 
+def test_nothing_of_a_photo_that_is_not_for_everybody_crosses(regions):
+    """No copy, no metadata and no reference, neither when it becomes ready nor for a new follower."""
+    photo, event = regions.add_photo("eu-west")
+    home = regions.stores["eu-west"].catalog
+    assert home.photos.update(replace(photo, visibility="friends"), {photo.status}, None)
+    home.follows.add_follower_region(photo.owner_id, "us-central")
+    for destination in ("eu-central", "us-central"):
+        regions.lane("eu-west", destination).handle_ready(event)
+    regions.lane("us-central", "eu-west").handle_followed(follow(regions, photo.owner_id))
+    assert set(regions.files_of(photo)) == {"eu-west"}
+    assert regions.stores["eu-central"].catalog.photos.get(photo.photo_id) is None
+    assert regions.published("us-central", PHOTO_REFERENCED) == regions.published("eu-central", PHOTO_REFERENCED) == []
+    assert regions.replicas(photo) == []
+
+
 def forbid_references(regions, region) -> None:
     """Changes that region's policy so that references may not leave the EU."""
     settings = regions.stores[region].settings

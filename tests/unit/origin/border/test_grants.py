@@ -153,7 +153,7 @@ def test_details_contain_only_what_a_feed_shows(api, photo_id):
     """The camera, the time of taking, hashes and sizes stay in the home region."""
     [photo] = details(api, [photo_id]).json["items"]
     assert set(photo) == {
-        "photo_id", "owner_id", "residency_class", "caption", "created_at_ms", "width", "height"
+        "photo_id", "owner_id", "residency_class", "caption", "created_at_ms", "width", "height", "visibility"
     }  # fmt: skip
 
 

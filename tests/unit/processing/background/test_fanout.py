@@ -114,6 +114,17 @@ def test_followers_are_read_in_pages(room, fan, follow, monkeypatch):
     assert all(feed(room, follower_id) == [photo.photo_id] for follower_id in followers)
 
 
+def test_a_photo_that_is_not_for_everybody_goes_into_no_feed(room, fan, follow):
+    """Neither when it becomes ready, nor as one of the latest photos of a new follower, nor by a reference."""
+    photo = room.uploading(1, visibility="friends")
+    room.change(photo, Status.READY)
+    event = follow(room.user_id(2), photo.owner_id)
+    fan.handle(event)
+    fan.handle(messages.photo_ready(photo, room.clock_ms))
+    fan.handle(messages.photo_referenced(photo.photo_id, photo.owner_id, 0, 0, room.user_id(2)))
+    assert feed(room, room.user_id(2)) == []
+
+
 @pytest.mark.parametrize("region", [HERE, ELSEWHERE])
 def test_a_deleted_photo_is_not_fanned_out(room, fan, follow, region):
     """The tombstone wins over the event, whichever of them is older."""

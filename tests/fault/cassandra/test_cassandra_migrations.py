@@ -1,0 +1,80 @@
+"""Migrations of a keyspace that has rows, with a program of the version before still running."""
+
+from dataclasses import replace
+
+import pytest
+
+from regions.records import Photo, Status
+from regions.stores.cassandra import schema
+from regions.stores.cassandra.partitions import partition_year
+from tests.builders.stores import STAMP
+
+PHOTO = Photo("p_00000000001", "u_00000000001", "eu", "eu-west", Status.READY, "At sea", 1, None, 1_800_000_000_000)
+OTHER = replace(PHOTO, photo_id="p_00000000002")
+
+# As a program of migration 1 has them.
+_COLUMNS = (
+    "status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,"
+    " height, taken_at, camera, phash, variants, reason"
+)
+_CREATE = f"UPDATE photos SET {', '.join(f'{name} = ?' for name in _COLUMNS.split(', '))} WHERE photo_id = ?"
+_LIST = "INSERT INTO photos_by_owner (owner_id, year, photo_id) VALUES (?, ?, ?)"
+
+
+class OldProgram:
+    """What a program of migration 1 sends: it names its columns, and prepares each statement once."""
+
+    def __init__(self, session):
+        self._session = session
+
+    def put(self, photo: Photo) -> None:
+        values = [photo.status, photo.owner_id, photo.residency_class, photo.home_region, photo.caption]
+        values += [photo.size_bytes, photo.sha256, photo.created_at_ms, *[None] * 8]
+        assert self._session.execute_conditional((f"{_CREATE} IF deleted_at = null", *values, photo.photo_id))
+        self._session.execute(_LIST, photo.owner_id, partition_year(photo.photo_id), photo.photo_id)
+
+    def caption(self, photo_id: str) -> str:
+        query = f"SELECT DISTINCT photo_id, {_COLUMNS} FROM photos WHERE photo_id = ?"
+        [(_, _, _, _, _, caption, *_)] = self._session.execute(query, photo_id)
+        return caption
+
+
+@pytest.fixture
+def old(session, monkeypatch):
+    """A program that was started when the schema had one migration. The test then opens the catalog of this version."""
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        schema.create(session, STAMP)
+        assert schema.versions(session) == {1}
+    return OldProgram(session)
+
+
+def test_a_photo_from_before_visibilities_is_for_everybody(old, open_at):
+    """As is one that a program without them writes later, beside a newer one."""
+    old.put(PHOTO)
+    new = open_at(0)
+    old.put(OTHER)
+    assert new.photos.get(PHOTO.photo_id) == PHOTO and new.photos.get(OTHER.photo_id) == OTHER
+    assert new.photos.by_owner(PHOTO.owner_id, None, 9) == [OTHER.summary(), PHOTO.summary()]
+
+
+def test_a_user_may_have_several_credentials(old, session, open_at):
+    """A keyspace from before has no room for them."""
+    open_at(0)
+    insert = "INSERT INTO credentials (user_id, credential_id, kind, verifier, created_at) VALUES (?, ?, ?, ?, ?)"
+    for credential_id, kind in (("1", "passkey"), ("2", "password")):
+        session.execute(insert, PHOTO.owner_id, credential_id, kind, "a public key or a hash", 1)
+    found = session.execute("SELECT credential_id, kind FROM credentials WHERE user_id = ?", PHOTO.owner_id)
+    assert found == [("1", "passkey"), ("2", "password")]
+
+
+def test_a_program_without_visibilities_keeps_them(old, session, open_at):
+    """It reads and changes the photo beside a newer program, and the photo stays hidden."""
+    old.put(PHOTO)
+    new = open_at(0)
+    assert schema.versions(session) == set(range(1, len(schema.MIGRATIONS) + 1))
+    assert new.photos.update(replace(PHOTO, visibility="friends"), {Status.READY}, None)
+    assert old.caption(PHOTO.photo_id) == "At sea"
+    old.put(replace(PHOTO, caption="At night"))
+    assert new.photos.get(PHOTO.photo_id) == replace(PHOTO, caption="At night", visibility="friends")
+    assert new.photos.by_owner(PHOTO.owner_id, None, 9) == []
