@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from regions.variant_names import variant_name
+
 MAX_CAPTION_CHARS = 2200
 
 
@@ -53,18 +55,30 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One resized image. `size` names it (150 …); `width` is smaller if the raw is narrower than that."""
+    """One resized image. `size` is the nominal width (150 …); `width` is smaller if the raw is narrower than that.
+
+    `recipe` and `format` say how it was made (`variant_names`).
+    """
 
     size: int
     width: int
     height: int
     size_bytes: int
     sha256: str
+    recipe: int = 1
+    format: str = "jpg"
+
+    @property
+    def name(self) -> str:
+        return variant_name(self.size, self.recipe, self.format)
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo's metadata. `sha256` is what the client claims, if anything, and from `ready` on what was computed."""
+    """A photo's metadata. `sha256` is what the client claims, if anything, and from `ready` on what was computed.
+
+    `variants` may be of several recipes; `recipe` is the one whose variants its URLs name.
+    """
 
     photo_id: str
     owner_id: str
@@ -83,6 +97,7 @@ class Photo:
     perceptual_hash: str | None = None
     variants: tuple[Variant, ...] = ()
     reason: Reason | None = None
+    recipe: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +207,18 @@ def photo_from_json(value: Mapping[str, Any]) -> Photo:
 
 def _photo(value: Mapping[str, Any]) -> Photo:
     reason = value.get("reason")
-    # Positional arguments: a feed's page has 120 variants, and with keywords they take a third longer.
-    variants = [Variant(v["size"], v["width"], v["height"], v["size_bytes"], v["sha256"]) for v in value["variants"]]
     known = {name: value[name] for name in _FIELD_NAMES[Photo] if name in value}
     known["status"] = Status(value["status"])
-    known["variants"] = tuple(variants)
+    known["variants"] = tuple([_variant(variant) for variant in value["variants"]])
     known["reason"] = from_json(Reason, reason) if reason else None
     return Photo(**known)
+
+
+def _variant(v: Mapping[str, Any]) -> Variant:
+    # Positional arguments: a feed's page has 120 variants, and with keywords they take a third longer.
+    return Variant(
+        v["size"], v["width"], v["height"], v["size_bytes"], v["sha256"], v.get("recipe", 1), v.get("format", "jpg")
+    )
 
 
 def rfc3339(at_ms: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from regions import ids
 from regions.errors import BadGateway, NotFound
 from regions.records import MAX_CAPTION_CHARS, Photo, Status
+from regions.variant_names import MAX_RECIPE
 
 _MAX_CLASS = 80
 _MAX_SIDE = 1 << 20
@@ -36,6 +37,7 @@ def outgoing(photo: Photo) -> dict[str, Any]:
         "created_at_ms": photo.created_at_ms,
         "width": photo.width,
         "height": photo.height,
+        "recipe": photo.recipe,
     }
 
 
@@ -70,6 +72,8 @@ def _photo(item: dict[str, Any], home_region: str) -> Photo:
         created_at_ms=_integer(item["created_at_ms"], _MAX_AT_MS),
         width=_side(item["width"]),
         height=_side(item["height"]),
+        # A home of an older version does not send it.
+        recipe=_integer(item.get("recipe", 1), MAX_RECIPE, least=1),
     )
 
 
@@ -79,9 +83,9 @@ def _text(value: Any, most: int) -> str:
     return value
 
 
-def _integer(value: Any, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise TypeError(f"expected a whole number up to {most}")
+def _integer(value: Any, most: int, least: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise TypeError(f"expected a whole number from {least} to {most}")
     return value
 
 

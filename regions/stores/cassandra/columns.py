@@ -14,7 +14,7 @@ from regions.records import AuditEntry, Comment, Photo, Reason, Replica, Status,
 USER = "name, country, residency_class, home_region, created_at"
 PHOTO = (
     "status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,"
-    " height, taken_at, camera, phash, variants, reason"
+    " height, taken_at, camera, phash, variants, reason, recipe"
 )
 TOMBSTONE = "owner_id, deleted_at"
 COMMENT = "author_id, text, created_at"
@@ -22,7 +22,7 @@ AUDIT = "action, place, allowed, rule, policy_version, at"
 
 TYPES = {
     "upload": "(multipart_id text, filename text, size_bytes bigint, part_size_bytes int, expires_at timestamp)",
-    "variant": "(size int, width int, height int, size_bytes bigint, sha256 text)",
+    "variant": "(size int, width int, height int, size_bytes bigint, sha256 text, recipe int, format text)",
     "reason": "(code text, detail text)",
     "replica": "(raw boolean, variants boolean, rule text, policy_version text, at timestamp)",
 }
@@ -56,22 +56,24 @@ def from_photo(photo: Photo) -> Values:
         photo.status.value, photo.owner_id, photo.residency_class, photo.home_region, photo.caption, photo.size_bytes,
         photo.sha256, photo.created_at_ms, photo.content_type, photo.width, photo.height, photo.taken_at, photo.camera,
         photo.perceptual_hash,
-        [(each.size, each.width, each.height, each.size_bytes, each.sha256) for each in photo.variants] or None,
+        [_from_variant(variant) for variant in photo.variants] or None,
         (photo.reason.code, photo.reason.detail) if photo.reason else None,
+        photo.recipe,
     )  # fmt: skip
 
 
 def to_photo(photo_id: str, values: Values) -> Photo | None:
     """None if there is no photo: it never existed, was discarded, or has a tombstone."""
     (status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,
-     height, taken_at, camera, perceptual_hash, variants, reason) = values  # fmt: skip
+     height, taken_at, camera, perceptual_hash, variants, reason, recipe) = values  # fmt: skip
     if status in (None, "deleted"):
         return None
     return Photo(
         photo_id, owner_id, residency_class, home_region, Status(status), caption, size_bytes, sha256, _ms(created_at),
         content_type, width, height, taken_at, camera, perceptual_hash,
-        tuple([Variant(*variant[:5]) for variant in variants or ()]),
+        tuple([Variant(*variant[:7]) for variant in variants or ()]),
         Reason(*reason[:2]) if reason else None,
+        recipe,
     )  # fmt: skip
 
 
@@ -116,6 +118,12 @@ def from_audit_entry(entry: AuditEntry) -> Values:
 def to_audit_entry(photo_id: str, values: Values) -> AuditEntry:
     action, place, allowed, rule, policy_version, at = values
     return AuditEntry(photo_id, action, place, allowed, rule, policy_version, _ms(at))
+
+
+def _from_variant(variant: Variant) -> Values:
+    return (
+        variant.size, variant.width, variant.height, variant.size_bytes, variant.sha256, variant.recipe, variant.format
+    )  # fmt: skip
 
 
 def _ms(at: datetime) -> int:

@@ -1,6 +1,7 @@
 """Details from another region: only what was requested, and only within bounds, is accepted."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -41,6 +42,7 @@ def test_only_requested_photos_can_be_gone():
         {"residency_class": "e" * 81}, {"residency_class": []},
         {"created_at_ms": "now"}, {"created_at_ms": -1}, {"created_at_ms": 10**20}, {"created_at_ms": True},
         {"width": 1.5}, {"height": -1}, {"height": 1 << 40},
+        {"recipe": 0}, {"recipe": 10_000}, {"recipe": "2"}, {"recipe": True}, {"recipe": None},
     ],
 )  # fmt: skip
 def test_details_out_of_bounds_are_rejected(wrong):
@@ -49,8 +51,15 @@ def test_details_out_of_bounds_are_rejected(wrong):
         read([details.outgoing(PHOTO) | wrong])
 
 
-@given(st.sampled_from(sorted(details.outgoing(PHOTO))))
+def test_details_of_a_home_of_an_older_version_are_of_recipe_1():
+    """It does not send the recipe."""
+    newer = details.outgoing(replace(PHOTO, recipe=2))
+    older = {name: value for name, value in newer.items() if name != "recipe"}
+    assert [photo.recipe for photo in read([newer]).photos + read([older]).photos] == [2, 1]
+
+
+@given(st.sampled_from(sorted(details.outgoing(PHOTO).keys() - {"recipe"})))
 def test_details_without_a_field_are_rejected(name):
-    """Every field is required."""
+    """Every other field is required."""
     with pytest.raises(BadGateway):
         read([{key: value for key, value in details.outgoing(PHOTO).items() if key != name}])
