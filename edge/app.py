@@ -12,12 +12,11 @@ from edge.node_client import NodeClient
 from edge.page import Page
 from edge.responses import Request, Response
 from edge.tombstones import KnownTombstones
-from regions import ids, tokens
+from regions import ids, tokens, variant_names
 from regions.errors import BadGateway, BadRequest, MethodNotAllowed, Misdirected, NotFound, Unauthenticated
-from regions.image_limits import VARIANT_SIZES
 from regions.topology import Edge, Topology, home_of
 
-_IMAGE = re.compile(r"/p/([^/]{1,40})/([0-9]{1,4})\.jpg")
+_IMAGE = re.compile("/p/([^/]{1,40})/([^/]{1,20})")
 _INVENTORY = re.compile(r"/edge/inventory/([^/]{1,40})")
 _AFTER = re.compile("after=([0-9]{1,18})")
 
@@ -50,7 +49,7 @@ class App:
 
     def _route(self, path: str) -> Callable[[Request], Response]:
         if image := _IMAGE.fullmatch(path):
-            return lambda request: self._image(request, image[1], int(image[2]))
+            return lambda request: self._image(request, image[1], image[2])
         if path == "/":
             return lambda request: self._page.respond(request, "index.html")
         if path.startswith("/static/"):
@@ -63,16 +62,17 @@ class App:
             return lambda request: self._inventory(request, inventory[1])
         raise NotFound(f"nothing is served at {path[:100]}")
 
-    def _image(self, request: Request, photo_id: str, size: int) -> Response:
+    def _image(self, request: Request, photo_id: str, name: str) -> Response:
+        """Which variants a photo has, only its origin knows. So every name that could be a variant's goes on."""
         home = home_of(self._topology, ids.PHOTO, photo_id)
-        if size not in VARIANT_SIZES:
-            raise NotFound(f"there is no image of {photo_id} in size {size}")
+        if variant_names.parse(name) is None:
+            raise NotFound(f"there is no image {name} of {photo_id}")
         routing.cdn_loop(request.header("cdn-loop"), self._edge.name)
         other_edge = self._requesting_edge(request)
         if other_edge and self._edge.shield_of != home.name:
             raise Misdirected(home.name)
         place = other_edge or self._edge.name
-        return self._images.respond(request, ImageRequest(Key(photo_id, size), place, home.name))
+        return self._images.respond(request, ImageRequest(Key(photo_id, name), place, home.name))
 
     def _tombstone_page(self, request: Request) -> Response:
         """The tombstones of the region's origin. They are applied here before they are passed on (`tombstones`)."""

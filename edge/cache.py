@@ -4,7 +4,8 @@ from pathlib import Path
 
 from edge.disk import Disk
 from edge.eviction import Eviction
-from edge.grants import Key, keys_of
+from edge.grants import Key
+from edge.key_index import KeyIndex
 
 
 class Cache:
@@ -13,7 +14,7 @@ class Cache:
     def __init__(self, folder: Path, memory_bytes: int, disk_bytes: int) -> None:
         self._disk = Disk(folder, disk_bytes)
         self._eviction: Eviction[Key] = Eviction(memory_bytes)
-        self._memory: dict[Key, tuple[str, bytes]] = {}
+        self._memory: KeyIndex[tuple[str, bytes]] = KeyIndex()
 
     def stored_sha256(self, key: Key) -> str | None:
         """The SHA-256 of the cached copy, if there is one. Does not read the disk."""
@@ -38,25 +39,31 @@ class Cache:
 
     def drop(self, key: Key) -> None:
         """Idempotent. When this returns, both tiers are without it."""
-        if self._memory.pop(key, None) is not None:
-            self._eviction.remove(key)
+        # The disk first: while it is waited for, `get` may still copy the file to memory.
         self._disk.drop(key)
+        self._drop_from_memory(key)
 
     def purge(self, photo_id: str) -> None:
-        """Drops all sizes of a photo."""
-        for key in keys_of(photo_id):
-            self.drop(key)
+        """Idempotent. When this returns, both tiers are without the photo, whatever its variants are called."""
+        # The disk first, as in `drop`.
+        self._disk.purge(photo_id)
+        for key in self._memory.keys_of(photo_id):
+            self._drop_from_memory(key)
 
     def all_keys(self) -> list[Key]:
         return list({*self._memory, *self._disk.all_keys()})
 
     def inventory(self, photo_id: str) -> list[dict[str, object]]:
-        """What is really cached of a photo, in memory and on disk: {size, where, size_bytes}."""
-        memory = [(key, "memory", len(self._memory[key][1])) for key in keys_of(photo_id) if key in self._memory]
-        disk = [(key, "disk", size_bytes) for key, size_bytes in self._disk.inventory(photo_id)]
+        """What is really cached of a photo, in memory and on disk: {name, where, size_bytes}."""
+        memory = [(key.name, "memory", len(self._memory[key][1])) for key in self._memory.keys_of(photo_id)]
+        disk = [(name, "disk", size_bytes) for name, size_bytes in self._disk.inventory(photo_id)]
         return [
-            {"size": key.size, "where": where, "size_bytes": size_bytes} for key, where, size_bytes in [*memory, *disk]
+            {"name": name, "where": where, "size_bytes": size_bytes} for name, where, size_bytes in [*memory, *disk]
         ]
+
+    def _drop_from_memory(self, key: Key) -> None:
+        if self._memory.pop(key, None) is not None:
+            self._eviction.remove(key)
 
     def _put_in_memory(self, key: Key, sha256: str, body: bytes) -> None:
         self._memory[key] = (sha256, body)

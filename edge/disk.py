@@ -1,4 +1,4 @@
-"""The cache on disk: `{2 hash characters}/{photo}/{size}.{sha256}.jpg`, and `tmp/` for files that are being written.
+"""The cache on disk: `{2 hash characters}/{photo}/{name}.{sha256}`, and `tmp/` for files that are being written.
 
 A file's name contains the hash of its bytes, and the bytes are checked against it at each read. So a kill, a full disk
 or a flipped bit costs a cache miss and never gives a wrong response; therefore nothing is synced (fsync). File
@@ -10,6 +10,9 @@ Every file operation lets other greenlets run. Two rules keep the index and the 
   another greenlet was writing or evicting it when `drop` was called.
 * A greenlet has the lock of one key at most. A write that must evict other keys releases its own key's lock first:
   two writes that each wait for the other's key would deadlock.
+
+So a photo's file belongs to a key that is in the index or locked, and `purge` finds it without listing the disk. The
+exception is a file that the disk did not remove; that is logged, and the next process finds the file again.
 """
 
 import hashlib
@@ -29,13 +32,15 @@ from gevent.event import Event
 
 from edge.eviction import Eviction
 from edge.grants import Key
-from regions.stores.objects import variant_prefix
+from edge.key_index import KeyIndex
+from regions import variant_names
+from regions.stores.objects import variant_key, variant_prefix
 
 log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-_FILE = re.compile(r"([0-9]{1,4})\.([0-9a-f]{64})\.jpg")
+_FILE = re.compile(r"(.+)\.([0-9a-f]{64})")
 
 
 class Disk:
@@ -44,9 +49,9 @@ class Disk:
     def __init__(self, folder: Path, budget_bytes: int) -> None:
         self._folder, self._tmp = folder, folder / "tmp"
         self._eviction: Eviction[Key] = Eviction(budget_bytes)
-        self._index: dict[Key, str] = {}
+        self._index: KeyIndex[str] = KeyIndex()
         # For each locked key, the event that its release sets.
-        self._released: dict[Key, Event] = {}
+        self._released: KeyIndex[Event] = KeyIndex()
         shutil.rmtree(self._tmp, ignore_errors=True)
         self._tmp.mkdir(parents=True)
         for key, sha256, size_bytes in _walk(folder):
@@ -64,7 +69,7 @@ class Disk:
         if self.stored_sha256(key) != sha256:
             return None
         if body is None or hashlib.sha256(body).hexdigest() != sha256:
-            log.warning("a cached file is damaged", extra={"photo_id": key.photo_id, "size": key.size})
+            log.warning("a cached file is damaged", extra={"photo_id": key.photo_id, "variant": key.name})
             self.drop(key)
             return None
         self._eviction.touch(key)
@@ -92,12 +97,22 @@ class Disk:
         with self._locked(key):
             self._remove(key)
 
-    def inventory(self, photo_id: str) -> Iterator[tuple[Key, int]]:
-        """What is really on the disk, even if the index does not have it: (key, size in bytes)."""
+    def purge(self, photo_id: str) -> None:
+        """As `drop`, for all keys of the photo."""
+        # A key whose first file is being written is not in the index yet, but it is locked.
+        while keys := {*self._index.keys_of(photo_id), *self._released.keys_of(photo_id)}:
+            for key in keys:
+                self.drop(key)
+
+    def inventory(self, photo_id: str) -> Iterator[tuple[str, int]]:
+        """What is really on the disk, even if the index does not have it: (name, size in bytes).
+
+        The name of a variant, or of the whole file if it is not one of ours.
+        """
         for path in _in_thread(partial(_listing, self._folder / variant_prefix(photo_id))):
             found = _FILE.fullmatch(path.name)
             with suppress(OSError):
-                yield Key(photo_id, int(found[1]) if found else 0), path.stat().st_size
+                yield found[1] if found else path.name, path.stat().st_size
 
     def all_keys(self) -> list[Key]:
         return list(self._index)
@@ -139,7 +154,7 @@ class Disk:
                     self._remove(key)
 
     def _path(self, key: Key, sha256: str) -> Path:
-        return self._folder / variant_prefix(key.photo_id) / f"{key.size}.{sha256}.jpg"
+        return self._folder / _relative_path(key, sha256)
 
 
 def _in_thread(work: Callable[[], _Result]) -> _Result:
@@ -148,15 +163,33 @@ def _in_thread(work: Callable[[], _Result]) -> _Result:
 
 
 def _walk(folder: Path) -> Iterator[tuple[Key, str, int]]:
-    """The cached files, oldest first: (key, SHA-256 from the name, size in bytes)."""
+    """The cached files, oldest first: (key, SHA-256 from the name, size in bytes).
+
+    Removes files of photos that have another name, as an older version may have left them: no purge would find them.
+    """
     files = []
-    for path in folder.glob("??/p_*/*.jpg"):
-        found = _FILE.fullmatch(path.name)
-        if found and path.is_file():
+    for path in filter(Path.is_file, folder.glob("??/p_*/*")):
+        if parsed := _parse(path.relative_to(folder)):
             stat = path.stat()
-            files.append((stat.st_mtime, Key(path.parent.name, int(found[1])), found[2], stat.st_size))
+            files.append((stat.st_mtime, *parsed, stat.st_size))
+        else:
+            with suppress(OSError):
+                _unlink(path)
     for _, key, sha256, size_bytes in sorted(files):
         yield key, sha256, size_bytes
+
+
+def _parse(path: Path) -> tuple[Key, str] | None:
+    """The key and the SHA-256 in a path that `_path` returns, relative to the cache's folder; None for any other."""
+    found = _FILE.fullmatch(path.name)
+    if found is None or variant_names.parse(found[1]) is None:
+        return None
+    key = Key(path.parent.name, found[1])
+    return (key, found[2]) if path == _relative_path(key, found[2]) else None
+
+
+def _relative_path(key: Key, sha256: str) -> Path:
+    return Path(f"{variant_key(key.photo_id, key.name)}.{sha256}")
 
 
 def _listing(folder: Path) -> list[Path]:
@@ -174,7 +207,7 @@ def _write(temporary: Path, path: Path, body: bytes) -> None:
     try:
         temporary.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(body)
-        # Between the next two calls, a purge of the photo's other sizes may remove the empty folder (`_unlink`).
+        # Between the next two calls, a purge of the photo's other variants may remove the empty folder (`_unlink`).
         for _ in range(3):
             path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from regions.errors import BadGateway, ResidencyDenied
-from regions.image_limits import VARIANT_SIZES
+from regions.variant_names import CONTENT_TYPES
 
 GRANT_HEADER = "Darkroom-Grant"
 MAX_IMAGE_BYTES = 16 * 1024 * 1024
@@ -23,10 +23,14 @@ _NUMBER = re.compile("[0-9]{1,10}")
 
 
 class Key(NamedTuple):
-    """One variant of one photo."""
+    """One variant of one photo. `name` is one that `variant_names.parse` reads."""
 
     photo_id: str
-    size: int
+    name: str
+
+    @property
+    def content_type(self) -> str:
+        return CONTENT_TYPES[self.name.rpartition(".")[2]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,6 @@ class PlaceGrant:
     def digest(self) -> str:
         """Repr-Digest's value."""
         return f"sha-256=:{base64.b64encode(bytes.fromhex(self.sha256)).decode()}:"
-
-
-def keys_of(photo_id: str) -> list[Key]:
-    return [Key(photo_id, size) for size in VARIANT_SIZES]
 
 
 def to_header(permission: Permission) -> str:

@@ -1,4 +1,4 @@
-"""`GET /p/{photo}/{size}.jpg`: from the cache if the copy may be served, else from a flight (request collapsing).
+"""`GET /p/{photo}/{name}`: from the cache if the copy may be served, else from a flight (request collapsing).
 
 The policy and the tombstones take precedence over cached bytes. When neither the cache's grant nor an upstream can
 confirm that an image may be served, it is not served. It is cached only if the grant for this edge allows it.
@@ -186,7 +186,7 @@ class Images:
         if byte_ranges.matches(request.header("if-none-match"), grant.etag):
             _close(found.chunks)
             return responses.not_modified(*headers)
-        headers = [("Content-Type", "image/jpeg"), ("Repr-Digest", grant.digest), *headers]
+        headers = [("Content-Type", image_request.key.content_type), ("Repr-Digest", grant.digest), *headers]
         # RFC 9110 section 14.2 defines Range for GET only.
         requested = request.header("range") if request.head.method == "GET" else ""
         try:

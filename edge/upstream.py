@@ -34,7 +34,7 @@ class ShieldUpstream:
 
         Raises NotFound, ResidencyDenied, Unavailable and BadGateway.
         """
-        url = f"{self._url}/p/{key.photo_id}/{key.size}.jpg"
+        url = f"{self._url}/p/{key.photo_id}/{key.name}"
         requested_at_s = self._clock_s()
         response = self._node_client.open_shield(url, {"If-None-Match": f'"{sha256}"'} if sha256 else {})
         try:
@@ -97,7 +97,7 @@ class OriginUpstream:
         places = list(dict.fromkeys((self._place, place)))
         query = urlencode([("place", name) for name in places])
         requested_at_s = self._clock_s()
-        url = f"{self._url}/v1/grants/{key.photo_id}/{key.size}?{query}"
+        url = f"{self._url}/v1/grants/{key.photo_id}/{key.name}?{query}"
         reply = self._node_client.request("GET", url, {})
         if reply.status != 200:
             raise _problem(reply.status, reply.json(), self._url)

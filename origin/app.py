@@ -58,7 +58,7 @@ def create(context: Context) -> App:
     app.add_route("/v1/photos/{photo_id}/likes", photos, suffix="likes")
     app.add_route("/v1/photos/{photo_id}/comments", photos, suffix="comments")
     app.add_route("/v1/photos/{photo_id}/comments/{comment_id}", photos, suffix="comment")
-    app.add_route("/v1/grants/{photo_id}/{size}", GrantsResource(context, audit))
+    app.add_route("/v1/grants/{photo_id}/{name}", GrantsResource(context, audit))
     app.add_route("/v1/tombstones", TombstonesResource(context))
     app.add_route("/v1/details", DetailsResource(context, guard))
     return app

@@ -7,6 +7,7 @@ from typing import Any
 
 from regions.image_limits import VARIANT_SIZES
 from regions.records import Comment, Photo, PhotoSummary, User, rfc3339
+from regions.variant_names import variant_name
 
 
 def photo(record: Photo, edge_url: str) -> dict[str, Any]:
@@ -29,7 +30,10 @@ def listed_photo(record: PhotoSummary, edge_url: str) -> dict[str, Any]:
         "variants": {},
     }
     if record.is_public:
-        view["variants"] = {str(size): f"{edge_url}/p/{record.photo_id}/{size}.jpg" for size in VARIANT_SIZES}
+        view["variants"] = {
+            str(size): f"{edge_url}/p/{record.photo_id}/{variant_name(size, record.recipe, 'jpg')}"
+            for size in VARIANT_SIZES
+        }
     return view
 
 

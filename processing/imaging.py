@@ -25,6 +25,14 @@ log = logging.getLogger(__name__)
 GREY_SIDE_PX = 32
 """The side of the square grey picture that fingerprints are made from: the input size of imagehash's DCT."""
 
+RECIPE = 1
+"""Stands in the names of all variants that `render` makes.
+
+Raise it by one with every change after which a photo that is processed again would get other bytes: in `decode` or
+`render`, their constants, or the version of libvips or of a codec. Browsers and edges cache what a URL gives, so that
+must never change. A new recipe gives new URLs, and the old ones go on giving the old bytes.
+"""
+
 _QUALITY = 85
 _MASTER_WIDTH_PX = max(VARIANT_SIZES)
 _JPEG_SHRINKS = (8, 4, 2)

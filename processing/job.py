@@ -14,9 +14,10 @@ from typing import TypeVar
 from processing import fingerprints, imaging, moderation
 from regions.config import Config, open_objects
 from regions.errors import NotFound, TopologyError, Unavailable
-from regions.image_limits import MAX_RAW_BYTES, VARIANT_CONTENT_TYPE
+from regions.image_limits import MAX_RAW_BYTES
 from regions.records import Reason, Status, Variant
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, Objects, raw_key, variant_key
+from regions.variant_names import CONTENT_TYPES
 
 _Value = TypeVar("_Value")
 
@@ -50,6 +51,7 @@ class Ready:
     camera: str | None
     perceptual_hash: str
     variants: tuple[Variant, ...]
+    recipe: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +142,10 @@ def render(work: Work) -> None:
 def store(work: Work) -> None:
     for rendering in work.renderings:
         data, digest = rendering.data, fingerprints.sha256(rendering.data)
-        key = variant_key(work.request.photo_id, rendering.size)
-        work.objects.put(VARIANTS, key, [data], digest, VARIANT_CONTENT_TYPE, IMMUTABLE)
-        work.variants.append(Variant(rendering.size, rendering.width, rendering.height, len(data), digest))
+        variant = Variant(rendering.size, rendering.width, rendering.height, len(data), digest, imaging.RECIPE)
+        key = variant_key(work.request.photo_id, variant.name)
+        work.objects.put(VARIANTS, key, [data], digest, CONTENT_TYPES[variant.format], IMMUTABLE)
+        work.variants.append(variant)
 
 
 STEPS: Sequence[Step] = (
@@ -176,6 +179,7 @@ def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -
         camera=header.camera,
         perceptual_hash=work.perceptual_hash,
         variants=tuple(work.variants),
+        recipe=imaging.RECIPE,
     )
 
 

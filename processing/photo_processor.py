@@ -16,7 +16,7 @@ from regions.events import messages
 from regions.events.messages import Event
 from regions.events.outbox import OutboxPublisher
 from regions.last_known import LastKnown
-from regions.records import Photo, Reason, Status
+from regions.records import Photo, Reason, Status, Variant
 from regions.stores import photo_objects
 from regions.stores.settings import KNOWN_BAD
 
@@ -42,8 +42,15 @@ def with_outcome(photo: Photo, outcome: job.Outcome) -> Photo:
         taken_at=outcome.taken_at,
         camera=outcome.camera,
         perceptual_hash=outcome.perceptual_hash,
-        variants=outcome.variants,
+        variants=_with_older_recipes(photo, outcome),
+        recipe=outcome.recipe,
     )
+
+
+def _with_older_recipes(photo: Photo, outcome: job.Ready) -> tuple[Variant, ...]:
+    """The new variants, and those that the photo had under other names: the URLs that people have still give them."""
+    names = {variant.name for variant in outcome.variants}
+    return (*(variant for variant in photo.variants if variant.name not in names), *outcome.variants)
 
 
 class PhotoProcessor:

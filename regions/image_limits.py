@@ -17,6 +17,3 @@ MAX_SIDE_PX = 30_000
 
 VARIANT_SIZES = (150, 320, 640, 1080)
 """The largest width in pixels of each variant; photos are never enlarged to reach it."""
-
-VARIANT_CONTENT_TYPE = JPEG
-"""The content type of every variant."""

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from regions.variant_names import variant_name
+
 MAX_CAPTION_CHARS = 2200
 PUBLIC = "public"
 
@@ -54,18 +56,29 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One resized image. `size` names it (150 …); `width` is smaller if the raw is narrower than that."""
+    """One resized image. `size` is the nominal width (150 …); `width` is smaller if the raw is narrower than that.
+
+    `recipe` and `format` say how it was made (`variant_names`).
+    """
 
     size: int
     width: int
     height: int
     size_bytes: int
     sha256: str
+    recipe: int = 1
+    format: str = "jpg"
+
+    @property
+    def name(self) -> str:
+        return variant_name(self.size, self.recipe, self.format)
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
     """A photo's metadata. `sha256` is what the client claims, if anything, and from `ready` on what was computed.
+
+    `variants` may be of several recipes; `recipe` is the one whose variants its URLs name.
 
     `visibility` says who may see the photo when it is ready: so far only `PUBLIC`, which is everybody. A newer program
     may have written another one, which this program keeps as it is.
@@ -88,6 +101,7 @@ class Photo:
     perceptual_hash: str | None = None
     variants: tuple[Variant, ...] = ()
     reason: Reason | None = None
+    recipe: int = 1
     visibility: str = PUBLIC
 
     @property
@@ -115,6 +129,7 @@ class PhotoSummary:
     created_at_ms: int
     width: int | None = None
     height: int | None = None
+    recipe: int = 1
     visibility: str = PUBLIC
 
     @property

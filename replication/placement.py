@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from regions.errors import Unprocessable
-from regions.image_limits import VARIANT_CONTENT_TYPE
 from regions.records import Photo
 from regions.residency.decide import Decision, decide, subject_of
 from regions.residency.policy import Action, Policy
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
 from regions.topology import Place
+from regions.variant_names import CONTENT_TYPES
 
 _UNKNOWN_TYPE = "application/octet-stream"
 
@@ -68,8 +68,10 @@ def expected_objects(photo: Photo, placement: Placement) -> list[ExpectedObject]
     expected = []
     if placement.variants.allowed:
         for variant in photo.variants:
-            key, size_bytes = variant_key(photo.photo_id, variant.size), variant.size_bytes
-            expected.append(ExpectedObject(VARIANTS, key, variant.sha256, size_bytes, VARIANT_CONTENT_TYPE, IMMUTABLE))
+            key, size_bytes = variant_key(photo.photo_id, variant.name), variant.size_bytes
+            # A newer program may write formats that this one does not know.
+            content_type = CONTENT_TYPES.get(variant.format, _UNKNOWN_TYPE)
+            expected.append(ExpectedObject(VARIANTS, key, variant.sha256, size_bytes, content_type, IMMUTABLE))
     if placement.raw.allowed:
         if photo.sha256 is None:
             raise Unprocessable(f"photo {photo.photo_id} has no recorded SHA-256, so no copy of it could be verified")

@@ -12,7 +12,8 @@ _EU_REGIONS = ("eu-west", "eu-central")
 _US_REGIONS = ("us-central", "eu-central")
 """Where a complete copy of a US photo is stored: the policy forbids its raw file in eu-west."""
 
-COMPLETE = ("raw", "variant 150", "variant 320", "variant 640", "variant 1080")
+COMPLETE = ("raw", "variant 150.jpg", "variant 320.jpg", "variant 640.jpg", "variant 1080.jpg")
+"""What a region with all of a photo stores."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ def _at_regions(loaded: Config, photo_id: str) -> Iterator[StoredBytes]:
                 yield StoredBytes(region.place, f"part {part.number} (unfinished)", part.size_bytes, Action.REST_RAW)
         variants = sorted(objects.list(VARIANTS, variant_prefix(photo_id)), key=lambda info: (len(info.key), info.key))
         for info in variants:
-            name = info.key.removeprefix(variant_prefix(photo_id)).removesuffix(".jpg")
+            name = info.key.removeprefix(variant_prefix(photo_id))
             yield StoredBytes(region.place, f"variant {name}", info.size_bytes, Action.REST_VARIANTS)
 
 
@@ -122,7 +122,7 @@ def _at_edges(loaded: Config, home: Region, photo_id: str) -> Iterator[StoredByt
     with urllib3.PoolManager(timeout=_EDGE_TIMEOUT, headers={tokens.NODE_HEADER: token}) as http:
         for edge in loaded.topology.edges.values():
             for item in _inventory(http, edge, photo_id):
-                what = f"cached {item['size']} ({item['where']})"
+                what = f"cached {item['name']} ({item['where']})"
                 yield StoredBytes(edge.place, what, int(item["size_bytes"]), Action.CACHE)
 
 

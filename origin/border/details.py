@@ -16,6 +16,7 @@ from typing import Any
 from regions import ids
 from regions.errors import BadGateway, NotFound
 from regions.records import MAX_CAPTION_CHARS, PhotoSummary, Status
+from regions.variant_names import MAX_RECIPE
 
 _MAX_CLASS = 80
 _MAX_VISIBILITY = 40
@@ -69,9 +70,9 @@ def _text(value: Any, most: int) -> str:
     return value
 
 
-def _integer(value: Any, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise TypeError(f"expected a whole number up to {most}")
+def _integer(value: Any, most: int, least: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise TypeError(f"expected a whole number from {least} to {most}")
     return value
 
 
@@ -86,6 +87,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "created_at_ms": partial(_integer, most=_MAX_AT_MS),
     "width": _side,
     "height": _side,
+    "recipe": partial(_integer, least=1, most=MAX_RECIPE),
     "visibility": partial(_text, most=_MAX_VISIBILITY),
 }
 """What is sent of a photo, by the names of `PhotoSummary`; and what takes each value only within its bounds."""

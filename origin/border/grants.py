@@ -24,13 +24,13 @@ class GrantsResource:
         self._context, self._audit = context, audit
         self._catalog = context.stores.catalog
 
-    def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str, size: str) -> None:
+    def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str, name: str) -> None:
         self._context.require_edge(request)
-        photo, variant = self._find(photo_id, size)
+        photo, variant = self._find(photo_id, name)
         places = self._places(request.get_param_as_list("place") or [])
         expires_at_ms = self._context.clock_ms() + _URL_TTL_MS
         response.media = {
-            "url": self._context.stores.objects.sign_get(VARIANTS, variant_key(photo_id, variant.size), expires_at_ms),
+            "url": self._context.stores.objects.sign_get(VARIANTS, variant_key(photo_id, variant.name), expires_at_ms),
             "sha256": variant.sha256,
             "size_bytes": variant.size_bytes,
             "residency_class": photo.residency_class,
@@ -38,14 +38,14 @@ class GrantsResource:
             "places": {place.name: self._grant(photo, place) for place in places},
         }
 
-    def _find(self, photo_id: str, size: str) -> tuple[Photo, Variant]:
+    def _find(self, photo_id: str, name: str) -> tuple[Photo, Variant]:
         self._context.require_home(ids.PHOTO, photo_id)
         photo = self._catalog.photos.get(photo_id)
         if photo is not None and photo.is_public:
             for variant in photo.variants:
-                if str(variant.size) == size:
+                if variant.name == name:
                     return photo, variant
-        raise NotFound(f"there is no image of {photo_id} in size {size}")
+        raise NotFound(f"there is no image {name[:40]} of {photo_id}")
 
     def _places(self, names: list[str]) -> list[Place]:
         places = [place for name in names[:_MAX_PLACES] if (place := self._context.topology.place(name))]

@@ -1,7 +1,7 @@
 """The objects port: buckets of immutable bytes, multipart uploads and URLs that let others reach the bytes directly.
 
 Keys spread over prefixes: `{2 hash characters}/{photo}` in the bucket `raw` and
-`{2 hash characters}/{photo}/{size}.jpg` in the bucket `variants`.
+`{2 hash characters}/{photo}/{variant's name}` in the bucket `variants` (`regions.variant_names`).
 """
 
 import hashlib
@@ -129,8 +129,8 @@ def variant_prefix(photo_id: str) -> str:
     return f"{_spread(photo_id)}/{photo_id}/"
 
 
-def variant_key(photo_id: str, size: int) -> str:
-    return f"{variant_prefix(photo_id)}{size}.jpg"
+def variant_key(photo_id: str, name: str) -> str:
+    return f"{variant_prefix(photo_id)}{name}"
 
 
 def _spread(photo_id: str) -> str:

@@ -10,6 +10,6 @@ def delete_all(objects: Objects, photo_id: str) -> None:
 
 
 def delete_variants(objects: Objects, photo_id: str) -> None:
-    """Idempotent. Lists the variants instead of computing their keys, to find those of sizes no longer in use, too."""
+    """Idempotent. Lists the variants instead of computing their keys, to find those of other recipes, too."""
     for variant in list(objects.list(VARIANTS, variant_prefix(photo_id))):
         objects.delete(VARIANTS, variant.key)

@@ -51,8 +51,9 @@ def test_every_field_of_a_photo_comes_back(catalog, sample):
         taken_at="2026-02-03T04:05:06",
         camera="Test",
         perceptual_hash="ff00",
-        variants=(Variant(150, 150, 112, 4096, "a" * 64), Variant(320, 320, 240, 9999, "b" * 64)),
+        variants=(Variant(150, 150, 112, 4096, "a" * 64), Variant(320, 320, 240, 9999, "b" * 64, 2, "avif")),
         reason=Reason("unreadable", "not an image"),
+        recipe=2,
         visibility="friends",
     )
     sample.create(photo)

@@ -51,8 +51,8 @@ def test_an_altered_part_url_is_rejected(objects, multipart_id, clock):
 
 def test_a_signed_url_returns_the_object(objects, clock):
     """With its length, type and cache control."""
-    put(objects, variant_key(PHOTO, 640), b"a photo")
-    response = send("GET", objects.sign_get(VARIANTS, variant_key(PHOTO, 640), clock.now_ms() + MINUTE_MS))
+    put(objects, variant_key(PHOTO, "640.jpg"), b"a photo")
+    response = send("GET", objects.sign_get(VARIANTS, variant_key(PHOTO, "640.jpg"), clock.now_ms() + MINUTE_MS))
     assert (response.status, response.data) == (200, b"a photo")
     assert response.headers["Content-Type"] == "image/jpeg"
     assert response.headers["Cache-Control"] == IMMUTABLE

@@ -27,9 +27,9 @@ from regions.records import (
 USER = "name, country, residency_class, home_region, created_at"
 PHOTO = (
     "status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,"
-    " height, taken_at, camera, phash, variants, reason, visibility"
+    " height, taken_at, camera, phash, variants, reason, recipe, visibility"
 )
-SUMMARY = "status, owner_id, residency_class, home_region, caption, created_at, width, height, visibility"
+SUMMARY = "status, owner_id, residency_class, home_region, caption, created_at, width, height, recipe, visibility"
 """What a page reads of a photo. All columns, with the list of variants that the driver decodes value by value, took 1.6
 times as much processor time."""
 TOMBSTONE = "owner_id, deleted_at"
@@ -38,7 +38,7 @@ AUDIT = "action, place, allowed, rule, policy_version, at"
 
 TYPES = {
     "upload": "(multipart_id text, filename text, size_bytes bigint, part_size_bytes int, expires_at timestamp)",
-    "variant": "(size int, width int, height int, size_bytes bigint, sha256 text)",
+    "variant": "(size int, width int, height int, size_bytes bigint, sha256 text, recipe int, format text)",
     "reason": "(code text, detail text)",
     "replica": "(raw boolean, variants boolean, rule text, policy_version text, at timestamp)",
 }
@@ -72,8 +72,9 @@ def from_photo(photo: Photo) -> Values:
         photo.status.value, photo.owner_id, photo.residency_class, photo.home_region, photo.caption, photo.size_bytes,
         photo.sha256, photo.created_at_ms, photo.content_type, photo.width, photo.height, photo.taken_at, photo.camera,
         photo.perceptual_hash,
-        [(each.size, each.width, each.height, each.size_bytes, each.sha256) for each in photo.variants] or None,
+        [_from_variant(variant) for variant in photo.variants] or None,
         (photo.reason.code, photo.reason.detail) if photo.reason else None,
+        photo.recipe,
         photo.visibility,
     )  # fmt: skip
 
@@ -81,26 +82,27 @@ def from_photo(photo: Photo) -> Values:
 def to_photo(photo_id: str, values: Values) -> Photo | None:
     """None if there is no photo: it never existed, was discarded, or has a tombstone."""
     (status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,
-     height, taken_at, camera, perceptual_hash, variants, reason, visibility) = values  # fmt: skip
+     height, taken_at, camera, perceptual_hash, variants, reason, recipe, visibility) = values  # fmt: skip
     if status in (None, "deleted"):
         return None
     return Photo(
         photo_id, owner_id, residency_class, home_region, Status(status), caption, size_bytes, sha256, _ms(created_at),
         content_type, width, height, taken_at, camera, perceptual_hash,
-        tuple([Variant(*variant[:5]) for variant in variants or ()]),
+        tuple([Variant(*variant[:7]) for variant in variants or ()]),
         Reason(*reason[:2]) if reason else None,
+        recipe,
         _visibility(visibility),
     )  # fmt: skip
 
 
 def to_summary(photo_id: str, values: Values) -> PhotoSummary | None:
     """None as for `to_photo`."""
-    status, owner_id, residency_class, home_region, caption, created_at, width, height, visibility = values
+    status, owner_id, residency_class, home_region, caption, created_at, width, height, recipe, visibility = values
     if status in (None, "deleted"):
         return None
     return PhotoSummary(
         photo_id, owner_id, residency_class, home_region, Status(status), caption, _ms(created_at), width, height,
-        _visibility(visibility),
+        recipe, _visibility(visibility),
     )  # fmt: skip
 
 
@@ -150,6 +152,12 @@ def to_audit_entry(photo_id: str, values: Values) -> AuditEntry:
 def _visibility(value: str | None) -> str:
     """A program that does not know the column yet writes only photos for everybody."""
     return PUBLIC if value is None else value
+
+
+def _from_variant(variant: Variant) -> Values:
+    return (
+        variant.size, variant.width, variant.height, variant.size_bytes, variant.sha256, variant.recipe, variant.format
+    )  # fmt: skip
 
 
 def _ms(at: datetime) -> int:

@@ -39,8 +39,8 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
                 caption text static, size_bytes bigint static, sha256 text static, created_at timestamp static,
                 content_type text static, width int static, height int static, taken_at text static,
                 camera text static, phash text static, variants frozen<list<frozen<variant>>> static,
-                reason frozen<reason> static, upload frozen<upload> static, deleted_at timestamp static,
-                change_id timeuuid static, replicas map<text, frozen<replica>> static,
+                reason frozen<reason> static, recipe int static, upload frozen<upload> static,
+                deleted_at timestamp static, change_id timeuuid static, replicas map<text, frozen<replica>> static,
                 PRIMARY KEY (photo_id, event_id))""",
         ),
         # Only ids, of photos that are ready or were about to be: the photo's own partition has its status.

@@ -77,7 +77,7 @@ def test_a_newer_schema_may_add_columns(open_at, session, monkeypatch):
 
 def test_an_operator_can_read_a_photo_in_cqlsh(open_at, session):
     """Each field is a column of its own type."""
-    variant = Variant(640, 640, 480, 1000, "ab" * 32)
+    variant = Variant(640, 640, 480, 1000, "ab" * 32, 2, "avif")
     photo = Photo(
         "p_00000000001", "u_00000000001", "eu", "eu-west", Status.READY, "At sea", 1, "cd" * 32, 1_800_000_000_123,
         width=4000, height=3000, variants=(variant,),
@@ -88,4 +88,4 @@ def test_an_operator_can_read_a_photo_in_cqlsh(open_at, session):
         "SELECT caption, width, created_at, variants FROM photos"
     )
     assert (caption, width, created_at) == ("At sea", 4000, datetime(2027, 1, 15, 8, 0, 0, 123_000))
-    assert variants[0].size_bytes == 1000
+    assert (variants[0].size_bytes, variants[0].recipe, variants[0].format) == (1000, 2, "avif")

@@ -237,11 +237,11 @@ class EdgeProcess:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.http.request(method, self.url + path, headers=sent)
 
-    def image(self, image: Image, size: int = 320, **headers: str) -> urllib3.BaseHTTPResponse:
-        return self.get(f"/p/{image.photo_id}/{size}.jpg", **headers)
+    def image(self, image: Image, name: str = "320.jpg", **headers: str) -> urllib3.BaseHTTPResponse:
+        return self.get(f"/p/{image.photo_id}/{name}", **headers)
 
     def files_of(self, image: Image) -> list[Path]:
-        return [path for path in self.cache.rglob("*.jpg") if image.photo_id in path.as_posix()]
+        return [path for path in self.cache.glob(f"??/{image.photo_id}/*") if path.is_file()]
 
     def open(self, image: Image) -> "Reader":
         """Sends a request for the image. The test decides when to read the response."""

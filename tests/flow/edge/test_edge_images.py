@@ -32,7 +32,7 @@ def test_a_hundred_simultaneous_misses_are_one_fetch(home, madrid):
     statuses = [reader.read_head().headers["Cache-Status"] for reader in readers]
     image.release.set()
     assert {reader.read_rest() for reader in readers} == {image.body}
-    assert (home.fetched(image), home.served[f"/v1/grants/{image.photo_id}/320"]) == (1, 1)
+    assert (home.fetched(image), home.served[f"/v1/grants/{image.photo_id}/320.jpg"]) == (1, 1)
     assert sum(status.endswith("madrid; fwd=uri-miss; stored; collapsed") for status in statuses) == 99
 
 
@@ -124,8 +124,40 @@ def test_a_deleted_photo_is_gone_within_seconds(home, madrid, lisbon, world, wai
     home.delete(image)
     for edge in (madrid, lisbon):
         wait_for(lambda edge=edge: edge.image(image).status == 404)
-        assert edge.files_of(image) == []
-        assert inventory(world, edge, image) == []
+        wait_until_purged(world, edge, image, wait_for)
+
+
+def test_a_deleted_photo_is_gone_in_every_recipe_and_format(home, madrid, lisbon, world, wait_for):
+    """Each variant has a copy of its own, and the tombstone names none of them."""
+    image, names = home.add(), ["320.jpg", "320.v2.jpg", "320.avif", "320.v2.avif", "7.webp"]
+    assert {madrid.image(image, name).data for name in names} == {image.body}
+    for edge in (madrid, lisbon):
+        wait_for(lambda edge=edge: len(edge.files_of(image)) == len(names))
+        assert {item["name"] for item in inventory(world, edge, image)} == set(names)
+    home.delete(image)
+    for edge in (madrid, lisbon):
+        for name in names:
+            wait_for(lambda edge=edge, name=name: edge.image(image, name).status == 404)
+        wait_until_purged(world, edge, image, wait_for)
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type"), [("320.jpg", "image/jpeg"), ("320.avif", "image/avif"), ("320.v2.webp", "image/webp")]
+)
+def test_an_image_is_sent_with_the_content_type_of_its_format(home, madrid, name, content_type):
+    """On a miss and on a hit."""
+    image = home.add()
+    for _ in range(2):
+        assert madrid.image(image, name).headers["Content-Type"] == content_type
+
+
+@pytest.mark.parametrize("name", ["320", "320.png", "0320.jpg", "320.v1.jpg", "320.jpg.jpg", "1" * 30, "%3320.jpg"])
+def test_what_is_not_the_name_of_a_variant_is_not_requested_from_the_origin(home, madrid, lisbon, name):
+    """404 at the first edge."""
+    image = home.add()
+    for edge in (madrid, lisbon):
+        assert edge.image(image, name).status == 404
+    assert [path for path in home.served if image.photo_id in path] == []
 
 
 def test_an_image_whose_tombstone_arrives_during_the_fetch_is_not_cached(home, madrid, lisbon, wait_for):
@@ -156,7 +188,7 @@ def test_simultaneous_requests_for_a_missing_photo_are_one_request_to_the_origin
     del home.images[image.photo_id]
     with ThreadPoolExecutor(10) as threads:
         assert {response.status for response in threads.map(lambda _: lisbon.image(image), range(10))} == {404}
-    assert home.served[f"/v1/grants/{image.photo_id}/320"] == 1
+    assert home.served[f"/v1/grants/{image.photo_id}/320.jpg"] == 1
 
 
 def test_a_fresh_copy_is_served_without_the_origin(home, madrid):
@@ -306,6 +338,11 @@ def test_an_edge_ends_when_its_launcher_dies(own_world):
     madrid = own_world.edges["madrid"]
     madrid.process.stdin.close()
     assert madrid.process.wait(20) == 0
+
+
+def wait_until_purged(world, edge, image, wait_for) -> None:
+    """The tombstone forbids serving at once; the copies are removed right after it, one by one."""
+    wait_for(lambda: not edge.files_of(image) and inventory(world, edge, image) == [])
 
 
 def inventory(world, edge, image) -> list[dict]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edge import cache_status, grants
 from edge.cache_status import Outcome
 from edge.freshness import GRANT_TTL_S, MAX_TOMBSTONES_AGE_S, STALE_IF_ERROR_S, Ages, Freshness, evaluate, max_age_s
-from edge.grants import Permission, PlaceGrant
+from edge.grants import Key, Permission, PlaceGrant
 from regions import byte_ranges
 from regions.errors import BadGateway, RangeNotSatisfiable
 
@@ -98,6 +98,14 @@ def test_a_header_that_is_not_exactly_a_grant_is_ignored(text):
     """Also half a grant, and two grants."""
     assert grants.from_header(text) is None
     assert grants.from_header(GRANT + "," + text) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content_type"), [("640.jpg", "image/jpeg"), ("640.v2.avif", "image/avif"), ("640.webp", "image/webp")]
+)
+def test_the_name_of_an_image_decides_its_content_type(name, content_type):
+    """By its format."""
+    assert Key("p_00000000001", name).content_type == content_type
 
 
 HEADERS = {

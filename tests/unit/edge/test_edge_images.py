@@ -1,7 +1,9 @@
 """What is served, requested and dropped as copies age, regions become unavailable and policies change."""
 
 import hashlib
+from contextlib import suppress
 
+import gevent
 import pytest
 
 from edge.cache import Cache
@@ -14,9 +16,10 @@ from edge.images import ImageRequest, Images
 from edge.responses import Request
 from edge.tombstones import KnownTombstones
 from regions.errors import NotFound, ResidencyDenied, Unavailable
+from regions.variant_names import CONTENT_TYPES
 
 PHOTO = "p_00000000001"
-KEY = Key(PHOTO, 320)
+KEY = Key(PHOTO, "320.jpg")
 HERE, THERE = ImageRequest(KEY, "lisbon", "eu-west"), ImageRequest(KEY, "madrid", "eu-west")
 
 
@@ -57,11 +60,14 @@ def tombstones(home, cache):
 
 
 @pytest.fixture
-def images(home, cache, tombstones):
+def flights():
+    return Flights(20, 10_000)
+
+
+@pytest.fixture
+def images(home, cache, tombstones, flights):
     home.grant_cache = GrantCache(lambda: home.now_s)
-    return Images(
-        "lisbon", {"eu-west": home}, cache, home.grant_cache, tombstones, Flights(9, 10_000), lambda: home.now_s
-    )
+    return Images("lisbon", {"eu-west": home}, cache, home.grant_cache, tombstones, flights, lambda: home.now_s)
 
 
 @pytest.fixture
@@ -167,6 +173,27 @@ def test_each_place_needs_a_grant_of_its_own(home, get):
     get()
     assert get(THERE) == (b"old bytes", "lisbon; fwd=stale; fwd-status=304")
     assert get(THERE)[1] == "lisbon; hit"
+
+
+@pytest.mark.parametrize("pause_s", [0, 0.001, 0.005, 0.02, 0.1])
+def test_a_tombstone_leaves_nothing_of_requests_that_are_under_way(images, flights, cache, tombstones, pause_s):
+    """Whatever they do at that moment: fetch, write to the disk, evict another variant, or read again."""
+    names = [f"{size}{recipe}.{format}" for size in (150, 320) for recipe in ("", ".v2") for format in CONTENT_TYPES]
+
+    def request(name: str) -> None:
+        with suppress(NotFound):
+            for _ in range(3):
+                request = Request(RequestHead("GET", "/", "", 1, {}))
+                b"".join(images.respond(request, ImageRequest(Key(PHOTO, name), "lisbon", "eu-west")).chunks)
+
+    requests = [gevent.spawn(request, name) for name in names]
+    gevent.sleep(pause_s)
+    tombstones.apply({"items": [{"photo_id": PHOTO}], "last": 1})
+    gevent.joinall(requests, timeout=20, raise_error=True)
+    with gevent.Timeout(20):
+        while flights._flights:
+            gevent.sleep(0.001)
+    assert cache.inventory(PHOTO) == cache.all_keys() == []
 
 
 def test_a_deleted_photo_is_refused_without_asking_the_upstream(home, get, tombstones, cache):

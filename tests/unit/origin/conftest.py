@@ -114,6 +114,13 @@ class Api:
     def processing(self, photo_id: str) -> Photo:
         return replace(self.catalog.photos.get(photo_id), status=Status.PROCESSING)
 
+    def process_again(self, photo_id: str, recipe: int, keep: bool = True) -> None:
+        """Gives a ready photo the variants of another recipe, beside those that it has or (`keep` False) instead."""
+        photo = self.catalog.photos.get(photo_id)
+        new = tuple(Variant(size, size, size // 2, 200, "cd" * 32, recipe) for size in VARIANT_SIZES)
+        changed = replace(photo, variants=(*photo.variants, *new) if keep else new, recipe=recipe)
+        assert self.catalog.photos.update(changed, {Status.READY}, None)
+
     def set_status(self, photo_id: str, status: Status, reason: Reason | None = None) -> Photo:
         photo = self.catalog.photos.get(photo_id)
         variants = tuple(Variant(size, size, size // 2, 100, "ab" * 32) for size in VARIANT_SIZES)

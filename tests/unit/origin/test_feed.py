@@ -129,6 +129,14 @@ def test_details_that_may_not_be_stored_here_come_from_the_home_region(api, ana,
     assert api.catalog.photos.get(bobs_photo) is None
 
 
+def test_details_from_the_home_region_name_the_variants_of_its_recipe(api, ana, us_api, bobs_photo, serve):
+    """A photo has the same URLs in every region."""
+    us_api.process_again(bobs_photo, 2)
+    with serve(us_api):
+        [photo] = feed(api, ana)["items"]
+    assert photo["variants"]["320"] == f"http://lisbon.test/p/{bobs_photo}/320.v2.jpg"
+
+
 def test_photos_whose_home_does_not_respond_are_listed_as_unavailable(api, ana, followed, bobs_photo, servers):
     """The others are shown."""
     near = api.ready(followed)

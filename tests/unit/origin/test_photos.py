@@ -21,6 +21,16 @@ def test_a_ready_photo_has_images(api, ana):
     assert "reason" not in photo
 
 
+def test_a_photo_that_was_processed_again_has_new_urls(api, ana):
+    """With the new recipe in their names, so no cache can have other bytes under them."""
+    photo_id = api.ready(ana)
+    api.process_again(photo_id, 2)
+    photo = api.request("GET", f"/v1/photos/{photo_id}", node="lisbon").json
+    assert photo["variants"] == {
+        str(size): f"http://lisbon.test/p/{photo_id}/{size}.v2.jpg" for size in (150, 320, 640, 1080)
+    }
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.REJECTED])
 def test_a_photo_that_failed_or_was_rejected_has_a_reason(api, ana, status):
     """A code for programs and a sentence for people; no images."""

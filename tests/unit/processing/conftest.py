@@ -91,6 +91,14 @@ class Room:
         listed = self.stores.objects.list(VARIANTS, variant_prefix(photo.photo_id))
         return sorted(info.key.rpartition("/")[2] for info in listed)
 
+    def variant_bytes(self, photo: Photo) -> dict[str, bytes]:
+        """By name."""
+        found = {}
+        for name in self.variants(photo):
+            with self.stores.objects.open(VARIANTS, variant_key(photo.photo_id, name)) as chunks:
+                found[name] = b"".join(chunks)
+        return found
+
     def raw(self, photo: Photo) -> Any:
         return self.stores.objects.info(RAW, raw_key(photo.photo_id))
 
@@ -155,7 +163,7 @@ class Stuck:
     @contextmanager
     def writing(self, room: Room, photo: Photo) -> Iterator[None]:
         """Holds the lock that the store takes to write the photo's variants."""
-        folder = room.folder / "objects" / VARIANTS / variant_key(photo.photo_id, 150).partition("/")[0]
+        folder = room.folder / "objects" / VARIANTS / variant_key(photo.photo_id, "150.jpg").partition("/")[0]
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_EX)

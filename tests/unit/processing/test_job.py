@@ -25,7 +25,7 @@ def test_a_photo_becomes_four_variants(room, draw):
     outcome = job.run(room.request(photo))
     assert [(variant.size, variant.width) for variant in outcome.variants] == [(s, s) for s in (150, 320, 640, 1080)]
     for variant in outcome.variants:
-        info = room.stores.objects.info(VARIANTS, variant_key(photo.photo_id, variant.size))
+        info = room.stores.objects.info(VARIANTS, variant_key(photo.photo_id, variant.name))
         assert (info.size_bytes, info.sha256) == (variant.size_bytes, variant.sha256)
         assert (info.content_type, info.cache_control) == ("image/jpeg", IMMUTABLE)
         with room.stores.objects.open(VARIANTS, info.key) as chunks:

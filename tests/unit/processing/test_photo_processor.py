@@ -5,13 +5,14 @@ from hashlib import sha256
 
 import pytest
 
-from processing import job
+from processing import imaging, job
 from processing.photo_processor import PhotoProcessor, with_outcome
 from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.outbox import OutboxPublisher
 from regions.events.topics import PHOTO_READY
 from regions.records import Photo, Reason, Status, Tombstone
+from regions.stores import photo_objects
 from regions.stores.objects import VARIANTS, variant_prefix
 from regions.stores.settings import KNOWN_BAD
 
@@ -46,6 +47,34 @@ def test_a_photo_becomes_ready_and_its_event_is_published(room, photos, draw):
     assert [variant.size for variant in found.variants] == [150, 320, 640, 1080]
     assert published(room) == [photo.photo_id]
     assert room.stores.catalog.outbox.pending(10) == []
+
+
+def test_processing_again_by_another_recipe_adds_variants_and_changes_none(room, photos, draw, monkeypatch):
+    """The bytes of the old ones stay as they were, under the same names; deletion removes those of both recipes."""
+    photo, event = room.uploaded(draw(1, 700, 500))
+    photos().handle(event)
+    first, before = room.photo(photo), room.variant_bytes(photo)
+    monkeypatch.setattr(imaging, "RECIPE", 2)
+    monkeypatch.setattr(imaging, "_QUALITY", 50)
+    second = with_outcome(first, job.run(room.request(first)))
+    assert (first.recipe, second.recipe) == (1, 2)
+    assert [variant.name for variant in second.variants] == [
+        "150.jpg", "320.jpg", "640.jpg", "1080.jpg", "150.v2.jpg", "320.v2.jpg", "640.v2.jpg", "1080.v2.jpg",
+    ]  # fmt: skip
+    assert second.variants[:4] == first.variants
+    after = room.variant_bytes(photo)
+    assert {name: after[name] for name in before} == before
+    assert after["640.v2.jpg"] != before["640.jpg"]
+    photo_objects.delete_all(room.stores.objects, photo.photo_id)
+    assert (room.raw(photo), room.variants(photo)) == (None, [])
+
+
+def test_processing_again_by_the_same_recipe_changes_nothing(room, photos, draw):
+    """Each name is listed once."""
+    photo, event = room.uploaded(draw(1))
+    photos().handle(event)
+    found = room.photo(photo)
+    assert with_outcome(found, job.run(room.request(found))) == found
 
 
 def test_processing_keeps_what_the_owner_wrote(photos, room, draw):

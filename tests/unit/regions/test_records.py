@@ -23,10 +23,13 @@ from regions.records import (
     User,
     Variant,
 )
+from regions.variant_names import CONTENT_TYPES, MAX_RECIPE
 
 texts = st.text(max_size=20)
 counts = st.integers(0, 1 << 60)
-variants = st.builds(Variant, st.sampled_from(VARIANT_SIZES), counts, counts, counts, texts)
+recipes = st.integers(1, MAX_RECIPE)
+formats = st.sampled_from([*CONTENT_TYPES])
+variants = st.builds(Variant, st.sampled_from(VARIANT_SIZES), counts, counts, counts, texts, recipes, formats)
 photos = st.builds(
     Photo,
     photo_id=texts,
@@ -47,6 +50,7 @@ photos = st.builds(
     variants=st.lists(variants, max_size=4).map(tuple),
     reason=st.none() | st.builds(Reason, texts, texts),
     visibility=texts,
+    recipe=recipes,
 )
 
 RECORDS = [
@@ -99,6 +103,16 @@ def test_only_a_ready_photo_with_a_known_visibility_is_public(visibility):
     photo = Photo("p", "u", "eu", "eu-west", Status.READY, "", 1, None, 1)
     assert [replace(photo, status=status).is_public for status in Status] == [status == "ready" for status in Status]
     assert not records.photo_from_json(records.to_json(photo) | {"visibility": visibility}).is_public
+
+
+def test_a_photo_of_an_older_version_is_of_recipe_1_and_its_variants_are_jpegs():
+    """Its record has neither recipes nor formats."""
+    photo = Photo("p", "u", "eu", "eu-west", Status.READY, "", 1, None, 1, variants=(Variant(640, 640, 480, 9, "ab"),))
+    older = records.to_json(photo)
+    for record, name in ((older, "recipe"), (older["variants"][0], "recipe"), (older["variants"][0], "format")):
+        del record[name]
+    assert records.photo_from_json(older) == photo
+    assert [variant.name for variant in photo.variants] == ["640.jpg"]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)

@@ -86,7 +86,7 @@ class Regions:
         photo_id, objects = photo.photo_id, self.stores[home].objects
         objects.put(RAW, raw_key(photo_id), [bytes_of(photo_id, 0, size_bytes)], str(photo.sha256), "image/jpeg")
         for variant in photo.variants:
-            key, body = variant_key(photo_id, variant.size), bytes_of(photo_id, variant.size, variant.size_bytes)
+            key, body = variant_key(photo_id, variant.name), bytes_of(photo_id, variant.size, variant.size_bytes)
             objects.put(VARIANTS, key, [body], variant.sha256, "image/jpeg", IMMUTABLE)
         self.stores[home].events.publish([event])
         return photo, event
@@ -168,7 +168,8 @@ class Regions:
 
     @staticmethod
     def _name(path: Path, photo: Photo) -> str:
-        names = {raw_key(photo.photo_id): "raw"} | {variant_key(photo.photo_id, size): str(size) for size in SIZES}
+        names = {raw_key(photo.photo_id): "raw"}
+        names |= {variant_key(photo.photo_id, variant.name): str(variant.size) for variant in photo.variants}
         is_metadata = path.name.startswith(".")
         described = path.with_name(path.name.removeprefix(".").removesuffix(".json")) if is_metadata else path
         bucket, _, key = described.as_posix().partition("/")

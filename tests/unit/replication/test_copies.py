@@ -37,7 +37,7 @@ def test_a_copy_has_the_bytes_and_the_metadata_of_the_original(regions):
     photo, event = regions.add_photo("eu-west")
     regions.lane("eu-west", "eu-central").handle_ready(event)
     here, there = (regions.stores[region].objects for region in ("eu-west", "eu-central"))
-    for bucket, key in ((RAW, raw_key(photo.photo_id)), (VARIANTS, variant_key(photo.photo_id, 150))):
+    for bucket, key in ((RAW, raw_key(photo.photo_id)), (VARIANTS, variant_key(photo.photo_id, "150.jpg"))):
         assert there.info(bucket, key) == here.info(bucket, key)
         with here.open(bucket, key) as original, there.open(bucket, key) as copy:
             assert b"".join(copy) == b"".join(original)

@@ -29,7 +29,7 @@ def keys(photo: Photo, place: Place) -> set[tuple[str, str]]:
     return {(one.bucket, one.key) for one in expected_objects(photo, placement_of(SHIPPED, photo, place))}
 
 
-EVERY_VARIANT = {(VARIANTS, variant_key(PHOTO_ID, 150)), (VARIANTS, variant_key(PHOTO_ID, 320))}
+EVERY_VARIANT = {(VARIANTS, variant_key(PHOTO_ID, "150.jpg")), (VARIANTS, variant_key(PHOTO_ID, "320.jpg"))}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,21 @@ def test_an_object_is_expected_as_the_photo_records_it():
     small, _, raw = expected_objects(EUROPEAN, placement_of(SHIPPED, EUROPEAN, EU_CENTRAL))
     assert (small.sha256, small.size_bytes, small.cache_control) == ("cd" * 32, 5, IMMUTABLE)
     assert (raw.sha256, raw.size_bytes, raw.content_type) == ("ab" * 32, 9, "image/png")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "format", "name", "content_type"),
+    [
+        (1, "jpg", "320.jpg", "image/jpeg"),
+        (2, "avif", "320.v2.avif", "image/avif"),
+        (1, "jxl", "320.jxl", "application/octet-stream"),
+    ],
+)
+def test_a_variant_is_expected_under_its_name_and_with_the_type_of_its_format(recipe, format, name, content_type):
+    """Of every recipe, and also of a format that only a newer version knows."""
+    photo = replace(EUROPEAN, variants=(Variant(320, 320, 213, 8, "ef" * 32, recipe, format),))
+    variant, _ = expected_objects(photo, placement_of(SHIPPED, photo, EU_CENTRAL))
+    assert (variant.key, variant.content_type) == (variant_key(PHOTO_ID, name), content_type)
 
 
 def test_a_raw_without_a_recorded_checksum_is_an_error():

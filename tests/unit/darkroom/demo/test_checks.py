@@ -6,6 +6,9 @@ import pytest
 
 from darkroom.demo.checks import COMPLETE, ImageObservation, Observation, cell, checks, flaw_of, has_spread, is_hit
 from darkroom.operate.where import StoredCopy
+from processing.imaging import RECIPE
+from regions.image_limits import VARIANT_SIZES
+from regions.variant_names import variant_name
 
 EU, US = "p_00000000001", "p_00000000002"
 JURISDICTIONS = {"eu-west": "EU", "eu-central": "EU", "us-central": "US", "lisbon": "EU", "chicago": "US"}
@@ -29,6 +32,11 @@ def good() -> Observation:
     )
 
 
+def test_a_complete_region_stores_what_the_photo_job_makes():
+    """The raw, and a JPEG of the current recipe in each size."""
+    assert ("raw", *(f"variant {variant_name(size, RECIPE, 'jpg')}" for size in VARIANT_SIZES)) == COMPLETE
+
+
 def failed_claims(observed: Observation) -> list[str]:
     return [check.claim for check in checks(observed, JURISDICTIONS) if not check.held]
 
@@ -39,8 +47,8 @@ def test_every_claim_holds_after_a_good_run():
     assert has_spread(good())
 
 
-STRAY = StoredCopy("chicago", "cached 640 (disk)", 1000, True, "policy.yaml:46")
-FORBIDDEN = StoredCopy("lisbon", "cached 640 (disk)", 1000, False, "policy.yaml:24")
+STRAY = StoredCopy("chicago", "cached 640.jpg (disk)", 1000, True, "policy.yaml:46")
+FORBIDDEN = StoredCopy("lisbon", "cached 640.jpg (disk)", 1000, False, "policy.yaml:24")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +103,7 @@ def test_only_the_nearest_cache_counts_as_a_hit():
 
 def test_a_cell_shows_what_one_place_stores_of_a_photo():
     """Each image counts once, even if an edge has it in memory and on disk; a copy that is forbidden stands out."""
-    cached = ["cached 150 (memory)", "cached 150 (disk)", "cached 320 (disk)"]
+    cached = ["cached 150.jpg (memory)", "cached 150.jpg (disk)", "cached 320.jpg (disk)"]
     assert cell([StoredCopy("lisbon", what, 1000, True, "") for what in cached]) == "2v\n2.0 kB"
     assert cell(complete("eu-west")).startswith("raw 4v\n")
     assert cell([StoredCopy("sydney", "raw", 5, False, "")]) == "✗ raw\n5 bytes"

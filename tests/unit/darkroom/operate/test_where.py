@@ -92,7 +92,7 @@ def filled(world) -> World:
     stores.catalog.photos.create(PHOTO, Upload(PHOTO_ID, "m", "a.jpg", 3, 3, 2))
     stores.close()
     world.put("eu-west", RAW, raw_key(PHOTO_ID))
-    world.put("eu-west", VARIANTS, variant_key(PHOTO_ID, 320))
+    world.put("eu-west", VARIANTS, variant_key(PHOTO_ID, "320.jpg"))
     return world
 
 
@@ -100,7 +100,7 @@ def test_bytes_in_the_home_region_are_allowed_by_a_rule(filled):
     """Each copy has its size, and the rule by file and line."""
     raw, variant = locate(filled.config, PHOTO_ID)
     assert (raw.place, raw.what, raw.size_bytes, raw.allowed) == ("eu-west", "raw", 3, True)
-    assert (variant.place, variant.what, variant.allowed) == ("eu-west", "variant 320", True)
+    assert (variant.place, variant.what, variant.allowed) == ("eu-west", "variant 320.jpg", True)
     assert raw.rule.startswith(f"{SHIPPED}:")
 
 
@@ -121,8 +121,10 @@ def test_a_copy_that_no_catalog_lists_is_found(filled):
 
 def test_cached_copies_at_edges_are_found(filled):
     """Lisbon may cache the photo and Sydney may not."""
-    filled.inventories["lisbon"] = filled.inventories["sydney"] = [{"size": 640, "where": "disk", "size_bytes": 9}]
-    cached = [item for item in locate(filled.config, PHOTO_ID) if item.what == "cached 640 (disk)"]
+    filled.inventories["lisbon"] = filled.inventories["sydney"] = [
+        {"name": "640.v2.jpg", "where": "disk", "size_bytes": 9}
+    ]
+    cached = [item for item in locate(filled.config, PHOTO_ID) if item.what == "cached 640.v2.jpg (disk)"]
     assert [(item.place, item.allowed) for item in cached] == [("lisbon", True), ("sydney", False)]
 
 

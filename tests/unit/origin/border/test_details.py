@@ -42,6 +42,7 @@ def test_only_requested_photos_can_be_gone():
         {"residency_class": "e" * 81}, {"residency_class": []},
         {"created_at_ms": "now"}, {"created_at_ms": -1}, {"created_at_ms": 10**20}, {"created_at_ms": True},
         {"width": 1.5}, {"height": -1}, {"height": 1 << 40},
+        {"recipe": 0}, {"recipe": 10_000}, {"recipe": "2"}, {"recipe": True}, {"recipe": None},
     ],
 )  # fmt: skip
 def test_details_out_of_bounds_are_rejected(wrong):

@@ -8,8 +8,8 @@ def photo_id(api, ana):
     return api.ready(ana)
 
 
-def grant(api, photo_id, *places, size=320, node="lisbon"):
-    return api.request("GET", f"/v1/grants/{photo_id}/{size}", node=node, place=list(places))
+def grant(api, photo_id, *places, name="320.jpg", node="lisbon"):
+    return api.request("GET", f"/v1/grants/{photo_id}/{name}", node=node, place=list(places))
 
 
 def test_a_grant_contains_the_url_and_the_checksum_of_the_variant(api, photo_id):
@@ -67,7 +67,7 @@ def test_a_decision_by_another_policy_is_logged_at_once(api, photo_id):
 
 def test_only_edges_get_grants(api, photo_id):
     """401 without a node token, 403 for a region."""
-    assert api.request("GET", f"/v1/grants/{photo_id}/320", place="lisbon").status_code == 401
+    assert api.request("GET", f"/v1/grants/{photo_id}/320.jpg", place="lisbon").status_code == 401
     assert grant(api, photo_id, "lisbon", node="us-central").status_code == 403
 
 
@@ -77,9 +77,21 @@ def test_unknown_or_too_many_places_are_rejected(api, photo_id, places):
     assert grant(api, photo_id, *places).status_code == 400
 
 
-@pytest.mark.parametrize("size", [0, 151, 2160, "big", "-320", "320.0"])
-def test_a_size_that_does_not_exist_is_not_found(api, photo_id, size):
-    assert grant(api, photo_id, "lisbon", size=size).status_code == 404
+@pytest.mark.parametrize("name", ["151.jpg", "320.v2.jpg", "320.avif", "320", "0320.jpg", "320.v1.jpg", "big"])
+def test_a_variant_that_the_photo_does_not_have_is_not_found(api, photo_id, name):
+    assert grant(api, photo_id, "lisbon", name=name).status_code == 404
+
+
+def test_variants_of_two_recipes_have_grants_of_their_own(api, photo_id):
+    """Those of the old recipe do not change, for as long as they are listed."""
+    before = grant(api, photo_id, "lisbon").json
+    api.process_again(photo_id, 2)
+    old, new = grant(api, photo_id, "lisbon").json, grant(api, photo_id, "lisbon", name="320.v2.jpg").json
+    assert (old, old["sha256"], new["sha256"]) == (before, "ab" * 32, "cd" * 32)
+    assert f"{photo_id}/320.jpg?" in old["url"]
+    assert f"{photo_id}/320.v2.jpg?" in new["url"]
+    api.process_again(photo_id, 3, keep=False)
+    assert grant(api, photo_id, "lisbon").status_code == 404
 
 
 def test_a_photo_that_is_not_ready_or_does_not_exist_has_no_grant(api, ana, photo_id, unused_id):
@@ -153,7 +165,8 @@ def test_details_contain_only_what_a_feed_shows(api, photo_id):
     """The camera, the time of taking, hashes and sizes stay in the home region."""
     [photo] = details(api, [photo_id]).json["items"]
     assert set(photo) == {
-        "photo_id", "owner_id", "residency_class", "caption", "created_at_ms", "width", "height", "visibility"
+        "photo_id", "owner_id", "residency_class", "caption", "created_at_ms", "width", "height", "recipe",
+        "visibility",
     }  # fmt: skip
 
 
