@@ -12,8 +12,10 @@ from edge.grants import Key, Permission, PlaceGrant
 from edge.http1 import RequestHead
 from edge.images import ImageRequest, Images
 from edge.responses import Request
+from edge.saved_cursors import SavedCursors
 from edge.tombstones import KnownTombstones
 from regions.errors import NotFound, ResidencyDenied, Unavailable
+from regions.tombstone_cursors import to_document
 
 PHOTO = "p_00000000001"
 KEY = Key(PHOTO, 320)
@@ -35,8 +37,8 @@ class Home:
         unchanged = grant.sha256 == sha256
         return FetchResult(grant, len(self.body), None if unchanged else [self.body], self.cache)
 
-    def tombstones(self, region: str, after: int) -> dict:
-        return {"items": [], "last": after}
+    def tombstones(self, region: str, cursors: dict[int, int]) -> dict:
+        return {"items": [], "after": to_document(cursors)}
 
 
 @pytest.fixture
@@ -50,8 +52,8 @@ def cache(tmp_path):
 
 
 @pytest.fixture
-def tombstones(home, cache):
-    tombstones = KnownTombstones(home.tombstones, cache.purge, lambda: home.now_s)
+def tombstones(home, cache, tmp_path):
+    tombstones = KnownTombstones(home.tombstones, cache.purge, SavedCursors(tmp_path), lambda: home.now_s)
     tombstones.run_once("eu-west")
     return tombstones
 
@@ -172,7 +174,7 @@ def test_each_place_needs_a_grant_of_its_own(home, get):
 def test_a_deleted_photo_is_refused_without_asking_the_upstream(home, get, tombstones, cache):
     """The tombstone takes precedence over the copy, the grant and the origin."""
     get()
-    tombstones.apply({"items": [{"photo_id": PHOTO}], "last": 1})
+    tombstones.apply({"items": [{"photo_id": PHOTO}], "after": {"0": 1}})
     with pytest.raises(NotFound):
         get()
     assert (cache.inventory(PHOTO), len(home.requested)) == ([], 1)
