@@ -1,7 +1,7 @@
 """How far this edge has read each region's tombstones, kept over a restart: a small file for each region.
 
-The files lie in the folder of the disk cache, as `tombstones/{region}.json`. So whoever removes the cache removes them
-too, and the edge then reads all tombstones again, as it does for a file that can't be read.
+The files lie in the folder of the disk cache, as `tombstones/{region}.json`. So if the folder is removed, they are
+removed too, and the edge reads all tombstones again, as it does when a file can't be read.
 
 A file is replaced as a whole, and only after the copies of all photos that its cursors pass over were removed. Neither
 is synced (fsync). A copy that a power failure or a disk error keeps after all is not served: after a restart the edge
