@@ -1,24 +1,25 @@
 """All routes of one edge."""
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from edge import responses, routing
 from edge.cache import Cache
 from edge.forward import Forward
 from edge.grants import Key
 from edge.images import ImageRequest, Images
-from edge.node_client import NodeClient
+from edge.node_client import NodeClient, parse_json
 from edge.page import Page
 from edge.responses import Request, Response
 from edge.tombstones import KnownTombstones
-from regions import ids, tokens, variant_names
-from regions.errors import BadGateway, BadRequest, MethodNotAllowed, Misdirected, NotFound, Unauthenticated
+from regions import ids, tokens, tombstone_cursors, variant_names
+from regions.errors import BadGateway, MethodNotAllowed, Misdirected, NotFound, Unauthenticated
 from regions.topology import Edge, Topology, home_of
 
 _IMAGE = re.compile("/p/([^/]{1,40})/([^/]{1,20})")
 _INVENTORY = re.compile(r"/edge/inventory/([^/]{1,40})")
-_AFTER = re.compile("after=([0-9]{1,18})")
+_TOMBSTONES = "/edge/tombstones"
 
 
 class App:
@@ -43,7 +44,8 @@ class App:
         path = request.head.path
         if path.startswith("/v1/"):
             return self._forward.respond(request)
-        if request.head.method not in ("GET", "HEAD"):
+        allowed = ("POST",) if path == _TOMBSTONES else ("GET", "HEAD")
+        if request.head.method not in allowed:
             raise MethodNotAllowed(f"{request.head.method} is not allowed at {path[:100]}")
         return self._route(path)(request)
 
@@ -56,7 +58,7 @@ class App:
             return lambda request: self._page.respond(request, path.removeprefix("/static/"))
         if path == "/health":
             return lambda request: responses.from_json({"edge": self._edge.name})
-        if path == "/edge/tombstones" and self._edge.shield_of:
+        if path == _TOMBSTONES and self._edge.shield_of:
             return self._tombstone_page
         if inventory := _INVENTORY.fullmatch(path):
             return lambda request: self._inventory(request, inventory[1])
@@ -77,11 +79,10 @@ class App:
     def _tombstone_page(self, request: Request) -> Response:
         """The tombstones of the region's origin. They are applied here before they are passed on (`tombstones`)."""
         self._require_node(request)
-        after = _AFTER.fullmatch(request.head.query or "after=0")
-        if after is None:
-            raise BadRequest("the query must be `after=` and a position")
+        body = parse_json(request.body)
+        cursors = tombstone_cursors.parse(body.get("after") if isinstance(body, dict) else None)
         origin = self._topology.regions[self._edge.shield_of].origin
-        document = fetch_tombstones(self._node_client, f"{origin}/v1", int(after[1]))
+        document = fetch_tombstones(self._node_client, f"{origin}/v1", cursors)
         self._tombstones.apply(document)
         return responses.from_json(document)
 
@@ -102,9 +103,10 @@ class App:
         return tokens.node_name(request.header(tokens.NODE_HEADER.lower()), self._topology.public_key)
 
 
-def fetch_tombstones(node_client: NodeClient, url: str, after: int) -> object:
+def fetch_tombstones(node_client: NodeClient, url: str, cursors: Mapping[int, int]) -> object:
     """From an origin (its URL and /v1) or a shield (its URL and /edge). Raises Unavailable and BadGateway."""
-    reply = node_client.request("GET", f"{url}/tombstones?after={after}", {})
+    body = json.dumps({"after": tombstone_cursors.to_document(cursors)}).encode()
+    reply = node_client.request("POST", f"{url}/tombstones", {"Content-Type": "application/json"}, body)
     if reply.status != 200:
         raise BadGateway(f"{url} responded to a request for tombstones with {reply.status}")
     return reply.json()

@@ -64,7 +64,7 @@ class Disk:
         """None if there is no such file, or its bytes no longer match their hash (then it is removed)."""
         if self.stored_sha256(key) != sha256:
             return None
-        body = _in_thread(partial(_read, self._path(key, sha256)))
+        body = in_thread(partial(_read, self._path(key, sha256)))
         # Another greenlet may have dropped or replaced the file during the read.
         if self.stored_sha256(key) != sha256:
             return None
@@ -81,7 +81,7 @@ class Disk:
             return
         with self._locked(key):
             try:
-                _in_thread(partial(_write, self._tmp / secrets.token_hex(8), self._path(key, sha256), body))
+                in_thread(partial(_write, self._tmp / secrets.token_hex(8), self._path(key, sha256), body))
             except OSError as error:
                 log.error("an image can't be cached on disk", extra={"error": str(error)})
                 return
@@ -109,7 +109,7 @@ class Disk:
 
         The name of a variant, or of the whole file if it is not one of ours.
         """
-        for path in _in_thread(partial(_listing, self._folder / variant_prefix(photo_id))):
+        for path in in_thread(partial(_listing, self._folder / variant_prefix(photo_id))):
             found = _FILE.fullmatch(path.name)
             with suppress(OSError):
                 yield found[1] if found else path.name, path.stat().st_size
@@ -135,7 +135,7 @@ class Disk:
             return
         self._eviction.remove(key)
         try:
-            _in_thread(partial(_unlink, self._path(key, sha256)))
+            in_thread(partial(_unlink, self._path(key, sha256)))
         except OSError as error:
             log.error("a cached file can't be removed", extra={"photo_id": key.photo_id, "error": str(error)})
 
@@ -157,7 +157,8 @@ class Disk:
         return self._folder / _relative_path(key, sha256)
 
 
-def _in_thread(work: Callable[[], _Result]) -> _Result:
+def in_thread(work: Callable[[], _Result]) -> _Result:
+    """What `work` returns, on a thread of gevent's pool: file operations would block all greenlets."""
     result: _Result = gevent.get_hub().threadpool.apply(work)
     return result
 

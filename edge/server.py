@@ -9,7 +9,7 @@ import logging
 import resource
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from edge.images import Images, Upstream
 from edge.node_client import NodeClient
 from edge.page import Page
 from edge.renewal import Renewal
+from edge.saved_cursors import SavedCursors
 from edge.tombstones import KnownTombstones
 from edge.upstream import OriginUpstream, ShieldUpstream
 from regions.clock import now_s
@@ -78,10 +79,12 @@ def serve(config: Config, name: str, listener: socket.socket | None, web_folder:
     _, max_open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max_open_files, max_open_files))
     node_client = NodeClient(name, config.private_key(name), now_s)
-    cache = Cache(Path(edge.cache), _MEMORY_BYTES, _DISK_BYTES)
+    folder = Path(edge.cache)
+    cache = Cache(folder, _MEMORY_BYTES, _DISK_BYTES)
     grant_cache = GrantCache(time.monotonic)
     flights = Flights(_MAX_FLIGHTS, _MAX_FLIGHT_BYTES)
-    tombstones = KnownTombstones(_tombstone_source(topology, edge, node_client), cache.purge, time.monotonic)
+    source = _tombstone_source(topology, edge, node_client)
+    tombstones = KnownTombstones(source, cache.purge, SavedCursors(folder), time.monotonic)
     upstreams = _upstreams(topology, edge, node_client, grant_cache, flights)
     images = Images(name, upstreams, cache, grant_cache, tombstones, flights, time.monotonic)
     app = App(topology, edge, node_client, cache, tombstones, images, Page(web_folder))
@@ -101,13 +104,15 @@ def _upstreams(
     }
 
 
-def _tombstone_source(topology: Topology, edge: Edge, node_client: NodeClient) -> Callable[[str, int], Any]:
+def _tombstone_source(
+    topology: Topology, edge: Edge, node_client: NodeClient
+) -> Callable[[str, Mapping[int, int]], Any]:
     """A shield reads its own region's tombstones from the origin; all others come from the shields."""
 
-    def fetch(region: str, after: int) -> Any:
+    def fetch(region: str, cursors: Mapping[int, int]) -> Any:
         if edge.shield_of == region:
-            return fetch_tombstones(node_client, f"{topology.regions[region].origin}/v1", after)
-        return fetch_tombstones(node_client, f"{topology.shield_of(region).url}/edge", after)
+            return fetch_tombstones(node_client, f"{topology.regions[region].origin}/v1", cursors)
+        return fetch_tombstones(node_client, f"{topology.shield_of(region).url}/edge", cursors)
 
     return fetch
 

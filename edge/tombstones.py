@@ -3,8 +3,10 @@
 Each edge asks every shield once a second, and a shield asks its own origin. A shield applies the tombstones before it
 passes them on. Otherwise an edge that has just deleted its copy could fetch it again from a shield that still has one.
 
-Positions are not kept over a restart: all tombstones are read again from the first. Until that is done, the edge asks
-upstream before it serves any copy (`freshness`).
+How far an edge has read the tombstones of each region (its cursors) is kept over a restart, beside the disk cache
+(`saved_cursors`). The tombstones themselves are not: their photos are purged, and the shield and the origin answer 404.
+After a restart the edge asks upstream before it serves any copy, until it has read the tombstones that came meanwhile
+(`freshness`).
 """
 
 import logging
@@ -16,7 +18,9 @@ from typing import Any
 
 import gevent
 
-from regions.errors import BadGateway, NotFound, Problem
+from edge.saved_cursors import SavedCursors
+from regions import tombstone_cursors
+from regions.errors import BadGateway, BadRequest, NotFound, Problem
 from regions.retry import backoff_s
 
 log = logging.getLogger(__name__)
@@ -29,15 +33,19 @@ _MAX_TOMBSTONES = 200_000
 class KnownTombstones:
     """The tombstones that this edge has read.
 
-    `fetch(region, after)` returns the JSON of `GET /edge/tombstones`. `purge(photo_id)` removes all cached copies.
+    `fetch(region, cursors)` returns the JSON of `POST /edge/tombstones`. `purge(photo_id)` removes all cached copies.
     """
 
     def __init__(
-        self, fetch: Callable[[str, int], Any], purge: Callable[[str], None], clock_s: Callable[[], float]
+        self,
+        fetch: Callable[[str, dict[int, int]], Any],
+        purge: Callable[[str], None],
+        saved: SavedCursors,
+        clock_s: Callable[[], float],
     ) -> None:
-        self._fetch, self._purge, self._clock_s = fetch, purge, clock_s
+        self._fetch, self._purge, self._saved, self._clock_s = fetch, purge, saved, clock_s
         self._deleted: OrderedDict[str, None] = OrderedDict()
-        self._position_by_region: dict[str, int] = {}
+        self._cursors_by_region: dict[str, dict[int, int]] = {}
         self._complete_at_s: dict[str, float] = {}
 
     def __contains__(self, photo_id: object) -> bool:
@@ -52,25 +60,25 @@ class KnownTombstones:
         """How long ago this edge last had all tombstones of the region; infinite before the first time."""
         return self._clock_s() - self._complete_at_s.get(region, -math.inf)
 
-    def apply(self, document: Any) -> int:
-        """Deletes the photos in the document and returns the position at which it ends. Raises BadGateway."""
+    def apply(self, document: Any) -> dict[int, int]:
+        """Deletes the photos in the document and returns the cursors at which it ends. Raises BadGateway."""
         try:
             photo_ids = [str(item["photo_id"]) for item in document["items"]]
-            last = int(document["last"])
-        except (KeyError, TypeError, ValueError) as error:
+            cursors = tombstone_cursors.parse(document["after"])
+        except (KeyError, TypeError, BadRequest) as error:
             raise BadGateway("the tombstones can't be read") from error
         for photo_id in photo_ids:
             self._delete(photo_id)
-        return last
+        return cursors
 
     def run_once(self, region: str) -> int:
-        """Reads all tombstones after the last position; returns how many were new. Raises Problem."""
+        """Reads all tombstones after the region's cursors; returns how many were new. Raises Problem."""
         count = 0
         while True:
             # The time before the request: a photo that is deleted while the response is under way is not in it.
             requested_at_s = self._clock_s()
-            document = self._fetch(region, self._position_by_region.get(region, 0))
-            self._position_by_region[region] = self.apply(document)
+            document = self._fetch(region, self._cursors(region))
+            self._set_cursors(region, self.apply(document))
             # Only an empty page proves that none is left.
             if not document["items"]:
                 self._complete_at_s[region] = requested_at_s
@@ -89,6 +97,17 @@ class KnownTombstones:
                 if failures == 1:
                     log.warning("can't read tombstones", extra={"region": region, "detail": problem.detail})
             gevent.sleep(_INTERVAL_S if not failures else backoff_s(failures, random.random, _INTERVAL_S))
+
+    def _cursors(self, region: str) -> dict[int, int]:
+        if region not in self._cursors_by_region:
+            self._cursors_by_region[region] = self._saved.read(region)
+        return self._cursors_by_region[region]
+
+    def _set_cursors(self, region: str, cursors: dict[int, int]) -> None:
+        """After all purges of the page: if the edge dies before this, it reads the page again."""
+        if cursors != self._cursors_by_region[region]:
+            self._cursors_by_region[region] = cursors
+            self._saved.write(region, cursors)
 
     def _delete(self, photo_id: str) -> None:
         # First the tombstone, then the purge: a fetch that completes in between finds the tombstone (`images`).

@@ -4,22 +4,27 @@ import falcon
 
 from origin import fields
 from origin.context import Context
+from regions import tombstone_cursors
 
 _MAX_TOMBSTONES = 1000
-_LAST_POSITION = (1 << 63) - 1
 
 
 class TombstonesResource:
-    """The tombstones after a position, oldest first. The next request continues after `last`."""
+    """The tombstones after the requester's cursors, and the cursors for its next request; none if it has all.
+
+    A POST, although it changes nothing: the cursors of all chains may be too long for a URL.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context, self._catalog = context, context.stores.catalog
 
-    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         self._context.require_edge(request)
-        after = fields.number(request, "after", 0, 0, _LAST_POSITION)
-        page = self._catalog.tombstones.after(after, _MAX_TOMBSTONES)
+        cursors = tombstone_cursors.parse(fields.body(request).get("after"))
+        page = self._catalog.tombstones.after(cursors, _MAX_TOMBSTONES)
+        # A chain's entries are in order, so that its last one counts.
+        after = cursors | {entry.chain: entry.position for entry in page}
         response.media = {
-            "items": [{"photo_id": item.tombstone.photo_id, "position": item.position} for item in page],
-            "last": page[-1].position if page else after,
+            "items": [{"photo_id": entry.tombstone.photo_id} for entry in page],
+            "after": tombstone_cursors.to_document(after),
         }

@@ -9,7 +9,7 @@ are newest first; they start after the id `before` (at the newest if it is None)
 Ids and `before` may be any text; the texts of records are such that UTF-8 can encode them, and stay as they are.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,8 +20,14 @@ from regions.stores.health import CheckResult
 
 @dataclass(frozen=True, slots=True)
 class TombstoneEntry:
-    """A tombstone and its position in the order in which tombstones arrived in this region; positions start at 1."""
+    """A tombstone and its place in the order in which tombstones arrived in this region.
 
+    The order consists of chains, whose numbers are below `tombstone_cursors.MAX_CHAINS`. Processes that delete at the
+    same time append to different chains, so there is no order between chains. Within a chain positions start at 1 and
+    grow, perhaps with gaps.
+    """
+
+    chain: int
     position: int
     tombstone: Tombstone
 
@@ -81,8 +87,16 @@ class Photos(Protocol):
 class Tombstones(Protocol):
     def get(self, photo_id: str) -> Tombstone | None: ...
 
-    def after(self, position: int, limit: int) -> list[TombstoneEntry]:
-        """Oldest first, in the order in which they arrived in this region."""
+    def after(self, cursors: Mapping[int, int], limit: int) -> list[TombstoneEntry]:
+        """At most `limit` tombstones in all, oldest first within each chain; an empty list if none is left.
+
+        `cursors` has the position up to which the caller has read each chain, and no entry for a chain of which it has
+        read nothing. For the next call, it sets the cursor of each chain to the last position returned.
+
+        Every tombstone is listed before its `delete` returns, and no reader misses it. It may be listed twice, if the
+        process that deleted the photo died or did not reach the store in between. A cursor below 0 or beyond the end of
+        its chain is not from this store, and counts as 0: it is better to read twice than to miss any.
+        """
         ...
 
 

@@ -73,13 +73,23 @@ def write_for_ever(catalog: Catalog) -> None:
         list(pool.map(write_from, range(4)))
 
 
+def _listed(catalog: Catalog) -> set[str]:
+    """The photos in the order of tombstones, which a reader reads in pages."""
+    cursors: dict[int, int] = {}
+    found: set[str] = set()
+    while page := catalog.tombstones.after(cursors, EVERYTHING):
+        found |= {entry.tombstone.photo_id for entry in page}
+        cursors |= {entry.chain: entry.position for entry in page}
+    return found
+
+
 class CatalogContents:
     """What the catalog holds about each number, compared with the events in its outbox."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._events = [(event.topic, event.key) for event in catalog.outbox.pending(EVERYTHING)]
-        self._listed = {entry.tombstone.photo_id for entry in catalog.tombstones.after(0, EVERYTHING)}
+        self._listed = _listed(catalog)
 
     def writes(self, number: int) -> set[str]:
         """The writes that took effect. Fails if a state is there without its event or an event without its state."""

@@ -24,13 +24,20 @@ class Keyspace:
         }
 
     def empty(self) -> None:
-        """Deletes each partition, since truncating a table takes half a second."""
+        """Deletes each partition, since truncating a table takes half a second.
+
+        But heads of tombstones have timestamps of long ago, and what deletes them would hide those of the next test.
+        """
         queries = {table: f"SELECT DISTINCT {', '.join(columns)} FROM {table}" for table, columns in self._keys.items()}
         partitions = {table: self._session.execute_async(query) for table, query in queries.items()}
         deletions = []
         for table, future in partitions.items():
             where = " AND ".join(f"{column} = %s" for column in self._keys[table])
-            for values in future.result():
+            found = list(future.result())
+            if found and table == "tombstone_heads":
+                self._session.execute(f"TRUNCATE {table}", timeout=60)
+                continue
+            for values in found:
                 deletions.append(self._session.execute_async(f"DELETE FROM {table} WHERE {where}", list(values)))
         for deletion in deletions:
             deletion.result()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from regions.events.messages import photo_deleted
 from regions.records import Comment, Replica, Status, Tombstone
+from regions.stores.catalog import TombstoneEntry
 
 WRITES = {
     "create": lambda catalog, sample, photo: sample.create(photo),
@@ -110,7 +111,7 @@ def test_the_second_deletion_changes_nothing(catalog, sample):
     assert catalog.photos.delete(first, photo_deleted(photo, 9))
     assert not catalog.photos.delete(replace(first, deleted_at_ms=1000), photo_deleted(photo, 1000))
     assert catalog.tombstones.get(photo.photo_id) == first
-    assert [entry.tombstone for entry in catalog.tombstones.after(0, 10)] == [first]
+    assert [entry.tombstone for entry in catalog.tombstones.after({}, 10)] == [first]
     assert catalog.outbox.pending(10) == [photo_deleted(photo, 9)]
 
 
@@ -120,34 +121,90 @@ def test_a_photo_that_was_not_deleted_has_no_tombstone(catalog, sample):
     assert catalog.tombstones.get("' OR 1=1 --") is None
 
 
-def test_tombstones_come_in_the_order_of_arrival(catalog, sample):
-    """Not in that of ids or times. Positions start at 1 and grow."""
+def read_all(catalog, limit: int, cursors: dict[int, int] | None = None) -> list[TombstoneEntry]:
+    """Page after page, as a reader does that has read up to these cursors."""
+    cursors, found = dict(cursors or {}), []
+    while page := catalog.tombstones.after(cursors, limit):
+        assert len(page) <= limit
+        found += page
+        cursors |= {entry.chain: entry.position for entry in page}
+    return found
+
+
+def delete(catalog, sample, number: int) -> str:
+    tombstone = sample.tombstone(sample.photo(number))
+    assert catalog.photos.delete(tombstone, None)
+    return tombstone.photo_id
+
+
+def test_tombstones_of_one_process_come_in_the_order_of_arrival(catalog, sample):
+    """Not in that of ids or times. They are in one chain, in which positions start at 1 and grow."""
     deletions = [Tombstone(sample.photo_id(number), sample.user_id(1), 10 - number) for number in (3, 1, 2)]
     for tombstone in deletions:
         catalog.photos.delete(tombstone, None)
-    found = catalog.tombstones.after(0, 10)
+    found = catalog.tombstones.after({}, 10)
     assert [entry.tombstone for entry in found] == deletions
+    assert len({entry.chain for entry in found}) == 1
     positions = [entry.position for entry in found]
     assert positions[0] == 1
     assert positions == sorted(set(positions))
 
 
-def test_tombstones_are_paged_by_position(catalog, sample):
-    """Without gap or repetition, and with nothing after the last."""
-    for number in range(5):
-        catalog.photos.delete(sample.tombstone(sample.photo(number)), None)
-    found, position = [], 0
-    while page := catalog.tombstones.after(position, 2):
-        found += [entry.tombstone.photo_id for entry in page]
-        position = page[-1].position
-    assert found == [sample.photo_id(number) for number in range(5)]
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_tombstones_of_several_processes_are_paged_by_a_cursor_for_each_chain(catalog, open_catalog, sample, limit):
+    """Without omission or repetition, and each process's in their order; each page within the limit."""
+    catalogs = [catalog, open_catalog(), open_catalog()]
+    deleted = [delete(catalogs[number % 3], sample, number) for number in range(12)]
+    found = [entry.tombstone.photo_id for entry in read_all(open_catalog(), limit)]
+    assert sorted(found) == sorted(deleted)
+    for process in range(3):
+        own = deleted[process::3]
+        assert [photo_id for photo_id in found if photo_id in own] == own
 
 
-@pytest.mark.parametrize("position", [-1, -(1 << 80), 1 << 62, 1 << 80])
-def test_a_strange_position_is_harmless(catalog, sample, position):
-    """A position below the first returns all tombstones, one beyond the last returns none."""
-    catalog.photos.delete(sample.tombstone(sample.photo(1)), None)
-    assert len(catalog.tombstones.after(position, 10)) == (1 if position < 0 else 0)
+def test_a_reader_continues_after_its_cursors(catalog, open_catalog, sample):
+    """Whichever process deletes next, also one that had deleted nothing before."""
+    another = open_catalog()
+    before = {delete(catalog, sample, 1), delete(another, sample, 2)}
+    read = read_all(catalog, 10)
+    assert {entry.tombstone.photo_id for entry in read} == before
+    cursors = {entry.chain: entry.position for entry in read}
+    assert catalog.tombstones.after(cursors, 10) == []
+    after = {delete(open_catalog(), sample, 3), delete(another, sample, 4)}
+    assert {entry.tombstone.photo_id for entry in read_all(catalog, 10, cursors)} == after
+
+
+def test_no_tombstone_is_skipped_while_many_threads_of_many_processes_delete(catalog, open_catalog, sample, threads):
+    """By a reader that reads at the same time, with pages too small for what arrives."""
+    writers = [open_catalog() for _ in range(3)]
+    deletions = [threads.submit(delete, writers[number % 3], sample, number) for number in range(60)]
+    cursors, found = {}, []
+    while not all(deletion.done() for deletion in deletions):
+        page = catalog.tombstones.after(cursors, 3)
+        found += page
+        cursors |= {entry.chain: entry.position for entry in page}
+    found += read_all(catalog, 3, cursors)
+    assert sorted(entry.tombstone.photo_id for entry in found) == sorted(deletion.result() for deletion in deletions)
+    assert len({(entry.chain, entry.position) for entry in found}) == len(found)
+
+
+def test_a_tombstone_is_listed_before_the_deletion_returns(catalog, open_catalog, sample):
+    """For a reader in another process too."""
+    reader, cursors = open_catalog(), {}
+    for number in range(10):
+        photo_id = delete(catalog, sample, number)
+        [entry] = reader.tombstones.after(cursors, 10)
+        assert entry.tombstone.photo_id == photo_id
+        cursors = {entry.chain: entry.position}
+
+
+@pytest.mark.parametrize("position", [-1, -(1 << 80), 2, 1 << 62, 1 << 80])
+def test_a_cursor_that_can_not_be_from_this_store_counts_as_0(catalog, sample, position):
+    """As after the store was replaced. It is better to read a tombstone twice than not at all."""
+    delete(catalog, sample, 1)
+    [entry] = catalog.tombstones.after({}, 10)
+    assert catalog.tombstones.after({entry.chain: position}, 10) == [entry]
+    assert catalog.tombstones.after({entry.chain: entry.position, 1023: position, -1: 1}, 10) == []
 
 
 @given(before=st.lists(st.sampled_from(sorted(WRITES))), after=st.lists(st.sampled_from(sorted(WRITES))))

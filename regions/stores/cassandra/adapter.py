@@ -10,14 +10,16 @@ from regions.stores.cassandra.address import parse_address
 from regions.stores.cassandra.deletion import Deletion
 from regions.stores.cassandra.expiries import CassandraExpiries
 from regions.stores.cassandra.follows import CassandraFollows
+from regions.stores.cassandra.group_commit import GroupCommit
 from regions.stores.cassandra.outbox import CassandraOutbox
 from regions.stores.cassandra.partitions import TimeUuidGenerator
 from regions.stores.cassandra.photos import CassandraPhotos, CassandraUploads, upload_states
-from regions.stores.cassandra.records import CassandraAuditLog, CassandraReplicas, CassandraTombstones
+from regions.stores.cassandra.records import CassandraAuditLog, CassandraReplicas
 from regions.stores.cassandra.rows import YearlyLists
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.cassandra.social import CassandraComments, CassandraLikes, CassandraUsers
-from regions.stores.cassandra.tombstones import TombstoneLog
+from regions.stores.cassandra.tombstone_writer import TombstoneWriter
+from regions.stores.cassandra.tombstones import CassandraTombstones
 from regions.stores.catalog import Catalog
 from regions.stores.stamp import Owner, Stamp, StoreLocation, require_owner
 
@@ -50,15 +52,15 @@ def _opened(session: CassandraSession, owner: Owner) -> CassandraSession:
 
 
 def _catalog(session: CassandraSession, clock_ms: Callable[[], int]) -> Catalog:
-    uuids, lists, log = TimeUuidGenerator(clock_ms), YearlyLists(session, clock_ms), TombstoneLog(session)
-    deletion = Deletion(session, log, clock_ms)
+    uuids, lists = TimeUuidGenerator(clock_ms), YearlyLists(session, clock_ms)
+    deletion = Deletion(session, GroupCommit(TombstoneWriter(session).commit), clock_ms)
     outbox = CassandraOutbox(session, uuids, clock_ms, deletion.resume)
     expiries = CassandraExpiries(session, lambda photo_ids: upload_states(session, photo_ids))
     return Catalog(
         users=CassandraUsers(session),
         uploads=CassandraUploads(session, expiries),
         photos=CassandraPhotos(session, lists, uuids, outbox, deletion, expiries),
-        tombstones=CassandraTombstones(session, log),
+        tombstones=CassandraTombstones(session),
         likes=CassandraLikes(session, lists),
         comments=CassandraComments(session, lists),
         follows=CassandraFollows(session, outbox),

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from regions.records import Tombstone
 from regions.stores.cassandra.address import key
+from regions.stores.cassandra.group_commit import GroupCommit
 from regions.stores.cassandra.partitions import partition_year, years
 from regions.stores.cassandra.rows import SELECT_TOMBSTONE, to_tombstone
 from regions.stores.cassandra.session import Call, CassandraSession
-from regions.stores.cassandra.tombstones import TombstoneLog
 
 
 class Deletion:
@@ -17,8 +17,8 @@ class Deletion:
     deletion is then still marked as incomplete, and the sweep calls `resume`.
     """
 
-    def __init__(self, session: CassandraSession, log: TombstoneLog, clock_ms: Callable[[], int]) -> None:
-        self._session, self._log, self._clock_ms = session, log, clock_ms
+    def __init__(self, session: CassandraSession, order: GroupCommit, clock_ms: Callable[[], int]) -> None:
+        self._session, self._order, self._clock_ms = session, order, clock_ms
 
     def finish(self, tombstone: Tombstone) -> None:
         """Safe to repeat, except that the tombstone is then listed twice."""
@@ -29,7 +29,7 @@ class Deletion:
             calls.append(("DELETE FROM likes WHERE photo_id = ? AND year = ?", photo_id, year))
             calls.append(("DELETE FROM comments WHERE photo_id = ? AND year = ?", photo_id, year))
         self._session.execute_concurrent(calls)
-        self._log.append(tombstone)
+        self._order.append(tombstone)
 
     def resume(self, photo_id: str) -> bool:
         """Finishes a deletion whose process has probably died; False if the photo has no tombstone.

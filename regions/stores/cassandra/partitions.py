@@ -46,8 +46,13 @@ def shard_of(text: str) -> int:
 
 
 def tombstone_partition(position: int) -> int:
-    """Positions start at 1."""
+    """Of one chain; positions start at 1."""
     return (position - 1) // TOMBSTONES_PER_PARTITION
+
+
+def last_position_in(partition: int) -> int:
+    """The highest position that falls in the partition of a chain."""
+    return (partition + 1) * TOMBSTONES_PER_PARTITION
 
 
 class TimeUuidGenerator:

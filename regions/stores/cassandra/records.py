@@ -1,27 +1,13 @@
-"""Tombstones, replicas and the audit log of the Cassandra catalog."""
+"""Replicas and the audit log of the Cassandra catalog."""
 
 from collections.abc import Callable, Iterable
 
-from regions.records import AuditEntry, Replica, Tombstone
+from regions.records import AuditEntry, Replica
 from regions.stores.cassandra import columns
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.partitions import TimeUuidGenerator, time_uuid_ms, year_at, years
-from regions.stores.cassandra.rows import SELECT_TOMBSTONE, UNLESS_DELETED, to_tombstone
+from regions.stores.cassandra.rows import UNLESS_DELETED
 from regions.stores.cassandra.session import CassandraSession
-from regions.stores.cassandra.tombstones import TombstoneLog
-from regions.stores.catalog import TombstoneEntry
-
-
-class CassandraTombstones:
-    def __init__(self, session: CassandraSession, log: TombstoneLog) -> None:
-        self._session, self._log = session, log
-
-    def get(self, photo_id: str) -> Tombstone | None:
-        return to_tombstone(self._session.execute(SELECT_TOMBSTONE, key(photo_id)))
-
-    def after(self, position: int, limit: int) -> list[TombstoneEntry]:
-        """A tombstone may be listed twice, in the rare case that a process died or was slow while it appended it."""
-        return self._log.after(position, limit)
 
 
 class CassandraReplicas:

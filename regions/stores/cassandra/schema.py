@@ -92,11 +92,14 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
                 policy_version text, at timestamp, PRIMARY KEY ((photo_id, year), entry_id))
                WITH CLUSTERING ORDER BY (entry_id DESC)""",
         ),
+        # The order of deletions: see `tombstones`.
         (
             "tombstones",
-            """(partition bigint, position bigint, photo_id text, owner_id text, deleted_at timestamp,
-                PRIMARY KEY (partition, position))""",
+            """(chain int, partition bigint, position bigint, photo_id text, owner_id text, deleted_at timestamp,
+                PRIMARY KEY ((chain, partition), position))""",
         ),
+        ("tombstone_heads", "(one int, chain int, position bigint, PRIMARY KEY (one, chain))"),
+        ("tombstone_chains", "(chain int PRIMARY KEY, partitions bigint, in_use boolean)"),
         (
             "outbox",
             f"""(minute bigint, shard int, intent_id timeuuid, photo_id text, event text, deletion_unfinished boolean,

@@ -102,7 +102,12 @@ class CassandraSession:
     def execute_batch(self, calls: Iterable[Call]) -> None:
         """Writes to several partitions: eventually all or none (a logged batch)."""
         with self._errors_as_unavailable():
-            self._session.execute(self._batch(calls, is_idempotent=True))
+            self._session.execute(self._batch(BatchType.LOGGED, calls, is_idempotent=True))
+
+    def execute_partition_batch(self, calls: Iterable[Call]) -> None:
+        """Writes to one partition: all become visible at once (an unlogged batch, as cheap as one write)."""
+        with self._errors_as_unavailable():
+            self._session.execute(self._batch(BatchType.UNLOGGED, calls, is_idempotent=True))
 
     def execute_conditional(self, *calls: Call) -> bool:
         """Conditional writes (Paxos) to one partition, all or none; False if a condition does not hold.
@@ -114,7 +119,7 @@ class CassandraSession:
                 bound = self._bound(calls[0])
                 bound.is_idempotent = False
                 return bool(self._session.execute(bound).one()[0])
-            return bool(self._session.execute(self._batch(calls, is_idempotent=False)).one()[0])
+            return bool(self._session.execute(self._batch(BatchType.LOGGED, calls, is_idempotent=False)).one()[0])
 
     def change_schema(self, statement: str) -> None:
         """Returns when all nodes that are up agree on the schema. Raises Unavailable if they do not."""
@@ -137,8 +142,8 @@ class CassandraSession:
     def _bound(self, call: Call) -> Any:
         return self._statement(call[0]).bind(call[1:])
 
-    def _batch(self, calls: Iterable[Call], is_idempotent: bool) -> BatchStatement:
-        batch = BatchStatement(BatchType.LOGGED)
+    def _batch(self, kind: BatchType, calls: Iterable[Call], is_idempotent: bool) -> BatchStatement:
+        batch = BatchStatement(kind)
         batch.is_idempotent = is_idempotent
         for text, *values in calls:
             batch.add(self._statement(text), values)

@@ -5,7 +5,7 @@ and the order of the outbox are the order of commits. Photos and uploads are in 
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from sqlite3 import Connection
 
@@ -77,18 +77,21 @@ CREATE TABLE IF NOT EXISTS outbox (
 CREATE INDEX IF NOT EXISTS outbox_of ON outbox (event_id);
 """
 
-_LAST_POSITION = (1 << 63) - 1
+_CHAIN = 0
+"""All processes that share the file write it one after the other, so one chain of tombstones is enough."""
 
 
 class SqliteTombstones(Table):
     def get(self, photo_id: str) -> Tombstone | None:
         return self._record(Tombstone, "SELECT record FROM tombstones WHERE photo_id = ?", photo_id)
 
-    def after(self, position: int, limit: int) -> list[TombstoneEntry]:
+    def after(self, cursors: Mapping[int, int], limit: int) -> list[TombstoneEntry]:
         query = "SELECT position, record FROM tombstones WHERE position > ? ORDER BY position LIMIT ?"
         with self._database.reading() as connection:
-            rows = connection.execute(query, (min(max(position, 0), _LAST_POSITION), limit)).fetchall()
-        return [TombstoneEntry(position, from_json_text(Tombstone, record)) for position, record in rows]
+            last = connection.execute("SELECT max(position) FROM tombstones").fetchone()[0] or 0
+            position = cursors.get(_CHAIN, 0)
+            rows = connection.execute(query, (position if 0 <= position <= last else 0, limit)).fetchall()
+        return [TombstoneEntry(_CHAIN, position, from_json_text(Tombstone, record)) for position, record in rows]
 
 
 class SqliteReplicas(Table):

@@ -27,6 +27,7 @@ import os, signal, sys
 from itertools import count
 from regions.stores.cassandra import adapter as cassandra, follower_buckets
 from regions.stores.cassandra.session import CassandraSession
+from tests.builders.stores import created
 from tests.fault.cassandra.test_cassandra_follows import change, user
 
 errors_as_unavailable = CassandraSession._errors_as_unavailable
@@ -35,7 +36,7 @@ follower_buckets.BUCKET_ROWS, follower_buckets.COUNT_ONE_IN = 2, 1
 for step in count():
     child = os.fork()
     if child == 0:
-        catalog, requests, author_id = cassandra.open_catalog(sys.argv[1]), count(), user(1_000_000 + step)
+        catalog, requests, author_id = created(cassandra.catalog(sys.argv[1])), count(), user(1_000_000 + step)
 
         def die_or_request(session):
             if next(requests) == step:

@@ -1,6 +1,5 @@
 """The Cassandra catalog at the borders of its partitions, and what its tables contain."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -10,43 +9,12 @@ from regions import ids
 from regions.errors import Unavailable
 from regions.events.messages import follow_changed, photos_uploaded
 from regions.records import Comment, Photo, Status, Tombstone
-from regions.stores.cassandra import partitions, tombstones
 from regions.stores.cassandra.session import CassandraSession
 
 DAY_MS, YEAR_MS = 86_400_000, 366 * 86_400_000
 MUCH_LATER_MS = 1_200_000
 
 pytestmark = pytest.mark.xdist_group("cassandra")
-
-
-@pytest.fixture
-def threads():
-    with ThreadPoolExecutor(9) as pool:
-        yield pool
-
-
-def test_tombstones_continue_from_one_partition_to_the_next(open_at, monkeypatch):
-    """Also for a process that does not know yet how many partitions there are."""
-    for module in (partitions, tombstones):
-        monkeypatch.setattr(module, "TOMBSTONES_PER_PARTITION", 3)
-    photo_ids = [ids.to_public(ids.PHOTO, number) for number in range(20)]
-    catalogs = [open_at(0) for _ in range(3)]
-    for photo_id, catalog in zip(photo_ids, [catalogs[0]] * 17 + catalogs, strict=True):
-        assert catalog.photos.delete(Tombstone(photo_id, ids.to_public(ids.USER, 1), 1), None)
-    entries = catalogs[1].tombstones.after(0, 7) + catalogs[0].tombstones.after(7, 99)
-    assert [entry.tombstone.photo_id for entry in entries] == photo_ids
-    assert [entry.position for entry in entries] == list(range(1, 21))
-
-
-def test_competitors_for_a_position_leave_no_gap(open_at, threads):
-    """Many processes delete at once, and each tombstone is listed once."""
-    catalogs = [open_at(0) for _ in range(3)]
-    deletions = [Tombstone(ids.to_public(ids.PHOTO, number), ids.to_public(ids.USER, 1), 1) for number in range(30)]
-    deleted = threads.map(lambda tombstone, catalog: catalog.photos.delete(tombstone, None), deletions, catalogs * 10)
-    assert all(deleted)
-    found = catalogs[0].tombstones.after(0, 99)
-    assert [entry.position for entry in found] == list(range(1, 31))
-    assert {entry.tombstone for entry in found} == set(deletions)
 
 
 def test_lists_continue_from_one_year_to_the_year_before(open_at):

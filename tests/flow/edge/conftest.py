@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import itertools
 import json
+import os
 import random
 import signal
 import socket
@@ -71,7 +72,7 @@ class Region:
     """A home region.
 
     `served` counts requests by path. `requests` are those to the API. `replies` are responses by path, in place of the
-    default one. `unavailable` makes all requests fail. `tombstones` are sent in order.
+    default one. `unavailable` makes all requests fail. `tombstones` are sent in order; `cursors` are those requested.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Region:
     url: str = ""
     images: dict[str, Image] = field(default_factory=dict)
     tombstones: list[str] = field(default_factory=list)
+    cursors: list[int] = field(default_factory=list)
     served: Counter = field(default_factory=Counter)
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     replies: dict[str, Reply] = field(default_factory=dict)
@@ -105,7 +107,7 @@ class Region:
         if path.startswith("/v1/grants/"):
             return self._grant(path, parse_qs(urlsplit(target).query)["place"], headers)
         if path == "/v1/tombstones":
-            return self._tombstone_page(int(parse_qs(urlsplit(target).query)["after"][0]), headers)
+            return self._tombstone_page(json.loads(body)["after"].get("0", 0), headers)
         self.requests.append((method, target, headers, body))
         return self.replies.get(path, (200, {}, {"region": self.name, "body": body.decode(errors="replace")}))
 
@@ -132,8 +134,9 @@ class Region:
     def _tombstone_page(self, after: int, headers: dict[str, str]) -> Reply:
         self._node(headers)
         with self.lock:
-            items = [{"photo_id": id, "position": at} for at, id in enumerate(self.tombstones, 1) if at > after]
-        return 200, {}, {"items": items, "last": items[-1]["position"] if items else after}
+            self.cursors.append(after)
+            items = [{"photo_id": photo_id} for photo_id in self.tombstones[after:]]
+        return 200, {}, {"items": items, "after": {"0": after + len(items)}}
 
     def _node(self, headers: dict[str, str]) -> str:
         return tokens.node_name(headers.get("darkroom-node", ""), lambda name: self.world.keys.get(name, ("", None))[1])
@@ -233,15 +236,17 @@ class EdgeProcess:
         self.process.stdin.close()
         return code
 
-    def get(self, path: str, method: str = "GET", **headers: str) -> urllib3.BaseHTTPResponse:
+    def get(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> urllib3.BaseHTTPResponse:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.http.request(method, self.url + path, headers=sent)
+        return self.http.request(method, self.url + path, headers=sent, body=body or None)
 
     def image(self, image: Image, name: str = "320.jpg", **headers: str) -> urllib3.BaseHTTPResponse:
         return self.get(f"/p/{image.photo_id}/{name}", **headers)
 
     def files_of(self, image: Image) -> list[Path]:
-        return [path for path in self.cache.glob(f"??/{image.photo_id}/*") if path.is_file()]
+        """Folders that the edge removes during the walk are skipped."""
+        paths = [Path(folder, name) for folder, _, names in os.walk(self.cache) for name in names]
+        return [path for path in paths if path.parent.name == image.photo_id]
 
     def open(self, image: Image) -> "Reader":
         """Sends a request for the image. The test decides when to read the response."""

@@ -125,7 +125,7 @@ def test_an_error_that_is_not_a_problem_document_becomes_one(world, lisbon, stat
     "path",
     [
         "/v1/grants/p_00000000000/320?place=lisbon",
-        "/v1/tombstones?after=0",
+        "/v1/tombstones",
         "/v1/details",
         "/v1/%67rants/p_00000000000/320?place=lisbon",
         "/v1//grants/p_00000000000/320",

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import http.client
 import json
+import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
@@ -259,9 +260,23 @@ def test_only_servers_may_read_an_edges_inventory_and_tombstones(home, lisbon, w
     """401 for everyone else."""
     image = home.add()
     lisbon.image(image)
-    for path in (f"/edge/inventory/{image.photo_id}", "/edge/tombstones?after=0"):
-        assert lisbon.get(path).status == 401
-        assert lisbon.get(path, Darkroom_Node=world.node_token("eu-west")).status == 200
+    cursors = b'{"after": {}}'
+    for path, method, body in (
+        (f"/edge/inventory/{image.photo_id}", "GET", b""),
+        ("/edge/tombstones", "POST", cursors),
+    ):
+        assert lisbon.get(path, method, body).status == 401
+        assert lisbon.get(path, method, body, Darkroom_Node=world.node_token("eu-west")).status == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"after": 1}', b'{"after": {"0": -1}}', b'{"after": {"x": 1}}'])
+def test_a_shield_passes_only_readable_cursors_on(lisbon, home, world, body):
+    """400, and its origin gets no request because of it. Only a shield lists tombstones, and only by POST."""
+    response = lisbon.get("/edge/tombstones", "POST", body, Darkroom_Node=world.node_token("madrid"))
+    assert (response.status, response.headers["Content-Type"]) == (400, "application/problem+json")
+    assert lisbon.get("/edge/tombstones", Darkroom_Node=world.node_token("madrid")).status == 405
+    madrid, cursors = world.edges["madrid"], b'{"after": {}}'
+    assert madrid.get("/edge/tombstones", "POST", cursors, Darkroom_Node=world.node_token("lisbon")).status == 404
 
 
 def test_a_request_in_a_loop_is_refused(home, lisbon):
@@ -331,6 +346,28 @@ def test_a_photo_deleted_while_the_edge_was_down_is_not_served(own_world, wait_f
     madrid.start()
     assert madrid.image(image).status == 404
     wait_for(lambda: not madrid.files_of(image))
+
+
+def test_a_restarted_edge_reads_only_the_tombstones_that_came_meanwhile(own_world, wait_for):
+    """Even after kill -9; if its cache was removed, all of them."""
+    region, lisbon = own_world.regions["eu-west"], own_world.edges["lisbon"]
+    image = region.add()
+    lisbon.image(image)
+    region.delete(image)
+    wait_for(lambda: lisbon.image(image).status == 404 and (lisbon.cache / "tombstones" / "eu-west.json").exists())
+    others = own_world.edges["madrid"], own_world.edges["chicago"]
+    for edge in others:
+        edge.stop()
+    for remove_cache, expected in ((False, len(region.tombstones)), (True, 0)):
+        lisbon.stop(signal.SIGKILL)
+        if remove_cache:
+            shutil.rmtree(lisbon.cache)
+        region.cursors.clear()
+        lisbon.start()
+        wait_for(lambda: region.cursors, lisbon.log_text)
+        assert region.cursors[0] == expected
+    for edge in others:
+        edge.start()
 
 
 def test_an_edge_ends_when_its_launcher_dies(own_world):

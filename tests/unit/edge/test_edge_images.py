@@ -14,8 +14,10 @@ from edge.grants import Key, Permission, PlaceGrant
 from edge.http1 import RequestHead
 from edge.images import ImageRequest, Images
 from edge.responses import Request
+from edge.saved_cursors import SavedCursors
 from edge.tombstones import KnownTombstones
 from regions.errors import NotFound, ResidencyDenied, Unavailable
+from regions.tombstone_cursors import to_document
 from regions.variant_names import CONTENT_TYPES
 
 PHOTO = "p_00000000001"
@@ -38,8 +40,8 @@ class Home:
         unchanged = grant.sha256 == sha256
         return FetchResult(grant, len(self.body), None if unchanged else [self.body], self.cache)
 
-    def tombstones(self, region: str, after: int) -> dict:
-        return {"items": [], "last": after}
+    def tombstones(self, region: str, cursors: dict[int, int]) -> dict:
+        return {"items": [], "after": to_document(cursors)}
 
 
 @pytest.fixture
@@ -53,8 +55,8 @@ def cache(tmp_path):
 
 
 @pytest.fixture
-def tombstones(home, cache):
-    tombstones = KnownTombstones(home.tombstones, cache.purge, lambda: home.now_s)
+def tombstones(home, cache, tmp_path):
+    tombstones = KnownTombstones(home.tombstones, cache.purge, SavedCursors(tmp_path), lambda: home.now_s)
     tombstones.run_once("eu-west")
     return tombstones
 
@@ -199,7 +201,7 @@ def test_a_tombstone_leaves_nothing_of_requests_that_are_under_way(images, fligh
 def test_a_deleted_photo_is_refused_without_asking_the_upstream(home, get, tombstones, cache):
     """The tombstone takes precedence over the copy, the grant and the origin."""
     get()
-    tombstones.apply({"items": [{"photo_id": PHOTO}], "last": 1})
+    tombstones.apply({"items": [{"photo_id": PHOTO}], "after": {"0": 1}})
     with pytest.raises(NotFound):
         get()
     assert (cache.inventory(PHOTO), len(home.requested)) == ([], 1)

@@ -63,16 +63,12 @@ class Api:
         node: str | None = None,
         **query: Any,
     ) -> Result:
-        headers = {"Authorization": f"Bearer {user.token}"} if user else {}
-        if node:
-            headers["Darkroom-Node"] = tokens.issue_node(node, _KEYS[node][0], now_ms() // 1000)
         raw = b"" if body is None else json.dumps(body).encode()
-        return self.client.simulate_request(method, path, body=raw, headers=headers, params=query)
+        return self.client.simulate_request(method, path, body=raw, headers=_headers(user, node), params=query)
 
-    def send(self, path: str, raw: bytes, user: Person | None = None) -> Result:
+    def send(self, path: str, raw: bytes, user: Person | None = None, node: str | None = None) -> Result:
         """POSTs raw bytes as the body."""
-        headers = {"Authorization": f"Bearer {user.token}"} if user else {}
-        return self.client.simulate_post(path, body=raw, headers=headers)
+        return self.client.simulate_post(path, body=raw, headers=_headers(user, node))
 
     def sign_up(self, name: str = "Ana", country: str = "PT") -> Person:
         response = self.request("POST", "/v1/users", {"name": name, "country": country})
@@ -147,6 +143,13 @@ class Api:
         else:
             self.context.stores.settings.values.write(POLICY, text)
         self.context.policy.watch_once()
+
+
+def _headers(user: Person | None, node: str | None) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {user.token}"} if user else {}
+    if node:
+        headers["Darkroom-Node"] = tokens.issue_node(node, _KEYS[node][0], now_ms() // 1000)
+    return headers
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ ANYTHING = (
     "٣",
     "{}",
 )
-BODIES = (None, {}, [], {"name": 1, "country": [], "parts": [{}], "ids": [None], "text": {}, "filename": None})
+WRONG = {"name": 1, "country": [], "parts": [{}], "ids": [None], "text": {}, "filename": None, "after": {"x": -1}}
+BODIES = (None, {}, [], WRONG)
 QUERIES = ({}, {"before": "x", "limit": "x", "after": "x", "place": "x"})
 
 

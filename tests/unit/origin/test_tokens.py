@@ -58,8 +58,8 @@ def test_a_nodes_token_is_not_a_users_token(api, ana):
 def test_a_users_token_is_not_a_nodes_token(api, ana):
     """So a user can't send the requests that only servers may send."""
     photo_id = api.ready(ana)
-    for path in (f"/v1/grants/{photo_id}/320.jpg", "/v1/tombstones"):
-        response = api.client.simulate_get(path, headers={"Darkroom-Node": ana.token})
+    for method, path in (("GET", f"/v1/grants/{photo_id}/320.jpg"), ("POST", "/v1/tombstones")):
+        response = api.client.simulate_request(method, path, headers={"Darkroom-Node": ana.token})
         assert response.status_code == 401
 
 

@@ -103,45 +103,6 @@ def test_a_photo_that_is_not_ready_or_does_not_exist_has_no_grant(api, ana, phot
     assert grant(api, unused_id("p", 2), "lisbon").json["region"] == "us-central"
 
 
-def test_tombstones_are_listed_in_order_after_a_position(api, ana):
-    """An edge continues from the position that it has read."""
-    photo_ids = [api.ready(ana) for _ in range(3)]
-    for photo_id in photo_ids:
-        api.request("DELETE", f"/v1/photos/{photo_id}", user=ana)
-    everything = api.request("GET", "/v1/tombstones", node="lisbon").json
-    assert [item["photo_id"] for item in everything["items"]] == photo_ids
-    later = api.request("GET", "/v1/tombstones", node="lisbon", after=everything["items"][0]["position"]).json
-    assert [item["photo_id"] for item in later["items"]] == photo_ids[1:]
-    assert later["last"] == everything["last"]
-    assert api.request("GET", "/v1/tombstones", node="lisbon", after=later["last"]).json == {
-        "items": [],
-        "last": later["last"],
-    }
-
-
-@pytest.mark.parametrize(
-    ("after", "status"),
-    [
-        ("-1", 400),
-        ("x", 400),
-        ("1.5", 400),
-        (str((1 << 63) - 1), 200),
-        (str(1 << 63), 400),
-        ("+3", 400),
-        ("1_0", 400),
-        ("٣", 400),
-    ],
-)
-def test_a_position_is_a_whole_number(api, after, status):
-    """A position after the last one has no tombstones."""
-    assert api.request("GET", "/v1/tombstones", node="lisbon", after=after).status_code == status
-
-
-def test_only_edges_get_tombstones(api):
-    assert api.request("GET", "/v1/tombstones").status_code == 401
-    assert api.request("GET", "/v1/tombstones", node="us-central").status_code == 403
-
-
 def details(api, ids, node="us-central"):
     return api.request("POST", "/v1/details", {"ids": ids}, node=node)
 
