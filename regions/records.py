@@ -104,12 +104,12 @@ class Photo:
     recipe: int = 1
     visibility: str = PUBLIC
 
+    def summary(self) -> "PhotoSummary":
+        return PhotoSummary(**{name: getattr(self, name) for name in _FIELD_NAMES[PhotoSummary]})
+
     @property
     def is_public(self) -> bool:
         return _is_public(self.status, self.visibility)
-
-    def summary(self) -> "PhotoSummary":
-        return PhotoSummary(**{name: getattr(self, name) for name in _FIELD_NAMES[PhotoSummary]})
 
 
 @dataclass(frozen=True, slots=True)

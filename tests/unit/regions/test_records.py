@@ -10,16 +10,10 @@ from hypothesis import strategies as st
 from regions import records
 from regions.image_limits import VARIANT_SIZES
 from regions.records import (
-    AuditEntry,
-    Comment,
     Photo,
     PhotoSummary,
-    Reason,
-    Replica,
     Status,
-    Tombstone,
     UnreadableRecord,
-    Upload,
     User,
     Variant,
 )
@@ -48,18 +42,18 @@ photos = st.builds(
     camera=st.none() | texts,
     perceptual_hash=st.none() | texts,
     variants=st.lists(variants, max_size=4).map(tuple),
-    reason=st.none() | st.builds(Reason, texts, texts),
+    reason=st.none() | st.builds(records.Reason, texts, texts),
     visibility=texts,
     recipe=recipes,
 )
 
 RECORDS = [
     User("u_1", "Ana", "PT", "eu", "eu-west", 1),
-    Upload("p_1", "m", "a.jpg", 10, 5, 9),
-    Comment("c_1", "p_1", "u_1", "text", 1),
-    Replica("p_1", "eu-north", True, True, "policy.yaml:1", "v", 1),
-    Tombstone("p_1", "u_1", 1),
-    AuditEntry("p_1", "serve", "lisbon", True, "policy.yaml:1", "v", 1),
+    records.Upload("p_1", "m", "a.jpg", 10, 5, 9),
+    records.Comment("c_1", "p_1", "u_1", "text", 1),
+    records.Replica("p_1", "eu-north", True, True, "policy.yaml:1", "v", 1),
+    records.Tombstone("p_1", "u_1", 1),
+    records.AuditEntry("p_1", "serve", "lisbon", True, "policy.yaml:1", "v", 1),
 ]
 
 
@@ -151,7 +145,7 @@ def test_any_other_text_is_unreadable(text):
 def test_the_parts_of_an_upload_add_up_to_its_size(size_bytes, part_size_bytes):
     """All but the last have the same size. The last is not larger, and not empty."""
     part_size_bytes = max(part_size_bytes, size_bytes // 1000)
-    sizes = Upload("p", "m", "a.jpg", size_bytes, part_size_bytes, 0).part_sizes()
+    sizes = records.Upload("p", "m", "a.jpg", size_bytes, part_size_bytes, 0).part_sizes()
     assert sum(sizes) == size_bytes
     assert set(sizes[:-1]) <= {part_size_bytes}
     assert 0 < sizes[-1] <= part_size_bytes
@@ -159,7 +153,7 @@ def test_the_parts_of_an_upload_add_up_to_its_size(size_bytes, part_size_bytes):
 
 def test_an_upload_of_whole_parts_has_no_empty_part():
     """Ten bytes in parts of five are two parts."""
-    upload = Upload("p", "m", "a.jpg", 10, 5, 0)
+    upload = records.Upload("p", "m", "a.jpg", 10, 5, 0)
     assert upload.part_sizes() == [5, 5]
     assert replace(upload, size_bytes=11).part_sizes() == [5, 5, 1]
     assert replace(upload, size_bytes=4).part_sizes() == [4]
