@@ -124,9 +124,9 @@ class PhotoSummary:
     owner_id: str
     residency_class: str
     home_region: str
+    created_at_ms: int
     status: Status
     caption: str
-    created_at_ms: int
     width: int | None = None
     height: int | None = None
     recipe: int = 1

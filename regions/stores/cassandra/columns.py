@@ -101,7 +101,7 @@ def to_summary(photo_id: str, values: Values) -> PhotoSummary | None:
     if status in (None, "deleted"):
         return None
     return PhotoSummary(
-        photo_id, owner_id, residency_class, home_region, Status(status), caption, _ms(created_at), width, height,
+        photo_id, owner_id, residency_class, home_region, _ms(created_at), Status(status), caption, width, height,
         recipe, _visibility(visibility),
     )  # fmt: skip
 

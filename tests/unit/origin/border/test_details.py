@@ -11,7 +11,7 @@ from regions.records import PhotoSummary, Status
 
 PHOTO_ID, OWNER_ID = "p_00000000001", "u_00000000002"
 PHOTO = PhotoSummary(
-    PHOTO_ID, OWNER_ID, "eu", "eu-west", Status.READY, "The harbour", 1_700_000_000_000, width=4000, height=2000
+    PHOTO_ID, OWNER_ID, "eu", "eu-west", 1_700_000_000_000, Status.READY, "The harbour", 4000, 2000, recipe=2
 )
 REQUIRED = ["photo_id", "owner_id", "residency_class", "caption", "created_at_ms"]
 
