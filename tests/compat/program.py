@@ -178,9 +178,9 @@ def main(command: str, folder: Path) -> None:
         case "prepare":
             prepare_region(loaded, REGION)
         case "write":
-            print(json.dumps(write(folder)))
+            sys.stdout.write(json.dumps(write(folder)))
         case "read":
-            print(json.dumps(read(folder)))
+            sys.stdout.write(json.dumps(read(folder)))
 
 
 if __name__ == "__main__":

@@ -144,17 +144,31 @@ def read_stamp(session: CassandraSession) -> Stamp | None:
 def create(session: CassandraSession, stamp: Stamp) -> Stamp:
     """Creates the keyspace, and sets its stamp before all other tables. Raises Unavailable, WrongStore."""
     _create_keyspace(session)
-    found = read_stamp(session)
-    if found is None:
-        if "photos" in _tables(session):
-            raise WrongStore(f"the keyspace {session.address.keyspace} has tables, but no stamp of a region")
-        _create_table(session, *_STAMP)
-        insert = "INSERT INTO stamp (one, region, number, store_id) VALUES (0, ?, ?, ?) IF NOT EXISTS"
-        session.execute_conditional((insert, stamp.owner.region, stamp.owner.number, stamp.store_id))
-        # Another process may have been first.
-        found = read_stamp(session)
+    for is_last in attempts(_WAIT_S):
+        try:
+            found = _set_stamp(session, stamp)
+            break
+        except InvalidRequest:
+            # A table that another process is creating is listed in the system's tables a moment before it can be used.
+            if is_last:
+                raise
     migrate(session)
     return require_owner(found, stamp.owner)
+
+
+def _set_stamp(session: CassandraSession, stamp: Stamp) -> Stamp | None:
+    """The stamp that the keyspace then has: another process may be first."""
+    # The tables first: another process, which sets the stamp before it makes them, can't make them in between.
+    has_photos = "photos" in _tables(session)
+    found = read_stamp(session)
+    if found is not None:
+        return found
+    if has_photos:
+        raise WrongStore(f"the keyspace {session.address.keyspace} has tables, but no stamp of a region")
+    _create_table(session, *_STAMP)
+    insert = "INSERT INTO stamp (one, region, number, store_id) VALUES (0, ?, ?, ?) IF NOT EXISTS"
+    session.execute_conditional((insert, stamp.owner.region, stamp.owner.number, stamp.store_id))
+    return read_stamp(session)
 
 
 def require_newest(session: CassandraSession) -> None:

@@ -24,9 +24,12 @@ def read_stamp(root: Path) -> Stamp | None:
 
 
 def create(root: Path, stamp: Stamp) -> Stamp:
+    with errors_as_unavailable():
+        # The contents first: another process that creates the store sets its stamp before it has any.
+        contents = _contents(root)
     found = read_stamp(root)
     with errors_as_unavailable():
-        if found is None and any(_contents(root)):
+        if found is None and contents:
             raise WrongStore("the folder has objects, but no stamp of a region")
         for name in (MULTIPART, *BUCKETS, SCRATCH):
             (root / name).mkdir(parents=True, exist_ok=True)

@@ -26,9 +26,11 @@ def read_stamp(address: S3Address, credentials: Credentials) -> Stamp | None:
 def create(address: S3Address, credentials: Credentials, stamp: Stamp) -> Stamp:
     """Raises Unavailable, WrongStore, and TopologyError as `prepare_buckets` does."""
     s3 = connect(address.service, credentials)
+    # The contents first: another process that creates the store sets its stamp before it has any.
+    empty = {name: _is_empty(s3, address.bucket(name)) for name in (RAW, VARIANTS)}
     found = {name: _stamp_of(address, credentials, name) for name in (RAW, VARIANTS)}
     for name, stamped in found.items():
-        if stamped is None and not _is_empty(s3, address.bucket(name)):
+        if stamped is None and not empty[name]:
             raise WrongStore(f"the bucket {address.bucket(name)} has objects, but no stamp of a region")
     prepare_buckets(address, credentials)
     kept = found[RAW] or found[VARIANTS] or stamp
