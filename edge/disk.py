@@ -107,12 +107,11 @@ class Disk:
     def inventory(self, photo_id: str) -> Iterator[tuple[str, int]]:
         """What is really on the disk, even if the index does not have it: (name, size in bytes).
 
-        The name of a variant, or of the whole file if it is not one of ours.
+        The name is the variant's, or the file's own if it is not a cached variant.
         """
-        for path in in_thread(partial(_listing, self._folder / variant_prefix(photo_id))):
-            found = _FILE.fullmatch(path.name)
-            with suppress(OSError):
-                yield found[1] if found else path.name, path.stat().st_size
+        for file, size_bytes in in_thread(partial(_listing, self._folder / variant_prefix(photo_id))):
+            found = _FILE.fullmatch(file)
+            yield found[1] if found else file, size_bytes
 
     def all_keys(self) -> list[Key]:
         return list(self._index)
@@ -193,8 +192,14 @@ def _relative_path(key: Key, sha256: str) -> Path:
     return Path(f"{variant_key(key.photo_id, key.name)}.{sha256}")
 
 
-def _listing(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+def _listing(folder: Path) -> list[tuple[str, int]]:
+    """The names and sizes of the files. The folder or a file may be removed meanwhile, which is as if it was before."""
+    found = []
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            with suppress(OSError):
+                found.append((entry.name, entry.stat().st_size))
+    return sorted(found)
 
 
 def _read(path: Path) -> bytes | None:

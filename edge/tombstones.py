@@ -76,14 +76,16 @@ class KnownTombstones:
         count = 0
         while True:
             # The time before the request: a photo that is deleted while the response is under way is not in it.
-            requested_at_s = self._clock_s()
-            document = self._fetch(region, self._cursors(region))
-            self._set_cursors(region, self.apply(document))
-            # Only an empty page proves that none is left.
-            if not document["items"]:
+            requested_at_s, before = self._clock_s(), self._cursors(region)
+            document = self._fetch(region, before)
+            cursors = self.apply(document)
+            self._set_cursors(region, cursors)
+            count += len(document["items"])
+            if document.get("complete") is True:
                 self._complete_at_s[region] = requested_at_s
                 return count
-            count += len(document["items"])
+            if cursors == before:
+                raise BadGateway("the tombstones do not go on")
 
     def run_forever(self, region: str) -> None:
         """Until the greenlet is killed."""

@@ -22,7 +22,7 @@ from regions.stores.feeds import Feeds
 from regions.stores.objects import Objects
 from regions.stores.partitioner import partitions_in
 from regions.stores.settings import Settings
-from regions.stores.stamp import Owner, StoreLocation
+from regions.stores.stamp import StoreLocation, StoreRegion
 
 _PREFIX = "DARKROOM_"
 # Files of the secrets folder that a variable can replace, and the end of its name.
@@ -129,7 +129,7 @@ def open_stores(config: Config, region: str) -> Stores:
 
     Raises TopologyError, Unavailable.
     """
-    ours = owner(config, region)
+    ours = store_region(config, region)
     catalog_at, feeds_at = locate_catalog(config, region), locate_feeds(config, region)
     events_at, settings_at = locate_events(config, region), locate_settings(config, region)
     with ExitStack() as opened:
@@ -144,29 +144,29 @@ def open_stores(config: Config, region: str) -> Stores:
     return Stores(objects, catalog, feeds, events, settings)
 
 
-def owner(config: Config, region: str) -> Owner:
-    return Owner(region, config.topology.regions[region].number)
+def store_region(config: Config, region: str) -> StoreRegion:
+    return StoreRegion(region, config.topology.regions[region].number)
 
 
 def open_objects(config: Config, region: str) -> Objects:
     """Raises TopologyError, Unavailable, as do the other four; ClientMissing without the extra `stores`."""
-    return locate_objects(config, region).open(owner(config, region))
+    return locate_objects(config, region).open(store_region(config, region))
 
 
 def open_catalog(config: Config, region: str) -> Catalog:
-    return locate_catalog(config, region).open(owner(config, region))
+    return locate_catalog(config, region).open(store_region(config, region))
 
 
 def open_feeds(config: Config, region: str) -> Feeds:
-    return locate_feeds(config, region).open(owner(config, region))
+    return locate_feeds(config, region).open(store_region(config, region))
 
 
 def open_events(config: Config, region: str) -> Events:
-    return locate_events(config, region).open(owner(config, region))
+    return locate_events(config, region).open(store_region(config, region))
 
 
 def open_settings(config: Config, region: str) -> Settings:
-    return locate_settings(config, region).open(owner(config, region))
+    return locate_settings(config, region).open(store_region(config, region))
 
 
 # Each adapter is imported only when it is chosen, so that a process loads only the client libraries that it uses.
@@ -265,7 +265,7 @@ def open_object_server(config: Config, region: str) -> WsgiApplication:
     from regions.stores.directory import adapter as directory
 
     url, secret = config.topology.regions[region].objects, config.objects_secret(region)
-    return directory.object_server(url, secret, owner(config, region), now_ms)
+    return directory.object_server(url, secret, store_region(config, region), now_ms)
 
 
 def object_server_url(config: Config, region: str) -> str:

@@ -4,7 +4,7 @@ A store that was there before and is gone, as when its disk is not mounted, must
 was deleted meanwhile would come back with the disk, and the rest would look lost. So the region's settings record which
 stores it has, under `stores/PORT`:
 
-1. The settings themselves are created. If they are missing although the catalog is there, they were lost: refused.
+1. The settings themselves are created. If they are missing although another store is there, they were lost: refused.
 2. For each other store, an id is recorded as being created. Of several processes, the first one's id counts.
 3. The store is created with that id in its stamp, and the id is recorded as created.
 
@@ -20,7 +20,7 @@ from regions.config import Config
 from regions.errors import StoreMissing, Unavailable, WrongStore
 from regions.stores import stamp as stamps
 from regions.stores.settings import Values
-from regions.stores.stamp import Owner, Stamp, StoreLocation, require_owner
+from regions.stores.stamp import Stamp, StoreLocation, StoreRegion, require_region
 
 PORTS = ("settings", "objects", "catalog", "feeds", "events")
 
@@ -32,39 +32,48 @@ def prepare_region(loaded: Config, region: str, replace: Collection[str] = ()) -
 
     Raises Unavailable, StoreMissing, WrongStore, TopologyError.
     """
-    owner, created = config.owner(loaded, region), []
-    if _prepare_settings(loaded, region, owner, "settings" in replace):
+    ours, created = config.store_region(loaded, region), []
+    if _prepare_settings(loaded, region, ours, "settings" in replace):
         created.append("settings")
     with closing(config.open_settings(loaded, region)) as settings:
-        others: dict[str, StoreLocation[object]] = {
-            "objects": config.locate_objects(loaded, region),
-            "catalog": config.locate_catalog(loaded, region),
-            "events": config.locate_events(loaded, region),
-        }
-        for port, location in others.items():
+        for port, location in _recorded(loaded, region).items():
             if port in replace:
                 settings.values.delete(_key(port))
-            if _prepare_recorded(settings.values, port, location, owner):
+            if _prepare_recorded(settings.values, port, location, ours):
                 created.append(port)
-    feeds = config.locate_feeds(loaded, region)
-    if feeds.read_stamp() is None:
+    if _create(config.locate_feeds(loaded, region), ours):
         created.append("feeds")
-    require_owner(feeds.create(Stamp(owner, stamps.new_id())), owner)
     return created
 
 
-def _prepare_settings(loaded: Config, region: str, owner: Owner, replace: bool) -> bool:
-    location, catalog = config.locate_settings(loaded, region), config.locate_catalog(loaded, region).read_stamp()
-    is_new = location.read_stamp() is None
-    if is_new and catalog is not None:
-        require_owner(catalog, owner)
-        if not replace:
-            raise StoreMissing(f"the settings of {owner} are gone, though its catalog is there")
-    require_owner(location.create(Stamp(owner, stamps.new_id())), owner)
-    return is_new
+def _recorded(loaded: Config, region: str) -> dict[str, StoreLocation[object]]:
+    return {
+        "objects": config.locate_objects(loaded, region),
+        "catalog": config.locate_catalog(loaded, region),
+        "events": config.locate_events(loaded, region),
+    }
 
 
-def _prepare_recorded(values: Values, port: str, location: StoreLocation[object], owner: Owner) -> bool:
+def _prepare_settings(loaded: Config, region: str, ours: StoreRegion, replace: bool) -> bool:
+    location = config.locate_settings(loaded, region)
+    if location.read_stamp() is None and not replace:
+        for port, other in _recorded(loaded, region).items():
+            if (found := other.read_stamp()) is not None:
+                require_region(found, ours)
+                raise StoreMissing(f"the settings of {ours} are gone, though its {port} are there")
+    return _create(location, ours)
+
+
+def _create(location: StoreLocation[object], ours: StoreRegion) -> bool:
+    """Whether a store with a stamp was created. Nothing of another region's store is changed."""
+    found = location.read_stamp()
+    if found is not None:
+        require_region(found, ours)
+    require_region(location.create(Stamp(ours, stamps.new_id())), ours)
+    return found is None and location.read_stamp() is not None
+
+
+def _prepare_recorded(values: Values, port: str, location: StoreLocation[object], ours: StoreRegion) -> bool:
     values.write(_key(port), f"{_CREATING}{stamps.new_id()}", expected_version=0)
     recorded = values.read(_key(port))
     if recorded is None:
@@ -72,14 +81,14 @@ def _prepare_recorded(values: Values, port: str, location: StoreLocation[object]
     creating, store_id = recorded.value.startswith(_CREATING), recorded.value.removeprefix(_CREATING)
     found = location.read_stamp()
     if found is not None:
-        require_owner(found, owner)
+        require_region(found, ours)
     if found is None and not creating:
-        raise StoreMissing(f"the {port} of {owner} are recorded as the store {store_id}, which is not there")
+        raise StoreMissing(f"the {port} of {ours} are recorded as the store {store_id}, which is not there")
     if found is not None and not creating and found.store_id != store_id:
-        raise WrongStore(f"the {port} of {owner} are recorded as the store {store_id}; the one there is another")
-    stamp = require_owner(location.create(Stamp(owner, store_id)), owner)
+        raise WrongStore(f"the {port} of {ours} are recorded as the store {store_id}; the one there is another")
+    stamp = require_region(location.create(Stamp(ours, store_id)), ours)
     if creating:
-        # If another process was faster, it has recorded the same id.
+        # If this fails, another process has just recorded it, or the next run does.
         values.write(_key(port), stamp.store_id, expected_version=recorded.version)
     return found is None
 

@@ -3,6 +3,7 @@
 Pure: takes the text of a TOML file, returns frozen values. A region's number is the one that its ids contain.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +16,8 @@ from regions.errors import NotFound, TopologyError
 from regions.ids import MAX_REGIONS
 
 _EARTH_RADIUS_KM = 6371.0
+# It becomes a part of file names, of topics and of stamps.
+_NAME = re.compile("[A-Za-z0-9_-]{1,40}")
 _KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 
@@ -164,6 +167,9 @@ def _check(topology: Topology) -> None:
         raise TopologyError("the topology has no regions")
     if both := set(topology.regions) & set(topology.edges):
         raise TopologyError(f"a region and an edge share the name {', '.join(sorted(both))}")
+    for name in (*topology.regions, *topology.edges):
+        if not _NAME.fullmatch(name):
+            raise TopologyError(f"{name!r} can't name a region or an edge: up to 40 letters, digits, _ and -")
     numbers = [region.number for region in topology.regions.values()]
     if len(set(numbers)) < len(numbers) or not all(0 <= number < MAX_REGIONS for number in numbers):
         raise TopologyError(f"region numbers must differ and lie between 0 and {MAX_REGIONS - 1}")

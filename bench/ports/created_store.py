@@ -3,11 +3,11 @@
 from typing import TypeVar
 
 from regions.stores import stamp as stamps
-from regions.stores.stamp import Owner, Stamp, StoreLocation
+from regions.stores.stamp import Stamp, StoreLocation, StoreRegion
 
 Port = TypeVar("Port")
 
-_OWNER = Owner("bench", 0)
+_OWNER = StoreRegion("bench", 0)
 
 
 def created(location: StoreLocation[Port]) -> Port:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -52,6 +52,9 @@ def run_at_once(work: Callable[..., Result], arguments: Sequence[tuple[Any, ...]
     barrier = context.Barrier(len(arguments), timeout=_ALL_READY_WITHIN_S)
     with ProcessPoolExecutor(len(arguments), context, initializer=_share, initargs=(barrier,)) as processes:
         running = [processes.submit(_call, work, each) for each in arguments]
+        errors = [error for one in running if (error := one.exception()) is not None]
+        for error in sorted(errors, key=lambda error: isinstance(error, BrokenBarrierError)):
+            raise error
         return [one.result() for one in running]
 
 
@@ -65,4 +68,9 @@ def _share(barrier: Barrier) -> None:
 
 
 def _call(work: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
-    return work(_barrier.wait, *arguments)
+    try:
+        return work(_barrier.wait, *arguments)
+    except BaseException:
+        # Otherwise the others would wait for this one.
+        _barrier.abort()
+        raise

@@ -46,14 +46,14 @@ def main(topology: Path, replace: Collection[str] = ()) -> int:
         what = f"created: {', '.join(created)}" if created else "all there already"
         console.print("[green]✓[/] The stores of", terminal.text(region), f"are ready ({what}).")
     try:
-        without_policy = data_folder.publish_policy(loaded)
+        published_in = data_folder.publish_policy(loaded)
     except PolicyError as error:
         raise CommandError(
             f"The default policy does not fit this topology: {error}.",
             "Write a policy that fits into the setting residency/policy of every region.",
         ) from error
-    if without_policy:
-        console.print("[green]✓[/] The default policy is published in", terminal.text(", ".join(without_policy)) + ".")
+    if published_in:
+        console.print("[green]✓[/] The default policy is published in", terminal.text(", ".join(published_in)) + ".")
     return 0
 
 

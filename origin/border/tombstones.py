@@ -10,7 +10,7 @@ _MAX_TOMBSTONES = 1000
 
 
 class TombstonesResource:
-    """The tombstones after the requester's cursors, and the cursors for its next request; none if it has all.
+    """The tombstones after the requester's cursors, the cursors for its next request, and whether these are all.
 
     A POST, although it changes nothing: the cursors of all chains may be too long for a URL.
     """
@@ -23,8 +23,9 @@ class TombstonesResource:
         cursors = tombstone_cursors.parse(fields.body(request).get("after"))
         page = self._catalog.tombstones.after(cursors, _MAX_TOMBSTONES)
         # A chain's entries are in order, so that its last one counts.
-        after = cursors | {entry.chain: entry.position for entry in page}
+        after = cursors | {entry.chain: entry.position for entry in page.entries}
         response.media = {
-            "items": [{"photo_id": entry.tombstone.photo_id} for entry in page],
+            "items": [{"photo_id": entry.tombstone.photo_id} for entry in page.entries],
+            "complete": page.complete,
             "after": tombstone_cursors.to_document(after),
         }

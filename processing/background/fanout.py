@@ -95,7 +95,7 @@ class Fanout:
 
     def _may_be_shown(self, photo_id: str) -> bool:
         """Whether the photo is public, or is one of another region of which only the reference is here."""
-        photo = self._catalog.photos.get(photo_id)
+        photo = self._catalog.photos.summaries([photo_id]).get(photo_id)
         return photo.is_public if photo is not None else self._catalog.tombstones.get(photo_id) is None
 
     def _follower_pages(self, owner_id: str) -> Iterator[list[str]]:

@@ -32,6 +32,14 @@ class TombstoneEntry:
     tombstone: Tombstone
 
 
+@dataclass(frozen=True, slots=True)
+class TombstonePage:
+    """Tombstones after a reader's cursors; `complete` if there were no more when the store was asked."""
+
+    entries: list[TombstoneEntry]
+    complete: bool
+
+
 class Users(Protocol):
     def add(self, user: User) -> None: ...
     def get(self, user_id: str) -> User | None: ...
@@ -87,8 +95,9 @@ class Photos(Protocol):
 class Tombstones(Protocol):
     def get(self, photo_id: str) -> Tombstone | None: ...
 
-    def after(self, cursors: Mapping[int, int], limit: int) -> list[TombstoneEntry]:
-        """At most `limit` tombstones in all, oldest first within each chain; an empty list if none is left.
+    def after(self, cursors: Mapping[int, int], limit: int) -> TombstonePage:
+        """At most `limit` tombstones in all, oldest first within each chain. A chain that has more than its share of a
+        page does not keep the others from being read.
 
         `cursors` has the position up to which the caller has read each chain, and no entry for a chain of which it has
         read nothing. For the next call, it sets the cursor of each chain to the last position returned.

@@ -8,6 +8,7 @@ The adapters of each technology offer their stores as `StoreLocation`. Feeds on 
 at any time and are filled again.
 """
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,28 +19,29 @@ from regions.errors import StoreMissing, WrongStore
 Port = TypeVar("Port", covariant=True)
 
 _ID_BYTES = 8
+_STAMP = re.compile("([A-Za-z0-9_-]{1,40}) ([0-9]{1,3}) ([0-9a-f]{1,32})")
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """A region's name, and its number in the topology."""
+class StoreRegion:
+    """The region that a store belongs to: its name, and its number in the topology."""
 
-    region: str
+    name: str
     number: int
 
     def __str__(self) -> str:
-        return f"region {self.region} (number {self.number})"
+        return f"region {self.name} (number {self.number})"
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
     """`store_id` tells a store from one that was created later at the same URL."""
 
-    owner: Owner
+    region: StoreRegion
     store_id: str
 
     def to_text(self) -> str:
-        return f"{self.owner.region} {self.owner.number} {self.store_id}"
+        return f"{self.region.name} {self.region.number} {self.store_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,11 @@ class StoreLocation(Generic[Port]):
     - `read_stamp` gives None if there is no store, or nothing but its empty container (a folder, a bucket).
     - `create` makes what is missing of the store, sets the stamp if it has none, and brings an older schema up to date.
       It returns the stamp that the store then has: another process may have been first. Raises WrongStore if there is
-      something without a stamp already. Safe to repeat, and to run several times in parallel.
+      something without a stamp already, or a store of another region. Safe to repeat, and to run several times in
+      parallel, with one id: of several ids, S3 and Kafka can't make one win.
     """
 
-    open: Callable[[Owner], Port]
+    open: Callable[[StoreRegion], Port]
     read_stamp: Callable[[], Stamp | None]
     create: Callable[[Stamp], Stamp]
 
@@ -64,14 +67,14 @@ class StampCheck:
     Any number of threads may call `require`; until the first success, each of them reads the stamp.
     """
 
-    def __init__(self, owner: Owner, read_stamp: Callable[[], Stamp | None]) -> None:
-        self._owner, self._read_stamp = owner, read_stamp
+    def __init__(self, ours: StoreRegion, read_stamp: Callable[[], Stamp | None]) -> None:
+        self._ours, self._read_stamp = ours, read_stamp
         self._passed = False
 
     def require(self) -> None:
         """Raises StoreMissing, WrongStore, and what reading the stamp raises."""
         if not self._passed:
-            require_owner(self._read_stamp(), self._owner)
+            require_region(self._read_stamp(), self._ours)
             self._passed = True
 
 
@@ -81,16 +84,16 @@ def new_id() -> str:
 
 def from_text(text: str) -> Stamp:
     """The inverse of `Stamp.to_text`. Raises WrongStore."""
-    words = text.split()
-    if len(words) != 3 or not words[1].isdecimal():
+    found = _STAMP.fullmatch(text.strip())
+    if found is None:
         raise WrongStore("the store's stamp can't be read")
-    return Stamp(Owner(words[0], int(words[1])), words[2])
+    return Stamp(StoreRegion(found[1], int(found[2])), found[3])
 
 
-def require_owner(found: Stamp | None, owner: Owner) -> Stamp:
+def require_region(found: Stamp | None, ours: StoreRegion) -> Stamp:
     """Raises StoreMissing without a stamp, WrongStore with that of another region."""
     if found is None:
-        raise StoreMissing(f"there is no store of {owner} here")
-    if found.owner != owner:
-        raise WrongStore(f"the store belongs to {found.owner}, not to {owner}")
+        raise StoreMissing(f"there is no store of {ours} here")
+    if found.region != ours:
+        raise WrongStore(f"the store belongs to {found.region}, not to {ours}")
     return found

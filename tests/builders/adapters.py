@@ -21,7 +21,7 @@ from regions.stores.directory import adapter as directory
 from regions.stores.objects import RAW, VARIANTS
 from regions.stores.sqlite import adapter as sqlite
 from tests.builders.http import QuietHandler, running
-from tests.builders.stores import OWNER, opener
+from tests.builders.stores import REGION_OF_STORES, opener
 
 PARTITIONS = 4
 """How many a topic of an event log has in the tests."""
@@ -151,7 +151,7 @@ def objects_directory(folder: Path, clock: Clock) -> Iterator[Open]:
     with make_server("127.0.0.1", 0, None, handler_class=QuietHandler) as server:
         url = f"directory://{folder}/objects?server=http://127.0.0.1:{server.server_port}"
         open_objects = opener(directory.objects, url, b"secret")
-        server.set_app(directory.object_server(url, b"secret", OWNER, clock.now_ms))
+        server.set_app(directory.object_server(url, b"secret", REGION_OF_STORES, clock.now_ms))
         with running(server):
             yield open_objects
 

@@ -77,7 +77,7 @@ def _listed(catalog: Catalog) -> set[str]:
     """The photos in the order of tombstones, which a reader reads in pages."""
     cursors: dict[int, int] = {}
     found: set[str] = set()
-    while page := catalog.tombstones.after(cursors, EVERYTHING):
+    while page := catalog.tombstones.after(cursors, EVERYTHING).entries:
         found |= {entry.tombstone.photo_id for entry in page}
         cursors |= {entry.chain: entry.position for entry in page}
     return found

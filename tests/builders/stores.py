@@ -7,17 +7,17 @@ from typing import Any, TypeVar
 
 from regions.stores.directory import stamped_folder
 from regions.stores.directory.objects import DirectoryObjects
-from regions.stores.stamp import Owner, Stamp, StoreLocation
+from regions.stores.stamp import Stamp, StoreLocation, StoreRegion
 
-OWNER = Owner("eu-west", 1)
-STAMP = Stamp(OWNER, "0123456789abcdef")
+REGION_OF_STORES = StoreRegion("eu-west", 1)
+STAMP = Stamp(REGION_OF_STORES, "0123456789abcdef")
 
 Port = TypeVar("Port")
 
 
 def created(location: StoreLocation[Port]) -> Port:
     location.create(STAMP)
-    return location.open(OWNER)
+    return location.open(REGION_OF_STORES)
 
 
 def opener(locate: Callable[..., StoreLocation[Port]], *arguments: Any) -> Callable[[], Port]:
@@ -27,7 +27,7 @@ def opener(locate: Callable[..., StoreLocation[Port]], *arguments: Any) -> Calla
 
 
 def _open(locate: Callable[..., StoreLocation[Port]], *arguments: Any) -> Port:
-    return locate(*arguments).open(OWNER)
+    return locate(*arguments).open(REGION_OF_STORES)
 
 
 def directory_objects(root: str, server_url: str, secret: bytes) -> DirectoryObjects:

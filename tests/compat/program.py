@@ -114,7 +114,7 @@ def _read_catalog(stores: Stores) -> Facts:
         "upload": [upload.filename, upload.size_bytes] if upload else None,
         "owned": [photo.photo_id for photo in catalog.photos.by_owner(ANA, None, 9)],
         "deleted": catalog.photos.get(DELETED) is None,
-        "tombstones": [entry.tombstone.photo_id for entry in catalog.tombstones.after({}, 9)],
+        "tombstones": [entry.tombstone.photo_id for entry in catalog.tombstones.after({}, 9).entries],
         "likes": catalog.likes.page(SHOWN, None, 9),
         "comments": [[comment.author_id, comment.text] for comment in catalog.comments.page(SHOWN, None, 9)],
         "authors": catalog.follows.authors(BOB, None, 9),

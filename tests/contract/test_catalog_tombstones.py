@@ -111,7 +111,7 @@ def test_the_second_deletion_changes_nothing(catalog, sample):
     assert catalog.photos.delete(first, photo_deleted(photo, 9))
     assert not catalog.photos.delete(replace(first, deleted_at_ms=1000), photo_deleted(photo, 1000))
     assert catalog.tombstones.get(photo.photo_id) == first
-    assert [entry.tombstone for entry in catalog.tombstones.after({}, 10)] == [first]
+    assert [entry.tombstone for entry in catalog.tombstones.after({}, 10).entries] == [first]
     assert catalog.outbox.pending(10) == [photo_deleted(photo, 9)]
 
 
@@ -124,7 +124,7 @@ def test_a_photo_that_was_not_deleted_has_no_tombstone(catalog, sample):
 def read_all(catalog, limit: int, cursors: dict[int, int] | None = None) -> list[TombstoneEntry]:
     """Page after page, as a reader does that has read up to these cursors."""
     cursors, found = dict(cursors or {}), []
-    while page := catalog.tombstones.after(cursors, limit):
+    while page := catalog.tombstones.after(cursors, limit).entries:
         assert len(page) <= limit
         found += page
         cursors |= {entry.chain: entry.position for entry in page}
@@ -142,7 +142,7 @@ def test_tombstones_of_one_process_come_in_the_order_of_arrival(catalog, sample)
     deletions = [Tombstone(sample.photo_id(number), sample.user_id(1), 10 - number) for number in (3, 1, 2)]
     for tombstone in deletions:
         catalog.photos.delete(tombstone, None)
-    found = catalog.tombstones.after({}, 10)
+    found = catalog.tombstones.after({}, 10).entries
     assert [entry.tombstone for entry in found] == deletions
     assert len({entry.chain for entry in found}) == 1
     positions = [entry.position for entry in found]
@@ -169,7 +169,7 @@ def test_a_reader_continues_after_its_cursors(catalog, open_catalog, sample):
     read = read_all(catalog, 10)
     assert {entry.tombstone.photo_id for entry in read} == before
     cursors = {entry.chain: entry.position for entry in read}
-    assert catalog.tombstones.after(cursors, 10) == []
+    assert catalog.tombstones.after(cursors, 10).entries == []
     after = {delete(open_catalog(), sample, 3), delete(another, sample, 4)}
     assert {entry.tombstone.photo_id for entry in read_all(catalog, 10, cursors)} == after
 
@@ -180,7 +180,7 @@ def test_no_tombstone_is_skipped_while_many_threads_of_many_processes_delete(cat
     deletions = [threads.submit(delete, writers[number % 3], sample, number) for number in range(60)]
     cursors, found = {}, []
     while not all(deletion.done() for deletion in deletions):
-        page = catalog.tombstones.after(cursors, 3)
+        page = catalog.tombstones.after(cursors, 3).entries
         found += page
         cursors |= {entry.chain: entry.position for entry in page}
     found += read_all(catalog, 3, cursors)
@@ -193,7 +193,7 @@ def test_a_tombstone_is_listed_before_the_deletion_returns(catalog, open_catalog
     reader, cursors = open_catalog(), {}
     for number in range(10):
         photo_id = delete(catalog, sample, number)
-        [entry] = reader.tombstones.after(cursors, 10)
+        [entry] = reader.tombstones.after(cursors, 10).entries
         assert entry.tombstone.photo_id == photo_id
         cursors = {entry.chain: entry.position}
 
@@ -202,9 +202,9 @@ def test_a_tombstone_is_listed_before_the_deletion_returns(catalog, open_catalog
 def test_a_cursor_that_can_not_be_from_this_store_counts_as_0(catalog, sample, position):
     """As after the store was replaced. It is better to read a tombstone twice than not at all."""
     delete(catalog, sample, 1)
-    [entry] = catalog.tombstones.after({}, 10)
-    assert catalog.tombstones.after({entry.chain: position}, 10) == [entry]
-    assert catalog.tombstones.after({entry.chain: entry.position, 1023: position, -1: 1}, 10) == []
+    [entry] = catalog.tombstones.after({}, 10).entries
+    assert catalog.tombstones.after({entry.chain: position}, 10).entries == [entry]
+    assert catalog.tombstones.after({entry.chain: entry.position, 1023: position, -1: 1}, 10).entries == []
 
 
 @given(before=st.lists(st.sampled_from(sorted(WRITES))), after=st.lists(st.sampled_from(sorted(WRITES))))

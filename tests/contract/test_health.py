@@ -20,7 +20,7 @@ from regions.stores.sqlite import adapter as sqlite
 from tests.builders.adapters import ADAPTERS, adapter, fresh_store, openers
 from tests.builders.http import QuietHandler, running
 from tests.builders.samples import Samples
-from tests.builders.stores import OWNER, created
+from tests.builders.stores import REGION_OF_STORES, created
 
 
 def failures(results: list[CheckResult]) -> list[CheckResult]:
@@ -257,14 +257,14 @@ def open_at(technology: str, address: str) -> Any:
     """The adapter of a technology that opens without its server, for a server at this address."""
     match technology:
         case "redis":
-            return adapter("redis").feeds(f"redis://{address}/0").open(OWNER)
+            return adapter("redis").feeds(f"redis://{address}/0").open(REGION_OF_STORES)
         case "kafka":
-            return adapter("kafka").events(f"kafka://{address}/prefix").open(OWNER)
+            return adapter("kafka").events(f"kafka://{address}/prefix").open(REGION_OF_STORES)
         case "consul":
-            return adapter("consul").settings(f"consul://{address}/root", None, int).open(OWNER)
+            return adapter("consul").settings(f"consul://{address}/root", None, int).open(REGION_OF_STORES)
         case _:
             url = f"s3://buckets?region=us-east-1&style=path&endpoint=http://{address}"
-            return adapter("s3").objects(url, "access", "secret").open(OWNER)
+            return adapter("s3").objects(url, "access", "secret").open(REGION_OF_STORES)
 
 
 @pytest.mark.parametrize("technology", ["redis", "kafka", "consul", "s3"])

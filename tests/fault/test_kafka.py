@@ -17,7 +17,7 @@ from regions.events.messages import Event
 from regions.events.subscription import Subscription
 from regions.events.topics import PHOTO_READY
 from regions.stores.kafka import adapter as kafka_adapter
-from tests.builders.stores import OWNER, created
+from tests.builders.stores import REGION_OF_STORES, created
 
 WITHIN_S = 60
 RECOVERY_S = 30
@@ -232,7 +232,7 @@ def test_each_publisher_keeps_its_order_while_the_broker_is_killed(kafka, events
 def test_a_broker_that_hangs_does_not_block_callers_forever():
     """It accepts the connection and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        events = kafka_adapter.events(f"kafka://127.0.0.1:{silent.getsockname()[1]}/test").open(OWNER)
+        events = kafka_adapter.events(f"kafka://127.0.0.1:{silent.getsockname()[1]}/test").open(REGION_OF_STORES)
         with pytest.raises(Unavailable, match="does not answer"):
             events.publish([event(1)])
         events.close()

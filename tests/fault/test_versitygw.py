@@ -12,7 +12,7 @@ from regions.stores.s3 import stamped_buckets
 from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.session import Credentials, connect, parse_address
 from regions.stores.s3.upload import MultipartUpload
-from tests.builders.stores import OWNER, STAMP
+from tests.builders.stores import REGION_OF_STORES, STAMP
 
 KEY, DATA = "photo", b"bytes"
 
@@ -31,7 +31,7 @@ def upload(server):
     address = parse_address(f"s3://{prefix}?endpoint={server.address}&{settings}")
     credentials = Credentials("darkroom", secret(server.folder))
     stamped_buckets.create(address, credentials, STAMP)
-    multipart_id = S3Objects(address, credentials, OWNER).create_upload(RAW, KEY)
+    multipart_id = S3Objects(address, credentials, REGION_OF_STORES).create_upload(RAW, KEY)
     upload = MultipartUpload(
         connect(address.service, credentials), address.bucket(RAW), KEY, multipart_id.rpartition("~")[2]
     )

@@ -21,7 +21,7 @@ from regions.stores.cassandra.social import CassandraComments, CassandraLikes, C
 from regions.stores.cassandra.tombstone_writer import TombstoneWriter
 from regions.stores.cassandra.tombstones import CassandraTombstones
 from regions.stores.catalog import Catalog
-from regions.stores.stamp import Owner, Stamp, StoreLocation, require_owner
+from regions.stores.stamp import Stamp, StoreLocation, StoreRegion, require_region
 
 
 def catalog(
@@ -38,12 +38,12 @@ def catalog(
         with closing(connect()) as session:
             return schema.create(session, stamp)
 
-    return StoreLocation(lambda owner: _catalog(_opened(connect(), owner), clock_ms), read_stamp, create)
+    return StoreLocation(lambda ours: _catalog(_opened(connect(), ours), clock_ms), read_stamp, create)
 
 
-def _opened(session: CassandraSession, owner: Owner) -> CassandraSession:
+def _opened(session: CassandraSession, ours: StoreRegion) -> CassandraSession:
     try:
-        require_owner(schema.read_stamp(session), owner)
+        require_region(schema.read_stamp(session), ours)
         schema.require_newest(session)
     except BaseException:
         session.close()

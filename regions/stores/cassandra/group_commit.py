@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 
 from regions.errors import Unavailable
 from regions.records import Tombstone
@@ -21,7 +22,8 @@ class GroupCommit:
 
     def __init__(self, commit: Callable[[Sequence[Tombstone]], None]) -> None:
         self._commit = commit
-        # Not longer than there are threads: each waits for the tombstone that it has added.
+        # Not longer than there are threads: each waits for the tombstone that it has added, and takes it back if it
+        # waits for too long.
         self._waiting: deque[tuple[Tombstone, Future[None]]] = deque()
         self._committing = threading.Lock()
 
@@ -31,6 +33,9 @@ class GroupCommit:
         self._waiting.append((tombstone, committed))
         while not committed.done():
             if not self._committing.acquire(timeout=_WAIT_S):
+                # ValueError: it is being committed at this moment.
+                with suppress(ValueError):
+                    self._waiting.remove((tombstone, committed))
                 raise Unavailable("too many photos are being deleted at once")
             try:
                 # Another thread may have committed it while this one waited.
@@ -46,9 +51,11 @@ class GroupCommit:
         try:
             self._commit([tombstone for tombstone, _ in group])
         except BaseException as error:
-            # In each of the threads that wait for this commit; in this one by `raise`.
+            # In each of the threads that wait for this commit. This thread's own tombstone need not be among them.
             for _, committed in group:
                 committed.set_exception(error)
-            raise
+            if not isinstance(error, Unavailable):
+                raise
+            return
         for _, committed in group:
             committed.set_result(None)

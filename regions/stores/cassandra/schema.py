@@ -11,7 +11,7 @@ from uuid import NAMESPACE_OID, uuid4, uuid5
 from regions.errors import StoreMissing, Unavailable, WrongStore
 from regions.stores.cassandra.columns import TYPES
 from regions.stores.cassandra.session import CassandraSession, InvalidRequest
-from regions.stores.stamp import Owner, Stamp, require_owner
+from regions.stores.stamp import Stamp, StoreRegion, require_region
 from regions.waiting import attempts
 
 _LOCK_S = 60
@@ -133,12 +133,12 @@ _LOCK = ("schema_lock", "(one int PRIMARY KEY, holder text)")
 
 
 def read_stamp(session: CassandraSession) -> Stamp | None:
-    """None also without a keyspace. Raises Unavailable."""
+    """None also without a keyspace; with one, the session uses it from now on. Raises Unavailable."""
     if _STAMP[0] not in _tables(session):
         return None
     session.use(session.address.keyspace)
     rows = session.execute("SELECT region, number, store_id FROM stamp WHERE one = 0")
-    return Stamp(Owner(rows[0][0], rows[0][1]), rows[0][2]) if rows else None
+    return Stamp(StoreRegion(rows[0][0], rows[0][1]), rows[0][2]) if rows else None
 
 
 def create(session: CassandraSession, stamp: Stamp) -> Stamp:
@@ -152,8 +152,9 @@ def create(session: CassandraSession, stamp: Stamp) -> Stamp:
             # A table that another process is creating is listed in the system's tables a moment before it can be used.
             if is_last:
                 raise
+    stamped = require_region(found, stamp.region)
     migrate(session)
-    return require_owner(found, stamp.owner)
+    return stamped
 
 
 def _set_stamp(session: CassandraSession, stamp: Stamp) -> Stamp | None:
@@ -167,7 +168,7 @@ def _set_stamp(session: CassandraSession, stamp: Stamp) -> Stamp | None:
         raise WrongStore(f"the keyspace {session.address.keyspace} has tables, but no stamp of a region")
     _create_table(session, *_STAMP)
     insert = "INSERT INTO stamp (one, region, number, store_id) VALUES (0, ?, ?, ?) IF NOT EXISTS"
-    session.execute_conditional((insert, stamp.owner.region, stamp.owner.number, stamp.store_id))
+    session.execute_conditional((insert, stamp.region.name, stamp.region.number, stamp.store_id))
     return read_stamp(session)
 
 

@@ -62,13 +62,14 @@ class TombstoneWriter:
         self._reserved: _Reserved | None = None
 
     def commit(self, tombstones: Sequence[Tombstone]) -> None:
-        """Lists them, in this order: when it returns, no reader misses any. At most a partition full at once.
+        """Lists them, in this order: when it returns, no reader misses any. 1 to 5,000 of them.
 
         Raises Unavailable: then some may be listed nonetheless.
         """
         own = self._partition_for(len(tombstones))
         first = own.last + 1
-        # Before the write: if it fails, it may still arrive, and so its positions are not used again.
+        # Before the write: a batch that got no response may still be stored later, and so its positions are not used
+        # again.
         own.last += len(tombstones)
         self._session.execute_partition_batch(
             (_INSERT, own.chain, own.partition, position, one.photo_id, one.owner_id, one.deleted_at_ms)

@@ -16,7 +16,8 @@ because its rows may still arrive, perhaps behind a reader. That reader misses n
 failed are finished by the janitor, which lists their tombstones again.
 """
 
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 
 from regions.records import Tombstone
 from regions.stores.cassandra import columns
@@ -24,7 +25,7 @@ from regions.stores.cassandra.address import key
 from regions.stores.cassandra.partitions import last_position_in, tombstone_partition
 from regions.stores.cassandra.rows import SELECT_TOMBSTONE, to_tombstone
 from regions.stores.cassandra.session import CassandraSession
-from regions.stores.catalog import TombstoneEntry
+from regions.stores.catalog import TombstoneEntry, TombstonePage
 
 _HEADS = "SELECT chain, position FROM tombstone_heads WHERE one = 0"
 _ROWS = (
@@ -43,33 +44,42 @@ class CassandraTombstones:
     def get(self, photo_id: str) -> Tombstone | None:
         return to_tombstone(self._session.execute(SELECT_TOMBSTONE, key(photo_id)))
 
-    def after(self, cursors: Positions, limit: int) -> list[TombstoneEntry]:
+    def after(self, cursors: Positions, limit: int) -> TombstonePage:
+        """Each chain is read up to its head, or to its share of the limit, over the gaps between its partitions."""
         heads: dict[int, int] = dict(self._session.execute(_HEADS))
-        unread = {chain: at for chain, head in heads.items() if (at := _start(cursors.get(chain, 0), head)) < head}
+        unread = {chain: at for chain, head in heads.items() if (at := _valid(cursors.get(chain, 0), head)) < head}
         found: list[TombstoneEntry] = []
-        while unread and not found:
-            reading = dict(list(unread.items())[:limit])
-            found = self._read(reading, heads, limit)
-            if not found:
-                # Only gaps are left in these partitions: on to the next ones.
-                ends = {chain: last_position_in(tombstone_partition(at + 1)) for chain, at in reading.items()}
-                unread = {chain: at for chain, at in {**unread, **ends}.items() if at < heads[chain]}
-        return found
+        complete = True
+        while unread and len(found) < limit:
+            # At random, so that none waits forever where there are more chains than a page may have entries.
+            chains = random.sample(sorted(unread), min(len(unread), limit - len(found)))
+            share = (limit - len(found)) // len(chains)
+            for chain, rows in zip(chains, self._read(chains, unread, heads, share), strict=True):
+                found += rows
+                at = unread.pop(chain)
+                if len(rows) == share:
+                    complete = complete and rows[-1].position == heads[chain]
+                elif (end := last_position_in(tombstone_partition(at + 1))) < heads[chain]:
+                    unread[chain] = end
+        return TombstonePage(found, complete and not unread)
 
-    def _read(self, after: Positions, heads: Positions, limit: int) -> list[TombstoneEntry]:
-        """The next rows of each of these chains: an equal share of the limit, and from one partition."""
-        share = limit // len(after)
+    def _read(
+        self, chains: Sequence[int], after: Positions, heads: Positions, share: int
+    ) -> list[list[TombstoneEntry]]:
+        """For each of these chains its next rows, at most `share`, from one partition."""
         responses = self._session.execute_concurrent(
-            (_ROWS, chain, tombstone_partition(at + 1), at, heads[chain], share) for chain, at in after.items()
+            (_ROWS, chain, tombstone_partition(after[chain] + 1), after[chain], heads[chain], share) for chain in chains
         )
         return [
-            TombstoneEntry(chain, position, tombstone)
-            for chain, rows in zip(after, responses, strict=True)
-            for position, photo_id, *values in rows
-            if (tombstone := columns.to_tombstone(photo_id, values)) is not None
+            [
+                TombstoneEntry(chain, position, tombstone)
+                for position, photo_id, *values in rows
+                if (tombstone := columns.to_tombstone(photo_id, values)) is not None
+            ]
+            for chain, rows in zip(chains, responses, strict=True)
         ]
 
 
-def _start(cursor: int, head: int) -> int:
+def _valid(cursor: int, head: int) -> int:
     """The position to read on from. A cursor that can't be this store's counts as 0."""
     return cursor if 0 <= cursor <= head else 0

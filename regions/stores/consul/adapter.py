@@ -11,7 +11,7 @@ from regions.stores.consul.locks import ConsulLocks
 from regions.stores.consul.services import ConsulServices
 from regions.stores.consul.settings import ConsulValues
 from regions.stores.settings import Settings
-from regions.stores.stamp import Owner, Stamp, StoreLocation
+from regions.stores.stamp import Stamp, StoreLocation, StoreRegion
 
 
 def settings(url: str, token: str | None, clock_ms: Callable[[], int]) -> StoreLocation[Settings]:
@@ -25,8 +25,8 @@ def settings(url: str, token: str | None, clock_ms: Callable[[], int]) -> StoreL
     )
 
 
-def _open(address: ConsulAddress, token: str | None, clock_ms: Callable[[], int], owner: Owner) -> Settings:
-    connection = Connection(address, token, owner)
+def _open(address: ConsulAddress, token: str | None, clock_ms: Callable[[], int], ours: StoreRegion) -> Settings:
+    connection = Connection(address, token, ours)
     return Settings(
         values=ConsulValues(connection),
         services=ConsulServices(connection),

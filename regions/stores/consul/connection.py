@@ -16,7 +16,7 @@ import requests
 
 from regions.errors import TopologyError, Unavailable
 from regions.stores.settings import is_key
-from regions.stores.stamp import Owner, Stamp, StampCheck, from_text, require_owner
+from regions.stores.stamp import Stamp, StampCheck, StoreRegion, from_text, require_region
 
 _TIMEOUT_S = 3.0
 # Consul adds up to a sixteenth to a wait, so that not all waits end at once. The wait is shortened to make up for it.
@@ -77,12 +77,12 @@ def parse_address(url: str) -> ConsulAddress:
 class Connection:
     """Safe to share between threads. `closed` is set by `close`.
 
-    With an owner, the stamp beneath the root is checked before the first use; without one, anything may be read.
+    With a region, the stamp beneath the root is checked before the first use; without one, anything may be read.
     """
 
-    def __init__(self, address: ConsulAddress, token: str | None, owner: Owner | None = None) -> None:
+    def __init__(self, address: ConsulAddress, token: str | None, ours: StoreRegion | None = None) -> None:
         self.root, self.closed = address.root, threading.Event()
-        self._stamp = StampCheck(owner, self.read_stamp) if owner else None
+        self._stamp = StampCheck(ours, self.read_stamp) if ours else None
         self._consul = consul.Consul(
             address.host, address.port, scheme=address.scheme, verify=True, connections_timeout=_TIMEOUT_S
         )
@@ -104,7 +104,7 @@ class Connection:
         """Sets it if there is none. Returns the one that is there then. Raises Unavailable, WrongStore."""
         with self._client_errors_as_unavailable() as client:
             client.kv.put(self._full(_STAMP), stamp.to_text().encode(), cas=0)
-        return require_owner(self.read_stamp(), stamp.owner)
+        return require_region(self.read_stamp(), stamp.region)
 
     def get(self, path: str) -> Entry | None:
         with self.errors_as_unavailable() as client:

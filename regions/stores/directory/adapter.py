@@ -10,7 +10,7 @@ from regions.stores.directory import stamped_folder
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.directory.server import ObjectServer
 from regions.stores.objects import Objects
-from regions.stores.stamp import Owner, StoreLocation, require_owner
+from regions.stores.stamp import StoreLocation, StoreRegion, require_region
 
 
 def objects(url: str, secret: bytes) -> StoreLocation[Objects]:
@@ -21,9 +21,9 @@ def objects(url: str, secret: bytes) -> StoreLocation[Objects]:
     )
 
 
-def object_server(url: str, secret: bytes, owner: Owner, clock_ms: Callable[[], int]) -> ObjectServer:
+def object_server(url: str, secret: bytes, ours: StoreRegion, clock_ms: Callable[[], int]) -> ObjectServer:
     """A WSGI application over the store at that URL."""
-    return ObjectServer(_open(url, secret, owner), clock_ms)
+    return ObjectServer(_open(url, secret, ours), clock_ms)
 
 
 def server_url(url: str) -> str:
@@ -31,10 +31,10 @@ def server_url(url: str) -> str:
     return parse_qs(urlsplit(url).query).get("server", [""])[0]
 
 
-def _open(url: str, secret: bytes, owner: Owner) -> DirectoryObjects:
+def _open(url: str, secret: bytes, ours: StoreRegion) -> DirectoryObjects:
     root = _root(url)
     opened = DirectoryObjects(str(root), server_url(url), secret)
-    require_owner(stamped_folder.read_stamp(root), owner)
+    require_region(stamped_folder.read_stamp(root), ours)
     return opened
 
 

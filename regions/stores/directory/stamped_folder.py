@@ -2,33 +2,37 @@
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from regions.errors import WrongStore
+from regions.errors import Unavailable, WrongStore
 from regions.stores import stamp as stamps
-from regions.stores.directory import files as files
-from regions.stores.directory.files import MISSING, errors_as_unavailable
+from regions.stores.directory import files
+from regions.stores.directory.files import MISSING
 from regions.stores.object_rules import BUCKETS
-from regions.stores.stamp import Stamp
+from regions.stores.stamp import Stamp, require_region
 
 MULTIPART, SCRATCH, STAMP = "multipart", "tmp", "stamp"
 
 
 def read_stamp(root: Path) -> Stamp | None:
-    with errors_as_unavailable():
+    with _errors_as_unavailable():
         try:
-            return stamps.from_text((root / STAMP).read_text())
+            text = (root / STAMP).read_text(errors="replace")
         except MISSING:
             return None
+    return stamps.from_text(text)
 
 
 def create(root: Path, stamp: Stamp) -> Stamp:
-    with errors_as_unavailable():
+    with _errors_as_unavailable():
         # The contents first: another process that creates the store sets its stamp before it has any.
         contents = _contents(root)
     found = read_stamp(root)
-    with errors_as_unavailable():
+    if found is not None:
+        require_region(found, stamp.region)
+    with _errors_as_unavailable():
         if found is None and contents:
             raise WrongStore("the folder has objects, but no stamp of a region")
         for name in (MULTIPART, *BUCKETS, SCRATCH):
@@ -36,7 +40,16 @@ def create(root: Path, stamp: Stamp) -> Stamp:
         if found is None:
             _write_stamp(root, stamp)
         files.sync_folder(root)
-    return found or read_stamp(root) or stamp
+    # Another process may have been first.
+    return require_region(read_stamp(root), stamp.region)
+
+
+@contextmanager
+def _errors_as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"the object directory can't be used: {error.strerror}") from error
 
 
 def _contents(root: Path) -> list[Path]:

@@ -19,14 +19,14 @@ from regions.stores.kafka.consumer import KafkaConsumer
 from regions.stores.kafka.offsets import committed_offsets, log_offsets
 from regions.stores.kafka.producer import Producer
 from regions.stores.kafka.stamped_topics import KafkaLog, read_stamp
-from regions.stores.stamp import Owner, StampCheck
+from regions.stores.stamp import StampCheck, StoreRegion
 
 
 class KafkaEvents:
     """Safe to share between threads. Close the consumers first. Connects only when needed."""
 
-    def __init__(self, log: KafkaLog, owner: Owner) -> None:
-        stamp = StampCheck(owner, partial(read_stamp, log))
+    def __init__(self, log: KafkaLog, ours: StoreRegion) -> None:
+        stamp = StampCheck(ours, partial(read_stamp, log))
         self._log, self._stamp = log, stamp
         self._cluster = log.connect(stamp.require)
         self._producer = Producer(self._cluster, log.prefix)

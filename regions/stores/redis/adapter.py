@@ -10,5 +10,4 @@ def feeds(url: str, password: str | None = None) -> StoreLocation[Feeds]:
 
     Nothing has to be created, and there is no stamp: Redis may forget feeds, and so it might forget the stamp.
     """
-    opened = RedisFeeds(url, password)
-    return StoreLocation(lambda owner: opened, lambda: None, lambda stamp: stamp)
+    return StoreLocation(lambda ours: RedisFeeds(url, password), lambda: None, lambda stamp: stamp)

@@ -33,7 +33,7 @@ from regions.stores.s3.puts import Puts
 from regions.stores.s3.session import Credentials, S3Address, code, connect, errors_as_unavailable, list_all
 from regions.stores.s3.stamped_buckets import read_stamp
 from regions.stores.s3.upload import MultipartUpload, UploadEnded
-from regions.stores.stamp import Owner, StampCheck
+from regions.stores.stamp import StampCheck, StoreRegion
 
 _MAX_URL_AGE_S = 7 * 24 * 3600
 """No signed URL is valid for longer (AWS, "Authenticating Requests: Using Query Parameters")."""
@@ -50,11 +50,11 @@ class S3Objects:
     for HEAD, S3 reports it like a missing object.
     """
 
-    def __init__(self, address: S3Address, credentials: Credentials, owner: Owner) -> None:
+    def __init__(self, address: S3Address, credentials: Credentials, ours: StoreRegion) -> None:
         self._address, self._credentials = address, credentials
         self._s3 = connect(address.service, credentials)
         self._puts = Puts(self._s3, address)
-        self._stamp = StampCheck(owner, partial(read_stamp, address, credentials))
+        self._stamp = StampCheck(ours, partial(read_stamp, address, credentials))
 
     def create_upload(self, bucket: str, key: str) -> str:
         with errors_as_unavailable():

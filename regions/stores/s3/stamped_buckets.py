@@ -9,7 +9,7 @@ from regions.errors import WrongStore
 from regions.stores.objects import RAW, VARIANTS
 from regions.stores.s3.buckets import prepare_buckets
 from regions.stores.s3.session import Credentials, S3Address, code, connect, errors_as_unavailable
-from regions.stores.stamp import Owner, Stamp
+from regions.stores.stamp import Stamp, StoreRegion, require_region
 
 _REGION, _NUMBER, _STORE = "darkroom-region", "darkroom-number", "darkroom-store"
 _NO_BUCKET, _NO_TAGS = "NoSuchBucket", "NoSuchTagSet"
@@ -19,7 +19,7 @@ def read_stamp(address: S3Address, credentials: Credentials) -> Stamp | None:
     """None also if only one of the buckets has one. Raises Unavailable, WrongStore."""
     raw, variants = (_stamp_of(address, credentials, bucket) for bucket in (RAW, VARIANTS))
     if raw and variants and raw != variants:
-        raise WrongStore(f"the two buckets belong to different stores, of {raw.owner} and of {variants.owner}")
+        raise WrongStore(f"the two buckets belong to different stores, of {raw.region} and of {variants.region}")
     return raw if variants else None
 
 
@@ -32,12 +32,15 @@ def create(address: S3Address, credentials: Credentials, stamp: Stamp) -> Stamp:
     for name, stamped in found.items():
         if stamped is None and not empty[name]:
             raise WrongStore(f"the bucket {address.bucket(name)} has objects, but no stamp of a region")
+        if stamped is not None:
+            require_region(stamped, stamp.region)
     prepare_buckets(address, credentials)
     kept = found[RAW] or found[VARIANTS] or stamp
     for name, stamped in found.items():
         if stamped is None:
             _set_stamp(s3, address.bucket(name), kept)
-    return kept
+    # Tags can't be set on a condition: another process may have set its own at the same moment.
+    return require_region(read_stamp(address, credentials), stamp.region)
 
 
 def _stamp_of(address: S3Address, credentials: Credentials, name: str) -> Stamp | None:
@@ -46,12 +49,12 @@ def _stamp_of(address: S3Address, credentials: Credentials, name: str) -> Stamp 
         return None
     if not tags.get(_NUMBER, "").isdecimal():
         raise WrongStore(f"the stamp of the bucket {address.bucket(name)} can't be read")
-    return Stamp(Owner(tags.get(_REGION, ""), int(tags[_NUMBER])), tags[_STORE])
+    return Stamp(StoreRegion(tags.get(_REGION, ""), int(tags[_NUMBER])), tags[_STORE])
 
 
 def _set_stamp(s3: Any, bucket: str, stamp: Stamp) -> None:
     """A store replaces all tags of a bucket at once, so those that an operator has set are written back."""
-    ours = {_REGION: stamp.owner.region, _NUMBER: str(stamp.owner.number), _STORE: stamp.store_id}
+    ours = {_REGION: stamp.region.name, _NUMBER: str(stamp.region.number), _STORE: stamp.store_id}
     tags = [{"Key": key, "Value": value} for key, value in ({**_tags(s3, bucket), **ours}).items()]
     with errors_as_unavailable():
         s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})

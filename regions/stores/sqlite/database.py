@@ -136,7 +136,6 @@ def connect(path: str, busy_s: float, mode: str = "rw") -> sqlite3.Connection:
     url = f"{Path(path).absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(url, timeout=busy_s, isolation_level=None, check_same_thread=False, uri=True)
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")

@@ -11,7 +11,7 @@ from sqlite3 import Connection
 
 from regions.events.messages import Event, UnreadableEvent, from_text
 from regions.records import AuditEntry, Replica, Tombstone, from_json_text, to_json_text
-from regions.stores.catalog import TombstoneEntry
+from regions.stores.catalog import TombstoneEntry, TombstonePage
 from regions.stores.sqlite.rows import UNLESS_DELETED, Table
 
 log = logging.getLogger(__name__)
@@ -85,13 +85,14 @@ class SqliteTombstones(Table):
     def get(self, photo_id: str) -> Tombstone | None:
         return self._record(Tombstone, "SELECT record FROM tombstones WHERE photo_id = ?", photo_id)
 
-    def after(self, cursors: Mapping[int, int], limit: int) -> list[TombstoneEntry]:
+    def after(self, cursors: Mapping[int, int], limit: int) -> TombstonePage:
         query = "SELECT position, record FROM tombstones WHERE position > ? ORDER BY position LIMIT ?"
         with self._database.reading() as connection:
             last = connection.execute("SELECT max(position) FROM tombstones").fetchone()[0] or 0
             position = cursors.get(_CHAIN, 0)
             rows = connection.execute(query, (position if 0 <= position <= last else 0, limit)).fetchall()
-        return [TombstoneEntry(_CHAIN, position, from_json_text(Tombstone, record)) for position, record in rows]
+        entries = [TombstoneEntry(_CHAIN, position, from_json_text(Tombstone, record)) for position, record in rows]
+        return TombstonePage(entries, complete=len(entries) < limit)
 
 
 class SqliteReplicas(Table):

@@ -67,7 +67,7 @@ def fresh(how_many: int = 1) -> list[Tombstone]:
 
 def read_all(reader, cursors=None) -> list[Tombstone]:
     cursors, found = dict(cursors or {}), []
-    while page := reader.after(cursors, 2):
+    while page := reader.after(cursors, 2).entries:
         found += [entry.tombstone for entry in page]
         cursors |= {entry.chain: entry.position for entry in page}
     return found
@@ -140,7 +140,7 @@ def test_an_old_partition_is_left_so_that_the_chain_stays_marked_as_in_use(table
     now_s[0] = HOURS_S
     writer.commit(listed[1])
     assert reserved(tables) == {0: 2}
-    assert [entry.position for entry in reader.after({}, 9)] == [1]
+    assert [entry.position for entry in reader.after({}, 9).entries] == [1]
     assert read_all(reader) == flat(listed)
 
 
@@ -164,7 +164,10 @@ def test_an_append_that_was_cut_off_leaves_a_gap_and_its_positions_are_not_used_
         cut.setattr(CassandraSession, "execute_partition_batch", unavailable)
         writer.commit(lost)
     writer.commit(listed[1])
-    assert [(entry.position, [entry.tombstone]) for entry in reader.after({}, 9)] == [(1, listed[0]), (4, listed[1])]
+    assert [(entry.position, [entry.tombstone]) for entry in reader.after({}, 9).entries] == [
+        (1, listed[0]),
+        (4, listed[1]),
+    ]
 
 
 def test_the_head_of_a_chain_never_moves_back(tables, reader, on_one_chain, monkeypatch):
@@ -179,13 +182,13 @@ def test_the_head_of_a_chain_never_moves_back(tables, reader, on_one_chain, monk
             return
         cursors[0] = 0
         successor.commit(listed[1])
-        while page := reader.after(cursors, 9):
+        while page := reader.after(cursors, 9).entries:
             cursors[0] = page[-1].position
 
     monkeypatch.setattr(CassandraSession, "execute_partition_batch", then_suspend)
     with pytest.raises(Unavailable):
         suspended.commit(fresh())
-    assert reader.after(cursors, 9) == []
+    assert reader.after(cursors, 9).entries == []
     successor.commit(listed[2])
     assert read_all(reader, cursors) == listed[2]
 
@@ -197,7 +200,7 @@ def test_a_deletion_whose_chain_was_lost_is_finished_by_the_janitor(open_at, ses
     assert loser.photos.delete(before, None)
     assert winner.photos.delete(meanwhile, None)
     cursors = {}
-    while page := winner.tombstones.after(cursors, 9):
+    while page := winner.tombstones.after(cursors, 9).entries:
         cursors |= {entry.chain: entry.position for entry in page}
     with pytest.raises(Unavailable):
         loser.photos.delete(lost, None)
@@ -205,7 +208,38 @@ def test_a_deletion_whose_chain_was_lost_is_finished_by_the_janitor(open_at, ses
     assert lost in read_all(janitor.tombstones, cursors)
 
 
-def test_many_commits_at_once_by_processes_that_take_each_others_chains(open_at, on_one_chain, tables, reader):
+def test_a_chain_behind_a_gap_is_read_although_another_moves_on(tables, reader, monkeypatch):
+    """As when one process has started again and the other deletes all the time."""
+    chains = iter([0, 0, 1])
+    candidates = "regions.stores.cassandra.tombstone_writer._candidates"
+    monkeypatch.setattr(candidates, lambda: iter([(next(chains), True)]))
+    before, behind_the_gap = fresh(2)
+    TombstoneWriter(tables).commit([before])
+    cursors = {entry.chain: entry.position for entry in reader.after({}, 9).entries}
+    TombstoneWriter(tables).commit([behind_the_gap])
+    TombstoneWriter(tables).commit(fresh())
+    page = reader.after(cursors, 9)
+    assert page.complete
+    assert behind_the_gap in [entry.tombstone for entry in page.entries]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+def test_a_page_says_whether_it_is_the_last(tables, reader, small, limit):
+    """No page but the last is complete, and nothing is left after that."""
+    writers = [TombstoneWriter(tables) for _ in range(3)]
+    for number in range(12):
+        writers[number % 3].commit(fresh(1 + number % 2))
+    cursors, found, pages = {}, [], []
+    while not pages or not pages[-1].complete:
+        pages.append(reader.after(cursors, limit))
+        found += pages[-1].entries
+        cursors |= {entry.chain: entry.position for entry in pages[-1].entries}
+        assert len(pages) < 30
+    assert len(found) == len({entry.tombstone for entry in found}) == 18
+    assert reader.after(cursors, limit).entries == []
+
+
+def test_commits_in_turn_by_processes_that_take_each_others_chains(on_one_chain, tables, reader):
     """Nothing that was acknowledged is missing, and no reader skips it."""
     writers, acknowledged, cursors, seen = [TombstoneWriter(tables) for _ in range(3)], [], {}, []
     for number in range(40):
@@ -215,7 +249,7 @@ def test_many_commits_at_once_by_processes_that_take_each_others_chains(open_at,
             acknowledged += tombstones
         except Unavailable:
             pass
-        page = reader.after(cursors, 3)
+        page = reader.after(cursors, 3).entries
         seen += [entry.tombstone for entry in page]
         cursors |= {entry.chain: entry.position for entry in page}
     assert acknowledged

@@ -136,7 +136,7 @@ class Region:
         with self.lock:
             self.cursors.append(after)
             items = [{"photo_id": photo_id} for photo_id in self.tombstones[after:]]
-        return 200, {}, {"items": items, "after": {"0": after + len(items)}}
+        return 200, {}, {"items": items, "complete": True, "after": {"0": after + len(items)}}
 
     def _node(self, headers: dict[str, str]) -> str:
         return tokens.node_name(headers.get("darkroom-node", ""), lambda name: self.world.keys.get(name, ("", None))[1])

@@ -41,7 +41,7 @@ class Home:
         return FetchResult(grant, len(self.body), None if unchanged else [self.body], self.cache)
 
     def tombstones(self, region: str, cursors: dict[int, int]) -> dict:
-        return {"items": [], "after": to_document(cursors)}
+        return {"items": [], "complete": True, "after": to_document(cursors)}
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_a_tombstone_leaves_nothing_of_requests_that_are_under_way(images, fligh
 
     requests = [gevent.spawn(request, name) for name in names]
     gevent.sleep(pause_s)
-    tombstones.apply({"items": [{"photo_id": PHOTO}], "last": 1})
+    tombstones.apply({"items": [{"photo_id": PHOTO}], "after": {"0": 1}})
     gevent.joinall(requests, timeout=20, raise_error=True)
     with gevent.Timeout(20):
         while flights._flights:

@@ -31,9 +31,11 @@ class Source:
             for chain, photo_ids in self.chains.items()
             for position, photo_id in enumerate(photo_ids, 1)
             if position > cursors.get(chain, 0)
-        ][:2]
-        after = cursors | {chain: position for chain, position, _ in unread}
-        return {"items": [{"photo_id": photo_id} for _, _, photo_id in unread], "after": to_document(after)}
+        ]
+        page = unread[:2]
+        after = to_document(cursors | {chain: position for chain, position, _ in page})
+        items = [{"photo_id": photo_id} for _, _, photo_id in page]
+        return {"items": items, "complete": page == unread, "after": after}
 
 
 class StartedEdge:
@@ -85,6 +87,23 @@ def test_every_tombstone_is_read_once(source, edge, tombstones):
     assert tombstones.run_once(REGION) == 2
     assert sorted(edge.purged) == ["a", "b", "c", "d", "e", "f", "g"]
     assert all(photo_id in tombstones for photo_id in edge.purged)
+
+
+def test_the_age_counts_from_a_page_that_was_complete_even_if_it_was_not_empty(source, tombstones):
+    """Where photos are deleted all the time, no page is ever empty."""
+    source.chains[0] = ["a"]
+    tombstones.run_once(REGION)
+    assert len(source.asked) == 1
+    source.now_s += 1
+    assert tombstones.tombstones_age_s(REGION) == 1
+
+
+def test_a_source_that_does_not_go_on_is_not_asked_again_and_again(source, tmp_path):
+    """It says that there is more, and sends the same page each time."""
+    page = {"items": [{"photo_id": "a"}], "after": {"0": 1}, "complete": False}
+    tombstones = KnownTombstones(lambda region, cursors: page, lambda photo_id: None, SavedCursors(tmp_path), float)
+    with pytest.raises(BadGateway):
+        tombstones.run_once(REGION)
 
 
 def test_a_deleted_photo_is_not_found(source, tombstones):

@@ -114,7 +114,7 @@ def test_a_creation_that_was_broken_off_is_finished(load, exists):
         store_id = settings.values.read("stores/objects").value
         settings.values.write("stores/objects", f"creating {store_id}")
     if not exists:
-        shutil.rmtree(config.locate_objects(loaded, REGION).open(config.owner(loaded, REGION))._root)
+        shutil.rmtree(config.locate_objects(loaded, REGION).open(config.store_region(loaded, REGION))._root)
     prepare_region(loaded, REGION)
     with closing(config.open_settings(loaded, REGION)) as settings:
         assert settings.values.read("stores/objects").value == store_id
@@ -127,4 +127,17 @@ def test_several_processes_may_prepare_a_region_at_once(load):
     with ProcessPoolExecutor(4) as processes:
         for done in [processes.submit(prepare_region, loaded, REGION) for _ in range(4)]:
             done.result()
+    with closing(config.open_settings(loaded, REGION)) as settings:
+        for port in ("objects", "catalog", "events"):
+            stamp = getattr(config, f"locate_{port}")(loaded, REGION).read_stamp()
+            assert settings.values.read(f"stores/{port}").value == stamp.store_id
     assert prepare_region(loaded, REGION) == []
+
+
+def test_settings_that_are_gone_with_the_catalog_are_not_created_beside_old_objects(prepared, tmp_path):
+    """They were on one disk. An empty catalog would stand over full buckets."""
+    for port in ("settings", "catalog"):
+        remove(tmp_path / "ours", port)
+    with pytest.raises(StoreMissing):
+        prepare_region(prepared, REGION)
+    assert not (tmp_path / "ours" / "catalog.db").exists()

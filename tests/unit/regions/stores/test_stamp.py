@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from regions.errors import StoreMissing, WrongStore
 from regions.stores import stamp as stamps
-from regions.stores.stamp import Owner, Stamp, StampCheck, require_owner
+from regions.stores.stamp import Stamp, StampCheck, StoreRegion, require_region
 
-OURS, THEIRS = Owner("eu-west", 1), Owner("us-central", 2)
+OURS, THEIRS = StoreRegion("eu-west", 1), StoreRegion("us-central", 2)
 
 
 @given(st.from_regex("[a-z0-9-]{1,40}", fullmatch=True), st.integers(0, 63))
 def test_a_stamp_is_read_as_it_was_written(region, number):
-    stamp = Stamp(Owner(region, number), stamps.new_id())
+    stamp = Stamp(StoreRegion(region, number), stamps.new_id())
     assert stamps.from_text(stamp.to_text()) == stamp
 
 
@@ -30,13 +30,13 @@ def test_any_other_text_is_refused(text):
 def test_only_the_owner_may_open_a_store():
     """The message names both regions. One with another number is another region."""
     stamp = Stamp(OURS, "1")
-    assert require_owner(stamp, OURS) == stamp
+    assert require_region(stamp, OURS) == stamp
     with pytest.raises(WrongStore, match=r"eu-west \(number 1\), not to region us-central \(number 2\)"):
-        require_owner(stamp, THEIRS)
+        require_region(stamp, THEIRS)
     with pytest.raises(WrongStore):
-        require_owner(stamp, Owner("eu-west", 3))
+        require_region(stamp, StoreRegion("eu-west", 3))
     with pytest.raises(StoreMissing):
-        require_owner(None, OURS)
+        require_region(None, OURS)
 
 
 def test_the_stamp_is_read_until_it_was_right_once():

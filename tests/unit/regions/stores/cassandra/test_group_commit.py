@@ -90,6 +90,24 @@ def test_a_failed_commit_fails_each_of_its_appends_and_no_other(store, order, th
     assert store.groups[-1] == [tombstone(3)]
 
 
+def test_a_commit_that_fails_does_not_fail_the_appends_of_the_next(store, order, threads, eventually):
+    """Whichever thread commits for them: it may be one whose own tombstone is in the next commit."""
+    first = threads.submit(order.append, tombstone(0))
+    assert store.begun.acquire(timeout=20)
+    others = [threads.submit(order.append, tombstone(number)) for number in range(1, 251)]
+    eventually(lambda: len(order._waiting) == 250)
+    store.released.release()
+    first.result(20)
+    assert store.begun.acquire(timeout=20)
+    failing, store.error = store.groups[-1], Unavailable("no response")
+    store.released.release()
+    assert store.begun.acquire(timeout=20)
+    store.error = None
+    store.released.release()
+    failed = [appended for appended in others if appended.exception(20)]
+    assert (len(failed), len(failing), len(store.groups[-1])) == (200, 200, 50)
+
+
 def test_an_append_does_not_wait_forever(store, order, threads, monkeypatch):
     """For a commit that hangs."""
     monkeypatch.setattr("regions.stores.cassandra.group_commit._WAIT_S", 0.05)
@@ -97,5 +115,6 @@ def test_an_append_does_not_wait_forever(store, order, threads, monkeypatch):
     assert store.begun.acquire(timeout=20)
     with pytest.raises(Unavailable):
         order.append(tombstone(1))
+    assert not order._waiting
     store.released.release(2)
     first.result(20)

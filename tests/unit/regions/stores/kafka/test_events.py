@@ -11,7 +11,7 @@ from regions.events.messages import MAX_EVENT_BYTES, Event
 from regions.events.topics import PHOTO_READY
 from regions.stores.kafka import adapter as kafka
 from regions.stores.kafka.group import assign
-from tests.builders.stores import OWNER
+from tests.builders.stores import REGION_OF_STORES
 
 ALL = list(range(4))
 PREVIOUS = st.dictionaries(
@@ -24,7 +24,7 @@ def unavailable():
     """An event log at an address where nothing listens."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        events = kafka.events(f"kafka://127.0.0.1:{bound.getsockname()[1]}/test").open(OWNER)
+        events = kafka.events(f"kafka://127.0.0.1:{bound.getsockname()[1]}/test").open(REGION_OF_STORES)
         yield events
         events.close()
 

@@ -21,7 +21,7 @@ from regions.stores.s3 import stamped_buckets
 from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.session import Credentials, S3Address, connect, parse_address
 from tests.builders.http import running
-from tests.builders.stores import OWNER, STAMP
+from tests.builders.stores import REGION_OF_STORES, STAMP
 
 _SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 _NO_UPLOAD = b"<Error><Code>NoSuchUpload</Code><Message>The upload may have been completed.</Message></Error>"
@@ -36,7 +36,7 @@ class Store:
 
     @cached_property
     def objects(self) -> S3Objects:
-        return S3Objects(self.address, self.credentials, OWNER)
+        return S3Objects(self.address, self.credentials, REGION_OF_STORES)
 
     @property
     def client(self) -> Any:

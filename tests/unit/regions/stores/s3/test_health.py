@@ -9,7 +9,7 @@ from regions.stores.health import CheckResult, Level
 from regions.stores.objects import RAW, VARIANTS
 from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.session import Credentials
-from tests.builders.stores import OWNER
+from tests.builders.stores import REGION_OF_STORES
 
 
 def problems(results: list[CheckResult]) -> dict[str, Level]:
@@ -78,12 +78,12 @@ def test_a_public_bucket_fails_two_checks(strict):
 
 def test_wrong_keys_are_a_failure(strict):
     """It is the only result: the other checks are not run."""
-    (failure,) = S3Objects(strict.address, Credentials("darkroom", "guessed"), OWNER).check_health()
+    (failure,) = S3Objects(strict.address, Credentials("darkroom", "guessed"), REGION_OF_STORES).check_health()
     assert failure.level is Level.FAILURE
 
 
 @pytest.mark.parametrize("call", ["lifecycle", "access_block"])
 def test_a_call_that_the_store_lacks_is_a_failure(strict, call):
     """Whatever the store responds to it, no exception is raised."""
-    lacking = S3Objects(replace(strict.address, **{call: True}), strict.credentials, OWNER)
+    lacking = S3Objects(replace(strict.address, **{call: True}), strict.credentials, REGION_OF_STORES)
     assert Level.FAILURE in problems(lacking.check_health()).values()

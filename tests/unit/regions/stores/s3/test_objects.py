@@ -16,7 +16,7 @@ from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.puts import PART_BYTES
 from regions.stores.s3.session import Credentials, parse_address
 from tests.builders.objects import grain, sha256
-from tests.builders.stores import OWNER
+from tests.builders.stores import REGION_OF_STORES
 
 KEY = "ab/p_00000000abc"
 MINUTE_MS = 60_000
@@ -33,7 +33,7 @@ def query(url: str) -> dict[str, str]:
 @pytest.fixture
 def unconnected():
     """A store that has sent no request yet, and does not read its stamp."""
-    opened = S3Objects(parse_address("s3://prefix?region=eu-west-1"), Credentials("key", "secret"), OWNER)
+    opened = S3Objects(parse_address("s3://prefix?region=eu-west-1"), Credentials("key", "secret"), REGION_OF_STORES)
     opened._stamp.require = lambda: None
     return opened
 
@@ -177,7 +177,7 @@ def test_a_part_of_another_size_can_not_be_completed(moto):
 def test_wrong_keys_are_not_a_missing_photo(strict):
     """With invalid keys the store is unavailable; it does not look as if the object did not exist."""
     strict.put(KEY, b"a photo")
-    unauthorized = S3Objects(strict.address, Credentials("darkroom", "wrong"), OWNER)
+    unauthorized = S3Objects(strict.address, Credentials("darkroom", "wrong"), REGION_OF_STORES)
     for call in (
         unauthorized.info,
         unauthorized.delete,
