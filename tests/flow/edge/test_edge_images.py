@@ -369,6 +369,7 @@ def test_a_restarted_edge_reads_only_the_tombstones_that_came_meanwhile(own_worl
         assert remove_cache or set(region.cursors) == {everything}
     for edge in others:
         edge.start()
+        wait_for(lambda edge=edge: edge.get("/health").status == 200, edge.log_text)
 
 
 def test_an_edge_ends_when_its_launcher_dies(own_world):
