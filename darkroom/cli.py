@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from darkroom.command_error import CommandError
+from darkroom.command_line import DATA
 from darkroom.installation import require_service
 
 _EXAMPLES = """\
@@ -134,6 +135,12 @@ COMMANDS = (
         (
             _TOPOLOGY,
             _argument(
+                "--policy",
+                type=Path,
+                metavar="FILE",
+                help="the residency policy for regions that have none (default: the one that comes with Darkroom)",
+            ),
+            _argument(
                 "--replace",
                 action="append",
                 default=[],
@@ -154,10 +161,18 @@ COMMANDS = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 0 for success, 1 for a failure, 2 for wrong usage."""
+    """The exit code: 0 for success, 1 for a failure, 2 for wrong usage, 130 for Ctrl-C."""
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        # While modules are still being imported; later `error_messages` says it.
+        sys.stderr.write("Stopped.\n")
+        return 130
+
+
+def _main(arguments: list[str]) -> int:
     # Whatever a command stores (databases, objects, caches, logs) is for its own user only.
     os.umask(0o077)
-    arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["run"]:
         return _run_process(arguments[1:])
     try:
@@ -191,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data",
         type=Path,
-        default=Path("var"),
+        default=DATA,
         metavar="FOLDER",
         help="the system's data folder (default: var)",
     )

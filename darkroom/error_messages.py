@@ -82,9 +82,7 @@ def explain(error: BaseException) -> tuple[str, str]:
         case ClientMissing():
             return f"{error}.", ClientMissing.advice
         case TopologyError():
-            return str(
-                error
-            ), "Start a system with `darkroom up`, or correct the file; --topology and --data name another."
+            return str(error), "Correct the file, or start a system with `darkroom up`; --data names another system."
         case TimeoutError():
             return str(error), "Check again later with `darkroom photo ID`."
         case KeyboardInterrupt():

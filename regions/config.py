@@ -15,14 +15,14 @@ from wsgiref.types import WSGIApplication as WsgiApplication
 
 from regions import topology
 from regions.clock import now_ms
-from regions.errors import ClientMissing, TopologyError
+from regions.errors import ClientMissing, StoreMissing, TopologyError, WrongStore
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
 from regions.stores.objects import Objects
 from regions.stores.partitioner import partitions_in
 from regions.stores.settings import Settings
-from regions.stores.stamp import StoreLocation, StoreRegion
+from regions.stores.stamp import Port, StoreLocation, StoreRegion
 
 _PREFIX = "DARKROOM_"
 # Files of the secrets folder that a variable can replace, and the end of its name.
@@ -133,13 +133,13 @@ def open_stores(config: Config, region: str) -> Stores:
     catalog_at, feeds_at = locate_catalog(config, region), locate_feeds(config, region)
     events_at, settings_at = locate_events(config, region), locate_settings(config, region)
     with ExitStack() as opened:
-        objects, catalog = open_objects(config, region), catalog_at.open(ours)
+        objects, catalog = open_objects(config, region), _open("catalog", catalog_at, ours)
         opened.callback(catalog.close)
-        feeds = feeds_at.open(ours)
+        feeds = _open("feeds", feeds_at, ours)
         opened.callback(feeds.close)
-        events = events_at.open(ours)
+        events = _open("events", events_at, ours)
         opened.callback(events.close)
-        settings = settings_at.open(ours)
+        settings = _open("settings", settings_at, ours)
         opened.pop_all()
     return Stores(objects, catalog, feeds, events, settings)
 
@@ -150,23 +150,30 @@ def store_region(config: Config, region: str) -> StoreRegion:
 
 def open_objects(config: Config, region: str) -> Objects:
     """Raises TopologyError, Unavailable, as do the other four; ClientMissing without the extra `stores`."""
-    return locate_objects(config, region).open(store_region(config, region))
+    return _open("objects", locate_objects(config, region), store_region(config, region))
 
 
 def open_catalog(config: Config, region: str) -> Catalog:
-    return locate_catalog(config, region).open(store_region(config, region))
+    return _open("catalog", locate_catalog(config, region), store_region(config, region))
 
 
 def open_feeds(config: Config, region: str) -> Feeds:
-    return locate_feeds(config, region).open(store_region(config, region))
+    return _open("feeds", locate_feeds(config, region), store_region(config, region))
 
 
 def open_events(config: Config, region: str) -> Events:
-    return locate_events(config, region).open(store_region(config, region))
+    return _open("events", locate_events(config, region), store_region(config, region))
 
 
 def open_settings(config: Config, region: str) -> Settings:
-    return locate_settings(config, region).open(store_region(config, region))
+    return _open("settings", locate_settings(config, region), store_region(config, region))
+
+
+def _open(port: str, location: StoreLocation[Port], ours: StoreRegion) -> Port:
+    try:
+        return location.open(ours)
+    except (StoreMissing, WrongStore) as error:
+        raise type(error)(f"{port} of {ours.name}: {error.detail}") from error
 
 
 # Each adapter is imported only when it is chosen, so that a process loads only the client libraries that it uses.

@@ -60,8 +60,18 @@ def _prepare_settings(loaded: Config, region: str, ours: StoreRegion, replace: b
         for port, other in _recorded(loaded, region).items():
             if (found := other.read_stamp()) is not None:
                 require_region(found, ours)
-                raise StoreMissing(f"the settings of {ours} are gone, though its {port} are there")
+                raise StoreMissing(f"settings of {region}: they are gone, though there is a store of its {port}")
     return _create(location, ours)
+
+
+def unrecorded(loaded: Config, region: str, values: Values) -> list[str]:
+    """The ports whose stores are not those that the region's settings record. Raises Unavailable, WrongStore."""
+    different = []
+    for port, location in _recorded(loaded, region).items():
+        recorded, found = values.read(_key(port)), location.read_stamp()
+        if found is not None and (recorded is None or found.store_id != recorded.value.removeprefix(_CREATING)):
+            different.append(port)
+    return different
 
 
 def _create(location: StoreLocation[object], ours: StoreRegion) -> bool:
@@ -83,9 +93,9 @@ def _prepare_recorded(values: Values, port: str, location: StoreLocation[object]
     if found is not None:
         require_region(found, ours)
     if found is None and not creating:
-        raise StoreMissing(f"the {port} of {ours} are recorded as the store {store_id}, which is not there")
+        raise StoreMissing(f"{port} of {ours.name}: recorded is the store {store_id}, which is not there")
     if found is not None and not creating and found.store_id != store_id:
-        raise WrongStore(f"the {port} of {ours} are recorded as the store {store_id}; the one there is another")
+        raise WrongStore(f"{port} of {ours.name}: recorded is the store {store_id}; the one there is {found.store_id}")
     stamp = require_region(location.create(Stamp(ours, store_id)), ours)
     if creating:
         # If this fails, another process has just recorded it, or the next run does.

@@ -16,6 +16,7 @@ from darkroom.client.http import ClientError
 from darkroom.client.transfer import SUFFIXES, source_of
 from darkroom.client.unfinished import UnfinishedUploads
 from darkroom.command_error import CommandError
+from darkroom.command_line import typed
 from darkroom.error_messages import INTERRUPTED, guarded_file
 from darkroom.local import addresses
 
@@ -128,12 +129,13 @@ def feed(options: Namespace) -> int:
         count = len(page["unavailable"])
         console.print(f"[yellow]{count} more can't be shown at the moment: their home region does not answer.[/]")
     if page["next"]:
-        console.print(f"Older photos: [cyan]darkroom feed --before {page['next']}[/]")
+        again = typed(f"feed --before {page['next']}", options.data, options.profile)
+        console.print("Older photos:", terminal.text(again))
     return 0
 
 
 def photo(options: Namespace) -> int:
-    found = Client(addresses.edge_url(options.data, options.edge)).photo(options.photo)
+    found = _client(options).photo(options.photo)
     table = Table(show_header=False, box=None)
     for name in ("id", "owner", "caption", "status", "created_at", "width", "height"):
         if found.get(name) is not None:
@@ -150,8 +152,23 @@ def follow(options: Namespace) -> int:
     client, profile = _signed_in(options)
     client.follow(profile.id, options.author)
     author = client.user(options.author)
-    Console().print("[green]✓[/] You follow", terminal.text(author["name"]) + ".", "See [cyan]darkroom feed[/].")
+    Console().print(
+        "[green]✓[/] You follow",
+        terminal.text(author["name"]) + ".",
+        "See",
+        terminal.text(typed("feed", options.data, options.profile)),
+    )
     return 0
+
+
+def _client(options: Namespace) -> Client:
+    """Signed in if anybody has signed up here: an owner sees a photo that is not ready, and nobody else does."""
+    try:
+        return _signed_in(options)[0]
+    except CommandError:
+        if options.profile:
+            raise
+        return Client(addresses.edge_url(options.data, options.edge))
 
 
 def _signed_in(options: Namespace) -> tuple[Client, profiles.Profile]:

@@ -19,6 +19,7 @@ from darkroom.client import profiles
 from darkroom.client.client import Client, PhotoRejected
 from darkroom.client.commands import photos_in
 from darkroom.command_error import CommandError
+from darkroom.command_line import typed
 from darkroom.demo import checks, drawing
 from darkroom.demo.checks import ImageObservation, Observation
 from darkroom.local import addresses as local_addresses
@@ -73,7 +74,7 @@ def main(data: Path, photos: Path | None, once: bool, port: int) -> int:
         held = _demonstrate(data, ana, bob, paths, generated, console)
         keep_running = started_here and not once
         if keep_running or not started_here:
-            _show_links(ana, bob, keep_running, console)
+            _show_links(data, ana, bob, keep_running, console)
         if keep_running:
             with suppress(KeyboardInterrupt):
                 launcher.wait_for_ctrl_c()
@@ -112,10 +113,10 @@ def _sign_up(name: str, country: str, edge: str, data: Path, addresses: Addresse
     return Person(name, profile.id, Client(client.edge_url, profile.token), profile.token)
 
 
-def _show_links(ana: Person, bob: Person, keep_running: bool, console: Console) -> None:
+def _show_links(data: Path, ana: Person, bob: Person, keep_running: bool, console: Console) -> None:
     """Whole, each on a line of its own, so that a terminal makes them links."""
     stop = " Ctrl-C stops the system." if keep_running else ""
-    console.print(f"Two pages, signed in; so is the command: darkroom --as bob feed.{stop}")
+    console.print(f"Two pages, signed in; so is the command: {typed('feed', data, 'bob')}.{stop}", soft_wrap=True)
     for person, what, view in ((ana, "Ana's photos, in Lisbon", "me"), (bob, "Bob's feed, in Chicago", "feed")):
         console.print(f"{what}: [cyan]{person.link(view)}[/]", soft_wrap=True)
 

@@ -83,15 +83,15 @@ def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Co
     (data / SCRATCH).mkdir()
     prepared = config.load(data / TOPOLOGY, os.environ)
     # First, since a store that was created stays.
-    _default_policy(prepared)
+    _checked_policy(prepared, None)
     for region in prepared.topology.regions:
         prepare_region(prepared, region)
     publish_policy(prepared)
     return prepared
 
 
-def publish_policy(loaded: config.Config) -> list[str]:
-    """Writes the default policy to each region that has none, and returns their names.
+def publish_policy(loaded: config.Config, file: Path | None = None) -> list[str]:
+    """Writes the policy in the file, or the default one, to each region that has none, and returns their names.
 
     Raises PolicyError if it is needed and does not fit the topology, Unavailable.
     """
@@ -99,15 +99,15 @@ def publish_policy(loaded: config.Config) -> list[str]:
     for region in loaded.topology.regions:
         with closing(config.open_settings(loaded, region)) as settings:
             missing = settings.values.read(POLICY) is None
-            if missing and settings.values.write(POLICY, _default_policy(loaded), expected_version=0):
+            if missing and settings.values.write(POLICY, _checked_policy(loaded, file), expected_version=0):
                 written.append(region)
     return written
 
 
-def _default_policy(loaded: config.Config) -> str:
-    """Raises PolicyError if it does not fit the topology."""
-    text = importlib.resources.files("deploy").joinpath(policy.FILE).read_text()
-    policy.check(policy.parse(text, policy.FILE), loaded.topology)
+def _checked_policy(loaded: config.Config, file: Path | None) -> str:
+    """Raises PolicyError if it does not fit the topology, OSError."""
+    text = file.read_text() if file else importlib.resources.files("deploy").joinpath(policy.FILE).read_text()
+    policy.check(policy.parse(text, str(file or policy.FILE)), loaded.topology)
     return text
 
 

@@ -31,6 +31,7 @@ from regions import config
 from regions.clock import now_ms
 from regions.config import Config
 from regions.errors import ClientMissing, Problem, StoreMissing, TopologyError, WrongStore
+from regions.preparation import unrecorded
 from regions.process_number import POOL
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
@@ -49,6 +50,10 @@ _OPEN = "Correct the topology's URL, or put the secret into the secrets folder (
 _START = "Start it, and make sure that this machine can reach the topology's URL."
 _LATE = "Check whether it is overloaded, or whether a firewall drops the requests."
 _OURS = "This is a defect of Darkroom: report it together with the log above."
+_RECORD = (
+    "Put back the store that `stores/PORT` records. If the one there is right, add `--replace REGION/PORT` to"
+    " `darkroom prepare`, which then records it."
+)
 _READ = "See the other results of this store."
 
 
@@ -87,7 +92,7 @@ def main(topology: Path) -> int:
     """Prints a table for each region, then advice. The exit code is 1 if a check failed."""
     loaded, console = config.load(topology, os.environ), Console()
     with console.status("Checking every store, origin and edge …"):
-        rows = check_system(loaded, WITHIN_S)
+        rows = [_with_topology(row, topology) for row in check_system(loaded, WITHIN_S)]
     for place in dict.fromkeys(row.place for row in rows):
         show(console, place, [row for row in rows if row.place == place])
     levels = [row.result.level for row in rows]
@@ -95,6 +100,12 @@ def main(topology: Path) -> int:
     mark, style = _MARKS[Level.FAILURE if failures else Level.WARNING if warnings else Level.OK]
     console.print(Text.assemble((mark, style), f" {len(rows)} checks: {failures} failures, {warnings} warnings."))
     return diagnosis.exit_code(row.result for row in rows)
+
+
+def _with_topology(row: ReportRow, topology: Path) -> ReportRow:
+    """The advice names the command as it is to be typed for this system."""
+    command = f"`darkroom prepare --topology {topology}`"
+    return replace(row, result=replace(row.result, advice=row.result.advice.replace("`darkroom prepare`", command)))
 
 
 def show(console: Console, place: str, rows: Sequence[ReportRow]) -> None:
@@ -226,8 +237,16 @@ def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeRes
         texts.extend([found.value] if found else [])
         return diagnosis.evaluate_policy(found.value if found else None, loaded.topology)
 
+    def stores() -> str | CheckResult:
+        different = unrecorded(loaded, region, settings.values)
+        if not different:
+            return "those that the settings record"
+        detail = f"not those that the settings record: {', '.join(different)}"
+        return CheckResult("stores", Level.FAILURE, detail, _RECORD)
+
     results = run_checks(
         [
+            HealthCheck("stores", stores, _READ),
             HealthCheck("process numbers", lambda: diagnosis.evaluate_numbers(settings.numbers.taken(POOL)), _READ),
             HealthCheck("policy", policy, _READ),
         ]

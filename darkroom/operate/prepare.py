@@ -16,45 +16,52 @@ from darkroom.command_error import CommandError
 from darkroom.local import data_folder
 from darkroom.local.addresses import TOPOLOGY
 from regions import config
-from regions.errors import PolicyError, StoreMissing
+from regions.config import Config
+from regions.errors import PolicyError, Unavailable
 from regions.preparation import PORTS, prepare_region
 from regions.topology import Topology
 
 
 def command(options: Namespace) -> int:
     """Runs `darkroom prepare`."""
-    return main(options.topology or options.data / TOPOLOGY, options.replace)
+    return main(options.topology or options.data / TOPOLOGY, options.replace, options.policy)
 
 
-def main(topology: Path, replace: Collection[str] = ()) -> int:
-    """`replace` are stores that are lost for good, as `REGION/PORT`. Raises CommandError, Unavailable, WrongStore.
+def main(topology: Path, replace: Collection[str] = (), policy_file: Path | None = None) -> int:
+    """`replace` are stores that are lost for good, as `REGION/PORT`; `policy_file` is for regions without a policy.
 
-    Also raises CommandError if a region has no policy and the default policy does not fit this topology.
+    A region whose stores can't be prepared does not keep the others from it. Raises CommandError.
     """
     loaded, console = config.load(topology, os.environ), Console()
     _require_known(replace, loaded.topology)
-    for region in loaded.topology.regions:
-        lost = [name.partition("/")[2] for name in replace if name.startswith(f"{region}/")]
-        try:
-            created = prepare_region(loaded, region, lost)
-        except StoreMissing as error:
-            raise CommandError(
-                f"In {region}, {error.detail}.",
-                "Mount its disk, or correct its URL in the topology. If the store is lost for good, an empty one takes "
-                f"its place with `darkroom prepare --replace {region}/PORT`.",
-            ) from error
-        what = f"created: {', '.join(created)}" if created else "all there already"
-        console.print("[green]✓[/] The stores of", terminal.text(region), f"are ready ({what}).")
+    refused = [region for region in loaded.topology.regions if not _prepare(loaded, region, replace, console)]
+    if refused:
+        raise CommandError(
+            f"The stores of {', '.join(refused)} are not ready.",
+            "Mount the disk of a store that is missing, or correct its URL in the topology. One that is lost for good "
+            "is replaced by what is there, or by an empty one, with `--replace REGION/PORT`.",
+        )
     try:
-        published_in = data_folder.publish_policy(loaded)
+        published_in = data_folder.publish_policy(loaded, policy_file)
     except PolicyError as error:
         raise CommandError(
-            f"The default policy does not fit this topology: {error}.",
-            "Write a policy that fits into the setting residency/policy of every region.",
+            f"The policy does not fit this topology: {error}.", "Write one that fits, and name it with --policy FILE."
         ) from error
     if published_in:
-        console.print("[green]✓[/] The default policy is published in", terminal.text(", ".join(published_in)) + ".")
+        console.print("[green]✓[/] The policy is published in", terminal.text(", ".join(published_in)) + ".")
     return 0
+
+
+def _prepare(loaded: Config, region: str, replace: Collection[str], console: Console) -> bool:
+    lost = [name.partition("/")[2] for name in replace if name.startswith(f"{region}/")]
+    try:
+        created = prepare_region(loaded, region, lost)
+    except Unavailable as error:
+        console.print("[bold red]✗[/]", terminal.text(error.detail))
+        return False
+    what = f"created: {', '.join(created)}" if created else "all there already"
+    console.print("[green]✓[/] The stores of", terminal.text(region), f"are ready ({what}).")
+    return True
 
 
 def _require_known(replace: Collection[str], topology: Topology) -> None:

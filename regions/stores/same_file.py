@@ -24,4 +24,4 @@ class SameFile:
         except OSError:
             same = False
         if not same:
-            raise Unavailable("the store was removed or replaced while it was in use; restart after putting it back")
+            raise Unavailable("the store was removed or replaced while it was in use")

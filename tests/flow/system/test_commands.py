@@ -119,3 +119,15 @@ def test_an_upload_is_not_resumed_with_another_file(darkroom, someone, photo_ids
     wrong = darkroom("--as", someone, "upload", "--resume", photo_id, str(tmp_path / "1.jpg"))
     assert wrong.returncode == 1
     assert "not the file" in wrong.stderr
+
+
+def test_an_owner_sees_why_a_photo_failed_and_nobody_else_does(darkroom, someone, photo_ids, tmp_path):
+    """A photo that is not ready exists for its owner only."""
+    (tmp_path / "broken.jpg").write_text("not a photo")
+    assert darkroom("--as", someone, "upload", str(tmp_path / "broken.jpg")).returncode == 1
+    [photo_id] = photo_ids()
+    shown = darkroom("--as", someone, "photo", photo_id)
+    assert (shown.returncode, "failed" in shown.stdout) == (0, True), shown.stderr
+    other = f"{someone}2"
+    assert darkroom("signup", "--name", other, "--country", "PT").returncode == 0
+    assert darkroom("--as", other, "photo", photo_id).returncode == 1

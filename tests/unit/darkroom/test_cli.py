@@ -1,11 +1,13 @@
 """The table of commands: help, wrong usage and exit codes."""
 
 import importlib
+from pathlib import Path
 
 import pytest
 
 from darkroom.cli import COMMANDS, main
 from darkroom.client.profiles import Profile, keep, profile
+from darkroom.command_line import typed
 
 
 def test_help_names_every_command(capsys):
@@ -66,3 +68,26 @@ def test_a_folder_without_photos_is_wrong_usage(tmp_path, capsys):
     assert main(["demo", "--once", "--photos", str(tmp_path), "--data", str(tmp_path / "var")]) == 2
     assert not (tmp_path / "var").exists()
     assert "no photos" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_modules_are_imported_ends_a_command_without_a_traceback(monkeypatch, capsys):
+    """As in the first second of `darkroom up`."""
+
+    def interrupted(name: str):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib, "import_module", interrupted)
+    assert main(["up"]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "profile", "shown"),
+    [
+        (Path("var"), None, "darkroom feed"),
+        (Path("var"), "bob", "darkroom --as bob feed"),
+        (Path("/tmp/d2"), "bob", "darkroom --data /tmp/d2 --as bob feed"),
+    ],
+)
+def test_a_command_that_is_printed_is_for_the_same_system_and_person(data, profile, shown):
+    assert typed("feed", data, profile) == shown

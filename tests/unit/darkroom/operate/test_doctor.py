@@ -241,3 +241,12 @@ def test_nothing_that_the_doctor_writes_stays(world):
     files = sorted(world.data.rglob("*"))
     world.doctor()
     assert [path for path in sorted(world.data.rglob("*")) if path not in files] == []
+
+
+def test_another_store_than_the_recorded_one_is_reported(world, capsys):
+    """As when an old disk is mounted. The advice names the command for this topology."""
+    with closing(config.open_settings(world.config, "eu-west")) as settings:
+        settings.values.write("stores/objects", "0123456789abcdef")
+    assert world.doctor() == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "not those that the settings record: objects" in shown

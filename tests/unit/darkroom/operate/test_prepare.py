@@ -1,6 +1,7 @@
 """`darkroom prepare`: creates what stores need, and publishes a policy if there is none."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -65,8 +66,9 @@ def test_a_store_that_is_gone_ends_the_command_with_advice(bare, capsys):
     assert main(["prepare", "--data", str(bare)]) == 0
     shutil.rmtree(bare / "regions" / "eu-west" / "objects")
     assert main(["prepare", "--data", str(bare)]) == 1
-    shown = " ".join(capsys.readouterr().err.split())
-    assert "eu-west" in shown and "Mount its disk" in shown and "--replace eu-west/PORT" in shown
+    shown = capsys.readouterr()
+    assert "objects of eu-west" in " ".join(shown.out.split())
+    assert "--replace REGION/PORT" in " ".join(shown.err.split())
     assert main(["prepare", "--data", str(bare), "--replace", "eu-west/objects"]) == 0
     assert "created: objects" in capsys.readouterr().out
 
@@ -74,3 +76,21 @@ def test_a_store_that_is_gone_ends_the_command_with_advice(bare, capsys):
 def test_an_unknown_store_is_a_wrong_use(bare, capsys):
     assert main(["prepare", "--data", str(bare), "--replace", "eu-west/disk"]) == 2
     assert "eu-west/objects" in capsys.readouterr().err
+
+
+def test_a_region_whose_store_is_gone_does_not_keep_another_from_being_prepared(bare, capsys):
+    """Each is mended on its own."""
+    assert main(["prepare", "--data", str(bare)]) == 0
+    for region in ("eu-west", "us-central"):
+        shutil.rmtree(bare / "regions" / region / "objects")
+    assert main(["prepare", "--data", str(bare), "--replace", "us-central/objects"]) == 1
+    assert (bare / "regions" / "us-central" / "objects" / "stamp").exists()
+    assert not (bare / "regions" / "eu-west" / "objects").exists()
+
+
+def test_a_policy_of_ones_own_is_published(bare, tmp_path):
+    """Where a region has none yet: with regions of other names, the default one would not fit."""
+    own = tmp_path / "own.yaml"
+    own.write_text("# ours\n" + (Path(__file__).parents[4] / "deploy" / "policy.yaml").read_text())
+    assert main(["prepare", "--data", str(bare), "--policy", str(own)]) == 0
+    assert all(text.startswith("# ours") for text in policies(bare))
