@@ -12,33 +12,39 @@ A store that is recorded as created is not created again, unless an operator say
 not recorded: they are filled again.
 """
 
-from collections.abc import Collection
-from contextlib import closing
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing, suppress
 
 from regions import config
 from regions.config import Config
-from regions.errors import StoreMissing, Unavailable, WrongStore
+from regions.errors import StoreMissing, TopologyError, Unavailable, WrongStore
 from regions.stores import stamp as stamps
 from regions.stores.settings import Values
 from regions.stores.stamp import Stamp, StoreLocation, StoreRegion, require_region
 
 PORTS = ("settings", "objects", "catalog", "feeds", "events")
 
+_RECORDED: Mapping[str, Callable[[Config, str], StoreLocation[object]]] = {
+    "objects": config.locate_objects,
+    "catalog": config.locate_catalog,
+    "events": config.locate_events,
+}
 _CREATING = "creating "
 
 
-def prepare_region(loaded: Config, region: str, replace: Collection[str] = ()) -> list[str]:
+def prepare_region(loaded: Config, region: str, replace: Collection[str] = (), is_new: bool = True) -> list[str]:
     """Returns the ports whose stores were created now. Those in `replace` are created even if they are recorded.
 
-    Raises Unavailable, StoreMissing, WrongStore, TopologyError.
+    A region that is not new has settings already. Raises Unavailable, StoreMissing, WrongStore, TopologyError.
     """
     ours, created = config.store_region(loaded, region), []
-    if _prepare_settings(loaded, region, ours, "settings" in replace):
+    if _prepare_settings(loaded, region, ours, is_new, "settings" in replace):
         created.append("settings")
     with closing(config.open_settings(loaded, region)) as settings:
-        for port, location in _recorded(loaded, region).items():
+        for port, locate in _RECORDED.items():
+            location = locate(loaded, region)
             if port in replace:
-                settings.values.delete(_key(port))
+                _record_anew(settings.values, port, location, ours)
             if _prepare_recorded(settings.values, port, location, ours):
                 created.append(port)
     if _create(config.locate_feeds(loaded, region), ours):
@@ -46,32 +52,34 @@ def prepare_region(loaded: Config, region: str, replace: Collection[str] = ()) -
     return created
 
 
-def _recorded(loaded: Config, region: str) -> dict[str, StoreLocation[object]]:
-    return {
-        "objects": config.locate_objects(loaded, region),
-        "catalog": config.locate_catalog(loaded, region),
-        "events": config.locate_events(loaded, region),
-    }
+def unrecorded(loaded: Config, region: str, values: Values) -> list[str]:
+    """The ports whose stores are not those that the region's settings record, as far as they can be read."""
+    different = []
+    for port, locate in _RECORDED.items():
+        with suppress(Unavailable, TopologyError):
+            recorded, found = values.read(_key(port)), locate(loaded, region).read_stamp()
+            if found is not None and (recorded is None or found.store_id != recorded.value.removeprefix(_CREATING)):
+                different.append(port)
+    return different
 
 
-def _prepare_settings(loaded: Config, region: str, ours: StoreRegion, replace: bool) -> bool:
+def _prepare_settings(loaded: Config, region: str, ours: StoreRegion, is_new: bool, replace: bool) -> bool:
     location = config.locate_settings(loaded, region)
     if location.read_stamp() is None and not replace:
-        for port, other in _recorded(loaded, region).items():
-            if (found := other.read_stamp()) is not None:
+        if not is_new:
+            raise StoreMissing(f"settings of {region}: they are gone, though the region has been prepared before")
+        for port, locate in _RECORDED.items():
+            if (found := locate(loaded, region).read_stamp()) is not None:
                 require_region(found, ours)
                 raise StoreMissing(f"settings of {region}: they are gone, though there is a store of its {port}")
     return _create(location, ours)
 
 
-def unrecorded(loaded: Config, region: str, values: Values) -> list[str]:
-    """The ports whose stores are not those that the region's settings record. Raises Unavailable, WrongStore."""
-    different = []
-    for port, location in _recorded(loaded, region).items():
-        recorded, found = values.read(_key(port)), location.read_stamp()
-        if found is not None and (recorded is None or found.store_id != recorded.value.removeprefix(_CREATING)):
-            different.append(port)
-    return different
+def _record_anew(values: Values, port: str, location: StoreLocation[object], ours: StoreRegion) -> None:
+    """Records the store that is there, or one that is to be created. If reading the stamp fails, nothing changes."""
+    found = location.read_stamp()
+    store_id = require_region(found, ours).store_id if found is not None else stamps.new_id()
+    values.write(_key(port), f"{_CREATING}{store_id}")
 
 
 def _create(location: StoreLocation[object], ours: StoreRegion) -> bool:

@@ -22,6 +22,7 @@ from regions.stores.settings import POLICY
 from regions.waiting import attempts
 
 PROCESSES = "processes.json"
+_PREPARED = "prepared.json"
 SCRATCH = "tmp"
 _SECRETS = "secrets"
 _LAUNCHER_LOCK, _PROCESSES_LOCK = "launcher.lock", "processes.lock"
@@ -84,10 +85,21 @@ def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Co
     prepared = config.load(data / TOPOLOGY, os.environ)
     # First, since a store that was created stays.
     _checked_policy(prepared, None)
+    before = _prepared_regions(data)
     for region in prepared.topology.regions:
-        prepare_region(prepared, region)
+        prepare_region(prepared, region, is_new=region not in before)
+        before.add(region)
+        write(data / _PREPARED, json.dumps(sorted(before)))
     publish_policy(prepared)
     return prepared
+
+
+def _prepared_regions(data: Path) -> set[str]:
+    """Those whose stores exist. All of a region's stores lie in one folder, which may be a disk that is not mounted."""
+    try:
+        return set(json.loads((data / _PREPARED).read_text()))
+    except FileNotFoundError:
+        return set()
 
 
 def publish_policy(loaded: config.Config, file: Path | None = None) -> list[str]:

@@ -4,7 +4,12 @@ from regions.stores.objects import RAW, VARIANTS, Objects, raw_key, variant_pref
 
 
 def delete_all(objects: Objects, photo_id: str) -> None:
-    """Idempotent. Call it only when the tombstone is written (ADR 2: tombstone first)."""
+    """Idempotent. Call it only when the tombstone is written (ADR 2: tombstone first).
+
+    First ends the uploads of the raw: one that another process is just completing would bring it back.
+    """
+    for multipart_id in objects.list_uploads(RAW, raw_key(photo_id)):
+        objects.abort_upload(multipart_id)
     delete_variants(objects, photo_id)
     objects.delete(RAW, raw_key(photo_id))
 

@@ -1,7 +1,6 @@
 """Creates the folders of a directory store and its stamp, and opens a store that has one."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,12 +59,9 @@ def _contents(root: Path) -> list[Path]:
 
 def _write_stamp(root: Path, stamp: Stamp) -> None:
     """Whole, or not at all; leaves the stamp of another process alone."""
-    written = root / SCRATCH / secrets.token_hex(16)
-    with written.open("x") as file:
-        file.write(stamp.to_text())
-        file.flush()
+    with files.Scratch(root / SCRATCH).file() as file:
+        files.write_all(file, stamp.to_text().encode())
         os.fsync(file.fileno())
-    # A link, unlike a rename, does not replace what is there.
-    with suppress(FileExistsError):
-        os.link(written, root / STAMP)
-    written.unlink()
+        # A link, unlike a rename, does not replace what is there.
+        with suppress(FileExistsError):
+            os.link(file.name, root / STAMP)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from regions.errors import BadRequest, NotFound
+from regions.errors import BadRequest, NotFound, Unavailable
 from regions.stores.directory import files as files
 from regions.stores.directory import metadata
 from regions.stores.directory.files import MISSING, Scratch, errors_as_unavailable
@@ -86,22 +86,28 @@ class StoredObjects:
         with errors_as_unavailable(), files.locked(location.guard) as is_locked:
             if not is_locked:
                 return self.require_mounted()
-            # The bytes go first. A kill in between leaves metadata without bytes, never bytes without metadata.
-            files.remove(location.data)
+            # The metadata goes first. A kill in between leaves bytes without metadata, which are still listed, so that
+            # the deletion, when it is repeated, finds them. Metadata without bytes would never be found again.
             files.remove(metadata.file_beside(location.data))
+            files.remove(location.data)
             files.remove_empty(location.data.parent, location.guard)
 
     def list(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
         require_bucket(bucket)
-        self.require_mounted()
+        self.require_mounted(bucket)
         folder = prefix.rpartition("/")[0]
         if folder and not KEY.fullmatch(folder):
             raise BadRequest("no key can start with this")
         return self._walk(self._root / bucket, folder, prefix)
 
-    def require_mounted(self) -> None:
-        """Raises Unavailable if the disk is not there any more, or another one is there."""
+    def require_mounted(self, bucket: str | None = None) -> None:
+        """Raises Unavailable if the disk is not there any more, or another one is there, or the bucket's folder is not.
+
+        `prepare` makes the folder, and nothing removes it.
+        """
         self._stamp.require()
+        if bucket is not None and not (self._root / bucket).is_dir():
+            raise Unavailable(f"the folder of the bucket {bucket} is missing")
 
     def missing(self, detail: str) -> NotFound:
         """The error to raise for a missing file. Raises Unavailable itself if the whole disk is missing."""
@@ -119,7 +125,7 @@ class StoredObjects:
 
     def _locate(self, bucket: str, key: str) -> _Location:
         require_bucket_and_key(bucket, key)
-        self.require_mounted()
+        self.require_mounted(bucket)
         top = self._root / bucket
         return _Location(top / key, top / key.rpartition("/")[0].partition("/")[0], top)
 

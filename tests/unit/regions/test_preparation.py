@@ -85,7 +85,7 @@ def test_another_store_of_the_same_region_is_refused(prepared, load, tmp_path):
     prepare_region(load("earlier"), REGION)
     remove(tmp_path / "ours", "objects")
     (tmp_path / "earlier" / "objects").rename(tmp_path / "ours" / "objects")
-    with pytest.raises(WrongStore, match="another"):
+    with pytest.raises(WrongStore, match="recorded is the store"):
         prepare_region(prepared, REGION)
 
 
@@ -141,3 +141,33 @@ def test_settings_that_are_gone_with_the_catalog_are_not_created_beside_old_obje
     with pytest.raises(StoreMissing):
         prepare_region(prepared, REGION)
     assert not (tmp_path / "ours" / "catalog.db").exists()
+
+
+def test_a_region_that_is_not_new_is_not_created_again(prepared, tmp_path):
+    """All its stores were on one disk, which is not mounted."""
+    (tmp_path / "ours").rename(tmp_path / "disk")
+    (tmp_path / "ours").mkdir()
+    shutil.copytree(tmp_path / "disk" / "secrets", tmp_path / "ours" / "secrets")
+    with pytest.raises(StoreMissing):
+        prepare_region(prepared, REGION, is_new=False)
+    assert [path.name for path in (tmp_path / "ours").iterdir()] == ["secrets"]
+
+
+def test_a_replacement_that_fails_changes_no_record(prepared, tmp_path):
+    """The stamp that is there can't be read: it may be the right store."""
+    stamp = tmp_path / "ours" / "objects" / "stamp"
+    text = stamp.read_text()
+    stamp.write_bytes(b"\xff\xfe")
+    with pytest.raises(WrongStore, match="can't be read"):
+        prepare_region(prepared, REGION, ["objects"])
+    stamp.write_text(text)
+    assert prepare_region(prepared, REGION) == []
+
+
+def test_the_store_that_is_there_can_be_recorded_in_place_of_a_lost_one(prepared, load, tmp_path):
+    """When an operator says so."""
+    prepare_region(load("earlier"), REGION)
+    remove(tmp_path / "ours", "objects")
+    (tmp_path / "earlier" / "objects").rename(tmp_path / "ours" / "objects")
+    assert prepare_region(prepared, REGION, ["objects"]) == []
+    assert prepare_region(prepared, REGION) == []

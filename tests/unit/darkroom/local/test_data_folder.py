@@ -6,7 +6,7 @@ from darkroom.command_error import CommandError
 from darkroom.local import data_folder
 from darkroom.local.data_folder import AlreadyRunning, claimed, prepare
 from regions import config
-from regions.errors import PolicyError
+from regions.errors import PolicyError, StoreMissing
 from regions.residency.live import LivePolicy
 from regions.stores.settings import POLICY
 
@@ -97,3 +97,14 @@ def test_a_file_is_replaced_completely(tmp_path):
     data_folder.write_processes(tmp_path, {"edge-lisbon": 2})
     assert [path.name for path in tmp_path.iterdir()] == ["processes.json"]
     assert '"edge-lisbon": 2' in (tmp_path / "processes.json").read_text()
+
+
+def test_a_region_whose_folder_is_gone_is_not_created_again(tmp_path):
+    """Its disk is not mounted: an empty region would take its place, without its users and its tombstones."""
+    prepare(tmp_path, MACHINE, PORTS)
+    (tmp_path / "regions" / "eu-central").rename(tmp_path / "disk")
+    with pytest.raises(StoreMissing):
+        prepare(tmp_path, MACHINE, PORTS)
+    assert not (tmp_path / "regions" / "eu-central").exists()
+    (tmp_path / "disk").rename(tmp_path / "regions" / "eu-central")
+    prepare(tmp_path, MACHINE, PORTS)

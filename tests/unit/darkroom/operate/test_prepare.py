@@ -57,7 +57,7 @@ def test_a_topology_that_the_default_policy_does_not_fit_needs_its_own(bare, cap
     for secret in (bare / "secrets").glob("us-central.*"):
         secret.rename(secret.with_name(secret.name.replace("us-central", "us-north")))
     assert main(["prepare", "--data", str(bare)]) == 1
-    assert "residency/policy" in capsys.readouterr().err
+    assert "--policy FILE" in capsys.readouterr().err
     assert (bare / "regions" / "us-north" / "objects" / "raw").is_dir()
 
 

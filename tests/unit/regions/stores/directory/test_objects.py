@@ -98,3 +98,32 @@ def test_a_handle_that_only_reads_writes_nothing(objects, tmp_path):
     opened = DirectoryObjects(str(tmp_path / "objects"), "", b"secret")
     assert list(opened.list(RAW)) == []
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("call", ["delete", "info", "list", "put"])
+def test_without_the_folder_of_its_bucket_a_store_is_unavailable(objects, tmp_path, call):
+    """It may be a disk of its own. Nothing counts as deleted then."""
+    objects.put(RAW, KEY, [b"bytes"], sha256(b"bytes").hexdigest(), "image/jpeg")
+    (tmp_path / "objects" / RAW).rename(tmp_path / "away")
+    with pytest.raises(Unavailable):
+        CALLS[call](objects)
+    (tmp_path / "away").rename(tmp_path / "objects" / RAW)
+    assert objects.info(RAW, KEY).size_bytes == 5
+
+
+def test_a_deletion_that_was_killed_in_between_is_finished_by_the_next(objects, tmp_path, monkeypatch):
+    """Nothing of the object stays, not even its hash."""
+    objects.put(RAW, KEY, [b"bytes"], sha256(b"bytes").hexdigest(), "image/jpeg")
+    removed = []
+
+    def remove_once(path):
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(path.unlink())
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("regions.stores.directory.files.remove", remove_once)
+        objects.delete(RAW, KEY)
+    assert [info.key for info in objects.list(RAW)] == [KEY]
+    objects.delete(RAW, KEY)
+    assert not [path for path in (tmp_path / "objects" / RAW).rglob("*") if path.is_file()]
