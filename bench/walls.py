@@ -13,12 +13,13 @@ from bench import harness
 from bench.region import deletions, events, policy, uploads
 from deploy.servers import cassandra, consul, fleet, kafka
 from deploy.servers.process import ServerError
+from regions.errors import Unavailable
 
 ROOT = Path(__file__).parents[1] / ".servers"
 
 
 def run() -> list[harness.Measurement]:
-    """Raises NotMeasured if a server is not installed; exits with 1, and says why, if one does not start."""
+    """Raises NotMeasured if a server is not installed; exits with 1, and says why, if one does not start or answer."""
     if missing := [name for name in fleet.NAMES if not fleet.is_installed(ROOT, name)]:
         raise harness.NotMeasured(f"not installed: {', '.join(missing)}. `make servers-install` installs them, once.")
     try:
@@ -32,5 +33,5 @@ def run() -> list[harness.Measurement]:
                 *uploads.rows(servers),
                 *events.rows(servers[kafka.NAME].address),
             ]
-    except ServerError as error:
-        sys.exit(str(error))
+    except (ServerError, Unavailable) as error:
+        sys.exit(f"{error}. Does something else keep this machine busy?")

@@ -22,7 +22,8 @@ PROCESSES = (1, 4)
 
 _WITHIN_S = 3.0
 _BACKLOG = 40_000
-_PUBLISHED_AT_ONCE = 500
+# The broker syncs each partition once for each request.
+_PUBLISHED_AT_ONCE = 4000
 _POLLED_AT_ONCE = 500
 _JOIN_POLL_S = 0.2
 _POLL_S = 2.0

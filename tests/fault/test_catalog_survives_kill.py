@@ -15,6 +15,7 @@ WRITER = """
 import sys
 from regions.stores.sqlite import adapter as sqlite
 from tests.builders.catalog_writes import write_for_ever
+from tests.builders.stores import created
 
 write_for_ever(created(sqlite.catalog(sys.argv[1])))
 """

@@ -18,11 +18,12 @@ from regions.residency import live as live_policy
 from regions.residency.decide import Subject
 from regions.residency.live import LivePolicy
 from regions.residency.policy import Action
-from regions.stores.consul.adapter import open_settings as open_consul
+from regions.stores.consul import adapter as consul_adapter
 from regions.stores.consul.connection import Connection, parse_address
 from regions.stores.consul.settings import ConsulValues
 from regions.stores.settings import KNOWN_BAD, POLICY, Lease, Service
 from regions.topology import Place
+from tests.builders.stores import created
 
 POLICY_TEXT = (Path(__file__).parents[2] / "deploy" / "policy.yaml").read_text()
 EDGE = Service("edge", "lisbon", "http://127.0.0.1:8600")
@@ -44,7 +45,7 @@ def open_settings(server):
     own, opened = f"test-{os.urandom(4).hex()}", []
 
     def handle(root=own):
-        opened.append(open_consul(f"consul://{server.address}/{root}", None, now_ms))
+        opened.append(created(consul_adapter.settings(f"consul://{server.address}/{root}", None, now_ms)))
         return opened[-1]
 
     yield handle
@@ -148,7 +149,10 @@ class AnnouncingConnection(Connection):
 def test_a_watch_survives_a_restart(server, eventually):
     """It returns with the next change, which comes after Consul was killed and started while the watch waited."""
     url = f"consul://{server.address}/watched"
-    with closing(AnnouncingConnection(url)) as connection, closing(open_consul(url, None, now_ms)) as writer:
+    with (
+        closing(AnnouncingConnection(url)) as connection,
+        closing(created(consul_adapter.settings(url, None, now_ms))) as writer,
+    ):
         watched = ConsulValues(connection)
         writer.values.write(POLICY, "first")
         mark = watched.watch("residency/", 0, 0.0)
@@ -335,7 +339,7 @@ def test_a_lease_starts_where_the_one_before_ended_even_if_clocks_differ(server)
     """The clock of one process may be far ahead of another's."""
     url = f"consul://{server.address}/clocks"
     clocks = (lambda at=at: at for at in (1_000_000, 9_000_000, 5_000_000))
-    early, late, between = (open_consul(url, None, clock) for clock in clocks)
+    early, late, between = (created(consul_adapter.settings(url, None, clock)) for clock in clocks)
     first = early.numbers.lease("numbers", "ana", 1, 10.0)
     second = late.numbers.lease("numbers", "bob", 1, 10.0)
     assert (second.floor_ms, second.until_ms) == (first.until_ms, 9_010_000)

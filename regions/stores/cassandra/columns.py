@@ -90,7 +90,7 @@ def to_photo(photo_id: str, values: Values) -> Photo | None:
         content_type, width, height, taken_at, camera, perceptual_hash,
         tuple([Variant(*variant[:7]) for variant in variants or ()]),
         Reason(*reason[:2]) if reason else None,
-        recipe,
+        _recipe(recipe),
         _visibility(visibility),
     )  # fmt: skip
 
@@ -102,7 +102,7 @@ def to_summary(photo_id: str, values: Values) -> PhotoSummary | None:
         return None
     return PhotoSummary(
         photo_id, owner_id, residency_class, home_region, _ms(created_at), Status(status), caption, width, height,
-        recipe, _visibility(visibility),
+        _recipe(recipe), _visibility(visibility),
     )  # fmt: skip
 
 
@@ -147,6 +147,11 @@ def from_audit_entry(entry: AuditEntry) -> Values:
 def to_audit_entry(photo_id: str, values: Values) -> AuditEntry:
     action, place, allowed, rule, policy_version, at = values
     return AuditEntry(photo_id, action, place, allowed, rule, policy_version, _ms(at))
+
+
+def _recipe(value: int | None) -> int:
+    """A program that does not know the column makes variants by the first recipe."""
+    return 1 if value is None else value
 
 
 def _visibility(value: str | None) -> str:

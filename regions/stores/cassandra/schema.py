@@ -148,7 +148,9 @@ def create(session: CassandraSession, stamp: Stamp) -> Stamp:
         try:
             found = _set_stamp(session, stamp)
             break
-        except InvalidRequest:
+        except WrongStore:
+            raise
+        except (InvalidRequest, Unavailable):
             # A table that another process is creating is listed in the system's tables a moment before it can be used.
             if is_last:
                 raise
