@@ -24,7 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from bench import harness, interleaved_runs, synthetic_photos
-from processing import fingerprints, imaging
+from processing import fingerprints
+from processing.imaging.header import read_header
+from processing.imaging.master import decode
+from processing.imaging.variants import grey, render
 from regions.image_limits import VARIANT_SIZES
 
 PEERS = Path(__file__).parent / "peers"
@@ -78,10 +81,9 @@ def run() -> list[harness.Measurement]:
 
 
 def ours(data: bytes) -> Variants:
-    header = imaging.read_header(data, imaging.content_type(data))
-    master = imaging.decode(data, header)
-    fingerprints.perceptual_hash(imaging.grey(master))
-    return {rendering.size: rendering.data for rendering in imaging.render(master)}
+    master = decode(read_header(data))
+    fingerprints.perceptual_hash(grey(master))
+    return {rendering.size: rendering.data for rendering in render(master)}
 
 
 def pillow(data: bytes) -> Variants:

@@ -18,7 +18,8 @@ class PhotosResource:
 
     def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         photo = self._find_visible(request, photo_id)
-        response.media = views.photo(photo, self._context.edge_url(self._context.requester(request)))
+        view = views.own_photo if self._is_owner(request, photo) else views.photo
+        response.media = view(photo, self._context.edge_url(self._context.requester(request)))
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         """Idempotent for the owner: the tombstone keeps the owner's id. For others a deleted photo is not found."""

@@ -6,7 +6,7 @@ A field of a record that is not named here never leaves the origin.
 from typing import Any
 
 from regions.image_limits import VARIANT_SIZES
-from regions.records import Comment, Photo, PhotoSummary, User, rfc3339
+from regions.records import Comment, Photo, PhotoSummary, User, rfc3339, to_json
 from regions.variant_names import variant_name
 
 
@@ -18,6 +18,16 @@ def photo(record: Photo, edge_url: str) -> dict[str, Any]:
     return view
 
 
+def own_photo(record: Photo, edge_url: str) -> dict[str, Any]:
+    """For its owner alone: also what the camera wrote into the file, and where that was."""
+    return photo(record, edge_url) | {
+        "content_type": record.content_type,
+        "taken_at": record.taken_at,
+        "camera": record.camera,
+        "location": to_json(record.location) if record.location else None,
+    }
+
+
 def listed_photo(record: PhotoSummary, edge_url: str) -> dict[str, Any]:
     view: dict[str, Any] = {
         "id": record.photo_id,
@@ -27,6 +37,7 @@ def listed_photo(record: PhotoSummary, edge_url: str) -> dict[str, Any]:
         "created_at": rfc3339(record.created_at_ms),
         "width": record.width,
         "height": record.height,
+        "placeholder": record.placeholder,
         "variants": {},
     }
     if record.is_public:

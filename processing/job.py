@@ -7,15 +7,20 @@ writes the same bytes twice.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from processing import fingerprints, imaging, moderation
+from processing import fingerprints, moderation
+from processing.formats.facts import InvalidImage
+from processing.imaging import header, master, recipe, variants
+from processing.imaging.header import Header
+from processing.imaging.master import Master
+from processing.imaging.variants import Rendering
 from regions.config import Config, open_objects
 from regions.errors import NotFound, TopologyError, Unavailable
 from regions.image_limits import MAX_RAW_BYTES
-from regions.records import Reason, Status, Variant
+from regions.records import Location, Reason, Status, Variant
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, Objects, raw_key, variant_key
 from regions.variant_names import CONTENT_TYPES
 
@@ -49,6 +54,7 @@ class Ready:
     sha256: str
     taken_at: str | None
     camera: str | None
+    location: Location | None
     perceptual_hash: str
     variants: tuple[Variant, ...]
     recipe: int
@@ -73,18 +79,17 @@ class Work:
     objects: Objects
     data: bytes = b""
     sha256: str = ""
-    content_type: str = ""
-    header: imaging.Header | None = None
-    master: imaging.Master | None = None
+    header: Header | None = None
+    master: Master | None = None
     perceptual_hash: str = ""
-    renderings: list[imaging.Rendering] = field(default_factory=list)
+    renderings: list[Rendering] = field(default_factory=list)
     variants: list[Variant] = field(default_factory=list)
 
 
 Step = Callable[[Work], None]
 
 
-class KnownBadImage(imaging.InvalidImage):
+class KnownBadImage(InvalidImage):
     def __init__(self) -> None:
         super().__init__("known-bad", "the photo is on the list of photos that may not be shown")
 
@@ -98,36 +103,33 @@ def fetch(work: Work) -> None:
             for chunk in source:
                 size_bytes += len(chunk)
                 if size_bytes > max_bytes:
-                    raise imaging.InvalidImage("size-mismatch", f"more than {max_bytes} bytes have arrived")
+                    raise InvalidImage("size-mismatch", f"more than {max_bytes} bytes have arrived")
                 chunks.append(chunk)
     except NotFound:
-        raise imaging.InvalidImage("raw-missing", "the photo's bytes are not in the store") from None
+        raise InvalidImage("raw-missing", "the photo's bytes are not in the store") from None
     if size_bytes != work.request.size_bytes:
-        raise imaging.InvalidImage("size-mismatch", f"{size_bytes} bytes have arrived, not {work.request.size_bytes}")
+        raise InvalidImage("size-mismatch", f"{size_bytes} bytes have arrived, not {work.request.size_bytes}")
     work.data = b"".join(chunks)
 
 
 def verify_checksum(work: Work) -> None:
     work.sha256 = fingerprints.sha256(work.data)
     if work.request.sha256 not in (None, work.sha256):
-        raise imaging.InvalidImage("checksum-mismatch", f"the bytes that arrived have the SHA-256 {work.sha256}")
-
-
-def detect_type(work: Work) -> None:
-    work.content_type = imaging.content_type(work.data)
+        raise InvalidImage("checksum-mismatch", f"the bytes that arrived have the SHA-256 {work.sha256}")
 
 
 def read_header(work: Work) -> None:
-    work.header = imaging.read_header(work.data, work.content_type)
-
-
-def decode(work: Work) -> None:
-    work.master = imaging.decode(work.data, _result(work.header))
+    work.header = header.read_header(work.data)
     work.data = b""
 
 
+def decode(work: Work) -> None:
+    work.master = master.decode(_result(work.header))
+    work.header = replace(_result(work.header), stream=b"")
+
+
 def fingerprint(work: Work) -> None:
-    work.perceptual_hash = fingerprints.perceptual_hash(imaging.grey(_result(work.master)))
+    work.perceptual_hash = fingerprints.perceptual_hash(variants.grey(_result(work.master)))
 
 
 def moderate(work: Work) -> None:
@@ -136,20 +138,20 @@ def moderate(work: Work) -> None:
 
 
 def render(work: Work) -> None:
-    work.renderings = imaging.render(_result(work.master))
+    work.renderings = variants.render(_result(work.master))
 
 
 def store(work: Work) -> None:
     for rendering in work.renderings:
         data, digest = rendering.data, fingerprints.sha256(rendering.data)
-        variant = Variant(rendering.size, rendering.width, rendering.height, len(data), digest, imaging.RECIPE)
+        variant = Variant(rendering.size, rendering.width, rendering.height, len(data), digest, recipe.RECIPE)
         key = variant_key(work.request.photo_id, variant.name)
         work.objects.put(VARIANTS, key, [data], digest, CONTENT_TYPES[variant.format], IMMUTABLE)
         work.variants.append(variant)
 
 
 STEPS: Sequence[Step] = (
-    fetch, verify_checksum, detect_type, read_header, decode, fingerprint, moderate, render, store,
+    fetch, verify_checksum, read_header, decode, fingerprint, moderate, render, store,
 )  # fmt: skip
 
 
@@ -165,21 +167,22 @@ def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -
         for step in steps:
             step(work)
             if clock_s() > deadline_s:
-                raise imaging.InvalidImage("timed-out", f"the photo took longer than {work.request.budget_s:g} s")
-    except imaging.InvalidImage as error:
+                raise InvalidImage("timed-out", f"the photo took longer than {work.request.budget_s:g} s")
+    except InvalidImage as error:
         status = Status.REJECTED if isinstance(error, KnownBadImage) else Status.FAILED
         return Rejected(status, Reason(error.code, error.detail))
-    header = _result(work.header)
+    read = _result(work.header)
     return Ready(
-        content_type=work.content_type,
-        width=header.width,
-        height=header.height,
+        content_type=read.content_type,
+        width=read.width,
+        height=read.height,
         sha256=work.sha256,
-        taken_at=header.taken_at,
-        camera=header.camera,
+        taken_at=read.taken_at,
+        camera=read.camera,
+        location=read.location,
         perceptual_hash=work.perceptual_hash,
         variants=tuple(work.variants),
-        recipe=imaging.RECIPE,
+        recipe=recipe.RECIPE,
     )
 
 

@@ -41,6 +41,7 @@ def with_outcome(photo: Photo, outcome: job.Outcome) -> Photo:
         sha256=outcome.sha256,
         taken_at=outcome.taken_at,
         camera=outcome.camera,
+        location=outcome.location,
         perceptual_hash=outcome.perceptual_hash,
         variants=_with_older_recipes(photo, outcome),
         recipe=outcome.recipe,

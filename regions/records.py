@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from regions.variant_names import variant_name
 
 MAX_CAPTION_CHARS = 2200
+MAX_PLACEHOLDER_CHARS = 60
 PUBLIC = "public"
 
 
@@ -75,10 +76,22 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
+class Location:
+    """Where a photo was taken: degrees north and east (WGS 84), and metres above the sea."""
+
+    latitude: float
+    longitude: float
+    altitude_m: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Photo:
     """A photo's metadata. `sha256` is what the client claims, if anything, and from `ready` on what was computed.
 
     `variants` may be of several recipes; `recipe` is the one whose variants its URLs name.
+
+    `location` is for the owner alone: it stays in the home region, and no answer to others contains it. `placeholder`
+    is a ThumbHash in base64, for what a page shows until the photo is there.
 
     `visibility` says who may see the photo when it is ready: so far only `PUBLIC`, which is everybody. A newer program
     may have written another one, which this program keeps as it is.
@@ -103,6 +116,8 @@ class Photo:
     reason: Reason | None = None
     recipe: int = 1
     visibility: str = PUBLIC
+    location: Location | None = None
+    placeholder: str | None = None
 
     def summary(self) -> "PhotoSummary":
         return PhotoSummary(**{name: getattr(self, name) for name in _FIELD_NAMES[PhotoSummary]})
@@ -131,6 +146,7 @@ class PhotoSummary:
     height: int | None = None
     recipe: int = 1
     visibility: str = PUBLIC
+    placeholder: str | None = None
 
     @property
     def is_public(self) -> bool:
@@ -206,7 +222,7 @@ class AuditEntry:
 
 _FIELD_NAMES: dict[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in dataclasses.fields(kind))
-    for kind in (User, Reason, Variant, Photo, PhotoSummary, Upload, Comment, Replica, Tombstone, AuditEntry)
+    for kind in (User, Reason, Variant, Location, Photo, PhotoSummary, Upload, Comment, Replica, Tombstone, AuditEntry)
 }
 
 
@@ -263,6 +279,8 @@ def _photo(value: Mapping[str, Any]) -> Photo:
     known["status"] = Status(value["status"])
     known["variants"] = tuple(from_json(Variant, variant) for variant in value["variants"])
     known["reason"] = from_json(Reason, reason) if reason else None
+    location = value.get("location")
+    known["location"] = from_json(Location, location) if location else None
     return Photo(**known)
 
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from rich.filesize import decimal
 
 from darkroom.operate.stored_copy import StoredCopy
+from processing.imaging.recipe import RECIPE
+from regions.image_limits import VARIANT_SIZES
+from regions.variant_names import variant_name
 
 _EU_REGIONS = ("eu-west", "eu-central")
 _US_REGIONS = ("us-central", "eu-central")
 """Where a complete copy of a US photo is stored: the policy forbids its raw file in eu-west."""
 
-COMPLETE = ("raw", "variant 150.jpg", "variant 320.jpg", "variant 640.jpg", "variant 1080.jpg")
+COMPLETE = ("raw", *(f"variant {variant_name(size, RECIPE, 'jpg')}" for size in VARIANT_SIZES))
 """What a region with all of a photo stores."""
 
 

@@ -1,7 +1,7 @@
 """The JSON document with which a region's origin gives another what a feed shows of photos, and which photos are gone.
 
-`_READERS` lists the fields of a photo that it has, besides the id. The camera, the hashes, the sizes and the time of
-taking never leave the home region this way, even if the policy allows the rest.
+`_READERS` lists the fields of a photo that it has, besides the id. The camera, the hashes, the sizes, the time and
+the place of taking never leave the home region this way, even if the policy allows the rest.
 
 The other region's program may be older or newer than this one. So unknown fields are ignored, and a missing one gets
 the default of `PhotoSummary`, if it has one there. Pure.
@@ -15,7 +15,7 @@ from typing import Any
 
 from regions import ids
 from regions.errors import BadGateway, NotFound
-from regions.records import MAX_CAPTION_CHARS, PhotoSummary, Status
+from regions.records import MAX_CAPTION_CHARS, MAX_PLACEHOLDER_CHARS, PhotoSummary, Status
 from regions.variant_names import MAX_RECIPE
 
 _MAX_CLASS = 80
@@ -89,5 +89,6 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "height": _side,
     "recipe": partial(_integer, least=1, most=MAX_RECIPE),
     "visibility": partial(_text, most=_MAX_VISIBILITY),
+    "placeholder": lambda value: None if value is None else _text(value, MAX_PLACEHOLDER_CHARS),
 }
 """What is sent of a photo, by the names of `PhotoSummary`; and what takes each value only within its bounds."""

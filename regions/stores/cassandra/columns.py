@@ -13,6 +13,7 @@ from regions.records import (
     PUBLIC,
     AuditEntry,
     Comment,
+    Location,
     Photo,
     PhotoSummary,
     Reason,
@@ -27,9 +28,13 @@ from regions.records import (
 USER = "name, country, residency_class, home_region, created_at"
 PHOTO = (
     "status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,"
-    " height, taken_at, camera, phash, variants, reason, recipe, visibility"
+    " height, taken_at, camera, phash, variants, reason, recipe, visibility,"
+    " latitude, longitude, altitude_m, placeholder"
 )
-SUMMARY = "status, owner_id, residency_class, home_region, caption, created_at, width, height, recipe, visibility"
+SUMMARY = (
+    "status, owner_id, residency_class, home_region, caption, created_at, width, height, recipe, visibility,"
+    " placeholder"
+)
 """What a page reads of a photo. All columns, with the list of variants that the driver decodes value by value, took 1.6
 times as much processor time."""
 TOMBSTONE = "owner_id, deleted_at"
@@ -76,13 +81,16 @@ def from_photo(photo: Photo) -> Values:
         (photo.reason.code, photo.reason.detail) if photo.reason else None,
         photo.recipe,
         photo.visibility,
+        *((place.latitude, place.longitude, place.altitude_m) if (place := photo.location) else (None, None, None)),
+        photo.placeholder,
     )  # fmt: skip
 
 
 def to_photo(photo_id: str, values: Values) -> Photo | None:
     """None if there is no photo: it never existed, was discarded, or has a tombstone."""
     (status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,
-     height, taken_at, camera, perceptual_hash, variants, reason, recipe, visibility) = values  # fmt: skip
+     height, taken_at, camera, perceptual_hash, variants, reason, recipe, visibility, latitude, longitude, altitude_m,
+     placeholder) = values  # fmt: skip
     if status in (None, "deleted"):
         return None
     return Photo(
@@ -92,17 +100,20 @@ def to_photo(photo_id: str, values: Values) -> Photo | None:
         Reason(*reason[:2]) if reason else None,
         _recipe(recipe),
         _visibility(visibility),
+        None if latitude is None or longitude is None else Location(latitude, longitude, altitude_m),
+        placeholder,
     )  # fmt: skip
 
 
 def to_summary(photo_id: str, values: Values) -> PhotoSummary | None:
     """None as for `to_photo`."""
-    status, owner_id, residency_class, home_region, caption, created_at, width, height, recipe, visibility = values
+    (status, owner_id, residency_class, home_region, caption, created_at, width, height, recipe, visibility,
+     placeholder) = values  # fmt: skip
     if status in (None, "deleted"):
         return None
     return PhotoSummary(
         photo_id, owner_id, residency_class, home_region, _ms(created_at), Status(status), caption, width, height,
-        _recipe(recipe), _visibility(visibility),
+        _recipe(recipe), _visibility(visibility), placeholder,
     )  # fmt: skip
 
 

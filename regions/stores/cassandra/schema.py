@@ -123,6 +123,12 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
                 PRIMARY KEY (user_id, credential_id))""",
         ),
     ),
+    (
+        (
+            "ADD photos",
+            "latitude double static, longitude double static, altitude_m double static, placeholder text static",
+        ),
+    ),
 )
 """Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a
 user-defined type, and `ADD name` adds columns to a table: their names and types."""

@@ -6,7 +6,8 @@ import pytest
 
 from darkroom.client.client import ClientError
 from darkroom.local.addresses import TOPOLOGY
-from processing import imaging, job, moderation
+from processing import job, moderation
+from processing.imaging import recipe, variants
 from processing.photo_processor import with_outcome
 from regions import config
 from regions.clock import now_ms
@@ -14,7 +15,7 @@ from regions.events import messages
 from regions.records import Status
 
 HOME = "eu-west"
-BOTH = {f"{size}{recipe}.jpg" for size in (150, 320, 640, 1080) for recipe in ("", ".v2")}
+BOTH = {f"{size}{recipe}.jpg" for size in (150, 320, 640, 1080) for recipe in (".v2", ".v3")}
 
 
 @pytest.fixture
@@ -32,11 +33,11 @@ def bob(system, ana):
 
 @pytest.fixture
 def process_again(system, monkeypatch):
-    """Runs the photo job with recipe 2, which saves smaller files, and records the outcome as a processor would."""
+    """Runs the photo job with recipe 3, which saves smaller files, and records the outcome as a processor would."""
 
     def process_again(photo_id: str) -> None:
-        monkeypatch.setattr(imaging, "RECIPE", 2)
-        monkeypatch.setattr(imaging, "_QUALITY", 40)
+        monkeypatch.setattr(recipe, "RECIPE", 3)
+        monkeypatch.setattr(variants, "_QUALITY", 40)
         loaded = config.load(system.data / TOPOLOGY, os.environ)
         stores = config.open_stores(loaded, HOME)
         try:
@@ -68,13 +69,13 @@ def test_an_old_url_gives_the_old_bytes_and_the_photo_names_new_urls(ana, bob, d
     """At every edge, and in a follower's feed in another region."""
     photo = ana.upload_ready(draw(90, 1400, 1000))
     eventually(lambda: photo["id"] in bob.feed_ids())
-    [old] = images(photo["id"], "640.jpg")
+    [old] = images(photo["id"], "640.v2.jpg")
     process_again(photo["id"])
-    [new] = images(photo["id"], "640.v2.jpg")
-    assert images(photo["id"], "640.jpg") == {old}
+    [new] = images(photo["id"], "640.v3.jpg")
+    assert images(photo["id"], "640.v2.jpg") == {old}
     assert len(new) < len(old)
     for found in (ana.client.photo(photo["id"]), *bob.client.feed(bob.id)["items"]):
-        assert {url.rpartition("/")[2] for url in found["variants"].values()} == {name for name in BOTH if "v2" in name}
+        assert {url.rpartition("/")[2] for url in found["variants"].values()} == {name for name in BOTH if "v3" in name}
 
 
 def test_variants_of_both_recipes_are_copied_and_deleted_together(system, ana, draw, eventually, process_again, images):

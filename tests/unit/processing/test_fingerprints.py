@@ -6,13 +6,14 @@ import io
 import pytest
 from PIL import Image
 
-from processing import fingerprints, imaging
-from regions.image_limits import JPEG
+from processing import fingerprints
+from processing.imaging.header import read_header
+from processing.imaging.master import decode
+from processing.imaging.variants import grey
 
 
 def hash_of(data: bytes) -> int:
-    header = imaging.read_header(data, imaging.content_type(data))
-    return int(fingerprints.perceptual_hash(imaging.grey(imaging.decode(data, header))), 16)
+    return int(fingerprints.perceptual_hash(grey(decode(read_header(data)))), 16)
 
 
 def bits_apart(one: bytes, other: bytes) -> int:
@@ -27,8 +28,7 @@ def test_the_checksum_is_the_sha256_of_the_bytes():
 def test_a_perceptual_hash_has_sixteen_digits(draw):
     """Leading zeros included, because the catalog stores it as text of one length."""
     data = draw(1, 400, 300)
-    header = imaging.read_header(data, JPEG)
-    text = fingerprints.perceptual_hash(imaging.grey(imaging.decode(data, header)))
+    text = fingerprints.perceptual_hash(grey(decode(read_header(data))))
     assert len(text) == fingerprints.PERCEPTUAL_BITS // 4 and int(text, 16) >= 0
 
 

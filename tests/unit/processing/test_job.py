@@ -7,8 +7,10 @@ import pickle
 import pytest
 from PIL import Image
 
-from processing import fingerprints, imaging, job, moderation
-from regions.image_limits import JPEG
+from processing import fingerprints, job, moderation
+from processing.imaging.header import read_header
+from processing.imaging.master import decode
+from processing.imaging.variants import grey
 from regions.records import Status
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
 
@@ -113,8 +115,7 @@ def test_a_known_bad_photo_is_rejected(room, draw, known_by):
 
 
 def hash_of(data: bytes) -> str:
-    header = imaging.read_header(data, JPEG)
-    return fingerprints.perceptual_hash(imaging.grey(imaging.decode(data, header)))
+    return fingerprints.perceptual_hash(grey(decode(read_header(data))))
 
 
 @pytest.mark.parametrize("slow_step", range(len(job.STEPS)))

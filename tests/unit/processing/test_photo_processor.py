@@ -5,7 +5,8 @@ from hashlib import sha256
 
 import pytest
 
-from processing import imaging, job
+from processing import job
+from processing.imaging import recipe, variants
 from processing.photo_processor import PhotoProcessor, with_outcome
 from regions.errors import Unavailable
 from regions.events import messages
@@ -54,17 +55,17 @@ def test_processing_again_by_another_recipe_adds_variants_and_changes_none(room,
     photo, event = room.uploaded(draw(1, 700, 500))
     photos().handle(event)
     first, before = room.photo(photo), room.variant_bytes(photo)
-    monkeypatch.setattr(imaging, "RECIPE", 2)
-    monkeypatch.setattr(imaging, "_QUALITY", 50)
+    monkeypatch.setattr(recipe, "RECIPE", 3)
+    monkeypatch.setattr(variants, "_QUALITY", 50)
     second = with_outcome(first, job.run(room.request(first)))
-    assert (first.recipe, second.recipe) == (1, 2)
+    assert (first.recipe, second.recipe) == (2, 3)
     assert [variant.name for variant in second.variants] == [
-        "150.jpg", "320.jpg", "640.jpg", "1080.jpg", "150.v2.jpg", "320.v2.jpg", "640.v2.jpg", "1080.v2.jpg",
+        "150.v2.jpg", "320.v2.jpg", "640.v2.jpg", "1080.v2.jpg", "150.v3.jpg", "320.v3.jpg", "640.v3.jpg", "1080.v3.jpg",
     ]  # fmt: skip
     assert second.variants[:4] == first.variants
     after = room.variant_bytes(photo)
     assert {name: after[name] for name in before} == before
-    assert after["640.v2.jpg"] != before["640.jpg"]
+    assert after["640.v3.jpg"] != before["640.v2.jpg"]
     photo_objects.delete_all(room.stores.objects, photo.photo_id)
     assert (room.raw(photo), room.variants(photo)) == (None, [])
 

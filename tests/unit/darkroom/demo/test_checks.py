@@ -6,7 +6,7 @@ import pytest
 
 from darkroom.demo.checks import COMPLETE, ImageObservation, Observation, cell, checks, flaw_of, has_spread, is_hit
 from darkroom.operate.where import StoredCopy
-from processing.imaging import RECIPE
+from processing.imaging.recipe import RECIPE
 from regions.image_limits import VARIANT_SIZES
 from regions.variant_names import variant_name
 

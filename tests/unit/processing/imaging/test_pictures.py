@@ -8,8 +8,9 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from processing import imaging
-from regions.image_limits import JPEG
+from processing.imaging.header import read_header
+from processing.imaging.master import decode
+from processing.imaging.variants import render
 
 
 def draw(data: bytes) -> dict[int, Image.Image]:
@@ -18,8 +19,7 @@ def draw(data: bytes) -> dict[int, Image.Image]:
 
 
 def draw_bytes(data: bytes) -> dict[int, bytes]:
-    header = imaging.read_header(data, imaging.content_type(data))
-    return {rendering.size: rendering.data for rendering in imaging.render(imaging.decode(data, header))}
+    return {rendering.size: rendering.data for rendering in render(decode(read_header(data)))}
 
 
 def levels_apart(one: Image.Image, other: Image.Image) -> float:
@@ -67,7 +67,7 @@ def test_the_header_gives_the_size_of_the_upright_picture(gradient, file, value)
     """Width and height are exchanged if the camera was held sideways."""
     exif = Image.Exif()
     exif[0x0112] = value
-    header = imaging.read_header(file(gradient(60, 40), exif=exif), JPEG)
+    header = read_header(file(gradient(60, 40), exif=exif))
     assert (header.width, header.height) == ((40, 60) if value >= 5 else (60, 40))
 
 
@@ -140,7 +140,7 @@ def test_the_time_and_the_camera_are_read_from_exif(gradient, file):
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Canon", "Canon EOS 5D"
     exif.get_ifd(0x8769).update({0x9003: "2026:05:01 12:30:00", 0x9011: "+02:00"})
-    header = imaging.read_header(file(gradient(40, 30), exif=exif), JPEG)
+    header = read_header(file(gradient(40, 30), exif=exif))
     assert (header.taken_at, header.camera) == ("2026-05-01T12:30:00+02:00", "Canon EOS 5D")
 
 
@@ -149,14 +149,14 @@ def test_an_invalid_time_is_ignored(gradient, file, time):
     """For example, cameras without a clock write zeros."""
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = time
-    assert imaging.read_header(file(gradient(40, 30), exif=exif), JPEG).taken_at is None
+    assert read_header(file(gradient(40, 30), exif=exif)).taken_at is None
 
 
 def test_the_name_of_a_camera_is_bounded_and_printable(gradient, file):
     """It goes into the catalog, and anyone can choose it."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Eve\r\n\x07", "\x1b[31m" + "x" * 5000
-    camera = imaging.read_header(file(gradient(40, 30), exif=exif), JPEG).camera
+    camera = read_header(file(gradient(40, 30), exif=exif)).camera
     assert camera.startswith("Eve [31mxxx") and len(camera) == 100 and camera.isprintable()
 
 

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing import imaging
-from regions.image_limits import AVIF, HEIC, JPEG, PNG, WEBP
+from processing.formats.facts import InvalidImage
+from processing.imaging.header import read_header
+from processing.imaging.master import decode
+from processing.imaging.variants import Rendering, render
+from regions.image_limits import AVIF, JPEG, PNG, WEBP
 
 MAGIC = (
     b"\xff\xd8\xff\xe0",
@@ -20,19 +23,18 @@ MAGIC = (
 )
 
 
-def draw(data: bytes) -> list[imaging.Rendering]:
-    header = imaging.read_header(data, imaging.content_type(data))
-    return imaging.render(imaging.decode(data, header))
+def draw(data: bytes) -> list[Rendering]:
+    return render(decode(read_header(data)))
 
 
 def rejection(data: bytes) -> str:
     """The code of the error."""
-    with pytest.raises(imaging.InvalidImage) as raised:
+    with pytest.raises(InvalidImage) as raised:
         draw(data)
     return raised.value.code
 
 
-@pytest.mark.parametrize("kind", ["GIF", "TIFF", "BMP", "PPM", "ICO", "PDF"])
+@pytest.mark.parametrize("kind", ["PPM", "ICO", "PDF", "TGA"])
 def test_other_image_types_are_rejected(gradient, file, kind):
     """Before a decoder sees them, even if libvips could read them."""
     assert rejection(file(gradient(64, 64), kind)) == "not-an-image"
@@ -50,18 +52,17 @@ def test_a_file_that_is_not_an_image_is_rejected(data):
 def test_the_type_is_detected_from_the_bytes(gradient, file, kind, content_type):
     """All variants can be made of each type."""
     data = file(gradient(64, 48), kind)
-    assert imaging.content_type(data) == content_type
+    assert read_header(data).content_type == content_type
     assert len(draw(data)) == 4
 
 
 def test_an_empty_heic_file_is_rejected():
     """Its type is detected, and its missing content is an error of the file, not a crash."""
     brand = struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic"
-    assert imaging.content_type(brand) == HEIC
     assert rejection(brand + bytes(2000)) in ("damaged", "unsupported", "truncated")
 
 
-@pytest.mark.parametrize("size", [(100_000, 100_000), (30_001, 1), (1, 30_001), (12_001, 10_000)])
+@pytest.mark.parametrize("size", [(100_000, 100_000), (65_536, 1), (1, 65_536), (22_001, 10_000)])
 def test_a_picture_with_too_many_pixels_is_rejected(png_header, size):
     """By its header alone: a file of a hundred bytes can claim ten thousand megapixels."""
     assert rejection(png_header(*size)) == "too-many-pixels"
@@ -82,7 +83,7 @@ def test_any_bytes_are_decoded_or_rejected(magic, rest):
     """No other error is raised, and nothing crashes."""
     try:
         draw(magic + rest)
-    except imaging.InvalidImage as error:
+    except InvalidImage as error:
         assert error.code and error.detail
 
 
@@ -96,5 +97,5 @@ def test_files_with_changed_bytes_are_decoded_or_rejected(gradient, file, kind):
             changed[chance.randrange(len(changed))] = chance.randrange(256)
         try:
             draw(bytes(changed))
-        except imaging.InvalidImage as error:
+        except InvalidImage as error:
             assert error.code and error.detail

@@ -1,0 +1,96 @@
+"""A decoder for each type of file, and for each type only that one, so that a file can't choose its own.
+
+All of them give the picture as it is stored, of 8 or 16 bits, and raise `InvalidImage` for a picture that is not whole.
+"""
+
+import io
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pillow_heif
+import pyvips
+from PIL import BmpImagePlugin, ImageFile
+
+from processing.formats.facts import InvalidImage, damaged, truncated
+from processing.imaging import vips
+from processing.imaging.header import Header
+from processing.imaging.vips import Image
+from regions.image_limits import AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF, WEBP
+
+_STRICT = {"access": "sequential", "fail_on": "error"}
+_PILLOW_ERRORS = (ValueError, OSError, RuntimeError, EOFError, SyntaxError, OverflowError)
+_SHRINKS = (8, 4, 2)
+# libjpeg's words, when the data of a scan ends before its rows do. The stream always has an end marker, d9.
+_CUT_SHORT = ("premature end", "found marker 0xd9")
+
+
+def decode(header: Header, least_scale: float) -> Image:
+    """A JPEG may come out smaller, by 1/2, 1/4 or 1/8, but not below `least_scale`.
+
+    libvips decodes pixels when they are read, and then raises its own error: see `jpeg_error`.
+    """
+    if header.content_type == JPEG:
+        shrink = next((shrink for shrink in _SHRINKS if 1 / shrink >= least_scale), 1)
+        # Any warning means that pixels are missing: `formats.jpeg` has left no reason for another one.
+        return pyvips.Image.jpegload_buffer(header.stream, shrink=shrink, access="sequential", fail_on="warning")
+    return _DECODERS[header.content_type](header.stream)
+
+
+def jpeg_error(error: pyvips.Error) -> InvalidImage:
+    message = f"{error.message} {error.detail}".lower()
+    return truncated() if any(words in message for words in _CUT_SHORT) else damaged()
+
+
+def _png(data: bytes) -> Image:
+    return pyvips.Image.pngload_buffer(data, **_STRICT)
+
+
+def _webp(data: bytes) -> Image:
+    return pyvips.Image.webpload_buffer(data, **_STRICT)
+
+
+def _gif(data: bytes) -> Image:
+    return pyvips.Image.gifload_buffer(data, **_STRICT)
+
+
+def _tiff(data: bytes) -> Image:
+    return pyvips.Image.tiffload_buffer(data, **_STRICT)
+
+
+def _avif(data: bytes) -> Image:
+    return pyvips.Image.heifload_buffer(data, **_STRICT)
+
+
+def _heic(data: bytes) -> Image:
+    """Phones compress HEIC with HEVC. For its patents the libvips wheels have no decoder of that; pillow-heif has."""
+    try:
+        decoded = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
+        pixels = np.asarray(decoded)
+        if pixels.dtype == np.uint16:
+            # 10 or 12 bits stand in the upper part of 16. The lower must repeat them, or full light is not full.
+            pixels = pixels | pixels >> decoded.info["bit_depth"]
+        return vips.from_array(pixels)
+    except _PILLOW_ERRORS as error:
+        raise damaged() from error
+
+
+def _bmp(data: bytes) -> Image:
+    """libvips' wheels can't read it."""
+    try:
+        with BmpImagePlugin.BmpImageFile(io.BytesIO(data)) as image:
+            has_alpha = image.mode == "RGBA"
+            return vips.from_array(np.asarray(image.convert("RGBA" if has_alpha else "RGB")))
+    except _PILLOW_ERRORS as error:
+        raise damaged() from error
+
+
+_DECODERS: Mapping[str, Callable[[bytes], Image]] = {
+    PNG: _png,
+    WEBP: _webp,
+    GIF: _gif,
+    TIFF: _tiff,
+    AVIF: _avif,
+    HEIC: _heic,
+    BMP: _bmp,
+}
+assert not ImageFile.LOAD_TRUNCATED_IMAGES
