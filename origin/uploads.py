@@ -143,7 +143,8 @@ class UploadsResource:
         filename = fields.text(body, "filename", 255)
         content_type = fields.text(body, "content_type", 100).lower()
         if content_type not in CONTENT_TYPES:
-            raise Unprocessable(f"content_type must be one of {', '.join(CONTENT_TYPES)}")
+            accepted = ", ".join(CONTENT_TYPES)
+            raise Unprocessable(f"content_type must be one of {accepted}; save others, such as raw files, as a JPEG")
         photo = Photo(
             photo_id=self._context.new_id(ids.PHOTO),
             owner_id=user.user_id,

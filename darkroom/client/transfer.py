@@ -20,7 +20,9 @@ _THREADS = 4
 _ATTEMPTS = 5
 _CHUNK_BYTES = 256 * 1024
 _JPEG = "image/jpeg"
-_TYPES = {".jpg": _JPEG} | {f".{content_type.removeprefix('image/')}": content_type for content_type in CONTENT_TYPES}
+_TYPES = {".jpg": _JPEG, ".tif": "image/tiff"} | {
+    f".{content_type.removeprefix('image/')}": content_type for content_type in CONTENT_TYPES
+}
 SUFFIXES = frozenset(_TYPES)
 """The suffixes of files that count as photos."""
 

@@ -223,7 +223,7 @@ def _read_locations(body: bytes, meta: _Meta) -> None:
     """The box `iloc` (ISO/IEC 14496-12, 8.11.3)."""
     version, sizes = body[0], int.from_bytes(body[4:6])
     offset_bytes, length_bytes, base_bytes, index_bytes = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
-    reader, extents = _Reader(body, 6), 0
+    reader, extents = _Numbers(body, 6), 0
     for _ in range(reader.number(2 if version < 2 else 4)):
         item = meta.item(reader.number(2 if version < 2 else 4))
         if version:
@@ -241,7 +241,7 @@ def _read_locations(body: bytes, meta: _Meta) -> None:
 def _read_references(body: bytes, meta: _Meta) -> None:
     number_bytes = 2 if body[0] == 0 else 4
     for kind, entry in _boxes(body[4:]):
-        reader = _Reader(entry, 0)
+        reader = _Numbers(entry, 0)
         item, count = reader.number(number_bytes), reader.number(2)
         meta.references[kind, item] = tuple(reader.number(number_bytes) for _ in range(count))
 
@@ -255,7 +255,7 @@ def _read_properties(body: bytes, meta: _Meta) -> None:
 
 
 def _read_associations(body: bytes, meta: _Meta) -> None:
-    reader = _Reader(body, 4)
+    reader = _Numbers(body, 4)
     is_wide = body[3] & 1
     for _ in range(reader.number(4)):
         item = meta.item(reader.number(2 if body[0] < 1 else 4))
@@ -273,7 +273,7 @@ _READERS = {
 
 
 @dataclass(slots=True)
-class _Reader:
+class _Numbers:
     """Numbers of any length, one after the other. Raises IndexError at the end."""
 
     data: bytes

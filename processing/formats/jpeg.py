@@ -34,7 +34,7 @@ _UNSENT = 99
 
 @dataclass(slots=True)
 class _Reading:
-    """What the segments so far have said."""
+    """What is known from the segments so far."""
 
     kept: list[bytes | memoryview] = field(default_factory=lambda: [b"\xff\xd8"])
     width: int = 0

@@ -7,7 +7,7 @@ Rgb = tuple[int, int, int]
 
 BACKDROPS: tuple[Rgb, ...] = ((255, 255, 255), (34, 34, 34), (128, 128, 128))
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-# Levels of 256 between a backdrop and what can still be told from it.
+# What is closer to a backdrop than this, in levels of 256, vanishes on it.
 _NEAR = 56
 _MOST_VANISHING = 0.15
 _OPAQUE, _TRANSPARENT = 128, 64

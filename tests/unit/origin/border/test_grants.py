@@ -123,11 +123,11 @@ def test_without_a_policy_no_details_cross_a_border(api, photo_id):
 
 
 def test_details_contain_only_what_a_feed_shows(api, photo_id):
-    """The camera, the time of taking, hashes and sizes stay in the home region."""
+    """The camera, the time and place of taking, hashes and sizes stay in the home region."""
     [photo] = details(api, [photo_id]).json["items"]
     assert set(photo) == {
         "photo_id", "owner_id", "residency_class", "caption", "created_at_ms", "width", "height", "recipe",
-        "visibility",
+        "visibility", "placeholder",
     }  # fmt: skip
 
 
