@@ -137,9 +137,11 @@ def feed(options: Namespace) -> int:
 def photo(options: Namespace) -> int:
     found = _client(options).photo(options.photo)
     table = Table(show_header=False, box=None)
-    for name in ("id", "owner", "caption", "status", "created_at", "width", "height"):
+    for name in ("id", "owner", "caption", "status", "created_at", "width", "height", "taken_at", "camera"):
         if found.get(name) is not None:
             table.add_row(name, terminal.text(str(found[name])))
+    if place := found.get("location"):
+        table.add_row("location", f"{place['latitude']}, {place['longitude']} (only you see it)")
     if found.get("reason"):
         table.add_row("reason", terminal.text(f"{found['reason']['detail']} ({found['reason']['code']})"))
     for size, url in found["variants"].items():

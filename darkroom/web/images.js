@@ -8,7 +8,7 @@ import { messageFor } from "./problems.js";
 export function image(photo, sizes, attributes = {}) {
   const offered = widths(photo);
   const path = (size) => new URL(photo.variants[size], location.href).pathname;
-  return el("img", {
+  const shown = el("img", {
     src: path(offered.at(-1)[0]),
     srcset: offered.map(([size, width]) => `${path(size)} ${width}w`).join(", "),
     sizes,
@@ -18,15 +18,33 @@ export function image(photo, sizes, attributes = {}) {
     decoding: "async",
     ...attributes,
   });
+  if (photo.placeholder) {
+    shown.style.backgroundColor = averageColour(photo.placeholder);
+    shown.addEventListener("load", () => (shown.style.backgroundColor = ""), { once: true });
+  }
+  return shown;
 }
 
-/** [size, width in pixels] of the useful variants. None is wider than the raw file, so larger sizes add nothing. */
+/** [size, width in pixels] of the useful variants. None is larger than the raw file, so larger sizes add nothing. */
 function widths(photo) {
   const all = Object.keys(photo.variants).map(Number).sort((a, b) => a - b);
   const most = photo.width || Infinity;
-  const enough = all.findIndex((size) => size >= most);
-  const offered = enough < 0 ? all : all.slice(0, enough + 1);
-  return offered.map((size) => [size, Math.min(size, most)]);
+  // A variant is at most four times as high as its size says (MAX_VARIANT_RATIO).
+  const width = (size) => Math.round(Math.min(size, most, (4 * size * photo.width) / photo.height || size));
+  const enough = all.findIndex((size) => width(size) >= most);
+  return (enough < 0 ? all : all.slice(0, enough + 1)).map((size) => [size, width(size)]);
+}
+
+/** The average colour in a ThumbHash: 6 bits each of lightness, yellow-blue and red-green (evanw.github.io/thumbhash). */
+function averageColour(placeholder) {
+  const [low, middle, high] = atob(placeholder).slice(0, 3).split("").map((byte) => byte.charCodeAt(0));
+  const bits = low | (middle << 8) | (high << 16);
+  const l = (bits & 63) / 63;
+  const p = ((bits >> 6) & 63) / 31.5 - 1;
+  const q = ((bits >> 12) & 63) / 31.5 - 1;
+  const b = l - (2 / 3) * p;
+  const r = (3 * l - b + q) / 2;
+  return `rgb(${[r, r - q, b].map((value) => Math.round(255 * Math.min(1, Math.max(0, value)))).join(" ")})`;
 }
 
 /** A grid with one page of photos, and a button for older ones. `more(before)` resolves to {items, next}. */

@@ -18,9 +18,19 @@ export async function photoView(id, signal) {
     el("aside", {},
       el("h1", {}, photo.caption || "Untitled"),
       el("p", { class: "by" }, el("a", { href: `#/u/${photo.owner}` }, name), " · ", when(photo.created_at)),
+      taken(photo),
       badge(shown),
       el("div", { class: "row" }, likeButton(photo, signal), photo.owner === session()?.id && deleteButton(photo)),
       conversation(photo, signal)));
+}
+
+/** What the camera wrote, which only the owner's own requests are answered with; null for others. */
+function taken(photo) {
+  const { latitude, longitude } = photo.location ?? {};
+  const at = latitude === undefined ? "" : `${latitude.toFixed(4)}, ${longitude.toFixed(4)}`;
+  const time = photo.taken_at?.slice(0, 16).replace("T", " ") ?? "";
+  const facts = [time, photo.camera ?? "", at].filter(Boolean).join(" · ");
+  return facts ? el("p", { class: "hint" }, `${facts} (only you see this)`) : null;
 }
 
 function notReady(photo) {

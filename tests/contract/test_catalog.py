@@ -6,7 +6,7 @@ import pytest
 
 from regions.errors import BadRequest
 from regions.events.messages import follow_changed
-from regions.records import AuditEntry, Comment, Reason, Replica, Status, User, Variant
+from regions.records import AuditEntry, Comment, Location, Reason, Replica, Status, User, Variant
 from tests.builders.samples import all_followers, all_pages
 
 CURSORS = ["", "p_", "nonsense", "~~~~", "\x00", "' OR 1=1 --", "ü" * 64, "\ud800", "p_00000000000\n"]
@@ -55,9 +55,18 @@ def test_every_field_of_a_photo_comes_back(catalog, sample):
         reason=Reason("unreadable", "not an image"),
         recipe=2,
         visibility="friends",
+        location=Location(38.72, -9.133333, 12.5),
+        placeholder="1QcSHQRnh493V4dIh4eXh1h4kJUI",
     )
     sample.create(photo)
     assert catalog.photos.get(photo.photo_id) == photo
+
+
+def test_a_location_needs_no_altitude(catalog, sample):
+    """Nor does it lie at sea level then."""
+    photo = replace(sample.photo(1), location=Location(-33.9, 18.4))
+    sample.create(photo)
+    assert catalog.photos.get(photo.photo_id).location == Location(-33.9, 18.4, None)
 
 
 def test_a_photo_is_created_with_its_upload(catalog, sample):

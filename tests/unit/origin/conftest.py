@@ -124,6 +124,10 @@ class Api:
         assert self.catalog.photos.update(changed, {photo.status}, None)
         return changed
 
+    def set_camera_facts(self, photo_id: str, **facts: Any) -> None:
+        photo = replace(self.catalog.photos.get(photo_id), **facts)
+        assert self.catalog.photos.update(photo, {photo.status}, None)
+
     def set_visibility(self, photo_id: str, visibility: str) -> None:
         """As a newer program may."""
         photo = replace(self.catalog.photos.get(photo_id), visibility=visibility)

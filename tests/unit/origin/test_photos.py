@@ -2,7 +2,7 @@
 
 import pytest
 
-from regions.records import Reason, Status
+from regions.records import Location, Reason, Status
 from regions.stores.objects import RAW, raw_key
 
 WRONG = [{"limit": text} for text in ("1_0", "+3", "٣", " 3", "")]
@@ -29,6 +29,29 @@ def test_a_photo_that_was_processed_again_has_new_urls(api, ana):
     assert photo["variants"] == {
         str(size): f"http://lisbon.test/p/{photo_id}/{size}.v2.jpg" for size in (150, 320, 640, 1080)
     }
+
+
+def test_only_the_owner_sees_what_the_camera_wrote(api, ana, eva):
+    """When and where the photo was taken is nobody else's business, also in lists."""
+    photo_id = api.ready(ana)
+    facts = {"taken_at": "2026-05-01T12:30:00+02:00", "camera": "Leica Q2", "location": Location(38.72, -9.13, 12.5)}
+    api.set_camera_facts(photo_id, **facts)
+    own = api.request("GET", f"/v1/photos/{photo_id}", user=ana).json
+    assert (own["taken_at"], own["camera"]) == (facts["taken_at"], "Leica Q2")
+    assert own["location"] == {"latitude": 38.72, "longitude": -9.13, "altitude_m": 12.5}
+    for path in (f"/v1/photos/{photo_id}", f"/v1/users/{ana.id}/photos"):
+        for user in (eva, None):
+            shown = api.request("GET", path, user=user).text
+            assert photo_id in shown
+            assert not any(secret in shown for secret in ("38.72", "Leica", "2026-05-01"))
+
+
+def test_a_placeholder_is_shown_in_lists(api, ana):
+    """So that a page can draw something before the photo has arrived."""
+    photo_id = api.ready(ana)
+    api.set_camera_facts(photo_id, placeholder="1QcSHQRnh493V4dIh4eXh1h4kJUI")
+    [listed] = api.request("GET", f"/v1/users/{ana.id}/photos").json["items"]
+    assert listed["placeholder"] == "1QcSHQRnh493V4dIh4eXh1h4kJUI"
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.REJECTED])

@@ -45,6 +45,9 @@ photos = st.builds(
     reason=st.none() | st.builds(records.Reason, texts, texts),
     visibility=texts,
     recipe=recipes,
+    location=st.none()
+    | st.builds(records.Location, st.floats(-90, 90), st.floats(-180, 180), st.none() | st.just(2.5)),
+    placeholder=st.none() | texts,
 )
 
 RECORDS = [
@@ -71,7 +74,8 @@ def test_a_photo_with_fields_of_a_newer_version_is_read(photo):
     """Also within its reason and its variants."""
     newer = records.to_json(photo) | {"colour": "blue"}
     newer["variants"] = [variant | {"colour": "blue"} for variant in newer["variants"]]
-    newer["reason"] = newer["reason"] and newer["reason"] | {"colour": "blue"}
+    for part in ("reason", "location"):
+        newer[part] = newer[part] and newer[part] | {"colour": "blue"}
     assert records.from_json_text(Photo, json.dumps(newer)) == photo
 
 

@@ -7,6 +7,7 @@ import pytest
 from regions import ids
 from regions.errors import NotFound, Unavailable, Unprocessable
 from regions.events import messages
+from regions.records import Location, Status
 from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key
 from regions.stores.settings import POLICY
 
@@ -41,6 +42,16 @@ def test_a_copy_has_the_bytes_and_the_metadata_of_the_original(regions):
         assert there.info(bucket, key) == here.info(bucket, key)
         with here.open(bucket, key) as original, there.open(bucket, key) as copy:
             assert b"".join(copy) == b"".join(original)
+
+
+def test_a_copied_record_does_not_say_where_the_photo_was_taken(regions):
+    """The place is for the owner alone, whose requests go to the home region."""
+    photo, event = regions.add_photo("eu-west")
+    located = replace(photo, location=Location(38.72, -9.13))
+    assert regions.stores["eu-west"].catalog.photos.update(located, {Status.READY}, None)
+    regions.lane("eu-west", "eu-central").handle_ready(event)
+    copied = regions.stores["eu-central"].catalog.photos.get(photo.photo_id)
+    assert (copied.owner_id, copied.location) == (photo.owner_id, None)
 
 
 def test_decisions_are_on_the_audit_log_of_the_home_before_bytes_are_copied(regions):
