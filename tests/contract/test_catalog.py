@@ -149,7 +149,7 @@ def test_the_summaries_of_several_photos_are_those_that_exist(catalog, sample):
 
 def test_every_field_of_a_summary_comes_back(catalog, sample):
     """Whether photos are read by their ids or listed by their owner."""
-    photo = replace(sample.create_ready(1), caption=HOSTILE_TEXT, width=4000, height=3000, recipe=2)
+    photo = replace(sample.create_ready(1), caption=HOSTILE_TEXT, width=4000, height=3000, recipe=2, placeholder="x")
     hidden = replace(photo, visibility="friends")
     summary = hidden.summary()
     assert all(getattr(summary, field.name) != field.default for field in fields(summary)), "set every field above"
