@@ -22,7 +22,7 @@ from regions.image_limits import AVIF, HEIC, JPEG, MAX_PIXELS, MAX_SIDE_PX, PNG,
 
 log = logging.getLogger(__name__)
 
-GREY_SIDE_PX = 32
+GREY_SIDE_PX = 64
 """The side of the square grey picture that fingerprints are made from: the input size of imagehash's DCT."""
 
 RECIPE = 1

@@ -41,7 +41,10 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """All variants are stored. The fields describe the raw; `width` and `height` are those of the upright picture."""
+    """All variants are stored. The fields describe the raw; `width` and `height` are those of the upright picture.
+
+    `perceptual_hash` is None if the picture has too little detail for one.
+    """
 
     content_type: str
     width: int
@@ -49,7 +52,7 @@ class Ready:
     sha256: str
     taken_at: str | None
     camera: str | None
-    perceptual_hash: str
+    perceptual_hash: str | None
     variants: tuple[Variant, ...]
     recipe: int
 
@@ -76,7 +79,7 @@ class Work:
     content_type: str = ""
     header: imaging.Header | None = None
     master: imaging.Master | None = None
-    perceptual_hash: str = ""
+    perceptual_hash: str | None = None
     renderings: list[imaging.Rendering] = field(default_factory=list)
     variants: list[Variant] = field(default_factory=list)
 
