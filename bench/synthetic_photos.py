@@ -1,10 +1,11 @@
 """Photos as a camera would take them, drawn from a seed, so that every machine measures the same picture.
 
 A scene has what real ones have: a smooth sky, textures at every scale (a 1/f spectrum, as natural images do),
-hard edges and thin lines, saturated colour, and the grain of a sensor.
+hard edges and thin lines, saturated colour, and the grain of a sensor. `FLAT` draws those that have nothing of it.
 """
 
 import io
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,3 +66,50 @@ def _draw_things(random: np.random.Generator, picture: Image.Image) -> None:
             pen.rectangle((x, y, x + size // 3, y + size), fill=colour)
         else:
             pen.line((x, y, x + size, y + int(random.integers(-size, size))), fill=colour, width=max(1, size // 60))
+
+
+def _one_colour(random: np.random.Generator, width: int, height: int) -> Floats:
+    return np.full((height, width), random.uniform(0, 255), np.float32)
+
+
+def _wall(random: np.random.Generator, width: int, height: int) -> Floats:
+    """Lit more brightly in the middle, with the grain of a sensor."""
+    down, across = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    light: Floats = (180 - 30 * (down**2 + across**2)).astype(np.float32)
+    return light + random.standard_normal((height, width), np.float32) * _GRAIN
+
+
+def _sky(random: np.random.Generator, width: int, height: int) -> Floats:
+    """Brighter towards the bottom."""
+    top, bottom = random.uniform((60, 150), (140, 250))
+    return np.linspace(top, bottom, height, dtype=np.float32)[:, None].repeat(width, 1)
+
+
+def _horizon(random: np.random.Generator, width: int, height: int) -> Floats:
+    """A sky that glows above a dark sea: one strong edge, all across the picture."""
+    sea = int(random.integers(height // 2, height * 5 // 6))
+    column = np.full(height, 15, np.float32)
+    column[:sea] = 60 + 190 * np.linspace(0, 1, sea, dtype=np.float32) ** 2
+    return column[:, None].repeat(width, 1)
+
+
+def _night(random: np.random.Generator, width: int, height: int) -> Floats:
+    """Stars of a pixel each, and much grain."""
+    dark = 8 + 2 * _GRAIN * random.standard_normal((height, width), np.float32)
+    dark.flat[random.integers(0, dark.size, 40)] = 255
+    return dark
+
+
+FLAT: Mapping[str, Callable[[np.random.Generator, int, int], Floats]] = {
+    "one colour": _one_colour,
+    "wall": _wall,
+    "sky": _sky,
+    "horizon": _horizon,
+    "night": _night,
+}
+"""Grey pictures without detail, by what they show."""
+
+
+def flat(kind: str, seed: int, width: int, height: int) -> Image.Image:
+    pixels = FLAT[kind](np.random.default_rng(seed), width, height)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).convert("RGB")

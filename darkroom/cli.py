@@ -129,6 +129,13 @@ COMMANDS = (
         needs_service=True,
     ),
     Command(
+        "fingerprint",
+        "for operators: print the lines by which the known-bad list recognises pictures",
+        "darkroom.operate.fingerprint:command",
+        (_argument("files", nargs="+", type=Path, metavar="FILE", help="a picture, as somebody uploaded it"),),
+        needs_service=True,
+    ),
+    Command(
         "prepare",
         "for operators: prepare every region's stores for their first use, and publish a policy",
         "darkroom.operate.prepare:command",

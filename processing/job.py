@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from processing import fingerprints, moderation
+from processing import fingerprints, moderation, placeholder
 from processing.formats.facts import InvalidImage
-from processing.imaging import header, master, recipe, variants
+from processing.imaging import header, master, recipe, variants, vips
 from processing.imaging.header import Header
 from processing.imaging.master import Master
 from processing.imaging.variants import Rendering
@@ -46,7 +46,10 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """All variants are stored. The fields describe the raw; `width` and `height` are those of the upright picture."""
+    """All variants are stored. The fields describe the raw; `width` and `height` are those of the upright picture.
+
+    `perceptual_hash` is None if the picture has too little detail for one.
+    """
 
     content_type: str
     width: int
@@ -55,7 +58,8 @@ class Ready:
     taken_at: str | None
     camera: str | None
     location: Location | None
-    perceptual_hash: str
+    perceptual_hash: str | None
+    placeholder: str
     variants: tuple[Variant, ...]
     recipe: int
 
@@ -81,7 +85,8 @@ class Work:
     sha256: str = ""
     header: Header | None = None
     master: Master | None = None
-    perceptual_hash: str = ""
+    perceptual_hash: str | None = None
+    placeholder: str = ""
     renderings: list[Rendering] = field(default_factory=list)
     variants: list[Variant] = field(default_factory=list)
 
@@ -141,6 +146,10 @@ def render(work: Work) -> None:
     work.renderings = variants.render(_result(work.master))
 
 
+def draw_placeholder(work: Work) -> None:
+    work.placeholder = placeholder.thumbhash(vips.to_array(_result(work.master).pixels))
+
+
 def store(work: Work) -> None:
     for rendering in work.renderings:
         data, digest = rendering.data, fingerprints.sha256(rendering.data)
@@ -151,7 +160,7 @@ def store(work: Work) -> None:
 
 
 STEPS: Sequence[Step] = (
-    fetch, verify_checksum, read_header, decode, fingerprint, moderate, render, store,
+    fetch, verify_checksum, read_header, decode, fingerprint, moderate, render, draw_placeholder, store,
 )  # fmt: skip
 
 
@@ -181,6 +190,7 @@ def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -
         camera=read.camera,
         location=read.location,
         perceptual_hash=work.perceptual_hash,
+        placeholder=work.placeholder,
         variants=tuple(work.variants),
         recipe=recipe.RECIPE,
     )

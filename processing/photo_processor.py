@@ -43,6 +43,7 @@ def with_outcome(photo: Photo, outcome: job.Outcome) -> Photo:
         camera=outcome.camera,
         location=outcome.location,
         perceptual_hash=outcome.perceptual_hash,
+        placeholder=outcome.placeholder,
         variants=_with_older_recipes(photo, outcome),
         recipe=outcome.recipe,
     )

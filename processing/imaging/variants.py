@@ -9,7 +9,7 @@ from processing.imaging import vips
 from processing.imaging.master import Master, fit
 from regions.image_limits import VARIANT_SIZES
 
-GREY_SIDE_PX = 32
+GREY_SIDE_PX = 64
 """The side of the square grey picture that fingerprints are made from: the input size of imagehash's DCT."""
 
 _QUALITY = 85

@@ -29,6 +29,7 @@ OTHERS = {
     "up": ["up"],
     "demo": ["demo", "--once"],
     "where": ["where", "p_1"],
+    "fingerprint": ["fingerprint", "a.jpg"],
     "prepare": ["prepare"],
     "doctor": ["doctor"],
     "run": ["run", "edge", "lisbon", "--topology", "topology.toml"],

@@ -42,7 +42,7 @@ def test_the_outcome_describes_the_photo(room, draw):
     assert (outcome.content_type, outcome.width, outcome.height) == ("image/jpeg", 400, 300)
     assert outcome.sha256 == hashlib.sha256(data).hexdigest()
     assert outcome.camera == "Darkroom Test Camera"
-    assert len(outcome.perceptual_hash) == 16
+    assert len(outcome.perceptual_hash) == 64
 
 
 def test_a_job_that_runs_twice_writes_the_same_bytes(room, draw):
@@ -112,6 +112,18 @@ def test_a_known_bad_photo_is_rejected(room, draw, known_by):
     entry = fingerprints.sha256(data) if known_by == "sha256" else hash_of(data)
     outcome = job.run(room.request(photo, known_bad=moderation.parse(f"{known_by} {entry}")))
     assert (outcome.status, reason(outcome), room.variants(photo)) == (Status.REJECTED, "known-bad", [])
+
+
+def test_a_picture_without_detail_is_rejected_for_its_bytes_only(room, file):
+    """It has no perceptual hash, so no entry for what looks like something matches it."""
+    data = file(Image.new("RGB", (400, 300), (120, 160, 220)))
+    looks_like = "\n".join(f"phash {bits * 64} {moderation.MAX_DISTANCE_BITS}" for bits in ("0", "8", "f"))
+    first, _ = room.uploaded(data, sequence=1)
+    outcome = job.run(room.request(first, known_bad=moderation.parse(looks_like)))
+    assert isinstance(outcome, job.Ready) and outcome.perceptual_hash is None
+    second, _ = room.uploaded(data, sequence=2)
+    known_bad = moderation.parse(f"sha256 {fingerprints.sha256(data)}")
+    assert reason(job.run(room.request(second, known_bad=known_bad))) == "known-bad"
 
 
 def hash_of(data: bytes) -> str:
