@@ -50,7 +50,7 @@ async function variants(data, once) {
       .resize({width: Math.max(...sizes), withoutEnlargement: true}).raw().toBuffer({resolveWithObject: true});
     image = sharp(pixels, {raw: info});
   }
-  const grey = image.clone().resize(32, 32, {fit: 'fill'}).greyscale().raw().toBuffer();
+  const grey = image.clone().resize(64, 64, {fit: 'fill'}).greyscale().raw().toBuffer();
   const drawn = await Promise.all(sizes.map(width =>
     image.clone().resize({width, withoutEnlargement: true}).jpeg({quality: 85}).toBuffer()));
   await grey;
@@ -88,7 +88,7 @@ def ours(data: bytes) -> Variants:
 
 def pillow(data: bytes) -> Variants:
     image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-    image.resize((32, 32), Image.Resampling.LANCZOS, reducing_gap=3.0).convert("L").tobytes()
+    image.resize((64, 64), Image.Resampling.LANCZOS, reducing_gap=3.0).convert("L").tobytes()
     variants = {}
     for width in VARIANT_SIZES:
         shape = (width, round(image.height * width / image.width))

@@ -4,6 +4,6 @@ In come `photos_uploaded` and the raws from the object store; out go variants, `
 failed or rejected. Writes the bucket `variants` and the catalog (with its outbox); reads the settings. The work on
 pixels runs in Dask workers, in processes of their own, because any file may crash its decoder: a crash costs one worker
 and never the service.
-Read `processor`, `photo_processor`, `photo_cluster`, `job`, `formats`, `imaging`, `fingerprints`, `moderation`. What
-needs no Dask is in `background`.
+Read `processor`, `photo_processor`, `photo_cluster`, `job`, `formats`, `imaging`, `fingerprints`, `moderation`,
+`placeholder`. What needs no Dask is in `background`.
 """
