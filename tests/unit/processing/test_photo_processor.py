@@ -60,7 +60,8 @@ def test_processing_again_by_another_recipe_adds_variants_and_changes_none(room,
     second = with_outcome(first, job.run(room.request(first)))
     assert (first.recipe, second.recipe) == (2, 3)
     assert [variant.name for variant in second.variants] == [
-        "150.v2.jpg", "320.v2.jpg", "640.v2.jpg", "1080.v2.jpg", "150.v3.jpg", "320.v3.jpg", "640.v3.jpg", "1080.v3.jpg",
+        "150.v2.jpg", "320.v2.jpg", "640.v2.jpg", "1080.v2.jpg",
+        "150.v3.jpg", "320.v3.jpg", "640.v3.jpg", "1080.v3.jpg",
     ]  # fmt: skip
     assert second.variants[:4] == first.variants
     after = room.variant_bytes(photo)
