@@ -67,7 +67,7 @@ Colour = Icc | Cicp | Calibrated | None
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`width` and `height` are those of the stored picture in pixels; `orientation` is how to turn it (EXIF, 1 to 8).
+    """`width` and `height` are those of the stored picture in pixels.
 
     `exif` starts with its TIFF header. `stream` is what a decoder is to read. It decodes without a warning if the
     picture is whole.
@@ -76,6 +76,5 @@ class Facts:
     width: int
     height: int
     stream: bytes
-    orientation: int = 1
     exif: bytes = b""
     colour: Colour = None

@@ -15,6 +15,7 @@ HEVC, AV1 = b"hvc1", b"av01"
 _DERIVED = (b"grid", b"iovl", b"iden", b"tmap")
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 _MAX_BOXES, _MAX_ITEMS, _MAX_EXTENTS, _MAX_DERIVATIONS = 20_000, 4_096, 20_000, 4
+_MAX_REFERENCES, _MAX_ASSOCIATIONS = 100_000, 100_000
 
 
 @dataclass(slots=True)
@@ -169,6 +170,9 @@ def _too_complex() -> InvalidImage:
 
 
 def _bytes(meta: _Meta, item: _Item, data: bytes) -> bytes:
+    """Raises InvalidImage if the item is longer than the file, which it can be by using the same bytes many times."""
+    if sum(length for _, length in item.extents) > len(data):
+        raise damaged()
     whole = meta.idat if item.is_in_idat else data
     return b"".join(whole[offset : offset + length] for offset, length in item.extents)
 
@@ -239,10 +243,13 @@ def _read_locations(body: bytes, meta: _Meta) -> None:
 
 
 def _read_references(body: bytes, meta: _Meta) -> None:
-    number_bytes = 2 if body[0] == 0 else 4
+    number_bytes, references = (2 if body[0] == 0 else 4), 0
     for kind, entry in _boxes(body[4:]):
         reader = _Numbers(entry, 0)
         item, count = reader.number(number_bytes), reader.number(2)
+        references += count
+        if references > _MAX_REFERENCES:
+            raise _too_complex()
         meta.references[kind, item] = tuple(reader.number(number_bytes) for _ in range(count))
 
 
@@ -256,10 +263,14 @@ def _read_properties(body: bytes, meta: _Meta) -> None:
 
 def _read_associations(body: bytes, meta: _Meta) -> None:
     reader = _Numbers(body, 4)
-    is_wide = body[3] & 1
+    is_wide, associations = body[3] & 1, 0
     for _ in range(reader.number(4)):
         item = meta.item(reader.number(2 if body[0] < 1 else 4))
-        for _ in range(reader.number(1)):
+        count = reader.number(1)
+        associations += count
+        if associations > _MAX_ASSOCIATIONS:
+            raise _too_complex()
+        for _ in range(count):
             item.properties.append(reader.number(2) & 0x7FFF if is_wide else reader.number(1) & 0x7F)
 
 

@@ -4,7 +4,8 @@ All of them give the picture as it is stored, of 8 or 16 bits, and raise `Invali
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import pillow_heif
@@ -22,12 +23,13 @@ _PILLOW_ERRORS = (ValueError, OSError, RuntimeError, EOFError, SyntaxError, Over
 _SHRINKS = (8, 4, 2)
 # libjpeg's words, when the data of a scan ends before its rows do. The stream always has an end marker, d9.
 _CUT_SHORT = ("premature end", "found marker 0xd9")
+_JPEG_MESSAGE = "VipsJpeg"
 
 
 def decode(header: Header, least_scale: float) -> Image:
     """A JPEG may come out smaller, by 1/2, 1/4 or 1/8, but not below `least_scale`.
 
-    libvips decodes pixels when they are read, and then raises its own error: see `jpeg_error`.
+    libvips decodes pixels when they are read: do that within `strict`.
     """
     if header.content_type == JPEG:
         shrink = next((shrink for shrink in _SHRINKS if 1 / shrink >= least_scale), 1)
@@ -36,9 +38,26 @@ def decode(header: Header, least_scale: float) -> Image:
     return _DECODERS[header.content_type](header.stream)
 
 
-def jpeg_error(error: pyvips.Error) -> InvalidImage:
-    message = f"{error.message} {error.detail}".lower()
-    return truncated() if any(words in message for words in _CUT_SHORT) else damaged()
+@contextmanager
+def strict(header: Header) -> Iterator[None]:
+    """Pixels are read in here. Raises InvalidImage if some of a JPEG are missing.
+
+    libvips fails for a warning of libjpeg before it reads further rows, so of the last rows only a message is left.
+    """
+    if header.content_type != JPEG:
+        yield
+        return
+    vips.forget_messages()
+    try:
+        yield
+    except pyvips.Error as error:
+        raise _jpeg_error(f"{error.message} {error.detail}") from error
+    if _JPEG_MESSAGE in (message := vips.messages()):
+        raise _jpeg_error(message)
+
+
+def _jpeg_error(message: str) -> InvalidImage:
+    return truncated() if any(words in message.lower() for words in _CUT_SHORT) else damaged()
 
 
 def _png(data: bytes) -> Image:

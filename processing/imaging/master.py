@@ -33,12 +33,7 @@ def decode(header: Header) -> Master:
     in memory.
     """
     with vips.errors_as_invalid_image():
-        try:
-            return _decode(header)
-        except pyvips.Error as error:
-            if header.content_type == JPEG:
-                raise decoders.jpeg_error(error) from error
-            raise
+        return _decode(header)
 
 
 def fit(width: int, height: int, size: int) -> tuple[int, int]:
@@ -49,13 +44,14 @@ def fit(width: int, height: int, size: int) -> tuple[int, int]:
 
 def _decode(header: Header) -> Master:
     width, height = (header.height, header.width) if header.is_sideways else (header.width, header.height)
-    image = decoders.decode(header, _least_scale(header))
-    if header.content_type != JPEG and (image.width, image.height) != (width, height):
-        raise _other_size()
     width_px, height_px = fit(header.width, header.height, max(VARIANT_SIZES))
     if header.is_sideways:
         width_px, height_px = height_px, width_px
-    small = vips.resize(image, width_px, height_px).copy_memory()
+    with decoders.strict(header):
+        image = decoders.decode(header, _least_scale(header))
+        if header.content_type != JPEG and (image.width, image.height) != (width, height):
+            raise _other_size()
+        small = vips.resize(image, width_px, height_px).copy_memory()
     return Master(
         _turned(_opaque(colour.to_srgb(small, header.colour)), header.orientation), header.width, header.height
     )

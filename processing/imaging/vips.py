@@ -32,6 +32,15 @@ def errors_as_invalid_image() -> Iterator[None]:
         raise damaged() from error
 
 
+def forget_messages() -> None:
+    pyvips.vips_lib.vips_error_clear()
+
+
+def messages() -> str:
+    """What libvips and its decoders have said since then, even if nothing failed. It is kept once for the process."""
+    return str(pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()).decode("utf-8", "replace"))
+
+
 def from_array(pixels: NDArray[Any]) -> Image:
     """An image of height × width × bands, 8 or 16 bits; of 1 or 2 bands it is grey, of 3 or 4 it is RGB."""
     is_grey, is_deep = pixels.ndim == 2 or pixels.shape[2] < 3, pixels.dtype == np.uint16
