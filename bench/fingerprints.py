@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from bench import harness, interleaved_runs, synthetic_photos
-from processing import fingerprints, imaging, moderation
+from processing import fingerprints, moderation
+from processing.imaging.header import read_header
+from processing.imaging.master import Master, decode
+from processing.imaging.variants import grey, scale
 
 PDQ = "PDQ"
 _GET_PDQ = "pip install pdqhash"
@@ -24,7 +27,7 @@ _SCENES, _FLAT, _REPEATS = 40, 20, 5
 _LISTED = moderation.MAX_ENTRIES
 
 Pixels = NDArray[np.uint8]
-Hash = Callable[[imaging.Master], str | None]
+Hash = Callable[[Master], str | None]
 
 
 def run() -> list[harness.Measurement]:
@@ -56,22 +59,22 @@ def run() -> list[harness.Measurement]:
     ]
 
 
-def _ours(master: imaging.Master) -> str | None:
-    return fingerprints.perceptual_hash(imaging.grey(master))
+def _ours(master: Master) -> str | None:
+    return fingerprints.perceptual_hash(grey(scale(master)))
 
 
-def _pdq(master: imaging.Master) -> str | None:
+def _pdq(master: Master) -> str | None:
     import pdqhash
 
-    bits, quality = pdqhash.compute(np.ascontiguousarray(master.pixels.numpy()))
+    bits, quality = pdqhash.compute(np.asarray(master.picture))
     return np.packbits(bits.astype(bool)).tobytes().hex() if quality >= _PDQ_QUALITY else None
 
 
-def _master(image: Image.Image) -> imaging.Master:
+def _master(image: Image.Image) -> Master:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=85)
     data = file.getvalue()
-    return imaging.decode(data, imaging.read_header(data, imaging.content_type(data)))
+    return decode(read_header(data))
 
 
 def _copies(scene: Image.Image) -> Iterator[Image.Image]:
@@ -88,7 +91,7 @@ def _copies(scene: Image.Image) -> Iterator[Image.Image]:
     yield Image.open(worse)
 
 
-def _found(hash_of: Hash, bits: int, originals: list[imaging.Master], copies: list[list[imaging.Master]]) -> float:
+def _found(hash_of: Hash, bits: int, originals: list[Master], copies: list[list[Master]]) -> float:
     return _share(
         _bits_apart(hash_of(original), hash_of(copy)) <= bits
         for original, of_one in zip(originals, copies, strict=True)
@@ -111,7 +114,7 @@ def _share(cases: Iterator[bool]) -> float:
     return 100 * float(np.mean(list(cases)))
 
 
-def _timed(hash_of: Hash, originals: list[imaging.Master]) -> interleaved_runs.Run:
+def _timed(hash_of: Hash, originals: list[Master]) -> interleaved_runs.Run:
     return lambda: interleaved_runs.spent(lambda: [hash_of(original) for original in originals])
 
 

@@ -27,7 +27,7 @@ from bench import harness, interleaved_runs, synthetic_photos
 from processing import fingerprints
 from processing.imaging.header import read_header
 from processing.imaging.master import decode
-from processing.imaging.variants import grey, render
+from processing.imaging.variants import grey, render, scale
 from regions.image_limits import VARIANT_SIZES
 
 PEERS = Path(__file__).parent / "peers"
@@ -81,9 +81,9 @@ def run() -> list[harness.Measurement]:
 
 
 def ours(data: bytes) -> Variants:
-    master = decode(read_header(data))
-    fingerprints.perceptual_hash(grey(master))
-    return {rendering.size: rendering.data for rendering in render(master)}
+    pictures = scale(decode(read_header(data)))
+    fingerprints.perceptual_hash(grey(pictures))
+    return {rendering.size: rendering.data for rendering in render(pictures)}
 
 
 def pillow(data: bytes) -> Variants:

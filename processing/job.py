@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from processing import fingerprints, moderation, placeholder
 from processing.formats.facts import InvalidImage
-from processing.imaging import header, master, recipe, variants, vips
+from processing.imaging import header, master, recipe, variants
 from processing.imaging.header import Header
 from processing.imaging.master import Master
-from processing.imaging.variants import Rendering
+from processing.imaging.variants import Pictures, Rendering
 from regions.config import Config, open_objects
 from regions.errors import NotFound, TopologyError, Unavailable
 from regions.image_limits import MAX_RAW_BYTES
@@ -85,6 +87,7 @@ class Work:
     sha256: str = ""
     header: Header | None = None
     master: Master | None = None
+    pictures: Pictures = field(default_factory=dict)
     perceptual_hash: str | None = None
     placeholder: str = ""
     renderings: list[Rendering] = field(default_factory=list)
@@ -133,8 +136,12 @@ def decode(work: Work) -> None:
     work.header = replace(_result(work.header), stream=b"")
 
 
+def scale(work: Work) -> None:
+    work.pictures = variants.scale(_result(work.master))
+
+
 def fingerprint(work: Work) -> None:
-    work.perceptual_hash = fingerprints.perceptual_hash(variants.grey(_result(work.master)))
+    work.perceptual_hash = fingerprints.perceptual_hash(variants.grey(work.pictures))
 
 
 def moderate(work: Work) -> None:
@@ -143,11 +150,11 @@ def moderate(work: Work) -> None:
 
 
 def render(work: Work) -> None:
-    work.renderings = variants.render(_result(work.master))
+    work.renderings = variants.render(work.pictures)
 
 
 def draw_placeholder(work: Work) -> None:
-    work.placeholder = placeholder.thumbhash(vips.to_array(_result(work.master).pixels))
+    work.placeholder = placeholder.thumbhash(np.asarray(work.pictures[min(work.pictures)]))
 
 
 def store(work: Work) -> None:
@@ -160,7 +167,7 @@ def store(work: Work) -> None:
 
 
 STEPS: Sequence[Step] = (
-    fetch, verify_checksum, read_header, decode, fingerprint, moderate, render, draw_placeholder, store,
+    fetch, verify_checksum, read_header, decode, scale, fingerprint, moderate, render, draw_placeholder, store,
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from processing import fingerprints
 from processing.formats.facts import InvalidImage
 from processing.imaging.header import read_header
 from processing.imaging.master import decode
-from processing.imaging.variants import grey
+from processing.imaging.variants import grey, scale
 
 _OTHER_FILE = "Name a picture that can be read: the file as it was uploaded, or a variant of it."
 
@@ -42,7 +42,7 @@ def _print_lines(file: Path) -> int:
 def lines(name: str, data: bytes) -> list[str]:
     """Two lines of the known-bad list; the second is a comment if there is no perceptual hash. Raises CommandError."""
     try:
-        levels = grey(decode(read_header(data)))
+        levels = grey(scale(decode(read_header(data))))
     except InvalidImage as error:
         raise CommandError(f"{error}.", _OTHER_FILE) from error
     by_bytes = f"sha256 {fingerprints.sha256(data)}  # {name}"

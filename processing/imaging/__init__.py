@@ -3,5 +3,5 @@
 In come the bytes of a raw; out go its `Header`, the `Master`, and renderings of it. Every file is treated as hostile:
 `header` reads its facts (`processing.formats`) and refuses what is too large before a pixel is decoded, and all errors
 of decoders become `InvalidImage`. Writes nothing.
-Read `header`, `decoders`, `colour`, `light`, `backdrop`, `master`, `variants`.
+Read `header`, `turbo`, `decoders`, `colour`, `light`, `backdrop`, `master`, `variants`.
 """

@@ -12,29 +12,19 @@ import pillow_heif
 import pyvips
 from PIL import BmpImagePlugin, ImageFile
 
-from processing.formats.facts import InvalidImage, damaged, truncated
-from processing.imaging import vips
+from processing.formats.facts import damaged
+from processing.imaging import turbo, vips
 from processing.imaging.header import Header
 from processing.imaging.vips import Image
 from regions.image_limits import AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF, WEBP
 
 _STRICT = {"access": "sequential", "fail_on": "error"}
 _PILLOW_ERRORS = (ValueError, OSError, RuntimeError, EOFError, SyntaxError, OverflowError)
-_SHRINKS = (8, 4, 2)
-# libjpeg's words, when the data of a scan ends before its rows do. The stream always has an end marker, d9.
-_CUT_SHORT = ("premature end", "found marker 0xd9")
 _JPEG_MESSAGE = "VipsJpeg"
 
 
-def decode(header: Header, least_scale: float) -> Image:
-    """A JPEG may come out smaller, by 1/2, 1/4 or 1/8, but not below `least_scale`.
-
-    libvips decodes pixels when they are read: do that within `strict`.
-    """
-    if header.content_type == JPEG:
-        shrink = next((shrink for shrink in _SHRINKS if 1 / shrink >= least_scale), 1)
-        # Any warning means that pixels are missing: `formats.jpeg` has left no reason for another one.
-        return pyvips.Image.jpegload_buffer(header.stream, shrink=shrink, access="sequential", fail_on="warning")
+def decode(header: Header) -> Image:
+    """libvips decodes pixels when they are read: do that within `strict`."""
     return _DECODERS[header.content_type](header.stream)
 
 
@@ -51,13 +41,14 @@ def strict(header: Header) -> Iterator[None]:
     try:
         yield
     except pyvips.Error as error:
-        raise _jpeg_error(f"{error.message} {error.detail}") from error
+        raise turbo.missing_pixels(f"{error.message} {error.detail}") from error
     if _JPEG_MESSAGE in (message := vips.messages()):
-        raise _jpeg_error(message)
+        raise turbo.missing_pixels(message)
 
 
-def _jpeg_error(message: str) -> InvalidImage:
-    return truncated() if any(words in message.lower() for words in _CUT_SHORT) else damaged()
+def _jpeg(data: bytes) -> Image:
+    """For what `turbo` leaves: inks (CMYK), odd sampling, very slim pictures."""
+    return pyvips.Image.jpegload_buffer(data, access="sequential", fail_on="warning")
 
 
 def _png(data: bytes) -> Image:
@@ -104,6 +95,7 @@ def _bmp(data: bytes) -> Image:
 
 
 _DECODERS: Mapping[str, Callable[[bytes], Image]] = {
+    JPEG: _jpeg,
     PNG: _png,
     WEBP: _webp,
     GIF: _gif,

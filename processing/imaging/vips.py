@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
+from PIL.Image import Image as PillowImage
 
 from processing.formats.facts import damaged
 
@@ -37,7 +38,7 @@ def forget_messages() -> None:
 
 
 def messages() -> str:
-    """What libvips and its decoders have said since then, even if nothing failed. It is kept once for the process."""
+    """What libvips and its decoders have reported since then, even if nothing failed. Kept once for the process."""
     return str(pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()).decode("utf-8", "replace"))
 
 
@@ -46,6 +47,11 @@ def from_array(pixels: NDArray[Any]) -> Image:
     is_grey, is_deep = pixels.ndim == 2 or pixels.shape[2] < 3, pixels.dtype == np.uint16
     interpretation = ("grey16" if is_deep else "b-w") if is_grey else ("rgb16" if is_deep else "srgb")
     return pyvips.Image.new_from_array(np.ascontiguousarray(pixels), interpretation=interpretation)
+
+
+def from_picture(picture: PillowImage) -> Image:
+    """Of a Pillow image in mode RGB."""
+    return from_array(np.asarray(picture))
 
 
 def to_array(image: Image) -> NDArray[Any]:

@@ -11,11 +11,11 @@ from bench import synthetic_photos
 from processing import fingerprints, moderation
 from processing.imaging.header import read_header
 from processing.imaging.master import decode
-from processing.imaging.variants import grey
+from processing.imaging.variants import grey, scale
 
 
 def grey_of(data: bytes) -> np.ndarray:
-    return grey(decode(read_header(data)))
+    return grey(scale(decode(read_header(data))))
 
 
 def hash_of(data: bytes) -> str | None:

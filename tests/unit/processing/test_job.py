@@ -10,7 +10,7 @@ from PIL import Image
 from processing import fingerprints, job, moderation
 from processing.imaging.header import read_header
 from processing.imaging.master import decode
-from processing.imaging.variants import grey
+from processing.imaging.variants import grey, scale
 from regions.records import Status
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
 
@@ -127,7 +127,7 @@ def test_a_picture_without_detail_is_rejected_for_its_bytes_only(room, file):
 
 
 def hash_of(data: bytes) -> str:
-    return fingerprints.perceptual_hash(grey(decode(read_header(data))))
+    return fingerprints.perceptual_hash(grey(scale(decode(read_header(data)))))
 
 
 @pytest.mark.parametrize("slow_step", range(len(job.STEPS)))

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from processing.imaging.header import read_header
 from processing.imaging.master import decode
-from processing.imaging.variants import render
+from processing.imaging.variants import render, scale
 
 
 def draw(data: bytes) -> dict[int, Image.Image]:
@@ -19,7 +19,7 @@ def draw(data: bytes) -> dict[int, Image.Image]:
 
 
 def draw_bytes(data: bytes) -> dict[int, bytes]:
-    return {rendering.size: rendering.data for rendering in render(decode(read_header(data)))}
+    return {rendering.size: rendering.data for rendering in render(scale(decode(read_header(data))))}
 
 
 def levels_apart(one: Image.Image, other: Image.Image) -> float:
@@ -74,7 +74,7 @@ def test_the_header_gives_the_size_of_the_upright_picture(gradient, file, value)
 def test_each_variant_is_as_wide_as_its_size(gradient, file):
     """It keeps the aspect ratio of the raw."""
     sizes = {size: image.size for size, image in draw(file(gradient(2000, 1500))).items()}
-    assert sizes == {150: (150, 112), 320: (320, 240), 640: (640, 480), 1080: (1080, 810)}
+    assert sizes == {150: (150, 113), 320: (320, 240), 640: (640, 480), 1080: (1080, 810)}
 
 
 def test_a_narrow_photo_is_not_enlarged(gradient, file):

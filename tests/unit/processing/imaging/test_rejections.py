@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from processing.formats.facts import InvalidImage
 from processing.imaging.header import read_header
 from processing.imaging.master import decode
-from processing.imaging.variants import Rendering, render
+from processing.imaging.variants import Rendering, render, scale
 from regions.image_limits import AVIF, JPEG, PNG, WEBP
 
 MAGIC = (
@@ -24,7 +24,7 @@ MAGIC = (
 
 
 def draw(data: bytes) -> list[Rendering]:
-    return render(decode(read_header(data)))
+    return render(scale(decode(read_header(data))))
 
 
 def rejection(data: bytes) -> str:
