@@ -11,6 +11,7 @@ SERVICE = (
     "PIL",
     "cachetools",
     "cryptography",
+    "cykooz_resizer",
     "dask",
     "distributed",
     "falcon",
@@ -21,6 +22,7 @@ SERVICE = (
     "numpy",
     "pillow_heif",
     "pyvips",
+    "simplejpeg",
     "yaml",
 )
 """The modules of the extra `service` that our code imports."""
