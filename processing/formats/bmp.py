@@ -2,9 +2,11 @@
 
 import struct
 
-from processing.formats.facts import Colour, Facts, Icc, calibrated, damaged, truncated
+from processing.formats.facts import Colour, Facts, Icc, calibrated, damaged, not_an_image, truncated
 
 _FILE_HEADER_BYTES, _CORE, _V4, _V5 = 14, 12, 108, 124
+_HEADERS = (_CORE, 40, 52, 56, 64, _V4, _V5)
+"""Their lengths tell BMPs from texts that start with BM, too."""
 _UNCOMPRESSED, _BITFIELDS, _ALPHA_BITFIELDS = 0, 3, 6
 _CALIBRATED, _EMBEDDED = 0, 0x4D424544
 
@@ -14,15 +16,15 @@ def read(data: bytes) -> Facts:
     if len(data) < _FILE_HEADER_BYTES + _CORE:
         raise truncated()
     pixels_at, header_bytes = struct.unpack("<II", data[10:18])
+    if header_bytes not in _HEADERS:
+        raise not_an_image()
     header = data[_FILE_HEADER_BYTES : _FILE_HEADER_BYTES + header_bytes]
     if len(header) < header_bytes:
         raise truncated()
     if header_bytes == _CORE:
         (width, height, _, bits), compression = struct.unpack("<HHHH", header[4:12]), _UNCOMPRESSED
-    elif header_bytes >= 40:
-        width, height, _, bits, compression = struct.unpack("<iiHHI", header[4:20])
     else:
-        raise damaged()
+        width, height, _, bits, compression = struct.unpack("<iiHHI", header[4:20])
     height = abs(height)
     if width <= 0 or height == 0:
         raise damaged()

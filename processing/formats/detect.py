@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from processing.formats import bmp, gif, heif, jpeg, png, tiff, webp
-from processing.formats.facts import Facts, InvalidImage, unsupported
+from processing.formats.facts import Facts, not_an_image, unsupported
 from regions.image_limits import AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF, WEBP
 
 _READERS: Mapping[str, Callable[[bytes], Facts]] = {
@@ -31,6 +31,7 @@ _BRANDS = (
     *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"avif", b"avis", b"avio", b"tmap"),
 )
 _CANON_RAW = b"crx "
+_BIG_TIFF_STARTS = (b"II+\0", b"MM\0+")
 # No library for JPEG XL is both kept up to date and free to use here, and tells the colours of a picture (ADR 13).
 _JPEG_XL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \x0d\x0a\x87\x0a")
 
@@ -41,6 +42,8 @@ def read(data: bytes) -> tuple[str, Facts]:
         return _read_container(data)
     if data.startswith(_RAW_STARTS):
         raise tiff.raw()
+    if data.startswith(_BIG_TIFF_STARTS):
+        raise unsupported("a BigTIFF file")
     if data.startswith(_JPEG_XL_STARTS):
         raise unsupported("a JPEG XL file")
     for start, content_type in _STARTS:
@@ -48,7 +51,7 @@ def read(data: bytes) -> tuple[str, Facts]:
             return content_type, _READERS[content_type](data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return WEBP, webp.read(data)
-    raise _not_an_image()
+    raise not_an_image()
 
 
 def _read_container(data: bytes) -> tuple[str, Facts]:
@@ -58,10 +61,6 @@ def _read_container(data: bytes) -> tuple[str, Facts]:
     if _CANON_RAW in brands:
         raise tiff.raw()
     if brands.isdisjoint(_BRANDS):
-        raise _not_an_image()
+        raise not_an_image()
     codec, facts = heif.read(data)
     return (HEIC if codec == heif.HEVC else AVIF), facts
-
-
-def _not_an_image() -> InvalidImage:
-    return InvalidImage("not-an-image", "the file is not a JPEG, PNG, WebP, HEIC, AVIF, GIF, TIFF or BMP image")

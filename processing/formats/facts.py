@@ -13,6 +13,10 @@ class InvalidImage(Exception):
         self.code, self.detail = code, detail
 
 
+def not_an_image() -> InvalidImage:
+    return InvalidImage("not-an-image", "the file is not a JPEG, PNG, WebP, HEIC, AVIF, GIF, TIFF or BMP image")
+
+
 def truncated() -> InvalidImage:
     return InvalidImage(
         "truncated",

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import pillow_heif
 import pyvips
-from PIL import BmpImagePlugin, ImageFile
+from PIL import BmpImagePlugin, GifImagePlugin, ImageFile
 
 from processing.formats.facts import damaged
 from processing.imaging import turbo, vips
@@ -60,6 +60,12 @@ def _webp(data: bytes) -> Image:
 
 
 def _gif(data: bytes) -> Image:
+    """libvips does not say when the data of a picture end before its rows do; Pillow does."""
+    try:
+        with GifImagePlugin.GifImageFile(io.BytesIO(data)) as image:
+            image.load()
+    except _PILLOW_ERRORS as error:
+        raise (truncated() if "truncated" in str(error) else damaged()) from error
     return pyvips.Image.gifload_buffer(data, **_STRICT)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from processing.formats import camera, detect
-from processing.formats.facts import Colour, InvalidImage
+from processing.formats.facts import Colour, InvalidImage, damaged
 from regions.image_limits import AVIF, HEIC, MAX_PIXELS, MAX_SIDE_PX
 from regions.records import Location
 
@@ -54,6 +54,8 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> Header:
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width < 1 or height < 1:
+        raise damaged()
     if width > MAX_SIDE_PX or height > MAX_SIDE_PX or width * height > max_pixels:
         limit = f"{max_pixels // 1_000_000} megapixels and {MAX_SIDE_PX} pixels a side"
         raise InvalidImage(
