@@ -12,7 +12,7 @@ import pillow_heif
 import pyvips
 from PIL import BmpImagePlugin, GifImagePlugin, ImageFile
 
-from processing.formats.facts import damaged
+from processing.formats.facts import damaged, truncated
 from processing.imaging import turbo, vips
 from processing.imaging.header import Header
 from processing.imaging.vips import Image
