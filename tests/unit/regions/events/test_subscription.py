@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from regions.errors import TooLarge, Unavailable
 from regions.events import subscription as subscription_module
+from regions.events.handling import ATTEMPTS
 from regions.events.messages import (
     MAX_EVENT_BYTES,
     MAX_LETTER_BYTES,
@@ -21,11 +22,12 @@ from regions.events.messages import (
     dead_letter,
     to_text,
 )
-from regions.events.subscription import ATTEMPTS, Subscription, consume
+from regions.events.subscription import consume
 from regions.events.topics import DEAD_LETTERS, PHOTO_READY
 from regions.stores.partitioner import partition_of
 from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.membership import TTL_MS
+from tests.builders.subscriptions import threaded
 
 WITHIN_S = 30
 
@@ -85,7 +87,7 @@ def subscribe(events, handle):
     opened = []
 
     def subscription(handle=handle, concurrency=4, give_up=None, member="one", pause_s=lambda attempt: 0.0):
-        opened.append(Subscription(events, PHOTO_READY, "group", member, handle, concurrency, give_up, pause_s))
+        opened.append(threaded(events, PHOTO_READY, "group", member, handle, concurrency, give_up, pause_s))
         return opened[-1]
 
     yield subscription
