@@ -8,12 +8,10 @@ writes the same bytes twice.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
-from processing import fingerprints, imaging, moderation
-from regions.config import Config, open_objects
-from regions.errors import NotFound, TopologyError, Unavailable
+from processing import fingerprints, imaging, memory, moderation, worker
+from regions.errors import NotFound
 from regions.image_limits import MAX_RAW_BYTES
 from regions.records import Reason, Status, Variant
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, Objects, raw_key, variant_key
@@ -24,13 +22,12 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """The input of a job: plain values that can be sent to any worker.
+    """The input of a job: plain values that can be sent to any worker, which has its own configuration and secrets.
 
     `size_bytes` is the size that the client announced, `sha256` the hash that it claimed, if any; `budget_s` is how
     long the job may take.
     """
 
-    config: Config
     region: str
     photo_id: str
     size_bytes: int
@@ -62,15 +59,24 @@ class Rejected:
     reason: Reason
 
 
-Outcome = Ready | Rejected
+@dataclass(frozen=True, slots=True)
+class NeedsMemory:
+    """Nothing is decoded yet: that needs a worker with a limit of at least so much."""
+
+    memory_bytes: int
+
+
+Final = Ready | Rejected
+Outcome = Final | NeedsMemory
 
 
 @dataclass(slots=True)
 class Work:
-    """A job in progress: the results of the steps so far."""
+    """A job in progress: the results of the steps so far. `memory_bytes` is the limit of this worker, if it has one."""
 
     request: JobRequest
     objects: Objects
+    memory_bytes: int | None = None
     data: bytes = b""
     sha256: str = ""
     content_type: str = ""
@@ -82,6 +88,12 @@ class Work:
 
 
 Step = Callable[[Work], None]
+
+
+class NeedsMoreMemory(Exception):
+    def __init__(self, memory_bytes: int) -> None:
+        super().__init__(memory_bytes)
+        self.memory_bytes = memory_bytes
 
 
 class KnownBadImage(imaging.InvalidImage):
@@ -121,6 +133,14 @@ def read_header(work: Work) -> None:
     work.header = imaging.read_header(work.data, work.content_type)
 
 
+def check_memory(work: Work) -> None:
+    """A worker that goes over its limit is killed, so the photo goes to a larger one before that."""
+    header = _result(work.header)
+    needed_bytes = memory.estimate_bytes(work.content_type, header.width, header.height)
+    if work.memory_bytes is not None and needed_bytes > work.memory_bytes:
+        raise NeedsMoreMemory(needed_bytes)
+
+
 def decode(work: Work) -> None:
     work.master = imaging.decode(work.data, _result(work.header))
     work.data = b""
@@ -149,13 +169,14 @@ def store(work: Work) -> None:
 
 
 STEPS: Sequence[Step] = (
-    fetch, verify_checksum, detect_type, read_header, decode, fingerprint, moderate, render, store,
+    fetch, verify_checksum, detect_type, read_header, check_memory, decode, fingerprint, moderate, render, store,
 )  # fmt: skip
 
 
 def run(request: JobRequest) -> Outcome:
     """The whole job. Raises what the store raises: `Unavailable` if it can't be reached."""
-    return run_steps(Work(request, _open_objects(request.config, request.region)), STEPS, time.monotonic)
+    here = worker.current()
+    return run_steps(Work(request, here.objects(request.region), here.memory_bytes), STEPS, time.monotonic)
 
 
 def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -> Outcome:
@@ -166,6 +187,8 @@ def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -
             step(work)
             if clock_s() > deadline_s:
                 raise imaging.InvalidImage("timed-out", f"the photo took longer than {work.request.budget_s:g} s")
+    except NeedsMoreMemory as error:
+        return NeedsMemory(error.memory_bytes)
     except imaging.InvalidImage as error:
         status = Status.REJECTED if isinstance(error, KnownBadImage) else Status.FAILED
         return Rejected(status, Reason(error.code, error.detail))
@@ -188,20 +211,3 @@ def _result(value: _Value | None) -> _Value:
     if value is None:
         raise TypeError("a step ran before the one whose result it needs")
     return value
-
-
-_opened: dict[tuple[str, Path], Objects] = {}
-
-
-def _open_objects(config: Config, region: str) -> Objects:
-    """The region's objects, opened once per process.
-
-    If the worker lacks the secrets, that is not the photo's fault: raises Unavailable, so that the job is retried.
-    """
-    key = (config.topology.regions[region].objects, config.secrets)
-    if key not in _opened:
-        try:
-            _opened[key] = open_objects(config, region)
-        except TopologyError as error:
-            raise Unavailable(f"this worker can't open the objects of {region}: {error}") from error
-    return _opened[key]

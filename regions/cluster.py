@@ -8,11 +8,11 @@ how often that has happened. A task that never ends costs its worker, and a clus
 import asyncio
 import logging
 import random
+import threading
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import dask
@@ -23,6 +23,7 @@ from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.security import Security
 
+from regions.config import TlsFiles
 from regions.errors import Unavailable
 from regions.retry import backoff_s
 
@@ -83,19 +84,10 @@ class TooLarge(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files: who may be trusted, and by what this process is trusted itself."""
-
-    ca: Path
-    certificate: Path
-    key: Path
-
-
-@dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """How a worker's process starts: the module that it imports first, and its variables besides our own."""
+    """How a worker's process starts: the modules that it imports first, and its variables besides our own."""
 
-    preload: str
+    preload: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -118,14 +110,12 @@ class OutsideCluster:
 
 
 class DaskCluster:
-    """Use it on one event loop only: `async with DaskCluster(…) as cluster`.
+    """Belongs to one event loop. While it is open (`async with`), it connects, and again when the cluster is lost."""
 
-    While it is open, it connects, and connects again when the cluster is lost. `changed` is called when `capacity` is
-    another.
-    """
-
-    def __init__(self, where: OwnCluster | OutsideCluster, changed: Callable[[], object] = lambda: None) -> None:
-        self._where, self._changed = where, changed
+    def __init__(self, where: OwnCluster | OutsideCluster) -> None:
+        self._where = where
+        self.changed: Callable[[], object] = lambda: None
+        """Called when `capacity` is another."""
         self._client: Client | None = None
         self._lost = asyncio.Event()
         self._memories_mib: list[float] = []
@@ -138,14 +128,15 @@ class DaskCluster:
         """How many tasks run at once: the workers that are there now."""
         return len(self._memories_mib)
 
-    async def __aenter__(self) -> "DaskCluster":
-        self._keeper = asyncio.create_task(self._keep_connected())
-        return self
+    async def __aenter__(self) -> "asyncio.Task[None]":
+        """What keeps it connected: a task that ends only if it fails, with an error that trying again can't mend."""
+        self._connection = asyncio.create_task(self._keep_connected())
+        return self._connection
 
     async def __aexit__(self, *error: object) -> None:
         """Tasks under way are lost: their callers get Unavailable."""
-        self._keeper.cancel()
-        await asyncio.wait([self._keeper])
+        self._connection.cancel()
+        await asyncio.wait([self._connection])
 
     async def run(
         self,
@@ -290,7 +281,7 @@ class DaskCluster:
         self._memories_mib = memories_mib
         self._change.set()
         self._change = asyncio.Event()
-        self._changed()
+        self.changed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,27 +366,28 @@ class _Batches(Generic[Item, Result]):
                 waiting.fail(Unavailable(f"the cluster was lost: {error!r}"))
 
 
-async def run_worker(where: OutsideCluster, settings: WorkerSettings, memory_bytes: int, stop: asyncio.Event) -> None:
-    """Offers the scheduler one worker process of at most so much memory, again and again until `stop` is set.
-
-    The task that runs then goes to another worker, and the death of this one is not blamed on it.
-    """
+async def run_worker(where: OutsideCluster, settings: WorkerSettings, memory_bytes: int, stop: threading.Event) -> None:
+    """Offers the scheduler one worker process of at most so much memory, again and again until `stop` is set."""
     dask.config.set(_SETTINGS)
-    options = _nanny_options(settings, memory_bytes, _security(where.tls)) | {"host": None, "protocol": None}
+    stopped = asyncio.ensure_future(asyncio.to_thread(stop.wait))
     failed = 0
-    while not stop.is_set():
-        failed += 1
+    while not stopped.done():
         try:
-            async with Nanny(where.address, **options) as nanny:
-                ended = [asyncio.create_task(wait) for wait in (nanny.finished(), stop.wait())]
-                await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
-                if stop.is_set() and nanny.worker_address:
-                    await asyncio.wait_for(nanny.scheduler.retire_workers(workers=[nanny.worker_address]), _CLOSE_S)
-                failed = 0
+            await _offer_worker(where, _nanny_options(settings, memory_bytes, _security(where.tls)), stopped)
+            failed = 0
         except (*_LOST, TimeoutError) as error:
             log.warning("no scheduler", extra={"error": repr(error)})
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), backoff_s(failed + 1, random.random))
+        failed += 1
+        await asyncio.wait([stopped], timeout=backoff_s(failed, random.random))
+
+
+async def _offer_worker(where: OutsideCluster, options: dict[str, Any], stopped: "asyncio.Future[bool]") -> None:
+    """Ends when the scheduler is lost. When `stopped`, the task that runs goes to another worker, without blame."""
+    async with Nanny(where.address, **options) as nanny:
+        ended = asyncio.create_task(nanny.finished())
+        await asyncio.wait([ended, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done() and nanny.worker_address:
+            await asyncio.wait_for(nanny.scheduler.retire_workers(workers=[nanny.worker_address]), _CLOSE_S)
 
 
 async def _start(own: OwnCluster) -> SpecCluster:
@@ -403,21 +395,16 @@ async def _start(own: OwnCluster) -> SpecCluster:
     dask.config.set(_SETTINGS)
     # Dask runs whatever it is sent: so, even on loopback, only the holder of this cluster's certificate may speak.
     security = Security.temporary()
+    here: dict[str, Any] = {"host": "127.0.0.1", "protocol": "tls://", "security": security}
     large, ordinary = (
-        {"cls": Nanny, "options": _nanny_options(own.settings, memory_bytes, security)}
+        {"cls": Nanny, "options": here | _nanny_options(own.settings, memory_bytes, security)}
         for memory_bytes in (own.large_memory_bytes, own.memory_bytes)
     )
     cluster = SpecCluster(
         scheduler={
             "cls": Scheduler,
             # Port 0 and no routes: Dask always opens an HTTP server, and by default on the same port in each process.
-            "options": {
-                "host": "127.0.0.1",
-                "protocol": "tls://",
-                "security": security,
-                "dashboard": False,
-                "dashboard_address": "127.0.0.1:0",
-            },
+            "options": here | {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         },
         workers={"large": large} | dict.fromkeys(range(1, own.workers), ordinary),
         worker=ordinary,
@@ -435,12 +422,10 @@ async def _start(own: OwnCluster) -> SpecCluster:
 
 def _nanny_options(settings: WorkerSettings, memory_bytes: int, security: Security | None) -> dict[str, Any]:
     return {
-        "host": "127.0.0.1",
-        "protocol": "tls://",
         "nthreads": 1,
         "memory_limit": memory_bytes,
         "resources": {_MEMORY: memory_bytes / _MIB},
-        "preload": [settings.preload],
+        "preload": list(settings.preload),
         "env": dict(settings.environ),
         "security": security,
         "dashboard": False,

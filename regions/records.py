@@ -103,6 +103,7 @@ class Photo:
     reason: Reason | None = None
     recipe: int = 1
     visibility: str = PUBLIC
+    worker_deaths: int = 0
 
     def summary(self) -> "PhotoSummary":
         return PhotoSummary(**{name: getattr(self, name) for name in _FIELD_NAMES[PhotoSummary]})

@@ -27,7 +27,8 @@ from regions.records import (
 USER = "name, country, residency_class, home_region, created_at"
 PHOTO = (
     "status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,"
-    " height, taken_at, camera, phash, variants, reason, recipe, visibility"
+    " height, taken_at, camera, phash, variants, reason, recipe, visibility,"
+    " worker_deaths"
 )
 SUMMARY = "status, owner_id, residency_class, home_region, caption, created_at, width, height, recipe, visibility"
 """What a page reads of a photo. All columns, with the list of variants that the driver decodes value by value, took 1.6
@@ -76,13 +77,14 @@ def from_photo(photo: Photo) -> Values:
         (photo.reason.code, photo.reason.detail) if photo.reason else None,
         photo.recipe,
         photo.visibility,
+        photo.worker_deaths,
     )  # fmt: skip
 
 
 def to_photo(photo_id: str, values: Values) -> Photo | None:
     """None if there is no photo: it never existed, was discarded, or has a tombstone."""
     (status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,
-     height, taken_at, camera, perceptual_hash, variants, reason, recipe, visibility) = values  # fmt: skip
+     height, taken_at, camera, perceptual_hash, variants, reason, recipe, visibility, deaths) = values  # fmt: skip
     if status in (None, "deleted"):
         return None
     return Photo(
@@ -92,6 +94,7 @@ def to_photo(photo_id: str, values: Values) -> Photo | None:
         Reason(*reason[:2]) if reason else None,
         _recipe(recipe),
         _visibility(visibility),
+        deaths or 0,
     )  # fmt: skip
 
 

@@ -123,6 +123,8 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
                 PRIMARY KEY (user_id, credential_id))""",
         ),
     ),
+    # A photo that kills the processes that decode it is given up, whatever has been restarted in between.
+    (("ADD photos", "worker_deaths int static"),),
 )
 """Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a
 user-defined type, and `ADD name` adds columns to a table: their names and types."""

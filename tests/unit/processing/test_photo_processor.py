@@ -1,11 +1,14 @@
 """What happens to an uploaded photo, on real stores: its record, its event, and the objects that remain."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
 from processing import imaging, job
+from processing.fair_queue import Urgency
 from processing.photo_processor import PhotoProcessor, with_outcome
 from regions.errors import Unavailable
 from regions.events import messages
@@ -17,15 +20,36 @@ from regions.stores.objects import VARIANTS, variant_prefix
 from regions.stores.settings import KNOWN_BAD
 
 
+class Photos:
+    """A processor of one event at a time, on a loop of its own."""
+
+    def __init__(self, room, run) -> None:
+        self._room, self._run = room, run
+
+    def handle(self, event) -> None:
+        self._with_processor(lambda photos: asyncio.run(photos.handle(Urgency.FRESH, event)))
+
+    def give_up(self, event, error) -> None:
+        self._with_processor(lambda photos: photos.give_up(event, error))
+
+    def _with_processor(self, do) -> None:
+        outbox = OutboxPublisher(self._room.stores.catalog, self._room.stores.events, lambda: self._room.clock_ms)
+        with ThreadPoolExecutor(2) as threads:
+            do(
+                PhotoProcessor(
+                    "eu-west", self._room.stores, self._in_turn, outbox, lambda: self._room.clock_ms, threads
+                )
+            )
+
+    async def _in_turn(self, request, urgency, owner):
+        # On a thread: some of these tests process the photo a second time meanwhile.
+        return await asyncio.to_thread(self._run, request)
+
+
 @pytest.fixture
 def photos(room):
     """Makes a processor that runs the real job in this process: `photos()`, or another one: `photos(run=…)`."""
-
-    def make(run=job.run):
-        outbox = OutboxPublisher(room.stores.catalog, room.stores.events, lambda: room.clock_ms)
-        return PhotoProcessor(room.config, "eu-west", room.stores, run, outbox, lambda: room.clock_ms)
-
-    return make
+    return lambda run=job.run: Photos(room, run)
 
 
 def published(room) -> list[str]:
