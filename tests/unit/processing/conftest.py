@@ -64,8 +64,9 @@ class Room:
         self.stores.objects.put(RAW, raw_key(photo.photo_id), [data], digest, "application/octet-stream")
 
     def uploading(self, sequence: int = 1, expires_at_ms: int = _T0_MS + 1000, **changes: Any) -> Photo:
-        photo_id, owner_id = self.photo_id(sequence), self.user_id(1)
-        values = {"size_bytes": 1, "sha256": None} | changes
+        photo_id = self.photo_id(sequence)
+        values = {"owner_id": self.user_id(1), "size_bytes": 1, "sha256": None} | changes
+        owner_id = values.pop("owner_id")
         photo = Photo(photo_id, owner_id, "eu", REGION, Status.UPLOADING, "", created_at_ms=_T0_MS, **values)
         multipart_id = self.stores.objects.create_upload(RAW, raw_key(photo_id))
         upload = Upload(photo_id, multipart_id, "a.jpg", photo.size_bytes, 5 << 20, expires_at_ms)

@@ -9,7 +9,8 @@ import pytest
 
 from processing import imaging, job
 from processing.fair_queue import Urgency
-from processing.photo_processor import PhotoProcessor, with_outcome
+from processing.photo_processor import MOST_DEATHS, PhotoProcessor, with_outcome
+from regions.cluster import WorkerDied
 from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.outbox import OutboxPublisher
@@ -21,35 +22,26 @@ from regions.stores.settings import KNOWN_BAD
 
 
 class Photos:
-    """A processor of one event at a time, on a loop of its own."""
+    """A processor that handles one event at a time, on a loop of its own."""
 
-    def __init__(self, room, run) -> None:
-        self._room, self._run = room, run
+    def __init__(self, room, run, threads) -> None:
+        async def run_on_thread(request, urgency, owner):
+            # Some of these tests process the photo a second time meanwhile.
+            return await asyncio.to_thread(run, request)
+
+        outbox = OutboxPublisher(room.stores.catalog, room.stores.events, lambda: room.clock_ms)
+        self._photos = PhotoProcessor("eu-west", room.stores, run_on_thread, outbox, lambda: room.clock_ms, threads)
+        self.give_up = self._photos.give_up
 
     def handle(self, event) -> None:
-        self._with_processor(lambda photos: asyncio.run(photos.handle(Urgency.FRESH, event)))
-
-    def give_up(self, event, error) -> None:
-        self._with_processor(lambda photos: photos.give_up(event, error))
-
-    def _with_processor(self, do) -> None:
-        outbox = OutboxPublisher(self._room.stores.catalog, self._room.stores.events, lambda: self._room.clock_ms)
-        with ThreadPoolExecutor(2) as threads:
-            do(
-                PhotoProcessor(
-                    "eu-west", self._room.stores, self._in_turn, outbox, lambda: self._room.clock_ms, threads
-                )
-            )
-
-    async def _in_turn(self, request, urgency, owner):
-        # On a thread: some of these tests process the photo a second time meanwhile.
-        return await asyncio.to_thread(self._run, request)
+        asyncio.run(self._photos.handle(Urgency.FRESH, event))
 
 
 @pytest.fixture
 def photos(room):
     """Makes a processor that runs the real job in this process: `photos()`, or another one: `photos(run=…)`."""
-    return lambda run=job.run: Photos(room, run)
+    with ThreadPoolExecutor(4) as threads:
+        yield lambda run=job.run: Photos(room, run, threads)
 
 
 def published(room) -> list[str]:
@@ -272,3 +264,61 @@ def test_a_failure_changes_only_status_and_reason(room):
     photo, reason = room.uploading(), Reason("truncated", "cut off")
     outcome = job.Rejected(Status.FAILED, reason)
     assert with_outcome(photo, outcome) == replace(photo, status=Status.FAILED, reason=reason)
+
+
+class Deaths:
+    """A job that is ended with its worker each time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, request):
+        self.count += 1
+        raise WorkerDied
+
+
+def test_a_photo_that_kills_its_worker_twice_fails_and_is_never_tried_a_third_time(room, photos, draw):
+    """Not by the processor that saw it, and not when its event is delivered to another one."""
+    photo, event = room.uploaded(draw(1))
+    run = Deaths()
+    photos(run).handle(event)
+    photos(run).handle(event)
+    assert run.count == MOST_DEATHS == 2
+    assert (room.photo(photo).status, room.photo(photo).reason.code) == (Status.FAILED, "kills-workers")
+
+
+def test_a_photo_that_killed_its_worker_once_is_tried_once_more_after_a_restart(room, photos, draw):
+    """The death is recorded before the photo is tried again, so whoever comes next knows of it."""
+    photo, event = room.uploaded(draw(1))
+    run = Deaths()
+
+    def die_and_stop(request):
+        if run.count:
+            raise Unavailable("the whole region was restarted")
+        run(request)
+
+    with pytest.raises(Unavailable):
+        photos(die_and_stop).handle(event)
+    assert (room.photo(photo).status, room.photo(photo).worker_deaths) == (Status.PROCESSING, 1)
+    photos(run).handle(event)
+    assert (run.count, room.photo(photo).reason.code) == (2, "kills-workers")
+
+
+def test_a_photo_whose_worker_died_by_chance_becomes_ready(room, photos, draw):
+    """One death costs a second try, and no more."""
+    photo, event = room.uploaded(draw(1))
+    run = Deaths()
+    photos(lambda request: job.run(request) if run.count else run(request)).handle(event)
+    assert (room.photo(photo).status, room.photo(photo).worker_deaths) == (Status.READY, 1)
+
+
+def test_a_death_changes_nothing_in_a_photo_that_was_deleted_meanwhile(room, photos, draw):
+    """The tombstone wins."""
+    photo, event = room.uploaded(draw(1))
+
+    def delete_and_die(request):
+        delete(room, photo)
+        raise WorkerDied
+
+    photos(delete_and_die).handle(event)
+    assert room.stores.catalog.photos.get(photo.photo_id) is None
