@@ -187,7 +187,7 @@ class DaskCluster:
         if future.status == "finished":
             with suppress(TimeoutError):
                 return await asyncio.wait_for(self._results.put(future), timeout_s)
-        self._lost.set()
+        self._disconnect()
         raise Unavailable("the cluster was lost")
 
     async def _end(self, client: Client, future: Future) -> None:
@@ -198,7 +198,7 @@ class DaskCluster:
                 await future.cancel()
                 await client.restart_workers(workers, timeout=_CONNECT_S, raise_for_error=False)
         except _LOST as lost:
-            self._lost.set()
+            self._disconnect()
             raise Unavailable(f"the cluster was lost: {lost!r}") from lost
         if not workers:
             raise Unavailable("no worker has taken the task")
@@ -243,7 +243,7 @@ class DaskCluster:
             await asyncio.sleep(backoff_s(failed + 1, random.random))
 
     async def _connect(self, opened: AsyncExitStack) -> None:
-        opened.callback(self._disconnected)
+        opened.callback(self._disconnect)
         if isinstance(self._where, OwnCluster):
             own = await _start(self._where)
             opened.push_async_callback(_close, own)
@@ -269,7 +269,9 @@ class DaskCluster:
                 await asyncio.wait_for(self._lost.wait(), _CHECK_S)
                 return
 
-    def _disconnected(self) -> None:
+    def _disconnect(self) -> None:
+        """Nothing is started there any more. What keeps us connected then makes a new client."""
+        self._lost.set()
         self._client = None
         self._set_memories([])
 
