@@ -187,7 +187,7 @@ class DaskCluster:
         if future.status == "finished":
             with suppress(TimeoutError):
                 return await asyncio.wait_for(self._results.put(future), timeout_s)
-        self._disconnect()
+        self._lose(client)
         raise Unavailable("the cluster was lost")
 
     async def _end(self, client: Client, future: Future) -> None:
@@ -198,7 +198,7 @@ class DaskCluster:
                 await future.cancel()
                 await client.restart_workers(workers, timeout=_CONNECT_S, raise_for_error=False)
         except _LOST as lost:
-            self._disconnect()
+            self._lose(client)
             raise Unavailable(f"the cluster was lost: {lost!r}") from lost
         if not workers:
             raise Unavailable("no worker has taken the task")
@@ -269,8 +269,12 @@ class DaskCluster:
                 await asyncio.wait_for(self._lost.wait(), _CHECK_S)
                 return
 
+    def _lose(self, client: Client) -> None:
+        """Nothing is started there any more, and what keeps us connected makes a new client, unless it has already."""
+        if client is self._client:
+            self._disconnect()
+
     def _disconnect(self) -> None:
-        """Nothing is started there any more. What keeps us connected then makes a new client."""
         self._lost.set()
         self._client = None
         self._set_memories([])

@@ -129,6 +129,9 @@ class OperatorsDask:
         _kill(self._workers)
         _kill(self._scheduler)
 
+    def log_tail(self) -> str:
+        return (self._folder / "dask.log").read_text(errors="replace")[-3000:]
+
     def _spawn(self, module: str, *arguments: object) -> subprocess.Popen[bytes]:
         with (self._folder / "dask.log").open("ab") as log:
             return subprocess.Popen(

@@ -113,3 +113,28 @@ def test_a_small_photo_does_not_wait_for_all_of_another_owners_large_ones(room, 
         eventually(small_is_ready, 60)
     at_once = max(1, (os.cpu_count() or 1) // 2)
     assert ready.index(small.photo_id) <= at_once
+
+
+def test_a_photo_that_kills_workers_fails_although_the_processor_was_restarted_in_between(
+    room, draw, stuck, eventually
+):
+    """kill -9 of its worker under one processor, and again under the next: there is no third try."""
+    photo, _ = room.uploaded(draw(1))
+    with stuck.writing(room, photo):
+        with at_work(main, room.config, "eu-west"):
+            eventually(stuck.worker).kill()
+            eventually(lambda: room.photo(photo).worker_deaths == 1)
+        with at_work(main, room.config, "eu-west"):
+            eventually(stuck.worker).kill()
+            eventually(lambda: status(room, photo) is Status.FAILED)
+    assert room.photo(photo).reason.code == "kills-workers"
+
+
+def test_a_worker_that_is_killed_costs_only_a_retry(room, processor, draw, stuck, eventually):
+    """kill -9 in the middle of a photo: another process begins again, and the photo is ready."""
+    photo, _ = room.uploaded(draw(1))
+    with stuck.writing(room, photo):
+        eventually(stuck.worker).kill()
+        eventually(lambda: room.photo(photo).worker_deaths == 1)
+    eventually(lambda: status(room, photo) is Status.READY)
+    assert len(room.variants(photo)) == 4
