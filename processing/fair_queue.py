@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-_FEW = 100
+_FEW = 1_000
 
 
 class Urgency(IntEnum):
@@ -71,10 +71,13 @@ class _FairShares(Generic[Item]):
 
     def take(self) -> Item:
         self._now, _, item = heapq.heappop(self._items)
-        if not self._items:
-            # Nobody waits, so nobody is ahead of anybody else.
-            self._now = max(self._ends.values())
-        if not self._items or len(self._ends) > self._most_ends:
-            self._ends = {owner: end for owner, end in self._ends.items() if end > self._now}
-            self._most_ends = 2 * len(self._ends) + _FEW
+        if len(self._ends) > self._most_ends:
+            self._forget()
         return item
+
+    def _forget(self) -> None:
+        """Owners who are behind nobody. If nothing waits, that is everybody: whoever is ahead is so by one item."""
+        if not self._items:
+            self._now = max(self._ends.values())
+        self._ends = {owner: end for owner, end in self._ends.items() if end > self._now}
+        self._most_ends = 2 * len(self._ends) + _FEW
