@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from processing import job
 from processing.fair_queue import FairQueue, Urgency
-from regions.cluster import TooLarge
+from regions.cluster import NotEnoughMemory
 from regions.errors import Unavailable
 from regions.records import Reason, Status
 
@@ -23,7 +23,7 @@ Run = Callable[[job.JobRequest, Urgency, int], Awaitable[job.Outcome]]
 
 
 class Turns:
-    """At most `limit()` at once; whoever waits gets a turn as the fair queue says."""
+    """At most `limit()` at once; the fair queue says who is next."""
 
     def __init__(self, limit: Callable[[], int]) -> None:
         self._limit, self._taken, self._is_closed = limit, 0, False
@@ -62,7 +62,7 @@ class Turns:
 class Dispatcher:
     """`run` runs a job on the cluster, which has room for `capacity()` at once.
 
-    `wait_for_memory` returns when a worker has so many bytes within so many seconds, or raises TooLarge.
+    `wait_for_memory` returns when a worker has so many bytes within so many seconds, or raises NotEnoughMemory.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Dispatcher:
     ) -> None:
         self._run, self._wait_for_memory = run, wait_for_memory
         # With many workers, some jobs are at the scheduler already, so that no worker waits for a message from here.
-        # With few, whoever is next would wait for them.
+        # With few, the next one would wait for them.
         self._turns = Turns(lambda: capacity() + capacity() // 4)
         # One at a time: machines have one worker for large photos, and a second one would wait there.
         self._large_turns = Turns(lambda: 1)
@@ -83,7 +83,7 @@ class Dispatcher:
         memory_bytes = outcome.memory_bytes
         try:
             await self._wait_for_memory(memory_bytes, _MEMORY_WITHIN_S)
-        except TooLarge:
+        except NotEnoughMemory:
             return _NO_MEMORY
         async with self._large_turns.turn(urgency, owner, request.size_bytes):
             outcome = await self._run_in_turn(request, urgency, owner, memory_bytes)

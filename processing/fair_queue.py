@@ -2,7 +2,7 @@
 
 Start-time fair queuing (Goyal, Vin and Cheng, "Start-time Fair Queuing: A Scheduling Algorithm for Integrated Services
 Packet Switching Networks", SIGCOMM 1996), with owners for flows and work for bytes. An owner's next item starts, in
-virtual time, when the one before has had its cost; the item with the earliest start is next. So whoever comes new waits
+virtual time, when the one before has had its cost; the item with the earliest start is next. So a newcomer waits
 for at most one item of each other owner, however many those have queued, and the order within an owner stays. Pure.
 """
 
@@ -76,7 +76,7 @@ class _FairShares(Generic[Item]):
         return item
 
     def _forget(self) -> None:
-        """Owners who are behind nobody. If nothing waits, that is everybody: whoever is ahead is so by one item."""
+        """Owners who are behind nobody. If nothing waits, that is everybody: nobody is ahead by more than one item."""
         if not self._items:
             self._now = max(self._ends.values())
         self._ends = {owner: end for owner, end in self._ends.items() if end > self._now}

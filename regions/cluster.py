@@ -79,7 +79,7 @@ class TimedOut(Exception):
     """The task did not end within its time. Its worker was ended."""
 
 
-class TooLarge(Exception):
+class NotEnoughMemory(Exception):
     """No worker of the cluster has the memory that the task needs."""
 
 
@@ -165,7 +165,7 @@ class DaskCluster:
             future.release()
 
     async def wait_for_memory(self, memory_bytes: int, within_s: float) -> None:
-        """Returns when a worker has a limit of so much; it may be starting. Raises TooLarge, Unavailable."""
+        """Returns when a worker has a limit of so much; it may be starting. Raises NotEnoughMemory, Unavailable."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while memory_bytes / _MIB > max(self._memories_mib, default=0.0):
@@ -173,7 +173,7 @@ class DaskCluster:
                 return
         if not self._memories_mib:
             raise Unavailable("there is no worker at the moment")
-        raise TooLarge(f"no worker has {memory_bytes} bytes")
+        raise NotEnoughMemory(f"no worker has {memory_bytes} bytes")
 
     async def _ended(self, client: Client, future: Future, timeout_s: float) -> Any:
         try:
@@ -299,7 +299,7 @@ class _Submission:
 
 
 class _Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
-    """What a scheduler must do for us, whoever started it: each death is reported to the task's caller, once.
+    """What every scheduler must do for us, also one that an operator started: each death is reported to the task's caller, once.
 
     And no task queues at a worker that is busy: otherwise the death that one causes would be blamed on the other too.
     """

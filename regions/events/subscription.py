@@ -21,7 +21,7 @@ from regions import daemon
 from regions.errors import Unavailable
 from regions.events.commit_window import CommitWindow
 from regions.events.messages import Unreadable
-from regions.events.work import HandleEvent, LastSteps, ThreadedWork, Work, jittered_s
+from regions.events.work import EventWork, HandleEvent, LastSteps, ThreadedWork, jittered_s
 from regions.stores.events import Delivery, Events
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Subscription:
         topic: str,
         group: str,
         member: str,
-        work: Work,
+        work: EventWork,
         concurrency: int,
         pause_s: Callable[[int], float] = jittered_s,
     ) -> None:
@@ -189,7 +189,7 @@ def consume(
 
 
 def consume_with(
-    events: Events, topic: str, group: str, process_name: str, work: Work, concurrency: int, stop: threading.Event
+    events: Events, topic: str, group: str, process_name: str, work: EventWork, concurrency: int, stop: threading.Event
 ) -> None:
     """The same with work of one's own."""
     subscribe = partial(Subscription, events, topic, group, process_name, work, concurrency)

@@ -27,7 +27,7 @@ def jittered_s(attempt: int) -> float:
     return backoff_s(attempt, random.random)
 
 
-class Work(Protocol):
+class EventWork(Protocol):
     """What a subscription does with events. Several subscriptions may share one."""
 
     def start(self, event: Event | Unreadable) -> Future[None]:

@@ -7,7 +7,7 @@ import pytest
 from processing import job, moderation
 from processing.dispatcher import Dispatcher
 from processing.fair_queue import Urgency
-from regions.cluster import TooLarge, WorkerDied
+from regions.cluster import NotEnoughMemory, WorkerDied
 from regions.errors import Unavailable
 from regions.records import Reason, Status
 
@@ -45,7 +45,7 @@ class Cluster:
 
     async def _wait_for_memory(self, memory_bytes, within_s):
         if memory_bytes > self.largest_bytes:
-            raise TooLarge
+            raise NotEnoughMemory
 
 
 async def settled() -> None:

@@ -288,7 +288,7 @@ def test_a_photo_that_kills_its_worker_twice_fails_and_is_never_tried_a_third_ti
 
 
 def test_a_photo_that_killed_its_worker_once_is_tried_once_more_after_a_restart(room, photos, draw):
-    """The death is recorded before the photo is tried again, so whoever comes next knows of it."""
+    """The death is recorded before the photo is tried again, so the next processor knows of it."""
     photo, event = room.uploaded(draw(1))
     run = Deaths()
 

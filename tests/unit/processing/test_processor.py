@@ -90,7 +90,7 @@ def test_a_stopping_processor_leaves_a_job_that_hangs_to_the_next_processor(room
 
 
 def test_a_processor_does_not_start_with_a_scheduler_that_anybody_may_use(room):
-    """Whoever reaches a scheduler without TLS can run anything there. The error says what to do."""
+    """Anybody who reaches one without TLS can run anything there. The error says what to do."""
     region = replace(room.config.topology.regions["eu-west"], scheduler="tcp://10.0.3.1:8786")
     config = replace(room.config, topology=Topology({"eu-west": region}, {}))
     with pytest.raises(TopologyError, match=r"must be tls://.*docs/operating\.md"):

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from regions.cluster import OutsideCluster, OwnCluster, TimedOut, TooLarge, WorkerDied, WorkerSettings
+from regions.cluster import NotEnoughMemory, OutsideCluster, OwnCluster, TimedOut, WorkerDied, WorkerSettings
 from regions.errors import Unavailable
 from tests.builders.clusters import OperatorsDask, open_cluster
 from tests.builders.processes import has_ended
@@ -116,7 +116,7 @@ def test_no_task_waits_for_a_worker_that_will_never_be_there(cluster):
     """A larger one than any of this cluster."""
     cluster.wait_for_capacity(2)
     cluster.call(cluster.cluster.wait_for_memory(1000 * MIB, 60.0))
-    with pytest.raises(TooLarge):
+    with pytest.raises(NotEnoughMemory):
         cluster.call(cluster.cluster.wait_for_memory(2000 * MIB, 0.1))
 
 
@@ -142,7 +142,7 @@ def operators_dask(tmp_path, eventually):
 def test_a_lost_cluster_is_joined_again_with_our_rules(operators_dask, tmp_path, in_background, eventually):
     """The whole cluster dies in the middle of a task: its caller gets Unavailable, and a later one the new cluster.
 
-    The new scheduler is told again that no task is started a second time.
+    The new scheduler has our rules too: it starts no task a second time.
     """
     address = operators_dask.start_scheduler()
     operators_dask.start_worker(address)
