@@ -299,7 +299,7 @@ class _Submission:
 
 
 class _Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
-    """What every scheduler must do for us, also one that an operator started: each death is reported to the task's caller, once.
+    """What every scheduler does for us, also one that an operator started: it reports each death to the caller, once.
 
     And no task queues at a worker that is busy: otherwise the death that one causes would be blamed on the other too.
     """

@@ -77,7 +77,7 @@ class Config:
         if address.scheme != "tcp" or address.hostname not in _LOOPBACK:
             raise TopologyError(
                 f"the scheduler of {region} must be tls://HOST:PORT: anybody who reaches a scheduler without TLS can"
-                " run anything there. tcp:// is for 127.0.0.1 only. docs/operating.md says how to make the certificates."
+                " run anything there. tcp:// is for 127.0.0.1 only. docs/operating.md says how it is done."
             )
         return None
 
