@@ -1,7 +1,7 @@
 """What Dask costs a photo: in the processor, at the scheduler, and of a worker's time.
 
-The client is this process; scheduler and workers are processes of their own. Two workers end 100 jobs a second that only
-sleep, while 2,000 wait at the scheduler. The peer is Dask's own client as its manual shows it: `submit`, and
+The client is this process; scheduler and workers are processes of their own. Two workers end 100 jobs a second that
+only sleep, while 2,000 wait at the scheduler. The peer is Dask's own client as its manual shows it: `submit`, and
 `as_completed` with results. A share is the processor time of a process, over all its threads, at 100 jobs a second.
 """
 
@@ -143,7 +143,8 @@ async def _with_cluster(dask: Dask, drive: Callable[[DaskCluster], Coroutine[Any
 
 async def _peer_in_flight(dask: Dask, ended: Callable[[], None]) -> None:
     async with Client(dask.address, asynchronous=True, set_as_default=False) as client:
-        following = as_completed(client.map(_rest, range(IN_FLIGHT), pure=False), with_results=True)
+        submitted = client.map(_rest, range(IN_FLIGHT), pure=False)
+        following = as_completed(submitted, with_results=True, loop=client.loop)
         for number in range(PER_S + MEASURED):
             await anext(following)
             ended()

@@ -77,6 +77,7 @@ class Processor:
                     await asyncio.wait(topics, timeout=_FINISH_S)
                 # A job that hangs would be waited for forever: without the cluster, it ends with Unavailable. Its
                 # photo stays `processing`, and its event, which is not committed, goes to the next processor.
+                await asyncio.wait(topics)
                 await asyncio.gather(*topics)
             finally:
                 stop.set()

@@ -377,14 +377,18 @@ async def run_worker(where: OutsideCluster, settings: WorkerSettings, memory_byt
     dask.config.set(_SETTINGS)
     stopped = asyncio.ensure_future(asyncio.to_thread(stop.wait))
     failed = 0
-    while not stopped.done():
-        try:
-            await _offer_worker(where, _nanny_options(settings, memory_bytes, _security(where.tls)), stopped)
-            failed = 0
-        except (*_LOST, TimeoutError) as error:
-            log.warning("no scheduler", extra={"error": repr(error)})
-        failed += 1
-        await asyncio.wait([stopped], timeout=backoff_s(failed, random.random))
+    try:
+        while not stopped.done():
+            try:
+                await _offer_worker(where, _nanny_options(settings, memory_bytes, _security(where.tls)), stopped)
+                failed = 0
+            except (*_LOST, TimeoutError) as error:
+                log.warning("no scheduler", extra={"error": repr(error)})
+            failed += 1
+            await asyncio.wait([stopped], timeout=backoff_s(failed, random.random))
+    finally:
+        # The thread that waits for it would keep a process that has failed.
+        stop.set()
 
 
 async def _offer_worker(where: OutsideCluster, options: dict[str, Any], stopped: "asyncio.Future[bool]") -> None:
