@@ -8,19 +8,17 @@ writes the same bytes twice.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from processing import fingerprints, moderation, placeholder
+from processing import fingerprints, memory, moderation, placeholder, worker
 from processing.formats.facts import InvalidImage
 from processing.imaging import header, master, recipe, variants
 from processing.imaging.header import Header
 from processing.imaging.master import Master
 from processing.imaging.variants import Pictures, Rendering
-from regions.config import Config, open_objects
-from regions.errors import NotFound, TopologyError, Unavailable
+from regions.errors import NotFound
 from regions.image_limits import MAX_RAW_BYTES
 from regions.records import Location, Reason, Status, Variant
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, Objects, raw_key, variant_key
@@ -31,13 +29,12 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """The input of a job: plain values that can be sent to any worker.
+    """The input of a job: plain values that can be sent to any worker, which has its own configuration and secrets.
 
     `size_bytes` is the size that the client announced, `sha256` the hash that it claimed, if any; `budget_s` is how
     long the job may take.
     """
 
-    config: Config
     region: str
     photo_id: str
     size_bytes: int
@@ -74,15 +71,24 @@ class Rejected:
     reason: Reason
 
 
-Outcome = Ready | Rejected
+@dataclass(frozen=True, slots=True)
+class NeedsMemory:
+    """Nothing is decoded yet: that needs a worker with a limit of at least so much."""
+
+    memory_bytes: int
+
+
+Final = Ready | Rejected
+Outcome = Final | NeedsMemory
 
 
 @dataclass(slots=True)
 class Work:
-    """A job in progress: the results of the steps so far."""
+    """A job in progress: the results of the steps so far. `memory_bytes` is the limit of this worker, if it has one."""
 
     request: JobRequest
     objects: Objects
+    memory_bytes: int | None = None
     data: bytes = b""
     sha256: str = ""
     header: Header | None = None
@@ -95,6 +101,12 @@ class Work:
 
 
 Step = Callable[[Work], None]
+
+
+class NeedsMoreMemory(Exception):
+    def __init__(self, memory_bytes: int) -> None:
+        super().__init__(memory_bytes)
+        self.memory_bytes = memory_bytes
 
 
 class KnownBadImage(InvalidImage):
@@ -129,6 +141,14 @@ def verify_checksum(work: Work) -> None:
 def read_header(work: Work) -> None:
     work.header = header.read_header(work.data)
     work.data = b""
+
+
+def check_memory(work: Work) -> None:
+    """A worker that goes over its limit is killed, so the photo goes to a larger one before that."""
+    read = _result(work.header)
+    needed_bytes = memory.estimate_bytes(read.content_type, read.width, read.height)
+    if work.memory_bytes is not None and needed_bytes > work.memory_bytes:
+        raise NeedsMoreMemory(needed_bytes)
 
 
 def decode(work: Work) -> None:
@@ -167,13 +187,15 @@ def store(work: Work) -> None:
 
 
 STEPS: Sequence[Step] = (
-    fetch, verify_checksum, read_header, decode, scale, fingerprint, moderate, render, draw_placeholder, store,
+    fetch, verify_checksum, read_header, check_memory, decode, scale, fingerprint, moderate, render, draw_placeholder,
+    store,
 )  # fmt: skip
 
 
 def run(request: JobRequest) -> Outcome:
     """The whole job. Raises what the store raises: `Unavailable` if it can't be reached."""
-    return run_steps(Work(request, _open_objects(request.config, request.region)), STEPS, time.monotonic)
+    here = worker.current()
+    return run_steps(Work(request, here.objects(request.region), here.memory_bytes), STEPS, time.monotonic)
 
 
 def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -> Outcome:
@@ -184,6 +206,8 @@ def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -
             step(work)
             if clock_s() > deadline_s:
                 raise InvalidImage("timed-out", f"the photo took longer than {work.request.budget_s:g} s")
+    except NeedsMoreMemory as error:
+        return NeedsMemory(error.memory_bytes)
     except InvalidImage as error:
         status = Status.REJECTED if isinstance(error, KnownBadImage) else Status.FAILED
         return Rejected(status, Reason(error.code, error.detail))
@@ -208,20 +232,3 @@ def _result(value: _Value | None) -> _Value:
     if value is None:
         raise TypeError("a step ran before the one whose result it needs")
     return value
-
-
-_opened: dict[tuple[str, Path], Objects] = {}
-
-
-def _open_objects(config: Config, region: str) -> Objects:
-    """The region's objects, opened once per process.
-
-    If the worker lacks the secrets, that is not the photo's fault: raises Unavailable, so that the job is retried.
-    """
-    key = (config.topology.regions[region].objects, config.secrets)
-    if key not in _opened:
-        try:
-            _opened[key] = open_objects(config, region)
-        except TopologyError as error:
-            raise Unavailable(f"this worker can't open the objects of {region}: {error}") from error
-    return _opened[key]

@@ -1,36 +1,43 @@
-"""Photo jobs on a Dask cluster: what becomes of a photo that kills its workers, or never ends."""
+"""Photo jobs on a Dask cluster: where they run, how long, and what becomes of a photo that never ends."""
 
 import logging
+import os
 
-from processing import job
-from regions import cluster
-from regions.cluster import DaskCluster, KilledWorkers, TimedOut
+from processing import job, worker
+from processing.fair_queue import Urgency
+from regions.cluster import DaskCluster, OutsideCluster, OwnCluster, TimedOut, WorkerSettings
+from regions.config import Config
 from regions.records import Reason, Status
 
 log = logging.getLogger(__name__)
 
-# Of one worker process, at most. The hungriest photo measured, an AVIF of 120 megapixels, takes 1.8 GiB.
-_MEMORY_BYTES = 3 << 30
+# What all but the largest photos need. The hungriest measured, an AVIF of 120 megapixels, takes 1.8 GiB.
+_MEMORY_BYTES, _LARGE_MEMORY_BYTES = 1 << 30, 3 << 30
 # A job ends itself when its budget is spent. One that has not ended by then hangs.
 _GRACE_S = 15.0
-_KILLS = job.Rejected(
-    Status.FAILED, Reason("kills-workers", f"the photo has brought down {cluster.MOST_DEATHS} processes")
-)
 _HANGS = job.Rejected(Status.FAILED, Reason("timed-out", "the photo could not be brought to an end"))
 
 
-def open_cluster(scheduler: str) -> DaskCluster:
-    """Starts nothing yet: `start` does, or the first task. An empty `scheduler` means a cluster of our own."""
-    return DaskCluster(scheduler, job.__name__, _MEMORY_BYTES)
+def locate(config: Config, region: str) -> OwnCluster | OutsideCluster:
+    """The region's scheduler, or a cluster on half of this machine's cores: it shares them. Raises TopologyError."""
+    address = config.topology.regions[region].scheduler
+    if address:
+        return OutsideCluster(address, config.scheduler_tls(region))
+    settings = WorkerSettings(worker.PRELOADS, config.environ_of_child())
+    return OwnCluster(settings, max(1, (os.cpu_count() or 1) // 2), _MEMORY_BYTES, _LARGE_MEMORY_BYTES)
 
 
-def run_job(dask: DaskCluster, request: job.JobRequest, grace_s: float = _GRACE_S) -> job.Outcome:
-    """Raises Unavailable if the cluster was lost, or a store is unavailable; and whatever else the job raised."""
+async def run_job(
+    dask: DaskCluster,
+    request: job.JobRequest,
+    urgency: Urgency = Urgency.FRESH,
+    memory_bytes: int = 0,
+    grace_s: float = _GRACE_S,
+) -> job.Outcome:
+    """Raises WorkerDied, Unavailable if the cluster or a store is unavailable, and whatever else the job raised."""
+    name, timeout_s = f"photo-{request.photo_id}", request.budget_s + grace_s
     try:
-        return dask.run(job.run, request, f"photo-{request.photo_id}", request.budget_s + grace_s)
-    except KilledWorkers:
-        log.error("a photo kills workers", extra={"photo_id": request.photo_id})
-        return _KILLS
+        return await dask.run(job.run, request, name, timeout_s, -urgency, memory_bytes)
     except TimedOut:
         log.error("a photo hangs its worker", extra={"photo_id": request.photo_id})
         return _HANGS

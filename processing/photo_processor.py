@@ -5,12 +5,17 @@ may run at the same time without a lock. Whatever their order, the objects that 
 records: none of a deleted photo, no variant of a failed one (`PhotoProcessor._remove_leftovers` explains the races).
 """
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 from dataclasses import replace
+from typing import Any
 
 from processing import job, moderation
-from regions.config import Config, Stores
+from processing.fair_queue import Urgency
+from regions.cluster import WorkerDied
+from regions.config import Stores
 from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.messages import Event
@@ -25,10 +30,17 @@ log = logging.getLogger(__name__)
 BUDGET_S = 60.0
 """How long one photo may take. The slowest measured, an interlaced 16-bit PNG of 120 megapixels, takes 6 s."""
 
+MOST_DEATHS = 2
+"""A photo that has cost this many worker processes is not tried again, whatever was restarted in between."""
+
+Run = Callable[[job.JobRequest, Urgency, str], Awaitable[job.Final]]
+"""Runs a job with this urgency, for this owner. Raises WorkerDied, and Unavailable."""
+
 _INTERNAL = Reason("internal", "the photo could not be processed; this is our fault, and it has been logged")
+_KILLS = job.Rejected(Status.FAILED, Reason("kills-workers", f"the photo has brought down {MOST_DEATHS} processes"))
 
 
-def with_outcome(photo: Photo, outcome: job.Outcome) -> Photo:
+def with_outcome(photo: Photo, outcome: job.Final) -> Photo:
     """The photo as it is after its job. Pure."""
     if isinstance(outcome, job.Rejected):
         return replace(photo, status=outcome.status, reason=outcome.reason)
@@ -56,36 +68,59 @@ def _with_older_recipes(photo: Photo, outcome: job.Ready) -> tuple[Variant, ...]
 
 
 class PhotoProcessor:
-    """Handles `photos_uploaded`. `run` runs the job: in this process, or in a worker."""
+    """`handle` and all of `run` belong to one event loop; what blocks, the stores, is called on `threads`."""
 
     def __init__(
         self,
-        config: Config,
         region: str,
         stores: Stores,
-        run: Callable[[job.JobRequest], job.Outcome],
+        run: Run,
         outbox: OutboxPublisher,
         clock_ms: Callable[[], int],
+        threads: Executor,
     ) -> None:
-        self._config, self._region = config, region
-        self._catalog, self._objects = stores.catalog, stores.objects
+        self._region, self._catalog, self._objects = region, stores.catalog, stores.objects
         self._last_known_settings = LastKnown(stores.settings.values.read)
-        self._run, self._outbox, self._clock_ms = run, outbox, clock_ms
+        self._run, self._outbox, self._clock_ms, self._threads = run, outbox, clock_ms, threads
 
-    def handle(self, event: Event) -> None:
+    async def handle(self, urgency: Urgency, event: Event) -> None:
         """Raises Unavailable if a store or the cluster is unavailable, or if the known-bad list can't be read."""
-        photo_id = event.body["photo_id"]
+        while begun := await self._in_thread(self._begin, event.body["photo_id"]):
+            photo, request = begun
+            try:
+                outcome = await self._run(request, urgency, photo.owner_id)
+            except WorkerDied:
+                # Before the photo is tried again: a later process must know.
+                await self._in_thread(self._record_death, photo)
+                continue
+            await self._in_thread(self._finish, photo, outcome)
+            break
+
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+    def _begin(self, photo_id: str) -> tuple[Photo, job.JobRequest] | None:
+        """The photo, and what its job is to do; None if there is nothing to do for it any more."""
         photo = self._catalog.photos.get(photo_id)
         if photo is None or photo.status is not Status.PROCESSING:
-            return self._remove_leftovers(photo_id)
-        request = job.JobRequest(
-            self._config, self._region, photo_id, photo.size_bytes, photo.sha256, self._known_bad(), BUDGET_S
-        )
-        outcome = self._run(request)
+            self._remove_leftovers(photo_id)
+            return None
+        if photo.worker_deaths >= MOST_DEATHS:
+            self._finish(photo, _KILLS)
+            return None
+        request = job.JobRequest(self._region, photo_id, photo.size_bytes, photo.sha256, self._known_bad(), BUDGET_S)
+        return photo, request
+
+    def _record_death(self, photo: Photo) -> None:
+        deaths = photo.worker_deaths + 1
+        log.error("a worker died with a photo", extra={"photo_id": photo.photo_id, "deaths": deaths})
+        self._catalog.photos.update(replace(photo, worker_deaths=deaths), {Status.PROCESSING}, None)
+
+    def _finish(self, photo: Photo, outcome: job.Final) -> None:
         processed = with_outcome(photo, outcome)
         # No more than this: hashes, camera and times must go with the photo when it is deleted, and logs stay.
         code = processed.reason.code if processed.reason else None
-        log.info("photo processed", extra={"photo_id": photo_id, "status": processed.status, "reason": code})
+        log.info("photo processed", extra={"photo_id": photo.photo_id, "status": processed.status, "reason": code})
         self._record(processed)
 
     def give_up(self, event: Event, error: Exception) -> None:

@@ -6,6 +6,7 @@ the file `<region>.s3`, the variable `DARKROOM_<REGION>_S3_KEYS` ("ACCESS SECRET
 all variables of this kind.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
@@ -25,6 +26,8 @@ from regions.stores.settings import Settings
 from regions.stores.stamp import Port, StoreLocation, StoreRegion
 
 _PREFIX = "DARKROOM_"
+_TOPOLOGY = f"{_PREFIX}TOPOLOGY"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Files of the secrets folder that a variable can replace, and the end of its name.
 _SECRET_VARIABLES = {
     "s3": "S3_KEYS",
@@ -35,12 +38,48 @@ _SECRET_VARIABLES = {
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files: who is trusted, and by what this process is trusted itself."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """`env_secrets` are secrets from the environment, by the name of the file that each replaces."""
+    """`env_secrets` are secrets from the environment, by the name of the file that each replaces.
+
+    `path` is that of the topology: other processes on this machine are given it, and read everything themselves.
+    """
 
     topology: topology.Topology
     secrets: Path
     env_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    path: Path = Path()
+
+    def environ_of_child(self) -> dict[str, str]:
+        """The variable with which `load_from_environment` finds this topology. No secret is in it."""
+        return {_TOPOLOGY: str(self.path.absolute())}
+
+    def scheduler_tls(self, region: str) -> TlsFiles | None:
+        """The files `{region}.dask.ca`, `.cert` and `.key` for a `tls://` scheduler; None for one on this machine.
+
+        Raises TopologyError if a file is missing, or if a scheduler elsewhere would be spoken to without TLS: Dask runs
+        whatever it is sent.
+        """
+        address = urlsplit(self.topology.regions[region].scheduler)
+        if address.scheme == "tls":
+            files = [self.secrets / f"{region}.dask.{kind}" for kind in ("ca", "cert", "key")]
+            if missing := [str(file) for file in files if not file.exists()]:
+                raise TopologyError(f"the scheduler of {region} needs its TLS files: {', '.join(missing)}")
+            return TlsFiles(*files)
+        if address.scheme != "tcp" or address.hostname not in _LOOPBACK:
+            raise TopologyError(
+                f"the scheduler of {region} must be tls://HOST:PORT: anybody who reaches a scheduler without TLS can"
+                " run anything there. tcp:// is for 127.0.0.1 only. docs/operating.md says how it is done."
+            )
+        return None
 
     def private_key(self, name: str) -> str:
         """The PEM of the Ed25519 key of a region or an edge."""
@@ -121,7 +160,14 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         for file, key in _SECRET_VARIABLES.items()
         if (variable := _variable(name, key)) in environ
     }
-    return Config(topology.parse(text, overrides), secrets, env_secrets)
+    return Config(topology.parse(text, overrides), secrets, env_secrets, path)
+
+
+def load_from_environment() -> Config:
+    """For a process that is started with `Config.environ_of_child`. Raises TopologyError."""
+    if _TOPOLOGY not in os.environ:
+        raise TopologyError(f"{_TOPOLOGY} must name the topology file")
+    return load(Path(os.environ[_TOPOLOGY]), os.environ)
 
 
 def open_stores(config: Config, region: str) -> Stores:

@@ -118,6 +118,7 @@ class Photo:
     visibility: str = PUBLIC
     location: Location | None = None
     placeholder: str | None = None
+    worker_deaths: int = 0
 
     def summary(self) -> "PhotoSummary":
         return PhotoSummary(**{name: getattr(self, name) for name in _FIELD_NAMES[PhotoSummary]})

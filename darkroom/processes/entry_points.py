@@ -48,10 +48,16 @@ def _object_server(module: ModuleType, loaded: Config, options: Namespace) -> No
     _serve(listener, lambda: config.open_object_server(loaded, options.name))
 
 
-def _worker(module: ModuleType, loaded: Config, options: Namespace) -> None:
+def _loops(module: ModuleType, loaded: Config, options: Namespace) -> None:
     stop = threading.Event()
     _on_sigterm(stop.set)
     module.main(loaded, options.name, _process_name(options), stop)
+
+
+def _worker(module: ModuleType, loaded: Config, options: Namespace) -> None:
+    stop = threading.Event()
+    _on_sigterm(stop.set)
+    module.main(loaded, options.name, options.memory, stop)
 
 
 def _edge(module: ModuleType, loaded: Config, options: Namespace) -> None:
@@ -65,9 +71,10 @@ def _edge(module: ModuleType, loaded: Config, options: Namespace) -> None:
 _KINDS: dict[str, Callable[[ModuleType, Config, Namespace], None]] = {
     "origin": _origin,
     "object-server": _object_server,
-    "processor": _worker,
-    "janitor": _worker,
-    "replicator": _worker,
+    "processor": _loops,
+    "worker": _worker,
+    "janitor": _loops,
+    "replicator": _loops,
     "edge": _edge,
 }
 

@@ -19,6 +19,7 @@ MODULES = {
     "origin": "origin.app",
     "object-server": "regions.config",
     "processor": "processing.processor",
+    "worker": "processing.worker",
     "janitor": "processing.background.janitor",
     "replicator": "replication.replicator",
     "edge": "edge.server",
@@ -47,8 +48,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("kind", choices=MODULES)
     parser.add_argument("name", help="the region or the edge")
     parser.add_argument("--topology", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--memory", type=_gibibytes, default=1 << 30, metavar="GIB", help="a worker's limit (default: 1)"
+    )
     parser.add_argument("--fd", type=int, metavar="N", help="a listening socket (default: bind the URL's port)")
     return parser
+
+
+def _gibibytes(text: str) -> int:
+    memory_bytes = int(float(text) * (1 << 30))
+    if memory_bytes <= 0:
+        raise ValueError(text)
+    return memory_bytes
 
 
 def _has_lifeline() -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 PHOTOS_UPLOADED = "photos_uploaded"
+PHOTOS_DEFERRED = "photos_deferred"
 PHOTO_READY = "photo_ready"
 PHOTO_DELETED = "photo_deleted"
 PHOTO_REFERENCED = "photo_referenced"
@@ -28,6 +29,8 @@ class Topic:
 
 TABLE = (
     Topic(PHOTOS_UPLOADED, "photo", (PROCESSOR,)),
+    # The same events again: those of an owner who uploads so many that others would wait behind them.
+    Topic(PHOTOS_DEFERRED, "photo", (PROCESSOR,)),
     Topic(PHOTO_READY, "photo", (FANOUT, LANE)),
     Topic(PHOTO_DELETED, "photo", (ERASURE, LANE)),
     Topic(PHOTO_REFERENCED, "photo", (FANOUT,)),

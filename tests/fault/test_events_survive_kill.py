@@ -6,12 +6,12 @@ import time
 import pytest
 
 from regions.clock import now_ms
-from regions.events.subscription import Subscription
 from regions.events.topics import PHOTO_READY
 from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.membership import TTL_MS
 from tests.builders import scripts
 from tests.builders.stores import created
+from tests.builders.subscriptions import threaded
 
 WITHIN_S = 60
 PHOTOS = 200
@@ -22,7 +22,7 @@ COMMON = """
 import os, sys
 from itertools import count
 from regions.clock import now_ms
-from regions.events.subscription import Subscription
+from tests.builders.subscriptions import threaded
 from regions.events.messages import Event
 from regions.events.topics import PHOTO_READY
 from regions.stores.sqlite import adapter as sqlite
@@ -51,7 +51,7 @@ for number in count(0, 3):
 CONSUMER = (
     COMMON
     + """
-subscription = Subscription(events, PHOTO_READY, "group", "doomed", lambda one: acknowledge(one.at_ms), 4)
+subscription = threaded(events, PHOTO_READY, "group", "doomed", lambda one: acknowledge(one.at_ms), 4)
 while True:
     subscription.run_once(1.0)
 """
@@ -65,7 +65,7 @@ import threading
 def handle(one):
     acknowledge(one.at_ms)
     threading.Event().wait()
-subscription = Subscription(events, PHOTO_READY, "group", "doomed", handle, 4)
+subscription = threaded(events, PHOTO_READY, "group", "doomed", handle, 4)
 while True:
     subscription.run_once(1.0)
 """
@@ -94,7 +94,7 @@ def events(path):
 def handled_by_survivor(events) -> list[int]:
     """What another member handles until the group has committed everything."""
     handled, deadline_s = [], time.monotonic() + WITHIN_S
-    subscription = Subscription(events, PHOTO_READY, "group", "survivor", lambda one: handled.append(one.at_ms), 4)
+    subscription = threaded(events, PHOTO_READY, "group", "survivor", lambda one: handled.append(one.at_ms), 4)
     while sum(events.lag(PHOTO_READY, "group").values()) and time.monotonic() < deadline_s:
         subscription.run_once(0.01)
     subscription.close()

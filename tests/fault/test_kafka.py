@@ -14,10 +14,10 @@ import pytest
 
 from regions.errors import Unavailable
 from regions.events.messages import Event
-from regions.events.subscription import Subscription
 from regions.events.topics import PHOTO_READY
 from regions.stores.kafka import adapter as kafka_adapter
 from tests.builders.stores import REGION_OF_STORES, created
+from tests.builders.subscriptions import threaded
 
 WITHIN_S = 60
 RECOVERY_S = 30
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.xdist_group("kafka")
 # Prints the events that it gets, never finishes handling them, and is killed before it has committed any.
 STUCK = """
 import os, sys, threading
-from regions.events.subscription import Subscription
+from tests.builders.subscriptions import threaded
 from regions.events.topics import PHOTO_READY
 from regions.stores.kafka import adapter as kafka
 from tests.builders.stores import created
@@ -36,7 +36,7 @@ def handle(event):
     os.write(1, f"{event.at_ms}\\n".encode())
     threading.Event().wait()
 
-subscription = Subscription(created(kafka.events(sys.argv[1])), PHOTO_READY, "group", "killed", handle, 4)
+subscription = threaded(created(kafka.events(sys.argv[1])), PHOTO_READY, "group", "killed", handle, 4)
 while True:
     subscription.run_once(1.0)
 """
@@ -102,7 +102,7 @@ def consume(events):
 
     def start(handled: list[int]):
         stop = threading.Event()
-        member = Subscription(events, PHOTO_READY, "group", "member", lambda event: handled.append(event.at_ms), 4)
+        member = threaded(events, PHOTO_READY, "group", "member", lambda event: handled.append(event.at_ms), 4)
         thread = threading.Thread(target=member.run_forever, args=(stop,))
         thread.start()
 

@@ -29,7 +29,7 @@ USER = "name, country, residency_class, home_region, created_at"
 PHOTO = (
     "status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,"
     " height, taken_at, camera, phash, variants, reason, recipe, visibility,"
-    " latitude, longitude, altitude_m, placeholder"
+    " latitude, longitude, altitude_m, placeholder, worker_deaths"
 )
 SUMMARY = (
     "status, owner_id, residency_class, home_region, caption, created_at, width, height, recipe, visibility,"
@@ -83,6 +83,7 @@ def from_photo(photo: Photo) -> Values:
         photo.visibility,
         *((place.latitude, place.longitude, place.altitude_m) if (place := photo.location) else (None, None, None)),
         photo.placeholder,
+        photo.worker_deaths,
     )  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def to_photo(photo_id: str, values: Values) -> Photo | None:
     """None if there is no photo: it never existed, was discarded, or has a tombstone."""
     (status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,
      height, taken_at, camera, perceptual_hash, variants, reason, recipe, visibility, latitude, longitude, altitude_m,
-     placeholder) = values  # fmt: skip
+     placeholder, deaths) = values  # fmt: skip
     if status in (None, "deleted"):
         return None
     return Photo(
@@ -102,6 +103,7 @@ def to_photo(photo_id: str, values: Values) -> Photo | None:
         _visibility(visibility),
         None if latitude is None or longitude is None else Location(latitude, longitude, altitude_m),
         placeholder,
+        deaths or 0,
     )  # fmt: skip
 
 

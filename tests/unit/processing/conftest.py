@@ -18,8 +18,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from processing import job, moderation
-from regions import ids, topology
+from processing import job, moderation, worker
+from regions import config as configuration
+from regions import ids
 from regions.config import Config, Stores, open_stores
 from regions.events import messages
 from regions.events.messages import Event
@@ -63,8 +64,9 @@ class Room:
         self.stores.objects.put(RAW, raw_key(photo.photo_id), [data], digest, "application/octet-stream")
 
     def uploading(self, sequence: int = 1, expires_at_ms: int = _T0_MS + 1000, **changes: Any) -> Photo:
-        photo_id, owner_id = self.photo_id(sequence), self.user_id(1)
-        values = {"size_bytes": 1, "sha256": None} | changes
+        photo_id = self.photo_id(sequence)
+        values = {"owner_id": self.user_id(1), "size_bytes": 1, "sha256": None} | changes
+        owner_id = values.pop("owner_id")
         photo = Photo(photo_id, owner_id, "eu", REGION, Status.UPLOADING, "", created_at_ms=_T0_MS, **values)
         multipart_id = self.stores.objects.create_upload(RAW, raw_key(photo_id))
         upload = Upload(photo_id, multipart_id, "a.jpg", photo.size_bytes, 5 << 20, expires_at_ms)
@@ -104,14 +106,18 @@ class Room:
 
     def request(self, photo: Photo, **changes: Any) -> job.JobRequest:
         values = {"size_bytes": photo.size_bytes, "sha256": photo.sha256, "known_bad": moderation.KnownBad()}
-        return job.JobRequest(self.config, REGION, photo.photo_id, **({"budget_s": 60.0} | values | changes))
+        return job.JobRequest(REGION, photo.photo_id, **({"budget_s": 60.0} | values | changes))
 
 
 @pytest.fixture
 def room(tmp_path: Path) -> Any:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / f"{REGION}.objects").write_bytes(secrets.token_bytes(32))
-    config = Config(topology.parse(one_region(tmp_path)), tmp_path / "secrets")
+    file = tmp_path / "topology.toml"
+    file.write_text(one_region(tmp_path))
+    config = configuration.load(file, {})
+    # Jobs that run in this process have what a worker's process has.
+    worker.become(worker.Worker(config, None))
     prepare_region(config, REGION)
     stores = open_stores(config, REGION)
     yield Room(config, stores, tmp_path)

@@ -7,10 +7,12 @@ import pickle
 import pytest
 from PIL import Image
 
-from processing import fingerprints, job, moderation
+from processing import fingerprints, job, moderation, worker
 from processing.imaging.header import read_header
 from processing.imaging.master import decode
 from processing.imaging.variants import grey, scale
+from processing.photo_processor import PhotoProcessor
+from regions import config as configuration
 from regions.records import Status
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
 
@@ -57,6 +59,31 @@ def test_requests_and_outcomes_can_be_pickled(room, draw):
     request = pickle.loads(pickle.dumps(room.request(photo)))
     outcome = job.run(request)
     assert pickle.loads(pickle.dumps(outcome)) == outcome
+
+
+def test_no_secret_travels_with_a_job(room, draw):
+    """Not one of the environment, which the processor has read, and not one of a file."""
+    secret = "a-secret-key-of-the-environment"
+    config = configuration.load(room.config.path, {"DARKROOM_EU_WEST_S3_KEYS": f"ACCESS {secret}"})
+    worker.become(worker.Worker(config, None))
+    assert secret in config.env_secrets["eu-west.s3"]
+    photo, _ = room.uploaded(draw(1))
+    begun = PhotoProcessor("eu-west", room.stores, None, None, None, None)._begin(photo.photo_id)
+    _, request = begun
+    pickled = pickle.dumps(request)
+    assert secret.encode() not in pickled
+    assert (room.config.secrets / "eu-west.objects").read_bytes() not in pickled
+    assert str(room.folder).encode() not in pickled
+
+
+def test_a_photo_that_needs_more_memory_than_this_worker_has_is_not_decoded(room, draw):
+    """A worker over its limit would be killed. The job says how much it needs, and a larger worker makes the photo."""
+    photo, _ = room.uploaded(draw(1, 1400, 1000))
+    worker.become(worker.Worker(room.config, 1 << 20))
+    needed = job.run(room.request(photo))
+    assert isinstance(needed, job.NeedsMemory) and room.variants(photo) == []
+    worker.become(worker.Worker(room.config, needed.memory_bytes))
+    assert isinstance(job.run(room.request(photo)), job.Ready)
 
 
 @pytest.mark.parametrize("announced_bytes", [1, 5_000_000])

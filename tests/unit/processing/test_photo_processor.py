@@ -1,13 +1,17 @@
 """What happens to an uploaded photo, on real stores: its record, its event, and the objects that remain."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
 from processing import job
+from processing.fair_queue import Urgency
 from processing.imaging import recipe, variants
-from processing.photo_processor import PhotoProcessor, with_outcome
+from processing.photo_processor import MOST_DEATHS, PhotoProcessor, with_outcome
+from regions.cluster import WorkerDied
 from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.outbox import OutboxPublisher
@@ -18,15 +22,27 @@ from regions.stores.objects import VARIANTS, variant_prefix
 from regions.stores.settings import KNOWN_BAD
 
 
+class Photos:
+    """A processor that handles one event at a time, on a loop of its own."""
+
+    def __init__(self, room, run, threads) -> None:
+        async def run_on_thread(request, urgency, owner):
+            # Some of these tests process the photo a second time meanwhile.
+            return await asyncio.to_thread(run, request)
+
+        outbox = OutboxPublisher(room.stores.catalog, room.stores.events, lambda: room.clock_ms)
+        self._photos = PhotoProcessor("eu-west", room.stores, run_on_thread, outbox, lambda: room.clock_ms, threads)
+        self.give_up = self._photos.give_up
+
+    def handle(self, event) -> None:
+        asyncio.run(self._photos.handle(Urgency.FRESH, event))
+
+
 @pytest.fixture
 def photos(room):
     """Makes a processor that runs the real job in this process: `photos()`, or another one: `photos(run=…)`."""
-
-    def make(run=job.run):
-        outbox = OutboxPublisher(room.stores.catalog, room.stores.events, lambda: room.clock_ms)
-        return PhotoProcessor(room.config, "eu-west", room.stores, run, outbox, lambda: room.clock_ms)
-
-    return make
+    with ThreadPoolExecutor(4) as threads:
+        yield lambda run=job.run: Photos(room, run, threads)
 
 
 def published(room) -> list[str]:
@@ -250,3 +266,61 @@ def test_a_failure_changes_only_status_and_reason(room):
     photo, reason = room.uploading(), Reason("truncated", "cut off")
     outcome = job.Rejected(Status.FAILED, reason)
     assert with_outcome(photo, outcome) == replace(photo, status=Status.FAILED, reason=reason)
+
+
+class Deaths:
+    """A job that is ended with its worker each time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, request):
+        self.count += 1
+        raise WorkerDied
+
+
+def test_a_photo_that_kills_its_worker_twice_fails_and_is_never_tried_a_third_time(room, photos, draw):
+    """Not by the processor that saw it, and not when its event is delivered to another one."""
+    photo, event = room.uploaded(draw(1))
+    run = Deaths()
+    photos(run).handle(event)
+    photos(run).handle(event)
+    assert run.count == MOST_DEATHS == 2
+    assert (room.photo(photo).status, room.photo(photo).reason.code) == (Status.FAILED, "kills-workers")
+
+
+def test_a_photo_that_killed_its_worker_once_is_tried_once_more_after_a_restart(room, photos, draw):
+    """The death is recorded before the photo is tried again, so the next processor knows of it."""
+    photo, event = room.uploaded(draw(1))
+    run = Deaths()
+
+    def die_and_stop(request):
+        if run.count:
+            raise Unavailable("the whole region was restarted")
+        run(request)
+
+    with pytest.raises(Unavailable):
+        photos(die_and_stop).handle(event)
+    assert (room.photo(photo).status, room.photo(photo).worker_deaths) == (Status.PROCESSING, 1)
+    photos(run).handle(event)
+    assert (run.count, room.photo(photo).reason.code) == (2, "kills-workers")
+
+
+def test_a_photo_whose_worker_died_by_chance_becomes_ready(room, photos, draw):
+    """One death costs a second try, and no more."""
+    photo, event = room.uploaded(draw(1))
+    run = Deaths()
+    photos(lambda request: job.run(request) if run.count else run(request)).handle(event)
+    assert (room.photo(photo).status, room.photo(photo).worker_deaths) == (Status.READY, 1)
+
+
+def test_a_death_changes_nothing_in_a_photo_that_was_deleted_meanwhile(room, photos, draw):
+    """The tombstone wins."""
+    photo, event = room.uploaded(draw(1))
+
+    def delete_and_die(request):
+        delete(room, photo)
+        raise WorkerDied
+
+    photos(delete_and_die).handle(event)
+    assert room.stores.catalog.photos.get(photo.photo_id) is None

@@ -1,14 +1,16 @@
 """The whole processor on real stores and a real Dask cluster: from an event to a ready photo."""
 
+import os
 import threading
+from dataclasses import replace
 
 import psutil
 import pytest
 
-from processing.photo_cluster import open_cluster
-from processing.processor import _run_cluster, main
-from regions.errors import Unavailable
+from processing.processor import main
+from regions.errors import TopologyError
 from regions.records import Status
+from regions.topology import Topology
 from tests.builders.processes import at_work
 
 pytestmark = pytest.mark.xdist_group("dask")
@@ -87,10 +89,52 @@ def test_a_stopping_processor_leaves_a_job_that_hangs_to_the_next_processor(room
     second.join(60)
 
 
-def test_a_cluster_that_cannot_be_started_is_closed_and_ends_the_processor():
-    """The error is raised, so that the process is started again; no job waits for the cluster."""
-    cluster, stop, finished = open_cluster("nonsense://nowhere"), threading.Event(), threading.Event()
-    with pytest.raises(ValueError, match="nonsense"):
-        _run_cluster(cluster, stop, finished)
-    with pytest.raises(Unavailable, match="stopping"):
-        cluster.start()
+def test_a_processor_does_not_start_with_a_scheduler_that_anybody_may_use(room):
+    """Anybody who reaches one without TLS can run anything there. The error says what to do."""
+    region = replace(room.config.topology.regions["eu-west"], scheduler="tcp://10.0.3.1:8786")
+    config = replace(room.config, topology=Topology({"eu-west": region}, {}))
+    with pytest.raises(TopologyError, match=r"must be tls://.*docs/operating\.md"):
+        main(config, "eu-west", "test", threading.Event())
+
+
+def test_a_small_photo_does_not_wait_for_all_of_another_owners_large_ones(room, draw, eventually):
+    """Twelve large photos of one person are there first. The small one of another waits for those that run already."""
+    large = draw(1, 3000, 2000)
+    monsters = [room.uploaded(large, sequence)[0] for sequence in range(1, 13)]
+    small, _ = room.uploaded(draw(2), 13, owner_id=room.user_id(2))
+    ready: list[str] = []
+
+    def small_is_ready() -> bool:
+        stored = [room.photo(photo) for photo in (small, *monsters)]
+        ready.extend(one.photo_id for one in stored if one.status is Status.READY and one.photo_id not in ready)
+        return small.photo_id in ready
+
+    with at_work(main, room.config, "eu-west"):
+        eventually(small_is_ready, 60)
+    at_once = max(1, (os.cpu_count() or 1) // 2)
+    assert ready.index(small.photo_id) <= at_once
+
+
+def test_a_photo_that_kills_workers_fails_although_the_processor_was_restarted_in_between(
+    room, draw, stuck, eventually
+):
+    """kill -9 of its worker under one processor, and again under the next: there is no third try."""
+    photo, _ = room.uploaded(draw(1))
+    with stuck.writing(room, photo):
+        with at_work(main, room.config, "eu-west"):
+            eventually(stuck.worker).kill()
+            eventually(lambda: room.photo(photo).worker_deaths == 1)
+        with at_work(main, room.config, "eu-west"):
+            eventually(stuck.worker).kill()
+            eventually(lambda: status(room, photo) is Status.FAILED)
+    assert room.photo(photo).reason.code == "kills-workers"
+
+
+def test_a_worker_that_is_killed_costs_only_a_retry(room, processor, draw, stuck, eventually):
+    """kill -9 in the middle of a photo: another process begins again, and the photo is ready."""
+    photo, _ = room.uploaded(draw(1))
+    with stuck.writing(room, photo):
+        eventually(stuck.worker).kill()
+        eventually(lambda: room.photo(photo).worker_deaths == 1)
+    eventually(lambda: status(room, photo) is Status.READY)
+    assert len(room.variants(photo)) == 4

@@ -1,30 +1,41 @@
 """A cluster of one's own and one that an operator runs, when processes of it are killed. Photo jobs: see processing."""
 
-import json
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from regions.cluster import DaskCluster
+from regions.cluster import NotEnoughMemory, OutsideCluster, OwnCluster, TimedOut, WorkerDied, WorkerSettings
 from regions.errors import Unavailable
+from tests.builders.clusters import OperatorsDask, open_cluster
 from tests.builders.processes import has_ended
 
 pytestmark = pytest.mark.xdist_group("dask")
 
 PLENTY_S = 120.0
+MIB = 1 << 20
+OWN = OwnCluster(WorkerSettings(("json",)), 2, 512 * MIB, 1024 * MIB)
 STARTS_A_CLUSTER = """
-import threading
-from regions.cluster import DaskCluster
+import asyncio
+from regions.cluster import DaskCluster, OwnCluster, WorkerSettings
+
+async def main():
+    cluster = DaskCluster(OwnCluster(WorkerSettings(("json",)), 1, 1 << 30, 1 << 30))
+    async with cluster as connection:
+        while not cluster.capacity:
+            await asyncio.sleep(0.1)
+        print("started", flush=True)
+        await connection
+
 if __name__ == "__main__":
-    DaskCluster("", "json", 1 << 30).start()
-    print("started", flush=True)
-    threading.Event().wait()
+    asyncio.run(main())
 """
 
 
@@ -32,16 +43,31 @@ def raise_error(error: BaseException) -> None:
     raise error
 
 
+def die(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def append_pid_and_die(file: Path) -> None:
+    with file.open("a") as tries:
+        tries.write(f"{os.getpid()}\n")
+    die(None)
+
+
 def write_pid_and_wait(file: Path) -> None:
     file.write_text(str(os.getpid()))
     threading.Event().wait()
 
 
+def take_memory(size_bytes: int) -> int:
+    taken = bytearray(os.urandom(MIB)) * (size_bytes // MIB)
+    time.sleep(5)
+    return len(taken)
+
+
 @pytest.fixture(scope="module")
 def cluster():
-    made = DaskCluster("", "json", 1 << 30)
-    yield made
-    made.close()
+    with open_cluster(OWN, 2) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("error", [OSError("no disk"), ValueError("no number"), RuntimeError("no luck")], ids=repr)
@@ -51,11 +77,47 @@ def test_an_error_of_the_task_is_not_mistaken_for_a_lost_cluster(cluster, error)
     assert cluster.run(len, "abc", "counts", PLENTY_S) == 3
 
 
-def test_a_closed_cluster_runs_nothing():
-    closed = DaskCluster("", "json", 1 << 30)
-    closed.close()
-    with pytest.raises(Unavailable):
-        closed.run(len, "abc", "counts", PLENTY_S)
+def test_a_task_whose_worker_dies_is_not_started_again(cluster, tmp_path):
+    """Its caller hears of each death, and decides. The next task finds a worker."""
+    tries = tmp_path / "tries"
+    with pytest.raises(WorkerDied):
+        cluster.run(append_pid_and_die, tries, "dies", PLENTY_S)
+    assert len(tries.read_text().splitlines()) == 1
+    assert cluster.run(len, "abc", "counts", PLENTY_S) == 3
+
+
+def test_capacity_follows_the_workers(cluster):
+    """One that died counts again when its successor is there."""
+    cluster.wait_for_capacity(2)
+    with pytest.raises(WorkerDied):
+        cluster.run(die, None, "dies", PLENTY_S)
+    assert cluster.cluster.capacity <= 2
+    cluster.wait_for_capacity(2)
+
+
+def test_a_task_that_hangs_is_ended_with_its_worker(cluster, tmp_path, eventually):
+    cluster.wait_for_capacity(2)
+    file = tmp_path / "pid"
+    with pytest.raises(TimedOut):
+        cluster.run(write_pid_and_wait, file, "hangs", 3.0)
+    eventually(lambda: not psutil.pid_exists(int(file.read_text())))
+    assert cluster.run(len, "abc", "counts", PLENTY_S) == 3
+
+
+def test_a_worker_over_its_limit_dies_and_the_large_one_has_room(cluster):
+    """The task that is over the limit of ordinary workers counts as one that killed its worker."""
+    cluster.wait_for_capacity(2)
+    assert cluster.run(take_memory, 600 * MIB, "takes", PLENTY_S, memory_bytes=1000 * MIB) == 600 * MIB
+    with pytest.raises(WorkerDied):
+        cluster.run(take_memory, 1200 * MIB, "takes", PLENTY_S)
+
+
+def test_no_task_waits_for_a_worker_that_will_never_be_there(cluster):
+    """A larger one than any of this cluster."""
+    cluster.wait_for_capacity(2)
+    cluster.call(cluster.cluster.wait_for_memory(1000 * MIB, 60.0))
+    with pytest.raises(NotEnoughMemory):
+        cluster.call(cluster.cluster.wait_for_memory(2000 * MIB, 0.1))
 
 
 def test_no_worker_outlives_a_process_that_was_killed(tmp_path, eventually):
@@ -70,36 +132,6 @@ def test_no_worker_outlives_a_process_that_was_killed(tmp_path, eventually):
     eventually(lambda: all(map(has_ended, workers)))
 
 
-class OperatorsDask:
-    """A scheduler with one worker, as an operator would run them."""
-
-    def __init__(self, folder: Path, eventually) -> None:
-        self._folder, self._eventually = folder, eventually
-        self._processes: list[subprocess.Popen[bytes]] = []
-
-    def start(self, port: int = 0) -> str:
-        """Returns the scheduler's address."""
-        file = self._folder / "scheduler.json"
-        file.unlink(missing_ok=True)
-        self._spawn("scheduler", "--port", str(port), "--dashboard-address", "127.0.0.1:0", "--scheduler-file", file)
-        address = self._eventually(
-            lambda: file.exists() and file.read_text() and json.loads(file.read_text())["address"]
-        )
-        self._spawn("worker", "--no-nanny", "--nthreads", "1", "--local-directory", self._folder, address)
-        return address
-
-    def kill(self) -> None:
-        while self._processes:
-            process = self._processes.pop()
-            process.kill()
-            process.wait()
-
-    def _spawn(self, kind: str, *arguments: object) -> None:
-        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--host", "127.0.0.1", "--no-dashboard"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._processes.append(subprocess.Popen([*command, *map(str, arguments)], **quiet))
-
-
 @pytest.fixture
 def operators_dask(tmp_path, eventually):
     running = OperatorsDask(tmp_path, eventually)
@@ -107,22 +139,34 @@ def operators_dask(tmp_path, eventually):
     running.kill()
 
 
-def test_a_lost_cluster_is_joined_again(operators_dask, tmp_path, in_background, eventually):
-    """The whole cluster dies in the middle of a task: its caller gets Unavailable, and a later one the new cluster."""
-    address = operators_dask.start()
-    joined = DaskCluster(address, "json", 1 << 30)
-    pid = tmp_path / "pid"
-    outcome = in_background(lambda: joined.run(write_pid_and_wait, pid, "waits", PLENTY_S))
-    eventually(pid.exists)
-    operators_dask.kill()
-    assert isinstance(outcome.exception(200), Unavailable)
-    operators_dask.start(int(address.rpartition(":")[2]))
-    assert eventually(lambda: length_or_none(joined, "abc")) == 3
-    joined.close()
+def test_a_lost_cluster_is_joined_again_with_our_rules(operators_dask, tmp_path, in_background, eventually):
+    """The whole cluster dies in the middle of a task: its caller gets Unavailable, and a later one the new cluster.
+
+    The new scheduler has our rules too: it starts no task a second time.
+    """
+    address = operators_dask.start_scheduler()
+    operators_dask.start_worker(address)
+    with open_cluster(OutsideCluster(address)) as joined:
+        pid = tmp_path / "pid"
+        outcome = in_background(lambda: joined.run(write_pid_and_wait, pid, "waits", PLENTY_S))
+        eventually(pid.exists)
+        operators_dask.kill()
+        assert isinstance(outcome.exception(200), Unavailable)
+        operators_dask.start_scheduler(int(address.rpartition(":")[2]))
+        operators_dask.start_worker(address)
+        joined.wait_for_capacity(1)
+        assert joined.run(len, "abc", "counts", PLENTY_S) == 3
+        operators_dask.start_worker(address)
+        joined.wait_for_capacity(2)
+        with pytest.raises(WorkerDied):
+            joined.run(die, None, "dies", PLENTY_S)
 
 
-def length_or_none(cluster: DaskCluster, text: str) -> int | None:
-    try:
-        return cluster.run(len, text, "counts", PLENTY_S)
-    except Unavailable:
-        return None
+def test_many_tasks_at_once_all_return(cluster):
+    """In batches, each with its own result."""
+    cluster.wait_for_capacity(2)
+
+    async def run_all() -> list[int]:
+        return await asyncio.gather(*(cluster.cluster.run(abs, -n, "abs", PLENTY_S) for n in range(300)))
+
+    assert cluster.call(run_all()) == list(range(300))

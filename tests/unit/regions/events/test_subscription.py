@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from regions.errors import TooLarge, Unavailable
 from regions.events import subscription as subscription_module
+from regions.events.handling import ATTEMPTS
 from regions.events.messages import (
     MAX_EVENT_BYTES,
     MAX_LETTER_BYTES,
@@ -21,11 +23,12 @@ from regions.events.messages import (
     dead_letter,
     to_text,
 )
-from regions.events.subscription import ATTEMPTS, Subscription, consume
+from regions.events.subscription import Subscription, consume
 from regions.events.topics import DEAD_LETTERS, PHOTO_READY
 from regions.stores.partitioner import partition_of
 from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.membership import TTL_MS
+from tests.builders.subscriptions import threaded
 
 WITHIN_S = 30
 
@@ -85,7 +88,7 @@ def subscribe(events, handle):
     opened = []
 
     def subscription(handle=handle, concurrency=4, give_up=None, member="one", pause_s=lambda attempt: 0.0):
-        opened.append(Subscription(events, PHOTO_READY, "group", member, handle, concurrency, give_up, pause_s))
+        opened.append(threaded(events, PHOTO_READY, "group", member, handle, concurrency, give_up, pause_s))
         return opened[-1]
 
     yield subscription
@@ -390,6 +393,49 @@ def test_while_one_event_waits_the_number_of_later_ones_is_bounded(events, subsc
     assert len(handle.done) == 5
     blocked.gate.set()
     run_until(subscription, lambda: lag(events) == 0)
+
+
+class Later:
+    """Work that starts everything at once and ends nothing by itself."""
+
+    def __init__(self) -> None:
+        self.futures = {}
+
+    def start(self, one: Event) -> Future[None]:
+        self.futures[one.at_ms] = Future()
+        return self.futures[one.at_ms]
+
+    def stop(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_thousands_of_events_may_be_under_way_at_once(events):
+    """They end in any order, and what ended is committed with no event skipped. A failed one is delivered again."""
+    count, work = 2_000, Later()
+    for first in range(0, count, 500):
+        events.publish([event(number) for number in range(first, first + 500)])
+    subscription = Subscription(events, PHOTO_READY, "group", "one", work, count)
+    run_until(subscription, lambda: len(work.futures) == count)
+    for number in reversed(range(count)):
+        if number != 0:
+            work.futures[number].set_result(None)
+    run_until(subscription, lambda: subscription.run_once() == 1)
+    assert lag(events) > 0
+    work.futures[0].set_exception(Unavailable("stopping"))
+    run_until(subscription, lambda: subscription.run_once() == 0)
+    subscription.close()
+    again = Recorder()
+    other = threaded(events, PHOTO_READY, "group", "two", again, 4)
+    run_until(other, lambda: lag(events) == 0)
+    other.close()
+    assert 0 in again.done
+    assert all(
+        partition_of(f"p_{number}", sqlite.PARTITIONS) == partition_of("p_0", sqlite.PARTITIONS)
+        for number in again.done
+    )
 
 
 def same_partition(count: int) -> list[Event]:

@@ -1,5 +1,7 @@
 """The table of topics is complete and consistent."""
 
+from dataclasses import replace
+
 from regions.events import messages, topics
 from regions.records import Photo, Status
 
@@ -10,6 +12,7 @@ def test_every_message_has_its_topic_in_the_table():
     event = messages.photos_uploaded(PHOTO, 5)
     events = [
         event,
+        replace(event, topic=topics.PHOTOS_DEFERRED),
         messages.photo_ready(PHOTO, 5),
         messages.photo_deleted(PHOTO, 5),
         messages.photo_referenced("p", "u", 5, 5),

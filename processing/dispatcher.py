@@ -1,0 +1,104 @@
+"""Which photo's job runs next: as many at once as the cluster has workers, and the fair queue decides among the rest.
+
+The jobs wait here and not at the scheduler, which knows neither owners nor costs.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from processing import job
+from processing.fair_queue import FairQueue, Urgency
+from regions.cluster import NotEnoughMemory
+from regions.errors import Unavailable
+from regions.records import Reason, Status
+
+_MEMORY_WITHIN_S = 60.0
+_NO_MEMORY = job.Rejected(
+    Status.FAILED, Reason("needs-memory", "the photo needs more memory to decode than any worker here has")
+)
+
+Run = Callable[[job.JobRequest, Urgency, int], Awaitable[job.Outcome]]
+"""Runs a job: with this urgency, on a worker that has so much memory."""
+
+
+class Turns:
+    """At most `limit()` at once; the fair queue says who is next."""
+
+    def __init__(self, limit: Callable[[], int]) -> None:
+        self._limit, self._taken, self._is_closed = limit, 0, False
+        self._queue: FairQueue[asyncio.Future[None]] = FairQueue()
+
+    @asynccontextmanager
+    async def turn(self, urgency: Urgency, owner: str, cost: int) -> AsyncIterator[None]:
+        """Raises Unavailable if the process is stopping."""
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put(mine, urgency, owner, cost)
+        self.hand_out()
+        await mine
+        try:
+            yield
+        finally:
+            self._taken -= 1
+            self.hand_out()
+
+    def hand_out(self) -> None:
+        """Call it when the limit has grown, too."""
+        while self._queue and (self._is_closed or self._taken < self._limit()):
+            waiting = self._queue.take()
+            if waiting.done():
+                continue
+            if self._is_closed:
+                waiting.set_exception(Unavailable("this process is stopping"))
+            else:
+                self._taken += 1
+                waiting.set_result(None)
+
+    def close(self) -> None:
+        self._is_closed = True
+        self.hand_out()
+
+
+class Dispatcher:
+    """`run` runs a job on the cluster, which has room for `capacity()` at once.
+
+    `wait_for_memory` returns when a worker has so many bytes within so many seconds, or raises NotEnoughMemory.
+    """
+
+    def __init__(
+        self, run: Run, capacity: Callable[[], int], wait_for_memory: Callable[[int, float], Awaitable[None]]
+    ) -> None:
+        self._run, self._wait_for_memory = run, wait_for_memory
+        # With many workers, some jobs are at the scheduler already, so that no worker waits for a message from here.
+        # With few, the next one would wait for them.
+        self._turns = Turns(lambda: capacity() + capacity() // 4)
+        # One at a time: machines have one worker for large photos, and a second one would wait there.
+        self._large_turns = Turns(lambda: 1)
+
+    async def run(self, request: job.JobRequest, urgency: Urgency, owner: str) -> job.Final:
+        """Waits for its turn. Raises what the job raised, and Unavailable if the process is stopping."""
+        outcome = await self._run_in_turn(request, urgency, owner, 0)
+        if not isinstance(outcome, job.NeedsMemory):
+            return outcome
+        memory_bytes = outcome.memory_bytes
+        try:
+            await self._wait_for_memory(memory_bytes, _MEMORY_WITHIN_S)
+        except NotEnoughMemory:
+            return _NO_MEMORY
+        async with self._large_turns.turn(urgency, owner, request.size_bytes):
+            outcome = await self._run_in_turn(request, urgency, owner, memory_bytes)
+        return _NO_MEMORY if isinstance(outcome, job.NeedsMemory) else outcome
+
+    def capacity_changed(self) -> None:
+        self._turns.hand_out()
+
+    def close(self) -> None:
+        """Those that wait for their turn get Unavailable, now and later; those that run go on."""
+        self._turns.close()
+        self._large_turns.close()
+
+    async def _run_in_turn(
+        self, request: job.JobRequest, urgency: Urgency, owner: str, memory_bytes: int
+    ) -> job.Outcome:
+        async with self._turns.turn(urgency, owner, request.size_bytes):
+            return await self._run(request, urgency, memory_bytes)

@@ -1,0 +1,172 @@
+"""Whose job runs next, how many run at once, and what becomes of those that need more memory."""
+
+import asyncio
+
+import pytest
+
+from processing import job, moderation
+from processing.dispatcher import Dispatcher
+from processing.fair_queue import Urgency
+from regions.cluster import NotEnoughMemory, WorkerDied
+from regions.errors import Unavailable
+from regions.records import Reason, Status
+
+DONE = job.Rejected(Status.FAILED, Reason("done", "the outcome of these jobs"))
+
+
+def request(name: str, size_bytes: int = 1) -> job.JobRequest:
+    return job.JobRequest("eu-west", name, size_bytes, None, moderation.KnownBad(), 60.0)
+
+
+class Cluster:
+    """Jobs run until they are let go on; `largest_bytes` is the memory of its largest worker."""
+
+    def __init__(self, capacity: int, largest_bytes: int = 0) -> None:
+        self.capacity, self.largest_bytes = capacity, largest_bytes
+        self.started, self.memory, self.needs = [], {}, {}
+        self.dispatcher = Dispatcher(self._run, lambda: self.capacity, self._wait_for_memory)
+        self._ends = {}
+
+    def submit(self, name: str, urgency=Urgency.FRESH, owner="ana", size_bytes=1):
+        return asyncio.create_task(self.dispatcher.run(request(name, size_bytes), urgency, owner))
+
+    async def let_go_on(self, name: str, outcome=DONE) -> None:
+        self._ends.pop(name).set_result(outcome)
+        await settled()
+
+    async def _run(self, one, urgency, memory_bytes):
+        self.started.append(one.photo_id)
+        self.memory[one.photo_id] = memory_bytes
+        end = self._ends[one.photo_id] = asyncio.get_running_loop().create_future()
+        outcome = await end
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def _wait_for_memory(self, memory_bytes, within_s):
+        if memory_bytes > self.largest_bytes:
+            raise NotEnoughMemory
+
+
+async def settled() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def test_no_more_jobs_run_than_there_are_workers():
+    """The next starts when one ends, or when a worker has come."""
+
+    async def scenario():
+        cluster = Cluster(1)
+        tasks = [cluster.submit(name) for name in "abc"]
+        await settled()
+        assert cluster.started == ["a"]
+        await cluster.let_go_on("a")
+        assert cluster.started == ["a", "b"]
+        cluster.capacity = 2
+        cluster.dispatcher.capacity_changed()
+        await settled()
+        assert cluster.started == ["a", "b", "c"]
+        await cluster.let_go_on("b")
+        await cluster.let_go_on("c")
+        assert await asyncio.gather(*tasks) == [DONE] * 3
+
+    asyncio.run(scenario())
+
+
+def test_one_owners_many_jobs_do_not_delay_another_owners():
+    """The one that runs is finished first, and no more."""
+
+    async def scenario():
+        cluster = Cluster(1)
+        many = [cluster.submit(f"large {number}", size_bytes=10**8) for number in range(12)]
+        await settled()
+        small = cluster.submit("small", owner="bob")
+        await settled()
+        await cluster.let_go_on("large 0")
+        assert cluster.started == ["large 0", "small"]
+        for task in (*many, small):
+            task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_fresh_photos_go_before_refined_ones_and_those_before_old_ones():
+    async def scenario():
+        cluster = Cluster(0)
+        for urgency in (Urgency.BACKFILL, Urgency.REFINE, Urgency.DEFERRED, Urgency.FRESH):
+            cluster.submit(urgency.name, urgency)
+        await settled()
+        cluster.capacity = 1
+        cluster.dispatcher.capacity_changed()
+        for _ in range(4):
+            await settled()
+            await cluster.let_go_on(cluster.started[-1])
+        assert cluster.started == ["FRESH", "DEFERRED", "REFINE", "BACKFILL"]
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_is_free_again_after_a_job_that_failed():
+    """Whatever it raised."""
+
+    async def scenario():
+        cluster = Cluster(1)
+        first, second = cluster.submit("a"), cluster.submit("b")
+        await settled()
+        await cluster.let_go_on("a", WorkerDied())
+        with pytest.raises(WorkerDied):
+            await first
+        await cluster.let_go_on("b")
+        assert await second == DONE
+
+    asyncio.run(scenario())
+
+
+def test_a_photo_that_needs_more_memory_runs_again_on_a_worker_that_has_it():
+    """Only one such photo at a time: machines have one worker for them."""
+
+    async def scenario():
+        cluster = Cluster(4, largest_bytes=300)
+        tasks = [cluster.submit(name) for name in "ab"]
+        await settled()
+        await cluster.let_go_on("a", job.NeedsMemory(200))
+        await cluster.let_go_on("b", job.NeedsMemory(300))
+        assert cluster.started == ["a", "b", "a"]
+        await cluster.let_go_on("a")
+        await cluster.let_go_on("b")
+        assert await asyncio.gather(*tasks) == [DONE] * 2
+        assert cluster.memory == {"a": 200, "b": 300}
+
+    asyncio.run(scenario())
+
+
+def test_a_photo_that_needs_more_memory_than_any_worker_has_fails():
+    """With a reason that says so, and without waiting forever."""
+
+    async def scenario():
+        cluster = Cluster(1, largest_bytes=300)
+        task = cluster.submit("a")
+        await settled()
+        await cluster.let_go_on("a", job.NeedsMemory(301))
+        assert (await task).reason.code == "needs-memory"
+
+    asyncio.run(scenario())
+
+
+def test_jobs_that_wait_when_the_process_stops_are_left_to_the_next_one():
+    """Those that run go on."""
+
+    async def scenario():
+        cluster = Cluster(1)
+        running, waiting = cluster.submit("a"), cluster.submit("b")
+        await settled()
+        cluster.dispatcher.close()
+        with pytest.raises(Unavailable):
+            await waiting
+        with pytest.raises(Unavailable):
+            await cluster.submit("c")
+        await cluster.let_go_on("a")
+        assert await running == DONE
+
+    asyncio.run(scenario())
