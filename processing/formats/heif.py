@@ -1,8 +1,8 @@
 """HEIF (ISO/IEC 23008-12), the container of HEIC and AVIF: which items make the picture, and whether all are there.
 
 A phone's picture is a grid of tiles, each an item of its own, and decoders draw what they have: the missing tiles of a
-file that was cut short come out green. So every item that the picture is derived from is followed to its bytes here,
-and those of HEVC to their last unit, because its decoder conceals what it misses. Pure.
+file that was cut short come out green or black. So every item that the picture is derived from is followed to its bytes
+here, and to its last unit, because decoders conceal what they miss. Pure.
 """
 
 import struct
@@ -154,6 +154,8 @@ def _check_whole(meta: _Meta, used: list[int], data: bytes) -> None:
         if meta.items[number].kind == HEVC:
             configuration = meta.properties_of(number).get(b"hvcC", [b""])[0]
             _check_units(_bytes(meta, meta.items[number], data), 1 + (configuration[21] & 3))
+        elif meta.items[number].kind == AV1:
+            _check_open_units(_bytes(meta, meta.items[number], data))
 
 
 def _check_units(body: bytes, length_bytes: int) -> None:
@@ -161,6 +163,25 @@ def _check_units(body: bytes, length_bytes: int) -> None:
     position = 0
     while position < len(body):
         position += length_bytes + int.from_bytes(body[position : position + length_bytes])
+    if position != len(body) or not body:
+        raise truncated()
+
+
+def _check_open_units(body: bytes) -> None:
+    """The same for AV1's (AV1 specification, 5.3). The last may leave out its length, and then reaches to the end."""
+    position = 0
+    while position < len(body):
+        header = body[position]
+        position += 2 if header & 4 else 1
+        if not header & 2:
+            return
+        length = 0
+        for shift in range(0, 56, 7):
+            length |= (body[position] & 127) << shift
+            position += 1
+            if body[position - 1] < 128:
+                break
+        position += length
     if position != len(body) or not body:
         raise truncated()
 

@@ -4,6 +4,7 @@ All of them give the picture as it is stored, of 8 or 16 bits, and raise `Invali
 """
 
 import io
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -18,9 +19,10 @@ from processing.imaging.header import Header
 from processing.imaging.vips import Image
 from regions.image_limits import AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF, WEBP
 
+log = logging.getLogger(__name__)
+
 _STRICT = {"access": "sequential", "fail_on": "error"}
 _PILLOW_ERRORS = (ValueError, OSError, RuntimeError, EOFError, SyntaxError, OverflowError)
-_JPEG_MESSAGE = "VipsJpeg"
 
 
 def decode(header: Header) -> Image:
@@ -30,20 +32,21 @@ def decode(header: Header) -> Image:
 
 @contextmanager
 def strict(header: Header) -> Iterator[None]:
-    """Pixels are read in here. Raises InvalidImage if some of a JPEG are missing.
+    """Pixels are read in here. Raises InvalidImage if some of them are missing or wrong.
 
-    libvips fails for a warning of libjpeg before it reads further rows, so of the last rows only a message is left.
+    libvips paints a tile black that it can't read, and for a warning of libjpeg it fails only before it reads further
+    rows. Of the last rows of a JPEG, and of a tile, nothing but a message is left.
     """
-    if header.content_type != JPEG:
-        yield
-        return
     vips.forget_messages()
     try:
         yield
     except pyvips.Error as error:
-        raise turbo.missing_pixels(f"{error.message} {error.detail}") from error
-    if _JPEG_MESSAGE in (message := vips.messages()):
-        raise turbo.missing_pixels(message)
+        if header.content_type == JPEG:
+            raise turbo.missing_pixels(f"{error.message} {error.detail}") from error
+        raise
+    if message := vips.messages():
+        log.info("a decoder complained of a file", extra={"error": " ".join(message.split())})
+        raise turbo.missing_pixels(message) if header.content_type == JPEG else damaged()
 
 
 def _jpeg(data: bytes) -> Image:

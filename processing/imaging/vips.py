@@ -38,8 +38,12 @@ def forget_messages() -> None:
 
 
 def messages() -> str:
-    """What libvips and its decoders have reported since then, even if nothing failed. Kept once for the process."""
-    return str(pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()).decode("utf-8", "replace"))
+    """What libvips and its decoders have reported since then, even if nothing failed. It is kept once for the process.
+
+    The libraries of HEIF look behind the end of a file; what they report of that does not count.
+    """
+    buffer = pyvips.ffi.string(pyvips.vips_lib.vips_error_buffer()).decode("utf-8", "replace")
+    return "\n".join(line for line in buffer.splitlines() if not line.startswith("source: bad seek"))
 
 
 def from_array(pixels: NDArray[Any]) -> Image:

@@ -55,18 +55,10 @@ def tiff_kinds(pixels: Pixels) -> dict[str, bytes]:
         "jpeg": tag_files.compressed_tiff(pixels, "jpeg", Q=92),
         "tiles": tag_files.compressed_tiff(pixels, "lzw", tile=True, tile_width=32, tile_height=32),
         "inks": tag_files.pillow_tiff(image.convert("CMYK")),
-        "lab": tag_files.pillow_tiff(image.convert("LAB")) if False else lab_tiff(pixels),
+        "lab": tag_files.lab_tiff(pixels),
         "several pages": second.getvalue(),
         "alpha": tag_files.tiff(np.dstack([pixels, np.full_like(grey, 128)]), t338=2),
     }
-
-
-def lab_tiff(pixels: Pixels) -> bytes:
-    """CIE L*a*b* (photometric 8) of the picture, by libvips."""
-    import pyvips
-
-    source = pyvips.Image.new_from_array(pixels).colourspace("lab")
-    return bytes(source.tiffsave_buffer())
 
 
 _STARTS: Mapping[str, Callable[[bytes], list[int]]] = {

@@ -137,6 +137,11 @@ def compressed_tiff(pixels: NDArray[Any], compression: str = "lzw", **options: A
     return bytes(source.tiffsave_buffer(compression=compression, **options))
 
 
+def lab_tiff(pixels: NDArray[np.uint8]) -> bytes:
+    """CIE L*a*b*, by libvips."""
+    return bytes(pyvips.Image.new_from_array(pixels).colourspace("lab").tiffsave_buffer())
+
+
 def pillow_tiff(image: Image.Image, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, "TIFF", **options)
