@@ -33,7 +33,8 @@ _CONNECT_S = 30.0
 _CLOSE_S = 3.0
 _CHECK_S = 0.5
 # Each message to the scheduler costs about a millisecond on both sides, however many tasks or results it is about.
-_BATCH_S = 0.02
+# A worker may be waiting for a submission, but nobody for a result but the photo's owner.
+_SUBMIT_EVERY_S, _GATHER_EVERY_S = 0.02, 0.05
 _TOPIC = "darkroom-workers"
 _MEMORY = "MEMORY"
 """The resource that every worker announces: its limit, in MiB."""
@@ -120,8 +121,8 @@ class DaskCluster:
         self._lost = asyncio.Event()
         self._memories_mib: list[float] = []
         self._change = asyncio.Event()
-        self._submissions = _Batches(self._submit)
-        self._results = _Batches(self._gather)
+        self._submissions = _Batches(self._submit, _SUBMIT_EVERY_S)
+        self._results = _Batches(self._gather, _GATHER_EVERY_S)
 
     @property
     def capacity(self) -> int:
@@ -146,12 +147,14 @@ class DaskCluster:
         timeout_s: float,
         priority: int = 0,
         memory_bytes: int = 0,
+        worker_is_free: Callable[[], object] = lambda: None,
     ) -> Result:
         """What `function(argument)` returns in a worker; both must be picklable. `name` appears in Dask's logs.
 
         Tasks of a higher `priority` start first. With `memory_bytes`, the task runs on a worker whose limit is no less.
-        Raises what the function raised, WorkerDied, TimedOut, and Unavailable if the cluster was lost: then the
-        function may have run, or may still run.
+        `worker_is_free` is called when the task has ended, while its result is still on the way. Raises what the
+        function raised, WorkerDied, TimedOut, and Unavailable if the cluster was lost: then the function may have run,
+        or may still run.
         """
         client, key = self._client, f"{name}-{uuid.uuid4().hex}"
         if client is None:
@@ -160,7 +163,9 @@ class DaskCluster:
         task = Task(key, function, argument, _data_producer=True)
         future = await self._submissions.put(_Submission(client, task, priority, memory_bytes / _MIB))
         try:
-            return await self._ended(client, future, timeout_s)  # type: ignore[no-any-return]
+            await self._until_ended(client, future, timeout_s)
+            worker_is_free()
+            return await self._result(client, future, timeout_s)  # type: ignore[no-any-return]
         finally:
             future.release()
 
@@ -175,20 +180,28 @@ class DaskCluster:
             raise Unavailable("there is no worker at the moment")
         raise NotEnoughMemory(f"no worker has {memory_bytes} bytes")
 
-    async def _ended(self, client: Client, future: Future, timeout_s: float) -> Any:
+    async def _until_ended(self, client: Client, future: Future, timeout_s: float) -> None:
         try:
-            error = await asyncio.wait_for(future.exception(), timeout_s)
+            # Not `wait_for`, which makes a task of its own each time.
+            async with asyncio.timeout(timeout_s):
+                error = await future.exception()
         except TimeoutError:
             await self._end(client, future)
         if isinstance(error, KilledWorker):
             raise WorkerDied(future.key) from error
         if error is not None:
             raise error
-        if future.status == "finished":
-            with suppress(TimeoutError):
-                return await asyncio.wait_for(self._results.put(future), timeout_s)
-        self._lose(client)
-        raise Unavailable("the cluster was lost")
+        if future.status != "finished":
+            self._lose(client)
+            raise Unavailable("the cluster was lost")
+
+    async def _result(self, client: Client, future: Future, timeout_s: float) -> Any:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._results.put(future)
+        except TimeoutError as error:
+            self._lose(client)
+            raise Unavailable("the cluster does not return a result") from error
 
     async def _end(self, client: Client, future: Future) -> None:
         """Ends the worker process: a task that no longer checks its deadline hangs in a library or on a disk."""
@@ -339,10 +352,10 @@ class _Waiting(Generic[Item, Result]):
 
 
 class _Batches(Generic[Item, Result]):
-    """Calls `flush` with all items of the last `_BATCH_S` together, but with the first after a pause at once."""
+    """Calls `flush` with all items of the last `every_s` together, but with the first after a pause at once."""
 
-    def __init__(self, flush: Callable[[list[_Waiting[Item, Result]]], Awaitable[None]]) -> None:
-        self._flush = flush
+    def __init__(self, flush: Callable[[list[_Waiting[Item, Result]]], Awaitable[None]], every_s: float) -> None:
+        self._flush, self._every_s = flush, every_s
         self._items: list[_Waiting[Item, Result]] = []
         self._flushing: set[asyncio.Task[None]] = set()
         self._pausing = False
@@ -361,7 +374,7 @@ class _Batches(Generic[Item, Result]):
             task = asyncio.create_task(self._flushed(items))
             self._flushing.add(task)
             task.add_done_callback(self._flushing.discard)
-            asyncio.get_running_loop().call_later(_BATCH_S, self._start)
+            asyncio.get_running_loop().call_later(self._every_s, self._start)
 
     async def _flushed(self, items: list[_Waiting[Item, Result]]) -> None:
         try:

@@ -55,6 +55,7 @@ def test_every_field_of_a_photo_comes_back(catalog, sample):
         reason=Reason("unreadable", "not an image"),
         recipe=2,
         visibility="friends",
+        worker_deaths=1,
     )
     sample.create(photo)
     assert catalog.photos.get(photo.photo_id) == photo
