@@ -10,10 +10,10 @@ import logging
 import random
 import threading
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import dask
 from dask._expr import LLGExpr
@@ -23,6 +23,7 @@ from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.security import Security
 
+from regions.batches import Batches, Waiting
 from regions.config import TlsFiles
 from regions.errors import Unavailable
 from regions.retry import backoff_s
@@ -69,7 +70,6 @@ _LOST = (CommClosedError, OSError, RuntimeError, ImportError)
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
-Item = TypeVar("Item")
 
 
 class WorkerDied(Exception):
@@ -121,8 +121,8 @@ class DaskCluster:
         self._lost = asyncio.Event()
         self._memories_mib: list[float] = []
         self._change = asyncio.Event()
-        self._submissions = _Batches(self._submit, _SUBMIT_EVERY_S)
-        self._results = _Batches(self._gather, _GATHER_EVERY_S)
+        self._submissions = Batches(self._submit, _SUBMIT_EVERY_S)
+        self._results = Batches(self._gather, _GATHER_EVERY_S)
 
     @property
     def capacity(self) -> int:
@@ -217,8 +217,8 @@ class DaskCluster:
             raise Unavailable("no worker has taken the task")
         raise TimedOut(future.key)
 
-    async def _submit(self, submissions: "list[_Waiting[_Submission, Future]]") -> None:
-        groups: dict[tuple[Client, int, float], list[_Waiting[_Submission, Future]]] = {}
+    async def _submit(self, submissions: "list[Waiting[_Submission, Future]]") -> None:
+        groups: dict[tuple[Client, int, float], list[Waiting[_Submission, Future]]] = {}
         for waiting in submissions:
             one = waiting.item
             groups.setdefault((one.client, one.priority, one.memory_mib), []).append(waiting)
@@ -236,7 +236,7 @@ class DaskCluster:
             for waiting, future in zip(group, futures, strict=True):
                 waiting.resolve(future)
 
-    async def _gather(self, finished: "list[_Waiting[Future, Any]]") -> None:
+    async def _gather(self, finished: "list[Waiting[Future, Any]]") -> None:
         client = finished[0].item.client
         results = await client.gather([waiting.item for waiting in finished], asynchronous=True)
         for waiting, result in zip(finished, results, strict=True):
@@ -333,56 +333,6 @@ class _Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
 def _memories_mib(dask_scheduler: Scheduler) -> list[float]:
     """The limit of each worker; 0 for one that does not announce it, which gets no large tasks."""
     return [worker.resources.get(_MEMORY, 0.0) for worker in dask_scheduler.workers.values()]
-
-
-class _Waiting(Generic[Item, Result]):
-    """An item of a batch, and who waits for what becomes of it."""
-
-    def __init__(self, item: Item) -> None:
-        self.item = item
-        self.done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-
-    def resolve(self, result: Result) -> None:
-        if not self.done.done():
-            self.done.set_result(result)
-
-    def fail(self, error: Exception) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
-
-
-class _Batches(Generic[Item, Result]):
-    """Calls `flush` with all items of the last `every_s` together, but with the first after a pause at once."""
-
-    def __init__(self, flush: Callable[[list[_Waiting[Item, Result]]], Awaitable[None]], every_s: float) -> None:
-        self._flush, self._every_s = flush, every_s
-        self._items: list[_Waiting[Item, Result]] = []
-        self._flushing: set[asyncio.Task[None]] = set()
-        self._pausing = False
-
-    async def put(self, item: Item) -> Result:
-        waiting: _Waiting[Item, Result] = _Waiting(item)
-        self._items.append(waiting)
-        if not self._pausing:
-            self._start()
-        return await waiting.done
-
-    def _start(self) -> None:
-        self._pausing = bool(self._items)
-        if self._items:
-            items, self._items = self._items, []
-            task = asyncio.create_task(self._flushed(items))
-            self._flushing.add(task)
-            task.add_done_callback(self._flushing.discard)
-            asyncio.get_running_loop().call_later(self._every_s, self._start)
-
-    async def _flushed(self, items: list[_Waiting[Item, Result]]) -> None:
-        try:
-            await self._flush(items)
-        except Exception as error:
-            log.exception("Dask did not take a batch")
-            for waiting in items:
-                waiting.fail(Unavailable(f"the cluster was lost: {error!r}"))
 
 
 async def run_worker(where: OutsideCluster, settings: WorkerSettings, memory_bytes: int, stop: threading.Event) -> None:
