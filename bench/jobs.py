@@ -155,8 +155,10 @@ async def _ours_overhead(dask: Dask) -> float:
     taken: list[float] = []
 
     async def drive(cluster: DaskCluster) -> None:
-        async def run_sleep(request: job.JobRequest, urgency: Urgency, memory_bytes: int) -> job.Outcome:
-            return await cluster.run(_sleep, request, "sleeps", _PLENTY_S)
+        async def run_sleep(
+            request: job.JobRequest, urgency: Urgency, memory_bytes: int, worker_is_free: Callable[[], None]
+        ) -> job.Outcome:
+            return await cluster.run(_sleep, request, "sleeps", _PLENTY_S, worker_is_free=worker_is_free)
 
         dispatcher = Dispatcher(run_sleep, lambda: cluster.capacity, cluster.wait_for_memory)
         requests = [job.JobRequest("", f"p_{n}", 1, None, moderation.KnownBad(), 60.0) for n in range(JOBS)]

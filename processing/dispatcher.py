@@ -5,7 +5,7 @@ The jobs wait here and not at the scheduler, which knows neither owners nor cost
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 from processing import job
 from processing.fair_queue import FairQueue, Urgency
@@ -18,8 +18,8 @@ _NO_MEMORY = job.Rejected(
     Status.FAILED, Reason("needs-memory", "the photo needs more memory to decode than any worker here has")
 )
 
-Run = Callable[[job.JobRequest, Urgency, int], Awaitable[job.Outcome]]
-"""Runs a job: with this urgency, on a worker that has so much memory."""
+Run = Callable[[job.JobRequest, Urgency, int, Callable[[], None]], Awaitable[job.Outcome]]
+"""Runs a job: with this urgency, on a worker that has so much memory. Calls the last when the worker is free again."""
 
 
 class Turns:
@@ -30,17 +30,19 @@ class Turns:
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue()
 
     @asynccontextmanager
-    async def turn(self, urgency: Urgency, owner: str, cost: int) -> AsyncIterator[None]:
-        """Raises Unavailable if the process is stopping."""
+    async def turn(self, urgency: Urgency, owner: str, cost: int) -> AsyncIterator[Callable[[], None]]:
+        """Gives what ends the turn before the block does. Raises Unavailable if the process is stopping."""
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.put(mine, urgency, owner, cost)
         self.hand_out()
         await mine
-        try:
-            yield
-        finally:
-            self._taken -= 1
-            self.hand_out()
+        with ExitStack() as turn:
+            turn.callback(self._end)
+            yield turn.close
+
+    def _end(self) -> None:
+        self._taken -= 1
+        self.hand_out()
 
     def hand_out(self) -> None:
         """Call it when the limit has grown, too."""
@@ -100,5 +102,5 @@ class Dispatcher:
     async def _run_in_turn(
         self, request: job.JobRequest, urgency: Urgency, owner: str, memory_bytes: int
     ) -> job.Outcome:
-        async with self._turns.turn(urgency, owner, request.size_bytes):
-            return await self._run(request, urgency, memory_bytes)
+        async with self._turns.turn(urgency, owner, request.size_bytes) as end_turn:
+            return await self._run(request, urgency, memory_bytes, end_turn)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 
 from processing import job, worker
 from processing.fair_queue import Urgency
@@ -32,12 +33,13 @@ async def run_job(
     request: job.JobRequest,
     urgency: Urgency = Urgency.FRESH,
     memory_bytes: int = 0,
+    worker_is_free: Callable[[], object] = lambda: None,
     grace_s: float = _GRACE_S,
 ) -> job.Outcome:
     """Raises WorkerDied, Unavailable if the cluster or a store is unavailable, and whatever else the job raised."""
     name, timeout_s = f"photo-{request.photo_id}", request.budget_s + grace_s
     try:
-        return await dask.run(job.run, request, name, timeout_s, -urgency, memory_bytes)
+        return await dask.run(job.run, request, name, timeout_s, -urgency, memory_bytes, worker_is_free)
     except TimedOut:
         log.error("a photo hangs its worker", extra={"photo_id": request.photo_id})
         return _HANGS

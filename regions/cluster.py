@@ -10,10 +10,10 @@ import logging
 import random
 import threading
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import dask
 from dask._expr import LLGExpr
@@ -23,6 +23,7 @@ from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.security import Security
 
+from regions.batches import Batches, Waiting
 from regions.config import TlsFiles
 from regions.errors import Unavailable
 from regions.retry import backoff_s
@@ -33,7 +34,8 @@ _CONNECT_S = 30.0
 _CLOSE_S = 3.0
 _CHECK_S = 0.5
 # Each message to the scheduler costs about a millisecond on both sides, however many tasks or results it is about.
-_BATCH_S = 0.02
+# A worker may be waiting for a submission, but nobody for a result but the photo's owner.
+_SUBMIT_EVERY_S, _GATHER_EVERY_S = 0.02, 0.05
 _TOPIC = "darkroom-workers"
 _MEMORY = "MEMORY"
 """The resource that every worker announces: its limit, in MiB."""
@@ -68,7 +70,6 @@ _LOST = (CommClosedError, OSError, RuntimeError, ImportError)
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
-Item = TypeVar("Item")
 
 
 class WorkerDied(Exception):
@@ -120,8 +121,8 @@ class DaskCluster:
         self._lost = asyncio.Event()
         self._memories_mib: list[float] = []
         self._change = asyncio.Event()
-        self._submissions = _Batches(self._submit)
-        self._results = _Batches(self._gather)
+        self._submissions = Batches(self._submit, _SUBMIT_EVERY_S)
+        self._results = Batches(self._gather, _GATHER_EVERY_S)
 
     @property
     def capacity(self) -> int:
@@ -146,12 +147,14 @@ class DaskCluster:
         timeout_s: float,
         priority: int = 0,
         memory_bytes: int = 0,
+        worker_is_free: Callable[[], object] = lambda: None,
     ) -> Result:
         """What `function(argument)` returns in a worker; both must be picklable. `name` appears in Dask's logs.
 
         Tasks of a higher `priority` start first. With `memory_bytes`, the task runs on a worker whose limit is no less.
-        Raises what the function raised, WorkerDied, TimedOut, and Unavailable if the cluster was lost: then the
-        function may have run, or may still run.
+        `worker_is_free` is called when the task has ended, while its result is still on the way. Raises what the
+        function raised, WorkerDied, TimedOut, and Unavailable if the cluster was lost: then the function may have run,
+        or may still run.
         """
         client, key = self._client, f"{name}-{uuid.uuid4().hex}"
         if client is None:
@@ -160,7 +163,9 @@ class DaskCluster:
         task = Task(key, function, argument, _data_producer=True)
         future = await self._submissions.put(_Submission(client, task, priority, memory_bytes / _MIB))
         try:
-            return await self._ended(client, future, timeout_s)  # type: ignore[no-any-return]
+            await self._until_ended(client, future, timeout_s)
+            worker_is_free()
+            return await self._result(client, future, timeout_s)  # type: ignore[no-any-return]
         finally:
             future.release()
 
@@ -175,20 +180,28 @@ class DaskCluster:
             raise Unavailable("there is no worker at the moment")
         raise NotEnoughMemory(f"no worker has {memory_bytes} bytes")
 
-    async def _ended(self, client: Client, future: Future, timeout_s: float) -> Any:
+    async def _until_ended(self, client: Client, future: Future, timeout_s: float) -> None:
         try:
-            error = await asyncio.wait_for(future.exception(), timeout_s)
+            # Not `wait_for`, which makes a task of its own each time.
+            async with asyncio.timeout(timeout_s):
+                error = await future.exception()
         except TimeoutError:
             await self._end(client, future)
         if isinstance(error, KilledWorker):
             raise WorkerDied(future.key) from error
         if error is not None:
             raise error
-        if future.status == "finished":
-            with suppress(TimeoutError):
-                return await asyncio.wait_for(self._results.put(future), timeout_s)
-        self._lose(client)
-        raise Unavailable("the cluster was lost")
+        if future.status != "finished":
+            self._lose(client)
+            raise Unavailable("the cluster was lost")
+
+    async def _result(self, client: Client, future: Future, timeout_s: float) -> Any:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._results.put(future)
+        except TimeoutError as error:
+            self._lose(client)
+            raise Unavailable("the cluster does not return a result") from error
 
     async def _end(self, client: Client, future: Future) -> None:
         """Ends the worker process: a task that no longer checks its deadline hangs in a library or on a disk."""
@@ -204,8 +217,8 @@ class DaskCluster:
             raise Unavailable("no worker has taken the task")
         raise TimedOut(future.key)
 
-    async def _submit(self, submissions: "list[_Waiting[_Submission, Future]]") -> None:
-        groups: dict[tuple[Client, int, float], list[_Waiting[_Submission, Future]]] = {}
+    async def _submit(self, submissions: "list[Waiting[_Submission, Future]]") -> None:
+        groups: dict[tuple[Client, int, float], list[Waiting[_Submission, Future]]] = {}
         for waiting in submissions:
             one = waiting.item
             groups.setdefault((one.client, one.priority, one.memory_mib), []).append(waiting)
@@ -223,7 +236,7 @@ class DaskCluster:
             for waiting, future in zip(group, futures, strict=True):
                 waiting.resolve(future)
 
-    async def _gather(self, finished: "list[_Waiting[Future, Any]]") -> None:
+    async def _gather(self, finished: "list[Waiting[Future, Any]]") -> None:
         client = finished[0].item.client
         results = await client.gather([waiting.item for waiting in finished], asynchronous=True)
         for waiting, result in zip(finished, results, strict=True):
@@ -320,56 +333,6 @@ class _Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
 def _memories_mib(dask_scheduler: Scheduler) -> list[float]:
     """The limit of each worker; 0 for one that does not announce it, which gets no large tasks."""
     return [worker.resources.get(_MEMORY, 0.0) for worker in dask_scheduler.workers.values()]
-
-
-class _Waiting(Generic[Item, Result]):
-    """An item of a batch, and who waits for what becomes of it."""
-
-    def __init__(self, item: Item) -> None:
-        self.item = item
-        self.done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-
-    def resolve(self, result: Result) -> None:
-        if not self.done.done():
-            self.done.set_result(result)
-
-    def fail(self, error: Exception) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
-
-
-class _Batches(Generic[Item, Result]):
-    """Calls `flush` with all items of the last `_BATCH_S` together, but with the first after a pause at once."""
-
-    def __init__(self, flush: Callable[[list[_Waiting[Item, Result]]], Awaitable[None]]) -> None:
-        self._flush = flush
-        self._items: list[_Waiting[Item, Result]] = []
-        self._flushing: set[asyncio.Task[None]] = set()
-        self._pausing = False
-
-    async def put(self, item: Item) -> Result:
-        waiting: _Waiting[Item, Result] = _Waiting(item)
-        self._items.append(waiting)
-        if not self._pausing:
-            self._start()
-        return await waiting.done
-
-    def _start(self) -> None:
-        self._pausing = bool(self._items)
-        if self._items:
-            items, self._items = self._items, []
-            task = asyncio.create_task(self._flushed(items))
-            self._flushing.add(task)
-            task.add_done_callback(self._flushing.discard)
-            asyncio.get_running_loop().call_later(_BATCH_S, self._start)
-
-    async def _flushed(self, items: list[_Waiting[Item, Result]]) -> None:
-        try:
-            await self._flush(items)
-        except Exception as error:
-            log.exception("Dask did not take a batch")
-            for waiting in items:
-                waiting.fail(Unavailable(f"the cluster was lost: {error!r}"))
 
 
 async def run_worker(where: OutsideCluster, settings: WorkerSettings, memory_bytes: int, stop: threading.Event) -> None:

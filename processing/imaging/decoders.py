@@ -45,7 +45,7 @@ def strict(header: Header) -> Iterator[None]:
             raise turbo.missing_pixels(f"{error.message} {error.detail}") from error
         raise
     if message := vips.messages():
-        log.info("a decoder complained of a file", extra={"error": " ".join(message.split())})
+        log.info("a decoder reported missing or wrong pixels", extra={"error": " ".join(message.split())})
         raise turbo.missing_pixels(message) if header.content_type == JPEG else damaged()
 
 

@@ -126,8 +126,9 @@ class OperatorsDask:
         _kill(self._scheduler)
 
     def kill(self) -> None:
-        _kill(self._workers)
+        # The scheduler first: it would report the deaths of the workers.
         _kill(self._scheduler)
+        _kill(self._workers)
 
     def log_tail(self) -> str:
         return (self._folder / "dask.log").read_text(errors="replace")[-3000:]

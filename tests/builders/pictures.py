@@ -11,7 +11,7 @@ import numpy as np
 
 from processing.imaging.header import read_header
 from processing.imaging.master import decode
-from processing.imaging.variants import render
+from processing.imaging.variants import render, scale
 from tests.builders import bmps, heifs, jpegs, pngs, scenes, tag_files, webs
 from tests.builders.scenes import Pixels
 
@@ -79,9 +79,9 @@ def starts(name: str, data: bytes) -> list[int]:
 
 def master_pixels(data: bytes) -> Pixels:
     """What we make of a file before it is compressed again. Raises InvalidImage."""
-    pixels: Pixels = decode(read_header(data)).pixels.numpy()
+    pixels: Pixels = np.asarray(decode(read_header(data)).picture)
     return pixels
 
 
 def variants(data: bytes) -> dict[int, bytes]:
-    return {rendering.size: rendering.data for rendering in render(decode(read_header(data)))}
+    return {rendering.size: rendering.data for rendering in render(scale(decode(read_header(data))))}

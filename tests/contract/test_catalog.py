@@ -57,6 +57,7 @@ def test_every_field_of_a_photo_comes_back(catalog, sample):
         visibility="friends",
         location=Location(38.72, -9.133333, 12.5),
         placeholder="1QcSHQRnh493V4dIh4eXh1h4kJUI",
+        worker_deaths=1,
     )
     sample.create(photo)
     assert catalog.photos.get(photo.photo_id) == photo

@@ -34,14 +34,21 @@ class Cluster:
         self._ends.pop(name).set_result(outcome)
         await settled()
 
-    async def _run(self, one, urgency, memory_bytes):
+    async def _run(self, one, urgency, memory_bytes, worker_is_free):
         self.started.append(one.photo_id)
         self.memory[one.photo_id] = memory_bytes
         end = self._ends[one.photo_id] = asyncio.get_running_loop().create_future()
         outcome = await end
+        if outcome == "free":
+            worker_is_free()
+            outcome = await self._result(one.photo_id)
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    async def _result(self, name: str):
+        end = self._ends[name] = asyncio.get_running_loop().create_future()
+        return await end
 
     async def _wait_for_memory(self, memory_bytes, within_s):
         if memory_bytes > self.largest_bytes:
@@ -119,6 +126,24 @@ def test_a_worker_is_free_again_after_a_job_that_failed():
             await first
         await cluster.let_go_on("b")
         assert await second == DONE
+
+    asyncio.run(scenario())
+
+
+def test_the_next_job_starts_while_a_result_is_on_the_way():
+    """The worker is free before its result is here. Nobody's turn ends twice."""
+
+    async def scenario():
+        cluster = Cluster(1)
+        tasks = [cluster.submit(name) for name in "abc"]
+        await settled()
+        await cluster.let_go_on("a", "free")
+        assert cluster.started == ["a", "b"]
+        await cluster.let_go_on("a")
+        assert cluster.started == ["a", "b"]
+        await cluster.let_go_on("b")
+        await cluster.let_go_on("c")
+        assert await asyncio.gather(*tasks) == [DONE] * 3
 
     asyncio.run(scenario())
 

@@ -9,6 +9,8 @@ import pytest
 
 from processing.processor import main
 from regions.errors import TopologyError
+from regions.events import messages
+from regions.events.topics import PHOTOS_DEFERRED
 from regions.records import Status
 from regions.topology import Topology
 from tests.builders.processes import at_work
@@ -32,6 +34,16 @@ def test_an_upload_becomes_a_ready_photo(room, processor, draw, eventually):
     photo, _ = room.uploaded(draw(1))
     eventually(lambda: status(room, photo) is Status.READY, 60)
     assert len(room.variants(photo)) == 4
+
+
+def test_a_deferred_photo_becomes_ready_too(room, processor, draw, eventually):
+    """Its event comes from a topic of its own."""
+    photo = room.uploading(size_bytes=len(draw(1)))
+    room.put_raw(photo, draw(1))
+    room.change(photo, Status.PROCESSING)
+    event = replace(messages.photos_uploaded(photo, room.clock_ms), topic=PHOTOS_DEFERRED)
+    room.stores.events.publish([event])
+    eventually(lambda: status(room, photo) is Status.READY, 60)
 
 
 def test_a_photo_becomes_ready_although_another_fails(room, processor, draw, eventually):

@@ -70,7 +70,9 @@ def cluster():
         yield opened
 
 
-@pytest.mark.parametrize("error", [OSError("no disk"), ValueError("no number"), RuntimeError("no luck")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [OSError("no disk"), ValueError("no number"), RuntimeError("no luck"), TimeoutError("no time")], ids=repr
+)
 def test_an_error_of_the_task_is_not_mistaken_for_a_lost_cluster(cluster, error):
     with pytest.raises(type(error), match=str(error)):
         cluster.run(raise_error, error, "raises", PLENTY_S)
