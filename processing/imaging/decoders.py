@@ -84,11 +84,9 @@ def _heic(data: bytes) -> Image:
     """Phones compress HEIC with HEVC. For its patents the libvips wheels have no decoder of that; pillow-heif has."""
     try:
         decoded = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
-        pixels = np.asarray(decoded)
-        if pixels.dtype == np.uint16:
-            # 10 or 12 bits stand in the upper part of 16. The lower must repeat them, or full light is not full.
-            pixels = pixels | pixels >> decoded.info["bit_depth"]
-        return vips.from_array(pixels)
+        image = vips.from_array(np.asarray(decoded))
+        # 10 or 12 bits stand in the upper part of 16. The lower must repeat them, or full light is not full.
+        return image if image.format == "uchar" else image | image >> decoded.info["bit_depth"]
     except _PILLOW_ERRORS as error:
         raise damaged() from error
 
