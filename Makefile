@@ -7,7 +7,7 @@ DATA ?= var
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check docs bench bench-peers bench-photos bench-fingerprints bench-stores bench-walls servers servers-install clean
+.PHONY: help up demo test check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-stores bench-walls servers servers-install clean
 
 help:  ## this list
 	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ bench-photos: $(VENV)/bench  ## the photo job's imaging beside Pillow and sharp
 
 bench-fingerprints: $(VENV)/bench  ## how well photos are recognised again, beside PDQ
 	@$(BIN)/python -m bench fingerprints
+
+bench-jobs: $(VENV)/bench  ## what Dask costs a photo, in the processor and at the scheduler
+	@$(BIN)/python -m bench jobs
 
 bench-stores: $(VENV)/bench  ## the production stores beside their drivers; needs `make servers-install` and redis-tools
 	@$(BIN)/python -m bench stores

@@ -124,14 +124,15 @@ async def _ours_in_flight(dask: Dask, ended: Callable[[], None]) -> None:
             if count == PER_S + MEASURED:
                 enough.set()
 
+    waiting: list[asyncio.Task[None]] = []
+
     async def drive(cluster: DaskCluster) -> None:
-        waiting = [asyncio.create_task(one_after_the_other(cluster)) for _ in range(IN_FLIGHT)]
+        waiting.extend(asyncio.create_task(one_after_the_other(cluster)) for _ in range(IN_FLIGHT))
         await enough.wait()
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
 
     await _with_cluster(dask, drive)
+    # Without their cluster, all of them have ended.
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def _with_cluster(dask: Dask, drive: Callable[[DaskCluster], Coroutine[Any, Any, None]]) -> None:

@@ -71,8 +71,9 @@ class Dispatcher:
         self, run: Run, capacity: Callable[[], int], wait_for_memory: Callable[[int, float], Awaitable[None]]
     ) -> None:
         self._run, self._wait_for_memory = run, wait_for_memory
-        # With many workers, some jobs are at the scheduler already, so that no worker waits for a message from here.
-        # With few, the next one would wait for them.
+        # With many workers, some jobs are at the scheduler already, so that no worker waits for a message from here:
+        # with 4 workers and jobs of 150 ms, one more brought the time beside them from 10-28 % to 7-8 %, a second one
+        # no more. With few workers, the next photo would wait for them.
         self._turns = Turns(lambda: capacity() + capacity() // 4)
         # One at a time: machines have one worker for large photos, and a second one would wait there.
         self._large_turns = Turns(lambda: 1)

@@ -49,13 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("name", help="the region or the edge")
     parser.add_argument("--topology", type=Path, required=True, metavar="FILE")
     parser.add_argument(
-        "--memory", type=_gibibytes, default=1 << 30, metavar="GIB", help="a worker's limit (default: 1)"
+        "--memory", type=gibibytes, default=1 << 30, metavar="GIB", help="a worker's limit (default: 1)"
     )
     parser.add_argument("--fd", type=int, metavar="N", help="a listening socket (default: bind the URL's port)")
     return parser
 
 
-def _gibibytes(text: str) -> int:
+def gibibytes(text: str) -> int:
     memory_bytes = int(float(text) * (1 << 30))
     if memory_bytes <= 0:
         raise ValueError(text)
