@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 _STRICT = {"access": "sequential", "fail_on": "error"}
 _PILLOW_ERRORS = (ValueError, OSError, RuntimeError, EOFError, SyntaxError, OverflowError)
 _SHRINKS = (8, 4, 2)
+# A shrinking decoder fills up the last row and column. They may be no more than a hundredth of a picture.
+_LEAST_SHRUNK_PX = 100
 # libjpeg's words, when the data of a scan ends before its rows do. The stream always has an end marker, d9.
 _CUT_SHORT = ("premature end", "found marker 0xd9")
 
@@ -34,7 +36,8 @@ def decode(header: Header, least_scale: float) -> Image:
     libvips decodes pixels when they are read: do that within `strict`.
     """
     if header.content_type == JPEG:
-        shrink = next((shrink for shrink in _SHRINKS if 1 / shrink >= least_scale), 1)
+        least_side = min(header.width, header.height) // _LEAST_SHRUNK_PX
+        shrink = next((shrink for shrink in _SHRINKS if 1 / shrink >= least_scale and shrink <= least_side), 1)
         # Any warning means that pixels are missing: `formats.jpeg` has left no reason for another one.
         return pyvips.Image.jpegload_buffer(header.stream, shrink=shrink, access="sequential", fail_on="warning")
     return _DECODERS[header.content_type](header.stream)
@@ -82,7 +85,10 @@ def _gif(data: bytes) -> Image:
 
 
 def _tiff(data: bytes) -> Image:
-    return pyvips.Image.tiffload_buffer(data, **_STRICT)
+    """Painting programs keep masks and further inks as bands; one behind the colours may be transparency."""
+    image = pyvips.Image.tiffload_buffer(data, **_STRICT)
+    colours = 4 if image.interpretation == "cmyk" else 3
+    return image.extract_band(0, n=colours) if image.bands > colours + 1 else image
 
 
 def _avif(data: bytes) -> Image:
