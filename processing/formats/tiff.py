@@ -1,20 +1,20 @@
 """TIFF 6.0: its first picture, and the raw files of cameras, which are TIFFs, too. Pure."""
 
 from processing.formats import tags
-from processing.formats.facts import Facts, Icc, InvalidImage, damaged, truncated
+from processing.formats.facts import Facts, Icc, InvalidImage, damaged, truncated, unsupported
 from processing.formats.tags import Tags, Values
 
-_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC = 256, 257, 259, 262
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
 _SUBFILES, _ICC, _DNG_VERSION = 330, 34675, 50706
 _PICTURE = frozenset(
     {
-        *(_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES),
+        *(_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES),
         *(_SUBFILES, _ICC, _DNG_VERSION),
     }
 )
 _SUBFILE = frozenset({_COMPRESSION, _PHOTOMETRIC})
-_CFA, _LINEAR_RAW = 32803, 34892
+_LAB, _CFA, _LINEAR_RAW = 8, 32803, 34892
 _RAW_COMPRESSIONS = (32767, 32769, 32770, 34713, 65000, 65535)
 _MAX_SUBFILES = 20
 
@@ -30,6 +30,8 @@ def read(data: bytes) -> Facts:
     width, height = _whole_numbers(found, _WIDTH), _whole_numbers(found, _HEIGHT)
     if len(width) != 1 or len(height) != 1:
         raise damaged()
+    if _whole_numbers(found, _PHOTOMETRIC) == [_LAB] and 8 in _whole_numbers(found, _BITS):
+        raise unsupported("a TIFF in L*a*b* colours of 8 bits")
     _check_whole(data, found)
     profile = found.get(_ICC, b"")
     colour = Icc(profile) if isinstance(profile, bytes) and profile else None

@@ -23,6 +23,7 @@ def to_srgb(image: Image, colour: Colour) -> Image:
     if (
         colour is None
         or plain.interpretation not in _DEVICE_RGB
+        or plain.format not in _WHOLE_NUMBERS
         or (isinstance(colour, Cicp) and light.is_srgb(colour))
     ):
         return plain.colourspace("srgb")
@@ -30,6 +31,8 @@ def to_srgb(image: Image, colour: Colour) -> Image:
 
 
 _DEVICE_RGB = ("srgb", "rgb", "rgb16", "b-w", "grey16")
+_WHOLE_NUMBERS = ("uchar", "ushort")
+"""A curve is a table of all levels. A TIFF may also have 32 bits, of which a table would fill the memory."""
 
 
 def _by_profile(image: Image, profile: bytes) -> Image:
@@ -37,8 +40,8 @@ def _by_profile(image: Image, profile: bytes) -> Image:
     image = image.copy()
     image.set_type(pyvips.GValue.blob_type, _PROFILE, profile)
     try:
-        converted = image.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True)
-        return converted.copy_memory()
+        ways = {"embedded": True, "intent": "relative", "black_point_compensation": True, "depth": 8}
+        return image.icc_transform("srgb", **ways).copy_memory()
     except pyvips.Error:
         image.remove(_PROFILE)
         return image.colourspace("srgb")

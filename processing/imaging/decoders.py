@@ -73,7 +73,10 @@ def _gif(data: bytes) -> Image:
 
 
 def _tiff(data: bytes) -> Image:
-    return pyvips.Image.tiffload_buffer(data, **_STRICT)
+    """Painting programs keep masks and further inks as bands; one behind the colours may be transparency."""
+    image = pyvips.Image.tiffload_buffer(data, **_STRICT)
+    colours = 4 if image.interpretation == "cmyk" else 3
+    return image.extract_band(0, n=colours) if image.bands > colours + 1 else image
 
 
 def _avif(data: bytes) -> Image:

@@ -2,12 +2,12 @@
 
 import threading
 
-from cykooz_resizer import FilterType, ResizeAlg, ResizeOptions, Resizer
+from cykooz_resizer import CropBox, FilterType, ResizeAlg, ResizeOptions, Resizer
 from PIL.Image import Image, new
 
 from regions.image_limits import MAX_VARIANT_RATIO
 
-_LANCZOS3 = ResizeOptions(ResizeAlg.convolution(FilterType.lanczos3), use_alpha=False)
+_LANCZOS3 = ResizeAlg.convolution(FilterType.lanczos3)
 
 
 class _Resizer(threading.local):
@@ -26,8 +26,12 @@ def fit(width: int, height: int, size: int) -> tuple[int, int]:
     return max(1, int(width * scale + 0.5)), max(1, int(height * scale + 0.5))
 
 
-def scaled(image: Image, shape: tuple[int, int]) -> Image:
-    """A copy of an image in mode RGB, of this width and height in pixels. Lanczos, windowed by 3 lobes."""
+def scaled(image: Image, shape: tuple[int, int], part: tuple[float, float] | None = None) -> Image:
+    """A copy of an image in mode RGB, of this width and height in pixels; or of a part of it, from the upper left.
+
+    Lanczos with 3 lobes.
+    """
     target = new("RGB", shape)
-    _own.resizer.resize_pil(image, target, _LANCZOS3)
+    crop = CropBox(0, 0, *(part or image.size))
+    _own.resizer.resize_pil(image, target, ResizeOptions(_LANCZOS3, use_alpha=False, crop_box=crop))
     return target

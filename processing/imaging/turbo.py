@@ -22,6 +22,7 @@ _DECODED_TO_MASTER = 1.8
 # photos have many bytes a pixel. They are decoded larger, which takes a sixth to a third longer.
 _BUSY_BYTES_PER_PX = 0.3
 _BUSY_DECODED_TO_MASTER = 2.5
+_LEAST_DECODED_PX = 100
 # Of 4 bytes, for as long as the process lives. Only slim or very tall photos come near, and are left to libvips.
 _MAX_DECODED_PX = 16_000_000
 # libjpeg's words for a picture with missing pixels, and those among them for one whose data ends before its rows do.
@@ -53,7 +54,8 @@ def decode(header: Header, shape: tuple[int, int]) -> Image | None:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(header.stream)
     except ValueError:
         return None
-    rows, columns = _decoded_shape(len(header.stream), (width, height), shape)
+    eighths = _eighths(len(header.stream), (width, height), shape)
+    rows, columns = -(-height * eighths // 8), -(-width * eighths // 8)
     if colours not in ("YCbCr", "Gray") or rows * columns > _MAX_DECODED_PX:
         return None
     try:
@@ -71,7 +73,8 @@ def decode(header: Header, shape: tuple[int, int]) -> Image | None:
         raise missing_pixels(str(error)) from error
     decoded = frombuffer("RGBX", (columns, rows), pixels, "raw", "RGBX", 0, 1)
     set_image_mode(decoded, "RGB")  # without a copy: Pillow keeps RGB in four bytes, too
-    return scaled(decoded, shape)
+    # The decoder fills up its last row and column, so its picture is a little larger than the photo.
+    return scaled(decoded, shape, (width * eighths / 8, height * eighths / 8))
 
 
 def missing_pixels(message: str) -> InvalidImage:
@@ -79,10 +82,11 @@ def missing_pixels(message: str) -> InvalidImage:
     return truncated() if any(words in message.lower() for words in _CUT_SHORT) else damaged()
 
 
-def _decoded_shape(size_bytes: int, raw: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns to decode to. A slim picture must not lose the few rows that it has."""
+def _eighths(size_bytes: int, raw: tuple[int, int], shape: tuple[int, int]) -> int:
+    """The scale to decode at, for this size of the file, of the raw, and of the master."""
     (width, height), (width_px, height_px) = raw, shape
     is_busy = size_bytes > _BUSY_BYTES_PER_PX * width * height
     least = (_BUSY_DECODED_TO_MASTER if is_busy else _DECODED_TO_MASTER) * max(width_px / width, height_px / height)
-    eighths = next((eighths for eighths in _EIGHTHS if eighths >= 8 * least), 8)
-    return -(-height * eighths // 8), -(-width * eighths // 8)
+    # A slim picture must not lose the few rows that it has; what the decoder fills up must be under a hundredth.
+    least = max(least, _LEAST_DECODED_PX / min(width, height))
+    return next((eighths for eighths in _EIGHTHS if eighths >= 8 * least), 8)

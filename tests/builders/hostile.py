@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import numpy as np
+
 from tests.builders import bmps, heifs, jpegs, pngs, scenes, tag_files, webs
 from tests.builders.tag_files import Entry
 
@@ -112,6 +114,9 @@ def _tiffs() -> dict[str, Hostile]:
         ),
         "TIFF that is its own sub-file": Hostile(
             tag_files.directories({**plain, 330: Entry(4, 1, 8)}), {"ready", "damaged"}
+        ),
+        "TIFF of 32 bits in Adobe RGB": Hostile(
+            tag_files.tiff(pixels.astype(np.uint32), t34665={0xA001: 2}), {"ready", "unsupported"}
         ),
         "TIFF of 2^32 - 1 strips": Hostile(tag_files.directories({**plain, 273: _LONG, 279: _LONG}), {"damaged"}),
         "TIFF of 2^32 - 1 sub-files": Hostile(tag_files.directories({**plain, 330: _LONG}), {"ready", "damaged"}),

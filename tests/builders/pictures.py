@@ -12,7 +12,7 @@ import numpy as np
 from processing.imaging.header import read_header
 from processing.imaging.master import decode
 from processing.imaging.variants import render, scale
-from tests.builders import bmps, heifs, jpegs, pngs, scenes, tag_files, webs
+from tests.builders import bmps, colour_difference, heifs, jpegs, pngs, scenes, tag_files, webs
 from tests.builders.scenes import Pixels
 
 
@@ -55,7 +55,7 @@ def tiff_kinds(pixels: Pixels) -> dict[str, bytes]:
         "jpeg": tag_files.compressed_tiff(pixels, "jpeg", Q=92),
         "tiles": tag_files.compressed_tiff(pixels, "lzw", tile=True, tile_width=32, tile_height=32),
         "inks": tag_files.pillow_tiff(image.convert("CMYK")),
-        "lab": tag_files.lab_tiff(pixels),
+        "lab": tag_files.tiff(colour_difference.to_lab(pixels).astype(np.float32), 8),
         "several pages": second.getvalue(),
         "alpha": tag_files.tiff(np.dstack([pixels, np.full_like(grey, 128)]), t338=2),
     }

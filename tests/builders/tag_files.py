@@ -55,12 +55,20 @@ class _Writer:
         if isinstance(value, Entry):
             return self._packed("HHII", tag, *value)
         kind, values = self._typed(value)
-        body = b"".join(self._packed(_CODES[kind], *(each if isinstance(each, tuple) else (each,))) for each in values)
+        body = (
+            values
+            if isinstance(values, bytes)
+            else b"".join(
+                self._packed(_CODES[kind], *(each if isinstance(each, tuple) else (each,))) for each in values
+            )
+        )
         short = body.ljust(4, b"\0") if len(body) <= 4 else self._packed("I", self.block(body))
         return self._packed("HHI", tag, kind, len(values)) + short
 
     def _typed(self, value: Any) -> Typed:
         match value:
+            case Typed(_, bytes()):
+                return value
             case Typed():
                 return Typed(value.kind, [self._placed(each) for each in value.values])
             case str():
@@ -135,11 +143,6 @@ def compressed_tiff(pixels: NDArray[Any], compression: str = "lzw", **options: A
     """By libtiff: lzw, deflate, jpeg, packbits, ccittfax4; `tile=True` for tiles."""
     source = pyvips.Image.new_from_array(np.ascontiguousarray(pixels))
     return bytes(source.tiffsave_buffer(compression=compression, **options))
-
-
-def lab_tiff(pixels: NDArray[np.uint8]) -> bytes:
-    """CIE L*a*b*, by libvips."""
-    return bytes(pyvips.Image.new_from_array(pixels).colourspace("lab").tiffsave_buffer())
 
 
 def pillow_tiff(image: Image.Image, **options: Any) -> bytes:
