@@ -42,7 +42,9 @@ check: $(VENV)/test  ## style, who imports whom, and types
 docs: $(VENV)/bin/python  ## draw the pictures of docs/ that come from code
 	@$(BIN)/python -m docs.draw_topics
 
-bench-peers:  ## the peers that npm has, from the lock file (once)
+bench-peers:  ## the peers of the photo job: thumbor, and sharp from npm's lock file (once)
+	@test -x bench/peers/thumbor/bin/thumbor || ($(PYTHON) -m venv bench/peers/thumbor && \
+		bench/peers/thumbor/bin/pip install --quiet --disable-pip-version-check thumbor==7.8.0)
 	@command -v npm >/dev/null || { echo "npm is not here: install node and npm (Debian: apt-get install nodejs npm)"; exit 1; }
 	@mkdir -p bench/peers && cp bench/package.json bench/package-lock.json bench/peers/
 	@test -d bench/peers/node_modules/sharp || (cd bench/peers && npm ci --silent --no-audit --no-fund)
@@ -51,7 +53,7 @@ bench: $(VENV)/bench  ## every performance figure, each beside a peer in the sam
 	@-$(MAKE) --no-print-directory bench-peers
 	@$(BIN)/python -m bench
 
-bench-photos: $(VENV)/bench  ## the photo job's imaging beside Pillow and sharp
+bench-photos: $(VENV)/bench  ## the photo job: its imaging beside sharp, Pillow and thumbor, and the whole of it
 	@-$(MAKE) --no-print-directory bench-peers
 	@$(BIN)/python -m bench photos
 

@@ -6,7 +6,7 @@ A benchmark is a module of this package with `run() -> list[Measurement]`.
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -33,12 +33,22 @@ class GoalResult(StrEnum):
     PUBLISHED = "published"
 
 
+class Basis(StrEnum):
+    """What a goal is the least of."""
+
+    RATIO = "how many times as good as the best peer"
+    LEAD = "how many units better than the best peer"
+    """For scores whose zero means nothing."""
+    OURS = "our own figure"
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One figure. `ratio` says how many times as good as the best peer we are; `goal` is the least we want of it.
+    """One figure. `goal` is the least that we want of what its `basis` says.
 
-    `missing` names each peer that should have been measured and is not there, with how to get it. A goal is judged
-    only if no peer is missing: the best one might be among them.
+    `ratio` or `lead`, as the basis says, compares us with the best of the peers that the goal is set `beside`: all of
+    them, unless it names some. `missing` names each peer that should have been measured and is not there, with how to
+    get it. A goal is judged only if no peer is missing: the best one might be among them.
     """
 
     figure: str
@@ -49,6 +59,9 @@ class Measurement:
     goal: float | None
     missing: Mapping[str, str]
     outcome: GoalResult
+    basis: Basis = Basis.RATIO
+    lead: float | None = None
+    beside: Sequence[str] = ()
 
 
 def compare(
@@ -59,21 +72,30 @@ def compare(
     *,
     more_is_better: bool,
     goal: float | None = None,
+    basis: Basis = Basis.RATIO,
+    beside: Sequence[str] = (),
     missing: Mapping[str, str] = MappingProxyType({}),
 ) -> Measurement:
     """A figure without a goal is published; one with a goal is judged if every peer is there."""
-    ratio = None
-    if peers:
-        ratio = ours / max(peers.values()) if more_is_better else min(peers.values()) / ours
-    return Measurement(figure, unit, ours, dict(peers), ratio, goal, dict(missing), _outcome(ratio, goal, missing))
+    rivals = [value for name, value in peers.items() if not beside or name in beside]
+    ratio = lead = None
+    if rivals:
+        best = max(rivals) if more_is_better else min(rivals)
+        if basis is Basis.RATIO:
+            ratio = ours / best if more_is_better else best / ours
+        if basis is Basis.LEAD:
+            lead = ours - best if more_is_better else best - ours
+    reached = {Basis.RATIO: ratio, Basis.LEAD: lead, Basis.OURS: ours}[basis]
+    outcome = _outcome(reached, goal, missing)
+    return Measurement(figure, unit, ours, dict(peers), ratio, goal, dict(missing), outcome, basis, lead, tuple(beside))
 
 
-def _outcome(ratio: float | None, goal: float | None, missing: Mapping[str, str]) -> GoalResult:
+def _outcome(reached: float | None, goal: float | None, missing: Mapping[str, str]) -> GoalResult:
     if goal is None:
         return GoalResult.PUBLISHED
-    if missing or ratio is None:
+    if missing or reached is None:
         return GoalResult.NOT_JUDGED
-    return GoalResult.HOLDS if ratio >= goal else GoalResult.MISSED
+    return GoalResult.HOLDS if reached >= goal else GoalResult.MISSED
 
 
 def publish(name: str, rows: list[Measurement], console: Console) -> None:
@@ -120,12 +142,31 @@ def _processor() -> str:
 
 def _table(name: str, rows: list[Measurement]) -> Table:
     table = Table(title=name, title_justify="left")
-    for heading in ("figure", "unit", "ours", "peers", "ratio", "goal", ""):
+    for heading in ("figure", "unit", "ours", "peers", "ratio or lead", "goal", ""):
         table.add_column(heading, justify="left" if heading in ("figure", "unit", "peers") else "right")
     for row in rows:
-        peers = ", ".join(f"{peer} {value:.4g}" for peer, value in row.peers.items()) or "none here"
-        ratio = f"{row.ratio:.2f}×" if row.ratio is not None else ""
-        goal = f"≥ {row.goal:g}×" if row.goal is not None else ""
+        peers = ", ".join(f"{peer} {value:.4g}" for peer, value in row.peers.items())
         # Escaped: brackets in a figure are text, and not rich's markup.
-        table.add_row(escape(row.figure), row.unit, f"{row.ours:.4g}", peers, ratio, goal, row.outcome)
+        table.add_row(
+            escape(row.figure),
+            row.unit,
+            f"{row.ours:.4g}",
+            peers or "none here",
+            _reached(row),
+            _goal(row),
+            row.outcome,
+        )
     return table
+
+
+def _reached(row: Measurement) -> str:
+    if row.lead is not None:
+        return f"{row.lead:+.2f}"
+    return f"{row.ratio:.2f}×" if row.ratio is not None else ""
+
+
+def _goal(row: Measurement) -> str:
+    if row.goal is None:
+        return ""
+    number = {Basis.RATIO: f"{row.goal:g}×", Basis.LEAD: f"{row.goal:+g}", Basis.OURS: f"{row.goal:g}"}[row.basis]
+    return f"≥ {number}"

@@ -22,7 +22,8 @@ from typing import Any
 import psutil
 from distributed import Client, as_completed
 
-from bench import harness, interleaved_runs, photos, synthetic_photos
+from bench import harness, interleaved_runs, synthetic_photos
+from bench.photo_job.in_process import ours
 from processing import job, moderation
 from processing.dispatcher import Dispatcher
 from processing.fair_queue import Urgency
@@ -92,7 +93,7 @@ def _sleep(_: object) -> job.Final:
 
 
 def _process_photo(file: str) -> int:
-    return len(photos.ours(Path(file).read_bytes()))
+    return len(ours(Path(file).read_bytes()))
 
 
 async def _shares(dask: Dask, in_flight: Callable[[Dask, Callable[[], None]], Awaitable[None]]) -> dict[str, float]:

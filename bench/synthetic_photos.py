@@ -1,7 +1,8 @@
 """Photos as a camera would take them, drawn from a seed, so that every machine measures the same picture.
 
 A scene has what real ones have: a smooth sky, textures at every scale (a 1/f spectrum, as natural images do),
-hard edges and thin lines, saturated colour, and the grain of a sensor. `FLAT` draws those that have nothing of it.
+hard edges and thin lines, saturated colour, and the grain of a sensor. `film` and `weave` are full of detail that is
+hard to scale, and `FLAT` draws those that have nothing of it.
 """
 
 import io
@@ -16,17 +17,23 @@ Floats = NDArray[np.float32]
 _OCTAVES = 9
 _GRAIN = 2.5
 _SHAPES = 160
+_FILM_GRAIN = 18
+_THREADS_PX = (2.3, 6.3)
 
 
 def jpeg(seed: int, width: int, height: int, quality: int = 92) -> bytes:
-    """A JPEG with EXIF (camera, time, place), 4:2:0, as most cameras write them."""
+    return as_jpeg(scene(seed, width, height), quality)
+
+
+def as_jpeg(picture: Image.Image, quality: int = 92, sampling: str = "4:2:0") -> bytes:
+    """With EXIF (camera, time, place), and by default in 4:2:0, as most cameras write them."""
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = "Darkroom", "Bench Camera"
     exif[0x0112] = 1
     exif.get_ifd(0x8769)[0x9003] = "2026:05:01 12:30:00"
     exif.get_ifd(0x8825).update({1: "N", 2: (38.0, 43.0, 12.0), 3: "W", 4: (9.0, 8.0, 24.0)})
     file = io.BytesIO()
-    scene(seed, width, height).save(file, "JPEG", quality=quality, exif=exif)
+    picture.save(file, "JPEG", quality=quality, subsampling=sampling, exif=exif)
     return file.getvalue()
 
 
@@ -41,6 +48,31 @@ def scene(seed: int, width: int, height: int) -> Image.Image:
     _draw_things(random, picture)
     grain = random.standard_normal((height, width, 1), np.float32) * _GRAIN
     return Image.fromarray((np.asarray(picture, np.float32) + grain).clip(0, 255).astype(np.uint8))
+
+
+def film(seed: int, width: int, height: int) -> Image.Image:
+    """A scene on fast film: coarse grain, in clumps of about two pixels."""
+    random = np.random.default_rng(seed)
+    clumps = Image.fromarray(random.standard_normal((height // 2, width // 2), np.float32))
+    grain = np.asarray(clumps.resize((width, height), Image.Resampling.BICUBIC))
+    return _lit(scene(seed, width, height), _FILM_GRAIN / grain.std() * grain)
+
+
+def weave(seed: int, width: int, height: int) -> Image.Image:
+    """A scene seen through cloth, whose threads grow from 2.3 to 6.3 pixels: too fine for any of our sizes."""
+    finest, coarsest = _THREADS_PX
+    down, across = np.ogrid[:height, :width]
+    threads = [
+        np.sin(2 * np.pi * each / (finest + (coarsest - finest) * each / each.size)).astype(np.float32)
+        for each in (down, across)
+    ]
+    darker = Image.eval(scene(seed, width, height), lambda level: int(0.6 * level + 60))
+    return _lit(darker, 50 * threads[0] * threads[1])
+
+
+def _lit(picture: Image.Image, light: Floats) -> Image.Image:
+    """With so much more light, in grey levels, in each pixel."""
+    return Image.fromarray((np.asarray(picture, np.float32) + light[:, :, None]).clip(0, 255).astype(np.uint8))
 
 
 def _texture(random: np.random.Generator, width: int, height: int) -> Floats:

@@ -8,7 +8,7 @@ from cykooz_resizer.alpha import set_image_mode
 from numpy.typing import NDArray
 from PIL.Image import Image, frombuffer
 
-from processing.formats.facts import InvalidImage, damaged, truncated
+from processing.formats.facts import Icc, InvalidImage, damaged, truncated
 from processing.imaging.header import Header
 from processing.imaging.scaling import scaled
 
@@ -56,7 +56,9 @@ def decode(header: Header, shape: tuple[int, int]) -> Image | None:
         return None
     eighths = _eighths(len(header.stream), (width, height), shape)
     rows, columns = -(-height * eighths // 8), -(-width * eighths // 8)
-    if colours not in ("YCbCr", "Gray") or rows * columns > _MAX_DECODED_PX:
+    # Inks, and greys with a profile of their own, are not what comes out of here: red, green and blue.
+    is_rgb = colours == "YCbCr" or (colours == "Gray" and not isinstance(header.colour, Icc))
+    if not is_rgb or rows * columns > _MAX_DECODED_PX:
         return None
     try:
         pixels = simplejpeg.decode_jpeg(

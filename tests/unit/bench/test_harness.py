@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from bench import harness
-from bench.harness import GoalResult, compare, exit_code
+from bench.harness import Basis, GoalResult, compare, exit_code
 
 
 def measured(ours: float, peers: dict[str, float], goal: float | None = 1.0, missing: dict[str, str] | None = None):
@@ -19,6 +19,33 @@ def measured(ours: float, peers: dict[str, float], goal: float | None = 1.0, mis
 def test_a_goal_is_judged_beside_the_best_peer(ours, outcome):
     """Not beside the one that is easiest to beat."""
     assert measured(ours, {"slow": 0.1, "fast": 1.0}).outcome is outcome
+
+
+def test_a_goal_can_be_set_beside_some_peers_only():
+    """The others are published in the same row."""
+    row = compare("figure", "1/s", 6.0, {"slow": 2.0, "fast": 9.0}, more_is_better=True, goal=2.5, beside=["slow"])
+    assert (row.ratio, row.outcome, row.peers["fast"]) == (3.0, GoalResult.HOLDS, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "more_is_better", "lead", "outcome"),
+    [
+        (-5.05, True, -0.05, GoalResult.HOLDS),
+        (-5.25, True, -0.25, GoalResult.MISSED),
+        (-8.25, False, 0.25, GoalResult.HOLDS),
+    ],
+)
+def test_a_lead_is_a_difference(ours, more_is_better, lead, outcome):
+    """Of scores that may be negative, a ratio would say nothing."""
+    peers = {"one": -5.0, "other": -8.0}
+    row = compare("figure", "points", ours, peers, more_is_better=more_is_better, goal=-0.1, basis=Basis.LEAD)
+    assert (row.lead, row.outcome, row.ratio) == (pytest.approx(lead), outcome, None)
+
+
+@pytest.mark.parametrize(("ours", "outcome"), [(10.0, GoalResult.HOLDS), (9.9, GoalResult.MISSED)])
+def test_a_goal_for_our_own_figure_needs_no_peer(ours, outcome):
+    """There is none that does the same."""
+    assert compare("figure", "1/s", ours, {}, more_is_better=True, goal=10.0, basis=Basis.OURS).outcome is outcome
 
 
 def test_a_missing_peer_leaves_the_goal_unjudged():
