@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= var
 WORKERS ?= 2
+MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-stores bench-walls servers servers-install clean
+.PHONY: help up demo test fuzz check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-stores bench-walls servers servers-install clean
 
 help:  ## this list
 	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -26,6 +27,11 @@ demo: $(VENV)/service  ## the same, with two people, photos and a report of wher
 
 test: $(VENV)/test  ## all tests; those of the real servers where `make servers-install` has put them
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && TMPDIR=$$scratch $(BIN)/python -m deploy.servers run -- $(BIN)/pytest -n $(WORKERS) --dist loadgroup -q
+
+fuzz: $(VENV)/test  ## hostile pictures for MINUTES=5, each made by a seed; crashing ones stay in var/fuzz/
+	@mkdir -p "$(DATA)"
+	@DARKROOM_FUZZ_MINUTES=$(MINUTES) DARKROOM_FUZZ_SEED=$(SEED) DARKROOM_FUZZ_FIRST=$(FIRST) \
+		$(BIN)/pytest -q -s -p no:cacheprovider --basetemp "$(DATA)/fuzz" tests/unit/processing/imaging/test_fuzz.py
 
 servers: servers-install  ## Cassandra, Kafka, Redis, Consul and S3 on loopback, until Ctrl-C (SERVERS=1 make up uses them)
 	@$(BIN)/python -m deploy.servers up

@@ -55,13 +55,7 @@ class _Writer:
         if isinstance(value, Entry):
             return self._packed("HHII", tag, *value)
         kind, values = self._typed(value)
-        body = (
-            values
-            if isinstance(values, bytes)
-            else b"".join(
-                self._packed(_CODES[kind], *(each if isinstance(each, tuple) else (each,))) for each in values
-            )
-        )
+        body = values if isinstance(values, bytes) else b"".join(self._value(kind, each) for each in values)
         short = body.ljust(4, b"\0") if len(body) <= 4 else self._packed("I", self.block(body))
         return self._packed("HHI", tag, kind, len(values)) + short
 
@@ -78,6 +72,9 @@ class _Writer:
             case int():
                 return Typed(SHORT if value < 65_536 else LONG, [value])
         return Typed(LONG, [self._placed(value)])
+
+    def _value(self, kind: int, value: Any) -> bytes:
+        return self._packed(_CODES[kind], *(value if isinstance(value, tuple) else (value,)))
 
     def _placed(self, value: Any) -> Any:
         if isinstance(value, At):

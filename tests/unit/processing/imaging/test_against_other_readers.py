@@ -309,7 +309,8 @@ def test_every_size_looks_as_in_pillow(kind, size):
     assert (header.width, header.height) == size
     with Image.open(io.BytesIO(data)) as image:
         theirs = image.convert("RGB").resize((ours.shape[1], ours.shape[0]), Image.Resampling.LANCZOS)
-    mean, most = colour_difference.between(ours, np.asarray(theirs))
+    step = 1 + ours.shape[0] * ours.shape[1] // 200_000
+    mean, most = colour_difference.between(ours[::step], np.asarray(theirs)[::step])
     # Filters differ at the edges, and a picture of a few pixels has nothing else.
     bounds = (0.15, 0.6) if max(size) <= 1080 else (1.5, 3.0) if min(size) < 10 else (0.3, 1.0)
     assert mean <= bounds[0] and most <= bounds[1], (mean, most)
