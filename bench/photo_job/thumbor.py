@@ -26,7 +26,7 @@ _BINARY = Path(__file__).parents[1] / "peers" / "thumbor" / "bin" / "thumbor"
 _START_S = 30.0
 
 # The work that everyone does: nothing from a cache, upright pictures, and JPEGs that are not progressive (those take
-# longer).
+# longer). They are 4:2:0 by themselves; a setting that says so would put their quality at 0.
 _SETTINGS = """
 LOADER = 'thumbor.loaders.file_loader'
 FILE_LOADER_ROOT_PATH = {folder!r}
@@ -34,7 +34,6 @@ STORAGE = 'thumbor.storages.no_storage'
 ALLOW_UNSAFE_URL = True
 RESPECT_ORIENTATION = True
 QUALITY = {quality}
-PILLOW_JPEG_SUBSAMPLING = '4:2:0'
 PROGRESSIVE_JPEG = False
 """
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from bench import synthetic_photos
 from bench.harness import GoalResult
-from bench.photo_job import in_process, photos, sharp, speed, whole_job
+from bench.photo_job import in_process, photos, quality, sharp, speed, whole_job
 from processing import job
 from regions.image_limits import VARIANT_SIZES
 
@@ -69,3 +69,13 @@ def test_a_goal_beside_a_peer_that_is_not_here_is_not_judged(tmp_path):
 def test_each_step_of_the_job_is_a_stage():
     """And none is left that the job does not have."""
     assert [step.__name__ for step in job.STEPS] == list(whole_job.STAGES)[1:-1]
+
+
+@pytest.mark.parametrize("shape", [(150, 100), (256, 255), (1080, 810)])
+def test_pictures_are_compared_at_six_scales(shape):
+    """Of small ones, the mirror images beside them are whole, so that each pixel counts as much as any other."""
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (*shape[::-1], 3), np.uint8))
+    compared = quality.with_mirror_images(picture)
+    assert min(compared.size) >= 256
+    assert [side % own for side, own in zip(compared.size, shape, strict=True)] == [0, 0]
+    assert compared.crop((0, 0, *shape)).tobytes() == picture.tobytes()

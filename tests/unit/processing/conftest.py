@@ -5,15 +5,12 @@ import hashlib
 import io
 import os
 import secrets
-import struct
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 from PIL import Image
@@ -28,6 +25,7 @@ from regions.ids import Snowflake, compose, to_public
 from regions.preparation import prepare_region
 from regions.records import Photo, Status, Upload
 from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key, variant_prefix
+from tests.builders import pngs, scenes
 from tests.builders.topologies import one_region
 
 REGION, NUMBER = "eu-west", 3
@@ -128,13 +126,7 @@ def room(tmp_path: Path) -> Any:
 def gradient() -> Callable[..., Image.Image]:
     """A picture with no two quarters alike: `gradient(width, height, mode="RGB")`."""
 
-    def make(width: int, height: int, mode: str = "RGB") -> Image.Image:
-        across = np.linspace(0, 255, width, dtype=np.float32)[None, :].repeat(height, 0)
-        down = np.linspace(0, 255, height, dtype=np.float32)[:, None].repeat(width, 1)
-        bands = np.stack([across, down, 255 - (across + down) / 2], axis=2)
-        return Image.fromarray(bands.astype(np.uint8)).convert(mode)
-
-    return make
+    return lambda width, height, mode="RGB": scenes.image(scenes.gradient(width, height), mode)
 
 
 @pytest.fixture(scope="session")
@@ -153,14 +145,7 @@ def file() -> Callable[..., bytes]:
 def png_header() -> Callable[[int, int], bytes]:
     """A PNG that claims a size but has almost no pixels: `png_header(width, height)`."""
 
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    def make(width: int, height: int) -> bytes:
-        header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-        return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
-
-    return make
+    return lambda width, height: pngs.whole(pngs.header(width, height), *pngs.data(bytes(64)))
 
 
 class Stuck:

@@ -66,7 +66,7 @@ def test_an_offset_that_exists_is_kept(offset):
     ],
 )
 def test_a_camera_is_its_maker_and_model(make, model, expected):
-    """The maker is not said twice."""
+    """The maker is named once."""
     assert camera.read(tag_files.exif({MAKE: make, MODEL: model})).camera == expected
 
 

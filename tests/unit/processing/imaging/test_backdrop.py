@@ -33,7 +33,7 @@ def logo(*colours: tuple[int, int, int]) -> np.ndarray:
     ],
     ids=["black", "red", "white", "cream", "black and white", "white and grey"],
 )
-def test_a_logo_can_be_told_from_what_is_behind_it(colours, expected):
+def test_a_logo_stands_out_from_what_is_behind_it(colours, expected):
     """White, unless a part of it would vanish there."""
     assert backdrop.choose(logo(*colours)) == expected
 

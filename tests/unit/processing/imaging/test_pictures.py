@@ -6,11 +6,12 @@ from itertools import combinations
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
 from processing.imaging.header import read_header
 from processing.imaging.master import decode
 from processing.imaging.variants import render, scale
+from tests.builders import jpegs, profiles
 
 
 def draw(data: bytes) -> dict[int, Image.Image]:
@@ -104,16 +105,7 @@ def test_variants_have_no_metadata(file_with_metadata, kind):
             word in data for word in (b"Exif", b"Tagus", b"xmp", b"XMP", b"Photoshop", b"ICC_PROFILE", b"GPS")
         )
         assert not Image.open(io.BytesIO(data)).getexif()
-        assert segments(data) <= {0xE0, 0xDB, 0xC0, 0xC4, 0xDA}
-
-
-def segments(data: bytes) -> set[int]:
-    """The markers of a baseline JPEG before its pixels."""
-    markers, at = set(), 2
-    while 0xDA not in markers:
-        markers.add(data[at + 1])
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return markers
+        assert jpegs.segments(data) <= {0xD8, 0xE0, 0xDB, 0xC0, 0xC4, 0xDA}
 
 
 @pytest.fixture
@@ -122,7 +114,7 @@ def file_with_metadata(gradient, file):
     exif[0x010E], exif[0x0110] = "By the Tagus", "Camera of Tagus"
     exif.get_ifd(0x8825).update({1: "N", 2: (38.0, 43.0, 12.0), 3: "W", 4: (9.0, 8.0, 24.0)})
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">Tagus</x:xmpmeta>'
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profiles.srgb()
 
     def make(kind: str) -> bytes:
         options = {"exif": exif, "icc_profile": profile}
@@ -220,7 +212,7 @@ def test_a_wide_gamut_is_converted_to_srgb(file):
     """The same numbers mean a more saturated colour in Display P3 or Adobe RGB than in sRGB."""
     image = Image.new("RGB", (200, 200), (180, 120, 80))
     plain = pixel(draw(file(image, quality=95))[1080], 0.5, 0.5)
-    converted = pixel(draw(file(image, quality=95, icc_profile=p3_profile()))[1080], 0.5, 0.5)
+    converted = pixel(draw(file(image, quality=95, icc_profile=profiles.display_p3()))[1080], 0.5, 0.5)
     # By the matrices of both spaces (SMPTE EG 432-1, IEC 61966-2-1), P3 (180, 120, 80) is sRGB (190, 117, 72).
     assert np.allclose(plain, (180, 120, 80), atol=3)
     assert np.allclose(converted, (190, 117, 72), atol=3)
@@ -231,37 +223,3 @@ def test_an_invalid_colour_profile_is_ignored(gradient, file):
     image = gradient(300, 200)
     variant = draw(file(image, quality=95, icc_profile=b"no profile" * 20))[1080]
     assert levels_apart(variant, image) < 4
-
-
-def p3_profile() -> bytes:
-    """Display P3 as an ICC v2 profile: its primaries adapted to D50, and a curve close to sRGB's."""
-    from struct import pack
-
-    def fixed(value: float) -> bytes:
-        return pack(">i", round(value * 65536))
-
-    def xyz(*values: float) -> bytes:
-        return b"XYZ \0\0\0\0" + b"".join(map(fixed, values))
-
-    codes = np.arange(1024) / 1023
-    linear = np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
-    curve = b"curv\0\0\0\0" + pack(">I", 1024) + (linear * 65535).round().astype(">u2").tobytes()
-    name = b"P3\0"
-    tags = {
-        b"desc": b"desc\0\0\0\0" + pack(">I", len(name)) + name + bytes(78),
-        b"cprt": b"text\0\0\0\0none\0",
-        b"wtpt": xyz(0.9642, 1.0, 0.8249),
-        b"rXYZ": xyz(0.51512, 0.24120, -0.00105),
-        b"gXYZ": xyz(0.29198, 0.69225, 0.04189),
-        b"bXYZ": xyz(0.15710, 0.06657, 0.78407),
-        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve),
-    }
-    table, body, start = b"", b"", 132 + 12 * len(tags)
-    for tag, data in tags.items():
-        body += bytes(-len(body) % 4)
-        table += tag + pack(">II", start + len(body), len(data))
-        body += data
-    header = bytes(8) + pack(">I", 0x02400000) + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28)
-    header += fixed(0.9642) + fixed(1.0) + fixed(0.8249)
-    whole = header.ljust(128, b"\0")[4:] + pack(">I", len(tags)) + table + body
-    return pack(">I", len(whole) + 4) + whole
