@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from darkroom.command_error import CommandError
-from darkroom.command_line import DATA
+from darkroom.command_line import DATA, day_ms
 from darkroom.installation import require_service
 
 _EXAMPLES = """\
@@ -69,6 +69,7 @@ _SERVERS = _argument(
 _TOPOLOGY = _argument(
     "--topology", type=Path, metavar="FILE", help="the topology file (default: topology.toml in the data folder)"
 )
+_REGION = _argument("region", metavar="REGION")
 _BEFORE = _argument("--before", metavar="PHOTO", help="show photos older than this one")
 _LIMIT = _argument("--limit", type=int, default=20, help="how many to show (default: 20)")
 
@@ -154,6 +155,21 @@ COMMANDS = (
                 metavar="REGION/PORT",
                 help="create an empty store in place of one that is lost for good, such as eu-west/objects",
             ),
+        ),
+        needs_service=True,
+    ),
+    Command(
+        "reprocess",
+        "for operators: process a region's photos again, by the current recipe, when nothing fresh waits",
+        "darkroom.operate.reprocess:command",
+        (
+            _REGION,
+            _TOPOLOGY,
+            _argument("--photo", nargs="+", metavar="ID", help="only these photos (default: all)"),
+            _argument("--since", type=day_ms, metavar="DATE", help="only photos from this day or time on (UTC)"),
+            _argument("--until", type=day_ms, metavar="DATE", help="only photos before this day or time (UTC)"),
+            _argument("--failed", action="store_true", help="also those that have failed"),
+            _argument("--restart", action="store_true", help="begin anew instead of going on where the last run was"),
         ),
         needs_service=True,
     ),

@@ -1,5 +1,6 @@
-"""Commands as a person is to type them, in what we print. Pure."""
+"""Commands as a person types them, and is to type them. Pure."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 DATA = Path("var")
@@ -10,3 +11,9 @@ def typed(command: str, data: Path, profile: str | None = None) -> str:
     """`command` in the same data folder and as the same person."""
     folder = f" --data {data}" if data != DATA else ""
     return f"darkroom{folder}{f' --as {profile}' if profile else ''} {command}"
+
+
+def day_ms(text: str) -> int:
+    """`2026-05-01` or `2026-05-01T12:30`, in UTC unless it has an offset, as Unix time. Raises ValueError."""
+    time = datetime.fromisoformat(text)
+    return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)

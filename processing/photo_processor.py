@@ -1,8 +1,10 @@
-"""Handles one uploaded photo: runs its job and records the outcome, in one write with the event that reports it.
+"""Handles one photo: runs its job and records the outcome, in one write with the event that reports it.
 
-Idempotent: a photo that is no longer `processing` is not processed again. Deletions, and other jobs for the same photo,
-may run at the same time without a lock. Whatever their order, the objects that remain are those that the catalog
-records: none of a deleted photo, no variant of a failed one (`PhotoProcessor._remove_leftovers` explains the races).
+An uploaded photo is `processing` meanwhile. One that is processed again stays `ready` all the time: it gets the new
+variants, or stays as it was. Idempotent: a photo that has its outcome is not processed once more. Deletions, and other
+jobs for the same photo, may run at the same time without a lock. Whatever their order, the objects that remain are
+those that the catalog records: none of a deleted photo, no variant of a failed one (`PhotoProcessor._remove_leftovers`
+explains the races).
 """
 
 import asyncio
@@ -10,10 +12,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from processing import job, moderation
 from processing.fair_queue import Urgency
+from processing.imaging import recipe
 from regions.cluster import WorkerDied
 from regions.config import Stores
 from regions.errors import Unavailable
@@ -23,6 +27,7 @@ from regions.events.outbox import OutboxPublisher
 from regions.last_known import LastKnown
 from regions.records import Photo, Reason, Status, Variant
 from regions.stores import photo_objects
+from regions.stores.objects import RAW, raw_key
 from regions.stores.settings import KNOWN_BAD
 
 log = logging.getLogger(__name__)
@@ -35,6 +40,8 @@ MOST_DEATHS = 2
 
 Run = Callable[[job.JobRequest, Urgency, str], Awaitable[job.Final]]
 """Runs a job with this urgency, for this owner. Raises WorkerDied, and Unavailable."""
+
+_Begun = tuple[Photo, job.JobRequest]
 
 _INTERNAL = Reason("internal", "the photo could not be processed; this is our fault, and it has been logged")
 _KILLS = job.Rejected(Status.FAILED, Reason("kills-workers", f"the photo has brought down {MOST_DEATHS} processes"))
@@ -61,6 +68,18 @@ def with_outcome(photo: Photo, outcome: job.Final) -> Photo:
     )
 
 
+def is_due(photo: Photo, retry_failed: bool, region: str) -> bool:
+    """Whether a backfill has something to do for the photo. Pure.
+
+    With `retry_failed`, one that is `processing` may have failed before an earlier delivery of the same event.
+    """
+    if photo.home_region != region:
+        return False
+    if photo.status is Status.READY:
+        return photo.recipe < recipe.RECIPE
+    return retry_failed and photo.status in (Status.FAILED, Status.PROCESSING)
+
+
 def _with_older_recipes(photo: Photo, outcome: job.Ready) -> tuple[Variant, ...]:
     """The new variants, and those that the photo had under other names: the URLs that people have still give them."""
     names = {variant.name for variant in outcome.variants}
@@ -85,7 +104,14 @@ class PhotoProcessor:
 
     async def handle(self, urgency: Urgency, event: Event) -> None:
         """Raises Unavailable if a store or the cluster is unavailable, or if the known-bad list can't be read."""
-        while begun := await self._in_thread(self._begin, event.body["photo_id"]):
+        await self._process(urgency, partial(self._begin, event.body["photo_id"]))
+
+    async def handle_backfill(self, event: Event) -> None:
+        """Raises the same, and Unavailable if the event is for a processor with a newer recipe."""
+        await self._process(Urgency.BACKFILL, partial(self._begin_again, event))
+
+    async def _process(self, urgency: Urgency, begin: Callable[[], _Begun | None]) -> None:
+        while begun := await self._in_thread(begin):
             photo, request = begun
             try:
                 outcome = await self._run(request, urgency, photo.owner_id)
@@ -99,29 +125,75 @@ class PhotoProcessor:
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
-    def _begin(self, photo_id: str) -> tuple[Photo, job.JobRequest] | None:
+    def _begin(self, photo_id: str) -> _Begun | None:
         """The photo, and what its job is to do; None if there is nothing to do for it any more."""
         photo = self._catalog.photos.get(photo_id)
         if photo is None or photo.status is not Status.PROCESSING:
             self._remove_leftovers(photo_id)
             return None
+        return self._request(photo)
+
+    def _begin_again(self, event: Event) -> _Begun | None:
+        if event.body["recipe"] > recipe.RECIPE:
+            raise Unavailable("the photo waits for a processor of a newer version")
+        photo_id = event.body["photo_id"]
+        photo = self._catalog.photos.get(photo_id)
+        if photo is None or not is_due(photo, event.body["retry_failed"], self._region):
+            self._remove_leftovers(photo_id)
+            return None
+        if photo.status is Status.FAILED and not self._retry(photo):
+            return None
+        return self._request(photo) if photo.status is Status.READY else self._begin(photo_id)
+
+    def _retry(self, photo: Photo) -> bool:
+        """Makes a failed photo `processing`; False if that is impossible. Its deaths were those of older decoders."""
+        if self._objects.info(RAW, raw_key(photo.photo_id)) is None:
+            log.warning("a failed photo has no raw any more", extra={"photo_id": photo.photo_id})
+            return False
+        again = replace(photo, status=Status.PROCESSING, reason=None, worker_deaths=0)
+        return self._catalog.photos.update(again, {Status.FAILED}, None)
+
+    def _request(self, photo: Photo) -> _Begun | None:
         if photo.worker_deaths >= MOST_DEATHS:
             self._finish(photo, _KILLS)
             return None
-        request = job.JobRequest(self._region, photo_id, photo.size_bytes, photo.sha256, self._known_bad(), BUDGET_S)
-        return photo, request
+        known_bad = self._known_bad()
+        return photo, job.JobRequest(self._region, photo.photo_id, photo.size_bytes, photo.sha256, known_bad, BUDGET_S)
 
-    def _record_death(self, photo: Photo) -> None:
+    def _record_death(self, begun: Photo) -> None:
+        # Read again: it may have waited for hours, and the update replaces all of the record.
+        photo = self._catalog.photos.get(begun.photo_id)
+        if photo is None or photo.status is not begun.status:
+            return
         deaths = photo.worker_deaths + 1
         log.error("a worker died with a photo", extra={"photo_id": photo.photo_id, "deaths": deaths})
-        self._catalog.photos.update(replace(photo, worker_deaths=deaths), {Status.PROCESSING}, None)
+        self._catalog.photos.update(replace(photo, worker_deaths=deaths), {photo.status}, None)
 
     def _finish(self, photo: Photo, outcome: job.Final) -> None:
+        if photo.status is Status.READY:
+            return self._finish_again(photo.photo_id, outcome)
         processed = with_outcome(photo, outcome)
         # No more than this: hashes, camera and times must go with the photo when it is deleted, and logs stay.
         code = processed.reason.code if processed.reason else None
         log.info("photo processed", extra={"photo_id": photo.photo_id, "status": processed.status, "reason": code})
         self._record(processed)
+
+    def _finish_again(self, photo_id: str, outcome: job.Final) -> None:
+        """A photo that can't be processed again stays as it was.
+
+        Also one that is known to be bad by now: edges and other regions have copies of a photo that was ready, and
+        only a deletion reaches those. So somebody has to decide.
+        """
+        if isinstance(outcome, job.Rejected):
+            fields = {"photo_id": photo_id, "would_be": outcome.status, "reason": outcome.reason.code}
+            log.error("a ready photo was not processed again", extra=fields)
+            return self._remove_leftovers(photo_id)
+        # Read again: it may have waited for hours behind fresh ones, and the update replaces all of the record.
+        photo = self._catalog.photos.get(photo_id)
+        if photo is None or photo.status is not Status.READY or photo.recipe >= outcome.recipe:
+            return self._remove_leftovers(photo_id)
+        processed = with_outcome(photo, outcome)
+        self._publish(processed, {Status.READY}, messages.photo_ready_again(processed, self._clock_ms()))
 
     def give_up(self, event: Event, error: Exception) -> None:
         """Marks the photo as failed when its event goes to the dead letters, so that it isn't `processing` forever."""
@@ -144,7 +216,10 @@ class PhotoProcessor:
     def _record(self, photo: Photo) -> None:
         """Writes the outcome unless another delivery of the event, or a deletion, was faster: then the first wins."""
         event = messages.photo_ready(photo, self._clock_ms()) if photo.status is Status.READY else None
-        changed = self._catalog.photos.update(photo, {Status.PROCESSING}, event)
+        self._publish(photo, {Status.PROCESSING}, event)
+
+    def _publish(self, photo: Photo, expected: set[Status], event: Event | None) -> None:
+        changed = self._catalog.photos.update(photo, expected, event)
         if changed and event is not None:
             self._outbox.publish(event)
         else:

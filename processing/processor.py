@@ -22,7 +22,7 @@ from regions.config import Config, Stores, open_stores
 from regions.events.messages import Event
 from regions.events.outbox import OutboxPublisher
 from regions.events.subscription import consume_with
-from regions.events.topics import PHOTOS_DEFERRED, PHOTOS_UPLOADED, PROCESSOR
+from regions.events.topics import PHOTOS_BACKFILL, PHOTOS_DEFERRED, PHOTOS_UPLOADED, PROCESSOR
 from regions.events.work import AsyncWork, LastSteps
 
 _WINDOW = 2_000
@@ -59,6 +59,7 @@ class Processor:
         self._handlers: dict[str, Callable[[Event], Awaitable[None]]] = {
             PHOTOS_UPLOADED: Overflow(stores.events, handle_fresh, self._threads).handle,
             PHOTOS_DEFERRED: partial(self._photos.handle, Urgency.DEFERRED),
+            PHOTOS_BACKFILL: self._photos.handle_backfill,
         }
 
     async def run(self, stop: threading.Event) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from regions import ids
 from regions.config import Stores
 from regions.errors import NotFound, Problem, Unavailable, Unprocessable
-from regions.events.messages import Event
+from regions.events.messages import Event, is_again
 from regions.records import Photo, Tombstone
 from regions.residency.decide import decide, subject_of
 from regions.residency.live import LivePolicy
@@ -71,7 +71,7 @@ class LaneHandlers:
         if self._delete_if_tombstoned(photo_id):
             return
         try:
-            self._replicate(photo_id)
+            self._replicate(photo_id, is_again(event))
         finally:
             self._delete_if_tombstoned(photo_id)
 
@@ -102,15 +102,15 @@ class LaneHandlers:
         steps = instructions.on_followed(str(event.body["follower_id"]), decided, place, self._clock_ms())
         _execute_all(steps, author_home.stores, follower_home.stores)
 
-    def _replicate(self, photo_id: str) -> None:
+    def _replicate(self, photo_id: str, again: bool) -> None:
         photo = self._home.stores.catalog.photos.get(photo_id)
         if photo is None:
             raise NotFound(f"there is no photo {photo_id} at {self._home.region.name}")
         if photo.is_public:
-            steps = instructions.on_ready(self._read_state(photo), self._clock_ms())
+            steps = instructions.on_ready(self._read_state(photo, again), self._clock_ms())
             _execute_all(steps, self._home.stores, self._destination.stores)
 
-    def _read_state(self, photo: Photo) -> instructions.PhotoState:
+    def _read_state(self, photo: Photo, again: bool) -> instructions.PhotoState:
         home, destination, photo_id = self._home.stores, self._destination.stores, photo.photo_id
         placement = placement_of(self._home.require_policy(), photo, self._destination.region.place)
         expected = expected_objects(photo, placement)
@@ -121,7 +121,7 @@ class LaneHandlers:
             [one for one in expected if not transfer.is_stored(destination.objects, one)],
             destination.catalog.photos.get(photo_id),
             replicas.get(self._destination.region.name),
-            self._destination.region.name in home.catalog.follows.follower_regions(photo.owner_id),
+            not again and self._destination.region.name in home.catalog.follows.follower_regions(photo.owner_id),
             home.catalog.audit.latest(photo_id, _AUDIT_TAIL),
         )
 

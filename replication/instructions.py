@@ -22,8 +22,8 @@ class PhotoState:
     """What a lane has read about one photo that is public and has no tombstone.
 
     `missing` are the objects that may be stored at the destination and are not there yet; `destination_photo` is the
-    metadata there; `has_followers` means that the owner has followers there; `audit_tail` is the end of the photo's
-    audit log.
+    metadata there; `has_followers` means that the owner has followers there who do not have the photo yet;
+    `audit_tail` is the end of the photo's audit log.
     """
 
     photo: Photo

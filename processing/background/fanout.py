@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from regions import ids
-from regions.events.messages import Event
+from regions.events.messages import Event, is_again
 from regions.events.topics import FOLLOW_CHANGED, PHOTO_READY, PHOTO_REFERENCED
 from regions.stores.catalog import Catalog
 from regions.stores.feeds import BACKFILL, Feeds
@@ -47,8 +47,11 @@ class ToFollower:
 def choose(event: Event, region_number: int) -> ToFollowers | ToFollower | None:
     """What an event means for the feeds of a region. Pure.
 
-    A new follow counts only if both users live here: photos of authors who live elsewhere arrive as references.
+    A new follow counts only if both users live here: photos of authors who live elsewhere arrive as references. A
+    photo that was processed again is in the feeds already.
     """
+    if event.topic == PHOTO_READY and is_again(event):
+        return None
     if event.topic in (PHOTO_READY, PHOTO_REFERENCED):
         photo_id, owner_id, follower_id = event.key, event.body["owner_id"], event.body.get("follower_id")
         return ToFollower(owner_id, follower_id, photo_id) if follower_id else ToFollowers(photo_id, owner_id)

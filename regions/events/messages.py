@@ -23,6 +23,7 @@ from regions.events.topics import (
     PHOTO_DELETED,
     PHOTO_READY,
     PHOTO_REFERENCED,
+    PHOTOS_BACKFILL,
     PHOTOS_UPLOADED,
 )
 from regions.records import Photo
@@ -98,8 +99,27 @@ def photos_uploaded(photo: Photo, at_ms: int) -> Event:
     return _photo_event(PHOTOS_UPLOADED, photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms)
 
 
+def photos_backfill(photo_id: str, recipe: int, retry_failed: bool, at_ms: int) -> Event:
+    """An operator wants the photo in this recipe; with `retry_failed`, also if it has failed."""
+    event_id = f"{PHOTOS_BACKFILL}:{photo_id}:{recipe}{':failed' if retry_failed else ''}"
+    body = {"photo_id": photo_id, "recipe": recipe, "retry_failed": retry_failed}
+    return Event(PHOTOS_BACKFILL, photo_id, event_id, at_ms, body)
+
+
 def photo_ready(photo: Photo, at_ms: int) -> Event:
     return _photo_event(PHOTO_READY, photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms)
+
+
+def photo_ready_again(photo: Photo, at_ms: int) -> Event:
+    """A ready photo has variants of another recipe. Its followers know it already: `is_again` recognises the event."""
+    event = photo_ready(photo, at_ms)
+    body = event.body | {"recipe": photo.recipe}
+    return dataclasses.replace(event, event_id=f"{event.event_id}:v{photo.recipe}", body=body)
+
+
+def is_again(event: Event) -> bool:
+    """Whether this `photo_ready` is not the first of its photo."""
+    return "recipe" in event.body
 
 
 def photo_deleted(photo: Photo, at_ms: int) -> Event:

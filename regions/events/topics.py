@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 PHOTOS_UPLOADED = "photos_uploaded"
 PHOTOS_DEFERRED = "photos_deferred"
+PHOTOS_BACKFILL = "photos_backfill"
 PHOTO_READY = "photo_ready"
 PHOTO_DELETED = "photo_deleted"
 PHOTO_REFERENCED = "photo_referenced"
@@ -31,6 +32,8 @@ TABLE = (
     Topic(PHOTOS_UPLOADED, "photo", (PROCESSOR,)),
     # The same events again: those of an owner who uploads so many that others would wait behind them.
     Topic(PHOTOS_DEFERRED, "photo", (PROCESSOR,)),
+    # Photos that an operator has processed again.
+    Topic(PHOTOS_BACKFILL, "photo", (PROCESSOR,)),
     Topic(PHOTO_READY, "photo", (FANOUT, LANE)),
     Topic(PHOTO_DELETED, "photo", (ERASURE, LANE)),
     Topic(PHOTO_REFERENCED, "photo", (FANOUT,)),

@@ -1,0 +1,164 @@
+"""`darkroom reprocess`: photos of a region get variants of the current recipe, beside those that they have (ADR 11).
+
+It publishes an event for each photo in the region's raw bucket. The processors take those when nothing fresh waits,
+and find out whether there is anything to do. How far it has come is in the settings: however it is stopped, the same
+command goes on. So an event may be published twice, which costs a processor one look at the photo.
+"""
+
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from darkroom.command_error import CommandError
+from darkroom.error_messages import INTERRUPTED
+from darkroom.operate import backfill, one_region
+from darkroom.operate.backfill import Selection, Walk
+from processing.imaging.recipe import RECIPE
+from regions import config
+from regions.clock import now_ms
+from regions.config import Stores
+from regions.events import messages
+from regions.events.topics import PHOTOS_BACKFILL, PROCESSOR
+from regions.stores.objects import RAW
+
+KEY = "processing/reprocess"
+"""The setting that says how far it has come."""
+PAGE = 500
+MOST_WAITING = 2_000
+"""More would only fill the event log: a processor reads so many ahead."""
+
+_PREFIXES = tuple(f"{number:02x}/" for number in range(256))
+"""What the keys of raws begin with, in order."""
+_LOOK_EVERY_S = 0.5
+_OTHER = "Let it go on, or stop it and give this command again."
+
+Report = Callable[[Walk, int], None]
+"""Called with how far it has come, and how many published photos are not processed yet."""
+
+
+def command(options: Namespace) -> int:
+    """Runs `darkroom reprocess`."""
+    if options.photo and (options.since or options.until):
+        raise CommandError("--photo names the photos.", "Leave out --since and --until.", 2)
+    loaded, region = one_region.of(options)
+    selection, console = Selection(RECIPE, options.since, options.until, options.failed), Console()
+    stores = config.open_stores(loaded, region.name)
+    try:
+        published = _run(Reprocessing(stores, region.number, selection), options, console)
+    except KeyboardInterrupt:
+        advice = "What is published is processed nevertheless. The same command goes on with the rest."
+        raise CommandError("Stopped.", advice, INTERRUPTED) from None
+    finally:
+        stores.close()
+    console.print(
+        f"[green]✓[/] {published:,} photos are done: those that were not in recipe {RECIPE} are now, or logged."
+    )
+    return 0
+
+
+def _run(reprocessing: "Reprocessing", options: Namespace, console: Console) -> int:
+    if not options.photo:
+        walk = reprocessing.start(options.restart)
+        if walk.after:
+            console.print(f"Going on after {walk.published:,} photos; --restart begins anew.", highlight=False)
+    with _shown(console) as report:
+        return reprocessing.run_some(options.photo, report) if options.photo else reprocessing.run(report)
+
+
+@contextmanager
+def _shown(console: Console) -> Iterator[Report]:
+    """A bar in a terminal; without one, only its last state."""
+    bars = Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console)
+    with bars:
+        task = bars.add_task("", total=len(_PREFIXES))
+
+        def report(walk: Walk, waiting: int) -> None:
+            done = len(_PREFIXES) if walk.is_finished else int(walk.after[:2] or "0", 16)
+            bars.update(task, description=f"{walk.published:,} published, {waiting:,} wait", completed=done)
+
+        yield report
+
+
+class Reprocessing:
+    """One run over a region. `start` before `run`. `pause` waits for so many seconds."""
+
+    def __init__(
+        self, stores: Stores, region_number: int, selection: Selection, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._objects, self._events, self._values = stores.objects, stores.events, stores.settings.values
+        self._number, self._pause = region_number, pause
+        self._walk, self._version = Walk(selection), 0
+
+    def start(self, restart: bool) -> Walk:
+        """Where an unfinished run over the same photos was, or the beginning. Raises CommandError."""
+        setting = self._values.read(KEY)
+        found = backfill.from_text(setting.value) if setting else None
+        self._version = setting.version if setting else 0
+        if found is not None and not found.is_finished and not restart:
+            if found.selection != self._walk.selection:
+                raise CommandError(
+                    f"A run over others is not finished: {found.selection}.",
+                    "Finish it with the arguments that it was begun with, or begin this one with --restart.",
+                )
+            self._walk = found
+        self._save(self._walk)
+        return self._walk
+
+    def run(self, report: Report) -> int:
+        """Returns how many were published, in all runs together, when all are processed. Raises CommandError."""
+        for keys in self._pages():
+            photo_ids = [photo_id for key in keys if self._has(photo_id := key.rpartition("/")[2])]
+            self._wait(MOST_WAITING, report)
+            self._publish(photo_ids)
+            self._save(replace(self._walk, after=keys[-1], published=self._walk.published + len(photo_ids)))
+        self._wait(0, report)
+        self._save(replace(self._walk, is_finished=True))
+        report(self._walk, 0)
+        return self._walk.published
+
+    def run_some(self, photo_ids: Sequence[str], report: Report) -> int:
+        """The same for these photos only; remembers nothing."""
+        for photo_id in photo_ids:
+            if not self._has(photo_id):
+                raise CommandError(f"{photo_id} is no photo of this region.", "Name its home region.", 2)
+        self._publish(photo_ids)
+        self._walk = replace(self._walk, published=len(photo_ids))
+        self._wait(0, report)
+        return len(photo_ids)
+
+    def _pages(self) -> Iterator[list[str]]:
+        for prefix in _PREFIXES:
+            # One that lies behind us need not be listed.
+            if prefix >= self._walk.after[: len(prefix)]:
+                keys = (info.key for info in self._objects.list(RAW, prefix))
+                yield from backfill.pages(keys, self._walk.after, PAGE)
+
+    def _has(self, photo_id: str) -> bool:
+        return self._walk.selection.has(photo_id, self._number)
+
+    def _publish(self, photo_ids: Sequence[str]) -> None:
+        wanted = self._walk.selection
+        self._events.publish(
+            [messages.photos_backfill(each, wanted.recipe, wanted.retry_failed, now_ms()) for each in photo_ids]
+        )
+
+    def _save(self, walk: Walk) -> None:
+        """Raises CommandError if another run has saved since."""
+        text = walk.to_text()
+        written = self._values.write(KEY, text, self._version)
+        setting = self._values.read(KEY)
+        if not written or setting is None or setting.value != text:
+            raise CommandError("Another `darkroom reprocess` is at work in this region.", _OTHER)
+        self._walk, self._version = walk, setting.version
+
+    def _wait(self, most: int, report: Report) -> None:
+        """Until at most so many published photos wait."""
+        while (waiting := sum(self._events.lag(PHOTOS_BACKFILL, PROCESSOR).values())) > most:
+            report(self._walk, waiting)
+            self._pause(_LOOK_EVERY_S)
+        report(self._walk, waiting)
