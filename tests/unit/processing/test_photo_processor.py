@@ -18,7 +18,7 @@ from regions.events.outbox import OutboxPublisher
 from regions.events.topics import PHOTO_READY
 from regions.records import Photo, Reason, Status, Tombstone
 from regions.stores import photo_objects
-from regions.stores.objects import VARIANTS, variant_prefix
+from regions.stores.objects import RAW, VARIANTS, raw_key, variant_prefix
 from regions.stores.settings import KNOWN_BAD
 
 
@@ -36,6 +36,10 @@ class Photos:
 
     def handle(self, event) -> None:
         asyncio.run(self._photos.handle(Urgency.FRESH, event))
+
+    def process_again(self, photo: Photo, retry_failed: bool = False) -> None:
+        event = messages.photos_backfill(photo.photo_id, recipe.RECIPE, retry_failed, 1)
+        asyncio.run(self._photos.handle_backfill(event))
 
 
 @pytest.fixture
@@ -324,3 +328,118 @@ def test_a_death_changes_nothing_in_a_photo_that_was_deleted_meanwhile(room, pho
 
     photos(delete_and_die).handle(event)
     assert room.stores.catalog.photos.get(photo.photo_id) is None
+
+
+@pytest.fixture
+def older(room, photos, draw, monkeypatch):
+    """A ready photo of recipe 2, for a processor that has recipe 3 from now on."""
+    photo, event = room.uploaded(draw(1, 700, 500))
+    photos().handle(event)
+    monkeypatch.setattr(recipe, "RECIPE", 3)
+    return room.photo(photo)
+
+
+def test_a_ready_photo_is_processed_again_by_a_newer_recipe_once(room, photos, older):
+    """It keeps its variants, gets those of the new recipe, and is announced to the lanes again; then nothing is due."""
+    before = room.variant_bytes(older)
+    photos().process_again(older)
+    photos(run=must_not_run).process_again(older)
+    again = room.photo(older)
+    assert (again.status, again.recipe, len(again.variants)) == (Status.READY, 3, 8)
+    assert {name: room.variant_bytes(older)[name] for name in before} == before
+    assert published(room) == [older.photo_id] * 2
+    assert room.stores.catalog.outbox.pending(9) == []
+
+
+@pytest.mark.parametrize("reason", ["truncated", "kills", "bad"])
+def test_a_ready_photo_that_can_not_be_processed_again_stays_as_it_was(room, photos, older, reason):
+    """Whether its bytes are damaged, or it kills workers, or is known to be bad by now: that has copies elsewhere."""
+
+    def run(request):
+        if reason == "kills":
+            raise WorkerDied
+        status = Status.REJECTED if reason == "bad" else Status.FAILED
+        return job.Rejected(status, Reason(reason, "…"))
+
+    photos(run).process_again(older)
+    found = room.photo(older)
+    assert replace(found, worker_deaths=0) == older
+    assert found.worker_deaths == (MOST_DEATHS if reason == "kills" else 0)
+    assert len(room.variants(older)) == 4
+    assert published(room) == [older.photo_id]
+
+
+def test_a_photo_deleted_while_it_is_processed_again_leaves_no_object(room, photos, older):
+    """The tombstone is written after the new variants and before the record."""
+
+    def run(request):
+        outcome = job.run(request)
+        delete(room, older)
+        return outcome
+
+    photos(run).process_again(older)
+    assert (room.raw(older), room.variants(older)) == (None, [])
+    assert room.stores.catalog.photos.get(older.photo_id) is None
+
+
+def test_an_older_processor_leaves_a_photo_to_those_of_the_newer_version(room, photos, older, monkeypatch):
+    """During an update both read the topic."""
+    event = messages.photos_backfill(older.photo_id, 4, False, 1)
+    with pytest.raises(Unavailable, match="newer"):
+        asyncio.run(photos(run=must_not_run)._photos.handle_backfill(event))
+    assert room.photo(older) == older
+
+
+def test_what_is_slower_than_a_newer_recipe_does_not_undo_it(room, photos, older):
+    """The record is read again before it is written."""
+
+    def run(request):
+        outcome = job.run(request)
+        room.stores.catalog.photos.update(replace(older, recipe=4), {Status.READY}, None)
+        return outcome
+
+    photos(run).process_again(older)
+    assert room.photo(older) == replace(older, recipe=4)
+
+
+def test_a_failed_photo_is_tried_again_only_on_request(room, photos, draw):
+    """With a decoder that has learned its format it becomes ready, with the first `photo_ready` of its life."""
+    photo, event = room.uploaded(draw(1))
+    photos(lambda request: job.Rejected(Status.FAILED, Reason("not-an-image", "…"))).handle(event)
+    photos(run=must_not_run).process_again(photo)
+    photos().process_again(photo, retry_failed=True)
+    assert (room.photo(photo).status, room.photo(photo).reason) == (Status.READY, None)
+    consumer = room.stores.events.consumer(PHOTO_READY, "test", "test")
+    assert [messages.is_again(delivery.event) for delivery in consumer.poll(9, 0.0)] == [False]
+
+
+def test_a_failed_photo_without_its_raw_stays_failed(room, photos, draw):
+    """There is nothing to try."""
+    photo, event = room.uploaded(b"not a photo")
+    photos().handle(event)
+    room.stores.objects.delete(RAW, raw_key(photo.photo_id))
+    photos(run=must_not_run).process_again(photo, retry_failed=True)
+    assert (room.photo(photo).status, room.photo(photo).reason.code) == (Status.FAILED, "not-an-image")
+
+
+def test_a_processor_that_died_while_it_tried_a_failed_photo_again_leaves_it_to_the_next(room, photos, draw):
+    """The photo is `processing` then, and the event is delivered again."""
+    photo, event = room.uploaded(draw(1))
+    photos(lambda request: job.Rejected(Status.FAILED, Reason("not-an-image", "…"))).handle(event)
+
+    def stop(request):
+        raise Unavailable("the process ends")
+
+    with pytest.raises(Unavailable):
+        photos(stop).process_again(photo, retry_failed=True)
+    assert room.photo(photo).status is Status.PROCESSING
+    photos().process_again(photo, retry_failed=True)
+    assert room.photo(photo).status is Status.READY
+
+
+def test_a_copy_of_another_regions_photo_is_not_processed_again(room, photos, older):
+    """That is for its home."""
+    copy = replace(older, photo_id=room.photo_id(9, region=4), home_region="us-central")
+    room.stores.catalog.photos.put_replica_metadata(copy)
+    photos(run=must_not_run).process_again(copy)
+    assert room.photo(copy) == copy

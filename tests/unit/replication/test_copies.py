@@ -1,5 +1,6 @@
 """What a lane does about a ready photo, on real stores: what is stored where, and what the audit log records."""
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from regions import ids
 from regions.errors import NotFound, Unavailable, Unprocessable
 from regions.events import messages
+from regions.events.topics import PHOTO_REFERENCED
 from regions.records import Location, Status
 from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key
 from regions.stores.settings import POLICY
@@ -144,3 +146,23 @@ def test_without_a_policy_nothing_crosses_and_the_event_waits(regions, text):
     settings.values.write(POLICY, shipped)
     regions.lane("eu-west", "eu-central").handle_ready(event)
     assert regions.files_of(photo)["eu-central"] == regions.everything
+
+
+def test_a_photo_that_was_processed_again_brings_its_new_variants_and_no_reference(regions):
+    """Twice is the same as once. Its followers' feeds have it already."""
+    photo, event = regions.add_photo("eu-west")
+    home, there = regions.stores["eu-west"], regions.stores["eu-central"]
+    home.catalog.follows.add_follower_region(photo.owner_id, "eu-central")
+    regions.lane("eu-west", "eu-central").handle_ready(event)
+    data = b"smaller"
+    new = replace(photo.variants[0], sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), recipe=2)
+    home.objects.put(VARIANTS, variant_key(photo.photo_id, new.name), [data], new.sha256, "image/jpeg")
+    again = replace(photo, variants=(*photo.variants, new), recipe=2)
+    assert home.catalog.photos.update(again, {Status.READY}, None)
+    for _ in range(2):
+        regions.lane("eu-west", "eu-central").handle_ready(messages.photo_ready_again(again, event.at_ms))
+    assert there.catalog.photos.get(photo.photo_id) == again
+    for name in ("150.jpg", new.name):
+        assert there.objects.info(VARIANTS, variant_key(photo.photo_id, name)) is not None
+    consumer = there.events.consumer(PHOTO_REFERENCED, "test", "test")
+    assert [delivery.event.key for delivery in consumer.poll(9, 0.0)] == [photo.photo_id]

@@ -1,6 +1,7 @@
 """Events are small and keyed, have an id made from what happened, and keep their values through text."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -124,3 +125,20 @@ def test_each_group_has_dead_letters_of_its_own():
     event = messages.photo_ready(PHOTO, 1)
     letters = {messages.dead_letter(event, group, "broken", 1).event_id for group in ("fanout", "lane-us-central")}
     assert len(letters) == 2
+
+
+def test_the_second_time_that_a_photo_is_ready_is_another_event():
+    """One for each recipe, so that removing one from the outbox leaves the others. The first keeps its id."""
+    first = messages.photo_ready(PHOTO, 1)
+    again = [messages.photo_ready_again(replace(PHOTO, recipe=recipe), 1) for recipe in (2, 3)]
+    assert first.event_id == "photo_ready:p_00000000001"
+    assert len({event.event_id for event in (first, *again)}) == 3
+    assert [messages.is_again(event) for event in (first, *again)] == [False, True, True]
+    assert {event.key for event in again} == {first.key}
+
+
+def test_a_backfill_is_the_same_event_however_often_it_is_published():
+    """For the same photo, recipe and purpose."""
+    ids = {messages.photos_backfill("p_1", recipe, failed, at_ms).event_id
+           for recipe in (2, 3) for failed in (False, True) for at_ms in (1, 2)}  # fmt: skip
+    assert len(ids) == 4
