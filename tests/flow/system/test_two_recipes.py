@@ -1,21 +1,26 @@
-"""A photo that is processed again by another recipe, in the whole system: new URLs, and the old ones as they were."""
+"""A photo of an older recipe that is processed again, in the whole system: new URLs, and the old ones as they were."""
 
+import io
 import os
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from hashlib import sha256
 
 import pytest
+from PIL import Image
 
 from darkroom.client.client import ClientError
 from darkroom.local.addresses import TOPOLOGY
-from processing import job, moderation
-from processing.imaging import recipe, variants
-from processing.photo_processor import with_outcome
 from regions import config
 from regions.clock import now_ms
 from regions.events import messages
-from regions.records import Status
+from regions.records import Photo, Status, Variant
+from regions.stores.objects import IMMUTABLE, VARIANTS, Objects, variant_key
 
 HOME = "eu-west"
-BOTH = {f"{size}{recipe}.jpg" for size in (150, 320, 640, 1080) for recipe in (".v2", ".v3")}
+BOTH = {f"{size}{recipe}.jpg" for size in (150, 320, 640, 1080) for recipe in ("", ".v2")}
 
 
 @pytest.fixture
@@ -32,25 +37,53 @@ def bob(system, ana):
 
 
 @pytest.fixture
-def process_again(system, monkeypatch):
-    """Runs the photo job with recipe 3, which saves smaller files, and records the outcome as a processor would."""
+def of_recipe_1(system):
+    """Gives a photo the record and the variants that an older program made: of recipe 1, and smaller files."""
 
-    def process_again(photo_id: str) -> None:
-        monkeypatch.setattr(recipe, "RECIPE", 3)
-        monkeypatch.setattr(variants, "_QUALITY", 40)
+    def make(photo_id: str) -> None:
         loaded = config.load(system.data / TOPOLOGY, os.environ)
-        stores = config.open_stores(loaded, HOME)
-        try:
+        with closing(config.open_stores(loaded, HOME)) as stores:
             photo = stores.catalog.photos.get(photo_id)
-            budget_s, known_bad = 60.0, moderation.KnownBad()
-            request = job.JobRequest(loaded, HOME, photo_id, photo.size_bytes, photo.sha256, known_bad, budget_s)
-            processed = with_outcome(photo, job.run(request))
-            event = messages.photo_ready(processed, now_ms())
-            assert stores.catalog.photos.update(processed, {Status.READY}, event)
-        finally:
-            stores.close()
+            older = [older_variant(stores.objects, photo, variant) for variant in photo.variants]
+            changed = replace(photo, variants=tuple(older), recipe=1)
+            event = messages.photo_ready_again(changed, now_ms())
+            assert stores.catalog.photos.update(changed, {Status.READY}, event)
 
-    return process_again
+    return make
+
+
+def older_variant(objects: Objects, photo: Photo, variant: Variant) -> Variant:
+    """Instead of this one."""
+    key = variant_key(photo.photo_id, variant.name)
+    with objects.open(VARIANTS, key) as chunks:
+        picture, file = Image.open(io.BytesIO(b"".join(chunks))), io.BytesIO()
+    picture.save(file, "JPEG", quality=40)
+    data, digest = file.getvalue(), sha256(file.getvalue()).hexdigest()
+    older = replace(variant, recipe=1, size_bytes=len(data), sha256=digest)
+    objects.put(VARIANTS, variant_key(photo.photo_id, older.name), [data], digest, "image/jpeg", IMMUTABLE)
+    objects.delete(VARIANTS, key)
+    return older
+
+
+@pytest.fixture
+def reprocess(system):
+    """`darkroom reprocess eu-west --photo …`, as an operator types it."""
+
+    def run(*photo_ids: str) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "darkroom",
+            "--data",
+            str(system.data),
+            "reprocess",
+            HOME,
+            "--photo",
+            *photo_ids,
+        ]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+
+    return run
 
 
 @pytest.fixture
@@ -65,23 +98,30 @@ def stored(system, photo_id: str, folder: str) -> set[str]:
     return {path.name for path in files if not path.name.startswith(".")}
 
 
-def test_an_old_url_gives_the_old_bytes_and_the_photo_names_new_urls(ana, bob, draw, eventually, process_again, images):
-    """At every edge, and in a follower's feed in another region."""
+def test_an_old_url_gives_the_old_bytes_and_the_photo_names_new_urls(
+    ana, bob, draw, eventually, of_recipe_1, reprocess, images
+):
+    """At every edge, and in a follower's feed in another region, where the photo stands once."""
     photo = ana.upload_ready(draw(90, 1400, 1000))
     eventually(lambda: photo["id"] in bob.feed_ids())
-    [old] = images(photo["id"], "640.v2.jpg")
-    process_again(photo["id"])
-    [new] = images(photo["id"], "640.v3.jpg")
-    assert images(photo["id"], "640.v2.jpg") == {old}
-    assert len(new) < len(old)
+    of_recipe_1(photo["id"])
+    [old] = images(photo["id"], "640.jpg")
+    reprocess(photo["id"])
+    [new] = images(photo["id"], "640.v2.jpg")
+    assert images(photo["id"], "640.jpg") == {old}
+    assert len(new) > len(old)
     for found in (ana.client.photo(photo["id"]), *bob.client.feed(bob.id)["items"]):
-        assert {url.rpartition("/")[2] for url in found["variants"].values()} == {name for name in BOTH if "v3" in name}
+        assert {url.rpartition("/")[2] for url in found["variants"].values()} == {name for name in BOTH if "v2" in name}
+    assert bob.feed_ids().count(photo["id"]) == 1
 
 
-def test_variants_of_both_recipes_are_copied_and_deleted_together(system, ana, draw, eventually, process_again, images):
+def test_variants_of_both_recipes_are_copied_and_deleted_together(
+    system, ana, draw, eventually, of_recipe_1, reprocess, images
+):
     """To the other EU region and into caches; after the deletion no folder has a byte of them."""
     photo = ana.upload_ready(draw(91, 1400, 1000))
-    process_again(photo["id"])
+    of_recipe_1(photo["id"])
+    reprocess(photo["id"])
     for region in (HOME, "eu-central"):
         folder = f"regions/{region}/objects/variants/"
         eventually(lambda folder=folder: stored(system, photo["id"], folder) == BOTH)
