@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
 
+FORMATS = "JPEG, PNG, WEBP, HEIC, HEIF, AVIF, GIF, TIFF, or BMP"
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 
 
@@ -83,7 +84,7 @@ def test_a_text_named_jpg_shows_the_reason(ana, jpeg):
 def test_a_file_that_is_not_a_photo_is_rejected_before_the_upload(ana):
     """The page shows at once which formats it accepts."""
     ana.choose({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"notes"})
-    expect(ana.page.locator("[data-state=rejected] .state")).to_contain_text("JPEG, PNG, WEBP, HEIC, HEIF, or AVIF")
+    expect(ana.page.locator("[data-state=rejected] .state")).to_contain_text(FORMATS)
     expect(ana.page.get_by_role("button", name="Upload this photo")).to_be_hidden()
 
 
@@ -92,7 +93,7 @@ def test_a_file_that_is_not_a_photo_is_rejected_before_the_upload(ana):
     [
         (0, "image/jpeg", "The file is empty."),
         (MAX_RAW_BYTES + 1, "image/jpeg", "The file is larger than 100 MB. Choose a smaller one."),
-        (1, "image/gif", "Choose a photo in one of these formats: JPEG, PNG, WEBP, HEIC, HEIF, or AVIF."),
+        (1, "image/jxl", f"Choose a photo in one of these formats: {FORMATS}."),
         *((MAX_RAW_BYTES, content_type, None) for content_type in CONTENT_TYPES),
     ],
 )
@@ -103,7 +104,9 @@ def test_the_page_checks_the_limits_that_the_servers_check(visit, size_bytes, co
     assert found == problem
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.heic", "a.heif", "a.avif", "a.png", "a.webp"])
+@pytest.mark.parametrize(
+    "name", ["a.jpg", "a.JPEG", "a.heic", "a.heif", "a.avif", "a.png", "a.webp", "a.tif", "a.gif", "a.bmp"]
+)
 def test_a_photo_of_unknown_type_is_recognized_by_its_suffix(visit, name):
     """Some browsers do not know the content type of HEIC files."""
     file = {"name": name, "size": 1, "type": ""}

@@ -8,6 +8,7 @@ import redis
 from PIL import Image
 
 from darkroom.client.client import ClientError, PhotoRejected
+from tests.builders.image_paths import image_path
 
 pytestmark = pytest.mark.xdist_group("server_system")
 
@@ -67,7 +68,7 @@ def test_a_deleted_photo_is_gone_everywhere(server_system, ana, draw, eventually
     eventually(lambda: not server_system.objects_of(photo["id"]), READY_S)
     for url in server_system.edges.values():
         with pytest.raises(ClientError) as refused:
-            ana.client.image(f"{url}/p/{photo['id']}/320.jpg")
+            ana.client.image(f"{url}{image_path(photo, 320)}")
         assert refused.value.status == 404
 
 

@@ -124,16 +124,16 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
         ),
     ),
     (
-        (
-            "ADD photos",
-            "latitude double static, longitude double static, altitude_m double static, placeholder text static",
-        ),
+        ("ADD photos", "latitude double static"),
+        ("ADD photos", "longitude double static"),
+        ("ADD photos", "altitude_m double static"),
+        ("ADD photos", "placeholder text static"),
         # A photo that kills the processes that decode it is given up, whatever has been restarted in between.
         ("ADD photos", "worker_deaths int static"),
     ),
 )
 """Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a
-user-defined type, and `ADD name` adds columns to a table: their names and types."""
+user-defined type, and `ADD name` adds a column to a table: its name and type."""
 
 _STAMP = ("stamp", "(one int PRIMARY KEY, region text, number int, store_id text)")
 _VERSIONS = ("schema_versions", "(one int, version int, at timestamp, PRIMARY KEY (one, version))")

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from darkroom.client.client import Client, ClientError, PhotoRejected
+from tests.builders.image_paths import image_path
 
 EU_FOLDERS = ("regions/eu-west/", "regions/eu-central/", "edges/lisbon/", "edges/frankfurt/")
 
@@ -83,7 +84,7 @@ def test_bytes_of_an_eu_photo_stay_in_the_eu(system, ana, bob, draw, eventually)
     eventually(lambda: has_raw(system, photo["id"], "eu-central"))
     eventually(lambda: len(variants_in(system, photo["id"], "eu-central")) == 4)
     for edge, url in system.edges.items():
-        data, _ = ana.client.image(f"{url}/p/{photo['id']}/320.jpg")
+        data, _ = ana.client.image(f"{url}{image_path(photo, 320)}")
         assert data.startswith(b"\xff\xd8"), edge
     files = [path.as_posix() for path in system.files_of(photo["id"])]
     assert any(path.startswith("edges/lisbon/cache/") for path in files)
@@ -96,7 +97,7 @@ def test_nothing_of_an_eu_photo_is_written_outside_the_eu(system, ana, bob, draw
     bob.client.follow(bob.id, ana.id)
     photo = ana.upload_ready(data, caption)
     eventually(lambda: photo["id"] in bob.feed_ids())
-    variants = [ana.client.image(f"{url}/p/{photo['id']}/1080.jpg")[0] for url in system.edges.values()]
+    variants = [ana.client.image(f"{url}{image_path(photo, 1080)}")[0] for url in system.edges.values()]
     needles = [caption.encode(), *(image[len(image) // 2 :][:64] for image in (data, *variants))]
     found = [path.as_posix() for path in system.files_with(needles)]
     assert any(path.startswith("regions/eu-west/") for path in found)
@@ -131,12 +132,12 @@ def test_a_deleted_photo_is_gone_everywhere(system, ana, bob, draw, eventually):
     eventually(lambda: photo["id"] in bob.feed_ids())
     eventually(lambda: has_raw(system, photo["id"], "eu-central"))
     for url in system.edges.values():
-        ana.client.image(f"{url}/p/{photo['id']}/320.jpg")
+        ana.client.image(f"{url}{image_path(photo, 320)}")
     ana.client.delete(photo["id"])
     eventually(lambda: not system.files_of(photo["id"]), explain=lambda: str(system.files_of(photo["id"])))
     for url in system.edges.values():
         with pytest.raises(ClientError) as refused:
-            ana.client.image(f"{url}/p/{photo['id']}/320.jpg")
+            ana.client.image(f"{url}{image_path(photo, 320)}")
         assert refused.value.status == 404
     eventually(lambda: photo["id"] not in bob.feed_ids())
 
