@@ -19,7 +19,7 @@ from processing.imaging.header import Header
 from processing.imaging.master import Master
 from processing.imaging.variants import Pictures, Rendering
 from regions.errors import NotFound
-from regions.image_limits import MAX_RAW_BYTES
+from regions.image_limits import MAX_PIXELS, MAX_RAW_BYTES
 from regions.records import Location, Reason, Status, Variant
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, Objects, raw_key, variant_key
 from regions.variant_names import CONTENT_TYPES
@@ -89,6 +89,7 @@ class Work:
     request: JobRequest
     objects: Objects
     memory_bytes: int | None = None
+    max_pixels: int = MAX_PIXELS
     data: bytes = b""
     sha256: str = ""
     header: Header | None = None
@@ -139,7 +140,7 @@ def verify_checksum(work: Work) -> None:
 
 
 def read_header(work: Work) -> None:
-    work.header = header.read_header(work.data)
+    work.header = header.read_header(work.data, work.max_pixels)
     work.data = b""
 
 
@@ -195,7 +196,8 @@ STEPS: Sequence[Step] = (
 def run(request: JobRequest) -> Outcome:
     """The whole job. Raises what the store raises: `Unavailable` if it can't be reached."""
     here = worker.current()
-    return run_steps(Work(request, here.objects(request.region), here.memory_bytes), STEPS, time.monotonic)
+    work = Work(request, here.objects(request.region), here.memory_bytes, here.max_pixels(request.region))
+    return run_steps(work, STEPS, time.monotonic)
 
 
 def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -> Outcome:

@@ -25,6 +25,10 @@ class Worker:
         self._config, self.memory_bytes = config, memory_bytes
         self._opened: dict[str, Objects] = {}
 
+    def max_pixels(self, region: str) -> int:
+        """Of a photo that is decoded for this region."""
+        return self._config.topology.regions[region].max_megapixels * 1_000_000
+
     def objects(self, region: str) -> Objects:
         """If this machine lacks the secrets, that is not the photo's fault: raises Unavailable, for a retry."""
         if region not in self._opened:

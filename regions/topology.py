@@ -14,10 +14,13 @@ from typing import Any
 from regions import ids
 from regions.errors import NotFound, TopologyError
 from regions.ids import MAX_REGIONS
+from regions.image_limits import MAX_PIXELS
 
 _EARTH_RADIUS_KM = 6371.0
 # It becomes a part of file names, of topics and of stamps.
 _NAME = re.compile("[A-Za-z0-9_-]{1,40}")
+# Of a JPEG: 65,535 pixels a side.
+_MOST_MEGAPIXELS = 4294
 _KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 
@@ -34,7 +37,8 @@ class Place:
 class Region:
     """One region. `origin` is the API's URL; `objects` to `settings` are the URLs of the five stores.
 
-    `scheduler` is the address of a Dask scheduler; if it is empty, the processor starts a cluster of its own.
+    `scheduler` is the address of a Dask scheduler; if it is empty, the processor starts a cluster of its own. Photos of
+    more than `max_megapixels` are refused.
     `public_key` is the PEM of the Ed25519 key that verifies the region's tokens.
     """
 
@@ -51,6 +55,7 @@ class Region:
     settings: str
     public_key: str
     scheduler: str = ""
+    max_megapixels: int = MAX_PIXELS // 1_000_000
 
     @property
     def place(self) -> Place:
@@ -173,6 +178,9 @@ def _check(topology: Topology) -> None:
     numbers = [region.number for region in topology.regions.values()]
     if len(set(numbers)) < len(numbers) or not all(0 <= number < MAX_REGIONS for number in numbers):
         raise TopologyError(f"region numbers must differ and lie between 0 and {MAX_REGIONS - 1}")
+    for region in topology.regions.values():
+        if not 1 <= region.max_megapixels <= _MOST_MEGAPIXELS:
+            raise TopologyError(f"max_megapixels of {region.name} must lie between 1 and {_MOST_MEGAPIXELS}")
     shields = sorted(edge.shield_of for edge in topology.edges.values() if edge.shield_of)
     if shields != sorted(topology.regions):
         raise TopologyError("each region needs exactly one edge that is `shield_of` it")

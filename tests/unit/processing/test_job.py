@@ -125,6 +125,16 @@ def test_a_truncated_photo_fails(room, draw):
     assert room.variants(photo) == []
 
 
+def test_a_region_may_refuse_what_others_accept(room, draw):
+    """Its topology says how many megapixels it decodes; the reason names the limit."""
+    photo, _ = room.uploaded(draw(1, 1400, 1000))
+    assert isinstance(job.run(room.request(photo)), job.Ready)
+    limited = job.Work(room.request(photo), room.stores.objects, max_pixels=1_000_000)
+    outcome = job.run_steps(limited, job.STEPS, lambda: 0.0)
+    assert reason(outcome) == "too-many-pixels"
+    assert "1 megapixels" in outcome.reason.detail
+
+
 def test_a_photo_that_claims_too_many_pixels_fails(room, png_header):
     """A decompression bomb is rejected by its header."""
     photo, _ = room.uploaded(png_header(100_000, 100_000))

@@ -134,3 +134,10 @@ def test_an_override_that_is_not_a_number_is_rejected(value):
     """As it would be in the file."""
     with pytest.raises(TopologyError, match="number of west"):
         topology.parse(toml(), {("west", "number"): value})
+
+
+@pytest.mark.parametrize("megapixels", [0, -1, 4295])
+def test_a_limit_of_pixels_that_no_photo_could_meet_is_rejected(megapixels):
+    """Or that none could exceed: a JPEG has at most 65,535 pixels a side."""
+    with pytest.raises(TopologyError, match="max_megapixels of west"):
+        topology.parse(toml(west={"max_megapixels": megapixels}))
