@@ -159,6 +159,18 @@ COMMANDS = (
         needs_service=True,
     ),
     Command(
+        "processing",
+        "for operators: what waits for a region's processors, for how long, and how many workers that takes",
+        "darkroom.operate.processing:command",
+        (
+            _REGION,
+            _TOPOLOGY,
+            _argument("--watch", action="store_true", help="show it again every two seconds, until Ctrl-C"),
+            _argument("--json", action="store_true", help="for programs, such as an autoscaler"),
+        ),
+        needs_service=True,
+    ),
+    Command(
         "reprocess",
         "for operators: process a region's photos again, by the current recipe, when nothing fresh waits",
         "darkroom.operate.reprocess:command",

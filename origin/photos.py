@@ -4,22 +4,27 @@ import falcon
 
 from origin import fields, views
 from origin.context import Context
+from origin.processing_estimate import ProcessingEstimate
 from origin.residency_guard import ResidencyGuard
 from regions import ids
 from regions.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from regions.events import messages
-from regions.records import Comment, Photo, Tombstone
+from regions.records import Comment, Photo, Status, Tombstone
 
 
 class PhotosResource:
     def __init__(self, context: Context, guard: ResidencyGuard) -> None:
         self._context, self._guard = context, guard
         self._catalog = context.stores.catalog
+        self._estimate = ProcessingEstimate(context.stores.settings.values, context.clock_ms)
 
     def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         photo = self._find_visible(request, photo_id)
-        view = views.own_photo if self._is_owner(request, photo) else views.photo
-        response.media = view(photo, self._context.edge_url(self._context.requester(request)))
+        show = views.own_photo if self._is_owner(request, photo) else views.photo
+        view = show(photo, self._context.edge_url(self._context.requester(request)))
+        if photo.status is Status.PROCESSING and (ready_in_s := self._estimate.ready_in_s()) is not None:
+            view["ready_in_s"] = ready_in_s
+        response.media = view
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         """Idempotent for the owner: the tombstone keeps the owner's id. For others a deleted photo is not found."""

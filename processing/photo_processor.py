@@ -101,6 +101,8 @@ class PhotoProcessor:
         self._region, self._catalog, self._objects = region, stores.catalog, stores.objects
         self._last_known_settings = LastKnown(stores.settings.values.read)
         self._run, self._outbox, self._clock_ms, self._threads = run, outbox, clock_ms, threads
+        self.finished = self.failed = self.worker_deaths = 0
+        """How many photos had their outcome, how many of those failed, and how many workers died with one."""
 
     async def handle(self, urgency: Urgency, event: Event) -> None:
         """Raises Unavailable if a store or the cluster is unavailable, or if the known-bad list can't be read."""
@@ -116,10 +118,13 @@ class PhotoProcessor:
             try:
                 outcome = await self._run(request, urgency, photo.owner_id)
             except WorkerDied:
+                self.worker_deaths += 1
                 # Before the photo is tried again: a later process must know.
                 await self._in_thread(self._record_death, photo)
                 continue
             await self._in_thread(self._finish, photo, outcome)
+            self.finished += 1
+            self.failed += isinstance(outcome, job.Rejected)
             break
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:

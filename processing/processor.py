@@ -15,6 +15,7 @@ from processing.fair_queue import Urgency
 from processing.overflow import Overflow
 from processing.photo_cluster import locate, run_job
 from processing.photo_processor import PhotoProcessor
+from processing.reporter import Reporter
 from regions import daemon
 from regions.clock import now_ms
 from regions.cluster import DaskCluster
@@ -55,6 +56,7 @@ class Processor:
         cluster.changed = self._dispatcher.capacity_changed
         outbox = OutboxPublisher(stores.catalog, stores.events, now_ms)
         self._photos = PhotoProcessor(region, stores, self._dispatcher.run, outbox, now_ms, self._threads)
+        self._reporter = Reporter(process_name, stores, cluster, self._dispatcher, self._photos, now_ms, self._threads)
         handle_fresh = partial(self._photos.handle, Urgency.FRESH)
         self._handlers: dict[str, Callable[[Event], Awaitable[None]]] = {
             PHOTOS_UPLOADED: Overflow(stores.events, handle_fresh, self._threads).handle,
@@ -71,19 +73,22 @@ class Processor:
                 stopped = loop.run_in_executor(consumers, stop.wait)
                 topics = [loop.run_in_executor(consumers, self._consume, topic, loop, stop) for topic in self._handlers]
                 async with self._cluster as connection:
-                    parts: list[asyncio.Future[Any]] = [stopped, connection, *topics]
+                    reporting = asyncio.create_task(self._reporter.run_forever())
+                    parts: list[asyncio.Future[Any]] = [stopped, connection, reporting, *topics]
                     await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
                     stop.set()
+                    reporting.cancel()
                     self._dispatcher.close()
                     await asyncio.wait(topics, timeout=_FINISH_S)
                 # A job that hangs would be waited for forever: without the cluster, it ends with Unavailable. Its
                 # photo stays `processing`, and its event, which is not committed, goes to the next processor.
-                await asyncio.wait(topics)
+                await asyncio.wait([*topics, reporting])
                 await asyncio.gather(*topics)
             finally:
                 stop.set()
-        if not connection.cancelled():
-            connection.result()
+        for part in (connection, reporting):
+            if not part.cancelled():
+                part.result()
 
     def _consume(self, topic: str, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
         last_steps = LastSteps(self._stores.events, PROCESSOR, self._photos.give_up)

@@ -140,6 +140,8 @@ def photo(options: Namespace) -> int:
     for name in ("id", "owner", "caption", "status", "created_at", "width", "height", "taken_at", "camera"):
         if found.get(name) is not None:
             table.add_row(name, terminal.text(str(found[name])))
+    if found.get("ready_in_s"):
+        table.add_row("ready in", f"about {found['ready_in_s']} s")
     if place := found.get("location"):
         table.add_row("location", f"{place['latitude']}, {place['longitude']} (only you see it)")
     if found.get("reason"):

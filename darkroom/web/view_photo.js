@@ -38,7 +38,7 @@ function notReady(photo) {
   return el("section", { class: "note" },
     el("h1", {}, { failed: "This photo could not be processed", rejected: "This photo was rejected" }[photo.status]
       ?? "This photo is being processed"),
-    el("p", {}, reason || "Come back in a moment."),
+    el("p", {}, reason || (photo.ready_in_s ? `It is ready in about ${photo.ready_in_s} seconds.` : "Come back in a moment.")),
     el("div", { class: "row" },
       photo.owner === session()?.id && photo.status !== "uploading" && deleteButton(photo),
       el("a", { class: "button quiet", href: "#/upload" }, "Upload another")));

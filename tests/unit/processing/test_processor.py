@@ -8,6 +8,8 @@ import psutil
 import pytest
 
 from processing.processor import main
+from regions import processing_status
+from regions.clock import now_ms
 from regions.errors import TopologyError
 from regions.events import messages
 from regions.events.topics import PHOTOS_DEFERRED
@@ -52,6 +54,23 @@ def test_a_photo_becomes_ready_although_another_fails(room, processor, draw, eve
     good, _ = room.uploaded(draw(1), sequence=2)
     eventually(lambda: status(room, good) is Status.READY, 60)
     eventually(lambda: status(room, bad) is Status.FAILED, 60)
+
+
+def reported(room):
+    """What all processors say together now; None if none does."""
+    settings = room.stores.settings.values.tree(processing_status.PREFIX)
+    return processing_status.together((setting.value for setting in settings.values()), now_ms())
+
+
+def test_a_processor_reports_what_it_does_and_leaves_nothing_behind(room, draw, eventually):
+    """How many it has finished, of which one failed; when it has stopped, its report is gone."""
+    with at_work(main, room.config, "eu-west"):
+        room.uploaded(b"not a photo", sequence=1)
+        room.uploaded(draw(1), sequence=2)
+        found = eventually(lambda: (now := reported(room)) and now.finished == 2 and now.lag == 0 and now, 60)
+        assert (found.failed, found.worker_deaths, found.fresh, found.in_flight) == (1, 0, 0, 0)
+        assert found.workers >= 1 and found.wanted_workers >= 1 and found.work_s > 0
+    assert room.stores.settings.values.tree(processing_status.PREFIX) == {}
 
 
 def test_no_worker_runs_on_after_the_processor_has_stopped(room, draw, eventually):

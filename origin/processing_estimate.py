@@ -1,0 +1,41 @@
+"""About how long a photo takes until it is ready, as the processors of this region say."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from regions import processing_status
+from regions.errors import Unavailable
+from regions.processing_status import EVERY_S, PREFIX
+from regions.stores.settings import Values
+
+
+class ProcessingEstimate:
+    """Reads the settings at most once in `EVERY_S`, however many ask. Any thread may."""
+
+    def __init__(
+        self, values: Values, clock_ms: Callable[[], int], clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._values, self._clock_ms, self._clock_s = values, clock_ms, clock_s
+        self._lock = threading.Lock()
+        self._read_at_s = float("-inf")
+        self._ready_in_s: int | None = None
+
+    def ready_in_s(self) -> int | None:
+        """None if no processor reports, or the settings are away. While one thread reads, the others get the last."""
+        if self._clock_s() - self._read_at_s >= EVERY_S and self._lock.acquire(blocking=False):
+            try:
+                self._ready_in_s = self._read()
+            finally:
+                self._read_at_s = self._clock_s()
+                self._lock.release()
+        return self._ready_in_s
+
+    def _read(self) -> int | None:
+        try:
+            settings = self._values.tree(PREFIX)
+        except Unavailable:
+            return None
+        texts = (setting.value for setting in settings.values())
+        status = processing_status.together(texts, self._clock_ms())
+        return processing_status.ready_in_s(status) if status is not None else None

@@ -1,0 +1,62 @@
+"""The estimate of when a photo is ready, as clients get it."""
+
+import pytest
+
+from origin.processing_estimate import ProcessingEstimate
+from regions.errors import Unavailable
+from regions.processing_status import PREFIX, ProcessingStatus, to_text
+from regions.stores.settings import Setting
+
+
+def status(at_ms: int) -> str:
+    return to_text(ProcessingStatus(at_ms, 1, 1, 0, 0, 0, 0, 99, 0, 0, 0, 0.0, 0.2))
+
+
+class Counted:
+    """Settings that count how often they are read, and may be away."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.reads, self.is_away = text, 0, False
+
+    def tree(self, prefix: str) -> dict[str, Setting]:
+        assert prefix == PREFIX
+        self.reads += 1
+        if self.is_away:
+            raise Unavailable("away")
+        return {f"{prefix}one": Setting(self.text, 1)}
+
+
+def test_a_photo_that_is_processed_says_when_it_is_ready(api, ana):
+    """About: 99 photos wait for one worker that takes 0.2 s for each. When it is ready, it no longer says so."""
+    photo_id = api.uploaded(ana)
+    api.context.stores.settings.values.write(f"{PREFIX}one", status(api.context.clock_ms()))
+    assert api.request("GET", f"/v1/photos/{photo_id}", user=ana).json["ready_in_s"] == 20
+    assert "ready_in_s" not in api.request("GET", f"/v1/photos/{api.ready(ana)}", user=ana).json
+
+
+def test_without_a_processor_nothing_is_said_of_time(api, ana):
+    """Nobody knows."""
+    assert "ready_in_s" not in api.request("GET", f"/v1/photos/{api.uploaded(ana)}", user=ana).json
+
+
+@pytest.fixture
+def monotonic():
+    return {"s": 0.0}
+
+
+def test_the_settings_are_read_at_most_once_in_two_seconds(monotonic):
+    """However many ask."""
+    counted = Counted(status(1000))
+    estimate = ProcessingEstimate(counted, lambda: 1000, lambda: monotonic["s"])
+    assert [estimate.ready_in_s() for _ in range(100)] == [20] * 100
+    assert counted.reads == 1
+    monotonic["s"] = 2.0
+    estimate.ready_in_s()
+    assert counted.reads == 2
+
+
+def test_settings_that_are_away_fail_no_request(monotonic):
+    """There is no estimate then."""
+    counted = Counted(status(1000))
+    counted.is_away = True
+    assert ProcessingEstimate(counted, lambda: 1000, lambda: monotonic["s"]).ready_in_s() is None
