@@ -17,7 +17,8 @@ from regions.records import Reason, Status
 _MEMORY_WITHIN_S = 60.0
 _FIRST_GUESS_S, _NEWEST_SHARE = 0.2, 0.1
 _NO_MEMORY = job.Rejected(
-    Status.FAILED, Reason("needs-memory", "the photo needs more memory to decode than any worker here has")
+    Status.FAILED,
+    Reason("needs-memory", "the photo needs more memory to decode than any worker here has; upload a smaller version"),
 )
 
 Run = Callable[[job.JobRequest, Urgency, int, Callable[[], None]], Awaitable[job.Outcome]]

@@ -26,6 +26,8 @@ from regions.variant_names import CONTENT_TYPES
 
 _Value = TypeVar("_Value")
 
+_AGAIN = "upload the photo again"
+
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
@@ -124,19 +126,19 @@ def fetch(work: Work) -> None:
             for chunk in source:
                 size_bytes += len(chunk)
                 if size_bytes > max_bytes:
-                    raise InvalidImage("size-mismatch", f"more than {max_bytes} bytes have arrived")
+                    raise InvalidImage("size-mismatch", f"more than {max_bytes} bytes have arrived; {_AGAIN}")
                 chunks.append(chunk)
     except NotFound:
-        raise InvalidImage("raw-missing", "the photo's bytes are not in the store") from None
+        raise InvalidImage("raw-missing", f"the photo's bytes are not in the store; {_AGAIN}") from None
     if size_bytes != work.request.size_bytes:
-        raise InvalidImage("size-mismatch", f"{size_bytes} bytes have arrived, not {work.request.size_bytes}")
+        raise InvalidImage("size-mismatch", f"{size_bytes} bytes have arrived, not {work.request.size_bytes}; {_AGAIN}")
     work.data = b"".join(chunks)
 
 
 def verify_checksum(work: Work) -> None:
     work.sha256 = fingerprints.sha256(work.data)
     if work.request.sha256 not in (None, work.sha256):
-        raise InvalidImage("checksum-mismatch", f"the bytes that arrived have the SHA-256 {work.sha256}")
+        raise InvalidImage("checksum-mismatch", f"the bytes that arrived have the SHA-256 {work.sha256}; {_AGAIN}")
 
 
 def read_header(work: Work) -> None:
@@ -207,7 +209,10 @@ def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -
         for step in steps:
             step(work)
             if clock_s() > deadline_s:
-                raise InvalidImage("timed-out", f"the photo took longer than {work.request.budget_s:g} s")
+                raise InvalidImage(
+                    "timed-out",
+                    f"the photo took longer than {work.request.budget_s:g} s; save it as a small JPEG and upload that",
+                )
     except NeedsMoreMemory as error:
         return NeedsMemory(error.memory_bytes)
     except InvalidImage as error:

@@ -16,7 +16,10 @@ log = logging.getLogger(__name__)
 _MEMORY_BYTES, _LARGE_MEMORY_BYTES = 1 << 30, 3 << 30
 # A job ends itself when its budget is spent. One that has not ended by then hangs.
 _GRACE_S = 15.0
-_HANGS = job.Rejected(Status.FAILED, Reason("timed-out", "the photo could not be brought to an end"))
+_HANGS = job.Rejected(
+    Status.FAILED,
+    Reason("timed-out", "the photo could not be brought to an end; save it with another program and upload that"),
+)
 
 
 def locate(config: Config, region: str) -> OwnCluster | OutsideCluster:

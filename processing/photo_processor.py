@@ -44,7 +44,13 @@ Run = Callable[[job.JobRequest, Urgency, str], Awaitable[job.Final]]
 _Begun = tuple[Photo, job.JobRequest]
 
 _INTERNAL = Reason("internal", "the photo could not be processed; this is our fault, and it has been logged")
-_KILLS = job.Rejected(Status.FAILED, Reason("kills-workers", f"the photo has brought down {MOST_DEATHS} processes"))
+_KILLS = job.Rejected(
+    Status.FAILED,
+    Reason(
+        "kills-workers",
+        f"the photo has brought down {MOST_DEATHS} processes; save it with another program and upload that",
+    ),
+)
 
 
 def with_outcome(photo: Photo, outcome: job.Final) -> Photo:
