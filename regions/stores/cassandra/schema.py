@@ -151,15 +151,15 @@ def read_stamp(session: CassandraSession) -> Stamp | None:
 
 def create(session: CassandraSession, stamp: Stamp) -> Stamp:
     """Creates the keyspace, and sets its stamp before all other tables. Raises Unavailable, WrongStore."""
-    _create_keyspace(session)
     for is_last in attempts(_WAIT_S):
         try:
+            _create_keyspace(session)
             found = _set_stamp(session, stamp)
             break
         except WrongStore:
             raise
         except (InvalidRequest, Unavailable):
-            # A table that another process is creating is listed in the system's tables a moment before it can be used.
+            # What another process is creating, keyspace or table, is listed a moment before it can be used.
             if is_last:
                 raise
     stamped = require_region(found, stamp.region)

@@ -30,6 +30,8 @@ OTHERS = {
     "demo": ["demo", "--once"],
     "where": ["where", "p_1"],
     "fingerprint": ["fingerprint", "a.jpg"],
+    "processing": ["processing", "eu-west"],
+    "reprocess": ["reprocess", "eu-west"],
     "prepare": ["prepare"],
     "doctor": ["doctor"],
     "run": ["run", "edge", "lisbon", "--topology", "topology.toml"],
