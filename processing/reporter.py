@@ -1,4 +1,4 @@
-"""Writes a processor's status into the settings every few seconds, for operators, autoscalers, and whoever waits."""
+"""Writes a processor's status into the settings every few seconds: for operators, autoscalers, and people who wait."""
 
 import asyncio
 import logging

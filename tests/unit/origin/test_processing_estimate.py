@@ -34,7 +34,7 @@ def test_a_photo_that_is_processed_says_when_it_is_ready(api, ana):
     assert "ready_in_s" not in api.request("GET", f"/v1/photos/{api.ready(ana)}", user=ana).json
 
 
-def test_without_a_processor_nothing_is_said_of_time(api, ana):
+def test_without_a_processor_there_is_no_estimate(api, ana):
     """Nobody knows."""
     assert "ready_in_s" not in api.request("GET", f"/v1/photos/{api.uploaded(ana)}", user=ana).json
 

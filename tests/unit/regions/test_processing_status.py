@@ -34,7 +34,7 @@ def test_any_other_text_is_no_status(text):
 
 @pytest.mark.parametrize("change", [{"workers": -1}, {"workers": 1.5}, {"lag": None}, {"work_s": "1"}, {"fresh": True}])
 def test_a_value_that_can_not_be_is_refused(change):
-    """Whoever can write a setting could otherwise make an origin fail."""
+    """Somebody who can write a setting could otherwise make an origin fail."""
     assert from_text(json.dumps(asdict(ONE) | change)) is None
 
 
