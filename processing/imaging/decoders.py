@@ -22,7 +22,7 @@ from regions.image_limits import AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF, WEBP
 log = logging.getLogger(__name__)
 
 _STRICT = {"access": "sequential", "fail_on": "error"}
-_PILLOW_ERRORS = (ValueError, OSError, RuntimeError, EOFError, SyntaxError, OverflowError)
+_PILLOW_ERRORS = (ValueError, OSError, RuntimeError, EOFError, SyntaxError, OverflowError, LookupError)
 
 
 def decode(header: Header) -> Image:
