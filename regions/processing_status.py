@@ -16,6 +16,10 @@ GONE_AFTER_MS = 10_000
 """A processor that has not reported for so long is gone."""
 
 
+_MOST = 10**15
+"""No time, count or rate is larger. What is computed from these numbers then fits into a float."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessingStatus:
     """Of one processor, or of several together.
@@ -57,13 +61,14 @@ def from_text(text: str) -> ProcessingStatus | None:
         return None
     if any(isinstance(known[name], bool) or not isinstance(known[name], types) for name, types in _TYPES.items()):
         return None
-    return ProcessingStatus(**known) if all(number >= 0 for number in known.values()) else None
+    return ProcessingStatus(**known) if all(0 <= number <= _MOST for number in known.values()) else None
 
 
 def together(texts: Iterable[str], now_ms: int) -> ProcessingStatus | None:
     """The sum of the processors that are there now; None if there are none."""
     read = [status for text in texts if (status := from_text(text)) is not None]
-    present = [status for status in read if now_ms - status.at_ms < GONE_AFTER_MS]
+    # One from the future, too: nobody knows how old it is.
+    present = [status for status in read if abs(now_ms - status.at_ms) < GONE_AFTER_MS]
     if not present:
         return None
     sums = {name: sum(getattr(status, name) for status in present) for name in _TYPES}

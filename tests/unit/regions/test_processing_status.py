@@ -32,7 +32,8 @@ def test_any_other_text_is_no_status(text):
     assert from_text(text) is None
 
 
-@pytest.mark.parametrize("change", [{"workers": -1}, {"workers": 1.5}, {"lag": None}, {"work_s": "1"}, {"fresh": True}])
+@pytest.mark.parametrize("change", [{"workers": -1}, {"workers": 1.5}, {"lag": None}, {"work_s": "1"}, {"fresh": True},
+               {"lag": 10**400}, {"work_s": float("inf")}, {"work_s": float("nan")}])  # fmt: skip
 def test_a_value_that_can_not_be_is_refused(change):
     """Somebody who can write a setting could otherwise make an origin fail."""
     assert from_text(json.dumps(asdict(ONE) | change)) is None
@@ -49,6 +50,11 @@ def test_two_processors_together():
 def test_a_processor_that_is_silent_is_gone():
     """Its row in the settings may stay if it was killed."""
     assert together([to_text(ONE)], NOW_MS + GONE_AFTER_MS) is None
+
+
+def test_a_status_from_the_future_counts_as_gone():
+    """Otherwise it would never become old."""
+    assert together([to_text(ONE)], NOW_MS - GONE_AFTER_MS) is None
 
 
 @pytest.mark.parametrize(
