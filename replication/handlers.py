@@ -5,7 +5,7 @@ Every handler may be called again with the same event, and by any number of proc
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from regions import ids
 from regions.config import Stores
@@ -163,7 +163,7 @@ def _execute(instruction: instructions.Instruction, home: Stores, destination: S
             moved_bytes = transfer.copy(home.objects, destination.objects, expected)
             log.info("copied", extra={"bucket": expected.bucket, "key": expected.key, "moved_bytes": moved_bytes})
         case instructions.PutMetadata(photo):
-            destination.catalog.photos.put_replica_metadata(replace(photo, location=None))
+            destination.catalog.photos.put_replica_metadata(photo)
         case instructions.RecordReplica(replica):
             home.catalog.replicas.put(replica)
         case instructions.PublishReferences(events):

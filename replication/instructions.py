@@ -97,8 +97,10 @@ def on_ready(state: PhotoState, at_ms: int) -> list[Instruction]:
     """
     placement = state.placement
     instructions: list[Instruction] = [CopyObject(expected) for expected in state.missing]
-    if placement.metadata.allowed and state.destination_photo != state.photo:
-        instructions.append(PutMetadata(state.photo))
+    # Where it was taken is for the owner alone, whose requests go to the home region.
+    copied = replace(state.photo, location=None)
+    if placement.metadata.allowed and state.destination_photo != copied:
+        instructions.append(PutMetadata(copied))
     replica = _replica(state.photo, placement, at_ms)
     # A record that differs only in its time is not written again.
     recorded = state.replica and replace(state.replica, at_ms=at_ms)
