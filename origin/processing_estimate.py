@@ -33,9 +33,7 @@ class ProcessingEstimate:
 
     def _read(self) -> int | None:
         try:
-            settings = self._values.tree(PREFIX)
+            status = processing_status.together(self._values.tree(PREFIX), self._clock_ms())
         except Unavailable:
             return None
-        texts = (setting.value for setting in settings.values())
-        status = processing_status.together(texts, self._clock_ms())
         return processing_status.ready_in_s(status) if status is not None else None

@@ -37,11 +37,6 @@ def target(load: Load, limits: Limits) -> int:
     return min(limits.most, max(limits.least, ceil(needed_per_s * load.work_s)))
 
 
-def ready_in_s(load: Load, workers: int) -> float:
-    """About how long a photo that arrives now waits and is worked on."""
-    return (load.waiting / max(1, workers) + 1) * load.work_s
-
-
 class Autoscaler:
     """Times are seconds of a clock that never goes back."""
 

@@ -58,13 +58,11 @@ class Reporter:
 
     def measure(self, lag: int) -> ProcessingStatus:
         """`lag` is that of all partitions."""
-        now_ms, before = self._clock_ms(), self._before
-        waiting, finished = self._dispatcher.waiting(), self._photos.finished
-        seconds = (now_ms - before.at_ms) / 1000 if before else 0.0
-        per_s = (finished - before.finished) / seconds if before and seconds > 0 else 0.0
+        now_ms, waiting, finished = self._clock_ms(), self._dispatcher.waiting(), self._photos.finished
+        per_s, lag_per_s = self._rates(now_ms, finished, lag)
         work_s = self._dispatcher.work_s
         # What is finished and what has come to wait in the meantime has arrived.
-        arriving_per_s = max(0.0, per_s + ((lag - before.lag) / seconds if before and seconds > 0 else 0.0))
+        arriving_per_s = max(0.0, per_s + lag_per_s)
         self._before = ProcessingStatus(
             at_ms=now_ms,
             workers=self._cluster.capacity,
@@ -81,6 +79,13 @@ class Reporter:
             work_s=round(work_s, 4),
         )
         return self._before
+
+    def _rates(self, now_ms: int, finished: int, lag: int) -> tuple[float, float]:
+        """How many a second were finished, and came to wait, since the last report; 0 for the first."""
+        if self._before is None or now_ms <= self._before.at_ms:
+            return 0.0, 0.0
+        seconds = (now_ms - self._before.at_ms) / 1000
+        return (finished - self._before.finished) / seconds, (lag - self._before.lag) / seconds
 
     def _lag(self) -> int:
         return sum(self._events.lag(PHOTOS_UPLOADED, PROCESSOR).values())

@@ -5,16 +5,17 @@ Pure.
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+
+from regions.stores.settings import Setting
 
 PREFIX = "processing/status/"
 """The settings with the status of each processor, by its name."""
 EVERY_S = 2.0
 GONE_AFTER_MS = 10_000
 """A processor that has not reported for so long is gone."""
-
 
 _MOST = 10**15
 """No time, count or rate is larger. What is computed from these numbers then fits into a float."""
@@ -64,9 +65,9 @@ def from_text(text: str) -> ProcessingStatus | None:
     return ProcessingStatus(**known) if all(0 <= number <= _MOST for number in known.values()) else None
 
 
-def together(texts: Iterable[str], now_ms: int) -> ProcessingStatus | None:
-    """The sum of the processors that are there now; None if there are none."""
-    read = [status for text in texts if (status := from_text(text)) is not None]
+def together(settings: Mapping[str, Setting], now_ms: int) -> ProcessingStatus | None:
+    """The sum of the processors that are there now, of the tree below `PREFIX`; None if there are none."""
+    read = [status for setting in settings.values() if (status := from_text(setting.value)) is not None]
     # One from the future, too: nobody knows how old it is.
     present = [status for status in read if abs(now_ms - status.at_ms) < GONE_AFTER_MS]
     if not present:
@@ -82,4 +83,9 @@ def ready_in_s(status: ProcessingStatus) -> int | None:
     if status.workers == 0:
         return None
     waiting = max(status.lag, status.fresh + status.in_flight)
-    return max(1, ceil((waiting / status.workers + 1) * status.work_s))
+    return max(1, ceil(wait_s(waiting, status.workers, status.work_s)))
+
+
+def wait_s(waiting: int, workers: int, work_s: float) -> float:
+    """How long a photo that arrives behind so many waits and is worked on, at `work_s` a photo and worker."""
+    return (waiting / workers + 1) * work_s

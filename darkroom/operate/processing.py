@@ -37,8 +37,7 @@ def command(options: Namespace) -> int:
 
 def read(stores: Stores, region: str) -> tuple[ProcessingStatus, Mapping[str, int]]:
     """The status of all processors together, and how many events of each topic are not done. Raises CommandError."""
-    texts = (setting.value for setting in stores.settings.values.tree(PREFIX).values())
-    status = processing_status.together(texts, now_ms())
+    status = processing_status.together(stores.settings.values.tree(PREFIX), now_ms())
     if status is None:
         raise CommandError(
             f"No processor of {region} has reported in the last {processing_status.GONE_AFTER_MS // 1000} seconds.",

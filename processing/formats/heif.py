@@ -206,7 +206,7 @@ def _meta(data: bytes) -> _Meta:
         raise truncated()
     meta = _Meta()
     children = dict(reversed(list(_boxes(boxes[b"meta"][4:]))))
-    meta.idat = bytes(children.get(b"idat", b""))
+    meta.idat = children.get(b"idat", b"")
     for kind, read in _READERS.items():
         if kind in children:
             read(children[kind], meta)
@@ -215,7 +215,7 @@ def _meta(data: bytes) -> _Meta:
     return meta
 
 
-def _boxes(data: bytes | memoryview) -> Iterator[tuple[bytes, bytes]]:
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Kind and body of each box. The body of `mdat` is left out, since items are found by their offset in the file."""
     position = count = 0
     while position + 8 <= len(data) and count < _MAX_BOXES:
@@ -228,7 +228,7 @@ def _boxes(data: bytes | memoryview) -> Iterator[tuple[bytes, bytes]]:
             raise damaged()
         if end > len(data) and kind != b"mdat":
             raise truncated()
-        yield kind, b"" if kind == b"mdat" else bytes(data[start:end])
+        yield kind, b"" if kind == b"mdat" else data[start:end]
         position, count = end, count + 1
 
 

@@ -18,7 +18,7 @@ from processing.formats.facts import Facts, Icc, InvalidImage, damaged, truncate
 MAX_SCANS = 200
 """More than any encoder writes (10, or 64 at most in a script of cjpeg). Each costs a walk over all coefficients."""
 
-_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_EOI, _SOS = 0xD9, 0xDA
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1, 0xC9), (0xC2, 0xCA)
 _OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)
 _TABLES = (0xC4, 0xCC, 0xDB, 0xDD)

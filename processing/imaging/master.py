@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from PIL.Image import Image, Transpose, fromarray
 
 from processing.formats.facts import InvalidImage
@@ -43,7 +44,7 @@ def decode(header: Header) -> Master:
     if picture is None:
         picture = _decode_by_libvips(header, shape)
     elif header.colour is not None:
-        picture = _picture(colour.to_srgb(vips.from_picture(picture), header.colour))
+        picture = _picture(colour.to_srgb(vips.from_array(np.asarray(picture)), header.colour))
     turn = _TURNS.get(header.orientation)
     return Master(picture.transpose(turn) if turn is not None else picture, header.width, header.height)
 

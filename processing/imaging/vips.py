@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyvips
 from numpy.typing import NDArray
-from PIL.Image import Image as PillowImage
 
 from processing.formats.facts import damaged
 
@@ -51,11 +50,6 @@ def from_array(pixels: NDArray[Any]) -> Image:
     is_grey, is_deep = pixels.ndim == 2 or pixels.shape[2] < 3, pixels.dtype == np.uint16
     interpretation = ("grey16" if is_deep else "b-w") if is_grey else ("rgb16" if is_deep else "srgb")
     return pyvips.Image.new_from_array(np.ascontiguousarray(pixels), interpretation=interpretation)
-
-
-def from_picture(picture: PillowImage) -> Image:
-    """Of a Pillow image in mode RGB."""
-    return from_array(np.asarray(picture))
 
 
 def to_array(image: Image) -> NDArray[Any]:

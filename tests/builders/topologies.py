@@ -1,4 +1,9 @@
-"""The text of a topology with one region and its shield; the test may choose the stores."""
+"""A topology with one region and its shield; the test may choose the stores."""
+
+from pathlib import Path
+
+from regions import config
+from regions.preparation import prepare_region
 
 _TEXT = """
 [regions.eu-west]
@@ -30,3 +35,13 @@ def one_region(folder: object, **stores: str) -> str:
     embedded = {port: f"sqlite://{folder}/{port}.db" for port in ("catalog", "feeds", "events", "settings")}
     objects = {"objects": f"directory://{folder}/objects?server=http://127.0.0.1:2"}
     return _TEXT.format(**(objects | embedded | stores))
+
+
+def prepared_region(folder: Path) -> Path:
+    """The topology file of one region, whose embedded stores are prepared in the folder."""
+    (folder / "secrets").mkdir()
+    (folder / "secrets" / "eu-west.objects").write_text("secret")
+    file = folder / "topology.toml"
+    file.write_text(one_region(folder))
+    prepare_region(config.load(file, {}), "eu-west")
+    return file

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processing.autoscale import PROMISE_S, Autoscaler, Limits, Load, ready_in_s, target
+from processing.autoscale import PROMISE_S, Autoscaler, Limits, Load, target
+from regions.processing_status import wait_s
 
 LIMITS = Limits(1, 5_000)
 IDLE = Load(0, 0.0, 0.1)
@@ -43,8 +44,8 @@ def test_the_target_for_a_load(load, expected):
 @given(st.integers(0, 10**6), st.floats(0.001, 5))
 def test_with_the_wanted_workers_a_backlog_is_worked_off_within_the_promise(waiting, work_s):
     """As long as the limit allows that many."""
-    load, limits = Load(waiting, 0.0, work_s), Limits(1, 10**9)
-    assert ready_in_s(load, target(load, limits)) <= PROMISE_S
+    workers = target(Load(waiting, 0.0, work_s), Limits(1, 10**9))
+    assert wait_s(waiting, workers, work_s) <= PROMISE_S
 
 
 def test_more_workers_come_at_once():

@@ -58,8 +58,7 @@ def test_a_photo_becomes_ready_although_another_fails(room, processor, draw, eve
 
 def reported(room):
     """What all processors say together now; None if none does."""
-    settings = room.stores.settings.values.tree(processing_status.PREFIX)
-    return processing_status.together((setting.value for setting in settings.values()), now_ms())
+    return processing_status.together(room.stores.settings.values.tree(processing_status.PREFIX), now_ms())
 
 
 def test_a_processor_reports_what_it_does_and_leaves_nothing_behind(room, draw, eventually):

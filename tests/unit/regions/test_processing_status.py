@@ -7,13 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regions.processing_status import GONE_AFTER_MS, ProcessingStatus, from_text, ready_in_s, to_text, together
+from regions.processing_status import GONE_AFTER_MS, PREFIX, ProcessingStatus, from_text, ready_in_s, to_text, together
+from regions.stores.settings import Setting
 
 NOW_MS = 1_800_000_000_000
 ONE = ProcessingStatus(
     at_ms=NOW_MS, workers=4, wanted_workers=6, fresh=10, deferred=2, backfill=100, in_flight=4, lag=50, finished=900,
     failed=3, worker_deaths=1, finished_per_s=20.0, work_s=0.2,
 )  # fmt: skip
+
+
+def tree(*texts: str) -> dict[str, Setting]:
+    """The settings, one for each text."""
+    return {f"{PREFIX}{number}": Setting(text, 1) for number, text in enumerate(texts)}
 
 
 def test_a_status_comes_back_from_its_text():
@@ -42,19 +48,19 @@ def test_a_value_that_can_not_be_is_refused(change):
 def test_two_processors_together():
     """Sums; but each gives the lag of the whole region, and the mean of its own work."""
     other = replace(ONE, at_ms=NOW_MS - 1000, workers=2, lag=40, work_s=0.4)
-    both = together([to_text(ONE), to_text(other), "nonsense"], NOW_MS)
+    both = together(tree(to_text(ONE), to_text(other), "nonsense"), NOW_MS)
     assert (both.workers, both.fresh, both.finished, both.lag) == (6, 20, 1800, 50)
     assert (both.at_ms, both.work_s) == (NOW_MS, pytest.approx(0.3))
 
 
 def test_a_processor_that_is_silent_is_gone():
     """Its row in the settings may stay if it was killed."""
-    assert together([to_text(ONE)], NOW_MS + GONE_AFTER_MS) is None
+    assert together(tree(to_text(ONE)), NOW_MS + GONE_AFTER_MS) is None
 
 
 def test_a_status_from_the_future_counts_as_gone():
     """Otherwise it would never become old."""
-    assert together([to_text(ONE)], NOW_MS - GONE_AFTER_MS) is None
+    assert together(tree(to_text(ONE)), NOW_MS - GONE_AFTER_MS) is None
 
 
 @pytest.mark.parametrize(

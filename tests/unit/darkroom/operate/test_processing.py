@@ -7,20 +7,15 @@ import pytest
 from darkroom.cli import main
 from regions import config
 from regions.clock import now_ms
-from regions.preparation import prepare_region
 from regions.processing_status import PREFIX, ProcessingStatus, to_text
-from tests.builders.topologies import one_region
+from tests.builders.topologies import prepared_region
 
 REGION = "eu-west"
 
 
 @pytest.fixture
 def topology(tmp_path):
-    (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / f"{REGION}.objects").write_text("secret")
-    (tmp_path / "topology.toml").write_text(one_region(tmp_path))
-    prepare_region(config.load(tmp_path / "topology.toml", {}), REGION)
-    return tmp_path / "topology.toml"
+    return prepared_region(tmp_path)
 
 
 @pytest.fixture

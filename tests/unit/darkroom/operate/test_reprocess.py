@@ -15,9 +15,8 @@ from darkroom.operate.reprocess import KEY, Reprocessing
 from regions import config, ids
 from regions.errors import Unavailable
 from regions.events.topics import PHOTOS_BACKFILL, PROCESSOR
-from regions.preparation import prepare_region
 from regions.stores.objects import RAW, raw_key
-from tests.builders.topologies import one_region
+from tests.builders.topologies import prepared_region
 
 REGION, NUMBER = "eu-west", 3
 ALL = Selection(2)
@@ -47,11 +46,7 @@ class Log:
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / f"{REGION}.objects").write_text("secret")
-    (tmp_path / "topology.toml").write_text(one_region(tmp_path))
-    prepare_region(config.load(tmp_path / "topology.toml", {}), REGION)
-    return tmp_path
+    return prepared_region(tmp_path).parent
 
 
 @pytest.fixture
