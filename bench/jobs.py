@@ -27,7 +27,8 @@ from bench.photo_job.in_process import ours
 from processing import job, moderation
 from processing.dispatcher import Dispatcher
 from processing.fair_queue import Urgency
-from regions.cluster import DaskCluster, OutsideCluster
+from regions.cluster.dask_cluster import DaskCluster
+from regions.cluster.workers import OutsideCluster
 from regions.records import Reason, Status
 
 PER_S, IN_FLIGHT, MEASURED = 100, 2_000, 1_000

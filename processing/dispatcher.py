@@ -9,7 +9,7 @@ from contextlib import ExitStack, asynccontextmanager
 
 from processing import job
 from processing.fair_queue import FairQueue, Urgency
-from regions.cluster import NotEnoughMemory
+from regions.cluster.dask_cluster import NotEnoughMemory
 from regions.errors import Unavailable
 from regions.records import Reason, Status
 

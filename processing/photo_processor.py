@@ -18,7 +18,7 @@ from typing import Any
 from processing import job, moderation
 from processing.fair_queue import Urgency
 from processing.imaging import recipe
-from regions.cluster import WorkerDied
+from regions.cluster.dask_cluster import WorkerDied
 from regions.config import Stores
 from regions.errors import Unavailable
 from regions.events import messages

@@ -17,7 +17,7 @@ from processing.photo_cluster import locate, run_job
 from processing.photo_processor import PhotoProcessor
 from regions import daemon
 from regions.clock import now_ms
-from regions.cluster import DaskCluster
+from regions.cluster.dask_cluster import DaskCluster
 from regions.config import Config, Stores, open_stores
 from regions.events.messages import Event
 from regions.events.outbox import OutboxPublisher

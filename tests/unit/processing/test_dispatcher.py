@@ -7,7 +7,7 @@ import pytest
 from processing import job, moderation
 from processing.dispatcher import Dispatcher
 from processing.fair_queue import Urgency
-from regions.cluster import NotEnoughMemory, WorkerDied
+from regions.cluster.dask_cluster import NotEnoughMemory, WorkerDied
 from regions.errors import Unavailable
 from regions.records import Reason, Status
 

@@ -11,7 +11,7 @@ from processing import job
 from processing.fair_queue import Urgency
 from processing.imaging import recipe, variants
 from processing.photo_processor import MOST_DEATHS, PhotoProcessor, with_outcome
-from regions.cluster import WorkerDied
+from regions.cluster.dask_cluster import WorkerDied
 from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.outbox import OutboxPublisher

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from regions.cluster import NotEnoughMemory, OutsideCluster, OwnCluster, TimedOut, WorkerDied, WorkerSettings
+from regions.cluster.dask_cluster import NotEnoughMemory, TimedOut, WorkerDied
+from regions.cluster.workers import OutsideCluster, OwnCluster, WorkerSettings
 from regions.errors import Unavailable
 from tests.builders.clusters import OperatorsDask, open_cluster
 from tests.builders.processes import has_ended
@@ -24,7 +25,8 @@ MIB = 1 << 20
 OWN = OwnCluster(WorkerSettings(("json",)), 2, 512 * MIB, 1024 * MIB)
 STARTS_A_CLUSTER = """
 import asyncio
-from regions.cluster import DaskCluster, OwnCluster, WorkerSettings
+from regions.cluster.dask_cluster import DaskCluster
+from regions.cluster.workers import OwnCluster, WorkerSettings
 
 async def main():
     cluster = DaskCluster(OwnCluster(WorkerSettings(("json",)), 1, 1 << 30, 1 << 30))
