@@ -4,12 +4,14 @@ The jobs wait here and not at the scheduler, which knows neither owners nor cost
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 
 from processing import job
 from processing.fair_queue import FairQueue, Urgency
-from regions.cluster.dask_cluster import NotEnoughMemory
+from regions.cluster.dask_cluster import NotEnoughMemory, WorkerDied
 from regions.errors import Unavailable
 from regions.records import Reason, Status
 
@@ -22,18 +24,34 @@ Run = Callable[[job.JobRequest, Urgency, int, Callable[[], None]], Awaitable[job
 """Runs a job: with this urgency, on a worker that has so much memory. Calls the last when the worker is free again."""
 
 
+@dataclass(slots=True)
+class Activity:
+    """`waiting` for a turn, `urgent` those of them whose owner waits too, and `in_flight`; the others since the start.
+
+    `worked_s` is what the finished ones have taken from their turn on, so also the little that some of them waited at
+    the scheduler; `deaths` are those of workers.
+    """
+
+    waiting: int = 0
+    urgent: int = 0
+    in_flight: int = 0
+    finished: int = 0
+    worked_s: float = 0.0
+    deaths: int = 0
+
+
 class Turns:
     """At most `limit()` at once; the fair queue says who is next."""
 
     def __init__(self, limit: Callable[[], int]) -> None:
-        self._limit, self._taken, self._is_closed = limit, 0, False
-        self._queue: FairQueue[asyncio.Future[None]] = FairQueue()
+        self._limit, self.taken, self._is_closed = limit, 0, False
+        self.queue: FairQueue[asyncio.Future[None]] = FairQueue()
 
     @asynccontextmanager
     async def turn(self, urgency: Urgency, owner: str, cost: int) -> AsyncIterator[Callable[[], None]]:
         """Gives what ends the turn before the block does. Raises Unavailable if the process is stopping."""
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put(mine, urgency, owner, cost)
+        self.queue.put(mine, urgency, owner, cost)
         self.hand_out()
         await mine
         with ExitStack() as turn:
@@ -41,19 +59,19 @@ class Turns:
             yield turn.close
 
     def _end(self) -> None:
-        self._taken -= 1
+        self.taken -= 1
         self.hand_out()
 
     def hand_out(self) -> None:
         """Call it when the limit has grown, too."""
-        while self._queue and (self._is_closed or self._taken < self._limit()):
-            waiting = self._queue.take()
+        while self.queue and (self._is_closed or self.taken < self._limit()):
+            waiting = self.queue.take()
             if waiting.done():
                 continue
             if self._is_closed:
                 waiting.set_exception(Unavailable("this process is stopping"))
             else:
-                self._taken += 1
+                self.taken += 1
                 waiting.set_result(None)
 
     def close(self) -> None:
@@ -62,7 +80,7 @@ class Turns:
 
 
 class Dispatcher:
-    """`run` runs a job on the cluster, which has room for `capacity()` at once.
+    """`run` runs a job on the cluster, which has room for `capacity()` of this processor's at once.
 
     `wait_for_memory` returns when a worker has so many bytes within so many seconds, or raises NotEnoughMemory.
     """
@@ -75,6 +93,7 @@ class Dispatcher:
         # with 4 workers and jobs of 150 ms, one more brought the time beside them from 10-28 % to 7-8 %, a second one
         # no more. With few workers, the next photo would wait for them.
         self._turns = Turns(lambda: capacity() + capacity() // 4)
+        self._counts = Activity()
         # One at a time: machines have one worker for large photos, and a second one would wait there.
         self._large_turns = Turns(lambda: 1)
 
@@ -92,6 +111,11 @@ class Dispatcher:
             outcome = await self._run_in_turn(request, urgency, owner, memory_bytes)
         return _NO_MEMORY if isinstance(outcome, job.NeedsMemory) else outcome
 
+    def activity(self) -> Activity:
+        queue = self._turns.queue
+        urgent = queue.count(Urgency.FRESH, Urgency.DEFERRED)
+        return replace(self._counts, waiting=len(queue), urgent=urgent, in_flight=self._turns.taken)
+
     def capacity_changed(self) -> None:
         self._turns.hand_out()
 
@@ -104,4 +128,15 @@ class Dispatcher:
         self, request: job.JobRequest, urgency: Urgency, owner: str, memory_bytes: int
     ) -> job.Outcome:
         async with self._turns.turn(urgency, owner, request.size_bytes) as end_turn:
-            return await self._run(request, urgency, memory_bytes, end_turn)
+            start_s = time.monotonic()
+
+            def worker_is_free() -> None:
+                self._counts.finished += 1
+                self._counts.worked_s += time.monotonic() - start_s
+                end_turn()
+
+            try:
+                return await self._run(request, urgency, memory_bytes, worker_is_free)
+            except WorkerDied:
+                self._counts.deaths += 1
+                raise

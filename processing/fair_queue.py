@@ -39,6 +39,9 @@ class FairQueue(Generic[Item]):
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 
+    def count(self, *urgencies: Urgency) -> int:
+        return sum(len(self._queues[urgency]) for urgency in urgencies)
+
     def put(self, item: Item, urgency: Urgency, owner: Hashable, cost: int) -> None:
         """`cost` is the work that it is expected to be, in any unit, at least 1."""
         self._queues[urgency].put(item, owner, cost)

@@ -31,15 +31,15 @@ _Value = TypeVar("_Value")
 class JobRequest:
     """The input of a job: plain values that can be sent to any worker, which has its own configuration and secrets.
 
-    `size_bytes` is the size that the client announced, `sha256` the hash that it claimed, if any; `budget_s` is how
-    long the job may take.
+    `size_bytes` is the size that the client announced, `sha256` the hash that it claimed, if any; `known_bad_version`
+    names the list that the photo is judged by; `budget_s` is how long the job may take.
     """
 
     region: str
     photo_id: str
     size_bytes: int
     sha256: str | None
-    known_bad: moderation.KnownBad
+    known_bad_version: str
     budget_s: float
 
 
@@ -88,6 +88,7 @@ class Work:
 
     request: JobRequest
     objects: Objects
+    known_bad: moderation.KnownBad
     memory_bytes: int | None = None
     max_pixels: int = MAX_PIXELS
     data: bytes = b""
@@ -166,7 +167,7 @@ def fingerprint(work: Work) -> None:
 
 
 def moderate(work: Work) -> None:
-    if moderation.is_known_bad(work.request.known_bad, work.sha256, work.perceptual_hash):
+    if moderation.is_known_bad(work.known_bad, work.sha256, work.perceptual_hash):
         raise KnownBadImage
 
 
@@ -194,10 +195,12 @@ STEPS: Sequence[Step] = (
 
 
 def run(request: JobRequest) -> Outcome:
-    """The whole job. Raises what the store raises: `Unavailable` if it can't be reached."""
+    """The whole job. Raises what the store raises: `Unavailable` if it, or the known-bad list, can't be reached."""
     here = worker.current()
-    work = Work(request, here.objects(request.region), here.memory_bytes, here.max_pixels(request.region))
-    return run_steps(work, STEPS, time.monotonic)
+    # Before anything else: without the list, whatever was done for the photo would be done again.
+    known_bad = here.known_bad.get(request.region, request.known_bad_version)
+    objects, max_pixels = here.objects(request.region), here.max_pixels(request.region)
+    return run_steps(Work(request, objects, known_bad, here.memory_bytes, max_pixels), STEPS, time.monotonic)
 
 
 def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -> Outcome:

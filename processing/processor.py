@@ -9,9 +9,15 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
+from processing import known_bad, near_duplicates
+from processing.autoscale import Limits
+from processing.crew_member import ACTOR_NAME, Crew, CrewMember
 from processing.dispatcher import Dispatcher
 from processing.fair_queue import Urgency
+from processing.known_bad import HashList, Publisher
+from processing.near_duplicates import Fingerprints, NearDuplicates
 from processing.overflow import Overflow
 from processing.photo_cluster import locate, run_job
 from processing.photo_processor import PhotoProcessor
@@ -28,6 +34,8 @@ from regions.events.work import AsyncWork, LastSteps
 _WINDOW = 2_000
 """How many events of a topic are read ahead, so that one owner's do not hide another's."""
 _STORE_CALLS = 8
+_MOST_WANTED = 10_000
+"""Workers, of a cluster that others scale."""
 _FINISH_S = 3.0
 """How long the jobs in progress may still take when the processor is asked to stop."""
 
@@ -51,16 +59,50 @@ class Processor:
     def __init__(self, region: str, process_name: str, stores: Stores, cluster: DaskCluster) -> None:
         self._name, self._stores, self._cluster = process_name, stores, cluster
         self._threads = ThreadPoolExecutor(_STORE_CALLS, thread_name_prefix="stores")
-        self._dispatcher = Dispatcher(partial(run_job, cluster), lambda: cluster.capacity, cluster.wait_for_memory)
+        self._dispatcher = Dispatcher(partial(run_job, cluster), self._places, cluster.wait_for_memory)
         cluster.changed = self._dispatcher.capacity_changed
+        self._lists = Publisher(cluster.actor(known_bad.actor_name(region), HashList))
+        self._crew = self._join_crew(f"{region}-{process_name}-{uuid4().hex}")
+        cluster.scale(self.wanted_workers)
         outbox = OutboxPublisher(stores.catalog, stores.events, now_ms)
-        self._photos = PhotoProcessor(region, stores, self._dispatcher.run, outbox, now_ms, self._threads)
+        known_photos = cluster.actor(near_duplicates.actor_name(region), Fingerprints)
+        duplicates = NearDuplicates(known_photos, stores.catalog.photos, self._threads)
+        self._photos = PhotoProcessor(
+            region, stores, self._dispatcher.run, self._lists.publish, duplicates.find, outbox, now_ms, self._threads
+        )
         handle_fresh = partial(self._photos.handle, Urgency.FRESH)
         self._handlers: dict[str, Callable[[Event], Awaitable[None]]] = {
             PHOTOS_UPLOADED: Overflow(stores.events, handle_fresh, self._threads).handle,
             PHOTOS_DEFERRED: partial(self._photos.handle, Urgency.DEFERRED),
             PHOTOS_BACKFILL: self._photos.handle_backfill,
         }
+
+    @property
+    def wanted_workers(self) -> int:
+        """How many the photos need: a cluster of this process's own has them soon, any other if its operator likes."""
+        return self._crew.wanted_workers
+
+    def _join_crew(self, name: str) -> CrewMember:
+        cluster, activity = self._cluster, self._dispatcher.activity
+        actor, limits = cluster.actor(ACTOR_NAME, Crew), Limits(1, cluster.most_workers or _MOST_WANTED)
+        member = CrewMember(name, actor, lambda: cluster.capacity, activity, self._lag, _WINDOW // 2, limits)
+        member.changed = self._crew_changed
+        return member
+
+    def _crew_changed(self) -> None:
+        self._cluster.scale(self.wanted_workers)
+        self._dispatcher.capacity_changed()
+
+    def _places(self) -> int:
+        return self._crew.share.of(self._cluster.capacity)
+
+    async def _lag(self) -> int:
+        """Not that of old photos: nobody waits for those."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._fresh_lag)
+
+    def _fresh_lag(self) -> int:
+        lags = [self._stores.events.lag(topic, PROCESSOR) for topic in (PHOTOS_UPLOADED, PHOTOS_DEFERRED)]
+        return sum(sum(lag.values()) for lag in lags)
 
     async def run(self, stop: threading.Event) -> None:
         """Ends when `stop` is set, or when one of its parts ends: then raises that part's error, if it has one."""
@@ -71,19 +113,24 @@ class Processor:
                 stopped = loop.run_in_executor(consumers, stop.wait)
                 topics = [loop.run_in_executor(consumers, self._consume, topic, loop, stop) for topic in self._handlers]
                 async with self._cluster as connection:
-                    parts: list[asyncio.Future[Any]] = [stopped, connection, *topics]
+                    beside = [asyncio.create_task(each.run_forever()) for each in (self._lists, self._crew)]
+                    parts: list[asyncio.Future[Any]] = [stopped, connection, *beside, *topics]
                     await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
                     stop.set()
                     self._dispatcher.close()
                     await asyncio.wait(topics, timeout=_FINISH_S)
+                    for each in beside:
+                        each.cancel()
+                    await asyncio.wait(beside)
                 # A job that hangs would be waited for forever: without the cluster, it ends with Unavailable. Its
                 # photo stays `processing`, and its event, which is not committed, goes to the next processor.
                 await asyncio.wait(topics)
                 await asyncio.gather(*topics)
             finally:
                 stop.set()
-        if not connection.cancelled():
-            connection.result()
+        for each in (connection, *beside):
+            if not each.cancelled():
+                each.result()
 
     def _consume(self, topic: str, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
         last_steps = LastSteps(self._stores.events, PROCESSOR, self._photos.give_up)

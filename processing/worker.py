@@ -8,6 +8,7 @@ import asyncio
 import threading
 from typing import Any
 
+from processing.known_bad import WorkerLists, fetch_from_actor
 from regions.cluster import workers
 from regions.cluster.workers import OutsideCluster, WorkerSettings
 from regions.config import Config, load_from_environment, open_objects
@@ -23,6 +24,7 @@ class Worker:
 
     def __init__(self, config: Config, memory_bytes: int | None) -> None:
         self._config, self.memory_bytes = config, memory_bytes
+        self.known_bad = WorkerLists(fetch_from_actor)
         self._opened: dict[str, Objects] = {}
 
     def max_pixels(self, region: str) -> int:

@@ -163,7 +163,7 @@ def _execute(instruction: instructions.Instruction, home: Stores, destination: S
             moved_bytes = transfer.copy(home.objects, destination.objects, expected)
             log.info("copied", extra={"bucket": expected.bucket, "key": expected.key, "moved_bytes": moved_bytes})
         case instructions.PutMetadata(photo):
-            destination.catalog.photos.put_replica_metadata(replace(photo, location=None))
+            destination.catalog.photos.put_replica_metadata(replace(photo, location=None, near_duplicate_of=None))
         case instructions.RecordReplica(replica):
             home.catalog.replicas.put(replica)
         case instructions.PublishReferences(events):

@@ -65,6 +65,9 @@ class DaskCluster:
         self._where = where
         self.changed: Callable[[], object] = lambda: None
         """Called when `capacity` is another."""
+        self.most_workers = where.workers if isinstance(where, OwnCluster) else None
+        """None if others start and end the workers."""
+        self._wanted = self.most_workers or 0
         self._client: Client | None = None
         self._lost = asyncio.Event()
         self._memories_mib: list[float] = []
@@ -76,6 +79,10 @@ class DaskCluster:
     def capacity(self) -> int:
         """How many tasks run at once: the workers that are there now."""
         return len(self._memories_mib)
+
+    def scale(self, workers: int) -> None:
+        """How many workers a cluster of one's own shall have, at least 1; at first it is all. Idle ones go first."""
+        self._wanted = workers
 
     async def __aenter__(self) -> "asyncio.Task[None]":
         """What keeps it connected: a task that ends only if it fails, with an error that trying again can't mend."""
@@ -210,7 +217,7 @@ class DaskCluster:
     async def _connect(self, opened: AsyncExitStack) -> None:
         opened.callback(self._disconnect)
         if isinstance(self._where, OwnCluster):
-            own = await start_own(self._where)
+            own = await start_own(self._where, lambda: self._wanted)
             opened.push_async_callback(close, own)
             address: Any = own
             security = own.security

@@ -5,6 +5,7 @@ agree on who makes the next.
 """
 
 import asyncio
+from contextlib import suppress
 from time import time
 from typing import Any
 
@@ -68,10 +69,11 @@ class Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
         gone = self._gone.setdefault(address, asyncio.get_running_loop().create_future())
         answer = asyncio.ensure_future(self._scheduler.proxy(msg=call, worker=address))
         await asyncio.wait([answer, gone], return_when=asyncio.FIRST_COMPLETED)
-        if answer.done():
+        if not answer.done():
+            answer.cancel()
+            return None
+        with suppress(OSError):
             return answer.result()
-        answer.cancel()
-        return None
 
     def move_actors(self, worker: str) -> None:
         """Gives up the actors of a worker that is about to retire; they are made again on others."""

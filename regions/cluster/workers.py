@@ -4,13 +4,14 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import dask
-from distributed import Client, Nanny, Scheduler, SpecCluster
+from distributed import Adaptive, Client, Nanny, Scheduler, SpecCluster
 from distributed.comm import CommClosedError
 from distributed.security import Security
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 CONNECT_S = 30.0
 _CLOSE_S = 3.0
+_SCALE_EVERY = "1 s"
+_LARGE = "large"
 MEMORY = "MEMORY"
 """The resource that every worker announces: its limit, in MiB."""
 MIB = 1 << 20
@@ -66,7 +69,7 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class OwnCluster:
-    """A scheduler and workers on this machine: `workers` in number, the first with the memory for large tasks."""
+    """A scheduler and workers on this machine: at most `workers`, the first with the memory for large tasks."""
 
     settings: WorkerSettings
     workers: int
@@ -117,7 +120,32 @@ async def _retire(nanny: Nanny) -> None:
     await nanny.scheduler.retire_workers(workers=[nanny.worker_address])
 
 
-async def start_own(own: OwnCluster) -> SpecCluster:
+class _Adaptive(Adaptive):  # type: ignore[misc]  # distributed has no types
+    """Dask's way to start and to retire workers, each second, for a number that we say.
+
+    Only a worker that is idle goes, and none that holds an actor, nor the one for large tasks. So one more than wanted
+    may stay.
+    """
+
+    def __init__(self, cluster: SpecCluster, wanted: Callable[[], int], **options: Any) -> None:
+        super().__init__(cluster, **options)
+        self._wanted = wanted
+
+    async def target(self) -> int:
+        return self._wanted()
+
+    async def recommendations(self, target: int) -> dict[str, Any]:
+        too_many = len(self.plan) - target
+        if too_many <= 0:
+            return dict(await super().recommendations(target))
+        workers = self.cluster.scheduler.workers.values()
+        idle = [worker.name for worker in workers if not worker.processing and not worker.actors]
+        going = [name for name in idle if name != _LARGE][:too_many]
+        return {"status": "down", "workers": going} if going else {"status": "same"}
+
+
+async def start_own(own: OwnCluster, wanted: Callable[[], int]) -> SpecCluster:
+    """With `wanted()` workers, also later on, within a second or two."""
     # Set for good, not in a `with` block: Dask reads some of them again when a worker has died.
     dask.config.set(_SETTINGS)
     # Dask runs whatever it is sent: so, even on loopback, only the holder of this cluster's certificate may speak.
@@ -133,7 +161,7 @@ async def start_own(own: OwnCluster) -> SpecCluster:
             # Port 0 and no routes: Dask always opens an HTTP server, and by default on the same port in each process.
             "options": here | {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         },
-        workers={"large": large} | dict.fromkeys(range(1, own.workers), ordinary),
+        workers={_LARGE: large} | dict.fromkeys(range(1, wanted()), ordinary),
         worker=ordinary,
         security=security,
         asynchronous=True,
@@ -141,6 +169,8 @@ async def start_own(own: OwnCluster) -> SpecCluster:
     )
     try:
         await cluster
+        adaptive = partial(_Adaptive, wanted=wanted)
+        cluster.adapt(Adaptive=adaptive, minimum=1, maximum=own.workers, interval=_SCALE_EVERY)
     except BaseException:
         await close(cluster)
         raise

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from itertools import starmap
 from pathlib import Path
 
 import psutil
@@ -137,8 +138,8 @@ def test_processes_at_one_scheduler_share_an_actor(operators_dask, eventually):
         actors = [(opened, opened.cluster.actor("shared", Counter)) for opened in (one, other)]
 
         def counted() -> list[int]:
-            calls = [asyncio.run_coroutine_threadsafe(actor.call("add", 1), opened.loop) for opened, actor in actors]
-            return sorted(call.result(20) for call in calls)
+            calls = [(actor.call("add", 1, within_s=PLENTY_S), opened.loop) for opened, actor in actors]
+            return sorted(call.result(PLENTY_S) for call in list(starmap(asyncio.run_coroutine_threadsafe, calls)))
 
         assert counted() == [1, 2]
         os.kill(one.call(actors[0][1].call("pid")), signal.SIGKILL)
