@@ -78,11 +78,12 @@ class Publisher:
         while True:
             await asyncio.sleep(_CHECK_EVERY_S)
             try:
-                await self._check()
+                await self.run_once()
             except Unavailable as error:
                 log.warning("the known-bad list can't be published", extra={"error": error.detail})
 
-    async def _check(self) -> None:
+    async def run_once(self) -> None:
+        """Raises Unavailable."""
         known_bad = self._published
         if known_bad is not EMPTY and not await self._actor.call("keep", known_bad.version):
             await self._actor.call("put", known_bad)
