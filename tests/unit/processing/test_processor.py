@@ -116,7 +116,7 @@ def test_a_changed_list_reaches_the_workers(room, processor, draw, eventually):
 
 
 def test_no_photo_is_judged_without_the_list_when_its_worker_was_killed(room, draw, eventually):
-    """kill -9 of the workers that hold the actors. A photo that comes in that moment waits for both, and not for long."""
+    """kill -9 of the workers that hold the actors. A photo that comes then waits for both, and not for long."""
     before = children()
     bad, _ = room.uploaded(draw(1), 1)
     with at_work(main, room.config, "eu-west"):
