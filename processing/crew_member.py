@@ -38,10 +38,6 @@ class CrewMember:
     It asks for the lag only while `window` photos or more wait here: all others that have arrived are among these.
     """
 
-    share = ALL
-    totals: Totals | None = None
-    wanted_workers = 1
-
     def __init__(
         self,
         name: str,
@@ -55,6 +51,8 @@ class CrewMember:
         self._name, self._actor, self._capacity, self._activity = name, actor, capacity, activity
         self._read_lag, self._window = lag, window
         self._meter, self._autoscaler = Meter(), Autoscaler(limits)
+        self.share, self.wanted_workers = ALL, limits.least
+        self.totals: Totals | None = None
         self._lag, self._lag_at_s = 0, float("-inf")
         self.changed: Callable[[], object] = lambda: None
         """Called when the share or the wanted number may be another."""

@@ -130,12 +130,7 @@ class Fingerprints:
 class NearDuplicates:
     """A processor's side, on its event loop: all photos that ended within 50 ms are one call."""
 
-    def __init__(
-        self,
-        actor: SharedActor,
-        photos: Photos,
-        threads: Executor,
-    ) -> None:
+    def __init__(self, actor: SharedActor, photos: Photos, threads: Executor) -> None:
         self._actor, self._photos, self._threads = actor, photos, threads
         self._asked: Batches[Question, Answer | None] = Batches(self._ask, _ASK_EVERY_S)
         self._teaching: dict[str, asyncio.Task[None]] = {}
