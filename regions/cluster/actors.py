@@ -1,6 +1,6 @@
 """Objects that all processes of a cluster share: Dask's actors, each in one of its workers, kept alive by `rules`.
 
-An actor has a name, which is also its key at the scheduler. Dask makes a key once, whoever submits it, so processors
+An actor has a name, which is also its key at the scheduler. Dask makes a key once, also for many clients, so processors
 that start at the same moment get the same actor: 8 clients raced for one, and again after each kill -9 of its worker,
 and had one object after 0.4 s. The new one is made on another worker **without what the old one knew**: so an actor
 says what it lacks, and its callers bring it.
@@ -27,7 +27,7 @@ WITHIN_S = 5.0
 _AGAIN_S = 0.05
 _FIRST = 100
 """The priority of making an actor: above all photos."""
-# Whoever is called at the wrong address does not know the key; while the actor is being made, it is None there.
+# A worker that has not got the actor does not know the key; while the actor is being made, it is None there.
 _AWAY = (*LOST, KeyError, AttributeError)
 
 

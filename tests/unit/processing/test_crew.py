@@ -27,7 +27,7 @@ def test_shares_add_up_to_the_places(places, wanted):
 
 @given(st.integers(0, 100), wanted)
 def test_nobody_has_more_while_another_wants_some(places, wanted):
-    """Whoever lacks places has no fewer than anybody else, but for one that can't be divided."""
+    """A processor that lacks places has no fewer than anybody else, but for one that can't be divided."""
     divided = shares(places, wanted)
     for name, share in divided.items():
         if share < wanted[name]:

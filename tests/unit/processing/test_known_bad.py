@@ -58,7 +58,7 @@ def test_a_list_is_published_once_for_many_photos():
 
 
 def test_an_actor_that_was_made_again_gets_the_list_again():
-    """Whoever looks first brings it."""
+    """The first look finds that, and brings it."""
     actor = LocalActor()
 
     async def lose_the_actor():

@@ -64,7 +64,7 @@ def operators_dask(tmp_path, eventually):
     running.kill()
 
 
-def test_an_actor_keeps_what_it_was_told(cluster):
+def test_an_actor_keeps_its_state(cluster):
     """Between calls, and for all who have its name."""
     first, second = (cluster.cluster.actor("keeps", Counter) for _ in range(2))
     assert [cluster.call(actor.call("add", 2)) for actor in (first, second, first)] == [2, 4, 6]
@@ -77,7 +77,7 @@ def test_an_error_of_an_actor_is_raised_unchanged(cluster):
 
 
 def test_a_call_has_a_deadline(cluster):
-    """Whoever waits for an answer hears that there is none."""
+    """Its caller hears that there is no answer."""
     with pytest.raises(Unavailable):
         cluster.call(cluster.cluster.actor("rests", Counter).call("rest", within_s=0.5))
 

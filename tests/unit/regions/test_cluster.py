@@ -125,7 +125,7 @@ def test_no_task_waits_for_a_worker_that_will_never_be_there(cluster):
         cluster.call(cluster.cluster.wait_for_memory(2000 * MIB, 0.1))
 
 
-def test_a_cluster_grows_and_shrinks_as_it_is_told(eventually):
+def test_a_cluster_grows_and_shrinks_on_request(eventually):
     """Only idle workers go, and not the one for large tasks. An actor stays as it is, wherever it is."""
     with open_cluster(OWN, 2) as opened:
         actor = opened.cluster.actor("stays", Counter)
