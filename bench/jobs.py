@@ -24,10 +24,11 @@ from distributed import Client, as_completed
 
 from bench import harness, interleaved_runs, synthetic_photos
 from bench.photo_job.in_process import ours
-from processing import job, moderation
+from processing import job
 from processing.dispatcher import Dispatcher
 from processing.fair_queue import Urgency
-from regions.cluster import DaskCluster, OutsideCluster
+from regions.cluster.dask_cluster import DaskCluster
+from regions.cluster.workers import OutsideCluster
 from regions.records import Reason, Status
 
 PER_S, IN_FLIGHT, MEASURED = 100, 2_000, 1_000
@@ -163,7 +164,7 @@ async def _ours_overhead(dask: Dask) -> float:
             return await cluster.run(_sleep, request, "sleeps", _PLENTY_S, worker_is_free=worker_is_free)
 
         dispatcher = Dispatcher(run_sleep, lambda: cluster.capacity, cluster.wait_for_memory)
-        requests = [job.JobRequest("", f"p_{n}", 1, None, moderation.KnownBad(), 60.0) for n in range(JOBS)]
+        requests = [job.JobRequest("", f"p_{n}", 1, None, "", 60.0) for n in range(JOBS)]
         start_s = time.perf_counter()
         await asyncio.gather(*(dispatcher.run(each, Urgency.FRESH, "u_1") for each in requests))
         taken.append(time.perf_counter() - start_s)

@@ -33,7 +33,7 @@ class ProcessingEstimate:
 
     def _read(self) -> int | None:
         try:
-            status = processing_status.together(self._values.tree(PREFIX), self._clock_ms())
+            statuses = processing_status.present(self._values.tree(PREFIX), self._clock_ms())
         except Unavailable:
             return None
-        return processing_status.ready_in_s(status) if status is not None else None
+        return processing_status.ready_in_s(processing_status.total(statuses.values())) if statuses else None

@@ -19,12 +19,13 @@ def photo(record: Photo, edge_url: str) -> dict[str, Any]:
 
 
 def own_photo(record: Photo, edge_url: str) -> dict[str, Any]:
-    """For its owner alone: also what the camera wrote into the file, and where that was."""
+    """For its owner alone: also what the camera wrote into the file, where that was, and what looks the same."""
     return photo(record, edge_url) | {
         "content_type": record.content_type,
         "taken_at": record.taken_at,
         "camera": record.camera,
         "location": to_json(record.location) if record.location else None,
+        "near_duplicate_of": record.near_duplicate_of,
     }
 
 

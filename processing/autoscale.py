@@ -8,6 +8,8 @@ what keeps the number from swinging: more workers come at once, fewer only after
 from dataclasses import dataclass
 from math import ceil
 
+from regions.processing_status import FRESH, ProcessingStatus, fresh_waiting
+
 PROMISE_S = 30.0
 _WORK_OFF_S = PROMISE_S / 2
 # A worker that is always busy makes photos wait: at 80 % use, the mean wait is four times the work (M/M/1).
@@ -29,6 +31,12 @@ class Load:
 class Limits:
     least: int
     most: int
+
+
+def load_of(region: ProcessingStatus) -> Load:
+    """Old photos count too; but of those a processor reads few ahead, so they call for few workers."""
+    others = sum(number for urgency, number in region.waiting.items() if urgency != FRESH)
+    return Load(fresh_waiting(region) + others, region.arrived_per_s, region.work_s)
 
 
 def target(load: Load, limits: Limits) -> int:

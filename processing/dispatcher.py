@@ -4,18 +4,16 @@ The jobs wait here and not at the scheduler, which knows neither owners nor cost
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 
 from processing import job
 from processing.fair_queue import FairQueue, Urgency
-from regions.cluster import NotEnoughMemory
+from regions.cluster.dask_cluster import NotEnoughMemory
 from regions.errors import Unavailable
 from regions.records import Reason, Status
 
 _MEMORY_WITHIN_S = 60.0
-_FIRST_GUESS_S, _NEWEST_SHARE = 0.2, 0.1
 _NO_MEMORY = job.Rejected(
     Status.FAILED,
     Reason("needs-memory", "the photo needs more memory to decode than any worker here has; upload a smaller version"),
@@ -46,13 +44,6 @@ class Turns:
     def _end(self) -> None:
         self._taken -= 1
         self.hand_out()
-
-    @property
-    def taken(self) -> int:
-        return self._taken
-
-    def waiting(self) -> dict[Urgency, int]:
-        return self._queue.waiting()
 
     def hand_out(self) -> None:
         """Call it when the limit has grown, too."""
@@ -87,8 +78,6 @@ class Dispatcher:
         self._turns = Turns(lambda: capacity() + capacity() // 4)
         # One at a time: machines have one worker for large photos, and a second one would wait there.
         self._large_turns = Turns(lambda: 1)
-        self.work_s = _FIRST_GUESS_S
-        """What a photo takes a worker: a mean in which the latest count most."""
 
     async def run(self, request: job.JobRequest, urgency: Urgency, owner: str) -> job.Final:
         """Waits for its turn. Raises what the job raised, and Unavailable if the process is stopping."""
@@ -104,14 +93,6 @@ class Dispatcher:
             outcome = await self._run_in_turn(request, urgency, owner, memory_bytes)
         return _NO_MEMORY if isinstance(outcome, job.NeedsMemory) else outcome
 
-    @property
-    def in_flight(self) -> int:
-        return self._turns.taken
-
-    def waiting(self) -> dict[Urgency, int]:
-        """How many wait for their turn."""
-        return self._turns.waiting()
-
     def capacity_changed(self) -> None:
         self._turns.hand_out()
 
@@ -124,7 +105,4 @@ class Dispatcher:
         self, request: job.JobRequest, urgency: Urgency, owner: str, memory_bytes: int
     ) -> job.Outcome:
         async with self._turns.turn(urgency, owner, request.size_bytes) as end_turn:
-            began_s = time.monotonic()
-            outcome = await self._run(request, urgency, memory_bytes, end_turn)
-            self.work_s += _NEWEST_SHARE * (time.monotonic() - began_s - self.work_s)
-            return outcome
+            return await self._run(request, urgency, memory_bytes, end_turn)

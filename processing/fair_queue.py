@@ -39,9 +39,6 @@ class FairQueue(Generic[Item]):
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 
-    def waiting(self) -> dict[Urgency, int]:
-        return {urgency: len(queue) for urgency, queue in self._queues.items()}
-
     def put(self, item: Item, urgency: Urgency, owner: Hashable, cost: int) -> None:
         """`cost` is the work that it is expected to be, in any unit, at least 1."""
         self._queues[urgency].put(item, owner, cost)

@@ -6,7 +6,7 @@ writes the same bytes twice.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -33,20 +33,27 @@ _AGAIN = "upload the photo again"
 class JobRequest:
     """The input of a job: plain values that can be sent to any worker, which has its own configuration and secrets.
 
-    `size_bytes` is the size that the client announced, `sha256` the hash that it claimed, if any; `budget_s` is how
-    long the job may take.
+    `size_bytes` is the size that the client announced, `sha256` the hash that it claimed, if any; `known_bad_version`
+    names the list that the photo is judged by; `budget_s` is how long the job may take.
     """
 
     region: str
     photo_id: str
     size_bytes: int
     sha256: str | None
-    known_bad: moderation.KnownBad
+    known_bad_version: str
     budget_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """`step_s` are the seconds that each step took, in order; outcomes that differ in it only are equal."""
+
+    step_s: Mapping[str, float] = field(default_factory=dict, compare=False)
+
+
 @dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Measured):
     """All variants are stored. The fields describe the raw; `width` and `height` are those of the upright picture.
 
     `perceptual_hash` is None if the picture has too little detail for one.
@@ -66,7 +73,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Measured):
     """The photo is `failed` or `rejected`. If time ran out, some or all of its variants may be stored nevertheless."""
 
     status: Status
@@ -74,7 +81,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class NeedsMemory:
+class NeedsMemory(Measured):
     """Nothing is decoded yet: that needs a worker with a limit of at least so much."""
 
     memory_bytes: int
@@ -90,6 +97,7 @@ class Work:
 
     request: JobRequest
     objects: Objects
+    known_bad: moderation.KnownBad
     memory_bytes: int | None = None
     max_pixels: int = MAX_PIXELS
     data: bytes = b""
@@ -168,7 +176,7 @@ def fingerprint(work: Work) -> None:
 
 
 def moderate(work: Work) -> None:
-    if moderation.is_known_bad(work.request.known_bad, work.sha256, work.perceptual_hash):
+    if moderation.is_known_bad(work.known_bad, work.sha256, work.perceptual_hash):
         raise KnownBadImage
 
 
@@ -196,18 +204,30 @@ STEPS: Sequence[Step] = (
 
 
 def run(request: JobRequest) -> Outcome:
-    """The whole job. Raises what the store raises: `Unavailable` if it can't be reached."""
+    """The whole job. Raises what the store raises: `Unavailable` if it, or the known-bad list, can't be reached."""
     here = worker.current()
-    work = Work(request, here.objects(request.region), here.memory_bytes, here.max_pixels(request.region))
-    return run_steps(work, STEPS, time.monotonic)
+    # Before anything else: without the list, whatever was done for the photo would be done again.
+    known_bad = here.known_bad.get(request.region, request.known_bad_version)
+    objects, max_pixels = here.objects(request.region), here.max_pixels(request.region)
+    return run_steps(Work(request, objects, known_bad, here.memory_bytes, max_pixels), STEPS, time.monotonic)
 
 
 def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -> Outcome:
     """`clock_s` is monotonic. A photo whose time has run out is rejected even if its last step is done."""
+    step_s: dict[str, float] = {}
+    return replace(_outcome(work, steps, clock_s, step_s), step_s=step_s)
+
+
+def _outcome(work: Work, steps: Sequence[Step], clock_s: Callable[[], float], step_s: dict[str, float]) -> Outcome:
+    """Writes into `step_s` how long each step took, also one that failed."""
     deadline_s = clock_s() + work.request.budget_s
     try:
         for step in steps:
-            step(work)
+            begun_s = clock_s()
+            try:
+                step(work)
+            finally:
+                step_s[step.__name__] = clock_s() - begun_s
             if clock_s() > deadline_s:
                 raise InvalidImage(
                     "timed-out",

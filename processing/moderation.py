@@ -10,6 +10,7 @@ fingerprint FILE` prints the lines of a picture; HEX64 stands for 64 hex digits:
 A list with one unreadable line is not used at all: the caller must keep photos waiting until it is corrected.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ DISTANCE_BITS = 31
 MAX_DISTANCE_BITS = 40
 """One pair in 25 million. `docs/moderation.md` has the table, and what copies stay within each distance."""
 MAX_ENTRIES = 100_000
-"""For each photo, all are compared: 2 ms on one core. Each takes 33 bytes on the way to a worker."""
+"""For each photo, all are compared: 2 ms on one core. Each takes 33 bytes on the way to a worker, once."""
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _PHASH = re.compile("[0-9a-f]{64}")
@@ -36,11 +37,18 @@ class KnownBadError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class KnownBad:
-    """`hashes` are perceptual hashes, 32 bytes each; `distances_bits` the greatest Hamming distance of each, a byte."""
+    """`hashes` are perceptual hashes, 32 bytes each; `distances_bits` the greatest Hamming distance of each, a byte.
 
+    `version` names the content: lists of one version are the same list. That of the empty list is empty.
+    """
+
+    version: str = ""
     sha256s: frozenset[str] = frozenset()
     hashes: bytes = b""
     distances_bits: bytes = b""
+
+
+EMPTY = KnownBad()
 
 
 @lru_cache(maxsize=1)
@@ -61,7 +69,8 @@ def parse(text: str) -> KnownBad:
                 raise KnownBadError(f"line {number} of the known-bad list {_what_is_wrong(words)}")
         if len(sha256s) + len(distances_bits) > MAX_ENTRIES:
             raise KnownBadError(f"line {number} of the known-bad list is one too many: at most {MAX_ENTRIES:,} count")
-    return KnownBad(frozenset(sha256s), bytes(hashes), bytes(distances_bits))
+    version = hashlib.sha256(text.encode()).hexdigest() if sha256s or hashes else ""
+    return KnownBad(version, frozenset(sha256s), bytes(hashes), bytes(distances_bits))
 
 
 def _is_distance(bits: Sequence[str]) -> bool:

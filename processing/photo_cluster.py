@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from processing import job, worker
 from processing.fair_queue import Urgency
-from regions.cluster import DaskCluster, OutsideCluster, OwnCluster, TimedOut, WorkerSettings
+from regions.cluster.dask_cluster import DaskCluster, TimedOut
+from regions.cluster.workers import OutsideCluster, OwnCluster, WorkerSettings
 from regions.config import Config
 from regions.records import Reason, Status
 

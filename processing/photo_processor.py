@@ -18,7 +18,7 @@ from typing import Any
 from processing import job, moderation
 from processing.fair_queue import Urgency
 from processing.imaging import recipe
-from regions.cluster import WorkerDied
+from regions.cluster.dask_cluster import WorkerDied
 from regions.config import Stores
 from regions.errors import Unavailable
 from regions.events import messages
@@ -41,7 +41,13 @@ MOST_DEATHS = 2
 Run = Callable[[job.JobRequest, Urgency, str], Awaitable[job.Final]]
 """Runs a job with this urgency, for this owner. Raises WorkerDied, and Unavailable."""
 
-_Begun = tuple[Photo, job.JobRequest]
+Publish = Callable[[moderation.KnownBad], Awaitable[None]]
+"""Returns when workers can fetch the list. Raises Unavailable."""
+
+FindNearDuplicate = Callable[[str, str, str], Awaitable[str | None]]
+"""Which earlier photo of this owner this photo, with this perceptual hash, looks like. Raises Unavailable."""
+
+_Begun = tuple[Photo, job.JobRequest, moderation.KnownBad]
 
 _INTERNAL = Reason("internal", "the photo could not be processed; this is our fault, and it has been logged")
 _KILLS = job.Rejected(
@@ -100,18 +106,19 @@ class PhotoProcessor:
         region: str,
         stores: Stores,
         run: Run,
+        publish_list: Publish,
+        find_near_duplicate: FindNearDuplicate,
         outbox: OutboxPublisher,
         clock_ms: Callable[[], int],
         threads: Executor,
     ) -> None:
         self._region, self._catalog, self._objects = region, stores.catalog, stores.objects
         self._last_known_settings = LastKnown(stores.settings.values.read)
-        self._run, self._outbox, self._clock_ms, self._threads = run, outbox, clock_ms, threads
-        self.finished = self.failed = self.worker_deaths = 0
-        """How many photos had their outcome, how many of those failed, and how many workers died with one."""
+        self._run, self._publish_list, self._find_near_duplicate = run, publish_list, find_near_duplicate
+        self._outbox, self._clock_ms, self._threads = outbox, clock_ms, threads
 
     async def handle(self, urgency: Urgency, event: Event) -> None:
-        """Raises Unavailable if a store or the cluster is unavailable, or if the known-bad list can't be read."""
+        """Raises Unavailable if a store, the cluster or an actor is away, or if the known-bad list can't be read."""
         await self._process(urgency, partial(self._begin, event.body["photo_id"]))
 
     async def handle_backfill(self, event: Event) -> None:
@@ -120,18 +127,23 @@ class PhotoProcessor:
 
     async def _process(self, urgency: Urgency, begin: Callable[[], _Begun | None]) -> None:
         while begun := await self._in_thread(begin):
-            photo, request = begun
+            photo, request, known_bad = begun
+            await self._publish_list(known_bad)
             try:
                 outcome = await self._run(request, urgency, photo.owner_id)
             except WorkerDied:
-                self.worker_deaths += 1
                 # Before the photo is tried again: a later process must know.
                 await self._in_thread(self._record_death, photo)
                 continue
-            await self._in_thread(self._finish, photo, outcome)
-            self.finished += 1
-            self.failed += isinstance(outcome, job.Rejected)
+            await self._in_thread(self._finish, await self._compared(photo, outcome), outcome)
             break
+
+    async def _compared(self, photo: Photo, outcome: job.Final) -> Photo:
+        """A photo that is processed again has its answer already: by now it would be compared with later ones."""
+        if photo.status is Status.READY or isinstance(outcome, job.Rejected) or outcome.perceptual_hash is None:
+            return photo
+        found = await self._find_near_duplicate(photo.owner_id, photo.photo_id, outcome.perceptual_hash)
+        return replace(photo, near_duplicate_of=found)
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
@@ -169,7 +181,10 @@ class PhotoProcessor:
             self._finish(photo, _KILLS)
             return None
         known_bad = self._known_bad()
-        return photo, job.JobRequest(self._region, photo.photo_id, photo.size_bytes, photo.sha256, known_bad, BUDGET_S)
+        request = job.JobRequest(
+            self._region, photo.photo_id, photo.size_bytes, photo.sha256, known_bad.version, BUDGET_S
+        )
+        return photo, request, known_bad
 
     def _record_death(self, begun: Photo) -> None:
         # Read again: it may have waited for hours, and the update replaces all of the record.

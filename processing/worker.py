@@ -8,8 +8,9 @@ import asyncio
 import threading
 from typing import Any
 
-from regions import cluster
-from regions.cluster import OutsideCluster, WorkerSettings
+from processing.known_bad import WorkerLists, fetch_from_actor
+from regions.cluster import workers
+from regions.cluster.workers import OutsideCluster, WorkerSettings
 from regions.config import Config, load_from_environment, open_objects
 from regions.errors import TopologyError, Unavailable
 from regions.stores.objects import Objects
@@ -23,6 +24,7 @@ class Worker:
 
     def __init__(self, config: Config, memory_bytes: int | None) -> None:
         self._config, self.memory_bytes = config, memory_bytes
+        self.known_bad = WorkerLists(fetch_from_actor)
         self._opened: dict[str, Objects] = {}
 
     def max_pixels(self, region: str) -> int:
@@ -65,4 +67,4 @@ def main(config: Config, region: str, memory_bytes: int, stop: threading.Event) 
         raise TopologyError(f"{region} has no scheduler: its processors start their workers themselves")
     where = OutsideCluster(address, config.scheduler_tls(region))
     settings = WorkerSettings(PRELOADS, config.environ_of_child())
-    asyncio.run(cluster.run_worker(where, settings, memory_bytes, stop))
+    asyncio.run(workers.run_worker(where, settings, memory_bytes, stop))

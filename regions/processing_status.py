@@ -1,91 +1,168 @@
-"""What each processor says of itself every few seconds, in the settings; and what a region's processors say together.
+"""What each processor of a region says of itself: how many photos wait for it, how fast it is, and on how many workers.
 
-Pure.
+Processors write it into the settings, and origins, operators and autoscalers read it. The programs may be of two
+versions: fields that this one does not know are ignored, and a status that lacks one is left out. Pure.
 """
 
-import dataclasses
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from math import ceil
+from typing import Any
 
 from regions.stores.settings import Setting
 
 PREFIX = "processing/status/"
-"""The settings with the status of each processor, by its name."""
+"""Of the settings with the statuses; behind it comes the process's name."""
 EVERY_S = 2.0
 GONE_AFTER_MS = 10_000
 """A processor that has not reported for so long is gone."""
+FRESH = "fresh"
 
 _MOST = 10**15
 """No time, count or rate is larger. What is computed from these numbers then fits into a float."""
+_MOST_NAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessingStatus:
-    """Of one processor, or of several together.
+    """Of one processor, or of several together. Rates and means are those of the last seconds.
 
-    `workers` are there now, `wanted_workers` as many as the load needs. `fresh`, `deferred` and `backfill` photos wait,
-    `in_flight` ones are with workers. `lag` counts the uploaded photos of the region that are not done, whichever
-    processor has them. `finished`, `failed` and `worker_deaths` count since the start; `finished_per_s` is that of the
-    last seconds. `work_s` is what a photo takes a worker, on average.
+    `cluster` names where the workers are: processors of one cluster share its `workers` and `wanted_workers`. `lag`
+    counts the uploaded photos of the region that are not done, whichever processor has them. `waiting` and
+    `oldest_waiting_s` are by urgency (`FRESH` and less urgent ones), `step_ms` by step of the photo job.
+    `arrived_per_s` are photos of people who wait; `failed` are among `finished`. `work_s` is what a photo takes a
+    worker. `worker_deaths` are those since the process has started.
     """
 
     at_ms: int
+    cluster: str
     workers: int
     wanted_workers: int
-    fresh: int
-    deferred: int
-    backfill: int
     in_flight: int
     lag: int
-    finished: int
-    failed: int
-    worker_deaths: int
+    arrived_per_s: float
     finished_per_s: float
+    failed_per_s: float
     work_s: float
+    worker_deaths: int
+    waiting: Mapping[str, int]
+    oldest_waiting_s: Mapping[str, float]
+    step_ms: Mapping[str, float]
 
 
-_TYPES = {field.name: (int, float) if field.type is float else (int,) for field in dataclasses.fields(ProcessingStatus)}
+_FIELDS = {field.name: field.type for field in fields(ProcessingStatus)}
+
+
+def key_of(process: str) -> str:
+    return f"{PREFIX}{process}"
 
 
 def to_text(status: ProcessingStatus) -> str:
-    return json.dumps(dataclasses.asdict(status), separators=(",", ":"))
+    return json.dumps(asdict(status), separators=(",", ":"))
 
 
 def from_text(text: str) -> ProcessingStatus | None:
-    """None for what this version can't read; fields that it does not know are ignored."""
+    """None if this program can't read it."""
     try:
-        value = json.loads(text)
-        known = {name: value[name] for name in _TYPES}
+        document = json.loads(text)
+        values = {name: document[name] for name in _FIELDS}
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    if any(isinstance(known[name], bool) or not isinstance(known[name], types) for name, types in _TYPES.items()):
-        return None
-    return ProcessingStatus(**known) if all(0 <= number <= _MOST for number in known.values()) else None
+    return ProcessingStatus(**values) if all(_fits(_FIELDS[name], value) for name, value in values.items()) else None
 
 
-def together(settings: Mapping[str, Setting], now_ms: int) -> ProcessingStatus | None:
-    """The sum of the processors that are there now, of the tree below `PREFIX`; None if there are none."""
-    read = [status for setting in settings.values() if (status := from_text(setting.value)) is not None]
-    # One from the future, too: nobody knows how old it is.
-    present = [status for status in read if abs(now_ms - status.at_ms) < GONE_AFTER_MS]
-    if not present:
-        return None
-    sums = {name: sum(getattr(status, name) for status in present) for name in _TYPES}
-    # Of these, each processor gives the region's, or an average.
-    latest = {"at_ms": max(status.at_ms for status in present), "lag": max(status.lag for status in present)}
-    return ProcessingStatus(**sums | latest | {"work_s": sums["work_s"] / len(present)})
+def _fits(kind: Any, value: Any) -> bool:
+    if kind is str:
+        return isinstance(value, str)
+    if kind is int or kind is float:
+        return _is_number(kind, value)
+    _, number = kind.__args__
+    return isinstance(value, dict) and len(value) <= _MOST_NAMES and all(_is_number(number, n) for n in value.values())
 
 
-def ready_in_s(status: ProcessingStatus) -> int | None:
+def _is_number(kind: type, value: Any) -> bool:
+    kinds = (int,) if kind is int else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and 0 <= value <= _MOST
+
+
+def present(settings: Mapping[str, Setting], now_ms: int) -> dict[str, ProcessingStatus]:
+    """Those of the processors that are there, by name; `settings` are all below `PREFIX`."""
+    read = {key.removeprefix(PREFIX): from_text(setting.value) for key, setting in settings.items()}
+    return {
+        process: status
+        for process, status in sorted(read.items())
+        # One from the future does not count either: nobody knows how old it is.
+        if status is not None and abs(now_ms - status.at_ms) < GONE_AFTER_MS
+    }
+
+
+def total(statuses: Collection[ProcessingStatus]) -> ProcessingStatus:
+    """Of at least one. Means are weighted by what was finished lately."""
+    weights = [status.finished_per_s for status in statuses]
+    if not any(weights):
+        weights = [1.0] * len(statuses)
+    return ProcessingStatus(
+        at_ms=max(status.at_ms for status in statuses),
+        cluster=", ".join(sorted({status.cluster for status in statuses})),
+        workers=_by_cluster((status.cluster, status.workers) for status in statuses),
+        wanted_workers=_by_cluster((status.cluster, status.wanted_workers) for status in statuses),
+        in_flight=sum(status.in_flight for status in statuses),
+        lag=max(status.lag for status in statuses),
+        arrived_per_s=sum(status.arrived_per_s for status in statuses),
+        finished_per_s=sum(status.finished_per_s for status in statuses),
+        failed_per_s=sum(status.failed_per_s for status in statuses),
+        work_s=_mean([status.work_s for status in statuses], weights),
+        worker_deaths=sum(status.worker_deaths for status in statuses),
+        waiting={name: sum(each) for name, each in _by_name(status.waiting for status in statuses).items()},
+        oldest_waiting_s={
+            name: max(each) for name, each in _by_name(status.oldest_waiting_s for status in statuses).items()
+        },
+        step_ms=_mean_steps(statuses, weights),
+    )
+
+
+def fresh_waiting(region: ProcessingStatus) -> int:
+    """How many fresh photos wait, also those that no processor has read yet."""
+    return max(region.waiting.get(FRESH, 0), region.lag - region.in_flight)
+
+
+def ready_in_s(region: ProcessingStatus) -> int | None:
     """About how many seconds a fresh photo waits and is worked on; None if there are no workers."""
-    if status.workers == 0:
+    if region.workers == 0:
         return None
-    waiting = max(status.lag, status.fresh + status.in_flight)
-    return max(1, ceil(wait_s(waiting, status.workers, status.work_s)))
+    return max(1, ceil(wait_s(fresh_waiting(region) + region.in_flight, region.workers, region.work_s)))
 
 
 def wait_s(waiting: int, workers: int, work_s: float) -> float:
     """How long a photo that arrives behind so many waits and is worked on, at `work_s` a photo and worker."""
     return (waiting / workers + 1) * work_s
+
+
+def _by_cluster(numbers: Iterable[tuple[str, int]]) -> int:
+    of_cluster: dict[str, int] = {}
+    for cluster, number in numbers:
+        of_cluster[cluster] = max(number, of_cluster.get(cluster, 0))
+    return sum(of_cluster.values())
+
+
+def _by_name(mappings: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    found = defaultdict(list)
+    for mapping in mappings:
+        for name, value in mapping.items():
+            found[name].append(value)
+    return found
+
+
+def _mean(values: list[float], weights: list[float]) -> float:
+    return sum(value * weight for value, weight in zip(values, weights, strict=True)) / sum(weights)
+
+
+def _mean_steps(statuses: Collection[ProcessingStatus], weights: list[float]) -> dict[str, float]:
+    """A process that has finished nothing lately counts only where no other knows the step."""
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for status, weight in zip(statuses, weights, strict=True):
+        for name, value in status.step_ms.items():
+            found[name].append((value, weight or 1e-9))
+    return {name: _mean(*map(list, zip(*each, strict=True))) for name, each in found.items()}

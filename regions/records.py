@@ -91,7 +91,8 @@ class Photo:
     `variants` may be of several recipes; `recipe` is the one whose variants its URLs name.
 
     `location` is for the owner alone: it stays in the home region, and no answer to others contains it. `placeholder`
-    is a ThumbHash in base64, for what a page shows until the photo is there.
+    is a ThumbHash in base64, for what a page shows until the photo is there. `near_duplicate_of` is for the owner alone
+    too: the id of an earlier photo of theirs that looks the same; it may have been deleted since.
 
     `visibility` says who may see the photo when it is ready: so far only `PUBLIC`, which is everybody. A newer program
     may have written another one, which this program keeps as it is.
@@ -119,6 +120,7 @@ class Photo:
     location: Location | None = None
     placeholder: str | None = None
     worker_deaths: int = 0
+    near_duplicate_of: str | None = None
 
     def summary(self) -> "PhotoSummary":
         return PhotoSummary(**{name: getattr(self, name) for name in _FIELD_NAMES[PhotoSummary]})
@@ -126,6 +128,15 @@ class Photo:
     @property
     def is_public(self) -> bool:
         return _is_public(self.status, self.visibility)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a photo looks like, and which one it is a near-duplicate of."""
+
+    photo_id: str
+    perceptual_hash: str
+    near_duplicate_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

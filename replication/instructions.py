@@ -98,7 +98,7 @@ def on_ready(state: PhotoState, at_ms: int) -> list[Instruction]:
     placement = state.placement
     instructions: list[Instruction] = [CopyObject(expected) for expected in state.missing]
     # Where it was taken is for the owner alone, whose requests go to the home region.
-    copied = replace(state.photo, location=None)
+    copied = replace(state.photo, location=None, near_duplicate_of=None)
     if placement.metadata.allowed and state.destination_photo != copied:
         instructions.append(PutMetadata(copied))
     replica = _replica(state.photo, placement, at_ms)

@@ -20,7 +20,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from bench import harness, synthetic_photos
-from processing import fingerprints, job
+from processing import fingerprints, job, moderation
 from processing.fair_queue import Urgency
 from processing.photo_processor import PhotoProcessor
 from regions import ids, topology
@@ -108,7 +108,9 @@ class _Processor:
     def __init__(self, stores: Stores, threads: Executor) -> None:
         self._objects = stores.objects
         outbox = OutboxPublisher(stores.catalog, stores.events, now_ms)
-        self._processor = PhotoProcessor(_REGION, stores, self._run, outbox, now_ms, threads)
+        actors = self._publish_list, self._find_near_duplicate
+        self._processor = PhotoProcessor(_REGION, stores, self._run, *actors, outbox, now_ms, threads)
+        self._known_bad = moderation.EMPTY
         self._laps = Laps()
 
     async def handle_all(self, events: Sequence[Event]) -> list[Laps]:
@@ -120,9 +122,16 @@ class _Processor:
         self._laps.end(_RECORD)
         return self._laps
 
+    async def _publish_list(self, known_bad: moderation.KnownBad) -> None:
+        self._known_bad = known_bad
+
+    async def _find_near_duplicate(self, owner_id: str, photo_id: str, perceptual_hash: str) -> str | None:
+        return None
+
     async def _run(self, request: job.JobRequest, urgency: Urgency, owner_id: str) -> job.Final:
         self._laps.end(_LOOK_UP)
-        outcome = job.run_steps(job.Work(request, self._objects), list(map(self._timed, job.STEPS)), time.monotonic)
+        work = job.Work(request, self._objects, self._known_bad)
+        outcome = job.run_steps(work, list(map(self._timed, job.STEPS)), time.monotonic)
         assert isinstance(outcome, job.Ready), outcome
         return outcome
 

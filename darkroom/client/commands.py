@@ -144,6 +144,8 @@ def photo(options: Namespace) -> int:
         table.add_row("ready in", f"about {found['ready_in_s']} s")
     if place := found.get("location"):
         table.add_row("location", f"{place['latitude']}, {place['longitude']} (only you see it)")
+    if original := found.get("near_duplicate_of"):
+        table.add_row("looks like", terminal.text(f"{original} (only you see it)"))
     if found.get("reason"):
         table.add_row("reason", terminal.text(f"{found['reason']['detail']} ({found['reason']['code']})"))
     for size, url in found["variants"].items():

@@ -5,11 +5,13 @@ import json
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from darkroom import terminal
 from darkroom.command_error import CommandError
 from darkroom.operate import one_region
 from regions import config, processing_status
@@ -27,52 +29,82 @@ def command(options: Namespace) -> int:
         if options.watch:
             _watch(stores, region.name)
         elif options.json:
-            Console().print_json(json.dumps(as_json(*read(stores, region.name))), indent=None, highlight=False)
+            Console().print_json(json.dumps(as_json(read(stores, region.name))), indent=None, highlight=False)
         else:
-            Console().print(table(*read(stores, region.name)))
+            Console().print(table(read(stores, region.name)))
     finally:
         stores.close()
     return 0
 
 
-def read(stores: Stores, region: str) -> tuple[ProcessingStatus, Mapping[str, int]]:
-    """The status of all processors together, and how many events of each topic are not done. Raises CommandError."""
-    status = processing_status.together(stores.settings.values.tree(PREFIX), now_ms())
-    if status is None:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """`processors` are by process name, at least one; `lags` has how many events of each topic are not done."""
+
+    processors: Mapping[str, ProcessingStatus]
+    lags: Mapping[str, int]
+
+    @property
+    def total(self) -> ProcessingStatus:
+        return processing_status.total(self.processors.values())
+
+
+def read(stores: Stores, region: str) -> Seen:
+    """Raises CommandError if no processor reports."""
+    processors = processing_status.present(stores.settings.values.tree(PREFIX), now_ms())
+    if not processors:
         raise CommandError(
             f"No processor of {region} has reported in the last {processing_status.GONE_AFTER_MS // 1000} seconds.",
             f"Start one: darkroom run processor {region} --topology FILE",
         )
-    return status, {topic: sum(stores.events.lag(topic, PROCESSOR).values()) for topic in topics_of(PROCESSOR)}
+    return Seen(
+        processors, {topic: sum(stores.events.lag(topic, PROCESSOR).values()) for topic in topics_of(PROCESSOR)}
+    )
 
 
-def as_json(status: ProcessingStatus, lags: Mapping[str, int]) -> dict[str, object]:
+def as_json(seen: Seen) -> dict[str, object]:
     """For programs, such as an autoscaler: it sets the number of workers to `wanted_workers`."""
-    return dataclasses.asdict(status) | {"lags": dict(lags), "ready_in_s": processing_status.ready_in_s(status)}
+    total = seen.total
+    each = {name: dataclasses.asdict(status) for name, status in seen.processors.items()}
+    together = {"lags": dict(seen.lags), "ready_in_s": processing_status.ready_in_s(total), "processors": each}
+    return dataclasses.asdict(total) | together
 
 
-def table(status: ProcessingStatus, lags: Mapping[str, int]) -> Table:
+def table(seen: Seen) -> Table:
     """For people."""
-    ready_in_s = processing_status.ready_in_s(status)
-    rows = {
-        "ready in": f"about {ready_in_s} s" if ready_in_s is not None else "no worker is there",
-        **{f"not done: {topic}": f"{lag:,}" for topic, lag in lags.items()},
-        "waiting": f"{status.fresh:,} fresh, {status.deferred:,} deferred, {status.backfill:,} backfill",
-        "with workers": f"{status.in_flight:,}",
-        "workers": f"{status.workers:,} (the load needs {status.wanted_workers:,})",
-        "a photo takes": f"{status.work_s * 1000:,.0f} ms",
-        "finished": f"{status.finished:,}, {status.finished_per_s:,.1f} a second, {status.failed:,} failed",
-        "workers that died": f"{status.worker_deaths:,}",
-    }
     shown = Table(show_header=False, box=None)
-    for name, value in rows.items():
-        shown.add_row(name, value)
+    for name, value in lines(seen):
+        shown.add_row(name, terminal.text(value))
     return shown
+
+
+def lines(seen: Seen) -> list[tuple[str, str]]:
+    """What the table shows. Pure."""
+    total = seen.total
+    ready_in_s = processing_status.ready_in_s(total)
+    waiting = [
+        f"{count:,} {urgency} (the oldest for {total.oldest_waiting_s.get(urgency, 0.0):,.0f} s)"
+        for urgency, count in total.waiting.items()
+    ]
+    finished = (
+        f"{total.arrived_per_s:.1f} arrived, {total.finished_per_s:.1f} finished, {total.failed_per_s:.1f} failed"
+    )
+    steps = ", ".join(f"{name} {step_ms:.0f}" for name, step_ms in total.step_ms.items())
+    return [
+        ("processors", ", ".join(seen.processors)),
+        ("workers", f"{total.workers:,} (the load needs {total.wanted_workers:,}; {total.worker_deaths:,} died)"),
+        ("ready in", f"about {ready_in_s:,} s" if ready_in_s is not None else "no worker is there"),
+        ("waiting", ", ".join(waiting) or "none"),
+        ("with workers", f"{total.in_flight:,}"),
+        ("a second", finished),
+        ("a photo takes", f"{total.work_s * 1000:,.0f} ms" + (f": {steps}" if steps else "")),
+        *((f"not done: {topic}", f"{lag:,}") for topic, lag in seen.lags.items()),
+    ]
 
 
 def _watch(stores: Stores, region: str) -> None:
     """Until Ctrl-C."""
-    with Live(table(*read(stores, region)), auto_refresh=False) as live:
+    with Live(table(read(stores, region)), auto_refresh=False) as live:
         while True:
             time.sleep(EVERY_S)
-            live.update(table(*read(stores, region)), refresh=True)
+            live.update(table(read(stores, region)), refresh=True)

@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from regions.events.messages import Event
-from regions.records import AuditEntry, Comment, Photo, PhotoSummary, Replica, Status, Tombstone, Upload, User
+from regions.records import (
+    AuditEntry,
+    Comment,
+    Fingerprint,
+    Photo,
+    PhotoSummary,
+    Replica,
+    Status,
+    Tombstone,
+    Upload,
+    User,
+)
 from regions.stores.health import CheckResult
 
 
@@ -74,6 +85,10 @@ class Photos(Protocol):
 
     def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[PhotoSummary]:
         """The owner's photos that others may see."""
+        ...
+
+    def fingerprints(self, owner_id: str, limit: int) -> list[Fingerprint]:
+        """Of the owner's newest `limit` photos that are ready, those that have a perceptual hash; newest first."""
         ...
 
     def update(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from regions.cluster import DaskCluster, OutsideCluster, OwnCluster
+from regions.cluster.dask_cluster import DaskCluster
+from regions.cluster.workers import OutsideCluster, OwnCluster
 
 _WITHIN_S = 60
 
@@ -26,13 +27,13 @@ class ClusterOnThread:
     """Any thread may call its methods; they block."""
 
     def __init__(self, cluster: DaskCluster, loop: asyncio.AbstractEventLoop) -> None:
-        self.cluster, self._loop = cluster, loop
+        self.cluster, self.loop = cluster, loop
 
     def run(self, *arguments: Any, **options: Any) -> Any:
         return self.call(self.cluster.run(*arguments, **options))
 
     def call(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(200)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(200)
 
     def wait_for_capacity(self, at_least: int) -> None:
         deadline_s = time.monotonic() + _WITHIN_S
@@ -117,6 +118,11 @@ class OperatorsDask:
         options = ["--no-nanny", "--nthreads", 1, "--host", "127.0.0.1", "--no-dashboard"]
         folder = ["--local-directory", self._folder]
         self._workers.append(self._spawn("distributed.cli.dask_worker", *options, *folder, address))
+
+    def start_retiring_worker(self, address: str) -> subprocess.Popen[bytes]:
+        """One of ours, without anything of a region; it retires when it is terminated."""
+        self._workers.append(self._spawn("tests.builders.retiring_worker", address))
+        return self._workers[-1]
 
     def start_darkroom_worker(self, topology: Path, memory_gib: float = 1) -> None:
         options = ["--topology", topology, "--memory", memory_gib]

@@ -6,7 +6,7 @@ import pytest
 
 from regions.errors import BadRequest
 from regions.events.messages import follow_changed
-from regions.records import AuditEntry, Comment, Location, Reason, Replica, Status, User, Variant
+from regions.records import AuditEntry, Comment, Fingerprint, Location, Reason, Replica, Status, User, Variant
 from tests.builders.samples import all_followers, all_pages
 
 CURSORS = ["", "p_", "nonsense", "~~~~", "\x00", "' OR 1=1 --", "ü" * 64, "\ud800", "p_00000000000\n"]
@@ -58,6 +58,7 @@ def test_every_field_of_a_photo_comes_back(catalog, sample):
         location=Location(38.72, -9.133333, 12.5),
         placeholder="1QcSHQRnh493V4dIh4eXh1h4kJUI",
         worker_deaths=1,
+        near_duplicate_of=sample.photo_id(2),
     )
     sample.create(photo)
     assert catalog.photos.get(photo.photo_id) == photo
@@ -198,6 +199,36 @@ def test_an_owners_photos_are_paged_without_gap_or_repetition(catalog, sample, l
     owner_id = sample.user_id(1)
     found = all_pages(lambda before: [photo.photo_id for photo in catalog.photos.by_owner(owner_id, before, limit)])
     assert found == expected
+
+
+def test_an_owners_fingerprints_are_those_of_the_newest_ready_photos(catalog, sample):
+    """Newest first, without those that have no perceptual hash, and also of photos that others may not see."""
+    ready = [sample.create_ready(number) for number in range(5)]
+    hashed = {
+        1: {"perceptual_hash": "aa"},
+        3: {"perceptual_hash": "bb", "near_duplicate_of": ready[1].photo_id, "visibility": "friends"},
+        4: {"perceptual_hash": "cc"},
+    }
+    for number, changes in hashed.items():
+        photo = catalog.photos.get(ready[number].photo_id)
+        catalog.photos.update(replace(photo, **changes), {Status.READY}, None)
+    sample.create(replace(sample.photo(9), perceptual_hash="dd"))
+    newest = [
+        Fingerprint(ready[4].photo_id, "cc"),
+        Fingerprint(ready[3].photo_id, "bb", ready[1].photo_id),
+        Fingerprint(ready[1].photo_id, "aa"),
+    ]
+    assert catalog.photos.fingerprints(sample.user_id(1), 10) == newest
+    assert catalog.photos.fingerprints(sample.user_id(1), 2) == newest[:2]
+    assert catalog.photos.fingerprints(sample.user_id(2), 10) == []
+
+
+def test_a_deleted_photo_has_no_fingerprint(catalog, sample):
+    """It goes with everything else."""
+    photo = catalog.photos.get(sample.create_ready(1).photo_id)
+    catalog.photos.update(replace(photo, perceptual_hash="aa"), {Status.READY}, None)
+    catalog.photos.delete(sample.tombstone(photo), None)
+    assert catalog.photos.fingerprints(sample.user_id(1), 10) == []
 
 
 def test_an_update_needs_an_expected_status(catalog, sample):

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from regions.errors import Unavailable
 from regions.events.messages import Event, to_text
-from regions.records import Photo, PhotoSummary, Status, Tombstone, Upload
+from regions.records import Fingerprint, Photo, PhotoSummary, Status, Tombstone, Upload
 from regions.stores.cassandra import columns
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.deletion import Deletion
@@ -31,6 +31,7 @@ from regions.stores.cassandra.session import Call, CassandraSession, Row, first_
 
 _PHOTO = f"SELECT DISTINCT photo_id, {columns.PHOTO} FROM photos WHERE photo_id = ?"
 _SUMMARY = f"SELECT DISTINCT photo_id, {columns.SUMMARY} FROM photos WHERE photo_id = ?"
+_FINGERPRINT = f"SELECT DISTINCT photo_id, {columns.FINGERPRINT} FROM photos WHERE photo_id = ?"
 _SET_PHOTO = columns.assignments(columns.PHOTO)
 _CLEAR_PHOTO = ", ".join(f"{name.strip()} = null" for name in columns.PHOTO.split(",")[2:])
 """All but its status and its owner, which its tombstone keeps."""
@@ -68,6 +69,13 @@ class CassandraPhotos:
     def by_owner(self, owner_id: str, before: str | None, limit: int) -> list[PhotoSummary]:
         query = "SELECT photo_id FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id < ? LIMIT ?"
         return self._lists.newest_of(query, owner_id, before, limit, self._public)
+
+    def fingerprints(self, owner_id: str, limit: int) -> list[Fingerprint]:
+        query = "SELECT photo_id FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id < ? LIMIT ?"
+        listed = self._lists.newest(query, owner_id, None, limit)
+        found = self._session.execute_concurrent((_FINGERPRINT, photo_id) for (photo_id,) in listed)
+        fingerprints = [columns.to_fingerprint(photo_id, values) for photo_id, *values in first_rows(found)]
+        return [fingerprint for fingerprint in fingerprints if fingerprint is not None]
 
     def _public(self, listed: list[Row]) -> list[PhotoSummary]:
         photos = self.summaries([photo_id for (photo_id,) in listed])

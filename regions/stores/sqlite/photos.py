@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from regions.events.messages import Event
-from regions.records import PUBLIC, Photo, PhotoSummary, Status, Tombstone, Upload, to_json_text
+from regions.records import PUBLIC, Fingerprint, Photo, PhotoSummary, Status, Tombstone, Upload, to_json_text
 from regions.stores.paging import exclusive_upper_bound
 from regions.stores.sqlite.database import json_list
 from regions.stores.sqlite.rows import UNLESS_DELETED, Table, put_in_outbox
@@ -31,6 +31,13 @@ class SqlitePhotos(Table):
         query = """SELECT record FROM photos WHERE owner_id = ? AND status = 'ready' AND visibility = ? AND photo_id < ?
                    ORDER BY photo_id DESC LIMIT ?"""
         return self._records(PhotoSummary, query, owner_id, PUBLIC, exclusive_upper_bound(before), limit)
+
+    def fingerprints(self, owner_id: str, limit: int) -> list[Fingerprint]:
+        query = """SELECT photo_id, record ->> '$.perceptual_hash', record ->> '$.near_duplicate_of' FROM photos
+                   WHERE owner_id = ? AND status = 'ready' AND json_valid(record) ORDER BY photo_id DESC LIMIT ?"""
+        with self._database.reading() as connection:
+            rows = connection.execute(query, (owner_id, limit)).fetchall()
+        return [Fingerprint(*row) for row in rows if row[1] is not None]
 
     def update(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:
         change = """UPDATE photos SET owner_id = ?2, status = ?3, visibility = ?4, record = ?5

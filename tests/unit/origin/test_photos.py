@@ -32,18 +32,19 @@ def test_a_photo_that_was_processed_again_has_new_urls(api, ana):
 
 
 def test_only_the_owner_sees_what_the_camera_wrote(api, ana, eva):
-    """When and where the photo was taken is nobody else's business, also in lists."""
-    photo_id = api.ready(ana)
+    """When and where the photo was taken, and which one it resembles, is nobody else's business, also in lists."""
+    photo_id, earlier = api.ready(ana), "p_0000000earlier"
     facts = {"taken_at": "2026-05-01T12:30:00+02:00", "camera": "Leica Q2", "location": Location(38.72, -9.13, 12.5)}
-    api.set_camera_facts(photo_id, **facts)
+    api.set_camera_facts(photo_id, **facts, near_duplicate_of=earlier)
     own = api.request("GET", f"/v1/photos/{photo_id}", user=ana).json
     assert (own["taken_at"], own["camera"]) == (facts["taken_at"], "Leica Q2")
+    assert own["near_duplicate_of"] == earlier
     assert own["location"] == {"latitude": 38.72, "longitude": -9.13, "altitude_m": 12.5}
     for path in (f"/v1/photos/{photo_id}", f"/v1/users/{ana.id}/photos"):
         for user in (eva, None):
             shown = api.request("GET", path, user=user).text
             assert photo_id in shown
-            assert not any(secret in shown for secret in ("38.72", "Leica", "2026-05-01"))
+            assert not any(secret in shown for secret in ("38.72", "Leica", "2026-05-01", earlier))
 
 
 def test_a_placeholder_is_shown_in_lists(api, ana):

@@ -4,12 +4,13 @@ import pytest
 
 from origin.processing_estimate import ProcessingEstimate
 from regions.errors import Unavailable
-from regions.processing_status import PREFIX, ProcessingStatus, to_text
+from regions.processing_status import PREFIX, to_text
 from regions.stores.settings import Setting
+from tests.builders.statuses import status
 
 
-def status(at_ms: int) -> str:
-    return to_text(ProcessingStatus(at_ms, 1, 1, 0, 0, 0, 0, 99, 0, 0, 0, 0.0, 0.2))
+def reported(at_ms: int) -> str:
+    return to_text(status(at_ms=at_ms, workers=1, lag=99))
 
 
 class Counted:
@@ -29,7 +30,7 @@ class Counted:
 def test_a_photo_that_is_processed_says_when_it_is_ready(api, ana):
     """About: 99 photos wait for one worker that takes 0.2 s for each. When it is ready, it no longer says so."""
     photo_id = api.uploaded(ana)
-    api.context.stores.settings.values.write(f"{PREFIX}one", status(api.context.clock_ms()))
+    api.context.stores.settings.values.write(f"{PREFIX}one", reported(api.context.clock_ms()))
     assert api.request("GET", f"/v1/photos/{photo_id}", user=ana).json["ready_in_s"] == 20
     assert "ready_in_s" not in api.request("GET", f"/v1/photos/{api.ready(ana)}", user=ana).json
 
@@ -46,7 +47,7 @@ def monotonic():
 
 def test_the_settings_are_read_at_most_once_in_two_seconds(monotonic):
     """However many ask."""
-    counted = Counted(status(1000))
+    counted = Counted(reported(1000))
     estimate = ProcessingEstimate(counted, lambda: 1000, lambda: monotonic["s"])
     assert [estimate.ready_in_s() for _ in range(100)] == [20] * 100
     assert counted.reads == 1
@@ -57,6 +58,6 @@ def test_the_settings_are_read_at_most_once_in_two_seconds(monotonic):
 
 def test_settings_that_are_away_fail_no_request(monotonic):
     """There is no estimate then."""
-    counted = Counted(status(1000))
+    counted = Counted(reported(1000))
     counted.is_away = True
     assert ProcessingEstimate(counted, lambda: 1000, lambda: monotonic["s"]).ready_in_s() is None

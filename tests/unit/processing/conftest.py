@@ -15,7 +15,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from processing import job, moderation, worker
+from processing import job, known_bad, worker
+from processing.moderation import EMPTY, KnownBad
 from regions import config as configuration
 from regions import ids
 from regions.config import Config, Stores, open_stores
@@ -43,6 +44,8 @@ class Room:
     config: Config
     stores: Stores
     folder: Path
+    hash_list: known_bad.HashList
+    """The actor, in this process: what jobs that run here fetch their known-bad list from."""
     clock_ms: int = _T0_MS
 
     def user_id(self, sequence: int, region: int = NUMBER) -> str:
@@ -102,8 +105,14 @@ class Room:
     def raw(self, photo: Photo) -> Any:
         return self.stores.objects.info(RAW, raw_key(photo.photo_id))
 
-    def request(self, photo: Photo, **changes: Any) -> job.JobRequest:
-        values = {"size_bytes": photo.size_bytes, "sha256": photo.sha256, "known_bad": moderation.KnownBad()}
+    def request(self, photo: Photo, known_bad: KnownBad = EMPTY, **changes: Any) -> job.JobRequest:
+        """With a list, that is published first."""
+        self.hash_list.put(known_bad)
+        values = {
+            "size_bytes": photo.size_bytes,
+            "sha256": photo.sha256,
+            "known_bad_version": known_bad.version,
+        }
         return job.JobRequest(REGION, photo.photo_id, **({"budget_s": 60.0} | values | changes))
 
 
@@ -115,10 +124,13 @@ def room(tmp_path: Path) -> Any:
     file.write_text(one_region(tmp_path))
     config = configuration.load(file, {})
     # Jobs that run in this process have what a worker's process has.
-    worker.become(worker.Worker(config, None))
+    lists = known_bad.HashList()
+    here = worker.Worker(config, None)
+    here.known_bad = known_bad.WorkerLists(lambda region, version: lists.get(version))
+    worker.become(here)
     prepare_region(config, REGION)
     stores = open_stores(config, REGION)
-    yield Room(config, stores, tmp_path)
+    yield Room(config, stores, tmp_path, lists)
     stores.close()
 
 

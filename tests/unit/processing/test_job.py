@@ -68,8 +68,8 @@ def test_no_secret_travels_with_a_job(room, draw):
     worker.become(worker.Worker(config, None))
     assert secret in config.env_secrets["eu-west.s3"]
     photo, _ = room.uploaded(draw(1))
-    begun = PhotoProcessor("eu-west", room.stores, None, None, None, None)._begin(photo.photo_id)
-    _, request = begun
+    begun = PhotoProcessor("eu-west", room.stores, *[None] * 6)._begin(photo.photo_id)
+    _, request, _ = begun
     pickled = pickle.dumps(request)
     assert secret.encode() not in pickled
     assert (room.config.secrets / "eu-west.objects").read_bytes() not in pickled
@@ -129,7 +129,7 @@ def test_a_region_may_refuse_what_others_accept(room, draw):
     """Its topology says how many megapixels it decodes; the reason names the limit."""
     photo, _ = room.uploaded(draw(1, 1400, 1000))
     assert isinstance(job.run(room.request(photo)), job.Ready)
-    limited = job.Work(room.request(photo), room.stores.objects, max_pixels=1_000_000)
+    limited = job.Work(room.request(photo), room.stores.objects, moderation.KnownBad(), max_pixels=1_000_000)
     outcome = job.run_steps(limited, job.STEPS, lambda: 0.0)
     assert reason(outcome) == "too-many-pixels"
     assert "1 megapixels" in outcome.reason.detail
@@ -181,6 +181,6 @@ def test_the_deadline_is_checked_after_each_step(room, draw, slow_step):
 
         return run
 
-    work = job.Work(room.request(photo), room.stores.objects)
+    work = job.Work(room.request(photo), room.stores.objects, moderation.KnownBad())
     assert reason(job.run_steps(work, [timed(step) for step in job.STEPS], lambda: now_s[0])) == "timed-out"
     assert done == list(job.STEPS[: slow_step + 1])

@@ -2,6 +2,8 @@
 
 import pytest
 
+from processing.crew import Share
+from processing.crew_member import CrewMember
 from processing.processor import main
 from regions import config as configuration
 from regions.records import Status
@@ -37,6 +39,36 @@ def with_scheduler(room):
 
 def all_ready(room, photos) -> bool:
     return all(room.photo(photo).status is Status.READY for photo in photos)
+
+
+def test_two_processors_share_workers_and_what_they_know(room, draw, operators_dask, with_scheduler, eventually, crews):
+    """Their shares add up to the workers, and of equal photos that both of them get, one is the original."""
+    address = operators_dask.start_scheduler()
+    config = with_scheduler(address)
+    for _ in range(2):
+        operators_dask.start_darkroom_worker(config.path)
+    with at_work(main, config, REGION), at_work(main, config, REGION):
+        eventually(lambda: [crew.share for crew in crews] == [Share(1, 2)] * 2, 60)
+        equal = [room.uploaded(draw(1), number)[0] for number in range(1, PHOTOS)]
+        eventually(lambda: all_ready(room, equal), 120, operators_dask.log_tail)
+        eventually(lambda: [crew.share for crew in crews] == [Share(1, 2)] * 2, 60)
+    named = {photo.photo_id: room.photo(photo).near_duplicate_of for photo in equal}
+    assert list(named.values()).count(None) == 1
+    assert set(named.values()) - {None} <= set(named)
+
+
+@pytest.fixture
+def crews(monkeypatch):
+    """The crew's members in this process."""
+    members = []
+    make = CrewMember.__init__
+
+    def remember(self, *arguments):
+        members.append(self)
+        make(self, *arguments)
+
+    monkeypatch.setattr(CrewMember, "__init__", remember)
+    return members
 
 
 def test_photos_become_ready_at_a_scheduler_with_tls_that_is_killed_in_the_middle(

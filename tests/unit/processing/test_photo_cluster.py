@@ -44,8 +44,8 @@ def test_a_photo_that_hangs_is_rejected_and_its_worker_replaced(room, draw, run,
 def test_an_error_of_a_job_is_raised_unchanged(room, draw, run):
     """A fault of ours is not mistaken for a lost cluster, and the worker goes on."""
     photo, _ = room.uploaded(draw(1))
-    with pytest.raises(AttributeError):
-        run(room.request(photo, known_bad=None))
+    with pytest.raises(TypeError):
+        run(room.request(photo, size_bytes=None))
     assert isinstance(run(room.request(photo)), job.Ready)
 
 

@@ -11,7 +11,7 @@ from processing import job
 from processing.fair_queue import Urgency
 from processing.imaging import recipe, variants
 from processing.photo_processor import MOST_DEATHS, PhotoProcessor, with_outcome
-from regions.cluster import WorkerDied
+from regions.cluster.dask_cluster import WorkerDied
 from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.outbox import OutboxPublisher
@@ -31,7 +31,17 @@ class Photos:
             return await asyncio.to_thread(run, request)
 
         outbox = OutboxPublisher(room.stores.catalog, room.stores.events, lambda: room.clock_ms)
-        self._photos = PhotoProcessor("eu-west", room.stores, run_on_thread, outbox, lambda: room.clock_ms, threads)
+
+        async def publish_list(known_bad):
+            room.hash_list.put(known_bad)
+
+        async def find_near_duplicate(owner_id, photo_id, perceptual_hash):
+            return None
+
+        actors = publish_list, find_near_duplicate
+        self._photos = PhotoProcessor(
+            "eu-west", room.stores, run_on_thread, *actors, outbox, lambda: room.clock_ms, threads
+        )
         self.give_up = self._photos.give_up
 
     def handle(self, event) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from dataclasses import replace
 
 import psutil
@@ -14,6 +15,7 @@ from regions.errors import TopologyError
 from regions.events import messages
 from regions.events.topics import PHOTOS_DEFERRED
 from regions.records import Status
+from regions.stores.settings import KNOWN_BAD
 from regions.topology import Topology
 from tests.builders.processes import at_work
 
@@ -58,17 +60,19 @@ def test_a_photo_becomes_ready_although_another_fails(room, processor, draw, eve
 
 def reported(room):
     """What all processors say together now; None if none does."""
-    return processing_status.together(room.stores.settings.values.tree(processing_status.PREFIX), now_ms())
+    statuses = processing_status.present(room.stores.settings.values.tree(processing_status.PREFIX), now_ms())
+    return processing_status.total(statuses.values()) if statuses else None
 
 
 def test_a_processor_reports_what_it_does_and_leaves_nothing_behind(room, draw, eventually):
-    """How many it has finished, of which one failed; when it has stopped, its report is gone."""
+    """How fast it has finished two photos, of which one failed; when it has stopped, its report is gone."""
     with at_work(main, room.config, "eu-west"):
         room.uploaded(b"not a photo", sequence=1)
         room.uploaded(draw(1), sequence=2)
-        found = eventually(lambda: (now := reported(room)) and now.finished == 2 and now.lag == 0 and now, 60)
-        assert (found.failed, found.worker_deaths, found.fresh, found.in_flight) == (1, 0, 0, 0)
-        assert found.workers >= 1 and found.wanted_workers >= 1 and found.work_s > 0
+        found = eventually(lambda: (now := reported(room)) and "record" not in now.step_ms and now.step_ms and now, 60)
+        assert found.failed_per_s > 0 and found.workers >= 1 and found.wanted_workers >= 1
+        idle = eventually(lambda: (now := reported(room)) and now.lag == 0 and now, 60)
+        assert (idle.worker_deaths, idle.waiting, idle.in_flight) == (0, {}, 0)
     assert room.stores.settings.values.tree(processing_status.PREFIX) == {}
 
 
@@ -117,6 +121,60 @@ def test_a_stopping_processor_leaves_a_job_that_hangs_to_the_next_processor(room
     eventually(lambda: status(room, photo) is Status.READY, 60)
     stop.set()
     second.join(60)
+
+
+def test_a_changed_list_reaches_the_workers(room, processor, draw, eventually):
+    """The next photo is judged by it, although its job has only the version."""
+    first, _ = room.uploaded(draw(1))
+    eventually(lambda: status(room, first) is Status.READY, 60)
+    for number, reject in enumerate([True, False, True], 2):
+        listed = f"phash {room.photo(first).perceptual_hash} # {number}" if reject else "sha256 " + "0" * 64
+        room.stores.settings.values.write(KNOWN_BAD, listed)
+        photo, _ = room.uploaded(draw(1), number)
+        eventually(lambda photo=photo: status(room, photo) is not Status.PROCESSING, 60)
+        assert status(room, photo) is (Status.REJECTED if reject else Status.READY)
+
+
+def test_no_photo_is_judged_without_the_list_when_its_worker_was_killed(room, draw, eventually):
+    """kill -9 of the workers that hold the actors. A photo that comes then waits for both, and not for long."""
+    before = children()
+    bad, _ = room.uploaded(draw(1), 1)
+    with at_work(main, room.config, "eu-west"):
+        eventually(lambda: status(room, bad) is Status.READY, 60)
+        room.stores.settings.values.write(KNOWN_BAD, f"phash {room.photo(bad).perceptual_hash}")
+        again, _ = room.uploaded(draw(1), 2)
+        eventually(lambda: status(room, again) is Status.REJECTED, 60)
+        for worker in children() - before:
+            worker.kill()
+        start_s = time.monotonic()
+        meanwhile, _ = room.uploaded(draw(1), 3)
+        good, _ = room.uploaded(draw(2), 4)
+        eventually(lambda: status(room, meanwhile) is Status.REJECTED, 60)
+        eventually(lambda: status(room, good) is Status.READY, 60)
+        assert time.monotonic() - start_s < 20
+    assert room.photo(good).near_duplicate_of is None
+
+
+def test_of_equal_photos_that_come_together_one_is_the_original(room, processor, draw, eventually):
+    """Each other one names an earlier photo of its owner; another owner's names none."""
+    equal = [room.uploaded(draw(1), number)[0] for number in range(1, 5)]
+    others = [room.uploaded(draw(1), 5, owner_id=room.user_id(2))[0], room.uploaded(draw(2), 6)[0]]
+    eventually(lambda: all(status(room, photo) is Status.READY for photo in (*equal, *others)), 60)
+    named = {photo.photo_id: room.photo(photo).near_duplicate_of for photo in equal}
+    assert list(named.values()).count(None) == 1
+    assert set(named.values()) - {None} <= set(named)
+    assert [room.photo(photo).near_duplicate_of for photo in others] == [None, None]
+
+
+def test_a_photo_is_compared_with_those_of_earlier_runs(room, draw, eventually):
+    """What the actor knew went with the cluster; the catalog has it."""
+    first, _ = room.uploaded(draw(1), 1)
+    with at_work(main, room.config, "eu-west"):
+        eventually(lambda: status(room, first) is Status.READY, 60)
+    second, _ = room.uploaded(draw(1), 2)
+    with at_work(main, room.config, "eu-west"):
+        eventually(lambda: status(room, second) is Status.READY, 60)
+    assert room.photo(second).near_duplicate_of == first.photo_id
 
 
 def test_a_processor_does_not_start_with_a_scheduler_that_anybody_may_use(room):

@@ -12,10 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from regions.cluster import NotEnoughMemory, OutsideCluster, OwnCluster, TimedOut, WorkerDied, WorkerSettings
+from regions.cluster.dask_cluster import NotEnoughMemory, TimedOut, WorkerDied
+from regions.cluster.workers import OutsideCluster, OwnCluster, WorkerSettings
 from regions.errors import Unavailable
 from tests.builders.clusters import OperatorsDask, open_cluster
 from tests.builders.processes import has_ended
+from tests.unit.regions.test_actors import Counter
 
 pytestmark = pytest.mark.xdist_group("dask")
 
@@ -24,7 +26,8 @@ MIB = 1 << 20
 OWN = OwnCluster(WorkerSettings(("json",)), 2, 512 * MIB, 1024 * MIB)
 STARTS_A_CLUSTER = """
 import asyncio
-from regions.cluster import DaskCluster, OwnCluster, WorkerSettings
+from regions.cluster.dask_cluster import DaskCluster
+from regions.cluster.workers import OwnCluster, WorkerSettings
 
 async def main():
     cluster = DaskCluster(OwnCluster(WorkerSettings(("json",)), 1, 1 << 30, 1 << 30))
@@ -120,6 +123,29 @@ def test_no_task_waits_for_a_worker_that_will_never_be_there(cluster):
     cluster.call(cluster.cluster.wait_for_memory(1000 * MIB, 60.0))
     with pytest.raises(NotEnoughMemory):
         cluster.call(cluster.cluster.wait_for_memory(2000 * MIB, 0.1))
+
+
+def test_a_cluster_grows_and_shrinks_on_request(eventually):
+    """Only idle workers go, and not the one for large tasks. An actor stays as it is, wherever it is."""
+    with open_cluster(OWN, 2) as opened:
+        actor = opened.cluster.actor("stays", Counter)
+        assert opened.call(actor.call("add", 5)) == 5
+        opened.cluster.scale(1)
+        time.sleep(5)
+        assert 1 <= opened.cluster.capacity <= 2
+        opened.call(opened.cluster.wait_for_memory(1000 * MIB, 1.0))
+        assert opened.call(actor.call("add", 1)) == 6
+        opened.cluster.scale(2)
+        opened.wait_for_capacity(2)
+        assert opened.call(actor.call("add", 1)) == 7
+
+
+def test_a_cluster_without_actors_shrinks_to_what_is_wanted(eventually):
+    """Its tasks go on."""
+    with open_cluster(OWN, 2) as opened:
+        opened.cluster.scale(1)
+        eventually(lambda: opened.cluster.capacity == 1, 20)
+        assert opened.run(len, "abc", "counts", PLENTY_S) == 3
 
 
 def test_no_worker_outlives_a_process_that_was_killed(tmp_path, eventually):

@@ -1,13 +1,16 @@
 """`darkroom processing` on real stores."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from darkroom.cli import main
+from darkroom.operate.processing import Seen, lines
 from regions import config
 from regions.clock import now_ms
-from regions.processing_status import PREFIX, ProcessingStatus, to_text
+from regions.processing_status import key_of, to_text
+from tests.builders.statuses import status
 from tests.builders.topologies import prepared_region
 
 REGION = "eu-west"
@@ -18,12 +21,27 @@ def topology(tmp_path):
     return prepared_region(tmp_path)
 
 
+STATUS = status(
+    workers=2,
+    wanted_workers=7,
+    in_flight=2,
+    lag=33,
+    arrived_per_s=9.51,
+    finished_per_s=9.0,
+    failed_per_s=0.5,
+    work_s=0.21,
+    worker_deaths=1,
+    waiting={"fresh": 30, "backfill": 1000},
+    oldest_waiting_s={"fresh": 3.4, "backfill": 45.0},
+    step_ms={"fetch": 3.0, "decode": 40.26},
+)
+
+
 @pytest.fixture
 def report(topology):
     """As a processor does."""
     stores = config.open_stores(config.load(topology, {}), REGION)
-    status = ProcessingStatus(now_ms(), 2, 7, 30, 1, 900, 2, 33, 1200, 4, 1, 9.5, 0.21)
-    stores.settings.values.write(f"{PREFIX}processor-1", to_text(status))
+    stores.settings.values.write(key_of("processor-1"), to_text(replace(STATUS, at_ms=now_ms())))
     stores.close()
 
 
@@ -32,18 +50,33 @@ def run(topology, *options: str) -> int:
 
 
 def test_people_get_a_table(topology, report, capsys):
-    """What waits, for how long, and how many workers are there and wanted."""
+    """With exit code 0."""
     assert run(topology) == 0
     shown = capsys.readouterr().out
-    for words in ("about 4 s", "30 fresh, 1 deferred, 900 backfill", "2 (the load needs 7)", "210 ms", "4 failed"):
+    for words in ("2 (the load needs 7; 1 died)", "not done: photos_backfill"):
         assert words in shown
 
 
+def test_the_table_shows_each_urgency_and_each_step():
+    """Short enough to read."""
+    assert lines(Seen({"one": STATUS}, {"photos_uploaded": 1234})) == [
+        ("processors", "one"),
+        ("workers", "2 (the load needs 7; 1 died)"),
+        ("ready in", "about 4 s"),
+        ("waiting", "30 fresh (the oldest for 3 s), 1,000 backfill (the oldest for 45 s)"),
+        ("with workers", "2"),
+        ("a second", "9.5 arrived, 9.0 finished, 0.5 failed"),
+        ("a photo takes", "210 ms: fetch 3, decode 40"),
+        ("not done: photos_uploaded", "1,234"),
+    ]
+
+
 def test_programs_get_json(topology, report, capsys):
-    """For an autoscaler."""
+    """For an autoscaler: the numbers of all together, and of each."""
     assert run(topology, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["wanted_workers"], found["workers"], found["ready_in_s"]) == (7, 2, 4)
+    assert found["processors"]["processor-1"]["step_ms"] == STATUS.step_ms
     assert set(found["lags"]) == {"photos_uploaded", "photos_deferred", "photos_backfill"}
 
 

@@ -8,65 +8,39 @@ how often that has happened. A task that never ends costs its worker, and a clus
 import asyncio
 import logging
 import random
-import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import dask
 from dask._expr import LLGExpr
 from dask._task_spec import Task
-from distributed import Client, Future, KilledWorker, Nanny, Scheduler, SpecCluster
-from distributed.comm import CommClosedError
-from distributed.diagnostics.plugin import SchedulerPlugin
-from distributed.security import Security
+from distributed import Client, Future, KilledWorker
 
 from regions.batches import Batches, Waiting
-from regions.config import TlsFiles
+from regions.cluster.actors import SharedActor
+from regions.cluster.rules import TOPIC, Rules, memories_mib
+from regions.cluster.workers import (
+    CONNECT_S,
+    LOST,
+    MEMORY,
+    MIB,
+    OutsideCluster,
+    OwnCluster,
+    close,
+    security_of,
+    start_own,
+)
 from regions.errors import Unavailable
 from regions.retry import backoff_s
 
 log = logging.getLogger(__name__)
 
-_CONNECT_S = 30.0
-_CLOSE_S = 3.0
 _CHECK_S = 0.5
 # Each message to the scheduler costs about a millisecond on both sides, however many tasks or results it is about.
 # A worker may be waiting for a submission, but nobody for a result but the photo's owner.
 _SUBMIT_EVERY_S, _GATHER_EVERY_S = 0.02, 0.05
-_TOPIC = "darkroom-workers"
-_MEMORY = "MEMORY"
-"""The resource that every worker announces: its limit, in MiB."""
-_MIB = 1 << 20
-
-_SETTINGS: dict[str, Any] = {
-    # Dask closes the nanny of a worker that has been away for this long, 15 s by default. A nanny that is just about
-    # to start the next worker would be closed with it, and the cluster would have no workers any more. A nanny that
-    # gives up by itself is noticed by the task's deadline.
-    "distributed.deploy.lost-worker-timeout": "3650 days",
-    "distributed.scheduler.http.routes": [],
-    "distributed.worker.http.routes": [],
-    # A worker over its limit is replaced. If it only paused, it would wait for memory that nobody frees.
-    "distributed.worker.memory.target": False,
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": False,
-    "distributed.worker.memory.terminate": 0.95,
-    # Dask looks at itself 100 times a second (profiler) and 50 times a second (event loop), also when idle. Nobody
-    # reads either here.
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.tick.interval": "500ms",
-    "distributed.admin.tick.cycle": "5s",
-    "distributed.admin.system-monitor.gil.enabled": False,
-    "distributed.nanny.pre-spawn-environ": {
-        "VIPS_CONCURRENCY": "1",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_TRIM_THRESHOLD_": "65536",
-    },
-}
-_LOST = (CommClosedError, OSError, RuntimeError, ImportError)
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -84,32 +58,6 @@ class NotEnoughMemory(Exception):
     """No worker of the cluster has the memory that the task needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """How a worker's process starts: the modules that it imports first, and its variables besides our own."""
-
-    preload: tuple[str, ...]
-    environ: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class OwnCluster:
-    """A scheduler and workers on this machine: `workers` in number, the first with the memory for large tasks."""
-
-    settings: WorkerSettings
-    workers: int
-    memory_bytes: int
-    large_memory_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class OutsideCluster:
-    """`address` is `tls://host:port`; `tcp://…` without `tls`, on this machine only."""
-
-    address: str
-    tls: TlsFiles | None = None
-
-
 class DaskCluster:
     """Belongs to one event loop. While it is open (`async with`), it connects, and again when the cluster is lost."""
 
@@ -117,6 +65,9 @@ class DaskCluster:
         self._where = where
         self.changed: Callable[[], object] = lambda: None
         """Called when `capacity` is another."""
+        self.most_workers = where.workers if isinstance(where, OwnCluster) else None
+        """None if others start and end the workers."""
+        self._wanted = self.most_workers or 0
         self._client: Client | None = None
         self._lost = asyncio.Event()
         self._memories_mib: list[float] = []
@@ -128,6 +79,10 @@ class DaskCluster:
     def capacity(self) -> int:
         """How many tasks run at once: the workers that are there now."""
         return len(self._memories_mib)
+
+    def scale(self, workers: int) -> None:
+        """How many workers a cluster of one's own shall have, at least 1; at first it is all. Idle ones go first."""
+        self._wanted = workers
 
     async def __aenter__(self) -> "asyncio.Task[None]":
         """What keeps it connected: a task that ends only if it fails, with an error that trying again can't mend."""
@@ -161,7 +116,7 @@ class DaskCluster:
             raise Unavailable("there is no cluster at the moment")
         # Dask keeps what it takes for the source of other tasks in one queue, and gives a worker one at a time.
         task = Task(key, function, argument, _data_producer=True)
-        future = await self._submissions.put(_Submission(client, task, priority, memory_bytes / _MIB))
+        future = await self._submissions.put(_Submission(client, task, priority, memory_bytes / MIB))
         try:
             await self._until_ended(client, future, timeout_s)
             worker_is_free()
@@ -169,11 +124,15 @@ class DaskCluster:
         finally:
             future.release()
 
+    def actor(self, name: str, kind: type) -> SharedActor:
+        """The one object of this kind and name that everybody at this scheduler shares; it is made when needed."""
+        return SharedActor(name, kind, lambda: self._client)
+
     async def wait_for_memory(self, memory_bytes: int, within_s: float) -> None:
         """Returns when a worker has a limit of so much; it may be starting. Raises NotEnoughMemory, Unavailable."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                while memory_bytes / _MIB > max(self._memories_mib, default=0.0):
+                while memory_bytes / MIB > max(self._memories_mib, default=0.0):
                     await self._change.wait()
                 return
         if not self._memories_mib:
@@ -209,8 +168,8 @@ class DaskCluster:
             workers = [worker for worker, keys in (await client.processing()).items() if future.key in keys]
             if workers:
                 await future.cancel()
-                await client.restart_workers(workers, timeout=_CONNECT_S, raise_for_error=False)
-        except _LOST as lost:
+                await client.restart_workers(workers, timeout=CONNECT_S, raise_for_error=False)
+        except LOST as lost:
             self._lose(client)
             raise Unavailable(f"the cluster was lost: {lost!r}") from lost
         if not workers:
@@ -230,7 +189,7 @@ class DaskCluster:
                 list(tasks),
                 sync=False,
                 priority=priority,
-                resources={_MEMORY: memory_mib} if memory_mib else None,
+                resources={MEMORY: memory_mib} if memory_mib else None,
                 fifo_timeout="0 ms",
             )
             for waiting, future in zip(group, futures, strict=True):
@@ -250,7 +209,7 @@ class DaskCluster:
                     await self._connect(opened)
                     failed = 0
                     await self._until_lost()
-            except _LOST as error:
+            except LOST as error:
                 failed += 1
                 log.warning("no cluster", extra={"error": repr(error)})
             await asyncio.sleep(backoff_s(failed + 1, random.random))
@@ -258,20 +217,20 @@ class DaskCluster:
     async def _connect(self, opened: AsyncExitStack) -> None:
         opened.callback(self._disconnect)
         if isinstance(self._where, OwnCluster):
-            own = await _start(self._where)
-            opened.push_async_callback(_close, own)
+            own = await start_own(self._where, lambda: self._wanted)
+            opened.push_async_callback(close, own)
             address: Any = own
             security = own.security
         else:
-            address, security = self._where.address, _security(self._where.tls)
-        client = Client(address, timeout=_CONNECT_S, set_as_default=False, asynchronous=True, security=security)
-        opened.push_async_callback(_close, client)
+            address, security = self._where.address, security_of(self._where.tls)
+        client = Client(address, timeout=CONNECT_S, set_as_default=False, asynchronous=True, security=security)
+        opened.push_async_callback(close, client)
         await client
-        client.subscribe_topic(_TOPIC, self._workers_changed)
-        await client.register_plugin(_Rules())
+        client.subscribe_topic(TOPIC, self._workers_changed)
+        await client.register_plugin(Rules())
         self._lost.clear()
         self._client = client
-        self._set_memories(await client.run_on_scheduler(_memories_mib))
+        self._set_memories(await client.run_on_scheduler(memories_mib))
 
     async def _until_lost(self) -> None:
         """A client connects again by itself; but a scheduler that was restarted knows neither our tasks nor rules."""
@@ -309,120 +268,3 @@ class _Submission:
     task: Task
     priority: int
     memory_mib: float
-
-
-class _Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
-    """What every scheduler does for us, also one that an operator started: it reports each death to the caller, once.
-
-    And no task queues at a worker that is busy: otherwise the death that one causes would be blamed on the other too.
-    """
-
-    name, idempotent = "darkroom", True
-
-    async def start(self, scheduler: Scheduler) -> None:
-        scheduler.allowed_failures = 0
-        scheduler.WORKER_SATURATION = 1.0
-
-    def add_worker(self, scheduler: Scheduler, worker: str) -> None:
-        scheduler.log_event(_TOPIC, _memories_mib(scheduler))
-
-    def remove_worker(self, scheduler: Scheduler, worker: str, **about: Any) -> None:
-        scheduler.log_event(_TOPIC, _memories_mib(scheduler))
-
-
-def _memories_mib(dask_scheduler: Scheduler) -> list[float]:
-    """The limit of each worker; 0 for one that does not announce it, which gets no large tasks."""
-    return [worker.resources.get(_MEMORY, 0.0) for worker in dask_scheduler.workers.values()]
-
-
-async def run_worker(where: OutsideCluster, settings: WorkerSettings, memory_bytes: int, stop: threading.Event) -> None:
-    """Offers the scheduler one worker process of at most so much memory, again and again until `stop` is set."""
-    dask.config.set(_SETTINGS)
-    stopped = asyncio.ensure_future(asyncio.to_thread(stop.wait))
-    failed = 0
-    try:
-        while not stopped.done():
-            try:
-                await _offer_worker(where, _nanny_options(settings, memory_bytes, _security(where.tls)), stopped)
-                failed = 0
-            except (*_LOST, TimeoutError) as error:
-                log.warning("no scheduler", extra={"error": repr(error)})
-            failed += 1
-            await asyncio.wait([stopped], timeout=backoff_s(failed, random.random))
-    finally:
-        # The thread that waits for it would keep a process that has failed.
-        stop.set()
-
-
-async def _offer_worker(where: OutsideCluster, options: dict[str, Any], stopped: "asyncio.Future[bool]") -> None:
-    """Ends when the scheduler is lost. When `stopped`, the task that runs goes to another worker, without blame."""
-    async with Nanny(where.address, **options) as nanny:
-        ended = asyncio.create_task(nanny.finished())
-        await asyncio.wait([ended, stopped], return_when=asyncio.FIRST_COMPLETED)
-        if stopped.done() and nanny.worker_address:
-            await asyncio.wait_for(nanny.scheduler.retire_workers(workers=[nanny.worker_address]), _CLOSE_S)
-
-
-async def _start(own: OwnCluster) -> SpecCluster:
-    # Set for good, not in a `with` block: Dask reads some of them again when a worker has died.
-    dask.config.set(_SETTINGS)
-    # Dask runs whatever it is sent: so, even on loopback, only the holder of this cluster's certificate may speak.
-    security = Security.temporary()
-    here: dict[str, Any] = {"host": "127.0.0.1", "protocol": "tls://", "security": security}
-    large, ordinary = (
-        {"cls": Nanny, "options": here | _nanny_options(own.settings, memory_bytes, security)}
-        for memory_bytes in (own.large_memory_bytes, own.memory_bytes)
-    )
-    cluster = SpecCluster(
-        scheduler={
-            "cls": Scheduler,
-            # Port 0 and no routes: Dask always opens an HTTP server, and by default on the same port in each process.
-            "options": here | {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-        },
-        workers={"large": large} | dict.fromkeys(range(1, own.workers), ordinary),
-        worker=ordinary,
-        security=security,
-        asynchronous=True,
-        silence_logs=logging.ERROR,
-    )
-    try:
-        await cluster
-    except BaseException:
-        await _close(cluster)
-        raise
-    return cluster
-
-
-def _nanny_options(settings: WorkerSettings, memory_bytes: int, security: Security | None) -> dict[str, Any]:
-    return {
-        "nthreads": 1,
-        "memory_limit": memory_bytes,
-        "resources": {_MEMORY: memory_bytes / _MIB},
-        "preload": list(settings.preload),
-        "env": dict(settings.environ),
-        "security": security,
-        "dashboard": False,
-        "dashboard_address": "127.0.0.1:0",
-        "silence_logs": logging.ERROR,
-    }
-
-
-def _security(tls: TlsFiles | None) -> Security | None:
-    if tls is None:
-        return None
-    return Security(
-        tls_ca_file=str(tls.ca),
-        tls_client_cert=str(tls.certificate),
-        tls_client_key=str(tls.key),
-        tls_worker_cert=str(tls.certificate),
-        tls_worker_key=str(tls.key),
-        require_encryption=True,
-    )
-
-
-async def _close(opened: Client | SpecCluster) -> None:
-    """Closes what still answers, and gives up the rest."""
-    try:
-        await asyncio.wait_for(opened.close(), _CLOSE_S)
-    except (*_LOST, TimeoutError) as error:
-        log.warning("a cluster did not close in order", extra={"error": repr(error)})
