@@ -23,6 +23,13 @@ def text(written: str) -> Text:
     return Text(plain(written))
 
 
+def about(seconds: int) -> str:
+    """An estimate in words: `about 20 seconds`."""
+    if seconds < 100:
+        return f"about {seconds} second{'' if seconds == 1 else 's'}"
+    return f"about {round(seconds / 60)} minutes"
+
+
 def progress_bars(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),

@@ -87,8 +87,13 @@ class Client:
     def photo(self, photo_id: str) -> Json:
         return self._http.json("GET", f"/v1/photos/{quote(photo_id)}")
 
-    def wait_until_ready(self, photo_id: str, timeout_s: float = 60.0) -> Json:
-        """The photo when it is `ready`. Raises PhotoRejected, or TimeoutError if it is still being processed."""
+    def wait_until_ready(
+        self, photo_id: str, timeout_s: float = 60.0, waiting: Callable[[Json], None] | None = None
+    ) -> Json:
+        """The photo when it is `ready`. Raises PhotoRejected, or TimeoutError if it is still being processed.
+
+        `waiting` is called with the photo each time that it is not ready: it may have `ready_in_s`, an estimate.
+        """
         status = ""
         for _ in attempts(timeout_s, max_s=1.0):
             photo = self.photo(photo_id)
@@ -97,6 +102,8 @@ class Client:
                 return photo
             if status in ("failed", "rejected"):
                 raise PhotoRejected(photo)
+            if waiting is not None:
+                waiting(photo)
         raise TimeoutError(f"{photo_id} was still {status} after {timeout_s:g} s")
 
     def delete(self, photo_id: str) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 from darkroom import terminal
 from darkroom.client import profiles
 from darkroom.client.client import Client
-from darkroom.client.http import ClientError
+from darkroom.client.http import ClientError, Json
 from darkroom.client.transfer import SUFFIXES, source_of
 from darkroom.client.unfinished import UnfinishedUploads
 from darkroom.command_error import CommandError
@@ -94,8 +94,14 @@ class _Batch:
 
     def _wait(self, path: Path) -> int:
         photo_id = self._sent[path]
-        with self._console.status(f"{terminal.plain(path.name)} is being processed"):
-            self._client.wait_until_ready(photo_id, _READY_TIMEOUT_S)
+        doing = f"{terminal.plain(path.name)} is being processed"
+        with self._console.status(doing) as shown:
+
+            def show(photo: Json) -> None:
+                if photo.get("ready_in_s"):
+                    shown.update(f"{doing}, ready in {terminal.about(photo['ready_in_s'])}")
+
+            self._client.wait_until_ready(photo_id, _READY_TIMEOUT_S, show)
         self._console.print(f"[green]✓[/] [bold]{photo_id}[/] ready", terminal.text(path.name))
         return 0
 
@@ -141,7 +147,7 @@ def photo(options: Namespace) -> int:
         if found.get(name) is not None:
             table.add_row(name, terminal.text(str(found[name])))
     if found.get("ready_in_s"):
-        table.add_row("ready in", f"about {found['ready_in_s']} s")
+        table.add_row("ready in", terminal.about(found["ready_in_s"]))
     if place := found.get("location"):
         table.add_row("location", f"{place['latitude']}, {place['longitude']} (only you see it)")
     if original := found.get("near_duplicate_of"):

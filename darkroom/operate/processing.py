@@ -93,7 +93,7 @@ def lines(seen: Seen) -> list[tuple[str, str]]:
     return [
         ("processors", ", ".join(seen.processors)),
         ("workers", f"{total.workers:,} (the load needs {total.wanted_workers:,}; {total.worker_deaths:,} died)"),
-        ("ready in", f"about {ready_in_s:,} s" if ready_in_s is not None else "no worker is there"),
+        ("ready in", terminal.about(ready_in_s) if ready_in_s is not None else "no worker is there"),
         ("waiting", ", ".join(waiting) or "none"),
         ("with workers", f"{total.in_flight:,}"),
         ("a second", finished),

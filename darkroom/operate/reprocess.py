@@ -19,7 +19,7 @@ from darkroom.error_messages import INTERRUPTED
 from darkroom.operate import backfill, one_region
 from darkroom.operate.backfill import Selection, Walk
 from processing.imaging.recipe import RECIPE
-from regions import config
+from regions import config, processing_status
 from regions.clock import now_ms
 from regions.config import Stores
 from regions.events import messages
@@ -30,7 +30,7 @@ KEY = "processing/reprocess"
 """The setting that says how far it has come."""
 PAGE = 500
 MOST_WAITING = 2_000
-"""More would only fill the event log: a processor reads so many ahead."""
+"""More would only fill the event log: it is enough for ten processors, which read 200 ahead each."""
 
 _PREFIXES = tuple(f"{number:02x}/" for number in range(256))
 """What the keys of raws begin with, in order."""
@@ -49,6 +49,8 @@ def command(options: Namespace) -> int:
     selection, console = Selection(RECIPE, options.since, options.until, options.failed), Console()
     stores = config.open_stores(loaded, region.name)
     try:
+        if not processing_status.present(stores.settings.values.tree(processing_status.PREFIX), now_ms()):
+            console.print(f"[yellow]No processor of {region.name} reports: the photos wait until one runs.[/]")
         published = _run(Reprocessing(stores, region.number, selection), options, console)
     except KeyboardInterrupt:
         advice = "What is published is processed nevertheless. The same command goes on with the rest."
@@ -56,7 +58,7 @@ def command(options: Namespace) -> int:
     finally:
         stores.close()
     console.print(
-        f"[green]✓[/] {published:,} photos are done: those that were not in recipe {RECIPE} are now, or logged."
+        f"[green]✓[/] {published:,} photos are done. Logs of processors name any that could not be processed."
     )
     return 0
 
@@ -129,6 +131,7 @@ class Reprocessing:
         self._publish(photo_ids)
         self._walk = replace(self._walk, published=len(photo_ids))
         self._wait(0, report)
+        report(replace(self._walk, is_finished=True), 0)
         return len(photo_ids)
 
     def _pages(self) -> Iterator[list[str]]:

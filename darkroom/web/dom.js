@@ -94,3 +94,9 @@ export function when(rfc3339) {
   const format = { dateStyle: "medium", timeStyle: "short" };
   return el("time", { datetime: rfc3339 }, Number.isNaN(at.getTime()) ? rfc3339 : at.toLocaleString(undefined, format));
 }
+
+/** An estimate in words: `about 20 seconds`. */
+export function about(seconds) {
+  if (seconds < 100) return `about ${seconds} ${seconds === 1 ? "second" : "seconds"}`;
+  return `about ${Math.round(seconds / 60)} minutes`;
+}

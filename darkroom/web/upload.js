@@ -30,12 +30,16 @@ export async function send(file, caption, onProgress, signal) {
   return sendOnce(file, body, onProgress, signal);
 }
 
-/** The photo when it is ready, failed or rejected; after three minutes, even if it is still `processing`. */
-export async function waitUntilProcessed(photoId, signal) {
+/**
+ * The photo when it is ready, failed or rejected; after three minutes, even if it is still `processing`.
+ * `onWait(photo)` gets it each time that it is not.
+ */
+export async function waitUntilProcessed(photoId, onWait, signal) {
   const deadline = performance.now() + POLL_FOR_MS;
   for (let attempt = 0; ; attempt += 1) {
     const current = await photo(photoId, signal);
     if (current.status !== "processing" || performance.now() > deadline) return current;
+    onWait(current);
     await pause(backoffMs(attempt, 2000), signal);
   }
 }

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { badge } from "./cache_status.js";
-import { announce, busy, confirmed, el, field, readOut, when } from "./dom.js";
+import { about, announce, busy, confirmed, el, field, readOut, when } from "./dom.js";
 import { image } from "./images.js";
 import { messageFor } from "./problems.js";
 import { session } from "./session.js";
@@ -38,7 +38,7 @@ function notReady(photo) {
   return el("section", { class: "note" },
     el("h1", {}, { failed: "This photo could not be processed", rejected: "This photo was rejected" }[photo.status]
       ?? "This photo is being processed"),
-    el("p", {}, reason || (photo.ready_in_s ? `It is ready in about ${photo.ready_in_s} seconds.` : "Come back in a moment.")),
+    el("p", {}, reason || `Come back in ${photo.ready_in_s ? about(photo.ready_in_s) : "a moment"}.`),
     el("div", { class: "row" },
       photo.owner === session()?.id && photo.status !== "uploading" && deleteButton(photo),
       el("a", { class: "button quiet", href: "#/upload" }, "Upload another")));

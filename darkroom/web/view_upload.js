@@ -1,6 +1,6 @@
 /* The upload view: choose or drop photos, write captions, and watch them being uploaded and processed. */
 
-import { announce, el, field, readOut } from "./dom.js";
+import { about, announce, el, field, readOut } from "./dom.js";
 import { image } from "./images.js";
 import { FORMATS, MAX_SIZE } from "./image_limits.js";
 import { messageFor } from "./problems.js";
@@ -115,7 +115,7 @@ class Row {
       const sent = (bytes) => this.sent(bytes);
       const photoId = await send(this.file, this.caption.value.trim(), sent, signal);
       this.become("processing", "Processing …");
-      this.finish(await waitUntilProcessed(photoId, signal));
+      this.finish(await waitUntilProcessed(photoId, (photo) => this.waits(photo), signal));
     } catch (error) {
       if (signal.aborted) return;
       const again = this.button("Try again", () => this.enqueue());
@@ -127,6 +127,10 @@ class Row {
     this.bar.value = Math.min(bytes, this.file.size);
     const percent = Math.floor((100 * bytes) / this.file.size);
     this.note.textContent = percent < 100 ? `Uploading, ${percent} %` : "Finishing …";
+  }
+
+  waits(photo) {
+    if (photo.ready_in_s) this.note.textContent = `Processing, ready in ${about(photo.ready_in_s)} …`;
   }
 
   finish(photo) {

@@ -72,6 +72,23 @@ def test_a_part_that_failed_is_sent_again(ana, draw, jpeg):
     assert len(broken) == 1
 
 
+def test_the_page_says_about_how_long_a_photo_still_takes(ana, draw, jpeg):
+    """Beside the upload, until it is ready."""
+    waiting = [{"status": "processing", "ready_in_s": 20}]
+
+    def wait_once(route):
+        if route.request.method != "GET" or not waiting:
+            return route.continue_()
+        state = ana.page.locator("[data-state=processing] .state")
+        route.fulfill(json=waiting[0])
+        expect(state).to_have_text("Processing, ready in about 20 seconds …")
+        waiting.clear()
+
+    ana.page.route("**/v1/photos/*", wait_once)
+    ana.upload(draw(107))
+    assert not waiting
+
+
 def test_a_text_named_jpg_shows_the_reason(ana, jpeg):
     """It is uploaded, but can't be processed; the page shows the reason."""
     ana.choose(jpeg(b"To whom it may concern: this is a text.", "holiday.jpg"))

@@ -1,23 +1,11 @@
 """A photo of an older recipe that is processed again, in the whole system: new URLs, and the old ones as they were."""
 
-import io
-import os
 import subprocess
 import sys
-from contextlib import closing
-from dataclasses import replace
-from hashlib import sha256
 
 import pytest
-from PIL import Image
 
 from darkroom.client.client import ClientError
-from darkroom.local.addresses import TOPOLOGY
-from regions import config
-from regions.clock import now_ms
-from regions.events import messages
-from regions.records import Photo, Status, Variant
-from regions.stores.objects import IMMUTABLE, VARIANTS, Objects, variant_key
 
 HOME = "eu-west"
 BOTH = {f"{size}{recipe}.jpg" for size in (150, 320, 640, 1080) for recipe in ("", ".v2")}
@@ -34,35 +22,6 @@ def bob(system, ana):
     bob = system.person("Bob", "US", "chicago")
     bob.client.follow(bob.id, ana.id)
     return bob
-
-
-@pytest.fixture
-def of_recipe_1(system):
-    """Gives a photo the record and the variants that an older program made: of recipe 1, and smaller files."""
-
-    def make(photo_id: str) -> None:
-        loaded = config.load(system.data / TOPOLOGY, os.environ)
-        with closing(config.open_stores(loaded, HOME)) as stores:
-            photo = stores.catalog.photos.get(photo_id)
-            older = [older_variant(stores.objects, photo, variant) for variant in photo.variants]
-            changed = replace(photo, variants=tuple(older), recipe=1)
-            event = messages.photo_ready_again(changed, now_ms())
-            assert stores.catalog.photos.update(changed, {Status.READY}, event)
-
-    return make
-
-
-def older_variant(objects: Objects, photo: Photo, variant: Variant) -> Variant:
-    """Instead of this one."""
-    key = variant_key(photo.photo_id, variant.name)
-    with objects.open(VARIANTS, key) as chunks:
-        picture, file = Image.open(io.BytesIO(b"".join(chunks))), io.BytesIO()
-    picture.save(file, "JPEG", quality=40)
-    data, digest = file.getvalue(), sha256(file.getvalue()).hexdigest()
-    older = replace(variant, recipe=1, size_bytes=len(data), sha256=digest)
-    objects.put(VARIANTS, variant_key(photo.photo_id, older.name), [data], digest, "image/jpeg", IMMUTABLE)
-    objects.delete(VARIANTS, key)
-    return older
 
 
 @pytest.fixture

@@ -27,3 +27,9 @@ def test_markup_in_a_caption_is_printed_and_not_interpreted():
     with console.capture() as captured:
         console.print(terminal.text("[bold]loud[/] :smile:"))
     assert captured.get().strip() == "[bold]loud[/] :smile:"
+
+
+def test_an_estimate_is_shown_in_words():
+    """In minutes when it is long."""
+    shown = [terminal.about(seconds) for seconds in (1, 20, 99, 100, 600)]
+    assert shown == ["about 1 second", "about 20 seconds", "about 99 seconds", "about 2 minutes", "about 10 minutes"]

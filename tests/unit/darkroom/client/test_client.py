@@ -179,6 +179,14 @@ def test_waiting_ends_when_the_photo_is_ready(client, edge):
     assert client.wait_until_ready(UPLOAD_ID, 5)["id"] == UPLOAD_ID
 
 
+def test_a_waiting_caller_hears_about_how_long_it_takes(client, edge):
+    """Each time that the photo is not ready, if the region knows."""
+    edge.photos = [{"status": "processing"}, {"status": "processing", "ready_in_s": 20}, {"status": "ready"}]
+    heard = []
+    client.wait_until_ready(UPLOAD_ID, 5, heard.append)
+    assert [photo.get("ready_in_s") for photo in heard] == [None, 20]
+
+
 def test_waiting_for_a_failed_photo_raises_with_the_reason(client, edge):
     """The reason is the error's detail."""
     edge.photos = [{"status": "failed", "reason": {"code": "not-an-image", "detail": "this is text"}}]

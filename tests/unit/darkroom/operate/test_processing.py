@@ -62,7 +62,7 @@ def test_the_table_shows_each_urgency_and_each_step():
     assert lines(Seen({"one": STATUS}, {"photos_uploaded": 1234})) == [
         ("processors", "one"),
         ("workers", "2 (the load needs 7; 1 died)"),
-        ("ready in", "about 4 s"),
+        ("ready in", "about 4 seconds"),
         ("waiting", "30 fresh (the oldest for 3 s), 1,000 backfill (the oldest for 45 s)"),
         ("with workers", "2"),
         ("a second", "9.5 arrived, 9.0 finished, 0.5 failed"),

@@ -185,3 +185,20 @@ def test_the_command_says_what_is_wrong(folder, capsys, arguments, code, error):
     """And what to do."""
     assert main(["reprocess", *arguments, "--topology", str(folder / "topology.toml")]) == code
     assert error in capsys.readouterr().err
+
+
+def test_the_command_says_if_nobody_would_process_the_photos(folder, capsys):
+    """It waits for them then."""
+    assert main(["reprocess", REGION, "--topology", str(folder / "topology.toml")]) == 0
+    assert "No processor of eu-west reports" in capsys.readouterr().out
+
+
+def test_ctrl_c_says_how_to_go_on(folder, capsys, monkeypatch):
+    """With the exit code of an interrupted program."""
+
+    def interrupted(self, report):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Reprocessing, "run", interrupted)
+    assert main(["reprocess", REGION, "--topology", str(folder / "topology.toml")]) == 130
+    assert "same command goes on" in " ".join(capsys.readouterr().err.split())
