@@ -76,6 +76,16 @@ def test_a_processor_reports_what_it_does_and_leaves_nothing_behind(room, draw, 
     assert room.stores.settings.values.tree(processing_status.PREFIX) == {}
 
 
+def test_a_backlog_gets_more_workers(room, draw, eventually, monkeypatch):
+    """A processor starts with one, and has no more than half of the machine's cores."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    photos = [room.uploaded(draw(number, 64, 64), number)[0] for number in range(1, 101)]
+    with at_work(main, room.config, "eu-west"):
+        found = eventually(lambda: (now := reported(room)) and now.workers > 1 and now, 30)
+        assert found.wanted_workers <= 3
+        eventually(lambda: all(status(room, photo) is Status.READY for photo in photos), 60)
+
+
 def test_no_worker_runs_on_after_the_processor_has_stopped(room, draw, eventually):
     """Each has ended by then, or ends at once."""
     before = children()
