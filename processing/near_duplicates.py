@@ -19,7 +19,7 @@ from processing.moderation import DISTANCE_BITS
 from regions.batches import Batches, Waiting
 from regions.cluster.actors import SharedActor
 from regions.errors import Unavailable
-from regions.records import Fingerprint
+from regions.records import Fingerprint, Status
 from regions.stores.catalog import Photos
 
 NEWEST = 200
@@ -142,12 +142,18 @@ class NearDuplicates:
             answer = await self._asked.put(question)
             if answer is None:
                 await self._teach(owner_id)
-            elif answer.near_duplicate_of is None or await self._in_thread(self._photos.get, answer.near_duplicate_of):
-                return answer.near_duplicate_of
-            else:
-                # It was deleted. Then this photo is the first of its kind again, and asked about once more.
-                await self._actor.call("forget", owner_id, answer.near_duplicate_of, photo_id)
+                continue
+            named = answer.near_duplicate_of
+            if named is None or await self._in_thread(self._may_be_named, named):
+                return named
+            # It was deleted, or has failed. Then this photo is the first of its kind again, and asked about once more.
+            await self._actor.call("forget", owner_id, named, photo_id)
         raise Unavailable("the actor forgets owners faster than it learns them")
+
+    def _may_be_named(self, photo_id: str) -> bool:
+        """Also one that is not ready yet: of equal photos under way at once, one is the original."""
+        photo = self._photos.get(photo_id)
+        return photo is not None and photo.status not in (Status.FAILED, Status.REJECTED)
 
     async def _ask(self, asked: list[Waiting[Question, Answer | None]]) -> None:
         answers = await self._actor.call("find", [waiting.item for waiting in asked])

@@ -88,7 +88,12 @@ class Photos(Protocol):
         ...
 
     def fingerprints(self, owner_id: str, limit: int) -> list[Fingerprint]:
-        """Of the owner's newest `limit` photos that are ready, those that have a perceptual hash; newest first."""
+        """Of the newest `limit` photos of an owner who lives in this region, those that have a perceptual hash.
+
+        All that were listed as ready, newest first, and perhaps some whose update to `ready` has not been made yet, or
+        was cut off or refused: so look up a photo before you name it. None whose `delete` has returned. Whether it
+        finds photos of owners who live elsewhere is up to the store.
+        """
         ...
 
     def update(self, photo: Photo, expected: Collection[Status], event: Event | None) -> bool:

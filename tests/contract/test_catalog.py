@@ -231,6 +231,26 @@ def test_a_deleted_photo_has_no_fingerprint(catalog, sample):
     assert catalog.photos.fingerprints(sample.user_id(1), 10) == []
 
 
+def test_a_photo_that_becomes_ready_after_its_deletion_has_no_fingerprint(catalog, sample):
+    """As when it is deleted while it is processed."""
+    photo = sample.photo(1)
+    sample.create(photo)
+    catalog.photos.delete(sample.tombstone(photo), None)
+    ready = replace(photo, status=Status.READY, perceptual_hash="aa")
+    assert not catalog.photos.update(ready, {Status.UPLOADING}, sample.event(photo))
+    assert catalog.photos.fingerprints(sample.user_id(1), 10) == []
+
+
+def test_a_fingerprint_changes_with_its_photo(catalog, sample):
+    """Another hash, or none any more."""
+    photo = sample.create_ready(1)
+    for changes in ({"perceptual_hash": "aa", "near_duplicate_of": sample.photo_id(0)}, {"perceptual_hash": "bb"}):
+        catalog.photos.update(replace(photo, **changes), {Status.READY}, None)
+        assert catalog.photos.fingerprints(sample.user_id(1), 10) == [Fingerprint(photo.photo_id, *changes.values())]
+    catalog.photos.update(photo, {Status.READY}, None)
+    assert catalog.photos.fingerprints(sample.user_id(1), 10) == []
+
+
 def test_an_update_needs_an_expected_status(catalog, sample):
     """Otherwise nothing changes, and there is no event."""
     photo = sample.photo(1)

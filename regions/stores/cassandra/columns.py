@@ -38,7 +38,8 @@ SUMMARY = (
 )
 """What a page reads of a photo. All columns, with the list of variants that the driver decodes value by value, took 1.6
 times as much processor time."""
-FINGERPRINT = "status, phash, near_duplicate_of"
+FINGERPRINT = "phash, near_duplicate_of"
+"""What the list of an owner's photos has of each, beside its id."""
 TOMBSTONE = "owner_id, deleted_at"
 COMMENT = "author_id, text, created_at"
 AUDIT = "action, place, allowed, rule, policy_version, at"
@@ -124,11 +125,13 @@ def to_summary(photo_id: str, values: Values) -> PhotoSummary | None:
 
 
 def to_fingerprint(photo_id: str, values: Values) -> Fingerprint | None:
-    """None if the photo is not ready, or has no perceptual hash."""
-    status, perceptual_hash, near_duplicate_of = values
-    if status != Status.READY or perceptual_hash is None:
-        return None
-    return Fingerprint(photo_id, perceptual_hash, near_duplicate_of)
+    """None if the photo has no perceptual hash, or was listed without it."""
+    perceptual_hash, near_duplicate_of = values
+    return Fingerprint(photo_id, perceptual_hash, near_duplicate_of) if perceptual_hash is not None else None
+
+
+def from_fingerprint(photo: Photo) -> Values:
+    return photo.perceptual_hash, photo.near_duplicate_of
 
 
 def from_upload(upload: Upload) -> Values:

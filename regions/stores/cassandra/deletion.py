@@ -9,6 +9,11 @@ from regions.stores.cassandra.partitions import partition_year, years
 from regions.stores.cassandra.rows import SELECT_TOMBSTONE, to_tombstone
 from regions.stores.cassandra.session import Call, CassandraSession
 
+# A photo may be listed after its deletion, by an update that started before (`CassandraPhotos._list`). So the row is
+# removed with a time in the future: Cassandra hides what is written with an earlier one. Ten days, because it keeps the
+# marker of a removed row for that long (gc_grace_seconds) and may drop it afterwards; no update takes so long.
+_UNLIST_AHEAD_MS = 864_000_000
+
 
 class Deletion:
     """The steps after the conditional write that stored the tombstone.
@@ -23,8 +28,7 @@ class Deletion:
     def finish(self, tombstone: Tombstone) -> None:
         """Safe to repeat, except that the tombstone is then listed twice."""
         photo_id, owner_id = key(tombstone.photo_id), key(tombstone.owner_id)
-        unlist = "DELETE FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id = ?"
-        calls: list[Call] = [(unlist, owner_id, partition_year(photo_id), photo_id)]
+        calls: list[Call] = [self._unlisting(photo_id, owner_id)]
         for year in years(self._clock_ms()):
             calls.append(("DELETE FROM likes WHERE photo_id = ? AND year = ?", photo_id, year))
             calls.append(("DELETE FROM comments WHERE photo_id = ? AND year = ?", photo_id, year))
@@ -40,6 +44,16 @@ class Deletion:
         if tombstone is not None:
             self.finish(tombstone)
         return tombstone is not None
+
+    def unlist_if_deleted(self, photo_id: str, owner_id: str) -> None:
+        """For a photo that was listed and then not changed. Idempotent."""
+        if is_deleted(self._session, photo_id):
+            self._session.execute(*self._unlisting(photo_id, owner_id))
+
+    def _unlisting(self, photo_id: str, owner_id: str) -> Call:
+        unlist = "DELETE FROM photos_by_owner USING TIMESTAMP ? WHERE owner_id = ? AND year = ? AND photo_id = ?"
+        time_us = (self._clock_ms() + _UNLIST_AHEAD_MS) * 1000
+        return unlist, time_us, owner_id, partition_year(photo_id), photo_id
 
 
 def is_deleted(session: CassandraSession, photo_id: str) -> bool:

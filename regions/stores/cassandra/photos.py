@@ -31,7 +31,6 @@ from regions.stores.cassandra.session import Call, CassandraSession, Row, first_
 
 _PHOTO = f"SELECT DISTINCT photo_id, {columns.PHOTO} FROM photos WHERE photo_id = ?"
 _SUMMARY = f"SELECT DISTINCT photo_id, {columns.SUMMARY} FROM photos WHERE photo_id = ?"
-_FINGERPRINT = f"SELECT DISTINCT photo_id, {columns.FINGERPRINT} FROM photos WHERE photo_id = ?"
 _SET_PHOTO = columns.assignments(columns.PHOTO)
 _CLEAR_PHOTO = ", ".join(f"{name.strip()} = null" for name in columns.PHOTO.split(",")[2:])
 """All but its status and its owner, which its tombstone keeps."""
@@ -71,10 +70,12 @@ class CassandraPhotos:
         return self._lists.newest_of(query, owner_id, before, limit, self._public)
 
     def fingerprints(self, owner_id: str, limit: int) -> list[Fingerprint]:
-        query = "SELECT photo_id FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id < ? LIMIT ?"
+        query = (
+            f"SELECT photo_id, {columns.FINGERPRINT} FROM photos_by_owner"
+            " WHERE owner_id = ? AND year = ? AND photo_id < ? LIMIT ?"
+        )
         listed = self._lists.newest(query, owner_id, None, limit)
-        found = self._session.execute_concurrent((_FINGERPRINT, photo_id) for (photo_id,) in listed)
-        fingerprints = [columns.to_fingerprint(photo_id, values) for photo_id, *values in first_rows(found)]
+        fingerprints = [columns.to_fingerprint(photo_id, values) for photo_id, *values in listed]
         return [fingerprint for fingerprint in fingerprints if fingerprint is not None]
 
     def _public(self, listed: list[Row]) -> list[PhotoSummary]:
@@ -87,14 +88,21 @@ class CassandraPhotos:
             return False
         change = f"UPDATE photos SET {_SET_PHOTO}, change_id = ? WHERE photo_id = ? IF status IN ?"
         statuses = [str(status) for status in expected]
-        self._add_to_owner(photo)
+        if photo.status is Status.READY:
+            self._list(photo, columns.FINGERPRINT, columns.from_fingerprint(photo))
         intent = self._outbox.write_intent(key(photo.photo_id)) if event else None
         change_id = intent.intent_id if intent else self._uuids.next()
         call = (change, *columns.from_photo(photo), change_id, key(photo.photo_id), statuses)
-        return self._change(key(photo.photo_id), change_id, call, intent, event)
+        changed = self._change(key(photo.photo_id), change_id, call, intent, event)
+        if photo.status is Status.READY and not changed:
+            self._deletion.unlist_if_deleted(key(photo.photo_id), key(photo.owner_id))
+        return changed
 
     def put_replica_metadata(self, photo: Photo) -> None:
-        self._add_to_owner(photo)
+        # Without its hash: it is compared in its home region only, and its tombstone here does not name the owner in
+        # whose list the hash would have to be found.
+        if photo.status is Status.READY:
+            self._list(photo)
         put = f"UPDATE photos SET {_SET_PHOTO} {UNLESS_DELETED}"
         self._session.execute_conditional((put, *columns.from_photo(photo), key(photo.photo_id)))
 
@@ -134,11 +142,25 @@ class CassandraPhotos:
             self._outbox.remember(intent, to_text(event))
         return changed
 
-    def _add_to_owner(self, photo: Photo) -> None:
-        """Before the photo becomes ready: a crash in between leaves a row that `by_owner` skips."""
-        if photo.status is Status.READY:
-            insert = "INSERT INTO photos_by_owner (owner_id, year, photo_id) VALUES (?, ?, ?)"
-            self._session.execute(insert, key(photo.owner_id), partition_year(photo.photo_id), key(photo.photo_id))
+    def _list(self, photo: Photo, more_columns: str = "", more_values: columns.Values = ()) -> None:
+        """Adds the photo to its owner's list, before it becomes ready: no ready photo is missing from it.
+
+        The list has rows too many instead: of photos that are not ready yet, and of those whose update is then refused
+        or cut off by a crash. `by_owner` skips them; `fingerprints` says what its callers do. But nothing may be left
+        of a deleted photo, and a deletion may run at any moment without a lock:
+
+        - The row is written before the deletion removes it. Then it is gone, whatever becomes of the update.
+        - It is written afterwards. Then it is not seen, since its removal has a time in the future (`Deletion`). So
+          nothing remains to be done here, and nothing to be repeated after a crash.
+        - The deletion's process dies before it removes the row. Then the outbox sweep does it.
+
+        A program of version 0.2, which may still run while a region is updated, removes the row with the present time.
+        So `update` removes it again when it is refused; should its process die before that, nobody does.
+        """
+        names = ", ".join(filter(None, ("owner_id, year, photo_id", more_columns)))
+        insert = f"INSERT INTO photos_by_owner ({names}) VALUES ({columns.placeholders(names)})"
+        row = key(photo.owner_id), partition_year(photo.photo_id), key(photo.photo_id)
+        self._session.execute(insert, *row, *more_values)
 
 
 class CassandraUploads:

@@ -130,7 +130,12 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("ADD photos", "placeholder text static"),
         # A photo that kills the processes that decode it is given up, whatever has been restarted in between.
         ("ADD photos", "worker_deaths int static"),
+    ),
+    (
         ("ADD photos", "near_duplicate_of text static"),
+        # So that an owner's fingerprints are one read. Of photos that were listed before, the list has only the ids.
+        ("ADD photos_by_owner", "phash text"),
+        ("ADD photos_by_owner", "near_duplicate_of text"),
     ),
 )
 """Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a

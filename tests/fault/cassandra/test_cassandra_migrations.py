@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from regions.records import Photo, Status
+from regions.records import Fingerprint, Photo, Status
 from regions.stores.cassandra import schema
 from regions.stores.cassandra.partitions import partition_year
 from tests.builders.stores import STAMP
@@ -19,6 +19,7 @@ _COLUMNS = (
 )
 _CREATE = f"UPDATE photos SET {', '.join(f'{name} = ?' for name in _COLUMNS.split(', '))} WHERE photo_id = ?"
 _LIST = "INSERT INTO photos_by_owner (owner_id, year, photo_id) VALUES (?, ?, ?)"
+_UNLIST = "DELETE FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id = ?"
 
 
 class OldProgram:
@@ -32,6 +33,11 @@ class OldProgram:
         values += [photo.size_bytes, photo.sha256, photo.created_at_ms, *[None] * 8]
         assert self._session.execute_conditional((f"{_CREATE} IF deleted_at = null", *values, photo.photo_id))
         self._session.execute(_LIST, photo.owner_id, partition_year(photo.photo_id), photo.photo_id)
+
+    def delete(self, photo: Photo) -> None:
+        delete = "UPDATE photos SET status = 'deleted', deleted_at = 1 WHERE photo_id = ? IF deleted_at = null"
+        assert self._session.execute_conditional((delete, photo.photo_id))
+        self._session.execute(_UNLIST, photo.owner_id, partition_year(photo.photo_id), photo.photo_id)
 
     def caption(self, photo_id: str) -> str:
         query = f"SELECT DISTINCT photo_id, {_COLUMNS} FROM photos WHERE photo_id = ?"
@@ -78,3 +84,23 @@ def test_a_program_without_visibilities_keeps_them(old, session, open_at):
     old.put(replace(PHOTO, caption="At night"))
     assert new.photos.get(PHOTO.photo_id) == replace(PHOTO, caption="At night", visibility="friends")
     assert new.photos.by_owner(PHOTO.owner_id, None, 9) == []
+
+
+def test_a_photo_listed_without_its_hash_is_not_compared(old, open_at):
+    """Until it is processed again. An older program, which lists the photo once more, leaves the hash where it is."""
+    old.put(PHOTO)
+    new = open_at(0)
+    assert new.photos.fingerprints(PHOTO.owner_id, 9) == []
+    assert new.photos.update(replace(PHOTO, perceptual_hash="aa"), {Status.READY}, None)
+    old.put(PHOTO)
+    old.put(OTHER)
+    assert new.photos.fingerprints(PHOTO.owner_id, 9) == [Fingerprint(PHOTO.photo_id, "aa")]
+
+
+def test_no_hash_is_left_of_a_photo_that_an_older_program_deletes(old, session, open_at):
+    """While a newer one processes it."""
+    old.put(replace(PHOTO, status=Status.PROCESSING))
+    new = open_at(0)
+    old.delete(PHOTO)
+    assert not new.photos.update(replace(PHOTO, perceptual_hash="aa"), {Status.PROCESSING}, None)
+    assert session.execute("SELECT * FROM photos_by_owner") == []

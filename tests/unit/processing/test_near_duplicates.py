@@ -113,11 +113,12 @@ class Catalog:
 
     def __init__(self, *photo_ids: str) -> None:
         self.photo_ids, self.loaded = list(photo_ids), 0
+        self.status = Status.READY
 
     def get(self, photo_id):
         if photo_id not in self.photo_ids:
             return None
-        return Photo(photo_id, ANA, "eu", "eu-west", Status.READY, "", 1, None, 1)
+        return Photo(photo_id, ANA, "eu", "eu-west", self.status, "", 1, None, 1)
 
     def fingerprints(self, owner_id, limit):
         self.loaded += 1
@@ -148,3 +149,12 @@ def test_a_photo_that_was_deleted_is_not_named():
     assert found(actor, catalog, "p_2") == ["p_1"]
     catalog.photo_ids[:] = []
     assert found(actor, catalog, "p_3") == [None]
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_photo_is_named_unless_it_has_failed(status):
+    """It may have been listed, and then have failed; one that is still processed may well become ready."""
+    actor, catalog = LocalActor(Fingerprints), Catalog("p_1")
+    catalog.status = status
+    has_failed = status in (Status.FAILED, Status.REJECTED)
+    assert found(actor, catalog, "p_2") == [None if has_failed else "p_1"]
