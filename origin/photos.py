@@ -24,6 +24,9 @@ class PhotosResource:
         view = show(photo, self._context.edge_url(self._context.requester(request)))
         if photo.status is Status.PROCESSING and (ready_in_s := self._estimate.ready_in_s()) is not None:
             view["ready_in_s"] = ready_in_s
+        if original := view.get("near_duplicate_of"):
+            # The record keeps it; by now the original may have been deleted.
+            view["near_duplicate_of"] = original if self._catalog.photos.get(original) else None
         response.media = view
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:

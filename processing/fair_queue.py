@@ -3,11 +3,16 @@
 Start-time fair queuing (Goyal, Vin and Cheng, "Start-time Fair Queuing: A Scheduling Algorithm for Integrated Services
 Packet Switching Networks", SIGCOMM 1996), with owners for flows and work for bytes. An owner's next item starts, in
 virtual time, when the one before has had its cost; the item with the earliest start is next. So a newcomer waits
-for at most one item of each other owner, however many those have queued, and the order within an owner stays. Pure.
+for at most one item of each other owner, however many those have queued, and the order within an owner stays.
+
+What an item costs is known only when it is done: a file of 38 bytes may take a worker as long as one of 30 MB. So an
+item is first counted by a guess, and then by what it took. When all is done, all owners begin anew. Pure.
 """
 
 import heapq
+from collections import deque
 from collections.abc import Hashable
+from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import count
 from typing import Generic, TypeVar
@@ -40,44 +45,83 @@ class FairQueue(Generic[Item]):
         return sum(map(len, self._queues.values()))
 
     def put(self, item: Item, urgency: Urgency, owner: Hashable, cost: int) -> None:
-        """`cost` is the work that it is expected to be, in any unit, at least 1."""
+        """`cost` is the work that it is thought to be, in any unit, at least 1."""
         self._queues[urgency].put(item, owner, cost)
 
     def take(self) -> Item:
-        """Raises IndexError if there is nothing."""
+        """Raises IndexError if there is nothing. Call `done` when it is done."""
         for queue in self._queues.values():
             if queue:
                 return queue.take()
         raise IndexError("the queue is empty")
 
+    def done(self, urgency: Urgency, owner: Hashable, more_cost: int) -> None:
+        """An item that was taken has cost so much more than thought; less if it is negative."""
+        self._queues[urgency].done(owner, more_cost)
+
+
+@dataclass(slots=True)
+class _Owner(Generic[Item]):
+    """`end` is when, in virtual time, what was taken has had its cost. `ticket` is that of its first waiting item."""
+
+    end: int
+    ticket: int = -1
+    waiting: deque[tuple[int, Item]] = field(default_factory=deque)
+
 
 class _FairShares(Generic[Item]):
     def __init__(self) -> None:
-        self._items: list[tuple[int, int, Item]] = []
-        """A heap: virtual start, a number that keeps the order of arrival, the item."""
-        self._numbers = count()
-        self._now = 0
-        self._ends: dict[Hashable, int] = {}
-        """When each owner's last item has had its cost, in virtual time."""
-        self._most_ends = _FEW
+        self._owners: dict[Hashable, _Owner[Item]] = {}
+        self._first: list[tuple[int, int, Hashable]] = []
+        """A heap of the first item of each owner: virtual start, ticket, owner. Old, if the owner's ticket is another."""
+        self._tickets = count()
+        self._now = self._waiting = self._taken = 0
 
     def __len__(self) -> int:
-        return len(self._items)
+        return self._waiting
 
     def put(self, item: Item, owner: Hashable, cost: int) -> None:
-        start = max(self._now, self._ends.get(owner, 0))
-        self._ends[owner] = start + max(1, cost)
-        heapq.heappush(self._items, (start, next(self._numbers), item))
+        mine = self._owners.setdefault(owner, _Owner(self._now))
+        mine.waiting.append((max(1, cost), item))
+        self._waiting += 1
+        if len(mine.waiting) == 1:
+            self._line_up(owner, mine)
 
     def take(self) -> Item:
-        self._now, _, item = heapq.heappop(self._items)
-        if len(self._ends) > self._most_ends:
-            self._forget()
+        start, ticket, owner = heapq.heappop(self._first)
+        while owner not in self._owners or self._owners[owner].ticket != ticket:
+            start, ticket, owner = heapq.heappop(self._first)
+        mine = self._owners[owner]
+        cost, item = mine.waiting.popleft()
+        self._now, mine.end = start, start + cost
+        self._waiting -= 1
+        self._taken += 1
+        mine.ticket = -1
+        if mine.waiting:
+            self._line_up(owner, mine)
         return item
 
+    def done(self, owner: Hashable, more_cost: int) -> None:
+        self._taken -= 1
+        if not self._waiting and not self._taken:
+            self._owners.clear()
+            self._first.clear()
+            return
+        mine = self._owners.setdefault(owner, _Owner(self._now))
+        mine.end += more_cost
+        if mine.waiting:
+            self._line_up(owner, mine)
+        elif len(self._owners) > _FEW + 2 * self._waiting:
+            self._forget()
+
+    def _line_up(self, owner: Hashable, mine: _Owner[Item]) -> None:
+        mine.ticket = next(self._tickets)
+        heapq.heappush(self._first, (max(self._now, mine.end), mine.ticket, owner))
+
     def _forget(self) -> None:
-        """Owners who are behind nobody. If nothing waits, that is everybody: nobody is ahead by more than one item."""
-        if not self._items:
-            self._now = max(self._ends.values())
-        self._ends = {owner: end for owner, end in self._ends.items() if end > self._now}
-        self._most_ends = 2 * len(self._ends) + _FEW
+        """Half of the owners who have nothing waiting, the least ahead first: they count as newcomers then."""
+        idle = sorted(
+            (mine.end, ticket, owner) for ticket, (owner, mine) in enumerate(self._owners.items()) if not mine.waiting
+        )
+        for _, _, owner in idle[: len(idle) // 2 + 1]:
+            del self._owners[owner]

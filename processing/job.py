@@ -41,8 +41,8 @@ class JobRequest:
     photo_id: str
     size_bytes: int
     sha256: str | None
-    known_bad_version: str
     budget_s: float
+    known_bad_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,24 @@
 """How the known-bad list gets to the workers: by its version in each job, and once through an actor.
 
-A list of 100,000 hashes has 3.3 MB, and ten thousand jobs a second can't carry it. So the processor publishes it to the
-actor when it changes, and a worker fetches a version that it lacks, once. The actor is asked by processes and changes,
+Ten thousand jobs a second can't carry a list of hundreds of kilobytes. So the processor reads the setting once a
+second, publishes it to the actor when it has changed, and names its version in a job when the turn of that has come; a
+worker fetches a version that it lacks, once. The actor is asked by processes and changes,
 never by photos: while it is away, workers judge on by the lists that they have. A photo is never judged by another
 version than its job names: without that, it waits.
 """
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Executor
 
-from processing.moderation import EMPTY, KnownBad
+from processing.moderation import EMPTY, KnownBad, KnownBadError, parse
 from regions.cluster.actors import SharedActor, call_from_worker
 from regions.errors import Unavailable
+from regions.last_known import LastKnown
+from regions.stores.settings import KNOWN_BAD, Setting
 
 log = logging.getLogger(__name__)
 
@@ -56,22 +61,32 @@ class HashList(_Newest):
 
 
 class Publisher:
-    """A processor's side. All of it runs on one event loop."""
+    """A processor's side, on its event loop. `read` gives the setting; it blocks, so it is called on `threads`."""
 
-    def __init__(self, actor: SharedActor) -> None:
-        self._actor = actor
-        self._published = EMPTY
-        self._publishing = asyncio.Lock()
+    def __init__(
+        self,
+        actor: SharedActor,
+        read: Callable[[str], Setting | None],
+        threads: Executor,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._actor, self._threads, self._clock_s = actor, threads, clock_s
+        self._last_known = LastKnown(read)
+        self._published, self._read_at_s = EMPTY, float("-inf")
+        self._updating: asyncio.Task[None] | None = None
 
-    async def publish(self, known_bad: KnownBad) -> None:
-        """Returns when workers can fetch the list. Raises Unavailable."""
-        if known_bad.version in (EMPTY.version, self._published.version):
-            return
-        async with self._publishing:
-            # One of many photos that came at the same time has published it by now.
-            if known_bad.version != self._published.version:
-                await self._actor.call("put", known_bad)
-                self._published = known_bad
+    async def version(self) -> str:
+        """Of the list that the setting had a second ago or later; workers can fetch it.
+
+        Raises Unavailable if the list can't be read or parsed, or if it is new and the actor is away: then photos wait.
+        While the settings are away, it is the list that was read last.
+        """
+        if self._clock_s() - self._read_at_s >= _CHECK_EVERY_S:
+            # Once for all photos that wait: a region has thousands a second, and the list may be half a megabyte.
+            if self._updating is None:
+                self._updating = asyncio.create_task(self._update())
+            await asyncio.shield(self._updating)
+        return self._published.version
 
     async def run_forever(self) -> None:
         """An actor that was made again has no list until somebody looks."""
@@ -85,8 +100,26 @@ class Publisher:
     async def run_once(self) -> None:
         """Raises Unavailable."""
         known_bad = self._published
-        if known_bad is not EMPTY and not await self._actor.call("keep", known_bad.version):
+        if known_bad.version != EMPTY.version and not await self._actor.call("keep", known_bad.version):
             await self._actor.call("put", known_bad)
+
+    async def _update(self) -> None:
+        try:
+            at_s = self._clock_s()
+            known_bad = await asyncio.get_running_loop().run_in_executor(self._threads, self._read)
+            if known_bad.version not in (EMPTY.version, self._published.version):
+                await self._actor.call("put", known_bad)
+            self._published, self._read_at_s = known_bad, at_s
+        finally:
+            self._updating = None
+
+    def _read(self) -> KnownBad:
+        setting = self._last_known.get(KNOWN_BAD)
+        try:
+            return parse(setting.value if setting else "")
+        except KnownBadError as error:
+            log.error("photos wait for a readable known-bad list", extra={"error": str(error)})
+            raise Unavailable(f"photos wait for a readable known-bad list: {error}") from error
 
 
 class WorkerLists:
@@ -96,10 +129,12 @@ class WorkerLists:
         self._fetch = fetch
         self._kept: dict[str, _Newest] = {}
 
-    def get(self, region: str, version: str) -> KnownBad:
-        """Raises Unavailable if nobody has this version now."""
+    def get(self, region: str, version: str | None) -> KnownBad:
+        """Raises Unavailable if nobody has this version now, or if the job names none."""
         if version == EMPTY.version:
             return EMPTY
+        if version is None:
+            raise Unavailable("this photo's job names no known-bad list")
         kept = self._kept.setdefault(region, _Newest(_KEPT_BY_WORKER))
         if not kept.keep(version):
             fetched = self._fetch(region, version)

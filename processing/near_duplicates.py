@@ -1,8 +1,8 @@
-"""Whether an owner has uploaded a photo before that looks the same: asked of an actor, which knows the newest photos.
+"""Whether an owner has another photo that looks the same: asked of an actor, which knows the newest photos.
 
-Of two equal photos under way at once, the one that is asked about first is the original. The actor remembers what it
-has answered, so a photo that is processed again gets the same answer; and what is recorded in the catalog wins over
-that, so no two photos are near-duplicates of each other, even if the actor and a processor died in between.
+Of two equal photos under way at once, the one that is asked about first is the original. Only originals are named. The
+actor remembers what it has answered, so a photo that is processed again gets the same answer; and what is recorded in
+the catalog wins over that, so no two photos are near-duplicates of each other, even if the actor and a processor died in between.
 """
 
 import asyncio
@@ -61,8 +61,12 @@ class _Owner:
     photos: dict[str, _Known] = field(default_factory=dict)
 
     def nearest(self, photo_id: str, bits: bytes) -> str | None:
-        """Of those that look like it the most similar one, and of several the oldest."""
-        ids = sorted(other for other, known in self.photos.items() if known.near_duplicate_of != photo_id)
+        """Of the originals that look like it the most similar one, and of several the oldest.
+
+        A near-duplicate whose original is not among these photos counts as one, unless that original is this photo.
+        """
+        not_named = self.photos.keys() | {photo_id}
+        ids = sorted(other for other, known in self.photos.items() if known.near_duplicate_of not in not_named)
         if not ids:
             return None
         others = np.frombuffer(b"".join(self.photos[other].bits for other in ids), np.uint64).reshape(len(ids), -1)
@@ -74,6 +78,10 @@ class _Owner:
         self.photos[photo_id] = known
         if len(self.photos) > NEWEST:
             del self.photos[min(self.photos)]
+
+
+Lesson = tuple[str, Sequence[Fingerprint]]
+"""An owner's id, and the fingerprints of their newest photos."""
 
 
 class Fingerprints:
@@ -91,10 +99,13 @@ class Fingerprints:
         """None for a photo whose owner it does not know: teach it, and ask again."""
         return [self._find(question) for question in questions]
 
-    def teach(self, owner_id: str, fingerprints: Sequence[Fingerprint]) -> None:
+    def teach(self, lessons: Sequence[Lesson]) -> None:
         """Changes nothing of an owner whom it knows: another processor was faster, and photos have been added since."""
-        if owner_id in self._owners:
-            return
+        for owner_id, fingerprints in lessons:
+            if owner_id not in self._owners:
+                self._teach(owner_id, fingerprints)
+
+    def _teach(self, owner_id: str, fingerprints: Sequence[Fingerprint]) -> None:
         owner = self._owners[owner_id] = _Owner()
         for known in fingerprints:
             # Up to version 0.2, hashes were shorter; they can't be compared.
@@ -128,11 +139,12 @@ class Fingerprints:
 
 
 class NearDuplicates:
-    """A processor's side, on its event loop: all photos that ended within 50 ms are one call."""
+    """A processor's side, on its event loop: all photos that ended within 50 ms are one call, and so are all owners."""
 
     def __init__(self, actor: SharedActor, photos: Photos, threads: Executor) -> None:
         self._actor, self._photos, self._threads = actor, photos, threads
         self._asked: Batches[Question, Answer | None] = Batches(self._ask, _ASK_EVERY_S)
+        self._lessons: Batches[Lesson, None] = Batches(self._teach_all, _ASK_EVERY_S)
         self._teaching: dict[str, asyncio.Task[None]] = {}
 
     async def find(self, owner_id: str, photo_id: str, perceptual_hash: str) -> str | None:
@@ -166,10 +178,15 @@ class NearDuplicates:
             self._teaching[owner_id] = asyncio.create_task(self._load_and_teach(owner_id))
         await asyncio.shield(self._teaching[owner_id])
 
+    async def _teach_all(self, lessons: list[Waiting[Lesson, None]]) -> None:
+        await self._actor.call("teach", [waiting.item for waiting in lessons])
+        for waiting in lessons:
+            waiting.resolve(None)
+
     async def _load_and_teach(self, owner_id: str) -> None:
         try:
             newest = await self._in_thread(self._photos.fingerprints, owner_id, NEWEST)
-            await self._actor.call("teach", owner_id, newest)
+            await self._lessons.put((owner_id, newest))
         finally:
             del self._teaching[owner_id]
 

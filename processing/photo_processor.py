@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from processing import job, moderation
+from processing import job
 from processing.fair_queue import Urgency
 from processing.imaging import recipe
 from regions.cluster.dask_cluster import WorkerDied
@@ -24,11 +24,9 @@ from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.messages import Event
 from regions.events.outbox import OutboxPublisher
-from regions.last_known import LastKnown
 from regions.records import Photo, Reason, Status, Variant
 from regions.stores import photo_objects
 from regions.stores.objects import RAW, raw_key
-from regions.stores.settings import KNOWN_BAD
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +39,10 @@ MOST_DEATHS = 2
 Run = Callable[[job.JobRequest, Urgency, str], Awaitable[job.Final]]
 """Runs a job with this urgency, for this owner. Raises WorkerDied, and Unavailable."""
 
-Publish = Callable[[moderation.KnownBad], Awaitable[None]]
-"""Returns when workers can fetch the list. Raises Unavailable."""
-
 FindNearDuplicate = Callable[[str, str, str], Awaitable[str | None]]
 """Which earlier photo of this owner this photo, with this perceptual hash, looks like. Raises Unavailable."""
 
-_Begun = tuple[Photo, job.JobRequest, moderation.KnownBad]
+_Begun = tuple[Photo, job.JobRequest]
 
 _INTERNAL = Reason("internal", "the photo could not be processed; this is our fault, and it has been logged")
 _KILLS = job.Rejected(
@@ -106,19 +101,17 @@ class PhotoProcessor:
         region: str,
         stores: Stores,
         run: Run,
-        publish_list: Publish,
         find_near_duplicate: FindNearDuplicate,
         outbox: OutboxPublisher,
         clock_ms: Callable[[], int],
         threads: Executor,
     ) -> None:
         self._region, self._catalog, self._objects = region, stores.catalog, stores.objects
-        self._last_known_settings = LastKnown(stores.settings.values.read)
-        self._run, self._publish_list, self._find_near_duplicate = run, publish_list, find_near_duplicate
+        self._run, self._find_near_duplicate = run, find_near_duplicate
         self._outbox, self._clock_ms, self._threads = outbox, clock_ms, threads
 
     async def handle(self, urgency: Urgency, event: Event) -> None:
-        """Raises Unavailable if a store, the cluster or an actor is away, or if the known-bad list can't be read."""
+        """Raises Unavailable if a store, the cluster or an actor is away."""
         await self._process(urgency, partial(self._begin, event.body["photo_id"]))
 
     async def handle_backfill(self, event: Event) -> None:
@@ -127,8 +120,7 @@ class PhotoProcessor:
 
     async def _process(self, urgency: Urgency, begin: Callable[[], _Begun | None]) -> None:
         while begun := await self._in_thread(begin):
-            photo, request, known_bad = begun
-            await self._publish_list(known_bad)
+            photo, request = begun
             try:
                 outcome = await self._run(request, urgency, photo.owner_id)
             except WorkerDied:
@@ -142,7 +134,12 @@ class PhotoProcessor:
         """A photo that is processed again has its answer already: by now it would be compared with later ones."""
         if photo.status is Status.READY or isinstance(outcome, job.Rejected) or outcome.perceptual_hash is None:
             return photo
-        found = await self._find_near_duplicate(photo.owner_id, photo.photo_id, outcome.perceptual_hash)
+        find = partial(self._find_near_duplicate, photo.owner_id, photo.photo_id, outcome.perceptual_hash)
+        try:
+            found = await find()
+        except Unavailable:
+            # Once more, since otherwise the whole job is done again, just when everything takes long.
+            found = await find()
         return replace(photo, near_duplicate_of=found)
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -180,11 +177,7 @@ class PhotoProcessor:
         if photo.worker_deaths >= MOST_DEATHS:
             self._finish(photo, _KILLS)
             return None
-        known_bad = self._known_bad()
-        request = job.JobRequest(
-            self._region, photo.photo_id, photo.size_bytes, photo.sha256, known_bad.version, BUDGET_S
-        )
-        return photo, request, known_bad
+        return photo, job.JobRequest(self._region, photo.photo_id, photo.size_bytes, photo.sha256, BUDGET_S)
 
     def _record_death(self, begun: Photo) -> None:
         # Read again: it may have waited for hours, and the update replaces all of the record.
@@ -226,18 +219,6 @@ class PhotoProcessor:
         photo = self._catalog.photos.get(event.body["photo_id"])
         if photo is not None:
             self._record(replace(photo, status=Status.FAILED, reason=_INTERNAL))
-
-    def _known_bad(self) -> moderation.KnownBad:
-        """The list as it was last read, if the settings are unavailable now.
-
-        Fails closed: raises Unavailable if this process never read it or if it can't be parsed. Then photos wait.
-        """
-        setting = self._last_known_settings.get(KNOWN_BAD)
-        try:
-            return moderation.parse(setting.value if setting else "")
-        except moderation.KnownBadError as error:
-            log.error("photos wait for a readable known-bad list", extra={"error": str(error)})
-            raise Unavailable(f"photos wait for a readable known-bad list: {error}") from error
 
     def _record(self, photo: Photo) -> None:
         """Writes the outcome unless another delivery of the event, or a deletion, was faster: then the first wins."""

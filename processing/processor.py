@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from processing import crew_member, known_bad, near_duplicates
+from processing import crew_member, job, known_bad, near_duplicates
 from processing.autoscale import Limits
 from processing.crew_member import Crew, CrewMember
 from processing.dispatcher import Dispatcher
@@ -38,7 +39,7 @@ from regions.processing_status import ProcessingStatus
 _WINDOW = 2_000
 """How many events of a topic are read ahead, so that one owner's do not hide another's."""
 _BACKFILL_WINDOW = 200
-"""Fewer, since old photos may wait for hours, and each keeps the known-bad list that there was when it was read."""
+"""Fewer: they would only fill the memory for hours."""
 _STORE_CALLS = 8
 _MOST_WANTED = 10_000
 """Workers, of a cluster that others scale."""
@@ -67,9 +68,10 @@ class Processor:
         self._name, self._stores, self._cluster, self._cluster_name = process_name, stores, cluster, cluster_name
         self._threads = ThreadPoolExecutor(_STORE_CALLS, thread_name_prefix="stores")
         self._meter = StatusMeter(time.monotonic)
-        work = self._meter.around_work(partial(run_job, cluster))
+        work = self._meter.around_work(self._run_job)
         self._dispatcher = Dispatcher(work, self._places, cluster.wait_for_memory)
-        self._lists = Publisher(cluster.actor(known_bad.actor_name(region), HashList))
+        lists = cluster.actor(known_bad.actor_name(region), HashList)
+        self._lists = Publisher(lists, stores.settings.values.read, self._threads)
         limits = Limits(1, cluster.most_workers or _MOST_WANTED)
         crew = cluster.actor(crew_member.actor_name(region), Crew)
         self._crew = CrewMember(f"{process_name}-{uuid4().hex}", crew, self._measure, self._lag, limits)
@@ -82,7 +84,6 @@ class Processor:
             region,
             stores,
             self._meter.around_queue(self._dispatcher.run),
-            self._lists.publish,
             NearDuplicates(known_photos, stores.catalog.photos, self._threads).find,
             OutboxPublisher(stores.catalog, stores.events, now_ms),
             now_ms,
@@ -94,6 +95,13 @@ class Processor:
             PHOTOS_DEFERRED: partial(self._photos.handle, Urgency.DEFERRED),
             PHOTOS_BACKFILL: self._photos.handle_backfill,
         }
+
+    async def _run_job(
+        self, request: job.JobRequest, urgency: Urgency, memory_bytes: int, worker_is_free: Callable[[], None]
+    ) -> job.Outcome:
+        """By the known-bad list of now: the photo may have waited for long."""
+        judged = replace(request, known_bad_version=await self._lists.version())
+        return await run_job(self._cluster, judged, urgency, memory_bytes, worker_is_free)
 
     def _places(self) -> int:
         return self._crew.share.of(self._cluster.capacity)

@@ -75,11 +75,14 @@ def from_text(text: str) -> ProcessingStatus | None:
 
 def _fits(kind: Any, value: Any) -> bool:
     if kind is str:
-        return isinstance(value, str)
+        # A lone surrogate, for example, can't be printed.
+        return isinstance(value, str) and value.isprintable()
     if kind is int or kind is float:
         return _is_number(kind, value)
     _, number = kind.__args__
-    return isinstance(value, dict) and len(value) <= _MOST_NAMES and all(_is_number(number, n) for n in value.values())
+    if not isinstance(value, dict) or len(value) > _MOST_NAMES:
+        return False
+    return all(name.isprintable() and _is_number(number, each) for name, each in value.items())
 
 
 def _is_number(kind: type, value: Any) -> bool:

@@ -24,6 +24,7 @@ from regions.clock import now_ms
 from regions.config import Stores
 from regions.events.messages import Event
 from regions.events.outbox import OutboxPublisher
+from regions.stores.settings import KNOWN_BAD
 
 GOAL_PER_CORE_S = 10.0
 
@@ -69,9 +70,8 @@ class _Processor:
     def __init__(self, stores: Stores, threads: Executor) -> None:
         self._objects = stores.objects
         outbox = OutboxPublisher(stores.catalog, stores.events, now_ms)
-        actors = self._publish_list, self._find_near_duplicate
-        self._processor = PhotoProcessor(room.REGION, stores, self._run, *actors, outbox, now_ms, threads)
-        self._known_bad = moderation.EMPTY
+        self._settings = stores.settings.values
+        self._processor = PhotoProcessor(room.REGION, stores, self._run, _nothing_alike, outbox, now_ms, threads)
         self._laps = Laps()
 
     async def handle_all(self, events: Sequence[Event]) -> list[Laps]:
@@ -83,15 +83,11 @@ class _Processor:
         self._laps.end(_RECORD)
         return self._laps
 
-    async def _publish_list(self, known_bad: moderation.KnownBad) -> None:
-        self._known_bad = known_bad
-
-    async def _find_near_duplicate(self, owner_id: str, photo_id: str, perceptual_hash: str) -> str | None:
-        return None
-
     async def _run(self, request: job.JobRequest, urgency: Urgency, owner_id: str) -> job.Final:
+        setting = self._settings.read(KNOWN_BAD)
+        known_bad = moderation.parse(setting.value if setting else "")
         self._laps.end(_LOOK_UP)
-        work = job.Work(request, self._objects, self._known_bad)
+        work = job.Work(request, self._objects, known_bad)
         outcome = job.run_steps(work, list(map(self._timed, job.STEPS)), time.monotonic)
         assert isinstance(outcome, job.Ready), outcome
         return outcome
@@ -102,6 +98,10 @@ class _Processor:
             self._laps.end(step.__name__)
 
         return run
+
+
+async def _nothing_alike(owner_id: str, photo_id: str, perceptual_hash: str) -> str | None:
+    return None
 
 
 def rows() -> list[harness.Measurement]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from distributed import Client, Future, get_worker
+from distributed.client import ClosedClientError
 from distributed.protocol import to_serialize
 from distributed.utils import sync
 
@@ -28,7 +29,7 @@ _AGAIN_S = 0.05
 _FIRST = 100
 """The priority of making an actor: above all photos."""
 # A worker that has not got the actor does not know the key; while the actor is being made, it is None there.
-_AWAY = (*LOST, KeyError, AttributeError)
+_AWAY = (*LOST, ClosedClientError, KeyError, AttributeError)
 
 
 class SharedActor:

@@ -206,15 +206,15 @@ class DaskCluster:
         while True:
             try:
                 async with AsyncExitStack() as opened:
-                    await self._connect(opened)
+                    client = await self._connect(opened)
                     failed = 0
-                    await self._until_lost()
+                    await self._until_lost(client)
             except LOST as error:
                 failed += 1
                 log.warning("no cluster", extra={"error": repr(error)})
             await asyncio.sleep(backoff_s(failed + 1, random.random))
 
-    async def _connect(self, opened: AsyncExitStack) -> None:
+    async def _connect(self, opened: AsyncExitStack) -> Client:
         opened.callback(self._disconnect)
         if isinstance(self._where, OwnCluster):
             own = await start_own(self._where, lambda: self._wanted)
@@ -231,12 +231,13 @@ class DaskCluster:
         self._lost.clear()
         self._client = client
         self._set_memories(await client.run_on_scheduler(memories_mib))
+        return client
 
-    async def _until_lost(self) -> None:
+    async def _until_lost(self, client: Client) -> None:
         """A client connects again by itself; but a scheduler that was restarted knows neither our tasks nor rules."""
-        assert self._client is not None
-        known = self._client.scheduler_info()["id"]
-        while self._client.status == "running" and self._client.scheduler_info()["id"] == known:
+        known = client.scheduler_info()["id"]
+        # Also while it was being connected, or in the moment in which a wait ends, somebody may have given it up.
+        while not self._lost.is_set() and client.status == "running" and client.scheduler_info()["id"] == known:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._lost.wait(), _CHECK_S)
                 return

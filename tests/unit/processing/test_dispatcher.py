@@ -15,7 +15,7 @@ DONE = job.Rejected(Status.FAILED, Reason("done", "the outcome of these jobs"))
 
 
 def request(name: str, size_bytes: int = 1) -> job.JobRequest:
-    return job.JobRequest("eu-west", name, size_bytes, None, "", 60.0)
+    return job.JobRequest("eu-west", name, size_bytes, None, 60.0)
 
 
 class Cluster:

@@ -78,7 +78,9 @@ def test_owners_who_have_nothing_waiting_are_forgotten():
     for number in range(10_000):
         queue.put(number, Urgency.FRESH, f"owner {number}", 10)
         queue.take()
-    assert len(queue._queues[Urgency.FRESH]._ends) < 2_000
+        if number:
+            queue.done(Urgency.FRESH, f"owner {number - 1}", 5)
+    assert len(queue._queues[Urgency.FRESH]._owners) < 2_000
 
 
 def test_who_was_served_while_nobody_else_waited_is_still_behind_a_newcomer():
@@ -90,6 +92,45 @@ def test_who_was_served_while_nobody_else_waited_is_still_behind_a_newcomer():
             assert queue.take() == "large 0"
     queue.put("small", Urgency.FRESH, "bob", 1)
     assert take_all(queue) == ["small", "large 1", "large 2"]
+
+
+def test_what_was_done_before_a_pause_does_not_count_any_more():
+    """Ana's large photo is done when Bob comes with many; her next one does not wait for all of them."""
+    queue = FairQueue()
+    queue.put("large", Urgency.FRESH, "ana", 10**8)
+    queue.take()
+    queue.done(Urgency.FRESH, "ana", 0)
+    for number in range(60):
+        queue.put(f"of bob {number}", Urgency.FRESH, "bob", 100)
+    queue.put("small", Urgency.FRESH, "ana", 1)
+    assert take_all(queue).index("small") == 1
+
+
+def test_what_looked_cheap_counts_by_what_it_took():
+    """A file of a few bytes may hold up a worker for seconds: then its owner's next one waits for all others'."""
+    queue = FairQueue()
+    for number in range(40):
+        queue.put(f"bomb {number}", Urgency.FRESH, "eve", 1)
+    for number in range(3):
+        queue.put(f"photo {number}", Urgency.FRESH, "ana", 100)
+    assert queue.take() == "bomb 0"
+    queue.done(Urgency.FRESH, "eve", 6_000)
+    assert [queue.take() for _ in range(3)] == ["photo 0", "photo 1", "photo 2"]
+
+
+@given(ARRIVALS, st.lists(st.integers(-1_000, 10_000), min_size=60, max_size=60))
+def test_nothing_is_lost_whatever_it_took(arrivals, more_costs):
+    """Each is taken once, and then all is as at the start."""
+    queue = FairQueue()
+    for number, arrival in enumerate(arrivals):
+        queue.put((number, *arrival[:2]), *arrival)
+    taken = []
+    for more_cost in more_costs[: len(arrivals)]:
+        number, urgency, owner = queue.take()
+        taken.append(number)
+        queue.done(urgency, owner, more_cost)
+    assert sorted(taken) == list(range(len(arrivals)))
+    assert not any(queue._queues[urgency]._owners for urgency in Urgency)
 
 
 def test_an_empty_queue_has_nothing_to_take():

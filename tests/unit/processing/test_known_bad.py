@@ -2,30 +2,17 @@
 
 import asyncio
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from processing.known_bad import HashList, Publisher, WorkerLists
 from processing.moderation import EMPTY, parse
 from regions.errors import Unavailable
+from regions.stores.settings import Setting
+from tests.builders.local_actor import LocalActor
 
 LISTS = [parse(f"sha256 {number:064x}") for number in range(1, 7)]
-
-
-class LocalActor:
-    """An actor in this process, whose calls are counted; `die` replaces it by a new one."""
-
-    def __init__(self, kind=HashList) -> None:
-        self._kind, self.calls = kind, []
-        self.die()
-
-    def die(self) -> None:
-        self.object = self._kind()
-
-    async def call(self, method, *arguments):
-        self.calls.append(method)
-        await asyncio.sleep(0)
-        return getattr(self.object, method)(*arguments)
 
 
 class Fetches:
@@ -44,33 +31,84 @@ def test_lists_with_the_same_content_have_one_version():
     assert parse("# nothing yet").version == EMPTY.version
 
 
-def test_a_list_is_published_once_for_many_photos():
+class Settings:
+    """The setting with the list, which counts how often it is read."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.reads = text, 0
+
+    def read(self, name):
+        self.reads += 1
+        return Setting(self.text, 1)
+
+
+class Published:
+    """A publisher with a clock that stands still, and its actor."""
+
+    def __init__(self, text: str, threads) -> None:
+        self.settings, self.actor, self.now_s = Settings(text), LocalActor(HashList()), 0.0
+        self.publisher = Publisher(self.actor, self.settings.read, threads, lambda: self.now_s)
+
+
+@pytest.fixture
+def published():
+    with ThreadPoolExecutor(2) as threads:
+        yield lambda text: Published(text, threads)
+
+
+def test_a_list_is_read_and_published_once_for_many_photos(published):
     """Also if they all come at the same moment."""
-    actor = LocalActor()
+    one = published("sha256 " + "1" * 64)
 
-    async def publish_often():
-        publisher = Publisher(actor)
-        await asyncio.gather(*(publisher.publish(LISTS[0]) for _ in range(50)))
-        await publisher.publish(LISTS[0])
+    async def ask_often():
+        versions = await asyncio.gather(*(one.publisher.version() for _ in range(50)))
+        return {*versions, await one.publisher.version()}
 
-    asyncio.run(publish_often())
-    assert actor.calls == ["put"]
+    assert asyncio.run(ask_often()) == {parse(one.settings.text).version}
+    assert (one.settings.reads, one.actor.calls) == (1, ["put"])
 
 
-def test_an_actor_that_was_made_again_gets_the_list_again():
+def test_a_changed_list_counts_from_the_next_second_on(published):
+    """It is published before the first photo is judged by it."""
+    one = published("")
+
+    async def change():
+        first = await one.publisher.version()
+        one.settings.text = "sha256 " + "1" * 64
+        assert await one.publisher.version() == first
+        one.now_s = 1.0
+        return await one.publisher.version()
+
+    assert one.actor.object.get(asyncio.run(change())) == parse(one.settings.text)
+
+
+def test_photos_wait_while_a_changed_list_is_unreadable(published):
+    """Also those that came before the change."""
+    one = published("")
+
+    async def change():
+        await one.publisher.version()
+        one.settings.text, one.now_s = "sha256 oops", 1.0
+        with pytest.raises(Unavailable, match="line 1"):
+            await one.publisher.version()
+
+    asyncio.run(change())
+
+
+def test_an_actor_that_was_made_again_gets_the_list_again(published):
     """The first look finds that, and brings it."""
-    actor = LocalActor()
+    one = published("sha256 " + "1" * 64)
 
     async def lose_the_actor():
-        publisher = Publisher(actor)
-        await publisher.publish(LISTS[0])
-        actor.die()
-        await publisher.run_once()
-        await publisher.run_once()
+        await one.publisher.version()
+        one.actor.object = HashList()
+        await one.publisher.run_once()
+        await one.publisher.run_once()
 
     asyncio.run(lose_the_actor())
-    assert actor.object.get(LISTS[0].version) == LISTS[0]
-    assert actor.calls == ["put", "keep", "put", "keep"]
+    known_bad = parse(one.settings.text)
+    assert one.actor.object.get(known_bad.version) == known_bad
+    assert one.actor.calls == ["put", "keep", "put", "keep"]
 
 
 def test_the_actor_keeps_the_last_four_lists():

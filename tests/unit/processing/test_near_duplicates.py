@@ -1,6 +1,7 @@
 """Which earlier photo of its owner a photo looks like: what the actor knows, and what processors ask it."""
 
 import asyncio
+import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from processing.moderation import DISTANCE_BITS
 from processing.near_duplicates import NEWEST, Answer, Fingerprints, NearDuplicates, Question
 from regions.records import Fingerprint, Photo, Status
-from tests.unit.processing.test_known_bad import LocalActor
+from tests.builders.local_actor import LocalActor
 
 ANA, BEN = "u_ana", "u_ben"
 SUNSET = "f0" * 32
@@ -29,8 +30,7 @@ def asked(actor: Fingerprints, *questions: tuple[str, str, str]) -> list[str | N
 def actor():
     """It knows that two owners have nothing yet."""
     fingerprints = Fingerprints()
-    for owner in (ANA, BEN):
-        fingerprints.teach(owner, [])
+    fingerprints.teach([(ANA, []), (BEN, [])])
     return fingerprints
 
 
@@ -47,15 +47,21 @@ def test_another_owners_photo_does_not_count(actor):
 
 def test_the_most_similar_photo_is_named(actor):
     """And of equal ones the oldest."""
-    photos = [("p_1", differing(60)), ("p_2", differing(40)), ("p_3", differing(40)), ("p_4", differing(35))]
-    assert asked(actor, *((ANA, *photo) for photo in photos))[2:] == ["p_2", "p_2"]
+    photos = [("p_1", differing(99)), ("p_2", differing(40)), ("p_3", differing(0)), ("p_4", differing(20))]
+    assert asked(actor, *((ANA, *photo) for photo in photos)) == [None, None, None, "p_2"]
+
+
+def test_a_near_duplicate_is_not_named(actor):
+    """Otherwise each could name the next, and the last would not look like the first."""
+    photos = [("p_1", differing(0)), ("p_2", differing(30)), ("p_3", differing(20)), ("p_4", differing(50))]
+    assert asked(actor, *((ANA, *photo) for photo in photos)) == [None, "p_1", "p_1", None]
 
 
 @given(st.lists(st.sampled_from([f"p_{number}" for number in range(6)]), max_size=30))
 def test_the_answer_about_a_photo_never_changes(photo_ids):
     """Events are delivered again, in any order. Of equal photos exactly one has no original."""
     actor = Fingerprints()
-    actor.teach(ANA, [])
+    actor.teach([(ANA, [])])
     answers = {}
     for photo_id in photo_ids:
         [answer] = asked(actor, (ANA, photo_id, SUNSET))
@@ -66,7 +72,7 @@ def test_the_answer_about_a_photo_never_changes(photo_ids):
 def test_no_two_photos_are_near_duplicates_of_each_other_after_the_actor_has_died():
     """Only the second was recorded before everything died, so the first is asked about again."""
     actor = Fingerprints()
-    actor.teach(ANA, [Fingerprint("p_2", SUNSET, near_duplicate_of="p_1")])
+    actor.teach([(ANA, [Fingerprint("p_2", SUNSET, near_duplicate_of="p_1")])])
     assert asked(actor, (ANA, "p_1", SUNSET)) == [None]
 
 
@@ -78,31 +84,29 @@ def test_an_owner_whom_the_actor_does_not_know_must_be_taught(actor):
 def test_teaching_an_owner_again_loses_nothing(actor):
     """Two processors may do it at the same time, and one of them with an older list."""
     asked(actor, (ANA, "p_1", SUNSET))
-    actor.teach(ANA, [])
+    actor.teach([(ANA, [])])
     assert asked(actor, (ANA, "p_2", SUNSET)) == ["p_1"]
 
 
 def test_hashes_of_older_versions_are_left_out():
     """They were shorter, so nothing can be compared with them."""
     actor = Fingerprints()
-    actor.teach(ANA, [Fingerprint("p_1", "f0" * 8)])
+    actor.teach([(ANA, [Fingerprint("p_1", "f0" * 8)])])
     assert asked(actor, (ANA, "p_2", SUNSET)) == [None]
 
 
 def test_a_photo_is_compared_with_the_newest_of_its_owner(actor):
     """With so many and no more."""
-    asked(actor, *((ANA, f"p_{number:04}", f"{number << 128:064x}") for number in range(NEWEST + 1)))
-    far_apart = f"{(1 << 256) - 1:064x}"
-    asked(actor, (ANA, "p_9999", far_apart))
-    assert len(actor._owners[ANA].photos) == NEWEST
-    assert min(actor._owners[ANA].photos) == "p_0002"
+    looks = [f"{random.Random(number).getrandbits(256):064x}" for number in range(NEWEST + 1)]
+    assert set(asked(actor, *((ANA, f"p_{number:04}", look) for number, look in enumerate(looks)))) == {None}
+    assert asked(actor, (ANA, "p_9998", looks[1])) == ["p_0001"]
+    assert asked(actor, (ANA, "p_9999", looks[0])) == [None]
 
 
 def test_the_actor_forgets_who_was_not_asked_about_for_the_longest():
     """It has room for so many photos, of all owners."""
     actor = Fingerprints(most_photos=3)
-    for owner in (ANA, BEN):
-        actor.teach(owner, [])
+    actor.teach([(ANA, []), (BEN, [])])
     asked(actor, (ANA, "p_1", SUNSET), (BEN, "p_2", SUNSET), (ANA, "p_3", differing(100)), (ANA, "p_4", differing(50)))
     assert actor.find([Question(BEN, "p_5", SUNSET)]) == [None]
     assert asked(actor, (ANA, "p_6", SUNSET)) == ["p_1"]
@@ -136,16 +140,29 @@ def found(actor, catalog, *photo_ids: str) -> list[str | None]:
 
 def test_photos_that_end_together_are_asked_about_together():
     """Their owner is loaded once, and the number of calls does not grow with theirs."""
-    actor, catalog = LocalActor(Fingerprints), Catalog("p_000")
+    actor, catalog = LocalActor(Fingerprints()), Catalog("p_000")
     answers = found(actor, catalog, *(f"p_{number}" for number in range(100, 200)))
     assert set(answers) == {"p_000"}
     assert catalog.loaded == 1
     assert len(actor.calls) < 10
 
 
+def test_photos_of_many_owners_are_asked_about_together():
+    """The number of calls does not grow with their owners, whom the actor must be taught."""
+
+    async def find_all():
+        duplicates = NearDuplicates(actor, Catalog(), threads)
+        await asyncio.gather(*(duplicates.find(f"u_{number}", f"p_{number}", SUNSET) for number in range(1_000)))
+
+    actor = LocalActor(Fingerprints())
+    with ThreadPoolExecutor(2) as threads:
+        asyncio.run(find_all())
+    assert len(actor.calls) < 50
+
+
 def test_a_photo_that_was_deleted_is_not_named():
     """The next one like it is the first again."""
-    actor, catalog = LocalActor(Fingerprints), Catalog("p_1")
+    actor, catalog = LocalActor(Fingerprints()), Catalog("p_1")
     assert found(actor, catalog, "p_2") == ["p_1"]
     catalog.photo_ids[:] = []
     assert found(actor, catalog, "p_3") == [None]
@@ -154,7 +171,7 @@ def test_a_photo_that_was_deleted_is_not_named():
 @pytest.mark.parametrize("status", Status)
 def test_a_photo_is_named_unless_it_has_failed(status):
     """It may have been listed, and then have failed; one that is still processed may well become ready."""
-    actor, catalog = LocalActor(Fingerprints), Catalog("p_1")
+    actor, catalog = LocalActor(Fingerprints()), Catalog("p_1")
     catalog.status = status
     has_failed = status in (Status.FAILED, Status.REJECTED)
     assert found(actor, catalog, "p_2") == [None if has_failed else "p_1"]

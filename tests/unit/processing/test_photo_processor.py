@@ -4,12 +4,14 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
+from itertools import count
 
 import pytest
 
 from processing import job
 from processing.fair_queue import Urgency
 from processing.imaging import recipe, variants
+from processing.known_bad import Publisher
 from processing.photo_processor import MOST_DEATHS, PhotoProcessor, with_outcome
 from regions.cluster.dask_cluster import WorkerDied
 from regions.errors import Unavailable
@@ -20,27 +22,28 @@ from regions.records import Photo, Reason, Status, Tombstone
 from regions.stores import photo_objects
 from regions.stores.objects import RAW, VARIANTS, raw_key, variant_prefix
 from regions.stores.settings import KNOWN_BAD
+from tests.builders.local_actor import LocalActor
 
 
 class Photos:
     """A processor that handles one event at a time, on a loop of its own."""
 
     def __init__(self, room, run, threads) -> None:
+        lists = LocalActor(room.hash_list)
+        # Each look at this clock is a second later, so the setting is read each time.
+        publisher = Publisher(lists, room.stores.settings.values.read, threads, count().__next__)
+
         async def run_on_thread(request, urgency, owner):
             # Some of these tests process the photo a second time meanwhile.
-            return await asyncio.to_thread(run, request)
+            return await asyncio.to_thread(run, replace(request, known_bad_version=await publisher.version()))
 
         outbox = OutboxPublisher(room.stores.catalog, room.stores.events, lambda: room.clock_ms)
-
-        async def publish_list(known_bad):
-            room.hash_list.put(known_bad)
 
         async def find_near_duplicate(owner_id, photo_id, perceptual_hash):
             return None
 
-        actors = publish_list, find_near_duplicate
         self._photos = PhotoProcessor(
-            "eu-west", room.stores, run_on_thread, *actors, outbox, lambda: room.clock_ms, threads
+            "eu-west", room.stores, run_on_thread, find_near_duplicate, outbox, lambda: room.clock_ms, threads
         )
         self.give_up = self._photos.give_up
 

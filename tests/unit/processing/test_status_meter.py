@@ -27,7 +27,7 @@ class Measured:
         self._gates = {}
 
     def submit(self, name: str, urgency=Urgency.FRESH):
-        request = job.JobRequest("eu-west", name, 1, None, "", 60.0)
+        request = job.JobRequest("eu-west", name, 1, None, 60.0)
         return asyncio.create_task(self._run(request, urgency, "ana"))
 
     async def let_on(self, name: str, outcome=FAILED) -> None:

@@ -59,6 +59,8 @@ def test_any_other_text_is_no_status(text):
         {"work_s": float("nan")},
         {"in_flight": True},
         {"cluster": 1},
+        {"cluster": "\ud800"},
+        {"waiting": {"\ud800": 1}},
         {"waiting": []},
         {"waiting": {"fresh": 1.5}},
         {"waiting": {str(number): 1 for number in range(101)}},
