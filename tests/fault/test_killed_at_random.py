@@ -128,13 +128,14 @@ def kill_while_uploading(
     kinds = [*KINDS * KILLS_OF_EACH, *dice.choices(KINDS, k=MORE_KILLS)]
     dice.shuffle(kinds)
     for number, kind in enumerate(kinds):
-        ended = uploads.ended()
-        uploads.upload(*planned[number :: len(kinds)])
+        ended, (*before, last) = uploads.ended(), planned[number :: len(kinds)]
+        uploads.upload(*before)
         delete_one(uploads, dice)
         if dice.random() < 0.5:
             eventually(lambda ended=ended: uploads.ended() > ended + 1, DONE_S, dask.log_tail)
         threading.Event().wait(dice.uniform(*PAUSE_S))
-        assert uploads.under_way()
+        # On a fast machine all others may have ended by now.
+        uploads.upload(last)
         killer.kill(kind)
 
 
