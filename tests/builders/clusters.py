@@ -8,10 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -95,11 +96,20 @@ class OperatorsDask:
         self._folder, self._eventually, self._tls = folder, eventually, tls
         self._scheduler: list[subprocess.Popen[bytes]] = []
         self._workers: list[subprocess.Popen[bytes]] = []
+        self._processors: list[subprocess.Popen[bytes]] = []
 
     def start_scheduler(self, port: int = 0) -> str:
         """Returns its address."""
         file = self._folder / "scheduler.json"
         file.unlink(missing_ok=True)
+        self.begin_scheduler(port)
+        return str(
+            self._eventually(lambda: file.exists() and file.read_text() and json.loads(file.read_text())["address"])
+        )
+
+    def begin_scheduler(self, port: int) -> None:
+        """Does not wait until it is there."""
+        file = self._folder / "scheduler.json"
         options = ["--port", port, "--dashboard-address", "127.0.0.1:0", "--no-dashboard", "--scheduler-file", file]
         if self._tls:
             names = {"ca-file": "ca", "cert": "cert", "key": "key"}
@@ -110,9 +120,6 @@ class OperatorsDask:
                 for part in (f"--tls-{option}", self._tls / f"eu-west.dask.{kind}")
             ]
         self._scheduler.append(self._spawn("distributed.cli.dask_scheduler", "--host", "127.0.0.1", *options))
-        return str(
-            self._eventually(lambda: file.exists() and file.read_text() and json.loads(file.read_text())["address"])
-        )
 
     def start_worker(self, address: str) -> None:
         options = ["--no-nanny", "--nthreads", 1, "--host", "127.0.0.1", "--no-dashboard"]
@@ -128,12 +135,32 @@ class OperatorsDask:
         options = ["--topology", topology, "--memory", memory_gib]
         self._workers.append(self._spawn("darkroom", "run", "worker", "eu-west", *options))
 
+    def start_processor(self, topology: Path) -> None:
+        self._processors.append(self._spawn("darkroom", "run", "processor", "eu-west", "--topology", topology))
+
+    def workers(self) -> dict[psutil.Process, subprocess.Popen[bytes]]:
+        """Each worker's own process, and the one above it, its nanny, that was started here."""
+        return {child: nanny for nanny in self._workers for child in _workers_below(nanny.pid)}
+
+    def kill_nanny(self, nanny: subprocess.Popen[bytes]) -> None:
+        self._workers.remove(nanny)
+        _kill([nanny])
+
+    def assert_running(self) -> None:
+        """None of the processes has ended by itself."""
+        for process in (*self._scheduler, *self._processors, *self._workers):
+            assert process.poll() is None, f"{process.args} ended with {process.returncode}: {self.log_tail()}"
+
+    def kill_processor(self) -> None:
+        _kill(self._processors)
+
     def kill_scheduler(self) -> None:
         _kill(self._scheduler)
 
     def kill(self) -> None:
         # The scheduler first: it would report the deaths of the workers.
         _kill(self._scheduler)
+        _kill(self._processors)
         _kill(self._workers)
 
     def log_tail(self) -> str:
@@ -144,6 +171,13 @@ class OperatorsDask:
             return subprocess.Popen(
                 [sys.executable, "-m", module, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+
+
+def _workers_below(pid: int) -> list[psutil.Process]:
+    """Without the resource tracker that Python starts beside them."""
+    with suppress(psutil.NoSuchProcess):
+        return [child for child in psutil.Process(pid).children() if "--multiprocessing-fork" in child.cmdline()]
+    return []
 
 
 def _kill(processes: list[subprocess.Popen[bytes]]) -> None:

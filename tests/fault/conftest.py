@@ -10,8 +10,9 @@ import pytest
 from deploy.servers import fleet
 from deploy.servers.process import Server
 from tests.builders.embedded import catalog, clock, events
+from tests.builders.processes import in_background
 
-__all__ = ["catalog", "clock", "events"]
+__all__ = ["catalog", "clock", "events", "in_background"]
 
 _ROOT = Path(__file__).parents[2] / ".servers"
 
