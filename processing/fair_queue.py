@@ -61,8 +61,8 @@ class FairQueue(Generic[Item]):
 
 
 @dataclass(slots=True)
-class _Owner(Generic[Item]):
-    """`end` is when, in virtual time, what was taken has had its cost. `ticket` is that of its first waiting item."""
+class _Claim(Generic[Item]):
+    """Of an owner. `end` is when, in virtual time, what was taken has had its cost. `ticket` is that of its first waiting item."""
 
     end: int
     ticket: int = -1
@@ -71,9 +71,9 @@ class _Owner(Generic[Item]):
 
 class _FairShares(Generic[Item]):
     def __init__(self) -> None:
-        self._owners: dict[Hashable, _Owner[Item]] = {}
+        self._owners: dict[Hashable, _Claim[Item]] = {}
         self._first: list[tuple[int, int, Hashable]] = []
-        """A heap of the first item of each owner: virtual start, ticket, owner. Old, if the owner's ticket is another."""
+        """A heap of each owner's first item: virtual start, ticket, owner. Old, if the owner's ticket is another."""
         self._tickets = count()
         self._now = self._waiting = self._taken = 0
 
@@ -81,7 +81,7 @@ class _FairShares(Generic[Item]):
         return self._waiting
 
     def put(self, item: Item, owner: Hashable, cost: int) -> None:
-        mine = self._owners.setdefault(owner, _Owner(self._now))
+        mine = self._owners.setdefault(owner, _Claim(self._now))
         mine.waiting.append((max(1, cost), item))
         self._waiting += 1
         if len(mine.waiting) == 1:
@@ -107,14 +107,14 @@ class _FairShares(Generic[Item]):
             self._owners.clear()
             self._first.clear()
             return
-        mine = self._owners.setdefault(owner, _Owner(self._now))
+        mine = self._owners.setdefault(owner, _Claim(self._now))
         mine.end += more_cost
         if mine.waiting:
             self._line_up(owner, mine)
         elif len(self._owners) > _FEW + 2 * self._waiting:
             self._forget()
 
-    def _line_up(self, owner: Hashable, mine: _Owner[Item]) -> None:
+    def _line_up(self, owner: Hashable, mine: _Claim[Item]) -> None:
         mine.ticket = next(self._tickets)
         heapq.heappush(self._first, (max(self._now, mine.end), mine.ticket, owner))
 

@@ -2,7 +2,8 @@
 
 Of two equal photos under way at once, the one that is asked about first is the original. Only originals are named. The
 actor remembers what it has answered, so a photo that is processed again gets the same answer; and what is recorded in
-the catalog wins over that, so no two photos are near-duplicates of each other, even if the actor and a processor died in between.
+the catalog wins over that, so no two photos are near-duplicates of each other, even if the actor and a processor died
+in between.
 """
 
 import asyncio

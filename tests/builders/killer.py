@@ -16,8 +16,7 @@ from distributed.core import ConnectionPool
 from distributed.protocol import to_serialize
 from distributed.security import Security
 
-from processing import near_duplicates
-from processing.crew_member import ACTOR_NAME
+from processing import crew_member, near_duplicates
 from processing.known_bad import actor_name
 from regions.cluster.rules import ACTOR_PREFIX, CALL_ACTOR
 from tests.builders.clusters import OperatorsDask
@@ -25,7 +24,7 @@ from tests.builders.rooms import REGION
 
 KINDS = ("worker", "nanny", "scheduler", "processor", "actor")
 _FINGERPRINTS = ACTOR_PREFIX + near_duplicates.actor_name(REGION)
-CREW = ACTOR_PREFIX + ACTOR_NAME
+CREW = ACTOR_PREFIX + crew_member.actor_name(REGION)
 """The only actor that is there before the first photo."""
 _ACTORS = (_FINGERPRINTS, ACTOR_PREFIX + actor_name(REGION), CREW)
 _TRIES = 20

@@ -33,7 +33,7 @@ def test_a_photo_that_was_processed_again_has_new_urls(api, ana):
 
 def test_only_the_owner_sees_what_the_camera_wrote(api, ana, eva):
     """When and where the photo was taken, and which one it resembles, is nobody else's business, also in lists."""
-    photo_id, earlier = api.ready(ana), "p_0000000earlier"
+    photo_id, earlier = api.ready(ana), api.ready(ana)
     facts = {"taken_at": "2026-05-01T12:30:00+02:00", "camera": "Leica Q2", "location": Location(38.72, -9.13, 12.5)}
     api.set_camera_facts(photo_id, **facts, near_duplicate_of=earlier)
     own = api.request("GET", f"/v1/photos/{photo_id}", user=ana).json
@@ -44,7 +44,15 @@ def test_only_the_owner_sees_what_the_camera_wrote(api, ana, eva):
         for user in (eva, None):
             shown = api.request("GET", path, user=user).text
             assert photo_id in shown
-            assert not any(secret in shown for secret in ("38.72", "Leica", "2026-05-01", earlier))
+            assert not any(secret in shown for secret in ("38.72", "Leica", "2026-05-01", "near_duplicate_of"))
+
+
+def test_a_deleted_original_is_not_named_any_more(api, ana):
+    """The record keeps it."""
+    photo_id, original = api.ready(ana), api.ready(ana)
+    api.set_camera_facts(photo_id, near_duplicate_of=original)
+    assert api.request("DELETE", f"/v1/photos/{original}", user=ana).status_code == 204
+    assert api.request("GET", f"/v1/photos/{photo_id}", user=ana).json["near_duplicate_of"] is None
 
 
 def test_a_placeholder_is_shown_in_lists(api, ana):

@@ -68,8 +68,8 @@ def test_no_secret_travels_with_a_job(room, draw):
     worker.become(worker.Worker(config, None))
     assert secret in config.env_secrets["eu-west.s3"]
     photo, _ = room.uploaded(draw(1))
-    begun = PhotoProcessor("eu-west", room.stores, *[None] * 6)._begin(photo.photo_id)
-    _, request, _ = begun
+    begun = PhotoProcessor("eu-west", room.stores, *[None] * 5)._begin(photo.photo_id)
+    _, request = begun
     pickled = pickle.dumps(request)
     assert secret.encode() not in pickled
     assert (room.config.secrets / "eu-west.objects").read_bytes() not in pickled

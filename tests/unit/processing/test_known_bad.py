@@ -31,7 +31,7 @@ def test_lists_with_the_same_content_have_one_version():
     assert parse("# nothing yet").version == EMPTY.version
 
 
-class Settings:
+class CountedSetting:
     """The setting with the list, which counts how often it is read."""
 
     def __init__(self, text: str) -> None:
@@ -42,18 +42,18 @@ class Settings:
         return Setting(self.text, 1)
 
 
-class Published:
+class APublisher:
     """A publisher with a clock that stands still, and its actor."""
 
     def __init__(self, text: str, threads) -> None:
-        self.settings, self.actor, self.now_s = Settings(text), LocalActor(HashList()), 0.0
+        self.settings, self.actor, self.now_s = CountedSetting(text), LocalActor(HashList()), 0.0
         self.publisher = Publisher(self.actor, self.settings.read, threads, lambda: self.now_s)
 
 
 @pytest.fixture
 def published():
     with ThreadPoolExecutor(2) as threads:
-        yield lambda text: Published(text, threads)
+        yield lambda text: APublisher(text, threads)
 
 
 def test_a_list_is_read_and_published_once_for_many_photos(published):
