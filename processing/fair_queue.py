@@ -62,7 +62,10 @@ class FairQueue(Generic[Item]):
 
 @dataclass(slots=True)
 class _Claim(Generic[Item]):
-    """Of an owner. `end` is when, in virtual time, what was taken has had its cost. `ticket` is that of its first waiting item."""
+    """Of an owner. `end` is when, in virtual time, what was taken has had its cost.
+
+    `ticket` is that of the first item that waits.
+    """
 
     end: int
     ticket: int = -1
