@@ -133,13 +133,19 @@ def test_a_stopping_processor_leaves_a_job_that_hangs_to_the_next_processor(room
     second.join(60)
 
 
+def change_list(room, text: str) -> None:
+    """Returns when it acts: a processor reads the list once a second."""
+    room.stores.settings.values.write(KNOWN_BAD, text)
+    time.sleep(1.1)
+
+
 def test_a_changed_list_reaches_the_workers(room, processor, draw, eventually):
     """The next photo is judged by it, although its job has only the version."""
     first, _ = room.uploaded(draw(1))
     eventually(lambda: status(room, first) is Status.READY, 60)
     for number, reject in enumerate([True, False, True], 2):
         listed = f"phash {room.photo(first).perceptual_hash} # {number}" if reject else "sha256 " + "0" * 64
-        room.stores.settings.values.write(KNOWN_BAD, listed)
+        change_list(room, listed)
         photo, _ = room.uploaded(draw(1), number)
         eventually(lambda photo=photo: status(room, photo) is not Status.PROCESSING, 60)
         assert status(room, photo) is (Status.REJECTED if reject else Status.READY)
@@ -151,7 +157,7 @@ def test_no_photo_is_judged_without_the_list_when_its_worker_was_killed(room, dr
     bad, _ = room.uploaded(draw(1), 1)
     with at_work(main, room.config, "eu-west"):
         eventually(lambda: status(room, bad) is Status.READY, 60)
-        room.stores.settings.values.write(KNOWN_BAD, f"phash {room.photo(bad).perceptual_hash}")
+        change_list(room, f"phash {room.photo(bad).perceptual_hash}")
         again, _ = room.uploaded(draw(1), 2)
         eventually(lambda: status(room, again) is Status.REJECTED, 60)
         for worker in children() - before:
