@@ -8,7 +8,7 @@ WORKERS ?= 2
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fuzz check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-stores bench-walls servers servers-install clean
+.PHONY: help up demo test fuzz check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-ready bench-stores bench-walls servers servers-install clean
 
 help:  ## this list
 	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ bench-fingerprints: $(VENV)/bench  ## how well photos are recognised again, besi
 
 bench-jobs: $(VENV)/bench  ## what Dask costs a photo, in the processor and at the scheduler
 	@$(BIN)/python -m bench jobs
+
+bench-ready: $(VENV)/bench  ## how long after `complete` a photo is ready, at 80 % of what the region can do
+	@$(BIN)/python -m bench ready
 
 bench-stores: $(VENV)/bench  ## the production stores beside their drivers; needs `make servers-install` and redis-tools
 	@$(BIN)/python -m bench stores

@@ -39,7 +39,7 @@ from regions.stores.settings import KNOWN_BAD, MAX_VALUE_BYTES
 GOAL_PER_CORE_S = 10.0
 
 _SEEDS = range(21, 25)
-_WIDTH_PX, _HEIGHT_PX, _QUALITY = 4000, 3000, 90
+SHAPE, QUALITY = (4000, 3000), 90
 """At this quality a drawn photo has 2 MB, as a phone's has."""
 _WARM_UP, _JOBS = 4, 40
 
@@ -144,7 +144,7 @@ class _Processor:
 
 
 def rows() -> list[harness.Measurement]:
-    raws = [synthetic_photos.jpeg(seed, _WIDTH_PX, _HEIGHT_PX, _QUALITY) for seed in _SEEDS]
+    raws = [synthetic_photos.jpeg(seed, *SHAPE, QUALITY) for seed in _SEEDS]
     with _region() as stores, ThreadPoolExecutor(1) as thread:
         events = [_uploaded(stores, number, raw) for number, raw in enumerate(islice(cycle(raws), _WARM_UP + _JOBS))]
         jobs = asyncio.run(_Processor(stores, thread).handle_all(events))[_WARM_UP:]
@@ -182,11 +182,12 @@ def _region() -> Iterator[Stores]:
         config = Config(topology.parse(_TOPOLOGY.format(folder=folder)), folder / "secrets")
         prepare_region(config, _REGION)
         with closing(open_stores(config, _REGION)) as stores:
-            stores.settings.values.write(KNOWN_BAD, _known_bad())
+            stores.settings.values.write(KNOWN_BAD, known_bad())
             yield stores
 
 
-def _known_bad() -> str:
+def known_bad() -> str:
+    """As long a list as the setting holds."""
     line = "phash {}\n"
     count = MAX_VALUE_BYTES // len(line.format("0" * 64))
     return "".join(line.format(secrets.token_hex(32)) for _ in range(count))
