@@ -69,7 +69,7 @@ bench-fingerprints: $(VENV)/bench  ## how well photos are recognised again, besi
 bench-jobs: $(VENV)/bench  ## what Dask costs a photo, in the processor and at the scheduler
 	@$(BIN)/python -m bench jobs
 
-bench-ready: $(VENV)/bench  ## how long a photo takes from its upload until it is ready, at 80 % load
+bench-ready: $(VENV)/bench  ## how long after `complete` a photo is ready, at 80 % of what the region can do
 	@$(BIN)/python -m bench ready
 
 bench-stores: $(VENV)/bench  ## the production stores beside their drivers; needs `make servers-install` and redis-tools

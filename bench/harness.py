@@ -20,6 +20,7 @@ from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
 NOT_JUDGED_EXIT = 3
+ALLOWED = "the most allowed"
 
 
 class NotMeasured(Exception):
@@ -88,6 +89,11 @@ def compare(
     reached = {Basis.RATIO: ratio, Basis.LEAD: lead, Basis.OURS: ours}[basis]
     outcome = _outcome(reached, goal, missing)
     return Measurement(figure, unit, ours, dict(peers), ratio, goal, dict(missing), outcome, basis, lead, tuple(beside))
+
+
+def at_most(figure: str, unit: str, ours: float, most: float) -> Measurement:
+    """Judged by itself: whether it is at most so much."""
+    return compare(figure, unit, ours, {ALLOWED: most}, more_is_better=False, goal=1.0)
 
 
 def _outcome(reached: float | None, goal: float | None, missing: Mapping[str, str]) -> GoalResult:

@@ -9,26 +9,64 @@ stage are processor time, except those by the clock.
 """
 
 import asyncio
+import secrets
 import statistics
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from itertools import cycle, islice
+from pathlib import Path
 
-from bench import harness
-from bench.photo_job import room
-from processing import job, moderation
+from bench import harness, synthetic_photos
+from processing import fingerprints, job, moderation
 from processing.fair_queue import Urgency
 from processing.photo_processor import PhotoProcessor
+from regions import ids, topology
 from regions.clock import now_ms
-from regions.config import Stores
+from regions.config import Config, Stores, open_stores
+from regions.events import messages
 from regions.events.messages import Event
 from regions.events.outbox import OutboxPublisher
-from regions.stores.settings import KNOWN_BAD
+from regions.ids import Snowflake
+from regions.image_limits import JPEG
+from regions.preparation import prepare_region
+from regions.records import Photo, Status
+from regions.stores.objects import RAW, raw_key
+from regions.stores.settings import KNOWN_BAD, MAX_VALUE_BYTES
 
 GOAL_PER_CORE_S = 10.0
 
+_SEEDS = range(21, 25)
+SHAPE, QUALITY = (4000, 3000), 90
+"""At this quality a drawn photo has 2 MB, as a phone's has."""
 _WARM_UP, _JOBS = 4, 40
+
+_REGION, _NUMBER, _CREATED_AT_MS = "eu-west", 1, 1_780_000_000_000
+_TOPOLOGY = """
+[regions.eu-west]
+number = 1
+jurisdiction = "EU"
+latitude = 38.7
+longitude = -9.1
+origin = "http://127.0.0.1:1"
+objects = "directory://{folder}/objects?server=http://127.0.0.1:2"
+catalog = "sqlite://{folder}/catalog.db"
+feeds = "sqlite://{folder}/feeds.db"
+events = "sqlite://{folder}/events.db"
+settings = "sqlite://{folder}/settings.db"
+public_key = ""
+
+[edges.lisbon]
+jurisdiction = "EU"
+latitude = 38.7
+longitude = -9.1
+url = "http://127.0.0.1:3"
+cache = "cache"
+public_key = ""
+shield_of = "eu-west"
+"""
 
 _LOOK_UP, _RECORD = "look up the photo and the known-bad list", "record"
 STAGES: Mapping[str, str] = {
@@ -71,7 +109,7 @@ class _Processor:
         self._objects = stores.objects
         outbox = OutboxPublisher(stores.catalog, stores.events, now_ms)
         self._settings = stores.settings.values
-        self._processor = PhotoProcessor(room.REGION, stores, self._run, _nothing_alike, outbox, now_ms, threads)
+        self._processor = PhotoProcessor(_REGION, stores, self._run, _nothing_alike, outbox, now_ms, threads)
         self._laps = Laps()
 
     async def handle_all(self, events: Sequence[Event]) -> list[Laps]:
@@ -105,10 +143,10 @@ async def _nothing_alike(owner_id: str, photo_id: str, perceptual_hash: str) -> 
 
 
 def rows() -> list[harness.Measurement]:
-    raws = room.raws()
-    with room.opened() as opened, ThreadPoolExecutor(1) as thread:
-        events = [opened.uploaded(number, raw) for number, raw in enumerate(islice(cycle(raws), _WARM_UP + _JOBS))]
-        jobs = asyncio.run(_Processor(opened.stores, thread).handle_all(events))[_WARM_UP:]
+    raws = [synthetic_photos.jpeg(seed, *SHAPE, QUALITY) for seed in _SEEDS]
+    with _region() as stores, ThreadPoolExecutor(1) as thread:
+        events = [_uploaded(stores, number, raw) for number, raw in enumerate(islice(cycle(raws), _WARM_UP + _JOBS))]
+        jobs = asyncio.run(_Processor(stores, thread).handle_all(events))[_WARM_UP:]
     on_core, by_clock = [each.core_s for each in jobs], [each.wall_s for each in jobs]
     core_ms, wall_ms = _medians_ms(on_core), _medians_ms(by_clock)
     megabytes = statistics.fmean(map(len, raws)) / 1e6
@@ -131,3 +169,37 @@ def _per_second(jobs: Sequence[Mapping[str, float]]) -> float:
 
 def _medians_ms(jobs: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {stage: 1000 * statistics.median(each[stage] for each in jobs) for stage in STAGES}
+
+
+@contextmanager
+def _region() -> Iterator[Stores]:
+    """A new region in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as name:
+        folder = Path(name)
+        (folder / "secrets").mkdir()
+        (folder / "secrets" / f"{_REGION}.objects").write_bytes(secrets.token_bytes(32))
+        config = Config(topology.parse(_TOPOLOGY.format(folder=folder)), folder / "secrets")
+        prepare_region(config, _REGION)
+        with closing(open_stores(config, _REGION)) as stores:
+            stores.settings.values.write(KNOWN_BAD, known_bad())
+            yield stores
+
+
+def known_bad() -> str:
+    """As long a list as the setting holds."""
+    line = "phash {}\n"
+    count = MAX_VALUE_BYTES // len(line.format("0" * 64))
+    return "".join(line.format(secrets.token_hex(32)) for _ in range(count))
+
+
+def _uploaded(stores: Stores, number: int, raw: bytes) -> Event:
+    """The event of a new photo whose raw has arrived."""
+    photo_id, owner_id = (_id(kind, number) for kind in (ids.PHOTO, ids.USER))
+    photo = Photo(photo_id, owner_id, "eu", _REGION, Status.PROCESSING, "", len(raw), None, _CREATED_AT_MS)
+    stores.objects.put(RAW, raw_key(photo_id), [raw], fingerprints.sha256(raw), JPEG)
+    stores.catalog.photos.put_replica_metadata(photo)
+    return messages.photos_uploaded(photo, _CREATED_AT_MS)
+
+
+def _id(kind: str, number: int) -> str:
+    return ids.to_public(kind, ids.compose(Snowflake(_CREATED_AT_MS + number, _NUMBER, 0, 0)))
