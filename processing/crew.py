@@ -1,6 +1,6 @@
 """What the processors of a region have in common: what they do together, and which part of the workers each may use.
 
-A place is a worker that is there: it runs one job at a time. Pure: a time is seconds of a clock that never goes back.
+A slot is a worker that is there: it runs one job at a time. Pure: a time is seconds of a clock that never goes back.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ PRESENT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """So many of so many places. As a part, so that it also fits when workers have come or gone since."""
+    """So many of so many slots. As a part, so that it also fits when workers have come or gone since."""
 
     mine: int
-    places: int
+    slots: int
 
     def of(self, capacity: int) -> int:
-        return ceil(capacity * self.mine / self.places)
+        return ceil(capacity * self.mine / self.slots)
 
 
 ALL = Share(1, 1)
@@ -45,14 +45,14 @@ class CrewList:
         return total(present.values()), Share(mine, max(1, status.workers))
 
 
-def shares(places: int, wanted: Mapping[str, int]) -> dict[str, int]:
-    """The places divided so that nobody gets more while another wants some of his (max-min fairness).
+def shares(slots: int, wanted: Mapping[str, int]) -> dict[str, int]:
+    """The slots divided so that nobody gets more while another wants some of his (max-min fairness).
 
     Everybody has at least one, so that a photo never waits for the next report. What nobody wants is divided evenly.
-    Together they are all places; one each if there are more processors than places.
+    Together they are all slots; one each if there are more processors than slots.
     """
     divided: dict[str, int] = {}
-    left = places
+    left = slots
     for others_to_come, name in zip(
         range(len(wanted), 0, -1), sorted(wanted, key=lambda name: (wanted[name], name)), strict=True
     ):

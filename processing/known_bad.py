@@ -2,9 +2,9 @@
 
 Ten thousand jobs a second can't carry a list of hundreds of kilobytes. So the processor reads the setting once a
 second, publishes it to the actor when it has changed, and names its version in a job when the turn of that has come; a
-worker fetches a version that it lacks, once. The actor is asked by processes and changes,
-never by photos: while it is away, workers judge on by the lists that they have. A photo is never judged by another
-version than its job names: without that, it waits.
+worker fetches a version that it lacks, once. The actor is asked by processes and changes, never by photos: while it is
+away, workers judge on by the lists that they have. A photo is never judged by another version than its job names:
+without that, it waits.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ def actor_name(region: str) -> str:
     return f"hash-list-{region}"
 
 
-class _Newest:
-    """The last few lists, by version."""
+class HashList:
+    """The last few lists, by version. The actor is one: processors may use different lists for a moment."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int = _KEPT_BY_ACTOR) -> None:
         self._most = most
         self._lists: OrderedDict[str, KnownBad] = OrderedDict()
 
@@ -51,13 +51,6 @@ class _Newest:
         if version in self._lists:
             self._lists.move_to_end(version)
         return version in self._lists
-
-
-class HashList(_Newest):
-    """The actor: the lists that the region's processors use now. They may differ for a moment."""
-
-    def __init__(self) -> None:
-        super().__init__(_KEPT_BY_ACTOR)
 
 
 class Publisher:
@@ -127,7 +120,7 @@ class WorkerLists:
 
     def __init__(self, fetch: Callable[[str, str], KnownBad | None]) -> None:
         self._fetch = fetch
-        self._kept: dict[str, _Newest] = {}
+        self._kept: dict[str, HashList] = {}
 
     def get(self, region: str, version: str | None) -> KnownBad:
         """Raises Unavailable if nobody has this version now, or if the job names none."""
@@ -135,14 +128,11 @@ class WorkerLists:
             return EMPTY
         if version is None:
             raise Unavailable("this photo's job names no known-bad list")
-        kept = self._kept.setdefault(region, _Newest(_KEPT_BY_WORKER))
-        if not kept.keep(version):
-            fetched = self._fetch(region, version)
-            if fetched is None:
-                raise Unavailable("the known-bad list of this photo's job is on its way")
-            kept.put(fetched)
-        found = kept.get(version)
-        assert found is not None
+        kept = self._kept.setdefault(region, HashList(_KEPT_BY_WORKER))
+        found = kept.get(version) or self._fetch(region, version)
+        if found is None:
+            raise Unavailable("the known-bad list of this photo's job is on its way")
+        kept.put(found)
         return found
 
 

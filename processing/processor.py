@@ -69,7 +69,7 @@ class Processor:
         self._threads = ThreadPoolExecutor(_STORE_CALLS, thread_name_prefix="stores")
         self._meter = StatusMeter(time.monotonic)
         work = self._meter.around_work(self._run_job)
-        self._dispatcher = Dispatcher(work, self._places, cluster.wait_for_memory)
+        self._dispatcher = Dispatcher(work, self._slots, cluster.wait_for_memory)
         lists = cluster.actor(known_bad.actor_name(region), HashList)
         self._lists = Publisher(lists, stores.settings.values.read, self._threads)
         limits = Limits(1, cluster.most_workers or _MOST_WANTED)
@@ -103,7 +103,7 @@ class Processor:
         judged = replace(request, known_bad_version=await self._lists.version())
         return await run_job(self._cluster, judged, urgency, memory_bytes, worker_is_free)
 
-    def _places(self) -> int:
+    def _slots(self) -> int:
         return self._crew.share.of(self._cluster.capacity)
 
     def _crew_changed(self) -> None:

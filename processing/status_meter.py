@@ -88,7 +88,7 @@ class StatusMeter:
         return measured
 
     def status(self, at_ms: int, cluster: str, workers: int, wanted_workers: int, lag: int) -> ProcessingStatus:
-        """Call it every second or two: rates are those between the calls."""
+        """Call it every second or two: rates are those of the last ten seconds."""
         over_s, lately = self._lately()
         return ProcessingStatus(
             at_ms=at_ms,

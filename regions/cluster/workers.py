@@ -123,8 +123,8 @@ async def _retire(nanny: Nanny) -> None:
 class _Adaptive(Adaptive):  # type: ignore[misc]  # distributed has no types
     """Dask's way to start and to retire workers, each second, for a number that we say.
 
-    Only a worker that is idle goes, and none that holds an actor, nor the one for large tasks. So one more than wanted
-    may stay.
+    Only a worker that is idle goes, and none that holds an actor, nor the one for large tasks. So more than wanted may
+    stay.
     """
 
     def __init__(self, cluster: SpecCluster, wanted: Callable[[], int], **options: Any) -> None:

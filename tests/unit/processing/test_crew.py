@@ -17,17 +17,17 @@ wanted = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 50), min_si
 
 
 @given(st.integers(0, 100), wanted)
-def test_shares_add_up_to_the_places(places, wanted):
-    """To one each, if there are more processors than places."""
-    divided = shares(places, wanted)
-    assert sum(divided.values()) == max(places, len(wanted))
+def test_shares_add_up_to_the_slots(slots, wanted):
+    """To one each, if there are more processors than slots."""
+    divided = shares(slots, wanted)
+    assert sum(divided.values()) == max(slots, len(wanted))
     assert min(divided.values()) >= 1
 
 
 @given(st.integers(0, 100), wanted)
-def test_nobody_has_more_while_another_wants_some(places, wanted):
-    """A processor that lacks places has no fewer than anybody else, but for one that can't be divided."""
-    divided = shares(places, wanted)
+def test_nobody_has_more_while_another_wants_some(slots, wanted):
+    """A processor that lacks slots has no fewer than anybody else, but for one that can't be divided."""
+    divided = shares(slots, wanted)
     for name, share in divided.items():
         if share < wanted[name]:
             assert share >= max(divided.values()) - 1
@@ -43,7 +43,7 @@ def test_nobody_has_more_while_another_wants_some(places, wanted):
         ({"a": 50, "b": 2, "c": 50}, {"a": 3, "b": 2, "c": 3}),
     ],
 )
-def test_eight_places_divided(wanted, divided):
+def test_eight_slots_divided(wanted, divided):
     """By what each could run at once."""
     assert shares(8, wanted) == divided
 
@@ -55,7 +55,7 @@ def test_a_share_fits_when_workers_have_come_or_gone():
 
 
 def test_a_processor_that_is_silent_takes_no_part_any_more():
-    """After five seconds its places are for the others."""
+    """After five seconds its slots are for the others."""
     crew = CrewList()
     crew.report("a", BUSY, 0.0)
     both, share = crew.report("b", BUSY, PRESENT_S)
