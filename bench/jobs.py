@@ -157,7 +157,7 @@ async def _ours_overhead(dask: Dask) -> float:
         ) -> job.Outcome:
             return await cluster.run(_sleep, request, "sleeps", _PLENTY_S, worker_is_free=worker_is_free)
 
-        dispatcher = Dispatcher(run_sleep, lambda: cluster.capacity, cluster.wait_for_memory)
+        dispatcher = Dispatcher(run_sleep, lambda: cluster.capacity, lambda: 1, cluster.wait_for_memory)
         requests = [job.JobRequest("", f"p_{n}", 1, None, 60.0) for n in range(JOBS)]
         start_s = time.perf_counter()
         await asyncio.gather(*(dispatcher.run(each, Urgency.FRESH, "u_1") for each in requests))

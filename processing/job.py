@@ -1,8 +1,8 @@
 """The photo job: one raw in, four variants out, as a list of steps in order. Runs in a Dask worker.
 
-Each step adds its result to `Work`, or raises `InvalidImage`. The deadline is checked after each step. The job writes
-variants and nothing else; its caller records the outcome in the catalog. A job that runs twice, even at the same time,
-writes the same bytes twice.
+Each step adds its result to `Work`, or raises `InvalidImage`. After each step it is checked how much of the job's time
+is left, without what the store took: a slow store is no fault of the photo. The job writes variants and nothing else;
+its caller records the outcome in the catalog. A job that runs twice, also at the same time, writes the same bytes.
 """
 
 import time
@@ -18,7 +18,7 @@ from processing.imaging import header, master, recipe, variants
 from processing.imaging.header import Header
 from processing.imaging.master import Master
 from processing.imaging.variants import Pictures, Rendering
-from regions.errors import NotFound
+from regions.errors import NotFound, Unavailable
 from regions.image_limits import MAX_PIXELS, MAX_RAW_BYTES
 from regions.records import Location, Reason, Status, Variant
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, Objects, raw_key, variant_key
@@ -34,7 +34,8 @@ class JobRequest:
     """The input of a job: plain values that can be sent to any worker, which has its own configuration and secrets.
 
     `size_bytes` is the size that the client announced, `sha256` the hash that it claimed, if any; `known_bad_version`
-    names the list that the photo is judged by; `budget_s` is how long the job may take.
+    names the list that the photo is judged by; `budget_s` is how long the steps may take that do not wait for the
+    store, and as long may reading the raw.
     """
 
     region: str
@@ -93,11 +94,15 @@ Outcome = Final | NeedsMemory
 
 @dataclass(slots=True)
 class Work:
-    """A job in progress: the results of the steps so far. `memory_bytes` is the limit of this worker, if it has one."""
+    """A job in progress: the results of the steps so far. `memory_bytes` is the limit of this worker, if it has one.
+
+    `clock_s` never goes back.
+    """
 
     request: JobRequest
     objects: Objects
     known_bad: moderation.KnownBad
+    clock_s: Callable[[], float] = time.monotonic
     memory_bytes: int | None = None
     max_pixels: int = MAX_PIXELS
     data: bytes = b""
@@ -126,8 +131,12 @@ class KnownBadImage(InvalidImage):
 
 
 def fetch(work: Work) -> None:
-    """Stops reading as soon as there is more than the announced size, so an endless object can't fill the memory."""
+    """Stops reading as soon as there is more than the announced size, so an endless object can't fill the memory.
+
+    Raises Unavailable if the store is too slow.
+    """
     max_bytes = min(work.request.size_bytes, MAX_RAW_BYTES)
+    deadline_s = work.clock_s() + work.request.budget_s
     chunks, size_bytes = [], 0
     try:
         with work.objects.open(RAW, raw_key(work.request.photo_id)) as source:
@@ -136,6 +145,8 @@ def fetch(work: Work) -> None:
                 if size_bytes > max_bytes:
                     raise InvalidImage("size-mismatch", f"more than {max_bytes} bytes have arrived; {_AGAIN}")
                 chunks.append(chunk)
+                if work.clock_s() > deadline_s:
+                    raise Unavailable(f"the store has given {size_bytes} bytes in {work.request.budget_s:g} s")
     except NotFound:
         raise InvalidImage("raw-missing", f"the photo's bytes are not in the store; {_AGAIN}") from None
     if size_bytes != work.request.size_bytes:
@@ -201,34 +212,35 @@ STEPS: Sequence[Step] = (
     fetch, verify_checksum, read_header, check_memory, decode, scale, fingerprint, moderate, render, draw_placeholder,
     store,
 )  # fmt: skip
+_WAIT_FOR_STORE = (fetch.__name__, store.__name__)
 
 
 def run(request: JobRequest) -> Outcome:
-    """The whole job. Raises what the store raises: `Unavailable` if it, or the known-bad list, can't be reached."""
+    """The whole job. Raises Unavailable if the store or the known-bad list can't be reached, or is too slow."""
     here = worker.current()
     # Before anything else: without the list, whatever was done for the photo would be done again.
     known_bad = here.known_bad.get(request.region, request.known_bad_version)
     objects, max_pixels = here.objects(request.region), here.max_pixels(request.region)
-    return run_steps(Work(request, objects, known_bad, here.memory_bytes, max_pixels), STEPS, time.monotonic)
+    work = Work(request, objects, known_bad, memory_bytes=here.memory_bytes, max_pixels=max_pixels)
+    return run_steps(work, STEPS)
 
 
-def run_steps(work: Work, steps: Sequence[Step], clock_s: Callable[[], float]) -> Outcome:
-    """`clock_s` is monotonic. A photo whose time has run out is rejected even if its last step is done."""
+def run_steps(work: Work, steps: Sequence[Step]) -> Outcome:
+    """A photo whose time has run out is rejected even if its last step is done."""
     step_s: dict[str, float] = {}
-    return replace(_outcome(work, steps, clock_s, step_s), step_s=step_s)
+    return replace(_outcome(work, steps, step_s), step_s=step_s)
 
 
-def _outcome(work: Work, steps: Sequence[Step], clock_s: Callable[[], float], step_s: dict[str, float]) -> Outcome:
+def _outcome(work: Work, steps: Sequence[Step], step_s: dict[str, float]) -> Outcome:
     """Writes into `step_s` how long each step took, also one that failed."""
-    deadline_s = clock_s() + work.request.budget_s
     try:
         for step in steps:
-            begun_s = clock_s()
+            begun_s = work.clock_s()
             try:
                 step(work)
             finally:
-                step_s[step.__name__] = clock_s() - begun_s
-            if clock_s() > deadline_s:
+                step_s[step.__name__] = work.clock_s() - begun_s
+            if sum(took_s for name, took_s in step_s.items() if name not in _WAIT_FOR_STORE) > work.request.budget_s:
                 raise InvalidImage(
                     "timed-out",
                     f"the photo took longer than {work.request.budget_s:g} s; save it as a small JPEG and upload that",

@@ -145,14 +145,18 @@ class NearDuplicates:
     def __init__(self, actor: SharedActor, photos: Photos, threads: Executor) -> None:
         self._actor, self._photos, self._threads = actor, photos, threads
         self._asked: Batches[Question, Answer | None] = Batches(self._ask, _ASK_EVERY_S)
+        # Not the same: the first question would make the second one wait.
+        self._asked_again: Batches[Question, Answer | None] = Batches(self._ask, _ASK_EVERY_S)
         self._lessons: Batches[Lesson, None] = Batches(self._teach_all, _ASK_EVERY_S)
         self._teaching: dict[str, asyncio.Task[None]] = {}
 
     async def find(self, owner_id: str, photo_id: str, perceptual_hash: str) -> str | None:
         """The id of the owner's earlier photo that this one looks like. Raises Unavailable: then the photo waits."""
         question = Question(owner_id, photo_id, perceptual_hash)
+        asked = self._asked
         for _ in range(_TRIES):
-            answer = await self._asked.put(question)
+            answer = await asked.put(question)
+            asked = self._asked_again
             if answer is None:
                 await self._teach(owner_id)
                 continue

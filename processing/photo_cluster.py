@@ -1,26 +1,19 @@
-"""Photo jobs on a Dask cluster: where they run, how long, and what becomes of a photo that never ends."""
+"""Photo jobs on a Dask cluster: where they run, and how long they may."""
 
-import logging
 import os
 from collections.abc import Callable
 
 from processing import job, worker
 from processing.fair_queue import Urgency
-from regions.cluster.dask_cluster import DaskCluster, TimedOut
+from regions.cluster.dask_cluster import DaskCluster
 from regions.cluster.workers import OutsideCluster, OwnCluster, WorkerSettings
 from regions.config import Config
-from regions.records import Reason, Status
-
-log = logging.getLogger(__name__)
 
 # What all but the largest photos need. The hungriest measured, an AVIF of 120 megapixels, takes 1.8 GiB.
 _MEMORY_BYTES, _LARGE_MEMORY_BYTES = 1 << 30, 3 << 30
-# A job ends itself when its budget is spent. One that has not ended by then hangs.
-_GRACE_S = 15.0
-_HANGS = job.Rejected(
-    Status.FAILED,
-    Reason("timed-out", "the photo could not be brought to an end; save it with another program and upload that"),
-)
+# A job ends itself when its own time is spent, and is given up when the store is slow. One that goes on hangs.
+_HANGS_AFTER = 2.5
+"""Budgets."""
 
 
 def locate(config: Config, region: str) -> OwnCluster | OutsideCluster:
@@ -38,12 +31,7 @@ async def run_job(
     urgency: Urgency = Urgency.FRESH,
     memory_bytes: int = 0,
     worker_is_free: Callable[[], object] = lambda: None,
-    grace_s: float = _GRACE_S,
 ) -> job.Outcome:
     """Raises WorkerDied, Unavailable if the cluster or a store is unavailable, and whatever else the job raised."""
-    name, timeout_s = f"photo-{request.photo_id}", request.budget_s + grace_s
-    try:
-        return await dask.run(job.run, request, name, timeout_s, -urgency, memory_bytes, worker_is_free)
-    except TimedOut:
-        log.error("a photo hangs its worker", extra={"photo_id": request.photo_id})
-        return _HANGS
+    name, timeout_s = f"photo-{request.photo_id}", _HANGS_AFTER * request.budget_s
+    return await dask.run(job.run, request, name, timeout_s, -urgency, memory_bytes, worker_is_free)

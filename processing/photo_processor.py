@@ -31,7 +31,8 @@ from regions.stores.objects import RAW, raw_key
 log = logging.getLogger(__name__)
 
 BUDGET_S = 60.0
-"""How long one photo may take. The slowest measured, an interlaced 16-bit PNG of 120 megapixels, takes 6 s."""
+"""How long one photo may take, without its store. The slowest measured takes 6 s: an interlaced PNG of
+120 megapixels with 16 bits."""
 
 MOST_DEATHS = 2
 """A photo that has cost this many worker processes is not tried again, whatever was restarted in between."""
@@ -49,7 +50,7 @@ _KILLS = job.Rejected(
     Status.FAILED,
     Reason(
         "kills-workers",
-        f"the photo has brought down {MOST_DEATHS} processes; save it with another program and upload that",
+        f"{MOST_DEATHS} processes have died or hung with the photo; save it with another program and upload that",
     ),
 )
 

@@ -69,7 +69,7 @@ class Processor:
         self._threads = ThreadPoolExecutor(_STORE_CALLS, thread_name_prefix="stores")
         self._meter = StatusMeter(time.monotonic)
         work = self._meter.around_work(self._run_job)
-        self._dispatcher = Dispatcher(work, self._slots, cluster.wait_for_memory)
+        self._dispatcher = Dispatcher(work, self._slots, self._large_slots, cluster.wait_for_memory)
         lists = cluster.actor(known_bad.actor_name(region), HashList)
         self._lists = Publisher(lists, stores.settings.values.read, self._threads)
         limits = Limits(1, cluster.most_workers or _MOST_WANTED)
@@ -105,6 +105,10 @@ class Processor:
 
     def _slots(self) -> int:
         return self._crew.share.of(self._cluster.capacity)
+
+    def _large_slots(self) -> int:
+        """At least one: a large worker may be on its way."""
+        return max(1, self._crew.share.of(self._cluster.large_workers))
 
     def _crew_changed(self) -> None:
         self._cluster.scale(self._crew.wanted_workers)

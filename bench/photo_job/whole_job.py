@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import wraps
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -126,11 +127,12 @@ class _Processor:
         known_bad = moderation.parse(setting.value if setting else "")
         self._laps.end(_LOOK_UP)
         work = job.Work(request, self._objects, known_bad)
-        outcome = job.run_steps(work, list(map(self._timed, job.STEPS)), time.monotonic)
+        outcome = job.run_steps(work, list(map(self._timed, job.STEPS)))
         assert isinstance(outcome, job.Ready), outcome
         return outcome
 
     def _timed(self, step: job.Step) -> job.Step:
+        @wraps(step)
         def run(work: job.Work) -> None:
             step(work)
             self._laps.end(step.__name__)

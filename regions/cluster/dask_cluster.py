@@ -20,7 +20,8 @@ from distributed import Client, Future, KilledWorker
 
 from regions.batches import Batches, Waiting
 from regions.cluster.actors import SharedActor
-from regions.cluster.rules import TOPIC, Rules, memories_mib
+from regions.cluster.rules import TOPIC, WORKER_GONE_AFTER_S, Rules, memories_mib
+from regions.cluster.watchdog import run_within
 from regions.cluster.workers import (
     CONNECT_S,
     LOST,
@@ -47,11 +48,7 @@ Result = TypeVar("Result")
 
 
 class WorkerDied(Exception):
-    """The worker's process ended while it ran the task: it was killed, crashed, or was over its memory limit."""
-
-
-class TimedOut(Exception):
-    """The task did not end within its time. Its worker was ended."""
+    """The worker's process ended while it ran the task: it was killed, crashed, froze, took too much memory or time."""
 
 
 class NotEnoughMemory(Exception):
@@ -80,6 +77,11 @@ class DaskCluster:
         """How many tasks run at once: the workers that are there now."""
         return len(self._memories_mib)
 
+    @property
+    def large_workers(self) -> int:
+        """How many workers have more memory than the smallest."""
+        return sum(memory > min(self._memories_mib) for memory in self._memories_mib)
+
     def scale(self, workers: int) -> None:
         """How many workers a cluster of one's own shall have, at least 1; at first it is all. Idle ones go first."""
         self._wanted = workers
@@ -107,18 +109,20 @@ class DaskCluster:
         """What `function(argument)` returns in a worker; both must be picklable. `name` appears in Dask's logs.
 
         Tasks of a higher `priority` start first. With `memory_bytes`, the task runs on a worker whose limit is no less.
-        `worker_is_free` is called when the task has ended, while its result is still on the way. Raises what the
-        function raised, WorkerDied, TimedOut, and Unavailable if the cluster was lost: then the function may have run,
-        or may still run.
+        `timeout_s` after it has begun, a task that has not ended costs its worker's process. `worker_is_free` is called
+        when the task has ended, while its result is still on the way. Raises what the function raised, WorkerDied, and
+        Unavailable if the cluster was lost or no worker took the task: then the function may have run, or may still
+        run.
         """
         client, key = self._client, f"{name}-{uuid.uuid4().hex}"
         if client is None:
             raise Unavailable("there is no cluster at the moment")
         # Dask keeps what it takes for the source of other tasks in one queue, and gives a worker one at a time.
-        task = Task(key, function, argument, _data_producer=True)
+        task = Task(key, run_within, timeout_s, function, argument, _data_producer=True)
         future = await self._submissions.put(_Submission(client, task, priority, memory_bytes / MIB))
         try:
-            await self._until_ended(client, future, timeout_s)
+            # It may wait for one that hangs, or for a worker that does not come.
+            await self._until_ended(client, future, 2 * timeout_s + WORKER_GONE_AFTER_S)
             worker_is_free()
             return await self._result(client, future, timeout_s)  # type: ignore[no-any-return]
         finally:
@@ -144,8 +148,8 @@ class DaskCluster:
             # Not `wait_for`, which makes a task of its own each time.
             async with asyncio.timeout(timeout_s):
                 error = await future.exception()
-        except TimeoutError:
-            await self._end(client, future)
+        except TimeoutError as late:
+            raise Unavailable("no worker has taken the task") from late
         if isinstance(error, KilledWorker):
             raise WorkerDied(future.key) from error
         if error is not None:
@@ -161,20 +165,6 @@ class DaskCluster:
         except TimeoutError as error:
             self._lose(client)
             raise Unavailable("the cluster does not return a result") from error
-
-    async def _end(self, client: Client, future: Future) -> None:
-        """Ends the worker process: a task that no longer checks its deadline hangs in a library or on a disk."""
-        try:
-            workers = [worker for worker, keys in (await client.processing()).items() if future.key in keys]
-            if workers:
-                await future.cancel()
-                await client.restart_workers(workers, timeout=CONNECT_S, raise_for_error=False)
-        except LOST as lost:
-            self._lose(client)
-            raise Unavailable(f"the cluster was lost: {lost!r}") from lost
-        if not workers:
-            raise Unavailable("no worker has taken the task")
-        raise TimedOut(future.key)
 
     async def _submit(self, submissions: "list[Waiting[_Submission, Future]]") -> None:
         groups: dict[tuple[Client, int, float], list[Waiting[_Submission, Future]]] = {}

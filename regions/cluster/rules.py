@@ -11,6 +11,7 @@ from typing import Any
 
 from distributed import Scheduler
 from distributed.diagnostics.plugin import SchedulerPlugin
+from tornado.ioloop import PeriodicCallback
 
 from regions.cluster.workers import MEMORY, MOVE_ACTORS
 
@@ -18,9 +19,13 @@ TOPIC = "darkroom-workers"
 """Where the limits of the workers are announced when they are others."""
 CALL_ACTOR = "darkroom_call_actor"
 ACTOR_PREFIX = "darkroom-actor-"
+WORKER_GONE_AFTER_S = 60.0
+"""A worker from which the scheduler has heard nothing for so long is started again: its process or machine froze."""
 _AGAIN_S = 0.1
 # A worker has one thread. If the actor's worker is busy with a photo for longer than this, another may be free earlier.
 _MOST_WAIT_S = 1.0
+# Beside photos that hold Python's lock, an answer takes 0.02 s on the mean.
+_ANSWERS_WITHIN_S = 3.0
 
 
 class Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
@@ -37,6 +42,10 @@ class Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
         """Of the workers that were called."""
         scheduler.allowed_failures = 0
         scheduler.WORKER_SATURATION = 1.0
+        scheduler.worker_ttl = WORKER_GONE_AFTER_S
+        looks = PeriodicCallback(scheduler.check_worker_ttl, 1000 * WORKER_GONE_AFTER_S / 4)
+        scheduler.periodic_callbacks[TOPIC] = looks
+        looks.start()
         scheduler.handlers |= {MOVE_ACTORS: self.move_actors, CALL_ACTOR: self.call_actor}
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
@@ -60,7 +69,7 @@ class Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
 
     async def call_actor(self, key: str, call: dict[str, Any]) -> Any:
         """None if it is away. The scheduler alone knows where it is, and hears at once when that worker is gone: Dask
-        would go on trying to connect to it for 30 s.
+        would go on trying to connect to it for 30 s. One whose worker has frozen is made again elsewhere.
         """
         task = self._scheduler.tasks.get(key)
         if task is None or not task.who_has:
@@ -68,9 +77,11 @@ class Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
         address = next(iter(task.who_has)).address
         gone = self._gone.setdefault(address, asyncio.get_running_loop().create_future())
         answer = asyncio.ensure_future(self._scheduler.proxy(msg=call, worker=address))
-        await asyncio.wait([answer, gone], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([answer, gone], timeout=_ANSWERS_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
             answer.cancel()
+            if not gone.done():
+                self.move_actors(address)
             return None
         with suppress(OSError):
             return answer.result()

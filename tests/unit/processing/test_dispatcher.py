@@ -1,11 +1,12 @@
 """Whose job runs next, how many run at once, and what becomes of those that need more memory."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from processing import job
-from processing.dispatcher import Dispatcher
+from processing.dispatcher import Dispatcher, at_once
 from processing.fair_queue import Urgency
 from regions.cluster.dask_cluster import NotEnoughMemory, WorkerDied
 from regions.errors import Unavailable
@@ -19,12 +20,12 @@ def request(name: str, size_bytes: int = 1) -> job.JobRequest:
 
 
 class Cluster:
-    """Jobs run until they are let go on; `largest_bytes` is the memory of its largest worker."""
+    """Jobs run until they are let go on; `largest_bytes` is the memory of its one large worker."""
 
-    def __init__(self, capacity: int, largest_bytes: int = 0) -> None:
-        self.capacity, self.largest_bytes = capacity, largest_bytes
+    def __init__(self, workers: int, largest_bytes: int = 0) -> None:
+        self.workers, self.largest_bytes = workers, largest_bytes
         self.started, self.memory, self.needs = [], {}, {}
-        self.dispatcher = Dispatcher(self._run, lambda: self.capacity, self._wait_for_memory)
+        self.dispatcher = Dispatcher(self._run, lambda: self.workers, lambda: 1, self._wait_for_memory)
         self._ends = {}
 
     def submit(self, name: str, urgency=Urgency.FRESH, owner="ana", size_bytes=1):
@@ -60,29 +61,33 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-def test_no_more_jobs_run_than_there_are_workers():
-    """The next starts when one ends, or when a worker has come."""
+@pytest.mark.parametrize(("workers", "jobs"), [(0, 0), (1, 2), (4, 5), (100, 125)])
+def test_a_few_jobs_are_ahead_at_the_scheduler(workers, jobs):
+    """So that no worker waits for a message from here. Without workers, no job leaves."""
+    assert at_once(workers) == jobs
 
+
+def test_the_next_job_starts_when_one_ends_or_a_worker_comes():
     async def scenario():
         cluster = Cluster(1)
-        tasks = [cluster.submit(name) for name in "abc"]
+        tasks = [cluster.submit(name) for name in "abcd"]
         await settled()
-        assert cluster.started == ["a"]
-        await cluster.let_go_on("a")
         assert cluster.started == ["a", "b"]
-        cluster.capacity = 2
+        await cluster.let_go_on("a")
+        assert cluster.started == ["a", "b", "c"]
+        cluster.workers = 2
         cluster.dispatcher.capacity_changed()
         await settled()
-        assert cluster.started == ["a", "b", "c"]
-        await cluster.let_go_on("b")
-        await cluster.let_go_on("c")
-        assert await asyncio.gather(*tasks) == [DONE] * 3
+        assert cluster.started == ["a", "b", "c", "d"]
+        for name in "bcd":
+            await cluster.let_go_on(name)
+        assert await asyncio.gather(*tasks) == [DONE] * 4
 
     asyncio.run(scenario())
 
 
 def test_one_owners_many_jobs_do_not_delay_another_owners():
-    """The one that runs is finished first, and no more."""
+    """The one that runs is finished first, and the one that is ahead, and no more."""
 
     async def scenario():
         cluster = Cluster(1)
@@ -91,8 +96,26 @@ def test_one_owners_many_jobs_do_not_delay_another_owners():
         small = cluster.submit("small", owner="bob")
         await settled()
         await cluster.let_go_on("large 0")
-        assert cluster.started == ["large 0", "small"]
+        assert cluster.started == ["large 0", "large 1", "small"]
         for task in (*many, small):
+            task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_an_owner_is_charged_what_a_job_took_its_worker():
+    """Not what it waited there, and not what its size let us expect: bob's small file took a minute, ana's nothing."""
+
+    async def scenario():
+        cluster = Cluster(1)
+        tasks = [cluster.submit(f"{owner} {number}", owner=owner) for number in range(6) for owner in ("ana", "bob")]
+        await settled()
+        await cluster.let_go_on("ana 0", replace(DONE, step_s={"decode": 0.0}))
+        await cluster.let_go_on("bob 0", replace(DONE, step_s={"decode": 60.0}))
+        while "ana 5" not in cluster.started:
+            await cluster.let_go_on(cluster.started[-2])
+        assert not [name for name in cluster.started[2:] if name.startswith("bob")]
+        for task in tasks:
             task.cancel()
 
     asyncio.run(scenario())
@@ -104,11 +127,12 @@ def test_fresh_photos_go_before_refined_ones_and_those_before_old_ones():
         for urgency in (Urgency.BACKFILL, Urgency.REFINE, Urgency.DEFERRED, Urgency.FRESH):
             cluster.submit(urgency.name, urgency)
         await settled()
-        cluster.capacity = 1
+        assert cluster.started == []
+        cluster.workers = 1
         cluster.dispatcher.capacity_changed()
-        for _ in range(4):
-            await settled()
-            await cluster.let_go_on(cluster.started[-1])
+        await settled()
+        for number in range(4):
+            await cluster.let_go_on(cluster.started[number])
         assert cluster.started == ["FRESH", "DEFERRED", "REFINE", "BACKFILL"]
 
     asyncio.run(scenario())
@@ -119,13 +143,14 @@ def test_a_worker_is_free_again_after_a_job_that_failed():
 
     async def scenario():
         cluster = Cluster(1)
-        first, second = cluster.submit("a"), cluster.submit("b")
+        first, *others = [cluster.submit(name) for name in "abc"]
         await settled()
         await cluster.let_go_on("a", WorkerDied())
         with pytest.raises(WorkerDied):
             await first
         await cluster.let_go_on("b")
-        assert await second == DONE
+        await cluster.let_go_on("c")
+        assert await asyncio.gather(*others) == [DONE] * 2
 
     asyncio.run(scenario())
 
@@ -135,21 +160,21 @@ def test_the_next_job_starts_while_a_result_is_on_the_way():
 
     async def scenario():
         cluster = Cluster(1)
-        tasks = [cluster.submit(name) for name in "abc"]
+        tasks = [cluster.submit(name) for name in "abcd"]
         await settled()
         await cluster.let_go_on("a", "free")
-        assert cluster.started == ["a", "b"]
+        assert cluster.started == ["a", "b", "c"]
         await cluster.let_go_on("a")
-        assert cluster.started == ["a", "b"]
-        await cluster.let_go_on("b")
-        await cluster.let_go_on("c")
-        assert await asyncio.gather(*tasks) == [DONE] * 3
+        assert cluster.started == ["a", "b", "c"]
+        for name in "bcd":
+            await cluster.let_go_on(name)
+        assert await asyncio.gather(*tasks) == [DONE] * 4
 
     asyncio.run(scenario())
 
 
 def test_a_photo_that_needs_more_memory_runs_again_on_a_worker_that_has_it():
-    """Only one such photo at a time: machines have one worker for them."""
+    """Only as many such photos at a time as there are such workers."""
 
     async def scenario():
         cluster = Cluster(4, largest_bytes=300)
@@ -184,14 +209,15 @@ def test_jobs_that_wait_when_the_process_stops_are_left_to_the_next_one():
 
     async def scenario():
         cluster = Cluster(1)
-        running, waiting = cluster.submit("a"), cluster.submit("b")
+        running, ahead, waiting = (cluster.submit(name) for name in "abc")
         await settled()
         cluster.dispatcher.close()
         with pytest.raises(Unavailable):
             await waiting
         with pytest.raises(Unavailable):
-            await cluster.submit("c")
+            await cluster.submit("d")
         await cluster.let_go_on("a")
-        assert await running == DONE
+        await cluster.let_go_on("b")
+        assert await asyncio.gather(running, ahead) == [DONE] * 2
 
     asyncio.run(scenario())

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import pickle
+from functools import wraps
+from itertools import count
 
 import pytest
 from PIL import Image
@@ -13,6 +15,7 @@ from processing.imaging.master import decode
 from processing.imaging.variants import grey, scale
 from processing.photo_processor import PhotoProcessor
 from regions import config as configuration
+from regions.errors import Unavailable
 from regions.records import Status
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
 
@@ -130,7 +133,7 @@ def test_a_region_may_refuse_what_others_accept(room, draw):
     photo, _ = room.uploaded(draw(1, 1400, 1000))
     assert isinstance(job.run(room.request(photo)), job.Ready)
     limited = job.Work(room.request(photo), room.stores.objects, moderation.KnownBad(), max_pixels=1_000_000)
-    outcome = job.run_steps(limited, job.STEPS, lambda: 0.0)
+    outcome = job.run_steps(limited, job.STEPS)
     assert reason(outcome) == "too-many-pixels"
     assert "1 megapixels" in outcome.reason.detail
 
@@ -167,20 +170,43 @@ def hash_of(data: bytes) -> str:
     return fingerprints.perceptual_hash(grey(scale(decode(read_header(data)))))
 
 
-@pytest.mark.parametrize("slow_step", range(len(job.STEPS)))
-def test_the_deadline_is_checked_after_each_step(room, draw, slow_step):
-    """No step follows the one that took too long, whichever that is."""
-    photo, _ = room.uploaded(draw(1))
+def run_with_slow(slow: job.Step, room, photo) -> tuple[job.Outcome, list[job.Step]]:
+    """One step takes 61 s. The outcome, and the steps that were done."""
     done, now_s = [], [0.0]
 
     def timed(step):
+        @wraps(step)
         def run(work):
             step(work)
             done.append(step)
-            now_s[0] += 61 if len(done) == slow_step + 1 else 0
+            now_s[0] += 61 if step is slow else 0
 
         return run
 
-    work = job.Work(room.request(photo), room.stores.objects, moderation.KnownBad())
-    assert reason(job.run_steps(work, [timed(step) for step in job.STEPS], lambda: now_s[0])) == "timed-out"
-    assert done == list(job.STEPS[: slow_step + 1])
+    work = job.Work(room.request(photo), room.stores.objects, moderation.KnownBad(), lambda: now_s[0])
+    return job.run_steps(work, list(map(timed, job.STEPS))), done
+
+
+@pytest.mark.parametrize("slow", [step for step in job.STEPS if step not in (job.fetch, job.store)])
+def test_the_time_is_checked_after_each_step(room, draw, slow):
+    """No step follows the one that took too long, whichever that is."""
+    photo, _ = room.uploaded(draw(1))
+    outcome, done = run_with_slow(slow, room, photo)
+    assert reason(outcome) == "timed-out"
+    assert done == list(job.STEPS[: job.STEPS.index(slow) + 1])
+
+
+@pytest.mark.parametrize("slow", [job.fetch, job.store])
+def test_a_slow_store_takes_no_time_from_a_photo(room, draw, slow):
+    photo, _ = room.uploaded(draw(1))
+    outcome, _ = run_with_slow(slow, room, photo)
+    assert isinstance(outcome, job.Ready)
+
+
+def test_a_store_that_trickles_lets_the_photo_wait(room, draw):
+    """Each chunk arrives before the connection times out, but the whole would take hours."""
+    photo, _ = room.uploaded(draw(1))
+    each_minute = count(step=61)
+    work = job.Work(room.request(photo), room.stores.objects, moderation.KnownBad(), lambda: next(each_minute))
+    with pytest.raises(Unavailable, match="the store has given"):
+        job.run_steps(work, job.STEPS)

@@ -107,6 +107,21 @@ def test_an_actor_whose_worker_is_killed_is_made_again_within_seconds(cluster):
     assert time.monotonic() - start_s < 5
 
 
+def test_an_actor_whose_worker_freezes_is_made_again_on_another(cluster):
+    """A process that is suspended still has its connections."""
+    cluster.wait_for_capacity(2)
+    actor = cluster.cluster.actor("frozen", Counter)
+    assert cluster.call(actor.call("add", 5)) == 5
+    frozen = psutil.Process(cluster.call(actor.call("pid")))
+    frozen.suspend()
+    try:
+        assert cluster.call(actor.call("add", 1, within_s=PLENTY_S)) == 1
+        assert cluster.call(actor.call("pid")) != frozen.pid
+    finally:
+        frozen.resume()
+    assert cluster.call(actor.call("add", 1)) == 2
+
+
 def test_an_actor_does_not_wait_for_a_long_task_while_another_worker_is_free(cluster, tmp_path, eventually):
     """Both workers are busy when it is made; one goes on for long."""
     cluster.wait_for_capacity(2)

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from regions.cluster.dask_cluster import NotEnoughMemory, TimedOut, WorkerDied
+from regions.cluster import rules
+from regions.cluster.dask_cluster import NotEnoughMemory, WorkerDied
 from regions.cluster.workers import OutsideCluster, OwnCluster, WorkerSettings
 from regions.errors import Unavailable
 from tests.builders.clusters import OperatorsDask, open_cluster
@@ -26,6 +27,7 @@ MIB = 1 << 20
 OWN = OwnCluster(WorkerSettings(("json",)), 2, 512 * MIB, 1024 * MIB)
 STARTS_A_CLUSTER = """
 import asyncio
+from regions.cluster import rules
 from regions.cluster.dask_cluster import DaskCluster
 from regions.cluster.workers import OwnCluster, WorkerSettings
 
@@ -101,12 +103,32 @@ def test_capacity_follows_the_workers(cluster):
 
 
 def test_a_task_that_hangs_is_ended_with_its_worker(cluster, tmp_path, eventually):
+    """Its time begins when it has begun, not while it waits for a worker."""
     cluster.wait_for_capacity(2)
-    file = tmp_path / "pid"
-    with pytest.raises(TimedOut):
-        cluster.run(write_pid_and_wait, file, "hangs", 3.0)
-    eventually(lambda: not psutil.pid_exists(int(file.read_text())))
+    files = [tmp_path / str(number) for number in range(3)]
+
+    async def three_tasks_for_two_workers() -> list[BaseException]:
+        hanging = (cluster.cluster.run(write_pid_and_wait, file, "hangs", 3.0) for file in files)
+        return await asyncio.gather(*hanging, return_exceptions=True)
+
+    assert [type(error) for error in cluster.call(three_tasks_for_two_workers())] == [WorkerDied] * 3
+    pids = {int(file.read_text()) for file in files}
+    assert len(pids) == 3
+    eventually(lambda: not any(map(psutil.pid_exists, pids)))
     assert cluster.run(len, "abc", "counts", PLENTY_S) == 3
+
+
+def test_a_worker_that_freezes_is_replaced(tmp_path, in_background, eventually, monkeypatch):
+    """A process that is suspended, or a machine. What it ran counts as a death."""
+    monkeypatch.setattr(rules, "WORKER_GONE_AFTER_S", 2.0)
+    with open_cluster(OWN, 2) as opened:
+        file = tmp_path / "pid"
+        outcome = in_background(lambda: opened.run(write_pid_and_wait, file, "waits", PLENTY_S))
+        frozen = psutil.Process(int(eventually(lambda: file.exists() and file.read_text())))
+        frozen.suspend()
+        assert isinstance(outcome.exception(60), WorkerDied)
+        eventually(lambda: has_ended(frozen))
+        opened.wait_for_capacity(2)
 
 
 def test_a_worker_over_its_limit_dies_and_the_large_one_has_room(cluster):
