@@ -9,6 +9,9 @@ from regions.errors import Unavailable
 from regions.processing_status import EVERY_S, PREFIX
 from regions.stores.settings import Values
 
+_MOST_S = 3600
+"""Above, nobody knows: by then there may be more workers, or more photos."""
+
 
 class ProcessingEstimate:
     """Reads the settings at most once in `EVERY_S`, however many ask. Any thread may."""
@@ -22,7 +25,10 @@ class ProcessingEstimate:
         self._ready_in_s: int | None = None
 
     def ready_in_s(self) -> int | None:
-        """None if no processor reports, or the settings are away. While one thread reads, the others get the last."""
+        """None if no processor reports, the settings are away, or it is above an hour.
+
+        While one thread reads, the others get the last.
+        """
         if self._clock_s() - self._read_at_s >= EVERY_S and self._lock.acquire(blocking=False):
             try:
                 self._ready_in_s = self._read()
@@ -36,4 +42,5 @@ class ProcessingEstimate:
             statuses = processing_status.present(self._values.tree(PREFIX), self._clock_ms())
         except Unavailable:
             return None
-        return processing_status.ready_in_s(processing_status.total(statuses.values())) if statuses else None
+        ready_in_s = processing_status.ready_in_s(processing_status.total(statuses.values())) if statuses else None
+        return ready_in_s if ready_in_s is not None and ready_in_s <= _MOST_S else None

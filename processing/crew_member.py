@@ -12,7 +12,7 @@ from processing.autoscale import Autoscaler, Limits, load_of
 from processing.crew import ALL, CrewList, Share
 from regions.cluster.actors import SharedActor
 from regions.errors import Unavailable
-from regions.processing_status import ProcessingStatus
+from regions.processing_status import ProcessingStatus, from_text, to_text
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,13 @@ class Crew:
     def __init__(self) -> None:
         self._list = CrewList()
 
-    def report(self, name: str, status: ProcessingStatus) -> tuple[ProcessingStatus, Share]:
-        return self._list.report(name, status, time.monotonic())
+    def report(self, name: str, text: str) -> tuple[str, int, int] | None:
+        """As text and numbers: the programs may be of two versions. None if this one can't read the status."""
+        status = from_text(text)
+        if status is None:
+            return None
+        crew, share = self._list.report(name, status, time.monotonic())
+        return to_text(crew), share.mine, share.slots
 
 
 class CrewMember:
@@ -64,10 +69,14 @@ class CrewMember:
             await asyncio.sleep(_EVERY_S)
 
     async def run_once(self) -> None:
-        """Raises Unavailable if the event log or the actor is away; then share and wanted number stay."""
+        """Raises Unavailable if the event log or the actor is away or can't be read; share and wanted number stay."""
         if time.monotonic() - self._lag_at_s >= _LAG_EVERY_S:
             self._lag = await self._read_lag()
             self._lag_at_s = time.monotonic()
-        crew, self.share = await self._actor.call("report", self._name, self.status())
+        answer = await self._actor.call("report", self._name, to_text(self.status()))
+        crew = from_text(answer[0]) if answer else None
+        if crew is None:
+            raise Unavailable("the crew is of another version")
+        self.share = Share(*answer[1:])
         self.wanted_workers = self._autoscaler.step(load_of(crew), time.monotonic())
         self.changed()

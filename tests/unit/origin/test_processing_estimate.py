@@ -9,8 +9,8 @@ from regions.stores.settings import Setting
 from tests.builders.statuses import status
 
 
-def reported(at_ms: int) -> str:
-    return to_text(status(at_ms=at_ms, workers=1, lag=99))
+def reported(at_ms: int, **changes: float) -> str:
+    return to_text(status(at_ms=at_ms, workers=1, lag=99, **changes))
 
 
 class Counted:
@@ -38,6 +38,13 @@ def test_a_photo_that_is_processed_says_when_it_is_ready(api, ana):
 def test_without_a_processor_there_is_no_estimate(api, ana):
     """Nobody knows."""
     assert "ready_in_s" not in api.request("GET", f"/v1/photos/{api.uploaded(ana)}", user=ana).json
+
+
+def test_an_estimate_of_more_than_an_hour_is_none(monotonic):
+    """Nobody can rely on it."""
+    for work_s, expected in ((36.0, 3600), (36.1, None)):
+        counted = Counted(reported(1000, work_s=work_s))
+        assert ProcessingEstimate(counted, lambda: 1000, lambda: monotonic["s"]).ready_in_s() == expected
 
 
 @pytest.fixture

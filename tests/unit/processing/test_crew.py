@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from processing.autoscale import Limits
 from processing.crew import ALL, PRESENT_S, CrewList, Share, shares
-from processing.crew_member import CrewMember
+from processing.crew_member import Crew, CrewMember
 from regions.errors import Unavailable
 from tests.builders.statuses import status
 
@@ -65,15 +65,15 @@ def test_a_processor_that_is_silent_takes_no_part_any_more():
 
 
 class Actors:
-    """The crew's actor, in this process; `away` is whether it does not answer."""
+    """The crew's actor, in this process; `away` is whether it does not answer, `knows_less` whether it is older."""
 
     def __init__(self) -> None:
-        self.crew, self.away, self.now_s = CrewList(), False, 0.0
+        self.crew, self.away, self.knows_less = Crew(), False, False
 
-    async def call(self, method, name, status):
+    async def call(self, method, name, text):
         if self.away:
             raise Unavailable("away")
-        return self.crew.report(name, status, self.now_s)
+        return None if self.knows_less else self.crew.report(name, text)
 
 
 def member(name, actors, **does) -> CrewMember:
@@ -98,14 +98,15 @@ def test_two_processors_do_not_take_each_place_twice():
     assert (one.share, other.share) == (Share(4, 8), Share(4, 8))
 
 
-def test_the_last_share_goes_on_while_the_crew_is_away():
-    """So does the wanted number."""
+@pytest.mark.parametrize("trouble", ["away", "knows_less"])
+def test_the_last_share_goes_on_without_the_crew(trouble):
+    """So does the wanted number. During an update, the crew may be of another version for a while."""
     actors = Actors()
     one, other = (member(name, actors, waiting={"fresh": 5_000}) for name in "ab")
     for each in (other, one):
         asyncio.run(each.run_once())
     before = one.share, one.wanted_workers
-    actors.away = True
+    setattr(actors, trouble, True)
     with pytest.raises(Unavailable):
         asyncio.run(one.run_once())
     assert (one.share, one.wanted_workers) == before == (Share(4, 8), 16)
