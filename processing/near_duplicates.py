@@ -151,7 +151,7 @@ class NearDuplicates:
         self._teaching: dict[str, asyncio.Task[None]] = {}
 
     async def find(self, owner_id: str, photo_id: str, perceptual_hash: str) -> str | None:
-        """The id of the owner's earlier photo that this one looks like. Raises Unavailable: then the photo waits."""
+        """The id of the owner's original that this one looks like. Raises Unavailable: then the photo waits."""
         question = Question(owner_id, photo_id, perceptual_hash)
         asked = self._asked
         for _ in range(_TRIES):

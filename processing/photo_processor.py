@@ -41,7 +41,7 @@ Run = Callable[[job.JobRequest, Urgency, str], Awaitable[job.Final]]
 """Runs a job with this urgency, for this owner. Raises WorkerDied, and Unavailable."""
 
 FindNearDuplicate = Callable[[str, str, str], Awaitable[str | None]]
-"""Which earlier photo of this owner this photo, with this perceptual hash, looks like. Raises Unavailable."""
+"""Which original of this owner this photo, with this perceptual hash, looks like. Raises Unavailable."""
 
 _Begun = tuple[Photo, job.JobRequest]
 

@@ -92,7 +92,7 @@ class Photo:
 
     `location` is for the owner alone: it stays in the home region, and no answer to others contains it. `placeholder`
     is a ThumbHash in base64, for what a page shows until the photo is there. `near_duplicate_of` is for the owner alone
-    too: the id of an earlier photo of theirs that looks the same; it may have been deleted since.
+    too: the id of their original that looks the same; it may have been deleted since.
 
     `visibility` says who may see the photo when it is ready: so far only `PUBLIC`, which is everybody. A newer program
     may have written another one, which this program keeps as it is.

@@ -1,4 +1,4 @@
-"""Which earlier photo of its owner a photo looks like: what the actor knows, and what processors ask it."""
+"""Which original of its owner a photo looks like: what the actor knows, and what processors ask it."""
 
 import asyncio
 import random
