@@ -57,6 +57,9 @@ class Batches(Generic[Item, Result]):
     async def _flushed(self, items: list[Waiting[Item, Result]]) -> None:
         try:
             await self._flush(items)
+        except Unavailable as error:
+            for waiting in items:
+                waiting.fail(error)
         except Exception as error:
             log.exception("a batch failed")
             for waiting in items:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from dask._expr import LLGExpr
 from dask._task_spec import Task
 from distributed import Client, Future, KilledWorker
+from distributed.client import FutureCancelledError
 
 from regions.batches import Batches, Waiting
 from regions.cluster.actors import SharedActor
@@ -187,7 +188,11 @@ class DaskCluster:
 
     async def _gather(self, finished: "list[Waiting[Future, Any]]") -> None:
         client = finished[0].item.client
-        results = await client.gather([waiting.item for waiting in finished], asynchronous=True)
+        try:
+            results = await client.gather([waiting.item for waiting in finished], asynchronous=True)
+        except (*LOST, FutureCancelledError) as lost:
+            self._lose(client)
+            raise Unavailable(f"the cluster was lost: {lost!r}") from lost
         for waiting, result in zip(finished, results, strict=True):
             waiting.resolve(result)
 
