@@ -1,5 +1,8 @@
 """Inputs that went wrong once, each made anew, with its right result."""
 
+import random
+import struct
+
 import numpy as np
 import pytest
 
@@ -29,6 +32,35 @@ def test_a_grid_of_which_a_third_is_there_was_cut_short():
     """It was ready, with four of six tiles green."""
     data = heifs.grid_of(scenes.noise(384, 256), 128, heifs.hevc)
     assert reason(data[: len(data) * 35 // 100]) == "truncated"
+
+
+FILM = heifs.box(b"ftyp", b"mp42", bytes(4), b"mp42") + heifs.box(b"moov", bytes(90)) + heifs.box(b"mdat", bytes(999))
+
+
+@pytest.mark.parametrize("encode", [heifs.hevc, heifs.av1])
+@pytest.mark.parametrize(
+    "tail",
+    [
+        bytes(1),
+        bytes(20),
+        bytes(100_000),
+        *(random.Random(seed).randbytes(40_000) for seed in range(8)),
+        FILM,
+        FILM[:-500],
+        FILM + b"MotionPhoto_Data" + bytes(24),
+        heifs.box(b"mpvd", FILM),
+        struct.pack(">I4s", 1, b"free") + b"\xff" * 8,
+        struct.pack(">I4s", 3, b"meta"),
+        b"\xff\xff\xff\xffmeta",
+        heifs.full_box(b"meta", 0),
+    ],
+    ids=lambda tail: f"{len(tail)}-{tail[:8].hex()}",
+)
+def test_what_follows_a_heif_does_not_count(encode, tail):
+    """A moving photo has a film behind its last box. It was taken for a part that was cut short."""
+    data = heifs.file([encode(scenes.noise(128, 64))], exif=heifs.exif_item(tag_files.exif({MODEL: "iPhone"})))
+    assert (pictures.master_pixels(data + tail) == pictures.master_pixels(data)).all()
+    assert read_header(data + tail) == read_header(data)
 
 
 def test_a_jpeg_that_was_cut_and_closed_was_cut_short():
