@@ -137,6 +137,18 @@ COMMANDS = (
         needs_service=True,
     ),
     Command(
+        "known-bad",
+        "for operators: replace the list of pictures that may not be shown, or say which list each region has",
+        "darkroom.operate.known_bad:command",
+        (
+            _argument("action", choices=("set", "show"), help="write the list in FILE, or count what each region has"),
+            _argument("file", nargs="?", type=Path, metavar="FILE", help="lines as `darkroom fingerprint` prints them"),
+            _argument("--region", metavar="REGION", help="only this region (default: each of the topology)"),
+            _TOPOLOGY,
+        ),
+        needs_service=True,
+    ),
+    Command(
         "prepare",
         "for operators: prepare every region's stores for their first use, and publish a policy",
         "darkroom.operate.prepare:command",
