@@ -137,6 +137,18 @@ COMMANDS = (
         needs_service=True,
     ),
     Command(
+        "known-bad",
+        "for operators: replace the list of pictures that may not be shown, or say which list each region has",
+        "darkroom.operate.known_bad:command",
+        (
+            _argument("action", choices=("set", "show"), help="write the list in FILE, or count what each region has"),
+            _argument("file", nargs="?", type=Path, metavar="FILE", help="lines as `darkroom fingerprint` prints them"),
+            _argument("--region", metavar="REGION", help="only this region (default: each of the topology)"),
+            _TOPOLOGY,
+        ),
+        needs_service=True,
+    ),
+    Command(
         "prepare",
         "for operators: prepare every region's stores for their first use, and publish a policy",
         "darkroom.operate.prepare:command",
@@ -211,7 +223,7 @@ def _main(arguments: list[str]) -> int:
     if arguments[:1] == ["run"]:
         return _run_process(arguments[1:])
     try:
-        options = _parser().parse_args(arguments)
+        options = _parsed(arguments)
     except SystemExit as end:
         return int(end.code or 0)
     return int(_function("darkroom.error_messages:guarded")(lambda: _run_command(options)))
@@ -229,6 +241,15 @@ def _run_command(options: argparse.Namespace) -> int:
     if options.needs_service:
         require_service(options.command)
     return int(_function(options.function)(options))
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """Raises SystemExit for help and for wrong usage."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "run":
+        parser.error("nothing stands before `run`: darkroom run KIND NAME --topology FILE")
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -251,6 +272,12 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         _add(subparsers, command)
+    # It has a parser of its own, since an edge must not import what the others need. This one is for the list.
+    run = subparsers.add_parser(
+        "run", help="for operators: run one process of a region, or one edge; `darkroom run --help` lists the kinds"
+    )
+    run.set_defaults(command="run")
+    run.add_argument("arguments", nargs=argparse.REMAINDER)
     return parser
 
 

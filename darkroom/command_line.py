@@ -1,5 +1,6 @@
 """Commands as a person types them, and is to type them. Pure."""
 
+from argparse import ArgumentTypeError
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,9 @@ def typed(command: str, data: Path, profile: str | None = None) -> str:
 
 
 def day_ms(text: str) -> int:
-    """`2026-05-01` or `2026-05-01T12:30`, in UTC unless it has an offset, as Unix time. Raises ValueError."""
-    time = datetime.fromisoformat(text)
+    """`2026-05-01` or `2026-05-01T12:30`, in UTC unless it has an offset, as Unix time. Raises ArgumentTypeError."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no date; write 2026-05-01, or 2026-05-01T12:30 (UTC)") from None
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -7,7 +7,8 @@ fingerprint FILE` prints the lines of a picture; HEX64 stands for 64 hex digits:
     phash  HEX64      # what looks like this: up to 31 bits apart
     phash  HEX64 12   # up to 12 bits apart
 
-A list with one unreadable line is not used at all: the caller must keep photos waiting until it is corrected.
+`darkroom known-bad set FILE` writes it. A list with one unreadable line is not used at all: the caller must keep photos
+waiting until it is corrected.
 """
 
 import hashlib
@@ -18,12 +19,14 @@ from functools import lru_cache
 
 import numpy as np
 
+from regions.stores.settings import MAX_VALUE_BYTES
+
 DISTANCE_BITS = 31
 """Of 18 million pairs of pictures that have nothing in common none is as close; by their tail, one in 80 million is."""
 MAX_DISTANCE_BITS = 40
 """One pair in 25 million. `docs/moderation.md` has the table, and what copies stay within each distance."""
-MAX_ENTRIES = 100_000
-"""For each photo, all are compared: 2 ms on one core. Each takes 33 bytes on the way to a worker, once."""
+MAX_ENTRIES = MAX_VALUE_BYTES // len(f"phash {'0' * 64}\n")
+"""As many as a setting can hold: 7,355. For each photo, all are compared; each goes to a worker once, in 33 bytes."""
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _PHASH = re.compile("[0-9a-f]{64}")

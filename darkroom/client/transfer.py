@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darkroom.client.http import ClientError, HttpClient, Json
-from regions.image_limits import CONTENT_TYPES
+from regions.image_limits import AVIF, BMP, CONTENT_TYPES, GIF, HEIC, JPEG, PNG, TIFF, WEBP
 from regions.retry import backoff_s
 
 Progress = Callable[[int], None]
@@ -19,12 +19,20 @@ Progress = Callable[[int], None]
 _THREADS = 4
 _ATTEMPTS = 5
 _CHUNK_BYTES = 256 * 1024
-_JPEG = "image/jpeg"
-_TYPES = {".jpg": _JPEG, ".tif": "image/tiff"} | {
+_TYPES = {".jpg": JPEG, ".tif": TIFF} | {
     f".{content_type.removeprefix('image/')}": content_type for content_type in CONTENT_TYPES
 }
 SUFFIXES = frozenset(_TYPES)
 """The suffixes of files that count as photos."""
+_STARTS = {
+    b"\xff\xd8": JPEG,
+    b"\x89PNG": PNG,
+    b"GIF87a": GIF,
+    b"GIF89a": GIF,
+    b"II*\0": TIFF,
+    b"MM\0*": TIFF,
+    b"BM": BMP,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +71,13 @@ def source_of(path_or_bytes: str | Path | bytes) -> Source:
 
 
 def _sniffed(head: bytes) -> str:
-    if head.startswith(b"\x89PNG"):
-        return "image/png"
+    """By the first 12 bytes. The server refuses what is none of its types, and says which those are."""
     if head[8:12] == b"WEBP":
-        return "image/webp"
+        return WEBP
     if head[4:8] == b"ftyp":
-        return "image/avif" if head[8:12] == b"avif" else "image/heic"
-    return _JPEG if head.startswith(b"\xff\xd8") else "application/octet-stream"
+        return AVIF if head[8:12] == b"avif" else HEIC
+    found = (content_type for start, content_type in _STARTS.items() if head.startswith(start))
+    return next(found, "application/octet-stream")
 
 
 class Transfer:

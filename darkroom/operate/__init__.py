@@ -1,6 +1,6 @@
-"""The operators' commands: `where`, `prepare` and `doctor`.
+"""The operators' commands, from `prepare` and `doctor` to `where`.
 
-Each takes a topology, prints a table, and exits with 1 if something is wrong. Only `prepare` writes: what each store
-needs before its first use, and a policy. Read prepare, then doctor with diagnosis (pure),
-then where with stored_copy (pure).
+Each takes a topology, prints a table, and exits with 1 if something is wrong. Three write: `prepare` what each store
+needs before its first use, and a policy; `known-bad` the list of pictures that may not be shown; `reprocess` events,
+and how far it has come. Read prepare, then doctor with diagnosis (pure), then where with stored_copy (pure).
 """

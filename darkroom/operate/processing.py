@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+import sys
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from darkroom import terminal
 from darkroom.command_error import CommandError
@@ -17,6 +20,7 @@ from darkroom.operate import one_region
 from regions import config, processing_status
 from regions.clock import now_ms
 from regions.config import Stores
+from regions.errors import Unavailable
 from regions.events.topics import PROCESSOR, topics_of
 from regions.processing_status import EVERY_S, PREFIX, ProcessingStatus
 
@@ -27,9 +31,9 @@ def command(options: Namespace) -> int:
     stores = config.open_stores(loaded, region.name)
     try:
         if options.watch:
-            _watch(stores, region.name)
+            _watch(lambda: read(stores, region.name), options.json)
         elif options.json:
-            Console().print_json(json.dumps(as_json(read(stores, region.name))), indent=None, highlight=False)
+            _print_json(read(stores, region.name))
         else:
             Console().print(table(read(stores, region.name)))
     finally:
@@ -102,9 +106,31 @@ def lines(seen: Seen) -> list[tuple[str, str]]:
     ]
 
 
-def _watch(stores: Stores, region: str) -> None:
+def _print_json(seen: Seen | str) -> None:
+    """One document a line, at once: a program reads it from a pipe."""
+    document = {"processors": {}, "error": seen} if isinstance(seen, str) else as_json(seen)
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+def _watch(look: Callable[[], Seen], is_for_programs: bool) -> None:
     """Until Ctrl-C."""
-    with Live(table(read(stores, region)), auto_refresh=False) as live:
-        while True:
-            time.sleep(EVERY_S)
-            live.update(table(read(stores, region)), refresh=True)
+    if is_for_programs:
+        watch(look, _print_json, time.sleep)
+    with Live(auto_refresh=False) as live:
+        watch(look, lambda seen: live.update(_drawn(seen), refresh=True), time.sleep)
+
+
+def _drawn(seen: Seen | str) -> Table | Text:
+    return terminal.text(seen) if isinstance(seen, str) else table(seen)
+
+
+def watch(look: Callable[[], Seen], show: Callable[[Seen | str], None], pause: Callable[[float], None]) -> NoReturn:
+    """Until Ctrl-C. While the only processor restarts, or the settings are away, it shows that instead."""
+    while True:
+        try:
+            seen: Seen | str = look()
+        except (CommandError, Unavailable) as error:
+            seen = str(error)
+        show(seen)
+        pause(EVERY_S)

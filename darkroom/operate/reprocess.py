@@ -14,17 +14,19 @@ from dataclasses import replace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from darkroom import terminal
 from darkroom.command_error import CommandError
 from darkroom.error_messages import INTERRUPTED
 from darkroom.operate import backfill, one_region
 from darkroom.operate.backfill import Selection, Walk
 from processing.imaging.recipe import RECIPE
-from regions import config, processing_status
+from regions import config, ids, processing_status
 from regions.clock import now_ms
 from regions.config import Stores
+from regions.errors import NotFound
 from regions.events import messages
 from regions.events.topics import PHOTOS_BACKFILL, PROCESSOR
-from regions.stores.objects import RAW
+from regions.stores.objects import RAW, raw_key
 
 KEY = "processing/reprocess"
 """The setting that says how far it has come."""
@@ -43,8 +45,7 @@ Report = Callable[[Walk, int], None]
 
 def command(options: Namespace) -> int:
     """Runs `darkroom reprocess`."""
-    if options.photo and (options.since or options.until):
-        raise CommandError("--photo names the photos.", "Leave out --since and --until.", 2)
+    _require_sensible(options)
     loaded, region = one_region.of(options)
     selection, console = Selection(RECIPE, options.since, options.until, options.failed), Console()
     stores = config.open_stores(loaded, region.name)
@@ -57,17 +58,31 @@ def command(options: Namespace) -> int:
         raise CommandError("Stopped.", advice, INTERRUPTED) from None
     finally:
         stores.close()
-    console.print(
-        f"[green]✓[/] {published:,} photos are done. Logs of processors name any that could not be processed."
-    )
+    console.print(f"[green]✓[/] {_photos(published)} done. Logs of processors name any that could not be processed.")
     return 0
+
+
+def _require_sensible(options: Namespace) -> None:
+    """Raises CommandError."""
+    since, until = options.since, options.until
+    if options.photo and (since is not None or until is not None):
+        raise CommandError("--photo names the photos.", "Leave out --since and --until.", 2)
+    if since is not None and until is not None and since >= until:
+        raise CommandError(
+            "No photo is from --since on and before --until.", "Let --since be the earlier of the two.", 2
+        )
+
+
+def _photos(count: int) -> str:
+    """The subject of a sentence, with its verb."""
+    return "1 photo is" if count == 1 else f"{count:,} photos are"
 
 
 def _run(reprocessing: "Reprocessing", options: Namespace, console: Console) -> int:
     if not options.photo:
         walk = reprocessing.start(options.restart)
         if walk.after:
-            console.print(f"Going on after {walk.published:,} photos; --restart begins anew.", highlight=False)
+            console.print(f"{_photos(walk.published)} published already; --restart begins anew.", highlight=False)
     with _shown(console) as report:
         return reprocessing.run_some(options.photo, report) if options.photo else reprocessing.run(report)
 
@@ -124,10 +139,10 @@ class Reprocessing:
         return self._walk.published
 
     def run_some(self, photo_ids: Sequence[str], report: Report) -> int:
-        """The same for these photos only; remembers nothing."""
+        """The same for these photos only; remembers nothing. Publishes none unless all are there."""
+        photo_ids = list(dict.fromkeys(photo_ids))
         for photo_id in photo_ids:
-            if not self._has(photo_id):
-                raise CommandError(f"{photo_id} is no photo of this region.", "Name its home region.", 2)
+            self._require_photo(photo_id)
         self._publish(photo_ids)
         self._walk = replace(self._walk, published=len(photo_ids))
         self._wait(0, report)
@@ -143,6 +158,22 @@ class Reprocessing:
 
     def _has(self, photo_id: str) -> bool:
         return self._walk.selection.has(photo_id, self._number)
+
+    def _require_photo(self, photo_id: str) -> None:
+        """Raises CommandError if it is no photo of this region, or has no raw."""
+        shown = terminal.plain(photo_id)
+        try:
+            made = ids.parse(ids.PHOTO, photo_id)
+        except NotFound:
+            raise CommandError(
+                f"{shown} is not the id of a photo.", "Copy the whole id: `p_` and eleven letters and digits.", 2
+            ) from None
+        if made.region != self._number:
+            raise CommandError(f"{shown} is a photo of another region.", "Name its home region.", 2)
+        if self._objects.info(RAW, raw_key(photo_id)) is None:
+            raise CommandError(
+                f"There is no photo {shown} in this region.", "It was deleted, or the id is wrong: leave it out.", 2
+            )
 
     def _publish(self, photo_ids: Sequence[str]) -> None:
         wanted = self._walk.selection

@@ -67,7 +67,7 @@ def read(data: bytes) -> tuple[bytes, Facts]:
         used = _items_of_picture(meta)
         codec = _codec(meta, used)
         _check_whole(meta, used, data)
-        return codec, _facts(meta, data)
+        return codec, _facts(meta, _without_tail(meta, data))
     except (struct.error, IndexError) as error:
         raise damaged() from error
 
@@ -199,13 +199,13 @@ def _bytes(meta: _Meta, item: _Item, data: bytes) -> bytes:
 
 
 def _meta(data: bytes) -> _Meta:
-    boxes = dict(reversed(list(_boxes(data))))
-    if b"meta" not in boxes:
-        if b"mini" in boxes:
-            raise unsupported("a HEIF file in the short form")
+    kind, body = next((box for box in _boxes(data) if box[0] in (b"meta", b"mini")), (b"", b""))
+    if kind == b"mini":
+        raise unsupported("a HEIF file in the short form")
+    if not kind:
         raise truncated()
     meta = _Meta()
-    children = dict(reversed(list(_boxes(boxes[b"meta"][4:]))))
+    children = dict(reversed(list(_boxes(body[4:]))))
     meta.idat = children.get(b"idat", b"")
     for kind, read in _READERS.items():
         if kind in children:
@@ -215,8 +215,27 @@ def _meta(data: bytes) -> _Meta:
     return meta
 
 
+def _without_tail(meta: _Meta, data: bytes) -> bytes:
+    """Up to the end of the box that ends the picture. What follows, such as a film, would only confuse decoders."""
+    items = [item for item in meta.items.values() if not item.is_in_idat]
+    ends = [offset + length for item in items for offset, length in item.extents]
+    needed = max((end for end in ends if end <= len(data)), default=0)
+    is_described = False
+    for kind, _, end in _spans(data):
+        is_described = is_described or kind == b"meta"
+        if is_described and end >= needed:
+            return data[:end]
+    return data
+
+
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Kind and body of each box. The body of `mdat` is left out, since items are found by their offset in the file."""
+    for kind, start, end in _spans(data):
+        yield kind, b"" if kind == b"mdat" else data[start:end]
+
+
+def _spans(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind of each box, and where its body starts and ends. Only `mdat` may end behind the data."""
     position = count = 0
     while position + 8 <= len(data) and count < _MAX_BOXES:
         size, kind = struct.unpack(">I4s", data[position : position + 8])
@@ -228,7 +247,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             raise damaged()
         if end > len(data) and kind != b"mdat":
             raise truncated()
-        yield kind, b"" if kind == b"mdat" else data[start:end]
+        yield kind, start, end
         position, count = end, count + 1
 
 

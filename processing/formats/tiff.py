@@ -6,17 +6,22 @@ from processing.formats.tags import Tags, Values
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
+_SAMPLES, _TILE_WIDTH, _TILE_HEIGHT = 277, 322, 323
 _SUBFILES, _ICC, _DNG_VERSION = 330, 34675, 50706
 _PICTURE = frozenset(
     {
         *(_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES),
-        *(_SUBFILES, _ICC, _DNG_VERSION),
+        *(_SAMPLES, _TILE_WIDTH, _TILE_HEIGHT, _SUBFILES, _ICC, _DNG_VERSION),
     }
 )
 _SUBFILE = frozenset({_COMPRESSION, _PHOTOMETRIC})
-_LAB, _CFA, _LINEAR_RAW = 8, 32803, 34892
+_GREYS, _LAB, _CFA, _LINEAR_RAW = ([0], [1]), 8, 32803, 34892
 _RAW_COMPRESSIONS = (32767, 32769, 32770, 34713, 65000, 65535)
 _MAX_SUBFILES = 20
+_MAX_BANDS = 8
+"""Inks or colours, transparency, and a few masks. More come from satellites, and are decoded all at once."""
+_MAX_TILE_PX, _TILE_STEP_PX = 8_192, 128
+"""A tile is decoded as a whole, so libvips reads none with longer sides than these, or twice those of the picture."""
 
 
 def read(data: bytes) -> Facts:
@@ -32,10 +37,25 @@ def read(data: bytes) -> Facts:
         raise damaged()
     if _whole_numbers(found, _PHOTOMETRIC) == [_LAB] and 8 in _whole_numbers(found, _BITS):
         raise unsupported("a TIFF in L*a*b* colours of 8 bits")
+    _check_bands(found)
     _check_whole(data, found)
+    _check_tiles(found, max(width[0], height[0]))
     profile = found.get(_ICC, b"")
     colour = Icc(profile) if isinstance(profile, bytes) and profile else None
     return Facts(width[0], height[0], data, exif=data, colour=colour)
+
+
+def _check_bands(found: Tags) -> None:
+    """Grey may have transparency; of further bands nobody knows which is the picture."""
+    bands = max(_whole_numbers(found, _SAMPLES), default=1)
+    if bands > (2 if _whole_numbers(found, _PHOTOMETRIC) in _GREYS else _MAX_BANDS):
+        raise unsupported(f"a TIFF of {bands} bands")
+
+
+def _check_tiles(found: Tags, longer_side: int) -> None:
+    most = min(_MAX_TILE_PX, 2 * _TILE_STEP_PX * -(-longer_side // _TILE_STEP_PX))
+    if any(side > most for tag in (_TILE_WIDTH, _TILE_HEIGHT) for side in _whole_numbers(found, tag)):
+        raise unsupported("a TIFF with tiles that are far larger than it needs")
 
 
 def _check_whole(data: bytes, found: Tags) -> None:

@@ -13,7 +13,7 @@ import pillow_heif
 import pyvips
 from PIL import BmpImagePlugin, GifImagePlugin, ImageFile
 
-from processing.formats.facts import damaged, truncated
+from processing.formats.facts import damaged, truncated, unsupported
 from processing.imaging import turbo, vips
 from processing.imaging.header import Header
 from processing.imaging.vips import Image
@@ -22,6 +22,7 @@ from regions.image_limits import AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF, WEBP
 log = logging.getLogger(__name__)
 
 _STRICT = {"access": "sequential", "fail_on": "error"}
+_TIFF_FORMATS = ("uchar", "ushort", "float")
 _PILLOW_ERRORS = (ValueError, OSError, RuntimeError, EOFError, SyntaxError, OverflowError, LookupError)
 
 
@@ -75,8 +76,19 @@ def _gif(data: bytes) -> Image:
 def _tiff(data: bytes) -> Image:
     """Painting programs keep masks and further inks as bands; one behind the colours may be transparency."""
     image = pyvips.Image.tiffload_buffer(data, **_STRICT)
+    if image.format not in _TIFF_FORMATS and image.interpretation != "labs":
+        raise unsupported("a TIFF of signed numbers, or of whole numbers of 32 bits")
+    if image.format == "float" and image.bands < 3:
+        return _grey_light(image)
     colours = 4 if image.interpretation == "cmyk" else 3
     return image.extract_band(0, n=colours) if image.bands > colours + 1 else image
+
+
+def _grey_light(image: Image) -> Image:
+    """libvips takes floats of three colours for linear light. Of one it makes no picture, so it gets three."""
+    grey = image.extract_band(0)
+    more = [image.extract_band(1)] if image.bands > 1 else []
+    return grey.bandjoin([grey, grey, *more]).copy(interpretation="scrgb")
 
 
 def _avif(data: bytes) -> Image:

@@ -51,15 +51,16 @@ def decode(header: Header) -> Master:
 
 def _decode_by_libvips(header: Header, shape: tuple[int, int]) -> Image:
     """The pixels stream through libvips, from top to bottom, so that no raw is in memory as a whole."""
-    with vips.errors_as_invalid_image(), decoders.strict(header):
-        image = decoders.decode(header)
-        stored = (header.height, header.width) if header.is_sideways else (header.width, header.height)
-        if (image.width, image.height) != stored:
-            raise InvalidImage(
-                "damaged", "the size of the picture is not the one in its header; upload another copy of it"
-            )
-        small = vips.resize(image, *shape).copy_memory()
-    return _picture(colour.to_srgb(small, header.colour))
+    with vips.errors_as_invalid_image():
+        with decoders.strict(header):
+            image = decoders.decode(header)
+            stored = (header.height, header.width) if header.is_sideways else (header.width, header.height)
+            if (image.width, image.height) != stored:
+                raise InvalidImage(
+                    "damaged", "the size of the picture is not the one in its header; upload another copy of it"
+                )
+            small = vips.resize(image, *shape).copy_memory()
+        return _picture(colour.to_srgb(small, header.colour))
 
 
 def _picture(image: vips.Image) -> Image:

@@ -14,8 +14,18 @@ def test_help_names_every_command(capsys):
     """With examples, and exit code 0."""
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    assert all(command.name in shown for command in COMMANDS)
+    listed = {
+        line.split()[0] for line in shown.partition("commands:")[2].partition("examples:")[0].splitlines() if line
+    }
+    assert {*(command.name for command in COMMANDS), "run"} <= listed
     assert "examples:" in shown
+
+
+@pytest.mark.parametrize("rest", [[], ["edge", "lisbon", "--topology", "topology.toml"]])
+def test_what_stands_before_run_is_refused_with_the_right_order(capsys, rest):
+    """It was called no command at all."""
+    assert main(["--data", "var", "run", *rest]) == 2
+    assert "darkroom run KIND NAME --topology FILE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

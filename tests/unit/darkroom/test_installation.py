@@ -30,6 +30,7 @@ OTHERS = {
     "demo": ["demo", "--once"],
     "where": ["where", "p_1"],
     "fingerprint": ["fingerprint", "a.jpg"],
+    "known-bad": ["known-bad", "show"],
     "processing": ["processing", "eu-west"],
     "reprocess": ["reprocess", "eu-west"],
     "prepare": ["prepare"],

@@ -56,6 +56,32 @@ def test_bytes_are_uploaded_like_a_file(client, edge):
     assert edge.init_body["content_type"] == "image/png"
 
 
+@pytest.mark.parametrize(
+    ("head", "content_type"),
+    [
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"RIFF\x10\0\0\0WEBP", "image/webp"),
+        (b"GIF87a", "image/gif"),
+        (b"GIF89a", "image/gif"),
+        (b"II*\0", "image/tiff"),
+        (b"MM\0*", "image/tiff"),
+        (b"BM", "image/bmp"),
+        (b"\0\0\0\x18ftypavif", "image/avif"),
+        (b"\0\0\0\x18ftypheic", "image/heic"),
+        (b"II+\0", "application/octet-stream"),
+        (b"", "application/octet-stream"),
+    ],
+)
+def test_the_first_bytes_of_what_has_no_suffix_give_its_content_type(client, edge, tmp_path, head, content_type):
+    """Of bytes in memory and of a file; what they are really, the server finds out."""
+    unnamed = tmp_path / "harbour"
+    unnamed.write_bytes(head + PHOTO)
+    for photo in (head + PHOTO, unnamed):
+        client.upload(photo)
+        assert edge.init_body["content_type"] == content_type
+
+
 @pytest.mark.parametrize("failure", [503, 500, DROP])
 def test_only_the_failed_part_is_sent_again(client, edge, file, failure):
     """One part fails once: four parts are sent once and that one twice."""

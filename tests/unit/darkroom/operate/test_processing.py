@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from darkroom.cli import main
+from darkroom.operate import processing
 from darkroom.operate.processing import Seen, lines
 from regions import config
 from regions.clock import now_ms
@@ -38,11 +39,20 @@ STATUS = status(
 
 
 @pytest.fixture
-def report(topology):
-    """As a processor does."""
+def values(topology):
     stores = config.open_stores(config.load(topology, {}), REGION)
-    stores.settings.values.write(key_of("processor-1"), to_text(replace(STATUS, at_ms=now_ms())))
+    yield stores.settings.values
     stores.close()
+
+
+@pytest.fixture
+def report(values):
+    """As a processor does."""
+    reports(values)
+
+
+def reports(values) -> None:
+    values.write(key_of("processor-1"), to_text(replace(STATUS, at_ms=now_ms())))
 
 
 def run(topology, *options: str) -> int:
@@ -90,3 +100,46 @@ def test_an_unknown_region_is_refused_with_those_that_exist(topology, capsys):
     """Exit code 2."""
     assert main(["processing", "mars", "--topology", str(topology)]) == 2
     assert REGION in capsys.readouterr().err
+
+
+@pytest.fixture
+def restart(values, monkeypatch):
+    """The processor goes and comes again between the looks of a watch, which Ctrl-C ends after the third."""
+    steps = iter((lambda: values.delete(key_of("processor-1")), lambda: reports(values)))
+
+    def pause(seconds):
+        step = next(steps, None)
+        if step is None:
+            raise KeyboardInterrupt
+        step()
+
+    monkeypatch.setattr(processing.time, "sleep", pause)
+
+
+def test_a_watch_goes_on_while_the_only_processor_restarts(topology, report, restart, capsys, monkeypatch):
+    """It says meanwhile that there is none."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    assert run(topology, "--watch") == 130
+    shown = capsys.readouterr().out
+    first, meanwhile, then = (shown.find("ready in"), shown.find("No processor of"), shown.rfind("ready in"))
+    assert 0 <= first < meanwhile < then
+
+
+def test_programs_get_a_document_a_line_from_a_watch(topology, report, restart, capsys):
+    """Also while there is no processor."""
+    assert run(topology, "--watch", "--json") == 130
+    first, meanwhile, then = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["wanted_workers"] == then["wanted_workers"] == 7
+    assert meanwhile["processors"] == {}
+    assert "No processor of eu-west" in meanwhile["error"]
+
+
+def test_a_watch_may_begin_before_the_processor(topology, values, monkeypatch, capsys):
+    """It waits for one."""
+
+    def pause(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(processing.time, "sleep", pause)
+    assert run(topology, "--watch") == 130
+    assert "No processor of" in capsys.readouterr().out

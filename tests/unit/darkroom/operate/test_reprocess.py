@@ -146,8 +146,35 @@ def test_single_photos_need_no_walk(stores, photo_ids):
     assert reprocessing.run_some(photo_ids[:2], lambda walk, waiting: None) == 2
     assert log.published == photo_ids[:2]
     assert stores.settings.values.read(KEY) is None
-    with pytest.raises(CommandError, match="no photo of this region"):
-        reprocessing.run_some([photo_id(1, region=4)], lambda walk, waiting: None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "advice"),
+    [
+        (photo_id(1, region=4), "a photo of another region", "home region"),
+        (photo_id(20), f"There is no photo {photo_id(20)} in this region", "leave it out"),
+        ("p_zzz", "p_zzz is not the id of a photo", "eleven letters and digits"),
+        ("p_zzzzzzzzzzz", "not the id of a photo", "Copy the whole id"),
+        ("u_00000000000", "not the id of a photo", "Copy the whole id"),
+    ],
+)
+def test_nothing_is_published_if_one_photo_is_not_there(stores, photo_ids, wrong, error, advice):
+    """The error says what is wrong with which id."""
+    log = Log(stores.events)
+    reprocessing = Reprocessing(replace(stores, events=log), NUMBER, ALL)
+    with pytest.raises(CommandError, match=error) as refused:
+        reprocessing.run_some([photo_ids[0], wrong], lambda walk, waiting: None)
+    assert advice in refused.value.advice
+    assert refused.value.exit_code == 2
+    assert log.published == []
+
+
+def test_a_photo_that_is_named_twice_is_published_once(stores, photo_ids):
+    """And counts once."""
+    log = Log(stores.events)
+    reprocessing = Reprocessing(replace(stores, events=log), NUMBER, ALL)
+    assert reprocessing.run_some(photo_ids[:1] * 2, lambda walk, waiting: None) == 1
+    assert log.published == photo_ids[:1]
 
 
 def test_what_another_version_saved_is_replaced(stores, photo_ids):
@@ -177,7 +204,12 @@ def test_a_store_that_is_away_ends_the_run_and_not_its_progress(stores, photo_id
     [
         (["mars"], 2, "It has eu-west"),
         ([REGION, "--photo", "p_1", "--since", "2026-05-01"], 2, "Leave out"),
-        ([REGION, "--since", "yesterday"], 2, "--since"),
+        ([REGION, "--photo", "p_1", "--since", "1970-01-01"], 2, "Leave out"),
+        ([REGION, "--photo", "p_zzz"], 2, "p_zzz is not the id of a photo"),
+        ([REGION, "--since", "yesterday"], 2, "--since: 'yesterday' is no date; write 2026-05-01"),
+        ([REGION, "--until", "2026-13-01"], 2, "--until: '2026-13-01' is no date"),
+        ([REGION, "--since", "2026-05-02", "--until", "2026-05-01"], 2, "Let --since be the earlier"),
+        ([REGION, "--since", "2026-05-01", "--until", "2026-05-01T00:00"], 2, "Let --since be the earlier"),
         ([REGION], 0, ""),
     ],
 )
@@ -191,6 +223,16 @@ def test_the_command_says_if_nobody_would_process_the_photos(folder, capsys):
     """It waits for them then."""
     assert main(["reprocess", REGION, "--topology", str(folder / "topology.toml")]) == 0
     assert "No processor of eu-west reports" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 photos are"), (1, "1 photo is"), (1234, "1,234 photos are")])
+def test_the_command_counts_as_people_do(folder, capsys, monkeypatch, count, words):
+    """When it is done, and when it goes on."""
+    monkeypatch.setattr(Reprocessing, "start", lambda self, restart: Walk(ALL, after="80/", published=count))
+    monkeypatch.setattr(Reprocessing, "run", lambda self, report: count)
+    assert main(["reprocess", REGION, "--topology", str(folder / "topology.toml")]) == 0
+    shown = capsys.readouterr().out
+    assert f"{words} done" in shown and f"{words} published already" in shown
 
 
 def test_ctrl_c_says_how_to_go_on(folder, capsys, monkeypatch):

@@ -1,5 +1,8 @@
 """Inputs that went wrong once, each made anew, with its right result."""
 
+import random
+import struct
+
 import numpy as np
 import pytest
 
@@ -29,6 +32,35 @@ def test_a_grid_of_which_a_third_is_there_was_cut_short():
     """It was ready, with four of six tiles green."""
     data = heifs.grid_of(scenes.noise(384, 256), 128, heifs.hevc)
     assert reason(data[: len(data) * 35 // 100]) == "truncated"
+
+
+FILM = heifs.box(b"ftyp", b"mp42", bytes(4), b"mp42") + heifs.box(b"moov", bytes(90)) + heifs.box(b"mdat", bytes(999))
+
+
+@pytest.mark.parametrize("encode", [heifs.hevc, heifs.av1])
+@pytest.mark.parametrize(
+    "tail",
+    [
+        bytes(1),
+        bytes(20),
+        bytes(100_000),
+        *(random.Random(seed).randbytes(40_000) for seed in range(8)),
+        FILM,
+        FILM[:-500],
+        FILM + b"MotionPhoto_Data" + bytes(24),
+        heifs.box(b"mpvd", FILM),
+        struct.pack(">I4s", 1, b"free") + b"\xff" * 8,
+        struct.pack(">I4s", 3, b"meta"),
+        b"\xff\xff\xff\xffmeta",
+        heifs.full_box(b"meta", 0),
+    ],
+    ids=lambda tail: f"{len(tail)}-{tail[:8].hex()}",
+)
+def test_what_follows_a_heif_does_not_count(encode, tail):
+    """A moving photo has a film behind its last box. It was taken for a part that was cut short."""
+    data = heifs.file([encode(scenes.noise(128, 64))], exif=heifs.exif_item(tag_files.exif({MODEL: "iPhone"})))
+    assert (pictures.master_pixels(data + tail) == pictures.master_pixels(data)).all()
+    assert read_header(data + tail) == read_header(data)
 
 
 def test_a_jpeg_that_was_cut_and_closed_was_cut_short():
@@ -98,3 +130,59 @@ def test_two_skies_are_not_taken_for_one_another():
     for data in (sky((91, 140, 219), (241, 220, 201)), sky((241, 121, 61), (40, 30, 80))):
         found = fingerprints.perceptual_hash(variants.grey(variants.scale(decode(read_header(data)))))
         assert found is None
+
+
+def with_bands(count: int, **tags: int) -> bytes:
+    return tag_files.tiff(np.dstack([scenes.gradient(67, 45)] * 10)[:, :, :count], **tags)
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 8])
+def test_bands_behind_the_colours_do_not_count(count):
+    """Such as masks. They came out well, but for grey pictures, of which the job broke."""
+    assert pictures.master_pixels(with_bands(count)).shape == (45, 67, 3)
+    assert reason(with_bands(count, photometric=1)) == "unsupported"
+
+
+def test_a_tiff_of_30_bands_is_not_called_damaged():
+    """A satellite's, for example. Decoded, it is ten times as large as the photo that its header promises."""
+    for photometric in (0, 1, 2, 5, 6):
+        assert reason(with_bands(30, photometric=photometric)) == "unsupported"
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.uint32])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_numbers_that_no_photo_has_are_not_guessed(kind, bands):
+    """Of grey ones the job broke, others came out in wrong colours."""
+    pixels = scenes.gradient(67, 45)[:, :, :bands].astype(kind)
+    assert reason(tag_files.tiff(pixels, 2 if bands == 3 else 1)) == "unsupported"
+
+
+@pytest.mark.parametrize("bands", [1, 2])
+def test_grey_floats_are_light_as_those_of_three_colours_are(bands):
+    """The job broke."""
+    grey = np.dstack([scenes.gradient(67, 45)[:, :, :1] / np.float32(255), np.ones((45, 67, 1), np.float32)])
+    three = grey[:, :, [0, 0, 0]]
+    ours = pictures.master_pixels(tag_files.tiff(grey[:, :, :bands], 1))
+    assert (ours == pictures.master_pixels(tag_files.tiff(three))).all()
+
+
+@pytest.mark.parametrize("sides", [(256, 256), (512, 16), (1024, 1024)])
+def test_a_tile_may_be_larger_than_the_picture(sides):
+    """What is behind its edges does not count."""
+    pixels = scenes.gradient(400, 300)
+    tiled = tag_files.compressed_tiff(pixels, tile=True, tile_width=sides[0], tile_height=sides[1])
+    assert (pictures.master_pixels(tiled) == pictures.master_pixels(tag_files.tiff(pixels))).all()
+
+
+@pytest.mark.parametrize("sides", [(1040, 16), (16, 1040), (9984, 9984)])
+def test_a_tile_that_is_far_larger_than_the_picture_is_not_called_damaged(sides):
+    """It would be decoded as a whole, which takes memory that the size of the photo does not promise."""
+    tiled = tag_files.compressed_tiff(scenes.gradient(400, 300), tile=True, tile_width=sides[0], tile_height=sides[1])
+    assert reason(tiled) == "unsupported"
+
+
+def test_a_tile_of_a_large_picture_has_a_largest_size():
+    """The same for any picture."""
+    row = scenes.gradient(10_000, 1)
+    assert pictures.master_pixels(tag_files.compressed_tiff(row, tile=True, tile_width=8192, tile_height=16)).size
+    assert reason(tag_files.compressed_tiff(row, tile=True, tile_width=8208, tile_height=16)) == "unsupported"
