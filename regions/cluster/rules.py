@@ -11,7 +11,6 @@ from typing import Any
 
 from distributed import Scheduler
 from distributed.diagnostics.plugin import SchedulerPlugin
-from tornado.ioloop import PeriodicCallback
 
 from regions.cluster.workers import MEMORY, MOVE_ACTORS
 
@@ -42,10 +41,12 @@ class Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
         """Of the workers that were called."""
         scheduler.allowed_failures = 0
         scheduler.WORKER_SATURATION = 1.0
-        scheduler.worker_ttl = WORKER_GONE_AFTER_S
-        looks = PeriodicCallback(scheduler.check_worker_ttl, 1000 * WORKER_GONE_AFTER_S / 4)
-        scheduler.periodic_callbacks[TOPIC] = looks
-        looks.start()
+        # It is not there if the operator has turned it off.
+        if looks := scheduler.periodic_callbacks.get("worker-ttl"):
+            scheduler.worker_ttl = WORKER_GONE_AFTER_S
+            looks.stop()
+            looks.callback_time = 1000 * WORKER_GONE_AFTER_S / 4
+            looks.start()
         scheduler.handlers |= {MOVE_ACTORS: self.move_actors, CALL_ACTOR: self.call_actor}
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
