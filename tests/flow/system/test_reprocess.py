@@ -77,7 +77,7 @@ def test_a_run_that_is_killed_is_finished_by_the_same_command(system, ana, regio
     assert 1 in recipes(region, photo_ids)
     again = darkroom("reprocess", HOME)
     out, err = again.communicate(timeout=120)
-    assert (again.returncode, "Going on after" in out) == (0, True), err
+    assert (again.returncode, "published already" in out) == (0, True), err
     assert recipes(region, photo_ids) == [2] * 12
     for photo_id in photo_ids:
         names = [variant.name for variant in region.catalog.photos.get(photo_id).variants]
