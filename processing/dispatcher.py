@@ -27,6 +27,13 @@ Run = Callable[[job.JobRequest, Urgency, int, Callable[[], None]], Awaitable[job
 """Runs a job: with this urgency, on a worker that has so much memory. Calls the last when the worker is free again."""
 
 
+class NeedsLargeWorker(Exception):
+    """A fresh photo that needs more memory than most workers have is to come with the deferred ones.
+
+    Their turns are few and long, and the processor's window of fresh photos would fill with those that wait.
+    """
+
+
 class Turn:
     """`worked_s` is what the job took its worker, if that is known; else all of the turn counts."""
 
@@ -111,10 +118,15 @@ class Dispatcher:
         self._large_turns = Turns(large_workers)
 
     async def run(self, request: job.JobRequest, urgency: Urgency, owner: str) -> job.Final:
-        """Waits for its turn. Raises what the job raised, and Unavailable if the process is stopping."""
+        """Waits for its turn.
+
+        Raises what the job raised, NeedsLargeWorker, and Unavailable if the process is stopping.
+        """
         outcome = await self._run_in_turn(request, urgency, owner, 0)
         if not isinstance(outcome, job.NeedsMemory):
             return outcome
+        if urgency is Urgency.FRESH:
+            raise NeedsLargeWorker
         memory_bytes = outcome.memory_bytes
         try:
             await self._wait_for_memory(memory_bytes, _MEMORY_WITHIN_S)
@@ -126,6 +138,7 @@ class Dispatcher:
 
     def capacity_changed(self) -> None:
         self._turns.hand_out()
+        self._large_turns.hand_out()
 
     def close(self) -> None:
         """Those that wait for their turn get Unavailable, now and later; those that run go on."""

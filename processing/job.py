@@ -18,6 +18,7 @@ from processing.imaging import header, master, recipe, variants
 from processing.imaging.header import Header
 from processing.imaging.master import Master
 from processing.imaging.variants import Pictures, Rendering
+from regions.cluster.in_worker import run_watched
 from regions.errors import NotFound, Unavailable
 from regions.image_limits import MAX_PIXELS, MAX_RAW_BYTES
 from regions.records import Location, Reason, Status, Variant
@@ -34,8 +35,8 @@ class JobRequest:
     """The input of a job: plain values that can be sent to any worker, which has its own configuration and secrets.
 
     `size_bytes` is the size that the client announced, `sha256` the hash that it claimed, if any; `known_bad_version`
-    names the list that the photo is judged by; `budget_s` is how long the steps may take that do not wait for the
-    store, and as long may reading the raw.
+    names the list that the photo is moderated by; `budget_s` is how long the steps may take that do not wait for the
+    store; reading the raw and writing the variants may take as long each.
     """
 
     region: str
@@ -200,7 +201,11 @@ def draw_placeholder(work: Work) -> None:
 
 
 def store(work: Work) -> None:
+    """Raises Unavailable if the store is too slow."""
+    deadline_s = work.clock_s() + work.request.budget_s
     for rendering in work.renderings:
+        if work.clock_s() > deadline_s:
+            raise Unavailable(f"the store has not taken the variants in {work.request.budget_s:g} s")
         data, digest = rendering.data, fingerprints.sha256(rendering.data)
         variant = Variant(rendering.size, rendering.width, rendering.height, len(data), digest, recipe.RECIPE)
         key = variant_key(work.request.photo_id, variant.name)
@@ -215,8 +220,16 @@ STEPS: Sequence[Step] = (
 _WAIT_FOR_STORE = (fetch.__name__, store.__name__)
 
 
+HANGS_AFTER = 4
+"""Budgets. Reading, the job's own work and writing end themselves after one each; what goes on then hangs."""
+
+
 def run(request: JobRequest) -> Outcome:
     """The whole job. Raises Unavailable if the store or the known-bad list can't be reached, or is too slow."""
+    return run_watched(HANGS_AFTER * request.budget_s, _run, request)
+
+
+def _run(request: JobRequest) -> Outcome:
     here = worker.current()
     # Before anything else: without the list, whatever was done for the photo would be done again.
     known_bad = here.known_bad.get(request.region, request.known_bad_version)

@@ -3,7 +3,7 @@
 Ten thousand jobs a second can't carry a list of hundreds of kilobytes. So the processor reads the setting once a
 second, publishes it to the actor when it has changed, and names its version in a job when the turn of that has come; a
 worker fetches a version that it lacks, once. The actor is asked by processes and changes, never by photos: while it is
-away, workers judge on by the lists that they have. A photo is never judged by another version than its job names:
+away, workers go on with the lists that they have. A photo is never moderated by another version than its job names:
 without that, it waits.
 """
 
@@ -82,7 +82,7 @@ class Publisher:
         return self._published.version
 
     async def run_forever(self) -> None:
-        """An actor that was made again has no list until somebody looks."""
+        """An actor that was made again has no list until somebody asks."""
         while True:
             await asyncio.sleep(_CHECK_EVERY_S)
             try:
@@ -98,11 +98,11 @@ class Publisher:
 
     async def _update(self) -> None:
         try:
-            at_s = self._clock_s()
             known_bad = await asyncio.get_running_loop().run_in_executor(self._threads, self._read)
             if known_bad.version not in (EMPTY.version, self._published.version):
                 await self._actor.call("put", known_bad)
-            self._published, self._read_at_s = known_bad, at_s
+            # Not when the reading began: while the settings hang, each photo would wait for them.
+            self._published, self._read_at_s = known_bad, self._clock_s()
         finally:
             self._updating = None
 

@@ -154,7 +154,7 @@ class NearDuplicates:
         """The id of the owner's original that this one looks like. Raises Unavailable: then the photo waits."""
         question = Question(owner_id, photo_id, perceptual_hash)
         asked = self._asked
-        for _ in range(_TRIES):
+        for _ in range(NEWEST + _TRIES):
             answer = await asked.put(question)
             asked = self._asked_again
             if answer is None:

@@ -11,9 +11,8 @@ from regions.config import Config
 
 # What all but the largest photos need. The hungriest measured, an AVIF of 120 megapixels, takes 1.8 GiB.
 _MEMORY_BYTES, _LARGE_MEMORY_BYTES = 1 << 30, 3 << 30
-# A job ends itself when its own time is spent, and is given up when the store is slow. One that goes on hangs.
-_HANGS_AFTER = 2.5
-"""Budgets."""
+_ANSWERS_AFTER = 2 * job.HANGS_AFTER + 1
+"""Budgets. A job may wait for one that hangs, and for a worker that comes back."""
 
 
 def locate(config: Config, region: str) -> OwnCluster | OutsideCluster:
@@ -33,5 +32,5 @@ async def run_job(
     worker_is_free: Callable[[], object] = lambda: None,
 ) -> job.Outcome:
     """Raises WorkerDied, Unavailable if the cluster or a store is unavailable, and whatever else the job raised."""
-    name, timeout_s = f"photo-{request.photo_id}", _HANGS_AFTER * request.budget_s
+    name, timeout_s = f"photo-{request.photo_id}", _ANSWERS_AFTER * request.budget_s
     return await dask.run(job.run, request, name, timeout_s, -urgency, memory_bytes, worker_is_free)

@@ -9,6 +9,7 @@ explains the races).
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -72,6 +73,7 @@ def with_outcome(photo: Photo, outcome: job.Final) -> Photo:
         perceptual_hash=outcome.perceptual_hash,
         placeholder=outcome.placeholder,
         variants=_with_older_recipes(photo, outcome),
+        worker_deaths=0,
         recipe=outcome.recipe,
     )
 
@@ -110,26 +112,30 @@ class PhotoProcessor:
         self._region, self._catalog, self._objects = region, stores.catalog, stores.objects
         self._run, self._find_near_duplicate = run, find_near_duplicate
         self._outbox, self._clock_ms, self._threads = outbox, clock_ms, threads
+        self._unrecorded_deaths: Counter[str] = Counter()
+        """Of workers, by photo, while the catalog is away."""
 
     async def handle(self, urgency: Urgency, event: Event) -> None:
         """Raises Unavailable if a store, the cluster or an actor is away."""
-        await self._process(urgency, partial(self._begin, event.body["photo_id"]))
+        photo_id = event.body["photo_id"]
+        await self._process(urgency, photo_id, partial(self._begin, photo_id))
 
     async def handle_backfill(self, event: Event) -> None:
         """Raises the same, and Unavailable if the event is for a processor with a newer recipe."""
-        await self._process(Urgency.BACKFILL, partial(self._begin_again, event))
+        await self._process(Urgency.BACKFILL, event.body["photo_id"], partial(self._begin_again, event))
 
-    async def _process(self, urgency: Urgency, begin: Callable[[], _Begun | None]) -> None:
+    async def _process(self, urgency: Urgency, photo_id: str, begin: Callable[[], _Begun | None]) -> None:
         while begun := await self._in_thread(begin):
             photo, request = begun
             try:
                 outcome = await self._run(request, urgency, photo.owner_id)
             except WorkerDied:
-                # Before the photo is tried again: a later process must know.
-                await self._in_thread(self._record_death, photo)
+                self._unrecorded_deaths[photo_id] += 1
                 continue
             await self._in_thread(self._finish, await self._compared(photo, outcome), outcome)
             break
+        # Recorded, or the photo is gone.
+        self._unrecorded_deaths.pop(photo_id, None)
 
     async def _compared(self, photo: Photo, outcome: job.Final) -> Photo:
         """A photo that is processed again has its answer already: by now it would be compared with later ones."""
@@ -175,19 +181,21 @@ class PhotoProcessor:
         return self._catalog.photos.update(again, {Status.FAILED}, None)
 
     def _request(self, photo: Photo) -> _Begun | None:
+        if photo.photo_id in self._unrecorded_deaths:
+            # Before the photo is tried again: a later process must know.
+            photo = self._record_deaths(photo)
         if photo.worker_deaths >= MOST_DEATHS:
             self._finish(photo, _KILLS)
             return None
         return photo, job.JobRequest(self._region, photo.photo_id, photo.size_bytes, photo.sha256, BUDGET_S)
 
-    def _record_death(self, begun: Photo) -> None:
-        # Read again: it may have waited for hours, and the update replaces all of the record.
-        photo = self._catalog.photos.get(begun.photo_id)
-        if photo is None or photo.status is not begun.status:
-            return
-        deaths = photo.worker_deaths + 1
+    def _record_deaths(self, photo: Photo) -> Photo:
+        deaths = photo.worker_deaths + self._unrecorded_deaths[photo.photo_id]
         log.error("a worker died with a photo", extra={"photo_id": photo.photo_id, "deaths": deaths})
-        self._catalog.photos.update(replace(photo, worker_deaths=deaths), {photo.status}, None)
+        counted = replace(photo, worker_deaths=deaths)
+        self._catalog.photos.update(counted, {photo.status}, None)
+        del self._unrecorded_deaths[photo.photo_id]
+        return counted
 
     def _finish(self, photo: Photo, outcome: job.Final) -> None:
         if photo.status is Status.READY:
@@ -218,8 +226,9 @@ class PhotoProcessor:
     def give_up(self, event: Event, error: Exception) -> None:
         """Marks the photo as failed when its event goes to the dead letters, so that it isn't `processing` forever."""
         photo = self._catalog.photos.get(event.body["photo_id"])
-        if photo is not None:
-            self._record(replace(photo, status=Status.FAILED, reason=_INTERNAL))
+        if photo is None:
+            return self._remove_leftovers(event.body["photo_id"])
+        self._record(replace(photo, status=Status.FAILED, reason=_INTERNAL))
 
     def _record(self, photo: Photo) -> None:
         """Writes the outcome unless another delivery of the event, or a deletion, was faster: then the first wins."""

@@ -100,8 +100,8 @@ class Processor:
         self, request: job.JobRequest, urgency: Urgency, memory_bytes: int, worker_is_free: Callable[[], None]
     ) -> job.Outcome:
         """By the known-bad list of now: the photo may have waited for long."""
-        judged = replace(request, known_bad_version=await self._lists.version())
-        return await run_job(self._cluster, judged, urgency, memory_bytes, worker_is_free)
+        current = replace(request, known_bad_version=await self._lists.version())
+        return await run_job(self._cluster, current, urgency, memory_bytes, worker_is_free)
 
     def _slots(self) -> int:
         return self._crew.share.of(self._cluster.capacity)

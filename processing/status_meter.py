@@ -16,6 +16,7 @@ from regions.records import Status
 
 _RATES_OVER_S = 10.0
 _URGENT = (Urgency.FRESH, Urgency.DEFERRED)
+_MOST_NOT_DONE = 10_000
 _FIRST_WORK_S = 0.2
 """What a photo is thought to take a worker until the first has ended."""
 
@@ -53,6 +54,8 @@ class StatusMeter:
         self._clock_s = clock_s
         self._waiting: dict[int, tuple[Urgency, float]] = {}
         """Since when each request waits, in the order of arrival. By `id`: two may be for one photo."""
+        self._not_done: dict[str, None] = {}
+        """The photos that have arrived, in this order; also some that were deleted before they were done."""
         self._in_flight = 0
         self._counts = _Counts()
         self._seen = deque([(clock_s(), _Counts())])
@@ -60,7 +63,7 @@ class StatusMeter:
 
     def around_queue(self, run: photo_processor.Run) -> photo_processor.Run:
         async def measured(request: job.JobRequest, urgency: Urgency, owner: str) -> job.Final:
-            self._counts.urgent += urgency in _URGENT
+            self._count_arrival(request.photo_id, urgency)
             self._waiting[id(request)] = urgency, self._clock_s()
             try:
                 outcome = await run(request, urgency, owner)
@@ -69,6 +72,7 @@ class StatusMeter:
                 raise
             finally:
                 self._waiting.pop(id(request), None)
+            self._not_done.pop(request.photo_id, None)
             self._count(outcome)
             return outcome
 
@@ -106,6 +110,15 @@ class StatusMeter:
             oldest_waiting_s=self._oldest(),
             step_ms=self._step_ms,
         )
+
+    def _count_arrival(self, photo_id: str, urgency: Urgency) -> None:
+        """Once, however often the photo is tried."""
+        if urgency not in _URGENT or photo_id in self._not_done:
+            return
+        self._counts.urgent += 1
+        self._not_done[photo_id] = None
+        if len(self._not_done) > _MOST_NOT_DONE:
+            del self._not_done[next(iter(self._not_done))]
 
     def _count(self, outcome: job.Final) -> None:
         self._counts.finished += 1

@@ -54,7 +54,7 @@ def _regions(options: Namespace) -> tuple[Config, list[str]]:
 def checked(file: Path) -> str:
     """The text of a list that a region can use. Raises CommandError, OSError."""
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")
         size_bytes = len(text.encode())
         if size_bytes > MAX_VALUE_BYTES:
             raise CommandError(

@@ -8,6 +8,7 @@ here, and to its last unit, because decoders conceal what they miss. Pure.
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from processing.formats.facts import Cicp, Colour, Facts, Icc, InvalidImage, damaged, truncated, unsupported
 
@@ -16,6 +17,10 @@ _DERIVED = (b"grid", b"iovl", b"iden", b"tmap")
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 _MAX_BOXES, _MAX_ITEMS, _MAX_EXTENTS, _MAX_DERIVATIONS = 20_000, 4_096, 20_000, 4
 _MAX_REFERENCES, _MAX_ASSOCIATIONS = 100_000, 100_000
+_MAX_META_BYTES = 32 << 20
+"""Of a phone it has some kilobytes. It is copied a few times."""
+_MAX_EXIF_ITEMS = 4
+"""Each may have the length of the file."""
 
 
 @dataclass(slots=True)
@@ -36,6 +41,7 @@ class _Meta:
     items: dict[int, _Item] = field(default_factory=dict)
     references: dict[tuple[bytes, int], tuple[int, ...]] = field(default_factory=dict)
     properties: list[tuple[bytes, bytes]] = field(default_factory=list)
+    associations: int = 0
     idat: bytes = b""
 
     def item(self, number: int) -> _Item:
@@ -101,14 +107,18 @@ def _colour(meta: _Meta, properties: Mapping[bytes, list[bytes]]) -> Colour:
 
 def _exif(meta: _Meta, data: bytes) -> bytes:
     """From its TIFF header on. Before that stands its offset and, in some files, the marker of a JPEG's segment."""
-    for number, item in meta.items.items():
-        described = meta.references.get((b"cdsc", number), ())
-        if item.kind == b"Exif" and (meta.primary in described or not described):
-            body = _bytes(meta, item, data)
-            starts = [start for order in (b"II*\0", b"MM\0*") if (start := body.find(order, 0, 64)) >= 0]
-            if starts:
-                return body[min(starts) :]
+    items = (item for number, item in meta.items.items() if _describes_picture(meta, number, item))
+    for item in islice(items, _MAX_EXIF_ITEMS):
+        body = _bytes(meta, item, data)
+        starts = [start for order in (b"II*\0", b"MM\0*") if (start := body.find(order, 0, 64)) >= 0]
+        if starts:
+            return body[min(starts) :]
     return b""
+
+
+def _describes_picture(meta: _Meta, number: int, item: _Item) -> bool:
+    described = meta.references.get((b"cdsc", number), ())
+    return item.kind == b"Exif" and (meta.primary in described or not described)
 
 
 def _items_of_picture(meta: _Meta) -> list[int]:
@@ -204,6 +214,8 @@ def _meta(data: bytes) -> _Meta:
         raise unsupported("a HEIF file in the short form")
     if not kind:
         raise truncated()
+    if len(body) > _MAX_META_BYTES:
+        raise _too_complex()
     meta = _Meta()
     children = dict(reversed(list(_boxes(body[4:]))))
     meta.idat = children.get(b"idat", b"")
@@ -303,12 +315,12 @@ def _read_properties(body: bytes, meta: _Meta) -> None:
 
 def _read_associations(body: bytes, meta: _Meta) -> None:
     reader = _Numbers(body, 4)
-    is_wide, associations = body[3] & 1, 0
+    is_wide = body[3] & 1
     for _ in range(reader.number(4)):
         item = meta.item(reader.number(2 if body[0] < 1 else 4))
         count = reader.number(1)
-        associations += count
-        if associations > _MAX_ASSOCIATIONS:
+        meta.associations += count
+        if meta.associations > _MAX_ASSOCIATIONS:
             raise _too_complex()
         for _ in range(count):
             item.properties.append(reader.number(2) & 0x7FFF if is_wide else reader.number(1) & 0x7F)

@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 from dask._expr import LLGExpr
 from dask._task_spec import Task
 from distributed import Client, Future, KilledWorker
-from distributed.client import FutureCancelledError
+from distributed.client import ClosedClientError, FutureCancelledError
 
 from regions.batches import Batches, Waiting
 from regions.cluster.actors import SharedActor
-from regions.cluster.rules import TOPIC, WORKER_GONE_AFTER_S, Rules, memories_mib
-from regions.cluster.watchdog import run_within
+from regions.cluster.in_worker import BEGUN
+from regions.cluster.rules import TOPIC, Rules, memories_mib
 from regions.cluster.workers import (
     CONNECT_S,
     LOST,
@@ -70,6 +70,8 @@ class DaskCluster:
         self._lost = asyncio.Event()
         self._memories_mib: list[float] = []
         self._change = asyncio.Event()
+        self._not_begun: set[str] = set()
+        """The tasks that need memory and have not announced that they have begun."""
         self._submissions = Batches(self._submit, _SUBMIT_EVERY_S)
         self._results = Batches(self._gather, _GATHER_EVERY_S)
 
@@ -110,23 +112,25 @@ class DaskCluster:
         """What `function(argument)` returns in a worker; both must be picklable. `name` appears in Dask's logs.
 
         Tasks of a higher `priority` start first. With `memory_bytes`, the task runs on a worker whose limit is no less.
-        `timeout_s` after it has begun, a task that has not ended costs its worker's process. `worker_is_free` is called
-        when the task has ended, while its result is still on the way. Raises what the function raised, WorkerDied, and
-        Unavailable if the cluster was lost or no worker took the task: then the function may have run, or may still
-        run.
+        `worker_is_free` is called when the task has ended, while its result is still on the way. Raises what the
+        function raised, WorkerDied, and Unavailable if the cluster was lost, or if the task has not ended in
+        `timeout_s` from now: then the function may have run, or may still run. One that may hang or needs memory calls
+        `in_worker.run_watched`.
         """
         client, key = self._client, f"{name}-{uuid.uuid4().hex}"
         if client is None:
             raise Unavailable("there is no cluster at the moment")
         # Dask keeps what it takes for the source of other tasks in one queue, and gives a worker one at a time.
-        task = Task(key, run_within, timeout_s, function, argument, _data_producer=True)
+        task = Task(key, function, argument, _data_producer=True)
+        if memory_bytes:
+            self._not_begun.add(key)
         future = await self._submissions.put(_Submission(client, task, priority, memory_bytes / MIB))
         try:
-            # It may wait for one that hangs, or for a worker that does not come.
-            await self._until_ended(client, future, 2 * timeout_s + WORKER_GONE_AFTER_S)
+            await self._until_ended(client, future, timeout_s)
             worker_is_free()
             return await self._result(client, future, timeout_s)  # type: ignore[no-any-return]
         finally:
+            self._not_begun.discard(key)
             future.release()
 
     def actor(self, name: str, kind: type) -> SharedActor:
@@ -134,14 +138,17 @@ class DaskCluster:
         return SharedActor(name, kind, lambda: self._client)
 
     async def wait_for_memory(self, memory_bytes: int, within_s: float) -> None:
-        """Returns when a worker has a limit of so much; it may be starting. Raises NotEnoughMemory, Unavailable."""
+        """Returns when a worker has a limit of so much; it may be starting.
+
+        Raises NotEnoughMemory; and Unavailable as soon as there is no worker at all, which says nothing of memory.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while memory_bytes / MIB > max(self._memories_mib, default=0.0):
+                    if not self._memories_mib:
+                        raise Unavailable("there is no worker at the moment")
                     await self._change.wait()
                 return
-        if not self._memories_mib:
-            raise Unavailable("there is no worker at the moment")
         raise NotEnoughMemory(f"no worker has {memory_bytes} bytes")
 
     async def _until_ended(self, client: Client, future: Future, timeout_s: float) -> None:
@@ -150,8 +157,10 @@ class DaskCluster:
             async with asyncio.timeout(timeout_s):
                 error = await future.exception()
         except TimeoutError as late:
-            raise Unavailable("no worker has taken the task") from late
+            raise Unavailable("the task has not ended in time") from late
         if isinstance(error, KilledWorker):
+            if future.key in self._not_begun:
+                raise Unavailable("the worker died with another task, behind which this one waited") from error
             raise WorkerDied(future.key) from error
         if error is not None:
             raise error
@@ -204,7 +213,7 @@ class DaskCluster:
                     client = await self._connect(opened)
                     failed = 0
                     await self._until_lost(client)
-            except LOST as error:
+            except (*LOST, ClosedClientError) as error:
                 failed += 1
                 log.warning("no cluster", extra={"error": repr(error)})
             await asyncio.sleep(backoff_s(failed + 1, random.random))
@@ -222,6 +231,7 @@ class DaskCluster:
         opened.push_async_callback(close, client)
         await client
         client.subscribe_topic(TOPIC, self._workers_changed)
+        client.subscribe_topic(BEGUN, lambda event: self._not_begun.discard(event[1]))
         await client.register_plugin(Rules())
         self._lost.clear()
         self._client = client

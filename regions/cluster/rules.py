@@ -6,7 +6,7 @@ agree on who makes the next.
 
 import asyncio
 from contextlib import suppress
-from time import time
+from time import monotonic, time
 from typing import Any
 
 from distributed import Scheduler
@@ -37,16 +37,18 @@ class Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
 
     async def start(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
+        self._checked_at_s = monotonic()
         self._gone: dict[str, asyncio.Future[None]] = {}
         """Of the workers that were called."""
         scheduler.allowed_failures = 0
         scheduler.WORKER_SATURATION = 1.0
         # It is not there if the operator has turned it off.
-        if looks := scheduler.periodic_callbacks.get("worker-ttl"):
+        if checks := scheduler.periodic_callbacks.get("worker-ttl"):
             scheduler.worker_ttl = WORKER_GONE_AFTER_S
-            looks.stop()
-            looks.callback_time = 1000 * WORKER_GONE_AFTER_S / 4
-            looks.start()
+            checks.stop()
+            checks.callback_time = 1000 * WORKER_GONE_AFTER_S / 4
+            checks.callback = self._end_silent_workers
+            checks.start()
         scheduler.handlers |= {MOVE_ACTORS: self.move_actors, CALL_ACTOR: self.call_actor}
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
@@ -86,6 +88,12 @@ class Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
             return None
         with suppress(OSError):
             return answer.result()
+
+    async def _end_silent_workers(self) -> None:
+        """Not if this check itself comes late: this process may have been frozen, and workers have been heard since."""
+        before_s, self._checked_at_s = self._checked_at_s, monotonic()
+        if self._checked_at_s - before_s < WORKER_GONE_AFTER_S / 2:
+            await self._scheduler.check_worker_ttl()
 
     def move_actors(self, worker: str) -> None:
         """Gives up the actors of a worker that is about to retire; they are made again on others."""

@@ -123,38 +123,36 @@ def file(
     is_grid: bool = False,
 ) -> bytes:
     """One tile is the picture itself, unless `is_grid`; several are a grid of `columns`, cropped to `size`."""
-    primary = _Item(tiles[0].kind, tiles[0].data, [*_described(tiles[0]), *properties])
+    primary = Item(tiles[0].kind, tiles[0].data, [*_described(tiles[0]), *properties])
     items = [primary]
     if len(tiles) > 1 or is_grid:
         rows = len(tiles) // columns
         width, height = size or (columns * tiles[0].width, rows * tiles[0].height)
         body = struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, width, height)
         shown = [_size(width, height), _pixels(tiles[0]), *properties]
-        parts = [_Item(tile.kind, tile.data, _described(tile)) for tile in tiles]
+        parts = [Item(tile.kind, tile.data, _described(tile)) for tile in tiles]
         numbers = list(range(2, 2 + len(parts)))
-        items = [_Item(b"grid", body, shown, [(b"dimg", numbers)]), *parts]
+        items = [Item(b"grid", body, shown, [(b"dimg", numbers)]), *parts]
     if alpha is not None:
-        items.append(_Item(alpha.kind, alpha.data, [*_described(alpha), (b"auxC", _ALPHA)], [(b"auxl", [1])]))
+        items.append(Item(alpha.kind, alpha.data, [*_described(alpha), (b"auxC", _ALPHA)], [(b"auxl", [1])]))
     if exif:
-        items.append(_Item(b"Exif", exif, [], [(b"cdsc", [1])]))
+        items.append(Item(b"Exif", exif, [], [(b"cdsc", [1])]))
     brand = brand or (b"heic" if tiles[0].kind == b"hvc1" else b"avif")
     return container(items, brand)
 
 
 @dataclass(frozen=True)
-class _Item:
+class Item:
     kind: bytes
     data: bytes
     properties: Sequence[Property]
     references: Sequence[tuple[bytes, Sequence[int]]] = ()
 
 
-item = _Item
+item = Item
 
 
-def container(
-    items: Sequence[_Item], brand: bytes = b"heic", extents: Sequence[tuple[int, int]] | None = None
-) -> bytes:
+def container(items: Sequence[Item], brand: bytes = b"heic", extents: Sequence[tuple[int, int]] | None = None) -> bytes:
     """The items are numbered from 1, which is the primary one. `extents` replaces the places of all their bytes."""
     start = box(b"ftyp", brand, bytes(4), brand, b"mif1", b"miaf")
     length = len(start) + len(_meta(items, [(0, 0)] * len(items))) + 8
@@ -165,7 +163,7 @@ def container(
     return start + _meta(items, extents or places) + box(b"mdat", *(each.data for each in items))
 
 
-def _meta(items: Sequence[_Item], places: Sequence[tuple[int, int]]) -> bytes:
+def _meta(items: Sequence[Item], places: Sequence[tuple[int, int]]) -> bytes:
     boxes = list(dict.fromkeys(each for item_ in items for each in item_.properties))
     entries = [
         full_box(b"infe", 2, struct.pack(">HH4s", number, 0, each.kind), b"\0", flags=int(number > 1))

@@ -161,6 +161,12 @@ def _heifs() -> dict[str, Hostile]:
         "HEIC whose items overlap": Hostile(
             heifs.container([alone, exif], extents=[(0, 400), (0, 2_000_000_000)]), {"damaged", "truncated"}
         ),
+        "HEIC whose 2,000 EXIF items are the file": Hostile(
+            _with_items_as_long_as_the_file(alone, 2_000), {"ready", "damaged"}
+        ),
+        "HEIC of 20 million associations": Hostile(
+            start + heifs.full_box(b"meta", 0, heifs.box(b"iprp", _associations(200))), {"too-complex"}
+        ),
         "HEIC of boxes in boxes": Hostile(start + heifs.full_box(b"meta", 0, nested), {"damaged", "truncated"}),
         "HEIC of boxes to the end": Hostile(
             start + bytes(4) + b"meta" + bytes(4) + (bytes(4) + b"iprp") * 1_000, {"damaged", "truncated"}
@@ -169,6 +175,19 @@ def _heifs() -> dict[str, Hostile]:
             start + heifs.full_box(b"meta", 0, heifs.full_box(b"iref", 0, _references(40, 30_000))), {"too-complex"}
         ),
     }
+
+
+def _with_items_as_long_as_the_file(picture: heifs.Item, count: int) -> bytes:
+    zeros = 40_000_000
+    items = [picture, heifs.item(b"free", bytes(zeros), []), *[heifs.item(b"Exif", b"", [], [(b"cdsc", [1])])] * count]
+    at = heifs.container(items).index(b"mdat") + 4
+    return heifs.container(items, extents=[(at, len(picture.data)), (0, 1), *[(0, zeros)] * count])
+
+
+def _associations(boxes: int) -> bytes:
+    """Each says 400 times that the item has 255 properties."""
+    one = heifs.full_box(b"ipma", 0, struct.pack(">I", 400), (struct.pack(">HB", 1, 255) + bytes(255)) * 400)
+    return one * boxes
 
 
 def _references(boxes: int, count: int) -> bytes:

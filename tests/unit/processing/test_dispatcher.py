@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from processing import job
-from processing.dispatcher import Dispatcher, at_once
+from processing.dispatcher import Dispatcher, NeedsLargeWorker, at_once
 from processing.fair_queue import Urgency
 from regions.cluster.dask_cluster import NotEnoughMemory, WorkerDied
 from regions.errors import Unavailable
@@ -20,12 +20,12 @@ def request(name: str, size_bytes: int = 1) -> job.JobRequest:
 
 
 class Cluster:
-    """Jobs run until they are let go on; `largest_bytes` is the memory of its one large worker."""
+    """Jobs run until they are let go on; `largest_bytes` is the memory of its large workers."""
 
     def __init__(self, workers: int, largest_bytes: int = 0) -> None:
-        self.workers, self.largest_bytes = workers, largest_bytes
+        self.workers, self.large_workers, self.largest_bytes = workers, 1, largest_bytes
         self.started, self.memory, self.needs = [], {}, {}
-        self.dispatcher = Dispatcher(self._run, lambda: self.workers, lambda: 1, self._wait_for_memory)
+        self.dispatcher = Dispatcher(self._run, lambda: self.workers, lambda: self.large_workers, self._wait_for_memory)
         self._ends = {}
 
     def submit(self, name: str, urgency=Urgency.FRESH, owner="ana", size_bytes=1):
@@ -173,20 +173,38 @@ def test_the_next_job_starts_while_a_result_is_on_the_way():
     asyncio.run(scenario())
 
 
+def test_a_fresh_photo_that_needs_more_memory_is_to_come_later():
+    """Nothing waits here for one of few workers."""
+
+    async def scenario():
+        cluster = Cluster(1, largest_bytes=300)
+        task = cluster.submit("a")
+        await settled()
+        await cluster.let_go_on("a", job.NeedsMemory(200))
+        with pytest.raises(NeedsLargeWorker):
+            await task
+
+    asyncio.run(scenario())
+
+
 def test_a_photo_that_needs_more_memory_runs_again_on_a_worker_that_has_it():
     """Only as many such photos at a time as there are such workers."""
 
     async def scenario():
         cluster = Cluster(4, largest_bytes=300)
-        tasks = [cluster.submit(name) for name in "ab"]
+        tasks = [cluster.submit(name, Urgency.DEFERRED) for name in "abc"]
         await settled()
-        await cluster.let_go_on("a", job.NeedsMemory(200))
-        await cluster.let_go_on("b", job.NeedsMemory(300))
-        assert cluster.started == ["a", "b", "a"]
-        await cluster.let_go_on("a")
-        await cluster.let_go_on("b")
-        assert await asyncio.gather(*tasks) == [DONE] * 2
-        assert cluster.memory == {"a": 200, "b": 300}
+        for name in "abc":
+            await cluster.let_go_on(name, job.NeedsMemory(200))
+        assert cluster.started == ["a", "b", "c", "a"]
+        cluster.large_workers = 2
+        cluster.dispatcher.capacity_changed()
+        await settled()
+        assert cluster.started == ["a", "b", "c", "a", "b"]
+        for name in "abc":
+            await cluster.let_go_on(name)
+        assert await asyncio.gather(*tasks) == [DONE] * 3
+        assert cluster.memory == {"a": 200, "b": 200, "c": 200}
 
     asyncio.run(scenario())
 
@@ -196,7 +214,7 @@ def test_a_photo_that_needs_more_memory_than_any_worker_has_fails():
 
     async def scenario():
         cluster = Cluster(1, largest_bytes=300)
-        task = cluster.submit("a")
+        task = cluster.submit("a", Urgency.BACKFILL)
         await settled()
         await cluster.let_go_on("a", job.NeedsMemory(301))
         assert (await task).reason.code == "needs-memory"

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import pickle
-from functools import wraps
+from functools import partial, wraps
 from itertools import count
 
 import pytest
@@ -203,10 +203,13 @@ def test_a_slow_store_takes_no_time_from_a_photo(room, draw, slow):
     assert isinstance(outcome, job.Ready)
 
 
-def test_a_store_that_trickles_lets_the_photo_wait(room, draw):
-    """Each chunk arrives before the connection times out, but the whole would take hours."""
-    photo, _ = room.uploaded(draw(1))
-    each_minute = count(step=61)
-    work = job.Work(room.request(photo), room.stores.objects, moderation.KnownBad(), lambda: next(each_minute))
-    with pytest.raises(Unavailable, match="the store has given"):
-        job.run_steps(work, job.STEPS)
+@pytest.mark.parametrize(("step", "error"), [(job.fetch, "has given"), (job.store, "has not taken")])
+def test_a_store_that_trickles_lets_the_photo_wait(room, draw, step, error):
+    """Each part comes or goes before the connection times out, but the whole would take hours."""
+    photo, _ = room.uploaded(draw(1, 1400, 1000))
+    work = job.Work(room.request(photo), room.stores.objects, moderation.KnownBad())
+    for earlier in job.STEPS[: job.STEPS.index(step)]:
+        earlier(work)
+    work.clock_s = partial(next, count(step=61))
+    with pytest.raises(Unavailable, match=error):
+        job.run_steps(work, [step])

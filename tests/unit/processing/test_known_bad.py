@@ -36,9 +36,11 @@ class CountedSetting:
 
     def __init__(self, text: str) -> None:
         self.text, self.reads = text, 0
+        self.hangs = lambda: None
 
     def read(self, name):
         self.reads += 1
+        self.hangs()
         return Setting(self.text, 1)
 
 
@@ -80,6 +82,21 @@ def test_a_changed_list_counts_from_the_next_second_on(published):
         return await one.publisher.version()
 
     assert one.actor.object.get(asyncio.run(change())) == parse(one.settings.text)
+
+
+def test_settings_that_hang_are_not_asked_again_at_once(published):
+    """Otherwise each photo would wait for them, in its turn."""
+    one = published("# nothing yet")
+
+    async def scenario():
+        await one.publisher.version()
+        one.settings.hangs = lambda: setattr(one, "now_s", one.now_s + 3.0)
+        for _ in range(4):
+            one.now_s += 0.3
+            await one.publisher.version()
+
+    asyncio.run(scenario())
+    assert one.settings.reads == 2
 
 
 def test_photos_wait_while_a_changed_list_is_unreadable(published):

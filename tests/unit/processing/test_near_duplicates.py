@@ -168,6 +168,14 @@ def test_a_photo_that_was_deleted_is_not_named():
     assert found(actor, catalog, "p_3") == [None]
 
 
+def test_many_deleted_photos_that_look_the_same_keep_nobody_waiting():
+    """Each would be named in turn."""
+    actor, catalog = LocalActor(Fingerprints()), Catalog(*(f"p_{number:02}" for number in range(30)))
+    assert found(actor, catalog, "p_30") == ["p_00"]
+    catalog.photo_ids[:] = []
+    assert found(actor, catalog, "p_31") == [None]
+
+
 @pytest.mark.parametrize("status", Status)
 def test_a_photo_is_named_unless_it_has_failed(status):
     """It may have been listed, and then have failed; one that is still processed may well become ready."""

@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+from processing.dispatcher import NeedsLargeWorker
 from processing.overflow import MOST_OF_ONE_OWNER, Overflow
 from regions.events import messages
 from regions.events.topics import PHOTOS_DEFERRED
@@ -30,6 +31,20 @@ def test_the_events_of_an_owner_with_too_many_under_way_are_deferred(room):
     asyncio.run(scenario())
     assert handled == ["u_flood"] * MOST_OF_ONE_OWNER + ["u_other", "u_flood"]
     assert sorted(deferred(room)) == sorted(f"p_{MOST_OF_ONE_OWNER + number}" for number in range(3))
+
+
+def test_a_photo_that_needs_a_large_worker_is_deferred(room):
+    """It may wait there for long; the window of fresh photos stays free."""
+
+    async def handle(event) -> None:
+        raise NeedsLargeWorker
+
+    async def scenario() -> None:
+        with ThreadPoolExecutor(1) as threads:
+            await Overflow(room.stores.events, handle, threads).handle(event(room, "u_ana", 7))
+
+    asyncio.run(scenario())
+    assert deferred(room) == ["p_7"]
 
 
 def event(room, owner_id: str, number: int) -> messages.Event:

@@ -323,12 +323,31 @@ def test_a_photo_that_killed_its_worker_once_is_tried_once_more_after_a_restart(
     assert (run.count, room.photo(photo).reason.code) == (2, "kills-workers")
 
 
+def test_a_death_that_can_not_be_recorded_is_not_forgotten(room, photos, draw, monkeypatch):
+    """The photo is not tried again until the catalog takes writes."""
+    photo, event = room.uploaded(draw(1))
+    run = Deaths()
+    processor = photos(run)
+
+    def refuse(*arguments):
+        raise Unavailable("there is no space left")
+
+    with monkeypatch.context() as full:
+        full.setattr(type(room.stores.catalog.photos), "update", refuse)
+        for _ in range(6):
+            with pytest.raises(Unavailable):
+                processor.handle(event)
+        assert run.count == 1
+    processor.handle(event)
+    assert (run.count, room.photo(photo).reason.code) == (MOST_DEATHS, "kills-workers")
+
+
 def test_a_photo_whose_worker_died_by_chance_becomes_ready(room, photos, draw):
-    """One death costs a second try, and no more."""
+    """One death costs a second try, and no more. It does not count against the photo when that is processed again."""
     photo, event = room.uploaded(draw(1))
     run = Deaths()
     photos(lambda request: job.run(request) if run.count else run(request)).handle(event)
-    assert (room.photo(photo).status, room.photo(photo).worker_deaths) == (Status.READY, 1)
+    assert (room.photo(photo).status, room.photo(photo).worker_deaths) == (Status.READY, 0)
 
 
 def test_a_death_changes_nothing_in_a_photo_that_was_deleted_meanwhile(room, photos, draw):

@@ -127,6 +127,22 @@ def test_what_ends_with_an_error_neither_waits_nor_counts_as_finished(error, dea
     on_loop(check)
 
 
+def test_a_photo_that_is_tried_again_has_arrived_once():
+    """Otherwise an outage would look like a rush."""
+
+    async def check(measured):
+        for outcome in (WorkerDied(), Unavailable("no cluster"), Unavailable("no cluster"), FAILED):
+            task = measured.submit("a")
+            await settled()
+            await measured.let_on("a", None)
+            await measured.let_on("a", outcome)
+            assert task.done() and (task.exception() or task.result()) is outcome
+        measured.now_s = 1.0
+        assert measured.status().arrived_per_s == 1.0
+
+    on_loop(check)
+
+
 def test_the_first_photo_is_thought_to_take_a_moment():
     """So that an estimate is possible before one has ended."""
 

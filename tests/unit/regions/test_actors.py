@@ -163,7 +163,7 @@ def test_processes_at_one_scheduler_share_an_actor(operators_dask, eventually):
 
 
 def test_an_actor_leaves_a_worker_that_retires(operators_dask, eventually):
-    """An operator stops the worker that holds it: the next is made on the other, and no task is blamed for a death."""
+    """An operator stops the worker that holds it: the next is made on the other."""
     address = operators_dask.start_scheduler()
     workers = [operators_dask.start_retiring_worker(address) for _ in range(2)]
     with open_cluster(OutsideCluster(address), 2) as opened:

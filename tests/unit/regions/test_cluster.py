@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 
 from regions.cluster import rules
 from regions.cluster.dask_cluster import NotEnoughMemory, WorkerDied
+from regions.cluster.in_worker import run_watched
 from regions.cluster.workers import OutsideCluster, OwnCluster, WorkerSettings
 from regions.errors import Unavailable
 from tests.builders.clusters import OperatorsDask, open_cluster
@@ -93,13 +95,15 @@ def test_a_task_whose_worker_dies_is_not_started_again(cluster, tmp_path):
     assert cluster.run(len, "abc", "counts", PLENTY_S) == 3
 
 
-def test_capacity_follows_the_workers(cluster):
+def test_capacity_follows_the_workers(cluster, monkeypatch):
     """One that died counts again when its successor is there."""
     cluster.wait_for_capacity(2)
+    seen = []
+    monkeypatch.setattr(cluster.cluster, "changed", lambda: seen.append(cluster.cluster.capacity))
     with pytest.raises(WorkerDied):
         cluster.run(die, None, "dies", PLENTY_S)
-    assert cluster.cluster.capacity <= 2
     cluster.wait_for_capacity(2)
+    assert 1 in seen
 
 
 def test_a_task_that_hangs_is_ended_with_its_worker(cluster, tmp_path, eventually):
@@ -108,7 +112,8 @@ def test_a_task_that_hangs_is_ended_with_its_worker(cluster, tmp_path, eventuall
     files = [tmp_path / str(number) for number in range(3)]
 
     async def three_tasks_for_two_workers() -> list[BaseException]:
-        hanging = (cluster.cluster.run(write_pid_and_wait, file, "hangs", 3.0) for file in files)
+        hang = partial(run_watched, 3.0, write_pid_and_wait)
+        hanging = (cluster.cluster.run(hang, file, "hangs", PLENTY_S) for file in files)
         return await asyncio.gather(*hanging, return_exceptions=True)
 
     assert [type(error) for error in cluster.call(three_tasks_for_two_workers())] == [WorkerDied] * 3
@@ -116,6 +121,22 @@ def test_a_task_that_hangs_is_ended_with_its_worker(cluster, tmp_path, eventuall
     assert len(pids) == 3
     eventually(lambda: not any(map(psutil.pid_exists, pids)))
     assert cluster.run(len, "abc", "counts", PLENTY_S) == 3
+
+
+def test_a_large_task_is_not_blamed_for_the_one_before(cluster, tmp_path, in_background, eventually):
+    """It goes to its worker at once, and waits there. Once it has begun, a death is its own."""
+    cluster.wait_for_capacity(2)
+    run_large = partial(cluster.run, name="large", timeout_s=PLENTY_S, memory_bytes=1000 * MIB)
+    watched = partial(run_watched, PLENTY_S, write_pid_and_wait)
+    busy, waiting = tmp_path / "busy", tmp_path / "waiting"
+    first = in_background(lambda: run_large(watched, busy))
+    eventually(busy.exists)
+    second = in_background(lambda: run_large(watched, waiting))
+    time.sleep(1)
+    os.kill(int(busy.read_text()), signal.SIGKILL)
+    assert isinstance(first.exception(60), WorkerDied)
+    assert isinstance(second.exception(60), Unavailable)
+    assert not waiting.exists()
 
 
 def test_a_worker_that_freezes_is_replaced(tmp_path, in_background, eventually, monkeypatch):
