@@ -20,7 +20,7 @@ from regions.cluster.workers import OutsideCluster, OwnCluster, WorkerSettings
 from regions.errors import Unavailable
 from tests.builders.clusters import OperatorsDask, open_cluster
 from tests.builders.processes import has_ended
-from tests.unit.regions.test_actors import Counter
+from tests.unit.regions.test_actors import Counter, wait_for_file
 
 pytestmark = pytest.mark.xdist_group("dask")
 
@@ -168,27 +168,31 @@ def test_no_task_waits_for_a_worker_that_will_never_be_there(cluster):
         cluster.call(cluster.cluster.wait_for_memory(2000 * MIB, 0.1))
 
 
-def test_a_cluster_grows_and_shrinks_on_request(eventually):
-    """Only idle workers go, and not the one for large tasks. An actor stays as it is, wherever it is."""
+def test_a_cluster_shrinks_when_its_workers_are_idle_and_grows_again(tmp_path, in_background, eventually):
+    """The one for large tasks stays, and so does one that has a task."""
+    with open_cluster(OWN, 2) as opened:
+        files = [tmp_path / name for name in "ab"]
+        tasks = [in_background(partial(opened.run, wait_for_file, file, "waits", PLENTY_S)) for file in files]
+        eventually(lambda: all(file.with_suffix(".begun").exists() for file in files))
+        opened.cluster.scale(1)
+        time.sleep(4)
+        assert opened.cluster.capacity == 2
+        for file in files:
+            file.touch()
+        assert [task.exception(60) for task in tasks] == [None, None]
+        eventually(lambda: opened.cluster.capacity == 1, 20)
+        opened.call(opened.cluster.wait_for_memory(1000 * MIB, 1.0))
+        opened.cluster.scale(2)
+        opened.wait_for_capacity(2)
+
+
+def test_an_actor_keeps_its_worker_when_the_cluster_shrinks():
     with open_cluster(OWN, 2) as opened:
         actor = opened.cluster.actor("stays", Counter)
         assert opened.call(actor.call("add", 5)) == 5
         opened.cluster.scale(1)
-        time.sleep(5)
-        assert 1 <= opened.cluster.capacity <= 2
-        opened.call(opened.cluster.wait_for_memory(1000 * MIB, 1.0))
+        time.sleep(4)
         assert opened.call(actor.call("add", 1)) == 6
-        opened.cluster.scale(2)
-        opened.wait_for_capacity(2)
-        assert opened.call(actor.call("add", 1)) == 7
-
-
-def test_a_cluster_without_actors_shrinks_to_what_is_wanted(eventually):
-    """Its tasks go on."""
-    with open_cluster(OWN, 2) as opened:
-        opened.cluster.scale(1)
-        eventually(lambda: opened.cluster.capacity == 1, 20)
-        assert opened.run(len, "abc", "counts", PLENTY_S) == 3
 
 
 def test_no_worker_outlives_a_process_that_was_killed(tmp_path, eventually):
