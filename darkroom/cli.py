@@ -54,7 +54,9 @@ def _argument(*flags: str, **settings: Any) -> Argument:
     return Argument(flags, settings)
 
 
-_EDGE = _argument("--edge", metavar="NAME|URL", help="the edge to connect to (default: the first one)")
+_EDGE = _argument(
+    "--edge", metavar="NAME|URL", help="the edge to connect to (default: that of the sign-up, or the first one)"
+)
 _PORT = _argument(
     "--port", type=int, default=8600, help="the web page's port, the first of ten (default: 8600; 0: any free ports)"
 )
@@ -141,7 +143,11 @@ COMMANDS = (
         "for operators: replace the list of pictures that may not be shown, or say which list each region has",
         "darkroom.operate.known_bad:command",
         (
-            _argument("action", choices=("set", "show"), help="write the list in FILE, or count what each region has"),
+            _argument(
+                "action",
+                choices=("set", "get", "show"),
+                help="replace the list by that in FILE, print it, or count what each region has",
+            ),
             _argument("file", nargs="?", type=Path, metavar="FILE", help="lines as `darkroom fingerprint` prints them"),
             _argument("--region", metavar="REGION", help="only this region (default: each of the topology)"),
             _TOPOLOGY,

@@ -73,7 +73,6 @@ def with_outcome(photo: Photo, outcome: job.Final) -> Photo:
         perceptual_hash=outcome.perceptual_hash,
         placeholder=outcome.placeholder,
         variants=_with_older_recipes(photo, outcome),
-        worker_deaths=0,
         recipe=outcome.recipe,
     )
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from darkroom import terminal
 from darkroom.client import profiles
-from darkroom.client.client import Client
+from darkroom.client.client import Client, PhotoRejected
 from darkroom.client.http import ClientError, Json
 from darkroom.client.transfer import SUFFIXES, source_of
 from darkroom.client.unfinished import UnfinishedUploads
@@ -66,7 +66,8 @@ class _Batch:
     def __init__(self, client: Client, unfinished: UnfinishedUploads, options: Namespace) -> None:
         self._client, self._unfinished, self._options = client, unfinished, options
         self._console = Console()
-        self._sent: dict[Path, str] = {}
+        self._sent: dict[Path, tuple[str, str]] = {}
+        """The photo's id and the SHA-256 of each file that has arrived."""
 
     def run(self, paths: Sequence[Path]) -> list[int]:
         """The exit code of each step; there is at least one."""
@@ -88,12 +89,12 @@ class _Batch:
                 raise
             # What an earlier command has begun was deleted since, or has expired.
             photo_id = upload(None, begun)
-        self._sent[path] = photo_id
+        self._sent[path] = photo_id, sha256
         self._console.print(f"[green]✓[/] [bold]{photo_id}[/] uploaded", terminal.text(path.name))
         return 0
 
     def _wait(self, path: Path) -> int:
-        photo_id = self._sent[path]
+        photo_id, sha256 = self._sent[path]
         doing = f"{terminal.plain(path.name)} is being processed"
         with self._console.status(doing) as shown:
 
@@ -101,7 +102,11 @@ class _Batch:
                 if photo.get("ready_in_s"):
                     shown.update(f"{doing}, ready in {terminal.about(photo['ready_in_s'])}")
 
-            self._client.wait_until_ready(photo_id, _READY_TIMEOUT_S, show)
+            try:
+                self._client.wait_until_ready(photo_id, _READY_TIMEOUT_S, show)
+            except PhotoRejected:
+                self._unfinished.forget(sha256)
+                raise
         self._console.print(f"[green]✓[/] [bold]{photo_id}[/] ready", terminal.text(path.name))
         return 0
 
@@ -176,13 +181,13 @@ def follow(options: Namespace) -> int:
 def _client(options: Namespace) -> Client:
     """Signed in if anybody has signed up here: an owner sees a photo that is not ready, and nobody else does."""
     try:
-        return _signed_in(options)[0]
+        return _signed_in(options, options.edge)[0]
     except CommandError:
         if options.profile:
             raise
         return Client(addresses.edge_url(options.data, options.edge))
 
 
-def _signed_in(options: Namespace) -> tuple[Client, profiles.Profile]:
+def _signed_in(options: Namespace, edge: str | None = None) -> tuple[Client, profiles.Profile]:
     profile = profiles.profile(options.data, options.profile)
-    return Client(addresses.edge_url(options.data, profile.edge), profile.token), profile
+    return Client(addresses.edge_url(options.data, edge or profile.edge), profile.token), profile

@@ -2,7 +2,8 @@
 
 One small file for each command line that has not finished: for each photo file its upload, by the SHA-256 of its
 content. It is written when an upload has begun, before the first part is sent, and removed when all files of the
-command have arrived and are ready. However the command ends in between, the next one finds it, for a week.
+command have arrived and are ready. A photo that has failed or was rejected is forgotten: given again, it is a new one.
+However the command ends in between, the next one finds it, for a week.
 """
 
 import hashlib
@@ -31,12 +32,19 @@ class UnfinishedUploads:
 
     def remember(self, sha256: str, upload_id: str) -> None:
         self._upload_ids[sha256] = upload_id
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        write_private(self._file, json.dumps(self._upload_ids).encode())
+        self._write()
+
+    def forget(self, sha256: str) -> None:
+        if self._upload_ids.pop(sha256, None) is not None:
+            self._write()
 
     def finish(self) -> None:
         """Forgets all: the same command would now upload the files as new photos."""
         self._file.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        write_private(self._file, json.dumps(self._upload_ids).encode())
 
     def _read(self) -> dict[str, str]:
         try:

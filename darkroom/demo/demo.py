@@ -28,6 +28,7 @@ from darkroom.local.addresses import Addresses
 from darkroom.operate import where
 from regions import config
 from regions.config import Config
+from regions.image_limits import MAX_RAW_BYTES
 from regions.waiting import attempts
 
 _GENERATED = 6
@@ -58,7 +59,7 @@ def main(data: Path, photos: Path | None, once: bool, port: int) -> int:
     """The exit code: 0 only if every claim held. Without `once`, a system started here keeps running until Ctrl-C."""
     console = Console()
     launcher.stop_on_signals()
-    paths = _photos_in(photos) if photos else []
+    paths = _photos_in(photos, console) if photos else []
     with ExitStack() as stack:
         try:
             addresses, started_here = stack.enter_context(launcher.running(data, port, console)), True
@@ -130,10 +131,14 @@ def _draw(to: Path, numbers: Sequence[int], console: Console) -> list[Path]:
     return paths
 
 
-def _photos_in(photos: Path) -> list[Path]:
+def _photos_in(photos: Path, console: Console) -> list[Path]:
     if not photos.is_dir():
         raise CommandError(f"{photos} is not a folder.", "Name a folder of photos, or leave out --photos.", 2)
-    return photos_in([photos])
+    found = photos_in([photos])
+    fitting = [path for path in found if 0 < path.stat().st_size <= MAX_RAW_BYTES]
+    for path in sorted(set(found) - set(fitting)):
+        console.print("[yellow]•[/]", terminal.text(str(path)), "is left out: it is empty, or larger than 100 MB.")
+    return fitting
 
 
 def _upload(person: Person, paths: Sequence[Path], console: Console) -> list[str]:

@@ -11,6 +11,7 @@ from regions.events import topics
 from regions.events.messages import Event
 from regions.events.topics import DEAD_LETTERS
 from regions.ids import MAX_PROCESSES
+from regions.processing_status import ProcessingStatus, total
 from regions.residency import policy
 from regions.residency.policy import FILE
 from regions.stores.health import CheckResult, Level
@@ -86,6 +87,19 @@ def evaluate_lag(behind: Mapping[Reader, int]) -> list[CheckResult]:
         advice = "Find the cause in the logs of the groups that gave them up, fix it, and publish them again."
         results.append(CheckResult("dead letters", Level.WARNING, f"{dead} events were given up", advice))
     return results
+
+
+def evaluate_processing(region: str, processors: Mapping[str, ProcessingStatus]) -> CheckResult:
+    """Evaluates whether anybody would process a new photo."""
+    if not processors:
+        advice = f"Start `darkroom run processor {region}`: new photos wait for it."
+        return CheckResult("processing", Level.WARNING, "no processor has reported in the last ten seconds", advice)
+    together = total(processors.values())
+    detail = f"{len(processors)} processors, {together.workers} workers"
+    if together.workers:
+        return CheckResult("processing", Level.OK, detail)
+    advice = f"Start the scheduler, or `darkroom run worker {region}`; if they run, read their logs: new photos wait."
+    return CheckResult("processing", Level.WARNING, detail, advice)
 
 
 def evaluate_health(identity: Mapping[str, str], status: int, body: bytes) -> CheckResult:

@@ -27,7 +27,7 @@ from urllib3.exceptions import HTTPError
 from darkroom import terminal
 from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate import diagnosis
-from regions import config
+from regions import config, processing_status
 from regions.clock import now_ms
 from regions.config import Config
 from regions.errors import ClientMissing, Problem, StoreMissing, TopologyError, WrongStore
@@ -232,6 +232,10 @@ def _check_events(events: Events, loaded: Config, region: str) -> ProbeResult:
 def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeResult:
     texts: list[str] = []
 
+    def processing() -> CheckResult:
+        processors = processing_status.present(settings.values.tree(processing_status.PREFIX), now_ms())
+        return diagnosis.evaluate_processing(region, processors)
+
     def policy() -> CheckResult:
         found = settings.values.read(POLICY)
         texts.extend([found.value] if found else [])
@@ -247,6 +251,7 @@ def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeRes
     results = run_checks(
         [
             HealthCheck("stores", stores, _READ),
+            HealthCheck("processing", processing, _READ),
             HealthCheck("process numbers", lambda: diagnosis.evaluate_numbers(settings.numbers.taken(POOL)), _READ),
             HealthCheck("policy", policy, _READ),
         ]

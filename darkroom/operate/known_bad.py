@@ -1,10 +1,11 @@
-"""`darkroom known-bad`: replaces the known-bad list of each region, or says which list each has.
+"""`darkroom known-bad`: replaces the known-bad list of each region, prints it, or says which list each has.
 
 A list is checked before a byte of it is written, since photos wait while a region's list is unreadable. It is written
 only in place of the one that was there when the command began, so of two people who do this at once, one hears of it.
 """
 
 import os
+import sys
 from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
@@ -34,12 +35,14 @@ def command(options: Namespace) -> int:
     """Runs `darkroom known-bad`."""
     if (options.action == "set") != (options.file is not None):
         raise CommandError(
-            "`set` takes a file, `show` none.", "Give `darkroom known-bad set FILE`, or `darkroom known-bad show`.", 2
+            "`set` takes a file, the others none.",
+            "Give `darkroom known-bad set FILE`, or `darkroom known-bad show`.",
+            2,
         )
     loaded, regions = _regions(options)
     if options.action == "set":
         return write(loaded, regions, checked(options.file), Console())
-    return show(loaded, regions, Console())
+    return get(loaded, regions) if options.action == "get" else show(loaded, regions, Console())
 
 
 def _regions(options: Namespace) -> tuple[Config, list[str]]:
@@ -61,6 +64,8 @@ def checked(file: Path) -> str:
                 f"{file} has {size_bytes:,} bytes; a list may have {MAX_VALUE_BYTES:,}, which is about 7,000 lines.",
                 _SHORTER,
             )
+        if not text.strip():
+            raise CommandError(f"{file} is empty.", "To take all off the list, give a file with the line `# nothing`.")
         moderation.parse(text)
     except UnicodeDecodeError as error:
         raise CommandError(f"{file} is not text in UTF-8.", "Save it as UTF-8.") from error
@@ -103,6 +108,19 @@ def replace(values: Values, text: str) -> bool:
     # An answer can be lost after the value was written. What is there counts.
     after = values.read(KNOWN_BAD)
     return after is not None and after.value == text
+
+
+def get(loaded: Config, regions: list[str]) -> int:
+    """Prints the list that all these regions have. Raises CommandError, Unavailable."""
+    texts = set()
+    for region in regions:
+        with closing(config.open_settings(loaded, region)) as settings:
+            setting = settings.values.read(KNOWN_BAD)
+            texts.add(setting.value if setting else "")
+    if len(texts) > 1:
+        raise CommandError("The regions have different lists.", "Name one with --region.")
+    sys.stdout.write(texts.pop())
+    return 0
 
 
 def show(loaded: Config, regions: list[str], console: Console) -> int:

@@ -16,6 +16,8 @@ _PICTURE = frozenset(
 )
 _SUBFILE = frozenset({_COMPRESSION, _PHOTOMETRIC})
 _GREYS, _LAB, _CFA, _LINEAR_RAW = ([0], [1]), 8, 32803, 34892
+_READABLE_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
+"""None, three of faxes, LZW, two forms of JPEG, Deflate, PackBits, and Deflate's older number."""
 _RAW_COMPRESSIONS = (32767, 32769, 32770, 34713, 65000, 65535)
 _MAX_SUBFILES = 20
 _MAX_BANDS = 8
@@ -37,6 +39,8 @@ def read(data: bytes) -> Facts:
         raise damaged()
     if _whole_numbers(found, _PHOTOMETRIC) == [_LAB] and 8 in _whole_numbers(found, _BITS):
         raise unsupported("a TIFF in L*a*b* colours of 8 bits")
+    if any(each not in _READABLE_COMPRESSIONS for each in _whole_numbers(found, _COMPRESSION)):
+        raise unsupported("a TIFF compressed by Zstandard, LZMA, WebP or another rare method")
     _check_bands(found)
     _check_whole(data, found)
     _check_tiles(found, max(width[0], height[0]))

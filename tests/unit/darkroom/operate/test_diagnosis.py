@@ -17,6 +17,7 @@ from regions.ids import MAX_PROCESSES
 from regions.stores import disk_space, health
 from regions.stores.health import CheckResult, HealthCheck, Level, run_checks
 from regions.topology import Edge, Region, Topology
+from tests.builders.statuses import status
 
 SHIPPED = importlib.resources.files("deploy").joinpath("policy.yaml").read_text()
 NOW_MS = 1_800_000_000_000
@@ -180,3 +181,18 @@ def test_an_error_of_a_later_check_does_not_stop_the_others(error):
         ("b", "failure", "fix b"),
         ("c", "ok", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("processors", "level", "detail"),
+    [
+        ({}, Level.WARNING, "no processor has reported"),
+        ({"one": status(workers=0)}, Level.WARNING, "1 processors, 0 workers"),
+        ({"one": status(workers=2), "two": status(workers=2)}, Level.OK, "2 processors, 2 workers"),
+    ],
+)
+def test_a_region_that_can_process_no_photo_is_a_warning(processors, level, detail):
+    """Two processors of one cluster share its workers. The advice names the process to start."""
+    result = diagnosis.evaluate_processing("eu-west", processors)
+    assert result.level is level and detail in result.detail
+    assert (level is Level.OK) or "eu-west" in result.advice

@@ -19,9 +19,12 @@ from darkroom.local import data_folder
 from darkroom.operate import doctor
 from darkroom.operate.doctor import ProbeResult, ReportRow, StoreProbe, check_system, lines
 from regions import config
+from regions.clock import now_ms
 from regions.events import messages
+from regions.processing_status import GONE_AFTER_MS, key_of, to_text
 from regions.stores.health import CheckResult, Level
 from regions.stores.settings import POLICY
+from tests.builders.statuses import status
 
 MACHINE = data_folder.read_machine()
 
@@ -96,7 +99,15 @@ def world(tmp_path, serve) -> World:
         if process.kind == "object-server":
             server.set_app(config.open_object_server(world.config, process.node))
     serve(servers.values())
+    for region in MACHINE.regions:
+        with closing(config.open_settings(world.config, region)) as settings:
+            settings.values.write(key_of("processor"), reported())
     return world
+
+
+def reported() -> str:
+    """A processor's status that stays current for the longest test."""
+    return to_text(status(at_ms=now_ms() + GONE_AFTER_MS - 1_000))
 
 
 def test_a_healthy_system_exits_with_0(world, capsys):
@@ -106,6 +117,13 @@ def test_a_healthy_system_exits_with_0(world, capsys):
     assert all(name in shown for name in (*MACHINE.regions, *MACHINE.edges))
     assert "0 failures, 0 warnings" in shown
     assert "→" not in shown
+
+
+def test_a_region_without_a_processor_is_a_warning(world, capsys):
+    """Its new photos would wait."""
+    with closing(config.open_settings(world.config, "eu-west")) as settings:
+        settings.values.delete(key_of("processor"))
+    assert world.only_problem() == ("eu-west", "settings", "processing", Level.WARNING)
 
 
 def test_a_check_leaves_every_file_as_it_was(world):

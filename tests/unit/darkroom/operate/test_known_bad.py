@@ -55,11 +55,34 @@ def shown(capsys) -> str:
 
 def test_each_region_gets_the_list(data, file):
     """Also in place of another one, and again."""
-    for text in (LIST, f"sha256 {'c' * 64}\n", ""):
+    for text in (LIST, f"sha256 {'c' * 64}\n", "# nothing\n"):
         file.write_text(text)
         for _ in range(2):
             assert run(data, "set", file) == 0
             assert lists(data) == [text] * len(REGIONS)
+
+
+def test_a_list_can_be_fetched_to_add_lines_to_it(data, file, capsys):
+    """If all regions have the same, or from the one that is named."""
+    run(data, "set", file)
+    capsys.readouterr()
+    assert run(data, "get") == 0
+    assert capsys.readouterr().out == LIST
+    file.write_text("# nothing\n")
+    run(data, "set", file, "--region", REGIONS[1])
+    assert run(data, "get") == 1
+    assert "Name one with --region" in shown(capsys)
+    assert run(data, "get", "--region", REGIONS[0]) == 0
+    assert capsys.readouterr().out == LIST
+
+
+def test_an_empty_file_takes_nothing_off_the_list(data, file, capsys):
+    """A command before may have failed to write it."""
+    run(data, "set", file)
+    file.write_text("\n")
+    assert run(data, "set", file) == 1
+    assert "is empty" in shown(capsys)
+    assert lists(data) == [LIST] * len(REGIONS)
 
 
 def test_what_was_written_is_named(data, file, capsys):

@@ -1,10 +1,12 @@
 """Inputs that went wrong once, each made anew, with its right result."""
 
+import io
 import random
 import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from processing import fingerprints
 from processing.formats.facts import InvalidImage
@@ -155,6 +157,14 @@ def test_numbers_that_no_photo_has_are_not_guessed(kind, bands):
     """Of grey ones the job broke, others came out in wrong colours."""
     pixels = scenes.gradient(67, 45)[:, :, :bands].astype(kind)
     assert reason(tag_files.tiff(pixels, 2 if bands == 3 else 1)) == "unsupported"
+
+
+@pytest.mark.parametrize("method", ["zstd", "lzma"])
+def test_a_tiff_of_a_rare_compression_is_not_called_damaged(method):
+    """As Pillow writes it, if it is asked to."""
+    written = io.BytesIO()
+    Image.fromarray(scenes.gradient(67, 45)).save(written, "TIFF", compression=method)
+    assert reason(written.getvalue()) == "unsupported"
 
 
 @pytest.mark.parametrize("bands", [1, 2])
