@@ -122,6 +122,10 @@ class Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
 
     def _transition(self, key: str, finish: str) -> None:
         self._scheduler.transitions({key: finish}, f"darkroom-actor-{time()}")
+        if finish != "erred":
+            # A worker has been chosen, or there was none. Dask gives a new worker no task that is for others, gone ones
+            # too, however loosely.
+            self._scheduler.tasks[key].worker_restrictions = None
 
 
 def memories_mib(dask_scheduler: Scheduler) -> list[float]:

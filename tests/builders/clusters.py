@@ -140,7 +140,7 @@ class OperatorsDask:
 
     def workers(self) -> dict[psutil.Process, subprocess.Popen[bytes]]:
         """Each worker's own process, and the one above it, its nanny, that was started here."""
-        return {child: nanny for nanny in self._workers for child in _workers_below(nanny.pid)}
+        return {child: nanny for nanny in self._workers for child in workers_below(nanny.pid)}
 
     def kill_nanny(self, nanny: subprocess.Popen[bytes]) -> None:
         self._workers.remove(nanny)
@@ -173,7 +173,7 @@ class OperatorsDask:
             )
 
 
-def _workers_below(pid: int) -> list[psutil.Process]:
+def workers_below(pid: int) -> list[psutil.Process]:
     """Without the resource tracker that Python starts beside them."""
     with suppress(psutil.NoSuchProcess):
         return [child for child in psutil.Process(pid).children() if "--multiprocessing-fork" in child.cmdline()]

@@ -14,7 +14,7 @@ import pytest
 from regions.cluster.actors import call_from_worker
 from regions.cluster.workers import OutsideCluster, OwnCluster, WorkerSettings
 from regions.errors import Unavailable
-from tests.builders.clusters import OperatorsDask, open_cluster
+from tests.builders.clusters import OperatorsDask, open_cluster, workers_below
 
 pytestmark = pytest.mark.xdist_group("dask")
 
@@ -120,6 +120,22 @@ def test_an_actor_whose_worker_freezes_is_made_again_on_another(cluster):
     finally:
         frozen.resume()
     assert cluster.call(actor.call("add", 1)) == 2
+
+
+def test_an_actor_is_made_again_when_all_workers_have_frozen_and_died():
+    """While they are frozen, it is sought on each in turn. Then all are replaced."""
+    others = workers_below(os.getpid())
+    with open_cluster(OWN, 2) as opened:
+        actor = opened.cluster.actor("sought", Counter)
+        opened.call(actor.call("pid"))
+        workers = set(workers_below(os.getpid())) - set(others)
+        for worker in workers:
+            worker.suspend()
+        with pytest.raises(Unavailable):
+            opened.call(actor.call("pid", within_s=8.0))
+        for worker in workers:
+            worker.kill()
+        assert opened.call(actor.call("pid", within_s=PLENTY_S)) not in {worker.pid for worker in workers}
 
 
 def test_an_actor_does_not_wait_for_a_long_task_while_another_worker_is_free(cluster, tmp_path, eventually):
