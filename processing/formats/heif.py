@@ -8,8 +8,9 @@ here, and to its last unit, because decoders conceal what they miss. Pure.
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, starmap
 
+from processing.formats import coded_size
 from processing.formats.facts import Cicp, Colour, Facts, Icc, InvalidImage, damaged, truncated, unsupported
 
 HEVC, AV1 = b"hvc1", b"av01"
@@ -19,6 +20,8 @@ _MAX_BOXES, _MAX_ITEMS, _MAX_EXTENTS, _MAX_DERIVATIONS = 20_000, 4_096, 20_000, 
 _MAX_REFERENCES, _MAX_ASSOCIATIONS = 100_000, 100_000
 _MAX_META_BYTES = 32 << 20
 """Of a phone it has some kilobytes. It is copied a few times."""
+_MOST_TIMES, _SPARE_PIXELS = 2, 1 << 20
+"""How many times as many pixels a tile may have as the picture: it has whole blocks, and may reach beyond it."""
 _MAX_EXIF_ITEMS = 4
 """Each may have the length of the file."""
 
@@ -80,9 +83,7 @@ def read(data: bytes) -> tuple[bytes, Facts]:
 
 def _facts(meta: _Meta, data: bytes) -> Facts:
     properties = meta.properties_of(meta.primary)
-    if b"ispe" not in properties:
-        raise damaged()
-    width, height = struct.unpack(">II", properties[b"ispe"][0][4:12])
+    width, height = _size(meta)
     if b"clap" in properties:
         across, across_by, down, down_by = struct.unpack(">IIII", properties[b"clap"][0][:16])
         width, height = min(width, across // max(1, across_by)), min(height, down // max(1, down_by))
@@ -160,39 +161,67 @@ def _check_whole(meta: _Meta, used: list[int], data: bytes) -> None:
         total += sum(length for _, length in item.extents)
     if total > len(data):
         raise damaged()
+    across, down = _size(meta)
     for number in used:
-        if meta.items[number].kind == HEVC:
-            configuration = meta.properties_of(number).get(b"hvcC", [b""])[0]
-            _check_units(_bytes(meta, meta.items[number], data), 1 + (configuration[21] & 3))
-        elif meta.items[number].kind == AV1:
-            _check_open_units(_bytes(meta, meta.items[number], data))
+        for width, height in _coded_sizes(meta, number, data):
+            if width * height > _MOST_TIMES * across * down + _SPARE_PIXELS:
+                raise damaged()
 
 
-def _check_units(body: bytes, length_bytes: int) -> None:
-    """Each unit of HEVC stands behind its length, and the last one ends where the item does."""
+def _size(meta: _Meta) -> tuple[int, int]:
+    """The width and height that the container says the picture has, before it is cropped and turned."""
+    sizes = meta.properties_of(meta.primary).get(b"ispe")
+    if not sizes:
+        raise damaged()
+    width, height = struct.unpack(">II", sizes[0][4:12])
+    return width, height
+
+
+def _coded_sizes(meta: _Meta, number: int, data: bytes) -> Iterator[tuple[int, int]]:
+    """What the item's stream says of its size, if it is a stream. Raises InvalidImage if its last unit is not whole."""
+    item = meta.items[number]
+    if item.kind == HEVC:
+        configuration = meta.properties_of(number).get(b"hvcC", [b""])[0]
+        yield from coded_size.of_configuration(configuration)
+        units = _units(_bytes(meta, item, data), 1 + (configuration[21] & 3))
+        yield from filter(None, map(coded_size.of_unit, units))
+    elif item.kind == AV1:
+        configuration = meta.properties_of(number).get(b"av1C", [b""])[0]
+        for body in (configuration[4:], _bytes(meta, item, data)):
+            yield from filter(None, starmap(coded_size.of_open_unit, _open_units(body)))
+        if not item.extents or not any(length for _, length in item.extents):
+            raise truncated()
+
+
+def _units(body: bytes, length_bytes: int) -> Iterator[bytes]:
+    """The start of each. Each unit of HEVC stands behind its length, and the last one ends where the item does."""
     position = 0
     while position < len(body):
-        position += length_bytes + int.from_bytes(body[position : position + length_bytes])
+        start = position + length_bytes
+        position = start + int.from_bytes(body[position:start])
+        yield body[start : min(position, start + coded_size.MOST_BYTES)]
     if position != len(body) or not body:
         raise truncated()
 
 
-def _check_open_units(body: bytes) -> None:
-    """The same for AV1's (AV1 specification, 5.3). The last may leave out its length, and then reaches to the end."""
+def _open_units(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """The same for AV1 (AV1 specification, 5.3), behind the first byte of its header.
+
+    The last may leave out its length, and then reaches to the end.
+    """
     position = 0
     while position < len(body):
         header = body[position]
         position += 2 if header & 4 else 1
-        if not header & 2:
-            return
-        length = 0
-        for shift in range(0, 56, 7):
+        length = 0 if header & 2 else len(body) - position
+        for shift in range(0, 56, 7) if header & 2 else ():
             length |= (body[position] & 127) << shift
             position += 1
             if body[position - 1] < 128:
                 break
+        yield header, body[position : position + min(length, coded_size.MOST_BYTES)]
         position += length
-    if position != len(body) or not body:
+    if position != len(body):
         raise truncated()
 
 

@@ -6,6 +6,7 @@ Each comes with the codes that are true of it: `ready` where the picture is whol
 import struct
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -167,6 +168,11 @@ def _heifs() -> dict[str, Hostile]:
         "HEIC of 20 million associations": Hostile(
             start + heifs.full_box(b"meta", 0, heifs.box(b"iprp", _associations(200))), {"too-complex"}
         ),
+        **{
+            f"{kind} of 16 megapixels that claims to be {claim}": Hostile(data, {"damaged"})
+            for kind, encode in (("HEIC", heifs.hevc), ("AVIF", heifs.av1))
+            for claim, data in _larger_inside(encode).items()
+        },
         "HEIC of boxes in boxes": Hostile(start + heifs.full_box(b"meta", 0, nested), {"damaged", "truncated"}),
         "HEIC of boxes to the end": Hostile(
             start + bytes(4) + b"meta" + bytes(4) + (bytes(4) + b"iprp") * 1_000, {"damaged", "truncated"}
@@ -174,6 +180,17 @@ def _heifs() -> dict[str, Hostile]:
         "HEIC of a million references": Hostile(
             start + heifs.full_box(b"meta", 0, heifs.full_box(b"iref", 0, _references(40, 30_000))), {"too-complex"}
         ),
+    }
+
+
+def _larger_inside(encode: Callable[..., heifs.Coded]) -> dict[str, bytes]:
+    """Files of some kilobytes: alone, and as the one tile of a small picture."""
+    coded = encode(np.full((4_000, 4_000, 3), 77, np.uint8))
+    liar = replace(coded, width=_SIDE, height=_SIDE)
+    return {
+        "tiny": heifs.file([liar]),
+        "a tiny tile": heifs.file([liar], 1, (_SIDE, _SIDE), is_grid=True),
+        "a tile of a tiny picture": heifs.file([coded], 1, (_SIDE, _SIDE), is_grid=True),
     }
 
 
