@@ -142,6 +142,10 @@ class PolicyError(Exception):
     """A policy file can't be read, or doesn't fit the topology. The message names the file and the line."""
 
 
+class StatementError(Exception):
+    """A signed statement is broken, is not signed by enough, or fails its check. The message says which."""
+
+
 class TopologyError(Exception):
     """A topology file, a store's URL or a secret can't be used. The message says what to correct."""
 

@@ -22,11 +22,11 @@ rule by file and line, for example `policy.yaml:12`.
 A file that contains anything unknown is rejected as a whole, with the line of the mistake: to skip what we don't
 understand could mean to ignore a prohibition. `deploy/policy.yaml` is an annotated example.
 
-Pure: text in, immutable values out. `parse` reads the file alone; `check` compares the result with the topology.
+Pure: text in, immutable values out. `parse` reads the file alone; `check` compares the result with the places.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,7 +34,7 @@ import yaml
 
 from regions.errors import PolicyError
 from regions.residency.countries import ASSIGNED
-from regions.topology import Place, Topology
+from regions.topology import UNKNOWN, Place
 
 FORMAT = "1"
 FILE = "policy.yaml"
@@ -65,7 +65,12 @@ class Rule:
     where: str
 
     def covers(self, action: Action, place: Place, home_region: str) -> bool:
-        """Whether the rule names this action and this place. `home_region` is the owner's."""
+        """Whether the rule names this action and this place. `home_region` is the owner's.
+
+        Somebody unknown may be anywhere: every denial of the action counts, and only a permission for `anywhere`.
+        """
+        if place is UNKNOWN:
+            return action in self.actions and (not self.allow or ANYWHERE in self.places)
         return action in self.actions and any(_names(spec, place, home_region) for spec in self.places)
 
 
@@ -128,29 +133,28 @@ def parse(text: str, file: str) -> Policy:
     return Policy(classes, default_class, hashlib.sha256(text.encode()).hexdigest())
 
 
-def check(policy: Policy, topology: Topology) -> None:
-    """Raises PolicyError if the policy doesn't fit the topology.
+def check(policy: Policy, places: Sequence[Place]) -> None:
+    """Raises PolicyError if the policy doesn't fit the places.
 
     Every place and every home region must exist, and a home must be allowed to store what people upload there:
     originals, variants and metadata.
     """
-    known = {ANYWHERE, HOME, *topology.regions, *topology.edges}
-    places = [region.place for region in topology.regions.values()] + [edge.place for edge in topology.edges.values()]
+    known = {ANYWHERE, HOME, *(place.name for place in places)}
     jurisdictions = {f"{JURISDICTION}{place.jurisdiction}" for place in places}
     for residency_class in policy.classes.values():
         for rule in residency_class.rules:
             if unknown := [spec for spec in rule.places if spec not in known | jurisdictions]:
                 raise PolicyError(f"{rule.where}: no place is called {unknown[0]}")
         for home in residency_class.homes:
-            _check_home(residency_class, home, topology)
+            _check_home(residency_class, home, places)
 
 
-def _check_home(residency_class: ResidencyClass, home: Home, topology: Topology) -> None:
-    region = topology.regions.get(home.region)
+def _check_home(residency_class: ResidencyClass, home: Home, places: Sequence[Place]) -> None:
+    region = next((place for place in places if place.name == home.region and place.kind == "region"), None)
     if region is None:
         raise PolicyError(f"{home.where}: there is no region {home.region}")
     for action in (Action.REST_RAW, Action.REST_VARIANTS, Action.REST_METADATA):
-        rule = next((rule for rule in residency_class.rules if rule.covers(action, region.place, region.name)), None)
+        rule = next((rule for rule in residency_class.rules if rule.covers(action, region, region.name)), None)
         if rule is None or not rule.allow:
             raise PolicyError(
                 f"{home.where}: people of {residency_class.name} live in {home.region}, "

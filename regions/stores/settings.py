@@ -16,7 +16,8 @@ from regions.stores.health import CheckResult
 # (hashicorp/consul #23926), so we stay below.
 MAX_VALUE_BYTES = 510 * 1024
 MAX_KEY_CHARS = 200
-POLICY = "residency/policy"
+STATEMENT = "residency/statement"
+HISTORY = "residency/history/"
 KNOWN_BAD = "moderation/known_bad"
 
 # No segment starts with a dot, so no key can lead out of the tree, as `../` would in a path.
@@ -163,6 +164,11 @@ class Settings:
     locks: Locks
     check_health: Callable[[], list[CheckResult]]
     close: Callable[[], None]
+
+
+def history_key(hash: str) -> str:
+    """Where a statement stays that was in force once."""
+    return HISTORY + hash
 
 
 def is_key(key: str) -> bool:

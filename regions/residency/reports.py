@@ -1,0 +1,61 @@
+"""What a region's origin answers to those who ask which statement it holds: a small JSON document.
+
+Pure. The document comes from another server, which may be hostile: everything is bounded here.
+"""
+
+import math
+import re
+from typing import Any
+
+from regions.errors import BadGateway
+from regions.residency.exchange import Report
+
+_HASH = re.compile("[0-9a-f]{64}|")
+_MAX_SERIAL = 1 << 40
+_MOST_S = 1e9
+
+
+def to_document(report: Report) -> dict[str, Any]:
+    return {
+        "region": report.region,
+        "serial": report.serial,
+        "hash": report.hash,
+        "in_force": report.in_force,
+        "age_s": min(report.age_s, _MOST_S),
+        "lease_left_s": max(0.0, min(report.lease_left_s, _MOST_S)),
+    }
+
+
+def from_document(document: Any, region: str) -> Report:
+    """The report of `region`. Raises BadGateway for anything but a valid one, also of another region."""
+    try:
+        if document["region"] != region:
+            raise ValueError("the report is another region's")
+        return Report(
+            region,
+            _serial(document["serial"]),
+            _hash(document["hash"]),
+            _hash(document["in_force"]),
+            _seconds(document["age_s"]),
+            _seconds(document["lease_left_s"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadGateway(f"{region} sent no valid report of its statement") from error
+
+
+def _serial(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_SERIAL:
+        raise ValueError("a serial is a whole number")
+    return value
+
+
+def _hash(value: Any) -> str:
+    if not isinstance(value, str) or not _HASH.fullmatch(value):
+        raise ValueError("a hash is 64 hexadecimal digits")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value) or value < 0:
+        raise ValueError("a duration is not negative")
+    return float(value)

@@ -1,0 +1,91 @@
+"""Signed statements for tests: a compliance team with real keys, and places with keys of their own."""
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from regions import keys
+from regions.residency import signatures, statement_document
+from regions.residency.statement import Kind, Purpose, Signers, StatedPlace, Statement
+
+POLICY_TEXT = (Path(__file__).parents[2] / "deploy" / "policy.yaml").read_text()
+
+
+@functools.cache
+def node_key(name: str, purpose: Purpose = Purpose.NODE, key_id: str = "k1") -> Ed25519PrivateKey:
+    """The private key of a place; the same whenever it is asked for again."""
+    return Ed25519PrivateKey.generate()
+
+
+def place(
+    name: str,
+    kind: Kind = Kind.REGION,
+    jurisdiction: str = "EU",
+    *,
+    number: int = 0,
+    shield_of: str = "",
+    url: str = "",
+) -> StatedPlace:
+    purposes = (Purpose.NODE, Purpose.USERS) if kind == Kind.REGION else (Purpose.NODE,)
+    public = {purpose: {"k1": keys.public_text(node_key(name, purpose).public_key())} for purpose in purposes}
+    number = number if kind == Kind.REGION else -1
+    return StatedPlace(name, kind, jurisdiction, url or f"http://{name}.test", public, number, 1, shield_of)
+
+
+DEPLOYED = (
+    place("eu-west", number=1),
+    place("eu-central", number=2),
+    place("us-central", jurisdiction="US", number=3),
+    place("lisbon", Kind.EDGE, "EU", shield_of="eu-west"),
+    place("frankfurt", Kind.EDGE, "EU", shield_of="eu-central"),
+    place("chicago", Kind.EDGE, "US", shield_of="us-central"),
+    place("sydney", Kind.EDGE, "AU"),
+)
+"""The places of `deploy/one_machine.toml`, which `deploy/policy.yaml` is about."""
+
+
+@dataclass
+class Compliance:
+    """Signs statements with `threshold` of `team` keys; `latest` is the one that it signed last."""
+
+    team: int = 1
+    threshold: int = 1
+    latest: Statement | None = None
+    private: Mapping[str, Ed25519PrivateKey] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.private = {f"officer-{number}": Ed25519PrivateKey.generate() for number in range(1, self.team + 1)}
+
+    @property
+    def signers(self) -> Signers:
+        public = {key_id: keys.public_text(key.public_key()) for key_id, key in self.private.items()}
+        return Signers(self.threshold, public)
+
+    def states(
+        self,
+        policy_text: str = POLICY_TEXT,
+        places: Iterable[StatedPlace] = DEPLOYED,
+        *,
+        previous: Statement | None = None,
+        lease_s: int = 60,
+        because: str = "a test",
+        signers: Signers | None = None,
+        by: int | None = None,
+    ) -> Statement:
+        """The next statement after `previous` (by default the latest), signed by as many as are needed, or `by`."""
+        previous = previous or self.latest
+        text = statement_document.draft(policy_text, places, signers or self.signers, because, previous, lease_s)
+        self.latest = signatures.verify(self.signed(text, by or self.threshold), self.signers)
+        return self.latest
+
+    def signed(self, text: str, by: int | None = None) -> str:
+        """The text with `by` signatures, by default all."""
+        found: dict[str, str] = {}
+        signed = ""
+        for key_id, key in list(self.private.items())[:by]:
+            signed = signatures.sign(text, key_id, key, found)
+            found = signatures.unpack(signed)[1]
+        return signed
