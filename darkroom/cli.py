@@ -156,16 +156,10 @@ COMMANDS = (
     ),
     Command(
         "prepare",
-        "for operators: prepare every region's stores for their first use, and publish a policy",
+        "for operators: prepare every region's stores and keys for their first use",
         "darkroom.operate.prepare:command",
         (
             _TOPOLOGY,
-            _argument(
-                "--policy",
-                type=Path,
-                metavar="FILE",
-                help="the residency policy for regions that have none (default: the one that comes with Darkroom)",
-            ),
             _argument(
                 "--replace",
                 action="append",

@@ -1,24 +1,26 @@
 """All routes of one edge."""
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from edge import responses, routing
 from edge.cache import Cache
 from edge.forward import Forward
 from edge.grants import Key
 from edge.images import ImageRequest, Images
+from edge.news import RegionNews
 from edge.node_client import NodeClient, parse_json
 from edge.page import Page
 from edge.responses import Request, Response
 from edge.tombstones import KnownTombstones
-from regions import ids, tokens, tombstone_cursors, variant_names
-from regions.errors import BadGateway, MethodNotAllowed, Misdirected, NotFound, Unauthenticated
+from regions import ids, node_tokens, tombstone_cursors, variant_names
+from regions.errors import MethodNotAllowed, Misdirected, NotFound
+from regions.node_tokens import Call
 from regions.topology import Edge, Topology, home_of
 
 _IMAGE = re.compile("/p/([^/]{1,40})/([^/]{1,20})")
 _INVENTORY = re.compile(r"/edge/inventory/([^/]{1,40})")
+_STATEMENT = re.compile("/edge/statement/([0-9a-f]{64})")
 _TOMBSTONES = "/edge/tombstones"
 
 
@@ -30,12 +32,13 @@ class App:
         topology: Topology,
         edge: Edge,
         node_client: NodeClient,
+        news: RegionNews,
         cache: Cache,
         tombstones: KnownTombstones,
         images: Images,
         page: Page,
     ) -> None:
-        self._topology, self._edge, self._node_client = topology, edge, node_client
+        self._topology, self._edge, self._news = topology, edge, news
         self._cache, self._tombstones, self._images = cache, tombstones, images
         self._forward, self._page = Forward(topology, edge, node_client), page
 
@@ -60,6 +63,8 @@ class App:
             return lambda request: responses.from_json({"edge": self._edge.name})
         if path == _TOMBSTONES and self._edge.shield_of:
             return self._tombstone_page
+        if (statement := _STATEMENT.fullmatch(path)) and self._edge.shield_of:
+            return lambda request: self._statement(request, statement[1])
         if inventory := _INVENTORY.fullmatch(path):
             return lambda request: self._inventory(request, inventory[1])
         raise NotFound(f"nothing is served at {path[:100]}")
@@ -73,18 +78,23 @@ class App:
         other_edge = self._requesting_edge(request)
         if other_edge and self._edge.shield_of != home.name:
             raise Misdirected(home.name)
-        place = other_edge or self._edge.name
-        return self._images.respond(request, ImageRequest(Key(photo_id, name), place, home.name))
+        place, token = other_edge or self._edge.name, request.header(node_tokens.GRANT_HEADER.lower())
+        wanted = ImageRequest(Key(photo_id, name), place, home.name, token if other_edge else "")
+        return self._images.respond(request, wanted)
 
     def _tombstone_page(self, request: Request) -> Response:
         """The tombstones of the region's origin. They are applied here before they are passed on (`tombstones`)."""
         self._require_node(request)
         body = parse_json(request.body)
         cursors = tombstone_cursors.parse(body.get("after") if isinstance(body, dict) else None)
-        origin = self._topology.regions[self._edge.shield_of].origin
-        document = fetch_tombstones(self._node_client, f"{origin}/v1", cursors)
+        document = self._news.fetch(self._edge.shield_of, cursors)
         self._tombstones.apply(document)
         return responses.from_json(document)
+
+    def _statement(self, request: Request, hash: str) -> Response:
+        """The signed text of a statement."""
+        self._require_node(request)
+        return responses.from_json({"signed": self._news.signed(self._edge.shield_of, hash)})
 
     def _inventory(self, request: Request, photo_id: str) -> Response:
         self._require_node(request)
@@ -92,21 +102,13 @@ class App:
         return responses.from_json({"items": self._cache.inventory(photo_id)})
 
     def _requesting_edge(self, request: Request) -> str | None:
-        """The other edge whose node token the request has; None for an ordinary client."""
-        try:
-            name = self._require_node(request)
-        except Unauthenticated:
+        """The other edge whose node token the request has; None for an ordinary client. Raises Unauthenticated."""
+        if not request.header(node_tokens.HEADER.lower()):
             return None
+        name = self._require_node(request)
         return name if name in self._topology.edges and name != self._edge.name else None
 
     def _require_node(self, request: Request) -> str:
-        return tokens.node_name(request.header(tokens.NODE_HEADER.lower()), self._topology.public_key)
-
-
-def fetch_tombstones(node_client: NodeClient, url: str, cursors: Mapping[int, int]) -> object:
-    """From an origin (its URL and /v1) or a shield (its URL and /edge). Raises Unavailable and BadGateway."""
-    body = json.dumps({"after": tombstone_cursors.to_document(cursors)}).encode()
-    reply = node_client.request("POST", f"{url}/tombstones", {"Content-Type": "application/json"}, body)
-    if reply.status != 200:
-        raise BadGateway(f"{url} responded to a request for tombstones with {reply.status}")
-    return reply.json()
+        """The node that proves that it makes this request. Raises Unauthenticated."""
+        token, head = request.header(node_tokens.HEADER.lower()), request.head
+        return self._news.sender(token, Call(self._edge.name, head.method, head.target, request.body))

@@ -21,7 +21,7 @@ from functools import partial
 import gevent
 from gevent.event import Event
 
-from edge.grants import PlaceGrant
+from edge.grants import Grant
 from regions.errors import BadGateway, Problem, Unavailable
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class FetchResult:
     `storable` means that this edge may cache the bytes. `upstream_status` is the upstream's Cache-Status header.
     """
 
-    grant: PlaceGrant
+    grant: Grant
     size_bytes: int
     chunks: Iterable[bytes] | None
     storable: bool = False

@@ -47,7 +47,8 @@ class Forward:
 
     def _send(self, region: Region, request: Request, headers: dict[str, str]) -> Reply:
         method = "GET" if request.head.method == "HEAD" else request.head.method
-        return self._node_client.request(method, region.origin + request.head.target, headers, request.body or None)
+        url = region.origin + request.head.target
+        return self._node_client.request(region.name, method, url, headers, request.body or None)
 
     def _headers(self, request: Request) -> dict[str, str]:
         """The client's headers that the API reads, plus Via and CDN-Loop."""

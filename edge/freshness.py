@@ -2,7 +2,8 @@
 
 Two ages decide:
 
-* The age of the grant: how long ago the origin confirmed the copy's hash, and that it may be served and cached here.
+* The age of the grant: how long ago the origin confirmed the copy's hash. Whether it may be served and cached here, the
+  statement says at each request (`permissions`).
 * The age of the tombstones: how long ago this edge had all tombstones of the photo's home region.
 
 Why the second has a bound: a deletion reaches this edge only as a tombstone. If the region can't be reached, it can't

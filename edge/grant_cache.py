@@ -1,21 +1,18 @@
-"""The grants that the edge remembers, by image and place, and the refusals of the last second (negative caching)."""
+"""The grants that the edge remembers, by image, and the refusals of the last second by place (negative caching)."""
 
 from collections.abc import Callable
 
 from cachetools import LRUCache
 
 from edge.freshness import REFUSAL_TTL_S
-from edge.grants import Key, PlaceGrant
+from edge.grants import Grant, Key
 from regions.errors import Problem
 
 _MAX_ENTRIES = 200_000
 
 
 class GrantCache:
-    """Contains only grants that allow serving. Refusals are stored apart.
-
-    Bounded: when it is full, the least recently used entry is forgotten, and the next request for that image asks the
-    upstream again.
+    """When it is full, the least recently used entry is forgotten, and the next request for it asks the upstream again.
 
     Needs no lock. Greenlets switch only when one waits, and no method here waits: LRUCache is plain Python over
     dictionaries, without I/O and without locks. So each method is atomic to other greenlets.
@@ -23,18 +20,20 @@ class GrantCache:
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
         self._clock_s = clock_s
-        self._grants: LRUCache[tuple[Key, str], PlaceGrant] = LRUCache(_MAX_ENTRIES)
+        self._grants: LRUCache[Key, Grant] = LRUCache(_MAX_ENTRIES)
         self._refused: LRUCache[tuple[Key, str], tuple[float, Problem]] = LRUCache(_MAX_ENTRIES)
 
-    def get(self, key: Key, place: str) -> PlaceGrant | None:
-        return self._grants.get((key, place))
+    def get(self, key: Key) -> Grant | None:
+        return self._grants.get(key)
 
-    def put(self, key: Key, place: str, grant: PlaceGrant) -> None:
-        self._grants[key, place] = grant
+    def put(self, key: Key, grant: Grant) -> None:
+        self._grants[key] = grant
+
+    def forget(self, key: Key) -> None:
+        self._grants.pop(key, None)
 
     def put_refusal(self, key: Key, place: str, problem: Problem) -> None:
         """Remembered for REFUSAL_TTL_S only: the photo may be ready soon."""
-        self._grants.pop((key, place), None)
         self._refused[key, place] = (self._clock_s() + REFUSAL_TTL_S, problem)
 
     def refusal(self, key: Key, place: str) -> Problem | None:

@@ -1,7 +1,8 @@
 """`GET /p/{photo}/{name}`: from the cache if the copy may be served, else from a flight (request collapsing).
 
-The policy and the tombstones take precedence over cached bytes. When neither the cache's grant nor an upstream can
-confirm that an image may be served, it is not served. It is cached only if the grant for this edge allows it.
+The statement and the tombstones take precedence over cached bytes. When neither the cache's grant nor an upstream can
+confirm what an image is, it is not served. It is cached only if the statement allows this edge to. Where a class has
+rules that bind it to places, clients are told `private`: a cache that is not ours could lie anywhere.
 """
 
 import math
@@ -15,7 +16,8 @@ from edge.cache_status import Outcome
 from edge.flights import FetchResult, FlightReader, Flights, copy_of
 from edge.freshness import Ages, Freshness, evaluate, max_age_s
 from edge.grant_cache import GrantCache
-from edge.grants import GRANT_HEADER, Key, PlaceGrant, to_header
+from edge.grants import GRANT_HEADER, Grant, Key, to_header
+from edge.permissions import Permission, Permissions
 from edge.responses import Headers, Request, Response
 from edge.tombstones import KnownTombstones
 from regions import byte_ranges
@@ -25,23 +27,28 @@ _ATTEMPTS = 2
 
 
 class Upstream(Protocol):
-    def fetch(self, key: Key, place: str, sha256: str | None) -> FetchResult:
-        """The image for `place`, or a result without chunks if `sha256` is still current."""
+    def fetch(self, wanted: "ImageRequest", sha256: str | None) -> FetchResult:
+        """The image for the place that asks, or a result without chunks if `sha256` is still current."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """`place` is the edge that will serve the image: this edge or another. `home` is the photo's home region."""
+    """`place` is the edge that will serve the image: this edge or another. `home` is the photo's home region.
+
+    `token` is that other edge's, for the grant: only this edge, as the shield, may show it to the origin.
+    """
 
     key: Key
     place: str
     home: str
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    grant: PlaceGrant
+    grant: Grant
+    permission: Permission
     chunks: Iterable[bytes]
     size_bytes: int
     outcome: Outcome
@@ -56,11 +63,12 @@ class Images:
         upstreams: Mapping[str, Upstream],
         cache: Cache,
         grant_cache: GrantCache,
+        permissions: Permissions,
         tombstones: KnownTombstones,
         flights: Flights,
         clock_s: Callable[[], float],
     ) -> None:
-        self._name, self._upstreams, self._clock_s = name, upstreams, clock_s
+        self._name, self._upstreams, self._permissions, self._clock_s = name, upstreams, permissions, clock_s
         self._cache, self._grant_cache, self._tombstones, self._flights = cache, grant_cache, tombstones, flights
 
     def respond(self, request: Request, image_request: ImageRequest) -> Response:
@@ -86,21 +94,31 @@ class Images:
         self._tombstones.require_not_deleted(key.photo_id)
         if refusal := self._grant_cache.refusal(key, place):
             raise copy_of(refusal)
-        grant = self._grant_cache.get(key, place)
+        grant = self._grant_cache.get(key)
+        if grant is not None:
+            self._permissions.of(grant, place).require_serve()
         freshness = evaluate(self._ages(image_request, grant))
-        if freshness is Freshness.FRESH and (found := self._cached(key, grant, Outcome())):
+        if freshness is Freshness.FRESH and (found := self._cached(image_request, grant, Outcome())):
             return found
         try:
             return self._fetch(image_request)
         except (Unavailable, BadGateway):
-            found = self._cached(key, grant, Outcome(detail="stale-if-error"))
+            found = self._cached(image_request, grant, Outcome(detail="stale-if-error"))
             if freshness is not Freshness.STALE or found is None:
                 raise
             return found
 
-    def _cached(self, key: Key, grant: PlaceGrant | None, outcome: Outcome) -> FoundImage | None:
-        body = self._cache.get(key, grant.sha256) if grant else None
-        return FoundImage(grant, (body,), len(body), outcome) if grant and body else None
+    def _cached(self, image_request: ImageRequest, grant: Grant | None, outcome: Outcome) -> FoundImage | None:
+        """Our copy, if it may still be here."""
+        if grant is None or not self._permissions.of(grant, self._name).cache.allowed:
+            return None
+        body = self._cache.get(image_request.key, grant.sha256)
+        if body is None:
+            return None
+        # Reading the disk took time, so this is decided now.
+        permission = self._permissions.of(grant, image_request.place)
+        permission.require_serve()
+        return FoundImage(grant, permission, (body,), len(body), outcome)
 
     def _fetch(self, image_request: ImageRequest) -> FoundImage:
         """From the upstream, or from the cache if the upstream confirms the copy.
@@ -123,9 +141,10 @@ class Images:
             outcome = Outcome(reason, unchanged, stored, reader.collapsed, upstream_status=result.upstream_status)
             if not unchanged:
                 self._drop_unless(result.storable, key)
-                return FoundImage(result.grant, reader, result.size_bytes, outcome)
+                permission = self._permissions.of(result.grant, image_request.place)
+                return FoundImage(result.grant, permission, reader, result.size_bytes, outcome)
             reader.close()
-            found = self._cached(key, result.grant, outcome)
+            found = self._cached(image_request, result.grant, outcome)
             self._drop_unless(result.storable, key)
             if found:
                 return found
@@ -141,7 +160,7 @@ class Images:
         upstream = self._upstreams[image_request.home]
         reader = self._flights.join(
             (key, place, sha256),
-            lambda: upstream.fetch(key, place, sha256),
+            lambda: upstream.fetch(image_request, sha256),
             lambda result, body: self._store(key, result, body),
         )
         try:
@@ -149,6 +168,8 @@ class Images:
         except (NotFound, ResidencyDenied) as refusal:
             reader.close()
             self._grant_cache.put_refusal(key, place, refusal)
+            if isinstance(refusal, NotFound):
+                self._grant_cache.forget(key)
             # If the policy denies the image to another edge, this edge may still be allowed to have it.
             self._drop_unless(isinstance(refusal, ResidencyDenied) and place != self._name, key)
             raise
@@ -173,10 +194,12 @@ class Images:
             self._drop_unless(self._may_cache(key), key)
 
     def _may_cache(self, key: Key) -> bool:
-        grant = self._grant_cache.get(key, self._name)
-        return grant is not None and grant.permission.cache and key.photo_id not in self._tombstones
+        grant = self._grant_cache.get(key)
+        if grant is None or key.photo_id in self._tombstones:
+            return False
+        return grant.sender_caches and self._permissions.of(grant, self._name).cache.allowed
 
-    def _ages(self, image_request: ImageRequest, grant: PlaceGrant | None) -> Ages:
+    def _ages(self, image_request: ImageRequest, grant: Grant | None) -> Ages:
         grant_age_s = self._clock_s() - grant.at_s if grant else math.inf
         return Ages(grant_age_s, self._tombstones.tombstones_age_s(image_request.home))
 
@@ -202,17 +225,18 @@ class Images:
     def _headers(self, image_request: ImageRequest, found: FoundImage) -> Headers:
         grant = found.grant
         ages = self._ages(image_request, grant)
-        cacheable = f"public, max-age={max_age_s(ages)}, immutable"
+        who = "public" if found.permission.public else "private"
+        cacheable = f"{who}, max-age={max_age_s(ages)}, immutable"
         headers = [
             ("ETag", grant.etag),
             ("Age", str(int(ages.grant_age_s))),
-            ("Cache-Control", cacheable if grant.permission.cache else "no-store"),
+            ("Cache-Control", cacheable if found.permission.cache.allowed else "no-store"),
             ("Cache-Status", cache_status.to_header(self._name, found.outcome)),
             ("Accept-Ranges", "bytes"),
             *responses.COMMON,
         ]
         if image_request.place != self._name:
-            headers.append((GRANT_HEADER, to_header(grant.permission)))
+            headers.append((GRANT_HEADER, to_header(grant, found.permission.cache.allowed)))
         return headers
 
 

@@ -4,24 +4,25 @@ Unavailable means that the server was not reached. BadGateway means that its res
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, EmptyPoolError, HTTPError, MaxRetryError, NewConnectionError
 
 from edge.routing import cdn_id
-from regions import tokens
+from regions import node_tokens
 from regions.errors import BadGateway, Unavailable
+from regions.node_tokens import Call, NodeSigner
 
 _MAX_HOSTS = 64
 _MAX_CONNECTIONS = 64
 _POOL_WAIT_S = 3.0
 _TIMEOUT = urllib3.Timeout(connect=2.0, read=10.0)
 _REQUEST_S = 20.0
-_RENEW_TOKEN_S = 20
 _MAX_REPLY_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
@@ -47,31 +48,30 @@ class Reply:
 
 
 class NodeClient:
-    """Sends requests as the edge called `name`. `clock_s` returns Unix time in seconds."""
+    """Sends requests as the edge of the signer. `receiver` is the name of the node that is asked."""
 
-    def __init__(self, name: str, private_key: str, clock_s: Callable[[], int]) -> None:
-        self._name, self._private_key, self._clock_s = name, private_key, clock_s
+    def __init__(self, signer: NodeSigner) -> None:
+        self._signer = signer
         self._pools = urllib3.PoolManager(num_pools=_MAX_HOSTS, maxsize=_MAX_CONNECTIONS, block=True, timeout=_TIMEOUT)
-        self._token, self._token_issued_s = "", 0
 
-    def node_token(self) -> str:
-        """Proves the edge's name. Issued anew long before it expires."""
-        now_s = self._clock_s()
-        if not 0 <= now_s - self._token_issued_s < _RENEW_TOKEN_S:
-            self._token, self._token_issued_s = tokens.issue_node(self._name, self._private_key, now_s), now_s
-        return self._token
+    def token(self, call: Call) -> str:
+        """Proves to another server that this edge asks for `call`."""
+        return self._signer.token(call)
 
-    def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Reply:
+    def request(
+        self, receiver: str, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Reply:
         """The complete response, within a deadline. Sends our node token."""
-        sent = {**headers, tokens.NODE_HEADER: self.node_token()}
+        sent = {**headers, node_tokens.HEADER: self.token(Call(receiver, method, _target(url), body or b""))}
         with gevent.Timeout(_REQUEST_S, BadGateway(f"{_host(url)} took too long")):
             response = self._open(method, url, sent, body)
             data = b"".join(StreamedBody(response, url, _MAX_REPLY_BYTES))
         return Reply(response.status, list(response.headers.items()), data)
 
-    def open_shield(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def open_shield(self, receiver: str, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         """A response whose body is still to be read, by a `StreamedBody`. Sends our node token and CDN-Loop."""
-        sent = {**headers, tokens.NODE_HEADER: self.node_token(), "CDN-Loop": cdn_id(self._name)}
+        token = self.token(Call(receiver, "GET", _target(url)))
+        sent = {**headers, node_tokens.HEADER: token, "CDN-Loop": cdn_id(self._signer.name)}
         return self._open("GET", url, sent, None)
 
     def open_signed(self, url: str) -> urllib3.BaseHTTPResponse:
@@ -121,6 +121,11 @@ def parse_json(data: bytes) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError):
         return None
+
+
+def _target(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _host(url: str) -> str:

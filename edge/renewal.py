@@ -15,6 +15,7 @@ from edge.freshness import GRANT_TTL_S
 from edge.grant_cache import GrantCache
 from edge.grants import Key
 from edge.images import ImageRequest, Images
+from edge.permissions import Permissions
 from regions import ids
 from regions.errors import Problem
 from regions.topology import Topology, home_of
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _ROUND_S = 60.0
 _PAUSE_S = 0.05
+_WATCH_S = 1.0
 
 
 class Renewal:
@@ -34,10 +36,11 @@ class Renewal:
         topology: Topology,
         cache: Cache,
         grant_cache: GrantCache,
+        permissions: Permissions,
         images: Images,
         clock_s: Callable[[], float],
     ) -> None:
-        self._name, self._topology, self._clock_s = name, topology, clock_s
+        self._name, self._topology, self._permissions, self._clock_s = name, topology, permissions, clock_s
         self._cache, self._grant_cache, self._images = cache, grant_cache, images
 
     def run_once(self) -> int:
@@ -58,6 +61,31 @@ class Renewal:
             self.run_once()
             gevent.sleep(_ROUND_S)
 
+    def drop_forbidden(self) -> int:
+        """Drops every copy that the statement no longer allows here; returns how many.
+
+        Not those of which nobody can tell at the moment: they are not served, and may be allowed again in a second.
+        """
+        forbidden = [key for key in self._cache.all_keys() if self._is_forbidden(key)]
+        for key in forbidden:
+            self._cache.drop(key)
+        return len(forbidden)
+
+    def watch_forever(self) -> None:
+        """`drop_forbidden` whenever the rules have changed, until the greenlet is killed."""
+        known: object = None
+        while True:
+            if (now := self._permissions.version()) != known and self.drop_forbidden() >= 0:
+                known = now
+            gevent.sleep(_WATCH_S)
+
+    def _is_forbidden(self, key: Key) -> bool:
+        grant = self._grant_cache.get(key)
+        if grant is None:
+            return False
+        cache = self._permissions.of(grant, self._name).cache
+        return not cache.allowed and not cache.passing
+
     def _is_due(self, key: Key) -> bool:
-        grant = self._grant_cache.get(key, self._name)
+        grant = self._grant_cache.get(key)
         return grant is None or self._clock_s() - grant.at_s > GRANT_TTL_S

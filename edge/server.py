@@ -9,10 +9,9 @@ import logging
 import resource
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
@@ -20,14 +19,16 @@ from gevent.event import Event
 from gevent.server import StreamServer
 from gevent.socket import socket as GeventSocket
 
-from edge.app import App, fetch_tombstones
+from edge.app import App
 from edge.cache import Cache
 from edge.connections import Connections
 from edge.flights import Flights
 from edge.grant_cache import GrantCache
 from edge.images import Images, Upstream
+from edge.news import RegionNews
 from edge.node_client import NodeClient
 from edge.page import Page
+from edge.permissions import Permissions
 from edge.renewal import Renewal
 from edge.saved_cursors import SavedCursors
 from edge.tombstones import KnownTombstones
@@ -35,6 +36,9 @@ from edge.upstream import OriginUpstream, ShieldUpstream
 from regions.clock import now_s
 from regions.config import Config
 from regions.errors import TopologyError
+from regions.node_tokens import NodeSigner
+from regions.residency.live import FollowedRules
+from regions.residency.statement import Purpose
 from regions.topology import Edge, Topology
 
 log = logging.getLogger(__name__)
@@ -78,43 +82,39 @@ def serve(config: Config, name: str, listener: socket.socket | None, web_folder:
     edge = topology.edges[name]
     _, max_open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max_open_files, max_open_files))
-    node_client = NodeClient(name, config.private_key(name), now_s)
+    rules = FollowedRules(config.statement_folder(name), config.signers())
+    listed = lambda: rules.everywhere().public_keys(name, Purpose.NODE)  # noqa: E731
+    node_client = NodeClient(NodeSigner(name, config.private_keys(name, Purpose.NODE), listed, now_s))
+    news, permissions = RegionNews(topology, edge, node_client, rules, now_s), Permissions(rules)
     folder = Path(edge.cache)
     cache = Cache(folder, _MEMORY_BYTES, _DISK_BYTES)
     grant_cache = GrantCache(time.monotonic)
     flights = Flights(_MAX_FLIGHTS, _MAX_FLIGHT_BYTES)
-    source = _tombstone_source(topology, edge, node_client)
-    tombstones = KnownTombstones(source, cache.purge, SavedCursors(folder), time.monotonic)
-    upstreams = _upstreams(topology, edge, node_client, grant_cache, flights)
-    images = Images(name, upstreams, cache, grant_cache, tombstones, flights, time.monotonic)
-    app = App(topology, edge, node_client, cache, tombstones, images, Page(web_folder))
-    renewal = Renewal(name, topology, cache, grant_cache, images, time.monotonic)
+    tombstones = KnownTombstones(news.fetch, cache.purge, SavedCursors(folder), time.monotonic)
+    upstreams = _upstreams(topology, edge, node_client, grant_cache, permissions, flights)
+    images = Images(name, upstreams, cache, grant_cache, permissions, tombstones, flights, time.monotonic)
+    app = App(topology, edge, node_client, news, cache, tombstones, images, Page(web_folder))
+    renewal = Renewal(name, topology, cache, grant_cache, permissions, images, time.monotonic)
     loops: list[Callable[[], None]] = [partial(tombstones.run_forever, region) for region in topology.regions]
-    return EdgeServer(app, [*loops, renewal.run_forever], _gevent_listener(edge, listener))
+    return EdgeServer(app, [*loops, renewal.run_forever, renewal.watch_forever], _gevent_listener(edge, listener))
 
 
 def _upstreams(
-    topology: Topology, edge: Edge, node_client: NodeClient, grant_cache: GrantCache, flights: Flights
+    topology: Topology,
+    edge: Edge,
+    node_client: NodeClient,
+    grant_cache: GrantCache,
+    permissions: Permissions,
+    flights: Flights,
 ) -> dict[str, Upstream]:
     return {
-        region.name: OriginUpstream(region, edge.name, node_client, grant_cache, flights, time.monotonic)
+        region.name: OriginUpstream(region, edge.name, node_client, grant_cache, permissions, flights, time.monotonic)
         if edge.shield_of == region.name
-        else ShieldUpstream(topology.shield_of(region.name), node_client, grant_cache, time.monotonic)
+        else ShieldUpstream(
+            topology.shield_of(region.name), edge.name, node_client, grant_cache, permissions, time.monotonic
+        )
         for region in topology.regions.values()
     }
-
-
-def _tombstone_source(
-    topology: Topology, edge: Edge, node_client: NodeClient
-) -> Callable[[str, Mapping[int, int]], Any]:
-    """A shield reads its own region's tombstones from the origin; all others come from the shields."""
-
-    def fetch(region: str, cursors: Mapping[int, int]) -> Any:
-        if edge.shield_of == region:
-            return fetch_tombstones(node_client, f"{topology.regions[region].origin}/v1", cursors)
-        return fetch_tombstones(node_client, f"{topology.shield_of(region).url}/edge", cursors)
-
-    return fetch
 
 
 def _gevent_listener(edge: Edge, listener: socket.socket | None) -> socket.socket:

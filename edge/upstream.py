@@ -1,19 +1,22 @@
 """Where images come from: an edge asks the shield of the photo's home region, and only the shield asks the origin.
 
-The shield asks the origin for a grant, for its own place and for the place of the edge that sent the request. The
-bytes come straight from the region's object store.
+The shield asks the origin for a grant, with its own token and with that of the edge that sent the request. The bytes
+come straight from the region's object store.
 """
 
 from collections.abc import Callable
-from urllib.parse import urlencode
 
 import urllib3
 
 from edge.flights import FetchResult, Flights
 from edge.grant_cache import GrantCache
-from edge.grants import Key, OriginGrant, PlaceGrant, from_origin, from_shield, renewed, require_serve
+from edge.grants import Grant, Key, OriginGrant, from_origin, from_shield, renewed
+from edge.images import ImageRequest
 from edge.node_client import NodeClient, StreamedBody, parse_json
+from edge.permissions import Permissions
+from regions import node_tokens
 from regions.errors import BadGateway, NotFound, Problem, ResidencyDenied, Unavailable
+from regions.node_tokens import Call
 from regions.topology import Edge, Region
 
 _MAX_PROBLEM_BYTES = 16 * 1024
@@ -21,46 +24,62 @@ _UNAVAILABLE = (502, 503, 504)
 
 
 class ShieldUpstream:
-    """A shield, for an edge that is not the shield itself."""
+    """The shield of the region `home`, for the edge at `place`, which is not that shield itself."""
 
     def __init__(
-        self, shield: Edge, node_client: NodeClient, grant_cache: GrantCache, clock_s: Callable[[], float]
+        self,
+        shield: Edge,
+        place: str,
+        node_client: NodeClient,
+        grant_cache: GrantCache,
+        permissions: Permissions,
+        clock_s: Callable[[], float],
     ) -> None:
-        self._url = shield.url
-        self._node_client, self._grant_cache, self._clock_s = node_client, grant_cache, clock_s
+        self._shield, self._place, self._node_client = shield, place, node_client
+        self._grant_cache, self._permissions, self._clock_s = grant_cache, permissions, clock_s
 
-    def fetch(self, key: Key, place: str, sha256: str | None) -> FetchResult:
+    def fetch(self, wanted: ImageRequest, sha256: str | None) -> FetchResult:
         """The image, or a result without chunks if `sha256` is still current.
 
         Raises NotFound, ResidencyDenied, Unavailable and BadGateway.
         """
-        url = f"{self._url}/p/{key.photo_id}/{key.name}"
+        key, home = wanted.key, wanted.home
+        url = f"{self._shield.url}/p/{key.photo_id}/{key.name}"
+        # Only this shield may show it, and only for this image.
+        grant = Call(home, "GET", grant_path(key), presenter=self._shield.name)
+        headers = {node_tokens.GRANT_HEADER: self._node_client.token(grant)}
+        if sha256:
+            headers["If-None-Match"] = f'"{sha256}"'
         requested_at_s = self._clock_s()
-        response = self._node_client.open_shield(url, {"If-None-Match": f'"{sha256}"'} if sha256 else {})
+        response = self._node_client.open_shield(self._shield.name, url, headers)
         try:
-            result = self._result(response, url, sha256, requested_at_s)
+            result = self._result(response, url, home, sha256, requested_at_s)
         except BaseException:
             response.close()
             raise
-        self._grant_cache.put(key, place, result.grant)
+        self._grant_cache.put(key, result.grant)
         return result
 
     def _result(
-        self, response: urllib3.BaseHTTPResponse, url: str, sha256: str | None, requested_at_s: float
+        self, response: urllib3.BaseHTTPResponse, url: str, home: str, sha256: str | None, requested_at_s: float
     ) -> FetchResult:
         upstream_status = response.headers.get("Cache-Status", "")
         if response.status == 304 and sha256 is not None:
             response.drain_conn()
-            grant = renewed(sha256, response.headers, requested_at_s)
-            require_serve(grant)
-            return FetchResult(grant, 0, None, grant.permission.cache, upstream_status)
+            grant = renewed(sha256, response.headers, home, requested_at_s)
+            return FetchResult(grant, 0, None, self._is_storable(grant), upstream_status)
         if response.status != 200:
             data = b"".join(StreamedBody(response, url, _MAX_PROBLEM_BYTES))
             raise _problem(response.status, parse_json(data), url)
-        grant, size_bytes = from_shield(response.headers, requested_at_s)
-        require_serve(grant)
-        body = StreamedBody(response, url, size_bytes)
-        return FetchResult(grant, size_bytes, body, grant.permission.cache, upstream_status)
+        grant, size_bytes = from_shield(response.headers, home, requested_at_s)
+        storable = self._is_storable(grant)
+        return FetchResult(grant, size_bytes, StreamedBody(response, url, size_bytes), storable, upstream_status)
+
+    def _is_storable(self, grant: Grant) -> bool:
+        """Raises ResidencyDenied or Unavailable if it may not even be served from here."""
+        permission = self._permissions.of(grant, self._place)
+        permission.require_serve()
+        return grant.sender_caches and permission.cache.allowed
 
 
 class OriginUpstream:
@@ -72,48 +91,52 @@ class OriginUpstream:
         place: str,
         node_client: NodeClient,
         grant_cache: GrantCache,
+        permissions: Permissions,
         flights: Flights,
         clock_s: Callable[[], float],
     ) -> None:
-        self._url, self._place = region.origin, place
-        self._node_client, self._grant_cache, self._flights, self._clock_s = node_client, grant_cache, flights, clock_s
+        self._region, self._place, self._node_client = region, place, node_client
+        self._grant_cache, self._permissions, self._flights, self._clock_s = grant_cache, permissions, flights, clock_s
 
-    def fetch(self, key: Key, place: str, sha256: str | None) -> FetchResult:
-        """The image for a request from `place`, or a result without chunks if `sha256` is still current.
+    def fetch(self, wanted: ImageRequest, sha256: str | None) -> FetchResult:
+        """The image for a request from a place, or a result without chunks if `sha256` is still current.
 
         Raises as `ShieldUpstream.fetch`.
         """
-        origin_grant = self._grant(key, place)
-        grant, storable = origin_grant.by_place[place], origin_grant.by_place[self._place].permission.cache
-        require_serve(grant)
+        key = wanted.key
+        origin_grant = self._grant(wanted)
+        grant = origin_grant.grant
+        self._permissions.of(grant, wanted.place).require_serve()
+        storable = self._permissions.of(grant, self._place).cache.allowed
         if grant.sha256 == sha256:
             return FetchResult(grant, 0, None, storable)
         # Several edges may request the image at once. Each needs a grant of its own, but one flight gets the bytes.
         # Its key has no place, unlike those of the flights in `images`, which call this. Those store the bytes.
-        reader = self._flights.join((key, "bytes"), lambda: self._open_object(origin_grant, grant), _discard)
+        reader = self._flights.join((key, "bytes"), lambda: self._open_object(origin_grant), _discard)
         return FetchResult(grant, origin_grant.size_bytes, reader, storable)
 
-    def _grant(self, key: Key, place: str) -> OriginGrant:
-        places = list(dict.fromkeys((self._place, place)))
-        query = urlencode([("place", name) for name in places])
+    def _grant(self, wanted: ImageRequest) -> OriginGrant:
         requested_at_s = self._clock_s()
-        url = f"{self._url}/v1/grants/{key.photo_id}/{key.name}?{query}"
-        reply = self._node_client.request("GET", url, {})
+        shown = {node_tokens.GRANT_HEADER: wanted.token} if wanted.token else {}
+        url = self._region.origin + grant_path(wanted.key)
+        reply = self._node_client.request(self._region.name, "GET", url, shown)
         if reply.status != 200:
-            raise _problem(reply.status, reply.json(), self._url)
-        origin_grant = from_origin(reply.json(), places, requested_at_s)
-        for name, grant in origin_grant.by_place.items():
-            if grant.permission.serve:
-                self._grant_cache.put(key, name, grant)
+            raise _problem(reply.status, reply.json(), self._region.origin)
+        origin_grant = from_origin(reply.json(), self._region.name, requested_at_s)
+        self._grant_cache.put(wanted.key, origin_grant.grant)
         return origin_grant
 
-    def _open_object(self, origin_grant: OriginGrant, grant: PlaceGrant) -> FetchResult:
+    def _open_object(self, origin_grant: OriginGrant) -> FetchResult:
         response = self._node_client.open_signed(origin_grant.url)
         if response.status != 200:
             response.close()
             raise BadGateway(f"the object store responded with {response.status}")
         body = StreamedBody(response, origin_grant.url, origin_grant.size_bytes)
-        return FetchResult(grant, origin_grant.size_bytes, body)
+        return FetchResult(origin_grant.grant, origin_grant.size_bytes, body)
+
+
+def grant_path(key: Key) -> str:
+    return f"/v1/grants/{key.photo_id}/{key.name}"
 
 
 def _discard(result: FetchResult, body: bytes) -> None:

@@ -8,6 +8,7 @@ import urllib3
 from origin import problems, registration
 from origin.border.details_resource import DetailsResource
 from origin.border.grants import GrantsResource
+from origin.border.statements import StatementResource
 from origin.border.tombstones import TombstonesResource
 from origin.context import Context
 from origin.feed import FeedResource
@@ -15,12 +16,16 @@ from origin.people import PeopleResource
 from origin.photos import PhotosResource
 from origin.residency_guard import ResidencyGuard
 from origin.uploads import UploadsResource
-from regions.clock import now_ms
+from regions.clock import now_ms, now_s
 from regions.config import Config, open_stores
 from regions.events.outbox import OutboxPublisher
+from regions.node_tokens import NodeSigner
 from regions.process_number import ProcessNumber
 from regions.residency.audit import AuditTrail
-from regions.residency.live import LivePolicy
+from regions.residency.live import LiveRules
+from regions.residency.peers import Peers, StatementClient
+from regions.residency.settings_statement import SettingsStatement
+from regions.residency.statement import Purpose
 from regions.stores.settings import Service
 
 App = falcon.App[falcon.Request, falcon.Response]
@@ -41,7 +46,7 @@ def create(context: Context) -> App:
     app: App = falcon.App()
     problems.install(app)
     audit = AuditTrail(context.stores.catalog, context.clock_ms)
-    guard = ResidencyGuard(context.region.place, context.policy, audit)
+    guard = ResidencyGuard(context.rules, audit)
     people, uploads, photos = PeopleResource(context, guard), UploadsResource(context), PhotosResource(context, guard)
     app.add_route("/health", HealthResource(context.region.name))
     app.add_route("/v1/users", people, suffix="accounts")
@@ -61,6 +66,9 @@ def create(context: Context) -> App:
     app.add_route("/v1/grants/{photo_id}/{name}", GrantsResource(context, audit))
     app.add_route("/v1/tombstones", TombstonesResource(context))
     app.add_route("/v1/details", DetailsResource(context, guard))
+    statement = StatementResource(context)
+    app.add_route("/v1/statement", statement)
+    app.add_route("/v1/statement/{hash}", statement, suffix="signed")
     return app
 
 
@@ -72,19 +80,28 @@ def open_app(config: Config, region: str, process_name: str) -> App:
     node, stores = config.topology.regions[region], open_stores(config, region)
     number = ProcessNumber(stores.settings, node.number, process_name, now_ms)
     service = Service(registration.ORIGIN, process_name, node.origin)
-    policy = LivePolicy(stores.settings)
-    policy.start()
-    atexit.register(registration.keep(number, registration.Registration(stores.settings, service), policy))
+    rules = LiveRules(region, config.statement_folder(region), config.signers())
+    listed = lambda: rules.current().public_keys(region, Purpose.NODE)  # noqa: E731
+    signer = NodeSigner(region, config.private_keys(region, Purpose.NODE), listed, now_s)
+    http = urllib3.PoolManager(num_pools=8, maxsize=_CONNECTIONS)
+    statement = SettingsStatement(stores.settings, rules)
+    statement.start()
+    peers = Peers(
+        rules, StatementClient(signer, http), {name: one.origin for name, one in config.topology.regions.items()}
+    )
+    registered = registration.Registration(stores.settings, service)
+    atexit.register(registration.keep(number, registered, statement, peers))
     return create(
         Context(
             region=node,
             topology=config.topology,
             stores=stores,
-            policy=policy,
+            rules=rules,
             outbox=OutboxPublisher(stores.catalog, stores.events, now_ms),
             new_id=number.new_id,
             clock_ms=now_ms,
-            private_key=config.private_key(region),
-            http=urllib3.PoolManager(num_pools=8, maxsize=_CONNECTIONS),
+            signer=signer,
+            user_keys=config.private_keys(region, Purpose.USERS),
+            http=http,
         )
     )

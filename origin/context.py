@@ -5,27 +5,32 @@ from dataclasses import dataclass
 
 import falcon
 import urllib3
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from regions import ids, tokens, topology
+from origin import fields
+from regions import ids, node_tokens, tokens, topology
 from regions.config import Stores
 from regions.errors import Forbidden, Misdirected, Unauthenticated
 from regions.events.outbox import OutboxPublisher
-from regions.residency.live import LivePolicy
-from regions.topology import Place, Region, Topology
+from regions.node_tokens import Call, NodeSigner
+from regions.residency.live import LiveRules
+from regions.residency.statement import Kind, Purpose
+from regions.topology import Region, Topology
 
 
 @dataclass(frozen=True)
 class Context:
-    """`new_id(kind)` makes an id, `clock_ms()` is the Unix time, `private_key` signs this region's tokens."""
+    """`new_id(kind)` makes an id, `clock_ms()` is the Unix time; `user_keys` sign users' tokens, by id."""
 
     region: Region
     topology: Topology
     stores: Stores
-    policy: LivePolicy
+    rules: LiveRules
     outbox: OutboxPublisher
     new_id: Callable[[str], str]
     clock_ms: Callable[[], int]
-    private_key: str
+    signer: NodeSigner
+    user_keys: dict[str, Ed25519PrivateKey]
     http: urllib3.PoolManager
 
     def user_id(self, request: falcon.Request) -> str:
@@ -33,7 +38,7 @@ class Context:
         scheme, _, token = (request.get_header("Authorization") or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("send `Authorization: Bearer TOKEN` with the token that you got when you signed up")
-        return tokens.user_id(token.strip(), self.topology.public_key, self._region_name)
+        return tokens.user_id(token.strip(), self._public_keys(Purpose.USERS), self._region_name)
 
     def require_user(self, request: falcon.Request, user_id: str) -> None:
         """Raises Misdirected if the user's home is another region, Forbidden if the token is another user's."""
@@ -41,14 +46,29 @@ class Context:
         if self.user_id(request) != user_id:
             raise Forbidden("the token is another user's")
 
-    def node(self, request: falcon.Request) -> str:
-        """The region or edge that makes the request. Raises Unauthenticated."""
-        return tokens.node_name(request.get_header(tokens.NODE_HEADER) or "", self.topology.public_key)
+    def requester(self, request: falcon.Request) -> str:
+        """The place the response goes to: the edge or region that proves with a token that it makes the request.
 
-    def require_edge(self, request: falcon.Request) -> None:
-        """Raises Forbidden if the caller is not an edge, Unauthenticated."""
-        if self.node(request) not in self.topology.edges:
-            raise Forbidden("this is for edges")
+        Empty, which is an unknown place, if there is no token; Unauthenticated if there is one that is not valid.
+        """
+        token = request.get_header(node_tokens.HEADER)
+        return self._proven(request, token) if token is not None else ""
+
+    def require_node(self, request: falcon.Request, *kinds: Kind) -> str:
+        """The name of the place that makes the request. Raises Unauthenticated, Forbidden if it is of another kind."""
+        name = self._proven(request, request.get_header(node_tokens.HEADER) or "")
+        place = self.rules.current().place(name)
+        if place is None or place.kind not in kinds:
+            raise Forbidden(f"this is for places of the kind {' or '.join(kinds)}")
+        return name
+
+    def presented_for(self, request: falcon.Request, presenter: str) -> str | None:
+        """The edge whose token for this request the shield `presenter` shows; None if it shows none.
+
+        Raises Unauthenticated.
+        """
+        token = request.get_header(node_tokens.GRANT_HEADER)
+        return self._proven(request, token, presenter) if token is not None else None
 
     def require_home(self, kind: str, public_id: str) -> None:
         """Raises NotFound if this is not an id of that kind, Misdirected if its home is another region."""
@@ -60,22 +80,29 @@ class Context:
         """The region in which this id was made. Raises NotFound."""
         return topology.home_of(self.topology, kind, public_id)
 
-    def requester(self, request: falcon.Request) -> Place:
-        """The place the response goes to: the edge or region named by the node token, or else this region's shield."""
-        try:
-            place = self.topology.place(self.node(request))
-        except Unauthenticated:
-            place = None
-        return place or self.topology.shield_of(self.region.name).place
+    def shield_name(self) -> str:
+        """The edge that the newest statement names as this region's shield."""
+        newest = self.rules.current().newest
+        places = newest.places.values() if newest else ()
+        return next((place.name for place in places if place.shield_of == self.region.name), "")
 
-    def edge_url(self, requester: Place) -> str:
+    def edge_url(self, requester: str) -> str:
         """The base URL from which the requester gets images."""
-        edge = self.topology.edges.get(requester.name) or self.topology.shield_of(self.region.name)
+        edge = self.topology.edges.get(requester) or self.topology.shield_of(self.region.name)
         return edge.url
 
-    def node_token(self) -> str:
-        """A token with which another server can verify that the request comes from this region."""
-        return tokens.issue_node(self.region.name, self.private_key, self.clock_ms() // 1000)
+    def node_headers(self, receiver: str, method: str, path: str, body: bytes = b"") -> dict[str, str]:
+        """With these another server can verify that the request comes from this region."""
+        return {node_tokens.HEADER: self.signer.token(Call(receiver, method, path, body))}
+
+    def _proven(self, request: falcon.Request, token: str, presenter: str = "") -> str:
+        query = f"?{request.query_string}" if request.query_string else ""
+        call = Call(self.region.name, request.method, request.path + query, fields.raw_body(request), presenter)
+        return node_tokens.sender(token, call, self._public_keys(Purpose.NODE), self.clock_ms() // 1000)
+
+    def _public_keys(self, purpose: Purpose) -> node_tokens.PublicKeys:
+        rules = self.rules.current()
+        return lambda name: rules.public_keys(name, purpose)
 
     def _region_name(self, number: int) -> str | None:
         region = self.topology.region_numbered(number)

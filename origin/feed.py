@@ -18,7 +18,7 @@ from origin.border import details
 from origin.border.details import Details
 from origin.context import Context
 from origin.residency_guard import ResidencyGuard
-from regions import ids, tokens
+from regions import ids
 from regions.errors import BadGateway, Unavailable
 from regions.events import messages
 from regions.records import PhotoSummary
@@ -117,11 +117,12 @@ class FeedResource:
 
     def _fetch(self, home: Region, photo_ids: Sequence[str]) -> Details:
         """Fetches details that may not be stored here. They are used for one response and then dropped."""
+        path, body = "/v1/details", json.dumps({"ids": list(photo_ids)}).encode()
         response = self._context.http.request(
             "POST",
-            f"{home.origin}/v1/details",
-            body=json.dumps({"ids": list(photo_ids)}),
-            headers={tokens.NODE_HEADER: self._context.node_token(), "Content-Type": "application/json"},
+            home.origin + path,
+            body=body,
+            headers={"Content-Type": "application/json", **self._context.node_headers(home.name, "POST", path, body)},
             timeout=_DEADLINE_S,
             retries=False,
             preload_content=False,

@@ -27,15 +27,21 @@ _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u20
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
 
+def raw_body(request: falcon.Request) -> bytes:
+    """The request's body, read once. Raises TooLarge over 64 KiB."""
+    if not hasattr(request.context, "body"):
+        if (request.content_length or 0) > MAX_BODY_BYTES:
+            raise TooLarge(f"the body may have at most {MAX_BODY_BYTES} bytes")
+        request.context.body = request.bounded_stream.read(MAX_BODY_BYTES + 1)
+    if len(request.context.body) > MAX_BODY_BYTES:
+        raise TooLarge(f"the body may have at most {MAX_BODY_BYTES} bytes")
+    return bytes(request.context.body)
+
+
 def body(request: falcon.Request) -> Document:
     """The JSON object in the request. Raises TooLarge over 64 KiB, and BadRequest for anything but an object."""
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise TooLarge(f"the body may have at most {MAX_BODY_BYTES} bytes")
-    data = request.bounded_stream.read(MAX_BODY_BYTES + 1)
-    if len(data) > MAX_BODY_BYTES:
-        raise TooLarge(f"the body may have at most {MAX_BODY_BYTES} bytes")
     try:
-        value = json.loads(data)
+        value = json.loads(raw_body(request))
     except (ValueError, RecursionError) as error:
         raise BadRequest("the body is not JSON") from error
     if not isinstance(value, dict):

@@ -11,7 +11,7 @@ from regions.errors import BadRequest, Misdirected, NotFound, ResidencyDenied, U
 from regions.events import messages
 from regions.records import User
 from regions.residency.countries import ASSIGNED
-from regions.residency.decide import Subject, decide
+from regions.residency.decide import Subject
 from regions.residency.policy import Action
 
 _TIMEOUT_S = 2.0
@@ -34,7 +34,10 @@ class PeopleResource:
         response.media = {
             "id": user.user_id,
             "token": tokens.issue_user(
-                user.user_id, user.home_region, self._context.private_key, self._context.clock_ms() // 1000
+                user.user_id,
+                user.home_region,
+                *next(iter(self._context.user_keys.items())),
+                self._context.clock_ms() // 1000,
             ),
             "home_region": user.home_region,
         }
@@ -85,14 +88,15 @@ class PeopleResource:
 
         Raises Misdirected, ResidencyDenied, Unavailable.
         """
-        policy = self._context.policy.current().policy
+        rules = self._context.rules.current()
+        policy = rules.home_policy()
         if policy is None:
-            raise Unavailable("the residency policy can't be read, so nobody can sign up")
+            raise Unavailable("no residency policy is in force here, so nobody can sign up")
         home_region, residency_class = policy.home_region(country), policy.class_of(country).name
         if home_region != self._context.region.name:
             raise Misdirected(home_region)
         subject = Subject(residency_class, home_region)
-        decision = decide(policy, subject, Action.REST_METADATA, self._context.region.place)
+        decision = rules.decide(subject, Action.REST_METADATA, self._context.region.name)
         if not decision.allowed:
             raise ResidencyDenied(decision.because, decision.rule)
         user_id, now_ms = self._context.new_id(ids.USER), self._context.clock_ms()
@@ -112,8 +116,8 @@ class PeopleResource:
             self._find(author_id)
             return
         try:
-            url = f"{home.origin}/v1/users/{author_id}"
-            headers = {tokens.NODE_HEADER: self._context.node_token()}
+            path = f"/v1/users/{author_id}"
+            url, headers = home.origin + path, self._context.node_headers(home.name, "GET", path)
             response = self._context.http.request("GET", url, headers=headers, timeout=_TIMEOUT_S, retries=False)
         except urllib3.exceptions.HTTPError:
             return

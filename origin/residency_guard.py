@@ -4,42 +4,28 @@ from collections.abc import Sequence
 
 from regions.errors import ResidencyDenied, Unavailable
 from regions.records import Photo, PhotoSummary, User
-from regions.residency import decide
 from regions.residency.audit import AuditTrail
-from regions.residency.live import LivePolicy
-from regions.residency.policy import Action, Policy
-from regions.topology import Place
+from regions.residency.live import LiveRules
+from regions.residency.policy import Action
 
 
 class ResidencyGuard:
-    """Applies the residency policy to responses, and writes every decision to the audit log.
+    """Applies the rules to responses, and writes every decision to the audit log."""
 
-    Fails closed: while no policy can be read, nothing is visible outside the jurisdiction of `here`. Within it, photos
-    and profiles stay visible, because no data crosses a border.
-    """
+    def __init__(self, rules: LiveRules, audit: AuditTrail) -> None:
+        self._rules, self._audit = rules, audit
 
-    def __init__(self, here: Place, policy: LivePolicy, audit: AuditTrail) -> None:
-        self._here, self._policy, self._audit = here, policy, audit
-
-    def require(self, record: Photo | User, place: Place) -> None:
+    def require(self, record: Photo | User, place: str) -> None:
         """Raises ResidencyDenied, with the rule, if the record is not visible at the place. Raises Unavailable."""
-        policy = self._policy_for(place)
-        if policy is not None:
-            [decision] = self._audit.decide(policy, [record], [Action.SERVE], place).values()
-            if not decision.allowed:
-                raise ResidencyDenied(decision.because, decision.rule)
+        [decision] = self._audit.decide(self._rules.current(), [record], [Action.SERVE], place).values()
+        if decision.passing:
+            raise Unavailable(decision.because)
+        if not decision.allowed:
+            raise ResidencyDenied(decision.because, decision.rule)
 
-    def visible(self, photos: Sequence[PhotoSummary], place: Place) -> list[PhotoSummary]:
+    def visible(self, photos: Sequence[PhotoSummary], place: str) -> list[PhotoSummary]:
         """Those that are visible at the place, in the same order. Raises Unavailable."""
-        policy = self._policy_for(place)
-        if policy is None:
-            return list(photos)
-        decisions = self._audit.decide(policy, photos, [Action.SERVE], place)
+        decisions = self._audit.decide(self._rules.current(), photos, [Action.SERVE], place)
+        if undecided := next((one for one in decisions.values() if one.passing), None):
+            raise Unavailable(undecided.because)
         return [photo for photo in photos if decisions[photo.photo_id, Action.SERVE].allowed]
-
-    def _policy_for(self, place: Place) -> Policy | None:
-        """The policy; None if none can be read, but the response stays in this jurisdiction. Raises Unavailable."""
-        policy = self._policy.current().policy
-        if policy is None and place.jurisdiction != self._here.jurisdiction:
-            raise Unavailable(f"{decide.UNREADABLE}; {place.name} is in another jurisdiction")
-        return policy

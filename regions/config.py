@@ -6,6 +6,7 @@ the file `<region>.s3`, the variable `DARKROOM_<REGION>_S3_KEYS` ("ACCESS SECRET
 all variables of this kind.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,9 +15,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from wsgiref.types import WSGIApplication as WsgiApplication
 
-from regions import topology
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from regions import keys, topology
 from regions.clock import now_ms
 from regions.errors import ClientMissing, StoreMissing, TopologyError, WrongStore
+from regions.residency.statement import Purpose, Signers
+from regions.residency.statement_document import parse_signers
+from regions.residency.statement_folder import StatementFolder
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
@@ -27,6 +33,7 @@ from regions.stores.stamp import Port, StoreLocation, StoreRegion
 
 _PREFIX = "DARKROOM_"
 _TOPOLOGY = f"{_PREFIX}TOPOLOGY"
+SIGNERS = "signers.json"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Files of the secrets folder that a variable can replace, and the end of its name.
 _SECRET_VARIABLES = {
@@ -57,6 +64,8 @@ class Config:
     secrets: Path
     env_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     path: Path = Path()
+    state: Path = Path("state")
+    signers_file: Path = Path(SIGNERS)
 
     def environ_of_child(self) -> dict[str, str]:
         """The variable with which `load_from_environment` finds this topology. No secret is in it."""
@@ -81,9 +90,33 @@ class Config:
             )
         return None
 
-    def private_key(self, name: str) -> str:
-        """The PEM of the Ed25519 key of a region or an edge."""
-        return self._secret(f"{name}.pem").decode()
+    def private_keys(self, name: str, purpose: Purpose) -> dict[str, Ed25519PrivateKey]:
+        """A place's own keys of a purpose, by id: the files `{name}.{purpose}.{id}.pem`. Raises TopologyError."""
+        prefix = f"{name}.{purpose}."
+        files = sorted(file.name for file in self.secrets.glob(f"{prefix}*.pem"))
+        if not files:
+            raise TopologyError(f"there is no key {self.secrets / prefix}ID.pem; `darkroom prepare` makes one")
+        try:
+            return {
+                file.removeprefix(prefix).removesuffix(".pem"): keys.private_key(self._secret(file).decode())
+                for file in files
+            }
+        except ValueError as error:
+            raise TopologyError(f"a key {self.secrets / prefix}ID.pem can't be used: {error}") from error
+
+    def signers(self) -> Signers:
+        """Who must have signed the first statement that a node accepts. Raises TopologyError."""
+        try:
+            return parse_signers(json.loads(self.signers_file.read_text()))
+        except OSError as error:
+            raise TopologyError(f"the signers {self.signers_file} can't be read: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TopologyError(f"the signers {self.signers_file} can't be read: {error}") from error
+
+    def statement_folder(self, name: str, kind: str = "statements") -> StatementFolder:
+        """Where a region or an edge keeps the statements that it knows, on its own disk. Kinds of process that follow
+        different regions do not share one."""
+        return StatementFolder(self.state / name / kind)
 
     def objects_secret(self, region: str) -> bytes:
         """The key that signs the URLs of the region's directory store."""
@@ -160,7 +193,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         for file, key in _SECRET_VARIABLES.items()
         if (variable := _variable(name, key)) in environ
     }
-    return Config(topology.parse(text, overrides), secrets, env_secrets, path)
+    state = Path(environ.get(f"{_PREFIX}STATE", path.parent / "state"))
+    signers = Path(environ.get(f"{_PREFIX}SIGNERS", path.parent / SIGNERS))
+    return Config(topology.parse(text, overrides), secrets, env_secrets, path, state, signers)
 
 
 def load_from_environment() -> Config:

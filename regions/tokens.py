@@ -1,108 +1,67 @@
-"""Bearer tokens: JSON Web Tokens (RFC 7519), signed with the Ed25519 key of the node that issues them (RFC 8037).
+"""Users' bearer tokens: JSON Web Tokens (RFC 7519), signed with an Ed25519 key of the user's home region (RFC 8037).
 
-A user's token is signed by the user's home region, which its `kid` names. Every region can check it with the public
-keys of the topology, and no region can forge a token of another. A node's token proves which server sends a request.
-Every check fails with the same error, so that an attacker learns nothing from it.
+`kid` names the region and its key: `eu-west/k1`. Every region can check a token with the public keys of the statement,
+and no region can forge a token of another. Every check fails with the same error, so that an attacker learns nothing
+from it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jwt
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from regions import ids
+from regions import ids, keys
 from regions.errors import NotFound, Unauthenticated
 
-PublicKeys = Callable[[str], str | None]
-
-NODE_HEADER = "Darkroom-Node"
-"""The request header with a node's token. Only servers send it, to each other."""
+PublicKeys = Callable[[str], Mapping[str, str]]
+"""A region's public keys for users' tokens, by id."""
 
 _ALGORITHM = "EdDSA"
-_USER, _NODE = "darkroom:user", "darkroom:node"
+_USER = "darkroom:user"
 _USER_TTL_S = 365 * 24 * 3600
-_NODE_TTL_S = 60
 _CLOCK_SKEW_S = 30
 _MAX_CHARS = 2048
 
 
-def make_key() -> tuple[str, str]:
-    """A new Ed25519 key pair as PEM text: (private, public)."""
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return private.decode(), public.decode()
+def issue_user(user_id: str, region: str, key_id: str, private_key: Ed25519PrivateKey, now_s: int) -> str:
+    claims = {"sub": user_id, "aud": _USER, "iat": now_s, "exp": now_s + _USER_TTL_S}
+    return jwt.encode(claims, private_key, algorithm=_ALGORITHM, headers={"kid": f"{region}/{key_id}"})
 
 
-def public_half(private_key_pem: str) -> str:
-    """The public key of a private one, both PEM text."""
-    key = serialization.load_pem_private_key(private_key_pem.encode(), password=None)
-    return (
-        key.public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        .decode()
-    )
-
-
-def issue_user(user_id: str, region: str, private_key_pem: str, now_s: int) -> str:
-    return _issue(user_id, region, _USER, private_key_pem, now_s, _USER_TTL_S)
-
-
-def issue_node(name: str, private_key_pem: str, now_s: int) -> str:
-    """Proves that a request comes from the region or edge `name`. Valid for a minute."""
-    return _issue(name, name, _NODE, private_key_pem, now_s, _NODE_TTL_S)
-
-
-def user_id(token: str, public_key: PublicKeys, region_of: Callable[[int], str | None]) -> str:
+def user_id(token: str, public_keys: PublicKeys, region_of: Callable[[int], str | None]) -> str:
     """The user whose token this is. `region_of` returns a region's name for its number. Raises Unauthenticated.
 
     A region can issue tokens for its own users only: the user's id must contain the region that signed the token.
     """
-    kid, subject = _check(token, _USER, public_key)
+    region, subject = _check(token, public_keys)
     try:
         home = region_of(ids.parse(ids.USER, subject).region)
     except NotFound as error:
         raise _invalid() from error
-    if home != kid:
+    if home != region:
         raise _invalid()
     return subject
 
 
-def node_name(token: str, public_key: PublicKeys) -> str:
-    """The region or edge whose token this is. Raises Unauthenticated."""
-    kid, subject = _check(token, _NODE, public_key)
-    if subject != kid:
-        raise _invalid()
-    return subject
-
-
-def _issue(subject: str, kid: str, audience: str, private_key_pem: str, now_s: int, ttl_s: int) -> str:
-    claims = {"sub": subject, "aud": audience, "iat": now_s, "exp": now_s + ttl_s}
-    return jwt.encode(claims, private_key_pem, algorithm=_ALGORITHM, headers={"kid": kid})
-
-
-def _check(token: str, audience: str, public_key: PublicKeys) -> tuple[str, str]:
+def _check(token: str, public_keys: PublicKeys) -> tuple[str, str]:
     try:
         if len(token) > _MAX_CHARS or not token.isascii():
             raise _invalid()
-        kid = str(jwt.get_unverified_header(token).get("kid"))
-        key = public_key(kid)
+        region, _, key_id = str(jwt.get_unverified_header(token).get("kid")).partition("/")
+        key = public_keys(region).get(key_id)
         if key is None:
             raise _invalid()
         claims = jwt.decode(
             token,
-            key,
+            keys.public_key(key),
             algorithms=[_ALGORITHM],
-            audience=audience,
+            audience=_USER,
             leeway=_CLOCK_SKEW_S,
             options={"require": ["sub", "aud", "iat", "exp"]},
         )
     except jwt.InvalidTokenError as error:
         raise _invalid() from error
-    return kid, str(claims["sub"])
+    return region, str(claims["sub"])
 
 
 def _invalid() -> Unauthenticated:

@@ -43,7 +43,6 @@ class Region:
 
     `scheduler` is the address of a Dask scheduler; if it is empty, the processor starts a cluster of its own. Photos of
     more than `max_megapixels` are refused.
-    `public_key` is the PEM of the Ed25519 key that verifies the region's tokens.
     """
 
     name: str
@@ -57,7 +56,6 @@ class Region:
     feeds: str
     events: str
     settings: str
-    public_key: str
     scheduler: str = ""
     max_megapixels: int = MAX_PIXELS // 1_000_000
 
@@ -76,7 +74,6 @@ class Edge:
     longitude: float
     url: str
     cache: str
-    public_key: str
     shield_of: str = ""
 
     @property
@@ -102,10 +99,6 @@ class Topology:
     def place(self, name: str) -> Place | None:
         node = self.regions.get(name) or self.edges.get(name)
         return node.place if node else None
-
-    def public_key(self, name: str) -> str | None:
-        node = self.regions.get(name) or self.edges.get(name)
-        return node.public_key if node else None
 
 
 def home_of(topology: Topology, kind: str, public_id: str) -> Region:

@@ -12,9 +12,9 @@ from regions.config import Stores
 from regions.errors import NotFound, Problem, Unavailable, Unprocessable
 from regions.events.messages import Event, is_again
 from regions.records import Photo, Tombstone
-from regions.residency.decide import decide, subject_of
-from regions.residency.live import LivePolicy
-from regions.residency.policy import Action, Policy
+from regions.residency.decide import Decision, subject_of
+from regions.residency.policy import Action
+from regions.residency.rules import Rules
 from regions.stores import photo_objects
 from regions.stores.feeds import BACKFILL
 from regions.topology import Region
@@ -29,18 +29,11 @@ _AUDIT_TAIL = 50
 
 @dataclass(frozen=True)
 class LaneEnd:
-    """A region as one end of a lane. `policy` is the one in its own settings."""
+    """A region as one end of a lane. `rules` are those for data whose home it is, as they are when called."""
 
     region: Region
     stores: Stores
-    policy: LivePolicy
-
-    def require_policy(self) -> Policy:
-        """Raises Unavailable if no policy can be read: then nothing crosses, and the event is retried until one can."""
-        policy = self.policy.current().policy
-        if policy is None:
-            raise Unavailable(f"{self.region.name} has no policy that can be read, so nothing crosses")
-        return policy
+    rules: Callable[[], Rules]
 
 
 class LaneHandlers:
@@ -93,11 +86,12 @@ class LaneHandlers:
         author_home, follower_home = self._destination, self._home
         author_home.stores.catalog.follows.add_follower_region(author_id, follower_home.region.name)
         photos = author_home.stores.catalog.photos.by_owner(author_id, None, BACKFILL)
-        policy, place = author_home.require_policy(), follower_home.region.place
+        rules, place = author_home.rules(), follower_home.region.name
         audit = author_home.stores.catalog.audit
         decided = []
         for photo in photos:
-            decision = decide(policy, subject_of(photo), Action.REFERENCE, place)
+            decision = rules.decide(subject_of(photo), Action.REFERENCE, place)
+            _require_decided(decision)
             decided.append((photo, decision, audit.latest(photo.photo_id, _AUDIT_TAIL)))
         steps = instructions.on_followed(str(event.body["follower_id"]), decided, place, self._clock_ms())
         _execute_all(steps, author_home.stores, follower_home.stores)
@@ -112,7 +106,9 @@ class LaneHandlers:
 
     def _read_state(self, photo: Photo, again: bool) -> instructions.PhotoState:
         home, destination, photo_id = self._home.stores, self._destination.stores, photo.photo_id
-        placement = placement_of(self._home.require_policy(), photo, self._destination.region.place)
+        placement = placement_of(self._home.rules(), photo, self._destination.region.name)
+        for decision in (*placement.at_rest.values(), placement.reference):
+            _require_decided(decision)
         expected = expected_objects(photo, placement)
         replicas = {replica.region: replica for replica in home.catalog.replicas.of_photo(photo_id)}
         return instructions.PhotoState(
@@ -136,6 +132,12 @@ class LaneHandlers:
     def _delete_at_destination(self, tombstone: Tombstone) -> None:
         steps = instructions.on_deleted(tombstone, self._destination.region.name)
         _execute_all(steps, self._home.stores, self._destination.stores)
+
+
+def _require_decided(decision: Decision) -> None:
+    """Raises Unavailable if nobody can tell at the moment what may cross: then the event is retried."""
+    if decision.passing:
+        raise Unavailable(decision.because)
 
 
 def _execute_all(steps: Sequence[instructions.Instruction], home: Stores, destination: Stores) -> None:

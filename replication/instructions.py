@@ -13,7 +13,6 @@ from regions.records import AuditEntry, Photo, PhotoSummary, Replica, Tombstone
 from regions.residency.audit import entries_of, new_entries
 from regions.residency.decide import Decision
 from regions.residency.policy import Action
-from regions.topology import Place
 from replication.placement import ExpectedObject, Placement
 
 
@@ -128,7 +127,7 @@ def on_deleted(tombstone: Tombstone, destination: str) -> list[Instruction]:
 
 
 def on_followed(
-    follower_id: str, photos: Sequence[tuple[PhotoSummary, Decision, Sequence[AuditEntry]]], place: Place, at_ms: int
+    follower_id: str, photos: Sequence[tuple[PhotoSummary, Decision, Sequence[AuditEntry]]], place: str, at_ms: int
 ) -> list[Instruction]:
     """References for a new follower at a place. Each photo comes with its decision and the end of its audit log."""
     entries = [
@@ -148,7 +147,7 @@ def _replica(photo: Photo, placement: Placement, at_ms: int) -> Replica | None:
         return None
     rule = ", ".join(dict.fromkeys(decision.rule for decision in allowing))
     version = allowing[0].policy_version
-    return Replica(photo.photo_id, placement.place.name, raw.allowed, variants.allowed, rule, version, at_ms)
+    return Replica(photo.photo_id, placement.place, raw.allowed, variants.allowed, rule, version, at_ms)
 
 
 def _reference(photo: Photo | PhotoSummary, at_ms: int, follower_id: str | None = None) -> Event:

@@ -1,6 +1,6 @@
 """Which parts of a photo may be stored in a region, and which objects that means.
 
-Pure: no clock, no store. Fails closed, as `residency.decide` does: without a policy nothing may be stored.
+Pure: no clock, no store. Fails closed, as the rules do: without a statement nothing may be stored.
 """
 
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from regions.errors import Unprocessable
 from regions.records import Photo
-from regions.residency.decide import Decision, decide, subject_of
-from regions.residency.policy import Action, Policy
+from regions.residency.decide import Decision, subject_of
+from regions.residency.policy import Action
+from regions.residency.rules import Rules
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
-from regions.topology import Place
 from regions.variant_names import CONTENT_TYPES
 
 _UNKNOWN_TYPE = "application/octet-stream"
@@ -19,9 +19,9 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The decisions about one photo at one place."""
+    """The decisions about one photo at one place, by the place's name."""
 
-    place: Place
+    place: str
     raw: Decision
     variants: Decision
     metadata: Decision
@@ -49,14 +49,14 @@ class ExpectedObject:
     cache_control: str = ""
 
 
-def placement_of(policy: Policy | None, photo: Photo, place: Place) -> Placement:
+def placement_of(rules: Rules, photo: Photo, place: str) -> Placement:
     subject = subject_of(photo)
     return Placement(
         place,
-        decide(policy, subject, Action.REST_RAW, place),
-        decide(policy, subject, Action.REST_VARIANTS, place),
-        decide(policy, subject, Action.REST_METADATA, place),
-        decide(policy, subject, Action.REFERENCE, place),
+        rules.decide(subject, Action.REST_RAW, place),
+        rules.decide(subject, Action.REST_VARIANTS, place),
+        rules.decide(subject, Action.REST_METADATA, place),
+        rules.decide(subject, Action.REFERENCE, place),
     )
 
 

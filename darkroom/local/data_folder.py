@@ -1,4 +1,4 @@
-"""The `--data` folder of a system on one machine: its locks, secrets, topology and residency policy."""
+"""The `--data` folder of a system on one machine: its locks, secrets, topology and stores."""
 
 import fcntl
 import importlib.resources
@@ -7,18 +7,18 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from darkroom.command_error import CommandError
 from darkroom.local import machine
 from darkroom.local.addresses import TOPOLOGY
+from darkroom.local.compliance import keep_statement
 from darkroom.local.machine import Machine
 from darkroom.local.private_files import write_private
-from regions import config, tokens
+from darkroom.operate.places import make_missing_keys
+from regions import config
 from regions.preparation import prepare_region
-from regions.residency import policy
-from regions.stores.settings import POLICY
 from regions.waiting import attempts
 
 PROCESSES = "processes.json"
@@ -72,25 +72,24 @@ def _locked(descriptor: int, within_s: float) -> bool:
 
 
 def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Config:
-    """Creates missing secrets, the topology for these ports, every store, and missing policies.
+    """Creates missing secrets, the topology for these ports, every store, and at the first start the first statement.
 
-    Raises Unavailable, StoreMissing, WrongStore, PolicyError.
+    Raises Unavailable, StoreMissing, WrongStore, StatementError, CommandError.
     """
-    public_keys = _keep_secrets(data / _SECRETS, machine)
-    write(data / TOPOLOGY, machine.topology(data, ports, public_keys))
+    _keep_secrets(data / _SECRETS, machine)
+    write(data / TOPOLOGY, machine.topology(data, ports))
     (data / "logs").mkdir(exist_ok=True)
     # Left behind by an earlier run, whose processes have all ended.
     shutil.rmtree(data / SCRATCH, ignore_errors=True)
     (data / SCRATCH).mkdir()
     prepared = config.load(data / TOPOLOGY, os.environ)
-    # First, since a store that was created stays.
-    _checked_policy(prepared, None)
     before = _prepared_regions(data)
     for region in prepared.topology.regions:
         prepare_region(prepared, region, is_new=region not in before)
         before.add(region)
         write(data / _PREPARED, json.dumps(sorted(before)))
-    publish_policy(prepared)
+    make_missing_keys(prepared.topology, prepared.secrets)
+    keep_statement(data, prepared)
     return prepared
 
 
@@ -100,27 +99,6 @@ def _prepared_regions(data: Path) -> set[str]:
         return set(json.loads((data / _PREPARED).read_text()))
     except FileNotFoundError:
         return set()
-
-
-def publish_policy(loaded: config.Config, file: Path | None = None) -> list[str]:
-    """Writes the policy in the file, or the default one, to each region that has none, and returns their names.
-
-    Raises PolicyError if it is needed and does not fit the topology, Unavailable.
-    """
-    written = []
-    for region in loaded.topology.regions:
-        with closing(config.open_settings(loaded, region)) as settings:
-            missing = settings.values.read(POLICY) is None
-            if missing and settings.values.write(POLICY, _checked_policy(loaded, file), expected_version=0):
-                written.append(region)
-    return written
-
-
-def _checked_policy(loaded: config.Config, file: Path | None) -> str:
-    """Raises PolicyError if it does not fit the topology, OSError."""
-    text = file.read_text() if file else importlib.resources.files("deploy").joinpath(policy.FILE).read_text()
-    policy.check(policy.parse(text, str(file or policy.FILE)), loaded.topology)
-    return text
 
 
 def read_machine(servers_file: Path | None = None) -> Machine:
@@ -148,17 +126,13 @@ def write_processes(data: Path, pids: Mapping[str, int]) -> None:
     write(data / PROCESSES, json.dumps(pids, indent=2) + "\n")
 
 
-def _keep_secrets(folder: Path, machine: Machine) -> dict[str, str]:
-    """Creates missing secrets in the folder; returns the public keys by name of region and edge."""
+def _keep_secrets(folder: Path, machine: Machine) -> None:
+    """Creates missing secrets in the folder."""
     folder.mkdir(mode=0o700, exist_ok=True)
     for region in machine.regions:
         _keep(folder / f"{region}.objects", lambda: secrets.token_bytes(_OBJECTS_SECRET_BYTES))
         if machine.servers is not None:
             write_private(folder / f"{region}.s3", machine.servers.s3_keys.encode())
-    return {
-        name: tokens.public_half(_keep(folder / f"{name}.pem", lambda: tokens.make_key()[0].encode()).decode())
-        for name in (*machine.regions, *machine.edges)
-    }
 
 
 def _keep(path: Path, make: Callable[[], bytes]) -> bytes:

@@ -1,7 +1,6 @@
 """The whole system on one machine: its processes, where each listens, and where each stores its data.
 
-Pure: takes the text of `deploy/one_machine.toml`, a folder, ports and keys; returns names, paths and the text of a
-topology.
+Pure: takes the text of `deploy/one_machine.toml`, a folder and ports; returns names, paths and the text of a topology.
 """
 
 import json
@@ -65,14 +64,13 @@ class Machine:
             *(Process(kind, name, False) for kind in ("processor", "janitor", "replicator") for name in self.regions),
         ]
 
-    def topology(self, data: Path, ports: Mapping[str, int], public_keys: Mapping[str, str]) -> str:
-        """The text of the topology. `data` is absolute; `ports` are by process name, `public_keys` by node name."""
+    def topology(self, data: Path, ports: Mapping[str, int]) -> str:
+        """The text of the topology. `data` is absolute; `ports` are by process name."""
         regions = {
             name: {
                 **table,
                 "origin": url_of(ports[f"origin-{name}"]),
                 **(_embedded(name, data, ports) if self.servers is None else _on_servers(name, self.servers)),
-                "public_key": public_keys[name],
             }
             for name, table in self.regions.items()
         }
@@ -81,7 +79,6 @@ class Machine:
                 **table,
                 "url": url_of(ports[f"edge-{name}"]),
                 "cache": str(data / "edges" / name / "cache"),
-                "public_key": public_keys[name],
             }
             for name, table in self.edges.items()
         }

@@ -6,15 +6,13 @@ Pure: takes values, and returns check results, each with advice if something is 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from regions.errors import PolicyError
 from regions.events import topics
 from regions.events.messages import Event
 from regions.events.topics import DEAD_LETTERS
 from regions.ids import MAX_PROCESSES
 from regions.processing_status import ProcessingStatus, total
-from regions.residency import policy
-from regions.residency.policy import FILE
 from regions.stores.health import CheckResult, Level
+from regions.residency.statement import Statement
 from regions.topology import Topology
 
 Reader = tuple[str, str]
@@ -28,7 +26,9 @@ _STRANDED_MS = 60_000
 _FEW_NUMBERS = MAX_PROCESSES // 4
 _HEALTHY = 200
 
-_PUBLISH = "Write a policy that is valid for this topology into the setting residency/policy of every region."
+_PUBLISH = "Publish the newest valid one with `darkroom policy apply FILE`; a region whose origins run does so by itself."
+    "Publish the newest valid one: `darkroom policy apply FILE`. Any region whose origin runs puts it back by itself."
+)
 
 
 def readers(region: str, topology: Topology) -> list[Reader]:
@@ -36,27 +36,42 @@ def readers(region: str, topology: Topology) -> list[Reader]:
     return [*topics.readers(other for other in topology.regions if other != region), DEAD]
 
 
-def evaluate_policy(text: str | None, topology: Topology) -> CheckResult:
-    if text is None:
-        advice = "`darkroom prepare` publishes the default one. Until there is one, nothing crosses a border."
-        return CheckResult("policy", Level.FAILURE, "there is none", advice)
-    try:
-        parsed = policy.parse(text, FILE)
-        policy.check(parsed, topology)
-    except PolicyError as error:
-        return CheckResult("policy", Level.FAILURE, str(error), _PUBLISH)
-    return CheckResult("policy", Level.OK, f"version {parsed.version[:12]}, fits the topology")
+def evaluate_statement(found: Statement | Exception | None, topology: Topology) -> CheckResult:
+    """What a region's settings hold in place of a statement."""
+    if found is None:
+        return CheckResult("statement", Level.FAILURE, "there is none, so nobody can sign up", _PUBLISH)
+    if isinstance(found, Exception):
+        return CheckResult("statement", Level.FAILURE, f"not valid: {found}", _PUBLISH)
+    if different := differences(found, topology):
+        advice = "Correct the topology file, or have a statement signed that says otherwise. The statement counts."
+        return CheckResult("statement", Level.WARNING, f"the topology has another {', '.join(different)}", advice)
+    return CheckResult("statement", Level.OK, f"serial {found.serial}, {found.hash[:12]}, agrees with the topology")
 
 
-def evaluate_same(texts: Mapping[str, str]) -> CheckResult:
-    """Compares the policies by region. A border between two that differ is guarded from one side only."""
+def differences(statement: Statement, topology: Topology) -> list[str]:
+    """What the topology has otherwise, by place and name of the value."""
+    stated = {name: (p.jurisdiction, p.url, p.number, p.shield_of) for name, p in statement.places.items()}
+    here = {name: (r.jurisdiction, r.origin, r.number, "") for name, r in topology.regions.items()}
+    here |= {name: (e.jurisdiction, e.url, -1, e.shield_of) for name, e in topology.edges.items()}
+    names = ("jurisdiction", "URL", "number", "shield_of")
+    return [
+        f"{what} of {place}"
+        for place, values in here.items()
+        for what, value, other in zip(names, values, stated.get(place, (None,) * 4), strict=True)
+        if value != other
+    ]
+
+
+def evaluate_same(hashes: Mapping[str, str]) -> CheckResult:
+    """Compares the statements by region. They differ for a moment after a new one was applied."""
     regions_of: dict[str, list[str]] = {}
-    for region, text in texts.items():
-        regions_of.setdefault(text, []).append(region)
+    for region, hash in hashes.items():
+        regions_of.setdefault(hash, []).append(region)
     if len(regions_of) <= 1:
-        return CheckResult("same policy", Level.OK, f"in {len(texts)} regions")
+        return CheckResult("same statement", Level.OK, f"in {len(hashes)} regions")
     groups = "; ".join(", ".join(regions) for regions in regions_of.values())
-    return CheckResult("same policy", Level.FAILURE, f"it differs between {groups}", _PUBLISH)
+    advice = "Ask again in a minute. If they still differ, an origin of a region is down: `darkroom policy status`."
+    return CheckResult("same statement", Level.FAILURE, f"it differs between {groups}", advice)
 
 
 def evaluate_numbers(taken: int) -> CheckResult:

@@ -27,16 +27,17 @@ from urllib3.exceptions import HTTPError
 from darkroom import terminal
 from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate import diagnosis
+from darkroom.operate.statement_files import statement_in
 from regions import config, processing_status
 from regions.clock import now_ms
 from regions.config import Config
-from regions.errors import ClientMissing, Problem, StoreMissing, TopologyError, WrongStore
+from regions.errors import ClientMissing, NotFound, Problem, StatementError, StoreMissing, TopologyError, WrongStore
 from regions.preparation import unrecorded
 from regions.process_number import POOL
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.health import CheckResult, HealthCheck, Level, http_clock, run_checks
-from regions.stores.settings import POLICY, Settings
+from regions.stores.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +69,10 @@ class ReportRow:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """The results of one probe. The probe of the settings adds the text of the region's policy."""
+    """The results of one probe. The probe of the settings adds the hash of the region's statement."""
 
     results: list[CheckResult]
-    policy: str | None = None
+    statement: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def lines(rows: Sequence[ReportRow]) -> list[tuple[Level, str, str]]:
 
 
 def check_system(loaded: Config, within_s: float) -> list[ReportRow]:
-    """The results of every probe, in the topology's order, and whether the regions' policies are the same."""
+    """The results of every probe, in the topology's order, and whether the regions' statements are the same."""
     probes = probes_of(loaded)
     finished = _run_in_parallel(probes, within_s)
     late = ProbeResult([CheckResult("answer", Level.FAILURE, f"none within {within_s:g} s", _LATE)])
@@ -143,8 +144,8 @@ def check_system(loaded: Config, within_s: float) -> list[ReportRow]:
         for number, probe in enumerate(probes)
         for result in finished.get(number, late).results
     ]
-    policies = {probes[number].place: one.policy for number, one in sorted(finished.items()) if one.policy is not None}
-    return [*rows, ReportRow(ALL, "settings", diagnosis.evaluate_same(policies))]
+    hashes = {probes[number].place: one.statement for number, one in sorted(finished.items()) if one.statement}
+    return [*rows, ReportRow(ALL, "settings", diagnosis.evaluate_same(hashes))]
 
 
 def probes_of(loaded: Config) -> list[StoreProbe]:
@@ -230,16 +231,19 @@ def _check_events(events: Events, loaded: Config, region: str) -> ProbeResult:
 
 
 def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeResult:
-    texts: list[str] = []
+    hashes: list[str] = []
 
     def processing() -> CheckResult:
         processors = processing_status.present(settings.values.tree(processing_status.PREFIX), now_ms())
         return diagnosis.evaluate_processing(region, processors)
 
-    def policy() -> CheckResult:
-        found = settings.values.read(POLICY)
-        texts.extend([found.value] if found else [])
-        return diagnosis.evaluate_policy(found.value if found else None, loaded.topology)
+    def statement() -> CheckResult:
+        try:
+            found = statement_in(loaded, settings.values)
+        except (StatementError, NotFound) as error:
+            return diagnosis.evaluate_statement(error, loaded.topology)
+        hashes.extend([found.hash] if found else [])
+        return diagnosis.evaluate_statement(found, loaded.topology)
 
     def stores() -> str | CheckResult:
         different = unrecorded(loaded, region, settings.values)
@@ -253,10 +257,10 @@ def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeRes
             HealthCheck("stores", stores, _READ),
             HealthCheck("processing", processing, _READ),
             HealthCheck("process numbers", lambda: diagnosis.evaluate_numbers(settings.numbers.taken(POOL)), _READ),
-            HealthCheck("policy", policy, _READ),
+            HealthCheck("statement", statement, _READ),
         ]
     )
-    return ProbeResult(results, texts[0] if texts else None)
+    return ProbeResult(results, hashes[0] if hashes else None)
 
 
 def _no_extra_checks(store: object, loaded: Config, region: str) -> ProbeResult:

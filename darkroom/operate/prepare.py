@@ -13,22 +13,24 @@ from rich.console import Console
 
 from darkroom import terminal
 from darkroom.command_error import CommandError
-from darkroom.local import data_folder
 from darkroom.local.addresses import TOPOLOGY
+from darkroom.operate.places import make_missing_keys
+from darkroom.operate.statement_files import held
 from regions import config
 from regions.config import Config
-from regions.errors import PolicyError, Unavailable
+from regions.errors import Unavailable
 from regions.preparation import PORTS, prepare_region
+from regions.residency.statement import Statement
 from regions.topology import Topology
 
 
 def command(options: Namespace) -> int:
     """Runs `darkroom prepare`."""
-    return main(options.topology or options.data / TOPOLOGY, options.replace, options.policy)
+    return main(options.topology or options.data / TOPOLOGY, options.replace)
 
 
-def main(topology: Path, replace: Collection[str] = (), policy_file: Path | None = None) -> int:
-    """`replace` are stores that are lost for good, as `REGION/PORT`; `policy_file` is for regions without a policy.
+def main(topology: Path, replace: Collection[str] = ()) -> int:
+    """`replace` are stores that are lost for good, as `REGION/PORT`.
 
     A region whose stores can't be prepared does not keep the others from it. Raises CommandError.
     """
@@ -41,14 +43,10 @@ def main(topology: Path, replace: Collection[str] = (), policy_file: Path | None
             "Mount the disk of a store that is missing, or correct its URL in the topology. One that is lost for good "
             "is replaced by what is there, or by an empty one, with `--replace REGION/PORT`.",
         )
-    try:
-        published_in = data_folder.publish_policy(loaded, policy_file)
-    except PolicyError as error:
-        raise CommandError(
-            f"The policy does not fit this topology: {error}.", "Write one that fits, and name it with --policy FILE."
-        ) from error
-    if published_in:
-        console.print("[green]✓[/] The policy is published in", terminal.text(", ".join(published_in)) + ".")
+    for file in make_missing_keys(loaded.topology, loaded.secrets):
+        console.print("[green]✓[/] A new key:", terminal.text(str(file)))
+    if not any(isinstance(found, Statement) for found in held(loaded).values()):
+        console.print("[yellow]![/] No statement is there yet, so nobody can sign up: see docs/operating.md.")
     return 0
 
 

@@ -8,6 +8,7 @@ import json
 import os
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,17 @@ from urllib3.exceptions import HTTPError
 
 from darkroom import terminal
 from darkroom.local.addresses import TOPOLOGY
+from darkroom.operate import statement_files
 from darkroom.operate.stored_copy import StoredCopy
-from regions import config, ids, tokens
+from regions import config, ids
 from regions.clock import now_s
 from regions.config import Config
 from regions.errors import Unavailable
-from regions.residency import decide
-from regions.residency.decide import Subject
-from regions.residency.live import LivePolicy
-from regions.residency.policy import Action, Policy
+from regions.node_tokens import HEADER, Call, NodeSigner
+from regions.residency.decide import Subject, subject_of
+from regions.residency.policy import Action
+from regions.residency.rules import Rules
+from regions.residency.statement import Purpose
 from regions.stores.objects import RAW, VARIANTS, Objects, raw_key, variant_prefix
 from regions.topology import Edge, Place, Region, home_of
 
@@ -79,28 +82,24 @@ def table(photo_id: str, copies: Iterable[StoredCopy]) -> Table:
 def locate(config: Config, photo_id: str) -> list[StoredCopy]:
     """Raises NotFound if the id is not a photo's, and Unavailable if a store or an edge does not answer."""
     home = home_of(config.topology, ids.PHOTO, photo_id)
-    policy, subject = _rules(config, home, photo_id)
+    subject, statement = _subject(config, home, photo_id), statement_files.highest(config)
+    rules = Rules(statement, (), leased=True)
     found = [*_at_regions(config, photo_id), *_at_edges(config, home, photo_id)]
-    return [evaluate(policy, subject, item) for item in found]
+    return [evaluate(rules, subject, item) for item in found]
 
 
-def evaluate(policy: Policy | None, subject: Subject | None, found: StoredBytes) -> StoredCopy:
+def evaluate(rules: Rules, subject: Subject | None, found: StoredBytes) -> StoredCopy:
     """Pure. `subject` is None if the photo was deleted or never existed: then no byte may be stored anywhere."""
     if subject is None:
         return StoredCopy(found.place.name, found.what, found.size_bytes, False, NO_OWNER)
-    decision = decide.decide(policy, subject, found.action, found.place)
+    decision = rules.decide(subject, found.action, found.place.name)
     return StoredCopy(found.place.name, found.what, found.size_bytes, decision.allowed, decision.rule)
 
 
-def _rules(loaded: Config, home: Region, photo_id: str) -> tuple[Policy | None, Subject | None]:
-    stores = config.open_stores(loaded, home.name)
-    try:
-        photo = stores.catalog.photos.get(photo_id)
-        live = LivePolicy(stores.settings)
-        live.watch_once()
-        return live.current().policy, decide.subject_of(photo) if photo else None
-    finally:
-        stores.close()
+def _subject(loaded: Config, home: Region, photo_id: str) -> Subject | None:
+    with closing(config.open_catalog(loaded, home.name)) as catalog:
+        photo = catalog.photos.get(photo_id)
+        return subject_of(photo) if photo else None
 
 
 def _at_regions(loaded: Config, photo_id: str) -> Iterator[StoredBytes]:
@@ -118,18 +117,20 @@ def _at_regions(loaded: Config, photo_id: str) -> Iterator[StoredBytes]:
 
 
 def _at_edges(loaded: Config, home: Region, photo_id: str) -> Iterator[StoredBytes]:
-    token = tokens.issue_node(home.name, loaded.private_key(home.name), now_s())
-    with urllib3.PoolManager(timeout=_EDGE_TIMEOUT, headers={tokens.NODE_HEADER: token}) as http:
+    signer = NodeSigner(home.name, loaded.private_keys(home.name, Purpose.NODE), dict, now_s)
+    with urllib3.PoolManager(timeout=_EDGE_TIMEOUT) as http:
         for edge in loaded.topology.edges.values():
-            for item in _inventory(http, edge, photo_id):
+            for item in _inventory(http, signer, edge, photo_id):
                 what = f"cached {item['name']} ({item['where']})"
                 yield StoredBytes(edge.place, what, int(item["size_bytes"]), Action.CACHE)
 
 
-def _inventory(http: urllib3.PoolManager, edge: Edge, photo_id: str) -> list[dict[str, Any]]:
+def _inventory(http: urllib3.PoolManager, signer: NodeSigner, edge: Edge, photo_id: str) -> list[dict[str, Any]]:
     """What the edge has cached of the photo. An edge that does not answer may have cached anything: Unavailable."""
     try:
-        response = http.request("GET", f"{edge.url}/edge/inventory/{photo_id}", retries=urllib3.Retry(2, redirect=0))
+        path = f"/edge/inventory/{photo_id}"
+        headers = {HEADER: signer.token(Call(edge.name, "GET", path))}
+        response = http.request("GET", edge.url + path, headers=headers, retries=urllib3.Retry(2, redirect=0))
     except HTTPError as error:
         raise Unavailable(f"the inventory of the edge {edge.name} can't be read: {error}") from error
     if response.status != 200:

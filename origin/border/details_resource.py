@@ -7,7 +7,8 @@ from origin.border import details
 from origin.context import Context
 from origin.residency_guard import ResidencyGuard
 from regions import ids
-from regions.errors import Forbidden, NotFound
+from regions.errors import NotFound
+from regions.residency.statement import Kind
 
 MAX_DETAILS = 100
 
@@ -20,14 +21,12 @@ class DetailsResource:
         self._catalog = context.stores.catalog
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        region = self._context.topology.regions.get(self._context.node(request))
-        if region is None:
-            raise Forbidden("details are for regions")
+        region = self._context.require_node(request, Kind.REGION)
         photo_ids = fields.texts(fields.body(request), "ids", MAX_DETAILS, 20)
         found = self._catalog.photos.summaries(photo_ids)
         public = [photo for photo in found.values() if photo.is_public]
         response.media = {
-            "items": [details.outgoing(photo) for photo in self._guard.visible(public, region.place)],
+            "items": [details.outgoing(photo) for photo in self._guard.visible(public, region)],
             "gone": [photo_id for photo_id in photo_ids if photo_id not in found and self._is_ours(photo_id)],
         }
 

@@ -1,10 +1,15 @@
-"""Tombstones: edges poll them to learn which photos were deleted, and drop those from their caches."""
+"""Tombstones: edges poll them to learn which photos were deleted, and drop those from their caches.
+
+The same response says which statement the region holds: with it an edge renews its lease for this region's data.
+"""
 
 import falcon
 
 from origin import fields
 from origin.context import Context
 from regions import tombstone_cursors
+from regions.residency import reports
+from regions.residency.statement import Kind
 
 _MAX_TOMBSTONES = 1000
 
@@ -19,7 +24,7 @@ class TombstonesResource:
         self._context, self._catalog = context, context.stores.catalog
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        self._context.require_edge(request)
+        self._context.require_node(request, Kind.EDGE)
         cursors = tombstone_cursors.parse(fields.body(request).get("after"))
         page = self._catalog.tombstones.after(cursors, _MAX_TOMBSTONES)
         # A chain's entries are in order, so that its last one counts.
@@ -28,4 +33,5 @@ class TombstonesResource:
             "items": [{"photo_id": entry.tombstone.photo_id} for entry in page.entries],
             "complete": page.complete,
             "after": tombstone_cursors.to_document(after),
+            "statement": reports.to_document(self._context.rules.report()),
         }

@@ -14,19 +14,19 @@ from dataclasses import replace
 from cachetools import LRUCache
 
 from regions.records import AuditEntry, Photo, PhotoSummary, User
-from regions.residency.decide import Decision, decide, subject_of
-from regions.residency.policy import Action, Policy
+from regions.residency.decide import Decision, subject_of
+from regions.residency.policy import Action
+from regions.residency.rules import Rules
 from regions.stores.catalog import Catalog
-from regions.topology import Place
 
 _LOG_AGAIN_AFTER_MS = 3600 * 1000
 _MAX_REMEMBERED = 20_000
 
 
-def entries_of(record_id: str, place: Place, decisions: Mapping[Action, Decision], at_ms: int) -> list[AuditEntry]:
+def entries_of(record_id: str, place: str, decisions: Mapping[Action, Decision], at_ms: int) -> list[AuditEntry]:
     """One entry for each decision on a photo or profile at a place."""
     return [
-        AuditEntry(record_id, action, place.name, made.allowed, made.rule, made.policy_version, at_ms)
+        AuditEntry(record_id, action, place, made.allowed, made.rule, made.policy_version, at_ms)
         for action, made in decisions.items()
     ]
 
@@ -55,19 +55,21 @@ class AuditTrail:
 
     def decide(
         self,
-        policy: Policy | None,
+        rules: Rules,
         records: Sequence[Photo | PhotoSummary | User],
         actions: list[Action],
-        place: Place,
+        place: str,
     ) -> dict[tuple[str, Action], Decision]:
-        """The decision for each photo or profile (by its id) and each action. Logged before it returns.
+        """The decision for each photo or profile (by its id) and each action at a place, "" for an unknown one.
+
+        Logged before it returns.
 
         Raises Unavailable.
         """
         now_ms = self._clock_ms()
         by_record = {
             record.user_id if isinstance(record, User) else record.photo_id: {
-                action: decide(policy, subject_of(record), action, place) for action in actions
+                action: rules.decide(subject_of(record), action, place) for action in actions
             }
             for record in records
         }

@@ -41,12 +41,14 @@ class Decision:
 
     `rule` cites the deciding rule as `file:line`. If no rule decided, it cites the class, or says what was missing.
     `because` is the rule's own reason, for people. `policy_version` is the SHA-256 of the policy's text, or "".
+    `passing` means that no rule denies this, but that nobody can tell at the moment.
     """
 
     allowed: bool
     rule: str
     because: str
     policy_version: str
+    passing: bool = False
 
 
 def subject_of(record: Photo | PhotoSummary | User) -> Subject:
@@ -57,7 +59,7 @@ def subject_of(record: Photo | PhotoSummary | User) -> Subject:
 def decide(policy: Policy | None, subject: Subject, action: Action, place: Place) -> Decision:
     """Whether `action` on the subject's data is allowed at `place`, and the rule that decided. Fails closed."""
     if policy is None:
-        return Decision(False, UNREADABLE, UNREADABLE, "")
+        return Decision(False, UNREADABLE, UNREADABLE, "", True)
     residency_class = policy.classes.get(subject.residency_class)
     if residency_class is None:
         unknown = f"no class {subject.residency_class}"

@@ -156,6 +156,16 @@ class FollowedRules:
         with self._lock:
             return self._following.rules(home, self.clock_s())
 
+    def version(self) -> object:
+        """Another one whenever the rules are."""
+        with self._lock:
+            return (tuple(one.hash for one in self._following.statements), tuple(self._following.in_force.items()))
+
+    def everywhere(self) -> Rules:
+        """All statements that this process knows, so that whoever one of them lists no longer is nobody."""
+        with self._lock:
+            return Rules(None, tuple(self._following.statements), False)
+
     @property
     def highest(self) -> Statement | None:
         with self._lock:

@@ -10,7 +10,7 @@ from typing import Any
 from regions.errors import BadGateway
 from regions.residency.exchange import Report
 
-_HASH = re.compile("[0-9a-f]{64}|")
+HASH = re.compile("[0-9a-f]{64}")
 _MAX_SERIAL = 1 << 40
 _MOST_S = 1e9
 
@@ -50,7 +50,7 @@ def _serial(value: Any) -> int:
 
 
 def _hash(value: Any) -> str:
-    if not isinstance(value, str) or not _HASH.fullmatch(value):
+    if not isinstance(value, str) or (value and not HASH.fullmatch(value)):
         raise ValueError("a hash is 64 hexadecimal digits")
     return value
 

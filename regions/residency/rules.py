@@ -43,16 +43,16 @@ class Rules:
         """By the place's name, "" for somebody unknown. `policy_version` is the hash of the statement that decided."""
         statements = self.statements
         if not statements:
-            return Decision(False, UNREADABLE, UNREADABLE, "")
+            return Decision(False, UNREADABLE, UNREADABLE, "", True)
         for statement in statements:
             decision = _decide_by(statement, subject, action, place_name)
             if not decision.allowed:
                 return decision
         if any(self._needs_lease(statement, subject, action, place_name) for statement in statements):
             if self.in_force is None:
-                return Decision(False, NOT_IN_FORCE, NOT_IN_FORCE, statements[-1].hash)
+                return Decision(False, NOT_IN_FORCE, NOT_IN_FORCE, statements[-1].hash, True)
             if not self.leased:
-                return Decision(False, NO_LEASE, NO_LEASE, statements[-1].hash)
+                return Decision(False, NO_LEASE, NO_LEASE, statements[-1].hash, True)
         return decision
 
     def home_policy(self) -> Policy | None:

@@ -86,11 +86,12 @@ class Statement:
     serial: int
     previous: str
     because: str
-    lease_s: float
+    lease_s: int
     signers: Signers
     operators: Mapping[str, Operator]
     places: Mapping[str, StatedPlace]
     policy: Policy
+    policy_text: str
     text: str
     signed: str
     hash: str

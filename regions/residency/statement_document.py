@@ -32,7 +32,7 @@ def draft(
     signers: Signers,
     because: str,
     previous: Statement | None = None,
-    lease_s: float = 60,
+    lease_s: int = 60,
     operators: Mapping[str, Operator] | None = None,
 ) -> str:
     """The text of the statement after `previous`, not signed yet. Raises StatementError, as `parse` would."""
@@ -81,6 +81,7 @@ def parse(text: str, signed: str) -> Statement:
             operators={matching(_NAME, name): _operator(one) for name, one in document["operators"].items()},
             places={matching(_NAME, name): _place(name, one) for name, one in document["places"].items()},
             policy=policies.parse(document["policy"], policies.FILE),
+            policy_text=document["policy"],
             text=text,
             signed=signed,
             hash=hash_of(text),

@@ -1,0 +1,102 @@
+"""The compliance team of one machine: one key in the data folder, which signs the first statement.
+
+Elsewhere the keys of a compliance team lie with its people, and a statement needs several of them.
+"""
+
+import importlib.resources
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from darkroom.command_error import CommandError
+from darkroom.local.private_files import write_private
+from darkroom.operate.places import moved, places_of
+from darkroom.operate.statement_files import highest, publish
+from regions import config, keys
+from regions.config import Config
+from regions.residency import policy, signatures, statement_document
+from regions.residency.statement import Signers, Statement
+
+FOLDER = "compliance"
+_OFFICER = "officer-1"
+_OLD_POLICY = "residency/policy"
+
+
+def keep_statement(data: Path, loaded: Config) -> None:
+    """Makes the compliance key and the first statement, at this folder's first start; later only follows moved ports.
+
+    A statement or a key that was removed is not made again: whoever can remove it must not get another one for it.
+    Raises CommandError, StatementError, Unavailable.
+    """
+    beginning = data / f".{FOLDER}.new"
+    if beginning.exists() or not any(one.exists() for one in (data / FOLDER, loaded.signers_file, loaded.state)):
+        _begin(beginning, loaded)
+        # From here on the folder has begun. If this process dies before, the same is done again, with the same result.
+        beginning.rename(data / FOLDER)
+        return
+    statement = statement_of(loaded)
+    if (places := moved(statement, loaded)) is not None:
+        text = statement_document.draft(
+            statement.policy_text, places, statement.signers, "The ports of this machine have changed.",
+            statement, int(statement.lease_s), statement.operators,
+        )  # fmt: skip
+        publish(loaded, signed_by(private_keys(data / FOLDER), text, statement.signers), loaded.topology.regions)
+
+
+def _begin(folder: Path, loaded: Config) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not (file := folder / f"{_OFFICER}.pem").exists():
+        write_private(file, keys.private_pem(Ed25519PrivateKey.generate()).encode())
+    private = private_keys(folder)
+    signers = Signers(1, {key_id: keys.public_text(key.public_key()) for key_id, key in private.items()})
+    write_private(loaded.signers_file, signers_text(signers).encode())
+    text = statement_document.draft(_first_policy(loaded), places_of(loaded), signers, "The first statement.")
+    publish(loaded, signed_by(private, text, signers), loaded.topology.regions)
+
+
+def private_keys(folder: Path) -> dict[str, Ed25519PrivateKey]:
+    """The compliance keys in a folder, by id: the names of the files."""
+    return {file.stem: keys.private_key(file.read_text()) for file in sorted(folder.glob("*.pem"))}
+
+
+def signed_by(private: Mapping[str, Ed25519PrivateKey], text: str, signers: Signers) -> str:
+    """The text, signed by each of these keys that is one of the signers'. Raises CommandError if they are too few."""
+    ours = {key_id: key for key_id, key in private.items() if key_id in signers.keys}
+    if len(ours) < signers.threshold:
+        raise CommandError(
+            f"The statement needs {signers.threshold} signatures of the compliance team, and {len(ours)} of its keys"
+            " are here.",
+            "Start with the ports that the statement has (--port), or have it signed: `darkroom policy sign --help`.",
+        )
+    signed, found = "", dict[str, str]()
+    for key_id, key in ours.items():
+        signed = signatures.sign(text, key_id, key, found)
+        found = signatures.unpack(signed)[1]
+    return signed
+
+
+def signers_text(signers: Signers) -> str:
+    return json.dumps({"threshold": signers.threshold, "keys": dict(signers.keys)}, indent=1) + "\n"
+
+
+def statement_of(loaded: Config) -> Statement:
+    """The highest in any region. Raises CommandError if there is none, TopologyError without signers."""
+    found = highest(loaded)
+    if found is None:
+        raise CommandError(
+            "No region has a valid statement any more, so nothing may be shown or copied.",
+            "Publish one that you have kept with `darkroom policy apply FILE`. None is made anew by itself.",
+        )
+    return found
+
+
+def _first_policy(loaded: Config) -> str:
+    """The policy that this folder's regions have from before there were statements, else the one that we ship."""
+    for region in loaded.topology.regions:
+        with closing(config.open_settings(loaded, region)) as settings:
+            if setting := settings.values.read(_OLD_POLICY):
+                return setting.value
+    return importlib.resources.files("deploy").joinpath(policy.FILE).read_text()

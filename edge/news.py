@@ -1,0 +1,80 @@
+"""What an edge hears of each region, once a second: its tombstones, and the statement that it holds.
+
+Both come with one request, to the region's shield, or from a shield to its origin. The answer renews this edge's lease
+for the region's data. A statement that it names and that is unknown here is fetched, verified and kept first.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edge.node_client import NodeClient, Reply
+from regions import node_tokens, tombstone_cursors
+from regions.errors import BadGateway, Problem, StatementError, Unavailable
+from regions.node_tokens import Call
+from regions.residency import reports
+from regions.residency.live import FollowedRules
+from regions.residency.statement import Purpose
+from regions.topology import Edge, Topology
+
+log = logging.getLogger(__name__)
+
+
+class RegionNews:
+    """For `edge`. `clock_s` is the Unix time, for tokens."""
+
+    def __init__(
+        self, topology: Topology, edge: Edge, node_client: NodeClient, rules: FollowedRules, clock_s: Callable[[], int]
+    ) -> None:
+        self._topology, self._edge, self._node_client = topology, edge, node_client
+        self._rules, self._clock_s = rules, clock_s
+
+    def fetch(self, region: str, cursors: Mapping[int, int]) -> Any:
+        """The tombstones after the cursors, as the document that came. Raises Unavailable and BadGateway.
+
+        If the statement in it can't be used, that is alarmed, and this edge's lease is not renewed.
+        """
+        asked_s = self._rules.clock_s()
+        body = json.dumps({"after": tombstone_cursors.to_document(cursors)}).encode()
+        reply = self._request(region, "POST", "tombstones", body)
+        document = reply.json()
+        if not isinstance(document, dict):
+            raise BadGateway(f"{region} sent no tombstones")
+        try:
+            report = reports.from_document(document.get("statement"), region)
+            self._rules.hear(report, asked_s, lambda hash: self._fetch_signed(region, hash))
+        except (Problem, StatementError) as error:
+            log.error("ALARM: a region's statement can't be used", extra={"of": region, "error": str(error)})
+        return document
+
+    def signed(self, region: str, hash: str) -> str:
+        """The signed text of a statement, from here or from the region. Raises NotFound, Unavailable, BadGateway."""
+        return self._rules.signed(hash) or self._fetch_signed(region, hash)
+
+    def sender(self, token: str, call: Call) -> str:
+        """The node that proves with the token that it makes the call. Raises Unauthenticated, Unavailable."""
+        rules = self._rules.everywhere()
+        if not rules.statements:
+            raise Unavailable("this edge has no statement yet, so it knows nobody")
+        keys_of = lambda name: rules.public_keys(name, Purpose.NODE)  # noqa: E731
+        return node_tokens.sender(token, call, keys_of, self._clock_s())
+
+    def _fetch_signed(self, region: str, hash: str) -> str:
+        document = self._request(region, "GET", f"statement/{hash}").json()
+        if not isinstance(document, dict) or not isinstance(document.get("signed"), str):
+            raise BadGateway(f"{region} sent no statement")
+        return str(document["signed"])
+
+    def _request(self, region: str, method: str, path: str, body: bytes | None = None) -> Reply:
+        """A shield asks its own origin; all other edges ask the region's shield."""
+        if self._edge.shield_of == region:
+            receiver, url = region, f"{self._topology.regions[region].origin}/v1"
+        else:
+            shield = self._topology.shield_of(region)
+            receiver, url = shield.name, f"{shield.url}/edge"
+        headers = {"Content-Type": "application/json"} if body else {}
+        reply = self._node_client.request(receiver, method, f"{url}/{path}", headers, body)
+        if reply.status != 200:
+            raise BadGateway(f"{receiver} responded to {method} {path[:20]} with {reply.status}")
+        return reply

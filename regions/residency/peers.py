@@ -1,0 +1,120 @@
+"""The other regions, asked each second which statement they hold. Each has a thread of its own: one that is frozen or
+slow delays what is heard of no other.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import urllib3
+
+from regions import daemon
+from regions.errors import BadGateway, Problem, StatementError
+from regions.node_tokens import HEADER, Call, NodeSigner
+from regions.residency import reports
+from regions.residency.exchange import Report
+from regions.residency.live import LiveRules
+from regions.residency.signatures import MAX_CHARS
+
+log = logging.getLogger(__name__)
+
+PATH = "/v1/statement"
+"""Answers the report of a region; followed by `/HASH`, the signed text of a statement."""
+
+_EVERY_S = 1.0
+_TIMEOUT = urllib3.Timeout(connect=1.0, read=2.0)
+_MAX_REPLY_BYTES = 4 * MAX_CHARS
+
+
+class StatementClient:
+    """Asks servers for reports and statements, as the node of `signer`."""
+
+    def __init__(self, signer: NodeSigner, http: urllib3.PoolManager) -> None:
+        self._signer, self._http = signer, http
+
+    def report(self, name: str, url: str) -> Report:
+        """What the region `name` answers at its origin's URL. Raises BadGateway."""
+        return reports.from_document(self._get(name, url, PATH), name)
+
+    def signed(self, name: str, url: str, hash: str) -> str:
+        """The signed text of a statement that the region has. Raises BadGateway."""
+        document = self._get(name, url, f"{PATH}/{hash}")
+        if not isinstance(document, dict) or not isinstance(document.get("signed"), str):
+            raise BadGateway(f"{name} sent no statement")
+        return str(document["signed"])
+
+    def _get(self, name: str, url: str, path: str) -> object:
+        headers = {HEADER: self._signer.token(Call(name, "GET", urlsplit(url).path.rstrip("/") + path))}
+        try:
+            response = self._http.request(
+                "GET", url + path, headers=headers, timeout=_TIMEOUT, retries=False, preload_content=False
+            )
+            try:
+                data = response.read(_MAX_REPLY_BYTES)
+            finally:
+                # If part of the answer is unread, the connection is closed. Otherwise it is in the pool already.
+                response.close()
+            if response.status != 200:
+                raise BadGateway(f"{name} answered {response.status}")
+            return json.loads(data)
+        except (urllib3.exceptions.HTTPError, ValueError, RecursionError) as error:
+            raise BadGateway(f"{name} did not answer: {type(error).__name__}") from error
+
+
+class Peers:
+    """Runs the exchange of this process with all other regions and witnesses that the newest statement lists.
+
+    Before there is any statement, `known_urls` says whom to ask, by region.
+    """
+
+    def __init__(self, rules: LiveRules, client: StatementClient, known_urls: Mapping[str, str]) -> None:
+        self._rules, self._client, self._known_urls = rules, client, known_urls
+        self._threads: dict[str, threading.Thread] = {}
+
+    def ask_once(self, name: str) -> None:
+        """Raises Problem if the region did not answer, StatementError if it sent a statement that is none."""
+        url = self._url(name)
+        asked_s = self._rules.clock_s()
+        report = self._client.report(name, url)
+        if self._rules.needs(report):
+            self._rules.take(
+                self._client.signed(name, url, report.hash), lambda hash: self._client.signed(name, url, hash)
+            )
+        self._rules.hear(report, asked_s)
+
+    def run_forever(self, stop: threading.Event) -> None:
+        """A thread for each region that is listed; one that is listed no longer ends its own."""
+        daemon.run_forever(lambda: self._start_threads(stop), _EVERY_S, stop, "statement exchange", at_once=True)
+
+    def names(self) -> list[str]:
+        newest = self._rules.highest
+        return sorted((newest.voters if newest else self._known_urls.keys()) - {self._rules.region})
+
+    def _start_threads(self, stop: threading.Event) -> None:
+        for name in self.names():
+            if name not in self._threads or not self._threads[name].is_alive():
+                self._threads[name] = threading.Thread(
+                    target=self._ask_forever, args=[name, stop], daemon=True, name=f"exchange with {name}"
+                )
+                self._threads[name].start()
+
+    def _ask_forever(self, name: str, stop: threading.Event) -> None:
+        failing = False
+        while name in self.names():
+            try:
+                self.ask_once(name)
+                failing = False
+            except (Problem, StatementError) as error:
+                if not failing:
+                    log.warning("a region does not answer for its statement", extra={"of": name, "error": str(error)})
+                failing = True
+            except Exception:  # whatever a hostile region sends must not end this thread
+                log.exception("the exchange with a region failed", extra={"of": name})
+            if stop.wait(_EVERY_S):
+                return
+
+    def _url(self, name: str) -> str:
+        newest = self._rules.highest
+        return newest.places[name].url if newest and name in newest.places else self._known_urls[name]
