@@ -7,11 +7,11 @@ import pytest
 from gevent.event import Event
 
 from edge.flights import FetchResult, Flights
-from edge.grants import Permission, PlaceGrant
+from edge.grants import Grant
 from regions.errors import BadGateway, NotFound, Problem, Unavailable
 
 BODY = b"0123456789"
-PLACE_GRANT = PlaceGrant(hashlib.sha256(BODY).hexdigest(), Permission(True, True, "r"), 0.0)
+PLACE_GRANT = Grant(hashlib.sha256(BODY).hexdigest(), "eu", "eu-west", 0.0)
 
 
 class Chunks:
