@@ -110,7 +110,7 @@ class LiveRules:
         self.hear(self.report(), asked_s)
 
     def report(self) -> Report:
-        """For whoever asks this region."""
+        """For those who ask this region."""
         with self._lock:
             self._advance()
             now_s, held = self.clock_s(), self._held
@@ -162,7 +162,7 @@ class FollowedRules:
             return (tuple(one.hash for one in self._following.statements), tuple(self._following.in_force.items()))
 
     def everywhere(self) -> Rules:
-        """All statements that this process knows, so that whoever one of them lists no longer is nobody."""
+        """All statements that this process knows, so that a place that one of them lists no longer is nobody."""
         with self._lock:
             return Rules(None, tuple(self._following.statements), False)
 

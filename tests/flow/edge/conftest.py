@@ -378,7 +378,7 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(scope="module")
 def own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Edges that the tests of one module may stop and start."""
-    yield from running(tmp_path_factory.mktemp("own_edges"), lease_s=3)
+    yield from running(tmp_path_factory.mktemp("own_edges"), lease_s=6)
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ def test_an_image_that_a_place_may_not_serve_is_refused_with_the_rule(own_world,
     """451 from the moment at which the statement has arrived, and the copies there are dropped. Others go on."""
     home, chicago, madrid = own_world.regions["eu-west"], own_world.edges["chicago"], own_world.edges["madrid"]
     image, other = home.add("eu"), home.add("eu")
-    assert chicago.image(image).status == madrid.image(image).status == 200
+    wait_for(lambda: chicago.image(image).status == madrid.image(image).status == 200)
     wait_for(lambda: madrid.files_of(image))
     own_world.state(DENYING)
     wait_for(lambda: chicago.image(image).status == 451)
@@ -141,7 +141,7 @@ def test_a_statement_that_the_compliance_team_has_not_signed_is_ignored(own_worl
     """Whatever a region's origin says. The edge goes on by the one that it has, and says so in its log."""
     home, chicago = own_world.regions["eu-west"], own_world.edges["chicago"]
     image, team = home.add("eu"), own_world.compliance
-    assert chicago.image(image).status == 200
+    wait_for(lambda: chicago.image(image).status == 200)
     own_world.compliance = Compliance(latest=team.latest)
     own_world.state(DENYING)
     wait_for(lambda: "ALARM" in chicago.log_text())
@@ -153,7 +153,7 @@ def test_without_a_lease_nothing_of_the_eu_is_shown_elsewhere(own_world, wait_fo
     """503 in Chicago. In Madrid, and for a photo that may be anywhere, everything goes on."""
     chicago, madrid = own_world.edges["chicago"], own_world.edges["madrid"]
     european, american = own_world.regions["eu-west"].add("eu"), own_world.regions["us-central"].add("world")
-    assert chicago.image(european).status == 200
+    wait_for(lambda: chicago.image(european).status == 200)
     own_world.lease_left_s = 0.0
     wait_for(lambda: chicago.image(european).status == 503)
     assert madrid.image(european).status == madrid.image(american).status == 200
