@@ -18,6 +18,8 @@ from regions.residency.policy import ANYWHERE, Action, Policy
 from regions.residency.statement import Purpose, StatedPlace, Statement
 from regions.topology import UNKNOWN, Place
 
+_RESTING = (Action.REST_VARIANTS, Action.REST_METADATA, Action.CACHE)
+
 NO_LEASE = "no majority of regions was heard from lately, so nothing bound to a place may leave its jurisdiction"
 NOT_IN_FORCE = "no statement is in force yet, so nothing may leave its jurisdiction"
 
@@ -80,10 +82,13 @@ class Rules:
 
 
 def may_be_anywhere(policy: Policy, residency_class: str, action: Action) -> bool:
-    """Whether the first rule of the class that names the action allows it anywhere: no rule binds it to places."""
+    """Whether no rule binds the class to places: neither in this action nor in where its images and details rest.
+
+    That is so if the first rule of the class that names the action allows it anywhere.
+    """
     rules = policy.classes[residency_class].rules
-    first = next((rule for rule in rules if action in rule.actions), None)
-    return first is not None and first.allow and ANYWHERE in first.places
+    first = [next((rule for rule in rules if one in rule.actions), None) for one in (action, *_RESTING)]
+    return all(rule is not None and rule.allow and ANYWHERE in rule.places for rule in first)
 
 
 def _decide_by(statement: Statement, subject: Subject, action: Action, place_name: str) -> Decision:

@@ -1,6 +1,6 @@
 """Signed statements for tests: a compliance team with real keys, and places with keys of their own."""
 
-import functools
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,15 +9,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from regions import keys
 from regions.residency import signatures, statement_document
+from regions.residency.exchange import Report
+from regions.residency.live import LiveRules
+from regions.residency.settings_statement import SettingsStatement
 from regions.residency.statement import Kind, Purpose, Signers, StatedPlace, Statement
 
 POLICY_TEXT = (Path(__file__).parents[2] / "deploy" / "policy.yaml").read_text()
 
 
-@functools.cache
+_keys: defaultdict[tuple[str, str, str], Ed25519PrivateKey] = defaultdict(Ed25519PrivateKey.generate)
+
+
 def node_key(name: str, purpose: Purpose = Purpose.NODE, key_id: str = "k1") -> Ed25519PrivateKey:
     """The private key of a place; the same whenever it is asked for again."""
-    return Ed25519PrivateKey.generate()
+    return _keys[name, purpose, key_id]
 
 
 def place(
@@ -45,6 +50,33 @@ DEPLOYED = (
     place("sydney", Kind.EDGE, "AU"),
 )
 """The places of `deploy/one_machine.toml`, which `deploy/policy.yaml` is about."""
+
+
+class BootClock:
+    """Seconds since a machine started; they pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.at_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.at_s
+
+
+def hear_all(rules: LiveRules, statement: Statement, *, in_force: str = "") -> None:
+    """Every other region answers that its settings hold the statement, at this moment."""
+    for name in statement.voters - {rules.region}:
+        rules.hear(Report(name, statement.serial, statement.hash, in_force, 0.0, 60.0), rules.clock_s())
+
+
+def bring_into_force(rules: LiveRules, watch: SettingsStatement, statement: Statement, clock: BootClock) -> None:
+    """As if a majority had it and a lease had passed; ends with a new lease. The settings have the statement."""
+    for _ in range(2):
+        watch.watch_once()
+        hear_all(rules, statement)
+        clock.at_s += statement.lease_s
+    watch.watch_once()
+    hear_all(rules, statement)
+    assert rules.current().in_force == statement
 
 
 @dataclass
