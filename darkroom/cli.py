@@ -38,7 +38,8 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One subcommand. `function` is `module:name`; it takes the parsed options and returns the exit code.
+    """One subcommand, in two words if it belongs to a group. `function` is `module:name`; it takes the parsed options
+    and returns the exit code.
 
     `needs_service` means that it can't run without the extra `service`.
     """
@@ -72,8 +73,16 @@ _TOPOLOGY = _argument(
     "--topology", type=Path, metavar="FILE", help="the topology file (default: topology.toml in the data folder)"
 )
 _REGION = _argument("region", metavar="REGION")
+_AT_REGION = _argument("--region", metavar="REGION", help="the region to ask or to tell (default: the first)")
+_DRAFT = (
+    _argument("--because", metavar="TEXT", help="why; it stays in the history"),
+    _argument("--places", action="store_true", help="take places and keys from the topology and the secrets here"),
+    _argument("--lease", type=int, metavar="SECONDS", help="how long a region may go on alone (default: as before)"),
+)
 _BEFORE = _argument("--before", metavar="PHOTO", help="show photos older than this one")
 _LIMIT = _argument("--limit", type=int, default=20, help="how many to show (default: 20)")
+
+_GROUPS = {"policy": "for operators and the compliance team: the rules that are in force, signed"}
 
 COMMANDS = (
     Command(
@@ -167,6 +176,77 @@ COMMANDS = (
                 metavar="REGION/PORT",
                 help="create an empty store in place of one that is lost for good, such as eu-west/objects",
             ),
+        ),
+        needs_service=True,
+    ),
+    Command(
+        "policy new-key",
+        "for the compliance team: make a key, of which a statement needs several",
+        "darkroom.operate.policy_signing:new_key",
+        (_argument("file", type=Path, metavar="FILE", help="where your key is to lie, such as officer-2.pem"),),
+        needs_service=True,
+    ),
+    Command(
+        "policy sign",
+        "for the compliance team: make a statement of a policy file, or add a signature to a statement",
+        "darkroom.operate.policy_signing:sign",
+        (
+            _argument("file", type=Path, metavar="FILE", help="a policy, or a statement that others have signed"),
+            _argument("--key", type=Path, required=True, metavar="FILE", help="your private key"),
+            _argument("--out", type=Path, metavar="FILE", help="the statement (default: FILE with .statement)"),
+            *_DRAFT,
+            _TOPOLOGY,
+        ),
+        needs_service=True,
+    ),
+    Command(
+        "policy apply",
+        "publish a signed statement in one region, from where it spreads; or a policy file, on one machine",
+        "darkroom.operate.policy_signing:apply",
+        (_argument("file", type=Path, metavar="FILE"), *_DRAFT, _AT_REGION, _TOPOLOGY),
+        needs_service=True,
+    ),
+    Command(
+        "policy rollback",
+        "publish the policy of an earlier statement again, under a new serial",
+        "darkroom.operate.policy_signing:rollback",
+        (_argument("statement", metavar="SERIAL|HASH"), *_DRAFT, _AT_REGION, _TOPOLOGY),
+        needs_service=True,
+    ),
+    Command(
+        "policy show",
+        "print the policy of the newest statement, or of an earlier one",
+        "darkroom.operate.policy_reports:show",
+        (
+            _argument("statement", nargs="?", metavar="SERIAL|HASH"),
+            _argument("--json", action="store_true", help="the whole statement"),
+            _AT_REGION,
+            _TOPOLOGY,
+        ),
+        needs_service=True,
+    ),
+    Command(
+        "policy status",
+        "which statement each region holds, and for how long it may go on if it hears of no other",
+        "darkroom.operate.policy_reports:status",
+        (_argument("--json", action="store_true", help="for programs"), _TOPOLOGY),
+        needs_service=True,
+    ),
+    Command(
+        "policy history",
+        "every statement there was, who signed it, and why",
+        "darkroom.operate.policy_reports:history",
+        (_AT_REGION, _TOPOLOGY),
+        needs_service=True,
+    ),
+    Command(
+        "policy explain",
+        "what may be done with a photo at each place, and the rule that says so",
+        "darkroom.operate.policy_reports:explain",
+        (
+            _argument("photo", metavar="PHOTO"),
+            _argument("--at", metavar="PLACE", help="only this region or edge, with the lines of the policy"),
+            _TOPOLOGY,
         ),
         needs_service=True,
     ),
@@ -270,8 +350,9 @@ def _parser() -> argparse.ArgumentParser:
         "--as", dest="profile", metavar="NAME", help="the user to act as (default: the latest to sign up)"
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    groups: dict[str, Any] = {}
     for command in COMMANDS:
-        _add(subparsers, command)
+        _add(_group_of(command, subparsers, groups), command)
     # It has a parser of its own, since an edge must not import what the others need. This one is for the list.
     run = subparsers.add_parser(
         "run", help="for operators: run one process of a region, or one edge; `darkroom run --help` lists the kinds"
@@ -281,9 +362,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _group_of(command: Command, subparsers: Any, groups: dict[str, Any]) -> Any:
+    """Where the command is added: to the commands, or to those of its group, which is made for the first of them."""
+    group = command.name.rpartition(" ")[0]
+    if not group:
+        return subparsers
+    if group not in groups:
+        parser = subparsers.add_parser(group, help=_GROUPS[group], description=f"{_GROUPS[group]}.".capitalize())
+        groups[group] = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    return groups[group]
+
+
 def _add(subparsers: Any, command: Command) -> None:
     """Adds a subcommand. It accepts the general options as well, because people type them after the command's name."""
-    parser = subparsers.add_parser(command.name, help=command.help, description=f"{command.help}.".capitalize())
+    name = command.name.rpartition(" ")[2]
+    parser = subparsers.add_parser(name, help=command.help, description=f"{command.help}.".capitalize())
     parser.set_defaults(command=command.name, function=command.function, needs_service=command.needs_service)
     for argument in command.arguments:
         parser.add_argument(*argument.flags, **argument.settings)

@@ -60,7 +60,7 @@ class App:
         if path.startswith("/static/"):
             return lambda request: self._page.respond(request, path.removeprefix("/static/"))
         if path == "/health":
-            return lambda request: responses.from_json({"edge": self._edge.name})
+            return lambda request: responses.from_json({"edge": self._edge.name, "statement": self._news.serial()})
         if path == _TOMBSTONES and self._edge.shield_of:
             return self._tombstone_page
         if (statement := _STATEMENT.fullmatch(path)) and self._edge.shield_of:

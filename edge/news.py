@@ -48,6 +48,11 @@ class RegionNews:
             log.error("ALARM: a region's statement can't be used", extra={"of": region, "error": str(error)})
         return document
 
+    def serial(self) -> int:
+        """That of the oldest statement in force, of those of the regions; 0 while one has none."""
+        in_force = [self._rules.of(region).in_force for region in self._topology.regions]
+        return min(statement.serial if statement else 0 for statement in in_force)
+
     def signed(self, region: str, hash: str) -> str:
         """The signed text of a statement, from here or from the region. Raises NotFound, Unavailable, BadGateway."""
         return self._rules.signed(hash) or self._fetch_signed(region, hash)

@@ -34,11 +34,14 @@ _CONNECTIONS = 32
 
 
 class HealthResource:
-    def __init__(self, region: str) -> None:
-        self._region = region
+    """`statement` is the serial of the one in force; 0 while there is none, and nobody can sign up."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        response.media = {"region": self._region}
+        in_force = self._context.rules.current().in_force
+        response.media = {"region": self._context.region.name, "statement": in_force.serial if in_force else 0}
 
 
 def create(context: Context) -> App:
@@ -48,7 +51,7 @@ def create(context: Context) -> App:
     audit = AuditTrail(context.stores.catalog, context.clock_ms)
     guard = ResidencyGuard(context.rules, audit)
     people, uploads, photos = PeopleResource(context, guard), UploadsResource(context), PhotosResource(context, guard)
-    app.add_route("/health", HealthResource(context.region.name))
+    app.add_route("/health", HealthResource(context))
     app.add_route("/v1/users", people, suffix="accounts")
     app.add_route("/v1/users/{user_id}", people)
     app.add_route("/v1/users/{user_id}/photos", people, suffix="photos")

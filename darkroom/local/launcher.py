@@ -4,6 +4,7 @@ The launcher binds every listening socket itself, and its processes inherit them
 again on the same port, and connections wait in the socket's backlog in the meantime.
 """
 
+import json
 import signal
 import socket
 import sys
@@ -196,10 +197,14 @@ def _wait_until_all_answer(urls: Mapping[str, str], data: Path) -> None:
 
 
 def _answers(url: str, deadline_s: float) -> bool:
-    """True once the server is healthy. The first connection waits in the backlog until the server accepts it."""
+    """True once the server is healthy and knows a statement that is in force.
+
+    The first connection waits in the backlog until the server accepts it.
+    """
     while (left_s := deadline_s - time.monotonic()) > 0:
         try:
-            if urllib3.request("GET", f"{url}/health", timeout=left_s, retries=False).status == 200:
+            response = urllib3.request("GET", f"{url}/health", timeout=left_s, retries=False)
+            if response.status == 200 and json.loads(response.data).get("statement") != 0:
                 return True
         except urllib3.exceptions.HTTPError:
             """The process died during the request, and is being restarted."""

@@ -11,8 +11,8 @@ from regions.events.messages import Event
 from regions.events.topics import DEAD_LETTERS
 from regions.ids import MAX_PROCESSES
 from regions.processing_status import ProcessingStatus, total
-from regions.stores.health import CheckResult, Level
 from regions.residency.statement import Statement
+from regions.stores.health import CheckResult, Level
 from regions.topology import Topology
 
 Reader = tuple[str, str]
@@ -26,8 +26,8 @@ _STRANDED_MS = 60_000
 _FEW_NUMBERS = MAX_PROCESSES // 4
 _HEALTHY = 200
 
-_PUBLISH = "Publish the newest valid one with `darkroom policy apply FILE`; a region whose origins run does so by itself."
-    "Publish the newest valid one: `darkroom policy apply FILE`. Any region whose origin runs puts it back by itself."
+_PUBLISH = (
+    "Publish the newest valid one: `darkroom policy apply FILE`. Origins that know one put it back by themselves."
 )
 
 

@@ -1,6 +1,6 @@
 """Statements in the settings of the regions, as operators' commands read and publish them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import closing
 
 from darkroom.command_error import CommandError
@@ -89,9 +89,3 @@ def _publish(loaded: Config, region: str, values: Values, signed: str) -> Statem
     if after is None or after.value != signed:
         raise CommandError(f"Somebody else has written a statement to {region} meanwhile.", "Look, and try again.")
     return statement
-
-
-def named(statements: Mapping[str, Statement] | Iterable[Statement], name: str) -> Statement | None:
-    """By serial or by the beginning of its hash."""
-    everyone = statements.values() if isinstance(statements, Mapping) else statements
-    return next((one for one in everyone if str(one.serial) == name or one.hash.startswith(name)), None)

@@ -11,7 +11,6 @@ from regions.records import AuditEntry, Location, Photo, Replica, Status, Tombst
 from regions.residency.decide import Decision
 from regions.residency.policy import Action
 from regions.stores.objects import RAW
-from regions.topology import Place
 from replication import instructions
 from replication.placement import ExpectedObject, Placement, expected_objects
 
@@ -25,7 +24,7 @@ PHOTO = Photo(
 COPY = replace(PHOTO, location=None)
 """What another region may know of it: where it was taken stays at home."""
 TOMBSTONE = Tombstone(PHOTO_ID, OWNER_ID, 8)
-DESTINATION = Place("eu-central", "region", "EU")
+DESTINATION = "eu-central"
 
 decisions = st.booleans().map(lambda allowed: Decision(allowed, f"policy.yaml:{int(allowed)}", "", "v1"))
 placements = st.builds(Placement, st.just(DESTINATION), decisions, decisions, decisions, decisions)
@@ -106,7 +105,7 @@ def lane_copies(ends: Ends) -> Steps:
 
 
 def delete_at_destination(ends: Ends) -> Steps:
-    for instruction in instructions.on_deleted(TOMBSTONE, DESTINATION.name):
+    for instruction in instructions.on_deleted(TOMBSTONE, DESTINATION):
         yield
         ends.execute(instruction)
 
@@ -143,10 +142,10 @@ def test_a_tombstone_wins_in_any_order_of_events(placement, schedule):
 
 def test_a_deletion_writes_the_tombstone_before_it_erases_an_object():
     """The home removes its replica record last, which confirms the deletion; the owner's id is not sent."""
-    assert instructions.on_deleted(TOMBSTONE, DESTINATION.name) == [
+    assert instructions.on_deleted(TOMBSTONE, DESTINATION) == [
         instructions.PutTombstone(Tombstone(PHOTO_ID, "", TOMBSTONE.deleted_at_ms)),
         instructions.EraseObjects(PHOTO_ID),
-        instructions.RemoveReplica(PHOTO_ID, DESTINATION.name),
+        instructions.RemoveReplica(PHOTO_ID, DESTINATION),
     ]
 
 

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,27 +12,31 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import pytest
 import urllib3
 from falcon.testing import Result, TestClient
+from falcon.util.misc import to_query_str
 
 from origin.app import create
 from origin.context import Context
-from regions import ids, tokens, topology
-from regions.clock import now_ms
+from regions import ids, node_tokens, tokens, topology
+from regions.clock import now_ms, now_s
 from regions.config import Stores
 from regions.events.messages import Event
 from regions.events.outbox import OutboxPublisher
 from regions.image_limits import VARIANT_SIZES
+from regions.node_tokens import Call, NodeSigner
 from regions.records import Photo, Reason, Status, Variant
-from regions.residency.live import LivePolicy
+from regions.residency.live import LiveRules
+from regions.residency.settings_statement import SettingsStatement
+from regions.residency.statement import Kind, Purpose, StatedPlace
+from regions.residency.statement_folder import StatementFolder
 from regions.stores.directory.objects import DirectoryObjects
-from regions.stores.settings import POLICY
+from regions.stores.settings import STATEMENT
 from regions.stores.sqlite import adapter as sqlite
 from tests.builders.embedded import Clock
 from tests.builders.http import running
+from tests.builders.statements import POLICY_TEXT, BootClock, Compliance, bring_into_force, node_key, place
 from tests.builders.stores import created, directory_objects
 
-_POLICY_FILE = Path(__file__).parents[3] / "deploy" / "policy.yaml"
 _NODES = {"eu-west": "lisbon", "eu-central": "frankfurt", "us-central": "chicago"}
-_KEYS = {name: tokens.make_key() for name in (*_NODES, *_NODES.values(), "sydney")}
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ class Api:
     client: TestClient
     clock: Clock
     objects: DirectoryObjects
+    compliance: Compliance
+    places: Sequence[StatedPlace]
+    watch: SettingsStatement
+    boot_clock: BootClock
 
     @property
     def catalog(self) -> Any:
@@ -61,14 +69,17 @@ class Api:
         body: Any = None,
         user: Person | None = None,
         node: str | None = None,
+        presented_by: str | None = None,
         **query: Any,
     ) -> Result:
+        """As the server `node`, or for it as the shield `presented_by`."""
         raw = b"" if body is None else json.dumps(body).encode()
-        return self.client.simulate_request(method, path, body=raw, headers=_headers(user, node), params=query)
+        headers = self._headers(user, node, method, path, raw, query, presented_by)
+        return self.client.simulate_request(method, path, body=raw, headers=headers, params=query)
 
     def send(self, path: str, raw: bytes, user: Person | None = None, node: str | None = None) -> Result:
         """POSTs raw bytes as the body."""
-        return self.client.simulate_post(path, body=raw, headers=_headers(user, node))
+        return self.client.simulate_post(path, body=raw, headers=self._headers(user, node, "POST", path, raw, {}))
 
     def sign_up(self, name: str = "Ana", country: str = "PT") -> Person:
         response = self.request("POST", "/v1/users", {"name": name, "country": country})
@@ -141,19 +152,42 @@ class Api:
         finally:
             consumer.close()
 
-    def set_policy(self, text: str | None) -> None:
-        if text is None:
-            self.context.stores.settings.values.delete(POLICY)
-        else:
-            self.context.stores.settings.values.write(POLICY, text)
-        self.context.policy.watch_once()
+    def set_policy(self, text: str) -> None:
+        """A statement with this policy is in force."""
+        statement = self.compliance.states(text, self.places)
+        self.context.stores.settings.values.write(STATEMENT, statement.signed)
+        bring_into_force(self.context.rules, self.watch, statement, self.boot_clock)
 
+    @property
+    def user_key(self) -> tuple[str, Any]:
+        return "k1", self.context.user_keys["k1"]
 
-def _headers(user: Person | None, node: str | None) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {user.token}"} if user else {}
-    if node:
-        headers["Darkroom-Node"] = tokens.issue_node(node, _KEYS[node][0], now_ms() // 1000)
-    return headers
+    def lose_lease(self) -> None:
+        """No region was heard from for a minute."""
+        self.boot_clock.at_s += 61
+
+    def node_token(self, node: str, call: Call) -> str:
+        return node_tokens.issue(node, "k1", node_key(node), call, self.clock.now_ms() // 1000)
+
+    def _headers(
+        self,
+        user: Person | None,
+        node: str | None,
+        method: str,
+        path: str,
+        raw: bytes,
+        query: dict[str, Any],
+        presented_by: str | None = None,
+    ) -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {user.token}"} if user else {}
+        if node:
+            target = path + to_query_str(query)
+            call = Call(self.context.region.name, method, target, raw)
+            headers[node_tokens.HEADER] = self.node_token(presented_by or node, call)
+            if presented_by:
+                shown = Call(self.context.region.name, method, target, raw, presented_by)
+                headers[node_tokens.GRANT_HEADER] = self.node_token(node, shown)
+        return headers
 
 
 @pytest.fixture
@@ -175,7 +209,7 @@ def servers() -> Iterator[dict[str, WSGIServer]]:
 def network(servers: dict[str, WSGIServer]) -> topology.Topology:
     """Three regions with one shield each, and an edge that is far from all of them."""
     regions = [
-        topology.Region(name, number, name[:2].upper(), number, number, _url(servers[name]), *[""] * 5, _KEYS[name][1])
+        topology.Region(name, number, name[:2].upper(), number, number, _url(servers[name]), *[""] * 5)
         for number, name in enumerate(_NODES)
     ]
     edges = [_edge(edge, region[:2].upper(), region) for region, edge in _NODES.items()] + [_edge("sydney", "AU", "")]
@@ -183,14 +217,15 @@ def network(servers: dict[str, WSGIServer]) -> topology.Topology:
 
 
 @pytest.fixture
-def open_api(network: topology.Topology, tmp_path: Path, clock: Clock) -> Iterator[Callable[[str], Api]]:
-    """`open_api("us-central")` opens that region's origin, with the policy of `deploy/`."""
+def open_api(network: topology.Topology, tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Api]]:
+    """`open_api("us-central")` opens that region's origin. The policy of `deploy/` is in force there, if `stated`."""
     opened = []
 
-    def open_api(region: str) -> Api:
+    def open_api(region: str, stated: bool = True) -> Api:
         api = _open(network, region, tmp_path / region, clock)
         opened.append(api)
-        api.set_policy(_POLICY_FILE.read_text())
+        if stated:
+            api.set_policy(POLICY_TEXT)
         return api
 
     yield open_api
@@ -230,7 +265,7 @@ def deny_serving_in() -> Callable[[Api, str], None]:
 
     def publish(api: Api, place: str) -> None:
         denial = f"    rules:\n      - {{deny: [serve], at: [{place}], because: Nothing may be served there.}}\n"
-        api.set_policy(_POLICY_FILE.read_text().replace("    rules:\n", denial))
+        api.set_policy(POLICY_TEXT.replace("    rules:\n", denial))
 
     return publish
 
@@ -249,13 +284,13 @@ def eva(api: Api) -> Person:
 def stranger(network: topology.Topology, clock: Clock) -> Person:
     """A user from us-central, with a token of that region."""
     user_id = ids.to_public(ids.USER, ids.compose(ids.Snowflake(clock.now_ms(), 2, 0, 0)))
-    return Person(user_id, tokens.issue_user(user_id, "us-central", _KEYS["us-central"][0], now_ms() // 1000))
+    return Person(user_id, _token(user_id))
 
 
 @pytest.fixture
 def forged(ana: Person) -> Person:
     """Ana's id in a token that another region signed."""
-    return Person(ana.id, tokens.issue_user(ana.id, "us-central", _KEYS["us-central"][0], now_ms() // 1000))
+    return Person(ana.id, _token(ana.id))
 
 
 @pytest.fixture
@@ -273,23 +308,47 @@ def _open(network: topology.Topology, region: str, folder: Path, clock: Clock) -
         created(sqlite.events(str(folder / "events.db"), clock.now_ms)),
         created(sqlite.settings(str(folder / "settings.db"), clock.now_ms)),
     )
-    node = network.regions[region]
+    node, boot_clock, compliance = network.regions[region], BootClock(), Compliance()
+    rules = LiveRules(region, StatementFolder(folder / "state"), compliance.signers, boot_clock)
+
+    def listed() -> dict[str, str]:
+        return rules.current().public_keys(region, Purpose.NODE)
+
     context = Context(
         region=node,
         topology=network,
         stores=stores,
-        policy=LivePolicy(stores.settings),
+        rules=rules,
         outbox=OutboxPublisher(stores.catalog, stores.events, clock.now_ms),
         new_id=ids.IdGenerator(node.number, 0, 0, lambda: 1 << 62, clock.now_ms).next,
         clock_ms=clock.now_ms,
-        private_key=_KEYS[region][0],
+        signer=NodeSigner(region, {"k1": node_key(region)}, listed, now_s),
+        user_keys={"k1": node_key(region, Purpose.USERS)},
         http=urllib3.PoolManager(),
     )
-    return Api(context, TestClient(create(context)), clock, objects)
+    watch, app = SettingsStatement(stores.settings, rules), TestClient(create(context))
+    return Api(context, app, clock, objects, compliance, _places(network), watch, boot_clock)
+
+
+def _places(network: topology.Topology) -> list[StatedPlace]:
+    regions = [
+        place(one.name, Kind.REGION, one.jurisdiction, number=one.number, url=one.origin)
+        for one in network.regions.values()
+    ]
+    edges = [
+        place(one.name, Kind.EDGE, one.jurisdiction, shield_of=one.shield_of, url=one.url)
+        for one in network.edges.values()
+    ]
+    return [*regions, *edges]
+
+
+def _token(user_id: str) -> str:
+    """Signed by us-central."""
+    return tokens.issue_user(user_id, "us-central", "k1", node_key("us-central", Purpose.USERS), now_s())
 
 
 def _edge(name: str, jurisdiction: str, shield_of: str) -> topology.Edge:
-    return topology.Edge(name, jurisdiction, 0, 0, f"http://{name}.test", "", _KEYS[name][1], shield_of)
+    return topology.Edge(name, jurisdiction, 0, 0, f"http://{name}.test", "", shield_of)
 
 
 def _url(server: WSGIServer) -> str:

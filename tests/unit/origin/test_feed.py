@@ -7,7 +7,7 @@ import pytest
 
 from origin.border import details
 from regions.errors import Unavailable
-from regions.stores.settings import POLICY
+from tests.builders.statements import POLICY_TEXT
 
 
 def follow(api, follower, author_id):
@@ -219,7 +219,7 @@ def test_a_photo_whose_home_is_unreachable_or_denies_it_stays_in_the_feed(
     deny_serving_in(us_api, "eu-west")
     with serve(us_api):
         assert (feed(api, ana)["items"], stored_ids(api, ana)) == ([], [bobs_photo])
-        us_api.set_policy(_policy_of(api))
+        us_api.set_policy(POLICY_TEXT)
         assert feed_ids(api, ana) == [bobs_photo]
 
 
@@ -236,10 +236,6 @@ def test_a_feed_is_shown_even_if_deleted_photos_can_not_be_removed(api, ana, fol
 
     monkeypatch.setattr(api.context.stores.feeds, "remove", unavailable)
     assert feed_ids(api, ana) == [shown]
-
-
-def _policy_of(api):
-    return api.context.stores.settings.values.read(POLICY).value
 
 
 def test_only_the_owner_can_read_a_feed(api, ana, eva, stranger):

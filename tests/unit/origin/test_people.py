@@ -3,6 +3,8 @@
 import pytest
 
 from regions import ids
+from regions.stores.settings import STATEMENT
+from tests.builders.statements import POLICY_TEXT
 
 
 def test_signing_up_returns_an_id_a_token_and_the_home_region(api):
@@ -31,26 +33,34 @@ def test_people_of_the_eus_outermost_regions_live_in_the_eu(api, country):
     )
 
 
-def test_without_a_policy_nobody_can_sign_up(api):
+def test_without_a_statement_nobody_can_sign_up(open_api):
     """Fails closed, with Retry-After."""
-    api.set_policy(None)
+    api = open_api("eu-west", stated=False)
     response = api.request("POST", "/v1/users", {"name": "Ana", "country": "PT"})
     assert response.status_code == 503
     assert response.headers["retry-after"] == "1"
 
 
-def test_a_policy_that_does_not_parse_counts_as_none(api):
-    """It is not used in part."""
-    api.set_policy("policy: 1\ndefault_class: world\n")
-    assert api.request("POST", "/v1/users", {"name": "Ana", "country": "PT"}).status_code == 503
+def test_what_is_no_statement_in_the_settings_changes_nothing(api):
+    """Whoever can write there can't change the policy: neither remove it, nor break it."""
+    for text in ("", "policy: 1\ndefault_class: world\n", "{}", "\x00"):
+        api.context.stores.settings.values.write(STATEMENT, text)
+        api.watch.watch_once()
+        assert api.sign_up().id
+    api.context.stores.settings.values.delete(STATEMENT)
+    api.watch.watch_once()
+    assert api.sign_up().id
 
 
-def test_a_policy_that_forbids_metadata_here_denies_the_sign_up(api):
-    """451 cites the rule by file and line."""
-    api.set_policy(
-        "policy: 1\ndefault_class: world\nclasses:\n  world:\n    homes: [{region: eu-west}]\n    rules:\n"
-        "      - {allow: [serve], at: [anywhere], because: Looking is free.}\n"
-    )
+def test_a_statement_that_is_pending_forbids_at_once(api):
+    """Nobody who may not live here any more can sign up, before a majority has heard of it. 451 cites the rule."""
+    denial = "    rules:\n      - {deny: [rest_metadata], at: [eu-west], because: No.}\n"
+    text = POLICY_TEXT.replace("    rules:\n", denial, 1)
+    text = text.replace("countries: [BE, ES, FR, GF, GP, IE, IS, LU, MF, MQ, NL, PT, RE, YT]", "countries: [BE]")
+    text = text.replace("- region: eu-west\n", "- region: eu-central\n")
+    statement = api.compliance.states(text, api.places)
+    api.context.stores.settings.values.write(STATEMENT, statement.signed)
+    api.watch.watch_once()
     response = api.request("POST", "/v1/users", {"name": "Ana", "country": "PT"})
     assert response.status_code == 451
     assert response.json["rule"].startswith("policy.yaml:")

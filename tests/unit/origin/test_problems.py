@@ -93,6 +93,6 @@ def test_every_status_has_its_problem_type(api, ana, eva, unused_id):
     assert is_problem(api.request("PUT", f"/v1/users/{ana.id}/following/{ana.id}", user=ana), 422, "unprocessable")
 
 
-def test_health_names_the_region(api):
+def test_health_names_the_region_and_the_statement_in_force(api):
     response = api.request("GET", "/health")
-    assert (response.status_code, response.json) == (200, {"region": "eu-west"})
+    assert (response.status_code, response.json) == (200, {"region": "eu-west", "statement": 1})

@@ -10,10 +10,13 @@ from regions import ids
 from regions.errors import LeaseLost, Unavailable
 from regions.ids import PHOTO
 from regions.process_number import ProcessNumber
-from regions.residency.live import LivePolicy
+from regions.residency.live import LiveRules
+from regions.residency.settings_statement import SettingsStatement
+from regions.residency.statement_folder import StatementFolder
 from regions.stores.settings import Service
+from tests.builders.statements import Compliance
 
-KEPT = ("ProcessNumber", "Registration", "LivePolicy")
+KEPT = ("ProcessNumber", "Registration", "SettingsStatement")
 SELF = Service(registration.ORIGIN, "origin-eu-west-here-1", "http://127.0.0.1:9001")
 
 
@@ -48,10 +51,11 @@ def test_unavailable_settings_stop_neither_the_loop_nor_the_withdrawal(settings)
     registration.withdraw()
 
 
-def test_registration_and_number_are_released_at_the_end(settings, clock, eventually):
+def test_registration_and_number_are_released_at_the_end(settings, clock, eventually, tmp_path):
     """The service is gone, the number is free, and the process makes no more ids."""
     number = ProcessNumber(settings, 1, SELF.instance, clock.now_ms)
-    leave = registration.keep(number, Registration(settings, SELF), LivePolicy(settings))
+    rules = LiveRules("eu-west", StatementFolder(tmp_path), Compliance().signers)
+    leave = registration.keep(number, Registration(settings, SELF), SettingsStatement(settings, rules))
     eventually(lambda: settings.services.healthy("origin") == [SELF])
     taken = ids.parse(PHOTO, number.new_id(PHOTO)).process
     leave()

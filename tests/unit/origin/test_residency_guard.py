@@ -2,6 +2,11 @@
 
 import pytest
 
+from regions import node_tokens
+from regions.clock import now_s
+from regions.node_tokens import Call
+from tests.builders.statements import node_key
+
 
 def statuses(api, ana, photo_id, node):
     """The status of each route that shows something of one photo or profile."""
@@ -46,18 +51,28 @@ def test_lists_leave_out_photos_that_may_not_be_served_at_the_edge(api, ana, eva
     assert listed(api, ana, eva, "lisbon") == [[photo_id], [photo_id]]
 
 
-def test_without_a_policy_nothing_crosses_a_border(api, ana, photo_id):
+def test_without_a_lease_nothing_crosses_a_border(api, ana, photo_id):
     """Fails closed: 503, since a later try may succeed. Within the jurisdiction everything stays visible."""
-    api.set_policy(None)
+    api.lose_lease()
     assert statuses(api, ana, photo_id, "sydney") == [503] * 4
     assert api.request("GET", f"/v1/users/{ana.id}/photos", node="sydney").status_code == 503
     assert statuses(api, ana, photo_id, "lisbon") == [200] * 4
 
 
-def test_a_request_without_an_edge_counts_as_the_shields(api, ana, photo_id, deny_serving_in):
-    """So the shield's place decides."""
-    deny_serving_in(api, "lisbon")
+def test_a_request_without_an_identity_comes_from_an_unknown_place(api, ana, photo_id, deny_serving_in):
+    """Only what may be served anywhere is served there: it could be the place where it is denied."""
+    assert statuses(api, ana, photo_id, None) == [200] * 4
+    deny_serving_in(api, "sydney")
     assert statuses(api, ana, photo_id, None) == [451] * 4
+    assert statuses(api, ana, photo_id, "lisbon") == [200] * 4
+
+
+def test_an_identity_that_is_not_valid_is_refused(api, ana, photo_id):
+    """401, also where somebody without one would be answered: a clock that is ahead must not change the place."""
+    path = f"/v1/photos/{photo_id}"
+    old = node_tokens.issue("sydney", "k1", node_key("sydney"), Call("eu-west", "GET", path), now_s() - 91)
+    for token in ("", "x", old, api.node_token("sydney", Call("us-central", "GET", path))):
+        assert api.client.simulate_get(path, headers={node_tokens.HEADER: token}).status_code == 401
 
 
 def test_each_decision_is_logged_once_an_hour(api, ana, eva, photo_id):

@@ -39,7 +39,7 @@ def real(api, ana):
     comment_id = api.request("POST", f"/v1/photos/{photo_id}/comments", text, ana).json["id"]
     upload_id = api.start_upload(ana)["upload_id"]
     return {"user_id": ana.id, "author_id": ana.id, "photo_id": photo_id, "comment_id": comment_id,
-            "upload_id": upload_id, "name": "640.jpg"}  # fmt: skip
+            "upload_id": upload_id, "name": "640.jpg", "hash": "ab" * 32}  # fmt: skip
 
 
 def test_no_route_fails_on_any_method_or_argument(api, ana, real):
@@ -72,5 +72,5 @@ def paths(template: str, real: dict[str, str], wrong: str | None) -> list[str]:
 def test_there_are_routes_with_ids_of_every_kind(api):
     """So that the tests above try them all."""
     arguments = {name for route in routes(api) for name in re.findall("{([a-z_]+)}", route)}
-    assert arguments == {"user_id", "author_id", "photo_id", "comment_id", "upload_id", "name"}
+    assert arguments == {"user_id", "author_id", "photo_id", "comment_id", "upload_id", "name", "hash"}
     assert {ids.PHOTO, ids.USER, ids.COMMENT} == set("puc")

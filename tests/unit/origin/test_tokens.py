@@ -4,6 +4,7 @@ import pytest
 
 from regions import tokens
 from regions.clock import now_ms
+from regions.node_tokens import Call
 
 
 def paths(api, ana, eva):
@@ -43,14 +44,14 @@ def test_a_token_that_another_region_signed_for_our_user_is_invalid(api, ana, ev
 
 def test_an_expired_token_is_rejected(api, ana):
     """Although its signature is valid."""
-    old = tokens.issue_user(ana.id, "eu-west", api.context.private_key, now_ms() // 1000 - 2 * 365 * 24 * 3600)
+    old = tokens.issue_user(ana.id, "eu-west", *api.user_key, now_ms() // 1000 - 2 * 365 * 24 * 3600)
     response = api.client.simulate_get(f"/v1/users/{ana.id}/feed", headers={"Authorization": f"Bearer {old}"})
     assert response.status_code == 401
 
 
 def test_a_nodes_token_is_not_a_users_token(api, ana):
     """The audience differs."""
-    node = tokens.issue_node("eu-west", api.context.private_key, now_ms() // 1000)
+    node = api.node_token("eu-west", Call("eu-west", "GET", f"/v1/users/{ana.id}/feed"))
     response = api.client.simulate_get(f"/v1/users/{ana.id}/feed", headers={"Authorization": f"Bearer {node}"})
     assert response.status_code == 401
 

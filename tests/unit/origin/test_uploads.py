@@ -84,7 +84,7 @@ def test_texts_out_of_bounds_are_rejected(api, ana, change):
 
 def test_a_valid_token_of_an_unknown_user_uploads_nothing(api, ana, unused_id):
     """The catalog may have lost the user."""
-    token = tokens.issue_user(unused_id("u"), "eu-west", api.context.private_key, now_ms() // 1000)
+    token = tokens.issue_user(unused_id("u"), "eu-west", *api.user_key, now_ms() // 1000)
     body = {"filename": "a.jpg", "size_bytes": 9, "content_type": "image/jpeg"}
     response = api.client.simulate_post("/v1/uploads/init", json=body, headers={"Authorization": f"Bearer {token}"})
     assert response.status_code == 404

@@ -80,10 +80,10 @@ def test_other_servers_get_nothing_of_it(api, hidden):
     """No grant for its images, and no details. It is not gone either."""
     photo_id, _ = hidden
     api.set_visibility(photo_id, "public")
-    assert api.request("GET", f"/v1/grants/{photo_id}/640.jpg", node="lisbon", place="lisbon").status_code == 200
+    assert api.request("GET", f"/v1/grants/{photo_id}/640.jpg", node="lisbon").status_code == 200
     api.set_visibility(photo_id, "friends")
     for size in VARIANT_SIZES:
-        assert api.request("GET", f"/v1/grants/{photo_id}/{size}.jpg", node="lisbon", place="lisbon").status_code == 404
+        assert api.request("GET", f"/v1/grants/{photo_id}/{size}.jpg", node="lisbon").status_code == 404
     response = api.request("POST", "/v1/details", {"ids": [photo_id]}, node="us-central")
     assert response.json == {"items": [], "gone": []}
 

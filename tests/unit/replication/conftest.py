@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 
 from darkroom.local import data_folder
+from darkroom.local.compliance import statement_of
 from regions import ids
 from regions.config import Config, Stores, open_stores
 from regions.events import messages
 from regions.events.messages import Event
 from regions.records import Photo, Status, Tombstone, Upload, Variant
-from regions.residency.live import LivePolicy
+from regions.residency.rules import Rules
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
 from replication.handlers import LaneEnd, LaneHandlers
+from tests.builders.report_server import ReportServer
 
 NOW_MS = 1_900_000_000_000
 SIZES = (150, 320)
@@ -62,6 +64,8 @@ class Regions:
     data: Path
     config: Config
     stores: dict[str, Stores]
+    rules: dict[str, Rules]
+    servers: dict[str, ReportServer]
     numbers: Iterator[int]
 
     def __post_init__(self) -> None:
@@ -71,10 +75,11 @@ class Regions:
         return LaneHandlers(self.end(home), self.end(destination), lambda: NOW_MS)
 
     def end(self, region: str) -> LaneEnd:
-        stores = self.stores[region]
-        policy = LivePolicy(stores.settings)
-        policy.watch_once()
-        return LaneEnd(self.config.topology.regions[region], stores, policy)
+        return LaneEnd(self.config.topology.regions[region], self.stores[region], lambda: self.rules[region])
+
+    def lose_lease(self, region: str) -> None:
+        """For data of that region, nobody knows what may cross."""
+        self.rules[region] = replace(self.rules[region], leased=False)
 
     def new_id(self, kind: str, region: str) -> str:
         number = self.config.topology.regions[region].number
@@ -191,9 +196,17 @@ def sha256s_of(photo: Photo) -> set[str]:
 @pytest.fixture
 def regions(tmp_path: Path) -> Iterator[Regions]:
     machine = data_folder.read_machine()
+    servers = {name: ReportServer(name) for name in machine.regions}
     ports = {process.name: 1 for process in machine.processes()}
+    ports |= {f"origin-{name}": server.port for name, server in servers.items()}
     config = data_folder.prepare(tmp_path, machine, ports)
+    statement = statement_of(config)
+    for server in servers.values():
+        server.statement = statement
     opened = {name: open_stores(config, name) for name in config.topology.regions}
-    yield Regions(tmp_path, config, opened, count())
+    rules = dict.fromkeys(opened, Rules(statement, (), leased=True))
+    yield Regions(tmp_path, config, opened, rules, servers, count())
     for stores in opened.values():
         stores.close()
+    for server in servers.values():
+        server.close()

@@ -10,8 +10,8 @@ from regions.errors import NotFound, Unavailable, Unprocessable
 from regions.events import messages
 from regions.events.topics import PHOTO_REFERENCED
 from regions.records import Location, Status
+from regions.residency.rules import Rules
 from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key
-from regions.stores.settings import POLICY
 
 
 def test_a_european_photo_is_copied_only_to_european_regions(regions):
@@ -67,14 +67,13 @@ def test_decisions_are_on_the_audit_log_of_the_home_before_bytes_are_copied(regi
 
 
 def test_a_denial_is_on_the_audit_log(regions):
-    """With the rule that denied it and the version of the policy."""
+    """With the rule that denied it and the hash of the statement."""
     photo, event = regions.add_photo("us-central")
     regions.lane("us-central", "eu-west").handle_ready(event)
     assert ("rest_raw", "eu-west", False) in regions.audited(photo)
     denial = next(e for e in regions.stores["us-central"].catalog.audit.latest(photo.photo_id, 9) if not e.allowed)
-    policy = regions.end("us-central").require_policy()
     assert denial.rule.startswith("policy.yaml:")
-    assert denial.policy_version == policy.version
+    assert denial.policy_version == regions.rules["us-central"].in_force.hash
 
 
 def test_a_second_delivery_copies_nothing(regions):
@@ -131,21 +130,28 @@ def test_an_unknown_photo_is_an_error(regions):
         regions.lane("eu-west", "eu-central").handle_ready(messages.photo_ready(unknown, event.at_ms))
 
 
-@pytest.mark.parametrize("text", [None, "policy: ["])
-def test_without_a_policy_nothing_crosses_and_the_event_waits(regions, text):
-    """Whether the policy is missing or unreadable; when it is back, the same event copies everything."""
+def test_without_a_statement_nothing_crosses_and_the_event_waits(regions):
+    """When there is one, the same event copies everything."""
     photo, event = regions.add_photo("eu-west")
-    settings = regions.stores["eu-west"].settings
-    shipped = settings.values.read(POLICY).value
-    settings.values.delete(POLICY) if text is None else settings.values.write(POLICY, text)
+    stated, regions.rules["eu-west"] = regions.rules["eu-west"], Rules(None, (), leased=False)
     lane = regions.lane("eu-west", "eu-central")
     with pytest.raises(Unavailable, match="no policy"):
         lane.handle_ready(event)
     assert list(regions.files_of(photo)) == ["eu-west"]
     assert regions.audited(photo) == set()
-    settings.values.write(POLICY, shipped)
-    regions.lane("eu-west", "eu-central").handle_ready(event)
+    regions.rules["eu-west"] = stated
+    lane.handle_ready(event)
     assert regions.files_of(photo)["eu-central"] == regions.everything
+
+
+def test_without_a_lease_nothing_bound_to_a_place_leaves_its_jurisdiction(regions):
+    """Within it, copies go on, and so does what may be anywhere."""
+    european, event = regions.add_photo("eu-west")
+    regions.lose_lease("eu-west")
+    regions.lane("eu-west", "eu-central").handle_ready(event)
+    assert regions.files_of(european)["eu-central"] == regions.everything
+    with pytest.raises(Unavailable, match="majority"):
+        regions.lane("eu-west", "us-central").handle_ready(event)
 
 
 def test_a_photo_that_was_processed_again_brings_its_new_variants_and_no_reference(regions):

@@ -4,8 +4,8 @@ import pytest
 
 from regions.errors import NotFound
 from regions.records import Tombstone
+from regions.residency.rules import Rules
 from regions.stores.objects import RAW, raw_key
-from regions.stores.settings import POLICY
 
 
 def test_a_deletion_removes_the_copy_forever(regions):
@@ -83,11 +83,11 @@ def test_a_photo_deleted_before_it_was_copied_gets_a_tombstone_at_the_destinatio
     assert regions.stores["eu-central"].catalog.tombstones.get(photo.photo_id) is not None
 
 
-def test_a_deletion_needs_no_policy(regions):
+def test_a_deletion_needs_no_statement(regions):
     """Nothing may delay it."""
     photo, event = regions.add_photo("eu-west")
     lane = regions.lane("eu-west", "eu-central")
     lane.handle_ready(event)
-    regions.stores["eu-west"].settings.values.delete(POLICY)
+    regions.rules["eu-west"] = Rules(None, (), leased=False)
     lane.handle_deleted(regions.delete(photo))
     assert "eu-central" not in regions.files_of(photo)

@@ -1,22 +1,20 @@
 """Placement under the shipped policy."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from regions import ids
 from regions.errors import Unprocessable
 from regions.records import Photo, Status, Variant
-from regions.residency import policy
 from regions.residency.decide import UNREADABLE
+from regions.residency.rules import Rules
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
-from regions.topology import Place
 from replication.placement import expected_objects, placement_of
+from tests.builders.statements import Compliance
 
-SHIPPED = policy.parse(Path("deploy/policy.yaml").read_text(), "policy.yaml")
-EU_WEST, EU_CENTRAL = Place("eu-west", "region", "EU"), Place("eu-central", "region", "EU")
-US_CENTRAL = Place("us-central", "region", "US")
+SHIPPED = Rules(Compliance().states(), (), leased=True)
+EU_WEST, EU_CENTRAL, US_CENTRAL = "eu-west", "eu-central", "us-central"
 PHOTO_ID = ids.to_public(ids.PHOTO, 1 << 30)
 EUROPEAN = Photo(
     PHOTO_ID, ids.to_public(ids.USER, 1), "eu", "eu-west", Status.READY, "", 9, "ab" * 32, 1, "image/png",
@@ -25,7 +23,7 @@ EUROPEAN = Photo(
 AMERICAN = replace(EUROPEAN, residency_class="world", home_region="us-central")
 
 
-def keys(photo: Photo, place: Place) -> set[tuple[str, str]]:
+def keys(photo: Photo, place: str) -> set[tuple[str, str]]:
     return {(one.bucket, one.key) for one in expected_objects(photo, placement_of(SHIPPED, photo, place))}
 
 
@@ -53,9 +51,9 @@ def test_a_reference_to_a_european_photo_may_go_where_the_photo_may_not():
     assert not placement.metadata.allowed
 
 
-def test_without_a_policy_nothing_is_placement():
+def test_without_a_statement_nothing_is_placed():
     """And each decision gives the reason."""
-    placement = placement_of(None, EUROPEAN, EU_CENTRAL)
+    placement = placement_of(Rules(None, (), leased=True), EUROPEAN, EU_CENTRAL)
     assert not expected_objects(EUROPEAN, placement)
     assert {decision.rule for decision in (*placement.at_rest.values(), placement.reference)} == {UNREADABLE}
 

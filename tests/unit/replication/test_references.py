@@ -8,7 +8,7 @@ from regions import ids
 from regions.errors import NotFound, Unavailable, Unprocessable
 from regions.events import messages
 from regions.events.topics import PHOTO_REFERENCED
-from regions.stores.settings import POLICY
+from tests.builders.statements import POLICY_TEXT, Compliance
 
 
 def test_a_reference_goes_only_to_regions_where_the_owner_has_followers(regions):
@@ -50,12 +50,11 @@ def test_nothing_of_a_photo_that_is_not_for_everybody_crosses(regions):
 
 
 def forbid_references(regions, region) -> None:
-    """Changes that region's policy so that references may not leave the EU."""
-    settings = regions.stores[region].settings
-    text = settings.values.read(POLICY).value
-    assert settings.values.write(POLICY, text.replace("[reference]\n        at: [anywhere]",
-                                               "[reference]\n        at: [jurisdiction:EU]"))  # fmt: skip
-    assert settings.values.read(POLICY).value != text
+    """A statement by which references may not leave the EU is pending for data of that region."""
+    text = POLICY_TEXT.replace("[reference]\n        at: [anywhere]", "[reference]\n        at: [jurisdiction:EU]")
+    assert text != POLICY_TEXT
+    stricter = Compliance().states(text, previous=regions.rules[region].in_force)
+    regions.rules[region] = replace(regions.rules[region], pending=(stricter,))
 
 
 def test_a_forbidden_reference_is_not_published(regions):
@@ -125,10 +124,10 @@ def test_a_new_follower_gets_no_forbidden_references(regions):
     assert regions.audited(photo) == {("reference", "us-central", False)}
 
 
-def test_without_a_policy_a_new_follower_waits_for_references(regions):
+def test_without_a_lease_a_new_follower_waits_for_references(regions):
     """The follower's region is recorded already, so references to new photos are published meanwhile."""
     photo, _ = regions.add_record("eu-west")
-    regions.stores["eu-west"].settings.values.delete(POLICY)
+    regions.lose_lease("eu-west")
     with pytest.raises(Unavailable):
         regions.lane("us-central", "eu-west").handle_followed(follow(regions, photo.owner_id))
     assert regions.published("us-central", PHOTO_REFERENCED) == []

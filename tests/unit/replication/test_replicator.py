@@ -11,7 +11,6 @@ from regions import ids
 from regions.config import open_stores
 from regions.events import messages
 from regions.events.topics import DEAD_LETTERS, ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, PHOTO_REFERENCED
-from regions.stores.settings import POLICY
 from replication.replicator import main
 
 
@@ -62,18 +61,18 @@ def test_a_corrupt_photo_goes_to_the_dead_letters_and_blocks_no_other(regions, e
     assert regions.replicas(corrupt) == []
 
 
-def test_copies_wait_for_a_policy_and_deletions_do_not(regions, eventually):
-    """A photo is deleted while there is no policy; the other is copied when the policy is back."""
+def test_copies_wait_for_a_statement_and_deletions_do_not(regions, eventually):
+    """A photo is deleted while no origin tells of one; the other is copied when its home does."""
     waiting, _ = regions.add_photo("eu-west")
     deleted, _ = regions.add_photo("eu-west")
-    settings = regions.stores["eu-west"].settings
-    shipped = settings.values.read(POLICY).value
-    settings.values.delete(POLICY)
+    stated = regions.rules["eu-west"].in_force
+    for server in regions.servers.values():
+        server.statement = None
     regions.delete(deleted)
     with replicator(regions, "eu-west"):
         eventually(lambda: not regions.files_of(deleted))
         assert regions.files_of(waiting) == {"eu-west": regions.everything}
-        settings.values.write(POLICY, shipped)
+        regions.servers["eu-west"].statement = stated
         eventually(lambda: regions.replicas(waiting))
     assert regions.published("eu-west", DEAD_LETTERS) == []
 

@@ -24,16 +24,21 @@ def test_an_edge_continues_with_the_cursors_of_the_response(api, ana, deleted):
     """And gets what was deleted since then."""
     everything = read(api, EVERYTHING).json
     assert [item["photo_id"] for item in everything["items"]] == deleted
-    assert read(api, {"after": everything["after"]}).json == {
-        "items": [],
-        "complete": True,
-        "after": everything["after"],
-    }
+    nothing = read(api, {"after": everything["after"]}).json
+    assert (nothing["items"], nothing["complete"], nothing["after"]) == ([], True, everything["after"])
     photo_id = api.ready(ana)
     api.request("DELETE", f"/v1/photos/{photo_id}", user=ana)
     later = read(api, {"after": everything["after"]}).json
     assert later["items"] == [{"photo_id": photo_id}]
     assert read(api, {"after": later["after"]}).json["items"] == []
+
+
+def test_an_edge_hears_which_statement_the_region_holds(api):
+    """With the same response: it renews the edge's lease for data of this region."""
+    report = read(api, EVERYTHING).json["statement"]
+    statement = api.context.rules.current().in_force
+    assert (report["region"], report["serial"], report["hash"]) == ("eu-west", statement.serial, statement.hash)
+    assert (report["in_force"], report["lease_left_s"]) == (statement.hash, 60)
 
 
 def test_a_cursor_may_be_anywhere_in_a_chain(api, deleted):
