@@ -11,8 +11,8 @@ that of the one in force.
 at which a majority was last known. So it can't miss a confirmed statement for longer than that: each majority contains
 a region that has confirmed it, and an answer of that region, as of any later time, brings it.
 
-**In force.** A confirmed statement is in force one lease, and a little, after it was confirmed. By then each process that
-still acts on the statement before either knows this one, or has lost its lease. The first statement of all needs no
+**In force.** A confirmed statement is in force one lease, and a little, after it was confirmed. By then each process
+that still acts on the statement before either knows this one, or has lost its lease. The first statement of all needs no
 wait, since nobody can act on one before it; nor does one that a majority says is in force there, since they waited.
 
 So, whenever a process acts on what only a statement allows, every process that has its lease knows that statement or a
@@ -36,8 +36,8 @@ from regions.residency.rules import Rules
 from regions.residency.statement import MAX_LEASE_S, Statement
 
 WAIT_LEASES = 1.05
-"""How many leases a confirmed statement waits. A lease that slow clocks (2 %) measure has ended when a fast one (2 %) has
-measured this: 1.05 > 1.02 / 0.98. Clocks that NTP corrects, and quartz, are below 0.1 %."""
+"""How many leases a confirmed statement waits. A lease that slow clocks (2 %) measure has ended when a fast one (2 %)
+has measured this: 1.05 > 1.02 / 0.98. Clocks that NTP corrects, and quartz, are below 0.1 %."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """What a process knows that asks no majority itself: an edge, and what works for one region beside its origins.
 
 An edge shows photos of many homes, and has for each home the lease of that home's region, which it hears from the
-home's shield. A report counts when all statements that it names are known here, as a region's lease is worth no more than
-what it knows. A statement that has arrived from any of them tightens for all.
+home's shield. A report counts when all statements that it names are known here, as a region's lease is worth no more
+than what it knows. A statement that has arrived from any of them tightens for all.
 
 Pure: reports and times go in, `Rules` come out.
 """

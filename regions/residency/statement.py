@@ -15,7 +15,6 @@ from enum import StrEnum
 from regions.residency.policy import Policy
 from regions.topology import Place
 
-
 MAX_LEASE_S = 300
 
 
