@@ -134,6 +134,16 @@ class Exchange:
     def rules(self, now_s: float) -> Rules:
         return Rules(self._in_force, tuple(self._pending), now_s < self.lease_until_s())
 
+    def missing_before(self, statement: Statement) -> str:
+        """The hash of the newest statement between the one in force and a pending one that is unknown; "" if none is."""
+        first = self._in_force.serial + 1 if self._in_force else 1
+        while statement.serial > first:
+            before = self._known(statement.previous)
+            if before is None:
+                return statement.previous
+            statement = before
+        return ""
+
     def in_force_from_s(self, statement: Statement) -> float | None:
         """When a pending statement will be in force; None while no majority has confirmed it."""
         confirmed_at_s = self._confirmed_at_s.get(statement.hash)
@@ -175,11 +185,8 @@ class Exchange:
         """No lease that somebody may have under a statement between the one in force and this is longer."""
         if self._in_force is None and statement.serial == 1:
             return 0.0
-        pending = {one.hash: one for one in self._pending}
-        hash, in_force = statement.previous, self._in_force.hash if self._in_force else ""
-        while hash != in_force and hash in pending:
-            hash = pending[hash].previous
-        return WAIT_LEASES * (max(one.lease_s for one in self._statements()) if hash == in_force else MAX_LEASE_S)
+        longest_s = MAX_LEASE_S if self.missing_before(statement) else max(one.lease_s for one in self._statements())
+        return WAIT_LEASES * longest_s
 
     def _is_confirmed(self, statement: Statement, by: set[str]) -> bool:
         return all(_is_majority(by, one.voters) for one in (statement, self._in_force) if one)

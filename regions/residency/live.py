@@ -127,8 +127,14 @@ class LiveRules:
         return confirmed.serial >= found.serial and confirmed.hash != found.hash
 
     def needs(self, report: Report) -> bool:
+        """Whether the statement that the region holds is to be fetched from it and taken.
+
+        Also if it is known and some before it are not: any region may be the only one that has these in its history.
+        """
         with self._lock:
-            return self._exchange.needs(report)
+            known, rules = self._by_hash(report.hash), self._exchange.rules(self.clock_s())
+            missing = known is not None and rules.in_force is not None and self._exchange.missing_before(known)
+            return bool(missing) or self._exchange.needs(report)
 
     def hear(self, report: Report, asked_s: float) -> None:
         """What another region answered to a question of `asked_s`."""
@@ -173,21 +179,20 @@ class LiveRules:
                 _keep(self._folder, statement, accepted)
 
     def _take_between(self, statement: Statement, fetch: Fetch) -> None:
-        """Those between the one in force and this one. Without them it would wait for the longest lease there can be."""
+        """Those between the one in force and this one. Without them it would wait for the longest lease there can be.
+
+        Not if none is in force: then a majority says what is, and history may be long.
+        """
         try:
             for _ in range(_MOST_STEPS_BACK):
                 rules = self.current()
-                known = [one.hash for one in rules.statements]
-                if (
-                    rules.in_force is None
-                    or statement.serial <= rules.in_force.serial + 1
-                    or statement.previous in known
-                ):
+                with self._lock:
+                    missing = self._exchange.missing_before(statement)
+                if rules.in_force is None or not missing:
                     return
-                statement = verified(fetch(statement.previous), rules.statements, self._root, fetch)
-                self._accept(statement)
+                self._accept(verified(fetch(missing), rules.statements, self._root, fetch))
         except (Problem, StatementError) as error:
-            log.warning("a statement in between is not to be had", extra={"error": str(error)})
+            log.info("a statement in between is not to be had", extra={"error": str(error)})
 
     def _by_hash(self, hash: str) -> Statement | None:
         known = self._exchange.rules(self.clock_s()).statements
