@@ -61,7 +61,13 @@ def _hash(value: Any) -> str:
 def _hashes(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > _MOST_PENDING:
         raise ValueError("pending statements are a list")
-    return tuple(_hash(one) for one in value if one)
+    return tuple(_named(one) for one in value)
+
+
+def _named(value: Any) -> str:
+    if not value:
+        raise ValueError("a pending statement has a hash")
+    return _hash(value)
 
 
 def _seconds(value: Any) -> float:
