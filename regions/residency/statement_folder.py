@@ -80,7 +80,7 @@ class StatementFolder:
     def _kept(self) -> dict[Path, tuple[int, str]]:
         """Serial and hash by file, as the names say; what has another name is not ours."""
         names = ((path, _NAME.fullmatch(path.name)) for path in self._folder.glob("*-*.json"))
-        return {path: (int(name[1]), name[2]) for path, name in names if name}
+        return {path: (int(name[1]), name[2]) for path, name in names if name and not path.is_dir()}
 
     def _read(self, path: Path) -> Statement | None:
         try:

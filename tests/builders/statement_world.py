@@ -5,6 +5,7 @@ processes start anywhere and run at different rates, and an answer arrives some 
 """
 
 from collections.abc import Callable, Container, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from types import SimpleNamespace
@@ -114,7 +115,7 @@ class RegionValues:
 
 @dataclass
 class Node:
-    """A process of a region (`rules` are live) or an edge (they are followed). Frozen, it does nothing while time passes."""
+    """A process of a region (`rules` are live) or an edge (followed). Frozen, it does nothing while time passes."""
 
     name: str
     region: str
@@ -242,10 +243,8 @@ class World:
 
     def _round(self, node: Node) -> None:
         if node.watch is not None:
-            try:
+            with suppress(Unavailable):
                 node.watch.watch_once()
-            except Unavailable:
-                pass
         asking = node.region or node.name
         for region in self.voters if node.region else self.regions:
             if region != node.region and self.reaches(asking, region):

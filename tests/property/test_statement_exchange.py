@@ -99,7 +99,8 @@ class Schedule:
 
     def __init__(self, world: World, absent: frozenset[str] = frozenset(), tampered: str = "") -> None:
         self.world, self.random, self.absent, self.tampered = world, world.random, absent, tampered
-        self.diskless = "" if absent else self.random.choice([one for one in world.voters if one != tampered])
+        spared = bool(absent) or len(world.voters) == 2
+        self.diskless = "" if spared else self.random.choice([one for one in world.voters if one != tampered])
         self.away_until_s: dict[str, float] = {}
         self.applied: list[tuple[Statement, str, float]] = []
 
@@ -152,7 +153,7 @@ class Schedule:
     def _restart(self) -> None:
         """Disks are lost in one region only, and at edges: if a majority has lost them, the next wait is the longest."""
         node = self.random.choice(self.world.nodes)
-        with_disk = node.region not in ("", self.diskless) or self.random.random() < 0.5
+        with_disk = bool(node.region) and node.region != self.diskless or self.random.random() < 0.5
         if node.region not in self.absent:
             self.world.start(node, with_disk)
 
