@@ -1,7 +1,7 @@
-"""Laws of the exchange of statements, checked by an observer who sees every region, process and edge of a simulated world.
+"""Laws of the exchange of statements, checked by an observer who sees every process of a simulated world.
 
-Each seed is a schedule of partitions (one-way, flapping), lost and late answers, restarts, frozen processes, settings that
-are away or written by somebody else, and new statements at any region. A failure names its seed.
+Each seed is a schedule of partitions (one-way, flapping), lost and late answers, restarts, frozen processes, settings
+that are away or written by somebody else, and new statements at any region. A failure names its seed.
 DARKROOM_SIMULATIONS=1000 runs more of them.
 """
 
@@ -94,8 +94,8 @@ class Observer:
 
 
 class Schedule:
-    """What happens to a world, as the random numbers have it. `absent` regions never run; `tampered` is one whose settings
-    somebody else can write to."""
+    """What happens to a world, as the random numbers have it. `absent` regions never run; into the settings of `tampered`
+    somebody else writes."""
 
     def __init__(self, world: World, absent: frozenset[str] = frozenset(), tampered: str = "") -> None:
         self.world, self.random, self.absent, self.tampered = world, world.random, absent, tampered
@@ -151,9 +151,9 @@ class Schedule:
                 node.frozen_until_s = until_s
 
     def _restart(self) -> None:
-        """Disks are lost in one region only, and at edges: if a majority has lost them, the next wait is the longest."""
+        """Disks are lost in one region only, and at edges: if a majority loses them, the next wait is the longest."""
         node = self.random.choice(self.world.nodes)
-        with_disk = bool(node.region) and node.region != self.diskless or self.random.random() < 0.5
+        with_disk = (bool(node.region) and node.region != self.diskless) or self.random.random() < 0.5
         if node.region not in self.absent:
             self.world.start(node, with_disk)
 
@@ -208,11 +208,8 @@ def require_agreement(world: World, absent: frozenset[str] = frozenset()) -> Non
     latest = max(world.by_text.values(), key=lambda one: one.serial)
     for node in world.nodes:
         if node.region not in absent:
-            present = [rules for rules in world.rules_of(node)]
-            homes = [home for home in world.regions if home not in absent] if not node.region else [node.region]
-            if not node.region:
-                present = [node.rules.of(home) for home in homes]
-            for rules in present:
+            homes = [home for home in world.regions if home not in absent]
+            for rules in [node.rules.current()] if node.region else [node.rules.of(home) for home in homes]:
                 assert (node.name, rules.in_force and rules.in_force.serial) == (node.name, latest.serial)
                 assert rules.leased
 
@@ -310,7 +307,7 @@ def hostile(random: Random, world: World) -> Callable[[Report], Report]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_region_that_lies_counts_for_one(seed):
-    """Nothing loosens without the others' majority with it, and when they reach one another they agree and have a lease."""
+    """Nothing loosens without the others' majority with it; when they reach one another, they agree and have a lease."""
     random = Random(seed)
     world = World(random, 3, 1)
     observer = Observer(world, frozenset({"r3"}))

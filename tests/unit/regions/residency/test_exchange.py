@@ -131,7 +131,7 @@ def test_a_region_counts_for_one_of_two_statements_with_one_serial():
     hear(exchange, SECOND, 10.0, REGIONS[0])
     hear(exchange, RIVAL, 11.0, REGIONS[0], REGIONS[1])
     assert exchange.in_force_from_s(RIVAL) is None
-    assert set(exchange.rules(11.0).pending) == {SECOND, RIVAL}
+    assert list(exchange.rules(11.0).pending) == [SECOND, RIVAL]
     hear(exchange, RIVAL, 12.0, REGIONS[2])
     exchange.advance(12.0 + WAIT_S)
     assert exchange.rules(12.0 + WAIT_S).in_force == RIVAL

@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from contextlib import ExitStack, closing
+from itertools import pairwise
 
 import pytest
 
@@ -240,7 +241,7 @@ def chain(length: int) -> list[Statement]:
     """Each is signed by the team that the one before appointed."""
     teams = [TEAM, *(Compliance() for _ in range(length))]
     found: list[Statement] = []
-    for team, following in zip(teams, teams[1:], strict=False):
+    for team, following in pairwise(teams):
         found.append(team.states(previous=found[-1] if found else None, signers=following.signers, by=1))
         team.latest = None
     return found

@@ -1,4 +1,4 @@
-"""A statement tightens when it arrives and loosens when it is in force; without a lease nothing bound to places leaves."""
+"""A statement tightens on arrival and loosens when it is in force; without a lease nothing bound to places leaves."""
 
 from dataclasses import replace
 
