@@ -63,7 +63,7 @@ def statement_in(loaded: Config, values: Values) -> Statement | None:
     setting = values.read(STATEMENT)
     if setting is None:
         return None
-    return verified(setting.value, None, loaded.signers(), lambda hash: from_history(values, hash))
+    return verified(setting.value, (), loaded.signers(), lambda hash: from_history(values, hash))
 
 
 def _publish(loaded: Config, region: str, values: Values, signed: str) -> Statement:
@@ -71,10 +71,10 @@ def _publish(loaded: Config, region: str, values: Values, signed: str) -> Statem
     before = None
     if setting is not None:
         try:
-            before = verified(setting.value, None, loaded.signers(), lambda hash: from_history(values, hash))
+            before = verified(setting.value, (), loaded.signers(), lambda hash: from_history(values, hash))
         except (StatementError, NotFound):
             before = None
-    statement = verified(signed, before, loaded.signers(), lambda hash: from_history(values, hash))
+    statement = verified(signed, [before] if before else (), loaded.signers(), lambda hash: from_history(values, hash))
     if before is not None and before.hash == statement.hash:
         return statement
     if before is not None and before.serial >= statement.serial:

@@ -1,7 +1,8 @@
 """What a process knows that asks no majority itself: an edge, and what works for one region beside its origins.
 
 An edge shows photos of many homes, and has for each home the lease of that home's region, which it hears from the
-home's shield. A statement that has arrived from any of them tightens for all.
+home's shield. A report counts when all statements that it names are known here, as a region's lease is worth no more
+than what it knows. A statement that has arrived from any of them tightens for all.
 
 Pure: reports and times go in, `Rules` come out.
 """
@@ -40,7 +41,7 @@ class Following:
 
     def needs(self, report: Report) -> list[str]:
         """The hashes of the statements that must be fetched before the report counts."""
-        wanted = [report.in_force]
+        wanted = [report.in_force, *report.pending]
         if self.highest is None or report.serial >= self.highest.serial:
             wanted.append(report.hash)
         return [hash for hash in dict.fromkeys(wanted) if hash and self._by_hash(hash) is None]
@@ -62,6 +63,12 @@ class Following:
         pending = tuple(one for one in self._statements if in_force is None or one.serial > in_force.serial)
         return Rules(in_force, pending, now_s < self._lease_until_s.get(home, float("-inf")))
 
+    def everywhere(self) -> Rules:
+        """For what has no home, as who somebody is. The newest in force anywhere counts: a region that is lost for good
+        would keep an older one forever."""
+        in_force = max(map(self._by_hash, self._in_force.values()), key=_serial, default=None)
+        return Rules(in_force, tuple(one for one in self._statements if one.serial > _serial(in_force)), False)
+
     @property
     def statements(self) -> list[Statement]:
         return list(self._statements)
@@ -73,3 +80,7 @@ class Following:
         """Statements before the oldest that is in force for some home."""
         in_force = [one.serial for one in self._statements if one.hash in self._in_force.values()]
         self._statements = [one for one in self._statements if one.serial >= min(in_force)]
+
+
+def _serial(statement: Statement | None) -> int:
+    return statement.serial if statement else 0

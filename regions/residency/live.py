@@ -11,16 +11,17 @@ sleeps (`boot_s`).
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
-from regions.errors import StatementError
+from regions.errors import Problem, StatementError
 from regions.residency import signatures
 from regions.residency.exchange import Accepted, Exchange, Report
 from regions.residency.following import Following
 from regions.residency.rules import Rules
 from regions.residency.statement import Signers, Statement
-from regions.residency.statement_document import hash_of
+from regions.residency.statement_document import MAX_SERIAL, check_follows, hash_of
 from regions.residency.statement_folder import StatementFolder
 
 log = logging.getLogger(__name__)
@@ -36,28 +37,39 @@ def boot_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def verified(signed: str, highest: Statement | None, root: Signers, fetch: Fetch) -> Statement:
+def verified(signed: str, known: Iterable[Statement], root: Signers, fetch: Fetch) -> Statement:
     """The statement, if the signers whom we know have signed it, or others whom they have appointed since.
 
-    `root` are the signers of a node that knows no statement. `fetch` gets the statements between the highest that we
-    know and this one. Raises StatementError, and what `fetch` raises.
+    Those of the statement before it count; if we don't know that one, those of the newest before it that we know, which
+    are `root` if there is none. If they have not signed it, `fetch` gets those before it, one after the other. Raises
+    StatementError, and what `fetch` raises.
     """
-    return _verified(signed, highest, root, fetch, _MOST_STEPS_BACK)
+    by_hash = {one.hash: one for one in known}
+    kept = by_hash.get(hash_of(signatures.unpack(signed)[0]))
+    return kept if kept and kept.signed == signed else _verified(signed, by_hash, root, fetch, _MOST_STEPS_BACK)
 
 
-def _verified(signed: str, highest: Statement | None, root: Signers, fetch: Fetch, steps: int) -> Statement:
-    try:
-        return signatures.verify(signed, highest.signers if highest else root)
-    except StatementError:
-        serial, previous = signatures.previous_of(signed)
-        if not steps or serial <= (highest.serial if highest else 0) + 1:
-            raise
-    before = fetch(previous)
-    if hash_of(signatures.unpack(before)[0]) != previous:
-        raise StatementError("the statement before it is another one")
-    if signatures.previous_of(before)[0] >= serial:
-        raise StatementError("its serial is not higher than that of the one before")
-    return signatures.verify(signed, _verified(before, highest, root, fetch, steps - 1).signers)
+def _verified(
+    signed: str, known: Mapping[str, Statement], root: Signers, fetch: Fetch, steps: int, below: int = MAX_SERIAL + 1
+) -> Statement:
+    serial, previous = signatures.previous_of(signed)
+    if serial >= below:
+        raise StatementError("its serial is not lower than that of the one after it")
+    before = known.get(previous)
+    if before is None:
+        newest = max((one for one in known.values() if one.serial < serial), key=lambda one: one.serial, default=None)
+        try:
+            return signatures.verify(signed, newest.signers if newest else root)
+        except StatementError:
+            if not steps or not previous or serial <= (newest.serial if newest else 0) + 1:
+                raise
+        fetched = fetch(previous)
+        if hash_of(signatures.unpack(fetched)[0]) != previous:
+            raise StatementError("the statement before it is another one")
+        before = _verified(fetched, known, root, fetch, steps - 1, serial)
+    statement = signatures.verify(signed, before.signers)
+    check_follows(statement, before)
+    return statement
 
 
 class LiveRules:
@@ -71,9 +83,11 @@ class LiveRules:
         kept, in_force = folder.statements(), folder.in_force().get(region)
         start = next((one for one in kept if one.hash == in_force), None)
         self._exchange = Exchange(start, [one for one in kept if start is None or one.serial > start.serial])
+        self._confirmed: Statement | None = None
         self._held: Statement | None = None
         self._held_at_s = float("-inf")
         self._noted = start.hash if start else ""
+        self.read_folder()
 
     def current(self) -> Rules:
         with self._lock:
@@ -82,20 +96,45 @@ class LiveRules:
 
     def take(self, signed: str, fetch: Fetch) -> Statement:
         """A statement that arrived, verified and on disk. Raises StatementError, and what `fetch` raises."""
-        statement = verified(signed, self.highest, self._root, fetch)
-        with self._lock:
-            if (accepted := self._exchange.accept(statement)) in (Accepted.NEW, Accepted.FORKED):
-                _keep(self._folder, statement, accepted)
+        statement = verified(signed, self.current().statements, self._root, fetch)
+        self._accept(statement)
+        self._take_between(statement, fetch)
         return statement
+
+    def read_folder(self) -> None:
+        """What other processes of this node have kept there since."""
+        known = {one.hash for one in self.current().statements}
+        kept = self._folder.statements(known)
+        with self._lock:
+            for statement in kept:
+                self._exchange.accept(statement)
+            self._confirm(self._by_hash(self._folder.confirmed()))
 
     @property
     def highest(self) -> Statement | None:
+        """Of two with one serial, the one that this region has confirmed."""
         with self._lock:
-            return self._exchange.highest
+            highest, confirmed = self._exchange.highest, self._confirmed
+            return confirmed if confirmed and highest and confirmed.serial == highest.serial else highest
+
+    def contradicts(self, found: Statement | None) -> bool:
+        """Whether the region has confirmed another statement of that serial, or a newer one, so that its settings have
+        no right to hold this one, or none."""
+        with self._lock:
+            confirmed = self._confirmed
+        if confirmed is None or found is None:
+            return confirmed is not None
+        return confirmed.serial >= found.serial and confirmed.hash != found.hash
 
     def needs(self, report: Report) -> bool:
+        """Whether the statement that the region holds is to be fetched from it and taken.
+
+        Also if it is known and some before it are not: any region may be the only one that has these in its history.
+        """
         with self._lock:
-            return self._exchange.needs(report)
+            known, rules = self._by_hash(report.hash), self._exchange.rules(self.clock_s())
+            missing = known is not None and rules.in_force is not None and self._exchange.missing_before(known)
+            return bool(missing) or self._exchange.needs(report)
 
     def hear(self, report: Report, asked_s: float) -> None:
         """What another region answered to a question of `asked_s`."""
@@ -104,17 +143,21 @@ class LiveRules:
             self._note()
 
     def settings_hold(self, statement: Statement | None, asked_s: float) -> None:
-        """Our own region's settings hold this one, as of `asked_s`."""
+        """Our own region's settings hold this one, as of `asked_s`: from now on the region confirms it."""
         with self._lock:
+            if statement and self._confirm(statement):
+                with _disk_errors_logged():
+                    self._folder.note_confirmed(statement)
             self._held, self._held_at_s = statement, asked_s
-        self.hear(self.report(), asked_s)
+        self.hear(replace(self.report(), age_s=0.0), asked_s)
 
     def report(self) -> Report:
         """For those who ask this region."""
         with self._lock:
             self._advance()
             now_s, held = self.clock_s(), self._held
-            in_force = self._exchange.rules(now_s).in_force
+            rules = self._exchange.rules(now_s)
+            in_force = rules.in_force
             return Report(
                 self.region,
                 held.serial if held else 0,
@@ -122,12 +165,45 @@ class LiveRules:
                 in_force.hash if in_force else "",
                 now_s - self._held_at_s,
                 self._exchange.lease_until_s() - now_s,
+                tuple(one.hash for one in rules.pending),
             )
 
     def signed(self, hash: str) -> str | None:
         """The signed text of a statement that is in force or pending."""
         known = self.current().statements
         return next((statement.signed for statement in known if statement.hash == hash), None)
+
+    def _accept(self, statement: Statement) -> None:
+        with self._lock:
+            if (accepted := self._exchange.accept(statement)) in (Accepted.NEW, Accepted.FORKED):
+                _keep(self._folder, statement, accepted)
+
+    def _take_between(self, statement: Statement, fetch: Fetch) -> None:
+        """Those between the one in force and this one. Without them it would wait for the longest lease there can be.
+
+        Not if none is in force: then a majority says what is, and history may be long.
+        """
+        try:
+            for _ in range(_MOST_STEPS_BACK):
+                rules = self.current()
+                with self._lock:
+                    missing = self._exchange.missing_before(statement)
+                if rules.in_force is None or not missing:
+                    return
+                self._accept(verified(fetch(missing), rules.statements, self._root, fetch))
+        except (Problem, StatementError) as error:
+            log.info("a statement in between is not to be had", extra={"error": str(error)})
+
+    def _by_hash(self, hash: str) -> Statement | None:
+        known = self._exchange.rules(self.clock_s()).statements
+        return next((one for one in known if one.hash == hash), None)
+
+    def _confirm(self, statement: Statement | None) -> bool:
+        """Whether this is news. What a region has confirmed does not go back."""
+        if statement is None or (self._confirmed and statement.serial <= self._confirmed.serial):
+            return False
+        self._confirmed = statement
+        return True
 
     def _advance(self) -> None:
         self._exchange.advance(self.clock_s())
@@ -162,9 +238,9 @@ class FollowedRules:
             return (tuple(one.hash for one in self._following.statements), tuple(self._following.in_force.items()))
 
     def everywhere(self) -> Rules:
-        """All statements that this process knows, so that a place that one of them lists no longer is nobody."""
+        """For what is nobody's data: who somebody is."""
         with self._lock:
-            return Rules(None, tuple(self._following.statements), False)
+            return self._following.everywhere()
 
     @property
     def highest(self) -> Statement | None:
@@ -177,9 +253,11 @@ class FollowedRules:
         Raises StatementError, and what `fetch` raises; then the answer does not count.
         """
         with self._lock:
-            needed, highest = self._following.needs(report), self._following.highest
+            needed = self._following.needs(report)
         for hash in needed:
-            statement = verified(fetch(hash), highest, self._root, fetch)
+            with self._lock:
+                known = self._following.statements
+            statement = verified(fetch(hash), known, self._root, fetch)
             with self._lock:
                 if (accepted := self._following.accept(statement)) is not Accepted.KNOWN:
                     _keep(self._folder, statement, accepted)

@@ -89,8 +89,10 @@ class Peers:
         daemon.run_forever(lambda: self._start_threads(stop), _EVERY_S, stop, "statement exchange", at_once=True)
 
     def names(self) -> list[str]:
-        newest = self._rules.highest
-        return sorted((newest.voters if newest else self._known_urls.keys()) - {self._rules.region})
+        """Also those whom only the statement in force still lists: its majority counts until then."""
+        statements = self._rules.current().statements
+        listed = set().union(*(one.voters for one in statements)) if statements else set(self._known_urls)
+        return sorted(listed - {self._rules.region})
 
     def _start_threads(self, stop: threading.Event) -> None:
         for name in self.names():
@@ -116,5 +118,5 @@ class Peers:
                 return
 
     def _url(self, name: str) -> str:
-        newest = self._rules.highest
-        return newest.places[name].url if newest and name in newest.places else self._known_urls[name]
+        listed = [one.places[name].url for one in self._rules.current().statements if name in one.places]
+        return listed[-1] if listed else self._known_urls[name]

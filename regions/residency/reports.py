@@ -13,6 +13,7 @@ from regions.residency.exchange import Report
 HASH = re.compile("[0-9a-f]{64}")
 _MAX_SERIAL = 1 << 40
 _MOST_S = 1e9
+_MOST_PENDING = 50
 
 
 def to_document(report: Report) -> dict[str, Any]:
@@ -23,6 +24,7 @@ def to_document(report: Report) -> dict[str, Any]:
         "in_force": report.in_force,
         "age_s": min(report.age_s, _MOST_S),
         "lease_left_s": max(0.0, min(report.lease_left_s, _MOST_S)),
+        "pending": list(report.pending),
     }
 
 
@@ -38,8 +40,9 @@ def from_document(document: Any, region: str) -> Report:
             _hash(document["in_force"]),
             _seconds(document["age_s"]),
             _seconds(document["lease_left_s"]),
+            _hashes(document["pending"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadGateway(f"{region} sent no valid report of its statement") from error
 
 
@@ -53,6 +56,18 @@ def _hash(value: Any) -> str:
     if not isinstance(value, str) or (value and not HASH.fullmatch(value)):
         raise ValueError("a hash is 64 hexadecimal digits")
     return value
+
+
+def _hashes(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > _MOST_PENDING:
+        raise ValueError("pending statements are a list")
+    return tuple(_named(one) for one in value)
+
+
+def _named(value: Any) -> str:
+    if not value:
+        raise ValueError("a pending statement has a hash")
+    return _hash(value)
 
 
 def _seconds(value: Any) -> float:

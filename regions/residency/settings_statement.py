@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 
 from regions import daemon
-from regions.errors import NotFound, StatementError, Unavailable
+from regions.errors import BadRequest, NotFound, StatementError, Unavailable
 from regions.residency import signatures
 from regions.residency.live import LiveRules
 from regions.residency.statement import Statement
@@ -34,6 +34,7 @@ class SettingsStatement:
     def watch_once(self, timeout_s: float = 0.0) -> None:
         """Waits for a change, for at most `timeout_s`, unless the settings do not hold the highest statement that we
         know. Raises Unavailable, OSError."""
+        self._rules.read_folder()
         highest = self._rules.highest
         settled = self._holds is not None and highest is not None and self._holds.serial >= highest.serial
         asked_s = self._rules.clock_s()
@@ -69,6 +70,9 @@ class SettingsStatement:
         setting = self._values.read(STATEMENT)
         found = self._taken(setting)
         highest = self._rules.highest
+        if self._rules.contradicts(found):
+            log.error("ALARM: the statement in the settings was removed or replaced; the highest known is put back")
+            found = None
         for statement in self._rules.current().statements:
             store_in_history(self._values, statement)
         if highest is None or (found is not None and found.serial >= highest.serial):
@@ -82,7 +86,7 @@ class SettingsStatement:
             return None
         try:
             return self._rules.take(setting.value, lambda hash: from_history(self._values, hash))
-        except (StatementError, NotFound) as error:
+        except (StatementError, NotFound, BadRequest) as error:
             log.error("ALARM: the settings hold no valid statement; it is ignored", extra={"error": str(error)})
             return None
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from regions import keys
 from regions.errors import StatementError
 from regions.residency.statement import Signers, Statement
-from regions.residency.statement_document import HASH, MAX_SERIAL, matching, parse, whole
+from regions.residency.statement_document import HASH, MAX_SERIAL, matching, parse, whole, without_duplicates
 
 MAX_CHARS = 400_000
 """Of a signed statement. A value of the settings holds 510 KiB."""
@@ -35,7 +35,7 @@ def unpack(signed: str) -> tuple[str, dict[str, str]]:
     if len(signed) > MAX_CHARS:
         raise StatementError(f"it has more than {MAX_CHARS} characters")
     try:
-        document = json.loads(signed)
+        document = json.loads(signed, object_pairs_hook=without_duplicates)
         text, signatures = document["statement"], document["signatures"]
         text.encode()
         if set(document) != {"statement", "signatures"} or not all(

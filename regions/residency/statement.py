@@ -15,6 +15,8 @@ from enum import StrEnum
 from regions.residency.policy import Policy
 from regions.topology import Place
 
+MAX_LEASE_S = 300
+
 
 class Kind(StrEnum):
     """A witness holds nothing: it only confirms statements, so that two regions and it have a majority of three."""

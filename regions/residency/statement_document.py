@@ -13,7 +13,7 @@ from regions import keys
 from regions.errors import PolicyError, StatementError
 from regions.ids import MAX_REGIONS
 from regions.residency import policy as policies
-from regions.residency.statement import Kind, Operator, Purpose, Role, Signers, StatedPlace, Statement
+from regions.residency.statement import MAX_LEASE_S, Kind, Operator, Purpose, Role, Signers, StatedPlace, Statement
 
 FORMAT = 1
 HASH = re.compile("[0-9a-f]{64}|")
@@ -22,7 +22,8 @@ MAX_SERIAL = 1 << 40
 _NAME = re.compile("[A-Za-z0-9_-]{1,40}")
 _KEY_ID = re.compile("[A-Za-z0-9._-]{1,40}")
 _URL = re.compile("https?://[!-~]{1,200}")
-_MAX_LEASE_S = 3600
+_ANY = re.compile("(?s:.*)")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_TEXT = 2000
 
 
@@ -35,7 +36,8 @@ def draft(
     lease_s: int = 60,
     operators: Mapping[str, Operator] | None = None,
 ) -> str:
-    """The text of the statement after `previous`, not signed yet. Raises StatementError, as `parse` would."""
+    """The text of the statement after `previous`, not signed yet. Raises StatementError, as `parse` and `check_follows`
+    would."""
     document = {
         "format": FORMAT,
         "serial": previous.serial + 1 if previous else 1,
@@ -50,8 +52,22 @@ def draft(
         "policy": policy_text,
     }
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    parse(text, "")
+    statement = parse(text, "")
+    if previous:
+        check_follows(statement, previous)
     return text
+
+
+def check_follows(statement: Statement, previous: Statement) -> None:
+    """That the links match, and that a majority of those who confirm one and a majority of those who confirm the other
+    have somebody in common (as in Raft, Ongaro's thesis, 4.1). Raises StatementError."""
+    if statement.previous != previous.hash or statement.serial != previous.serial + 1:
+        raise StatementError(f"it does not follow statement {previous.serial}, as its serial or its hash shows")
+    if len(changed := statement.voters ^ previous.voters) > 1:
+        raise StatementError(
+            f"it adds or removes {', '.join(sorted(changed))}; one region or witness at a time, "
+            "each when the statement before is in force"
+        )
 
 
 def hash_of(text: str) -> str:
@@ -70,24 +86,23 @@ def _place_document(place: StatedPlace) -> dict[str, Any]:
 def parse(text: str, signed: str) -> Statement:
     """`signed` is the text with its signatures, which are not looked at here. Raises StatementError."""
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=without_duplicates)
         _require_keys(document, _FIELDS)
         statement = Statement(
             serial=whole(document["serial"], 1, MAX_SERIAL),
             previous=matching(HASH, document["previous"]),
             because=_text(document["because"]),
-            lease_s=whole(document["lease_s"], 1, _MAX_LEASE_S),
+            lease_s=whole(document["lease_s"], 1, MAX_LEASE_S),
             signers=parse_signers(document["signers"]),
             operators={matching(_NAME, name): _operator(one) for name, one in document["operators"].items()},
             places={matching(_NAME, name): _place(name, one) for name, one in document["places"].items()},
-            policy=policies.parse(document["policy"], policies.FILE),
+            policy=policies.parse(matching(_ANY, document["policy"]), policies.FILE),
             policy_text=document["policy"],
             text=text,
             signed=signed,
             hash=hash_of(text),
         )
-        if document["format"] != FORMAT:
-            raise ValueError(f"this is not format {FORMAT}")
+        whole(document["format"], FORMAT, FORMAT)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StatementError(f"it can't be read: {error}") from error
     except PolicyError as error:
@@ -112,6 +127,8 @@ def parse_signers(document: Any) -> Signers:
 
 def _operator(document: Any) -> Operator:
     _require_keys(document, {"roles", "key"})
+    if not isinstance(document["roles"], list):
+        raise TypeError("roles are a list")
     return Operator(frozenset(Role(role) for role in document["roles"]), _key(document["key"]))
 
 
@@ -166,6 +183,14 @@ def _require_keys(document: Any, needed: Iterable[str], optional: Iterable[str] 
         raise ValueError(f"{', '.join(sorted(unknown))[:100]} is unknown")
 
 
+def without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For `json.loads`. Another reader may take the first of two. Raises ValueError."""
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError("a name appears twice in one object")
+    return document
+
+
 def whole(value: Any, least: int, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ValueError(f"expected a whole number from {least} to {most}")
@@ -179,7 +204,7 @@ def _text(value: Any) -> str:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= _MAX_TEXT
+    return isinstance(value, str) and len(value) <= _MAX_TEXT and not _SURROGATE.search(value)
 
 
 def matching(pattern: re.Pattern[str], value: Any) -> str:

@@ -4,7 +4,6 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import consul
 import psutil
@@ -13,21 +12,17 @@ import pytest
 from regions.clock import now_ms
 from regions.errors import Unavailable
 from regions.last_known import LastKnown
-from regions.residency import decide
-from regions.residency import live as live_policy
-from regions.residency.decide import Subject
-from regions.residency.live import LivePolicy
-from regions.residency.policy import Action
+from regions.residency.live import LiveRules
+from regions.residency.settings_statement import SettingsStatement
+from regions.residency.statement_folder import StatementFolder
 from regions.stores.consul import adapter as consul_adapter
 from regions.stores.consul.connection import Connection, parse_address
 from regions.stores.consul.settings import ConsulValues
-from regions.stores.settings import KNOWN_BAD, POLICY, Lease, Service
-from regions.topology import Place
+from regions.stores.settings import KNOWN_BAD, STATEMENT, Lease, Service
+from tests.builders.statements import Compliance, hear_all
 from tests.builders.stores import created
 
-POLICY_TEXT = (Path(__file__).parents[2] / "deploy" / "policy.yaml").read_text()
 EDGE = Service("edge", "lisbon", "http://127.0.0.1:8600")
-HOME = Place("eu-west", "region", "EU")
 AGAIN_S, SOON_S = 30, 60
 TTL_S = 600.0
 
@@ -108,16 +103,16 @@ def test_no_acknowledged_write_is_lost(server, settings, eventually):
 
 def test_versions_survive_a_restart(server, settings, eventually):
     """The version from before is still valid, and a deleted setting stays deleted."""
-    settings.values.write(POLICY, "first")
+    settings.values.write(STATEMENT, "first")
     settings.values.write(KNOWN_BAD, "")
     settings.values.delete(KNOWN_BAD)
-    before = settings.values.read(POLICY)
+    before = settings.values.read(STATEMENT)
     with killed(server):
         pass
-    assert eventually(lambda: if_available(lambda: settings.values.read(POLICY)), AGAIN_S) == before
+    assert eventually(lambda: if_available(lambda: settings.values.read(STATEMENT)), AGAIN_S) == before
     assert settings.values.read(KNOWN_BAD) is None
-    assert settings.values.write(POLICY, "second", before.version)
-    assert settings.values.read(POLICY).version > before.version
+    assert settings.values.write(STATEMENT, "second", before.version)
+    assert settings.values.read(STATEMENT).version > before.version
 
 
 def test_leases_and_locks_survive_a_restart(server, settings, eventually):
@@ -154,7 +149,7 @@ def test_a_watch_survives_a_restart(server, eventually):
         closing(created(consul_adapter.settings(url, None, now_ms))) as writer,
     ):
         watched = ConsulValues(connection)
-        writer.values.write(POLICY, "first")
+        writer.values.write(STATEMENT, "first")
         mark = watched.watch("residency/", 0, 0.0)
         with ThreadPoolExecutor(1) as thread:
             watch = thread.submit(watched.watch, "residency/", mark, SOON_S)
@@ -162,24 +157,24 @@ def test_a_watch_survives_a_restart(server, eventually):
             with killed(server):
                 pass
             assert not watch.done()
-            eventually(lambda: if_available(lambda: writer.values.write(POLICY, "second")), AGAIN_S)
+            eventually(lambda: if_available(lambda: writer.values.write(STATEMENT, "second")), AGAIN_S)
             assert watch.result(SOON_S) > mark
 
 
 def test_a_change_while_nobody_watched_is_seen_after_a_restart(server, settings, eventually):
     """By a watch from the mark before it."""
-    settings.values.write(POLICY, "first")
+    settings.values.write(STATEMENT, "first")
     mark = settings.values.watch("residency/", 0, 0.0)
-    settings.values.delete(POLICY)
+    settings.values.delete(STATEMENT)
     with killed(server):
         pass
     assert eventually(lambda: if_available(lambda: settings.values.watch("residency/", mark, 1.0)), AGAIN_S) != mark
 
 
 EVERY_METHOD = {
-    "read": lambda settings: settings.values.read(POLICY),
-    "write": lambda settings: settings.values.write(POLICY, "x"),
-    "delete": lambda settings: settings.values.delete(POLICY),
+    "read": lambda settings: settings.values.read(STATEMENT),
+    "write": lambda settings: settings.values.write(STATEMENT, "x"),
+    "delete": lambda settings: settings.values.delete(STATEMENT),
     "tree": lambda settings: settings.values.tree(""),
     "watch": lambda settings: settings.values.watch("", 1, 1.0),
     "register": lambda settings: settings.services.register(EDGE, 10.0),
@@ -214,44 +209,69 @@ def test_a_consul_that_hangs_times_out(server, settings, eventually):
         assert methods_without_unavailable(settings) == []
     finally:
         process.resume()
-    assert eventually(lambda: if_available(lambda: settings.values.write(POLICY, "x")), AGAIN_S)
+    assert eventually(lambda: if_available(lambda: settings.values.write(STATEMENT, "x")), AGAIN_S)
 
 
-def is_allowed(view: LivePolicy) -> bool:
-    return decide.decide(view.current().policy, Subject("eu", "eu-west"), Action.REST_RAW, HOME).allowed
+TEAM = Compliance()
 
 
 @pytest.fixture
-def watched(settings):
-    """A policy that a thread watches."""
-    view, stop = LivePolicy(settings), threading.Event()
-    watching = threading.Thread(target=view.run_forever, args=[stop])
-    watching.start()
-    yield view
+def rules(tmp_path):
+    """Of a process of eu-west, before its first round."""
+    return LiveRules("eu-west", StatementFolder(tmp_path / "statements"), TEAM.signers)
+
+
+@pytest.fixture
+def watching(settings, rules):
+    """A thread watches the statement in the settings."""
+    stop = threading.Event()
+    thread = threading.Thread(target=SettingsStatement(settings, rules).run_forever, args=[stop])
+    thread.start()
+    yield
     stop.set()
-    watching.join()
+    thread.join()
 
 
-def test_while_consul_is_down_residency_fails_closed_and_last_known_values_are_used(
-    server, settings, eventually, watched, monkeypatch
+def is_leased(rules: LiveRules) -> bool:
+    return rules.current().leased
+
+
+def test_while_consul_is_down_the_lease_ends_and_last_known_values_are_used(
+    server, settings, eventually, rules, watching
 ):
-    """Once the watch has been silent for the lease, nothing is allowed; afterwards the policy is in force again.
+    """If no other region is heard from meanwhile; if a majority is, it goes on. Afterwards it is renewed.
 
     The known-bad list and the services keep their last known values.
     """
-    monkeypatch.setattr(live_policy, "LEASE_S", 5.0)
-    settings.values.write(POLICY, POLICY_TEXT)
+    statement = TEAM.states(lease_s=5)
+    settings.values.write(STATEMENT, statement.signed)
     settings.values.write(KNOWN_BAD, "phash 0123456789abcdef 4")
     settings.services.register(EDGE, TTL_S)
     live, found = LastKnown(settings.values.read), LastKnown(settings.services.healthy)
     listed = live.get(KNOWN_BAD)
-    assert eventually(lambda: is_allowed(watched), SOON_S)
+    assert eventually(lambda: rules.highest, SOON_S)
+    hear_all(rules, statement)
+    assert eventually(lambda: is_leased(rules), SOON_S)
     assert found.get("edge") == [EDGE]
     with killed(server):
-        assert eventually(lambda: not is_allowed(watched), SOON_S + 5.0)
-        assert watched.current().policy is None
+        assert eventually(lambda: not is_leased(rules), SOON_S)
+        assert rules.current().in_force == statement
         assert (live.get(KNOWN_BAD), found.get("edge")) == (listed, [EDGE])
-    assert eventually(lambda: is_allowed(watched), AGAIN_S)
+        hear_all(rules, statement)
+        assert is_leased(rules)
+    age_s = rules.report().age_s
+    assert eventually(lambda: rules.report().age_s < age_s, AGAIN_S)
+
+
+def test_a_statement_that_was_removed_while_consul_was_down_is_put_back(server, settings, eventually, rules, watching):
+    """As a restored backup removes it."""
+    statement = TEAM.states()
+    settings.values.write(STATEMENT, statement.signed)
+    assert eventually(lambda: rules.report().hash == statement.hash, SOON_S)
+    with killed(server):
+        pass
+    eventually(lambda: if_available(lambda: settings.values.write(STATEMENT, "garbage")), AGAIN_S)
+    assert eventually(lambda: settings.values.read(STATEMENT).value == statement.signed, SOON_S)
 
 
 def test_a_service_that_the_agent_forgot_is_registered_again(settings, by_hand):
@@ -277,9 +297,9 @@ def test_a_service_survives_a_restart(server, settings, eventually):
 def test_regions_that_share_a_consul_do_not_see_each_other(open_settings):
     """Neither settings nor services, numbers or locks, even if their roots become the same service name."""
     one, other = open_settings("shared/a"), open_settings("shared-a")
-    one.values.write(POLICY, "of one")
+    one.values.write(STATEMENT, "of one")
     one.services.register(EDGE, TTL_S)
-    assert (other.values.read(POLICY), other.values.tree(""), other.services.healthy("edge")) == (None, {}, [])
+    assert (other.values.read(STATEMENT), other.values.tree(""), other.services.healthy("edge")) == (None, {}, [])
     assert one.numbers.lease("numbers", "x", 1, TTL_S) and other.numbers.lease("numbers", "x", 1, TTL_S)
     assert one.locks.acquire("sweep", "x", TTL_S) and other.locks.acquire("sweep", "x", TTL_S)
 
@@ -297,22 +317,21 @@ def test_a_deletion_by_an_operator_is_seen(open_settings, by_hand):
     assert settings.values.tree("lanes/") == {}
 
 
-def test_a_write_by_an_operator_counts(open_settings, by_hand):
+def test_a_write_by_an_operator_counts(open_settings, by_hand, rules):
     """Also over a deleted setting. A value that is not text is unavailable."""
     settings = open_settings("written-by-hand")
-    settings.values.write(POLICY, "ours")
-    settings.values.delete(POLICY)
-    by_hand.kv.put(f"written-by-hand/settings/{POLICY}", "theirs")
-    assert settings.values.read(POLICY).value == "theirs"
-    by_hand.kv.put(f"written-by-hand/settings/{POLICY}", b"\xff\xfe")
+    settings.values.write(STATEMENT, "ours")
+    settings.values.delete(STATEMENT)
+    by_hand.kv.put(f"written-by-hand/settings/{STATEMENT}", "theirs")
+    assert settings.values.read(STATEMENT).value == "theirs"
+    by_hand.kv.put(f"written-by-hand/settings/{STATEMENT}", b"\xff\xfe")
     with pytest.raises(Unavailable, match="not text"):
-        settings.values.read(POLICY)
-    view = LivePolicy(settings)
+        settings.values.read(STATEMENT)
     with pytest.raises(Unavailable, match="not text"):
-        view.watch_once()
-    assert view.current().policy is None
-    settings.values.delete(POLICY)
-    assert settings.values.read(POLICY) is None
+        SettingsStatement(settings, rules).watch_once()
+    assert rules.current().statements == []
+    settings.values.delete(STATEMENT)
+    assert settings.values.read(STATEMENT) is None
 
 
 def test_a_number_with_an_unreadable_record_is_not_leased(open_settings, by_hand):

@@ -1,21 +1,33 @@
-"""The policy in force is watched, and good for a minute at most. If anything is wrong with it, nothing is allowed."""
+"""A region's process keeps to what was signed, whatever its settings, its disk and other regions say."""
 
+import errno
+import json
+import logging
 import threading
 from contextlib import ExitStack, closing
-from pathlib import Path
-from types import SimpleNamespace
+from itertools import pairwise
 
 import pytest
 
-from regions.errors import Unavailable
-from regions.residency import policy as policy_module
-from regions.residency.live import LivePolicy
-from regions.residency.policy import Policy
-from regions.stores.settings import POLICY
+from regions.errors import NotFound, StatementError, Unavailable
+from regions.residency.exchange import Report
+from regions.residency.live import FollowedRules, LiveRules, verified
+from regions.residency.settings_statement import SettingsStatement, from_history
+from regions.residency.statement import Statement
+from regions.residency.statement_document import hash_of
+from regions.residency.statement_folder import StatementFolder
+from regions.stores.settings import STATEMENT, history_key
 from regions.stores.sqlite import adapter as sqlite
+from tests.builders.statements import BootClock, Compliance, bring_into_force, hear_all
 from tests.builders.stores import created
 
-TEXT = (Path(__file__).parents[4] / "deploy" / "policy.yaml").read_text()
+TEAM = Compliance()
+FIRST, SECOND, THIRD = TEAM.states(), TEAM.states(), TEAM.states()
+RIVAL = TEAM.states(previous=FIRST, because="another second one")
+
+
+def no_fetch(hash: str) -> str:
+    raise NotFound("nobody has it")
 
 
 @pytest.fixture
@@ -33,165 +45,340 @@ def settings(open_settings):
 
 @pytest.fixture
 def clock():
-    """Seconds, which a test advances."""
-    return SimpleNamespace(at_s=1000.0)
+    return BootClock()
 
 
 @pytest.fixture
-def view(open_settings, clock):
-    """The policy as another process sees it. Call `watch_once` for a round of its watch."""
-    return LivePolicy(open_settings(), lambda: clock.at_s)
+def folder(tmp_path):
+    return StatementFolder(tmp_path / "statements")
 
 
-def watched(view: LivePolicy) -> Policy | None:
-    view.watch_once()
-    return view.current().policy
+@pytest.fixture
+def start(open_settings, folder, clock):
+    """Starts a process of eu-west: its rules and its watch of the settings. All share the node's disk."""
+
+    def begin(on: StatementFolder = folder) -> tuple[LiveRules, SettingsStatement]:
+        rules = LiveRules("eu-west", on, TEAM.signers, clock)
+        watch = SettingsStatement(open_settings(), rules)
+        watch.start()
+        return rules, watch
+
+    return begin
 
 
-def test_a_published_policy_is_in_force(settings, view):
-    """Its rules cite the file's name."""
-    settings.values.write(POLICY, TEXT)
-    policy = watched(view)
-    assert policy.classes
-    assert all(rule.where.startswith("policy.yaml:") for rule in policy.classes[policy.default_class].rules)
+def write(settings, text: str) -> None:
+    settings.values.write(STATEMENT, text)
 
 
-def test_a_change_is_in_force_from_the_next_round_on(settings, view):
-    """The same text has the same version, another text another."""
-    settings.values.write(POLICY, TEXT)
-    first = watched(view)
-    settings.values.write(POLICY, TEXT + "\n# changed\n")
-    assert watched(view).version != first.version
-    settings.values.write(POLICY, TEXT)
-    assert watched(view).version == first.version
+def in_settings(settings) -> str | None:
+    found = settings.values.read(STATEMENT)
+    return found.value if found else None
 
 
-def test_a_change_acts_soon(settings, open_settings, eventually):
-    """The loop of the process sees it; nobody has to ask."""
-    view, stop = LivePolicy(open_settings()), threading.Event()
-    watching = threading.Thread(target=view.run_forever, args=[stop])
-    watching.start()
-    try:
-        for text in (TEXT, TEXT + "\n# changed\n", "broken: [", TEXT):
-            settings.values.write(POLICY, text)
-            expected = policy_module.parse(text, "policy.yaml").version if text.startswith(TEXT) else None
-            assert eventually(lambda expected=expected: getattr(view.current().policy, "version", None) == expected)
-    finally:
-        stop.set()
-        watching.join()
+def alarms(caplog) -> list[str]:
+    return [one.getMessage() for one in caplog.records if "ALARM" in one.getMessage() and one.levelno == logging.ERROR]
 
 
-def test_looking_at_the_policy_reads_no_setting(settings, view, monkeypatch):
-    """A region shows tens of thousands of photos a second."""
-    settings.values.write(POLICY, TEXT)
-    watched(view)
-    monkeypatch.setattr(view, "_settings", None)
-    assert len({id(view.current().policy) for _ in range(1000)}) == 1
+def test_a_statement_in_the_settings_is_reported_confirmed_and_kept(settings, start, clock, folder):
+    """It comes into force when a majority has it; the first without a wait. Its text stays in the history."""
+    rules, watch = start()
+    assert (rules.highest, rules.current().statements) == (None, [])
+    write(settings, FIRST.signed)
+    watch.watch_once()
+    report = rules.report()
+    assert (report.serial, report.hash, report.in_force, report.age_s) == (1, FIRST.hash, "", 0.0)
+    hear_all(rules, FIRST)
+    assert rules.current().in_force == FIRST
+    assert rules.current().leased
+    assert folder.statements() == [FIRST]
+    assert from_history(settings.values, FIRST.hash) == FIRST.signed
+    assert rules.signed(FIRST.hash) == FIRST.signed
 
 
-def test_an_unchanged_policy_is_parsed_once(settings, view):
-    """The next round confirms the same object for longer."""
-    settings.values.write(POLICY, TEXT)
-    assert watched(view) is watched(view)
+def test_a_region_confirms_nothing_that_its_settings_do_not_hold(settings, start):
+    """What was heard elsewhere counts at once, and is written to the settings by the next round."""
+    rules, watch = start()
+    rules.take(FIRST.signed, no_fetch)
+    assert (rules.highest, rules.report().hash, rules.report().pending) == (FIRST, "", (FIRST.hash,))
+    watch.watch_once()
+    assert (in_settings(settings), rules.report().hash) == (FIRST.signed, FIRST.hash)
 
 
-def test_without_a_published_policy_there_is_none(settings, view):
-    """Before it is published, and after it is deleted; and before the first round of the watch."""
-    assert view.current().policy is None
-    assert watched(view) is None
-    settings.values.write(POLICY, TEXT)
-    assert watched(view) is not None
-    settings.values.delete(POLICY)
-    assert watched(view) is None
-
-
-def test_a_policy_is_good_until_the_watch_has_been_silent_for_a_minute(settings, view, clock):
-    """Counted from when the request of its last round was sent. Then there is none, until the next round."""
-    settings.values.write(POLICY, TEXT)
-    watched(view)
-    assert view.current().until_s == clock.at_s + 60.0
-    clock.at_s += 59.9
-    assert view.current().policy is not None
-    clock.at_s += 0.1
-    assert view.current().policy is None
-    assert watched(view) is not None
-
-
-def test_unavailable_settings_do_not_prolong_a_policy(settings, clock):
-    """Each round raises, and changes nothing."""
-    settings.values.write(POLICY, TEXT)
-    view = LivePolicy(settings, lambda: clock.at_s)
-    view.watch_once()
-    settings.close()
-    clock.at_s += 30.0
-    with pytest.raises(Unavailable):
-        view.watch_once()
-    assert view.current().policy is not None
-    clock.at_s += 30.0
-    assert view.current().policy is None
-
-
-def test_a_process_starts_without_a_policy_while_the_settings_are_unavailable(settings, eventually, monkeypatch):
-    """Its loop finds the policy later, and survives whatever error a round has."""
-    settings.values.write(POLICY, TEXT)
-    errors = [Unavailable("down"), ValueError("a bug"), Unavailable("down")]
-    watch = settings.values.watch
-
-    def fail_first(*arguments):
-        if errors:
-            raise errors.pop(0)
-        return watch(*arguments)
-
-    monkeypatch.setattr(settings.values, "watch", fail_first)
-    view, stop = LivePolicy(settings), threading.Event()
-    view.start()
-    assert view.current().policy is None
-    watching = threading.Thread(target=view.run_forever, args=[stop])
-    watching.start()
-    try:
-        assert eventually(lambda: view.current().policy)
-    finally:
-        stop.set()
-        watching.join()
-
-
-def test_a_change_that_can_not_be_read_ends_the_policy_at_once(settings, view, monkeypatch):
-    """The new policy may forbid what the old one allows."""
-    settings.values.write(POLICY, TEXT)
-    watched(view)
-
-    def fail(key):
-        raise Unavailable("down")
-
-    settings.values.write(POLICY, TEXT + "\n# changed\n")
-    with monkeypatch.context() as patch:
-        patch.setattr(view._settings.values, "read", fail)
-        with pytest.raises(Unavailable):
-            view.watch_once()
-    assert view.current().policy is None
-    assert watched(view) is not None
-
-
-BROKEN = {
+stripped = json.dumps({"statement": SECOND.text, "signatures": {}})
+BAD = {
+    "garbage": "garbage",
     "empty": "",
-    "blank": "\n",
-    "unknown format": "policy: 2",
-    "broken": "a: [",
-    "deep": "[" * 5_000,
-    "no character": 'a: "\\UFFFFFFFF"',
-    "cycle": "&a [*a]",
-    "tag": "a: !!python/name:os.system",
-    "null": "\0",
-    "twice": "a: 1\n" * 2,
+    "deep": "[" * 100_000,
+    "older": FIRST.signed,
+    "unsigned": stripped,
+    "signed by others": Compliance().signed(THIRD.text),
+    "a far serial of others": Compliance().signed(THIRD.text.replace('"serial": 3', '"serial": 9')),
+    "a far serial after none": json.dumps(
+        {"statement": THIRD.text.replace('"serial": 3', '"serial": 9').replace(SECOND.hash, ""), "signatures": {}}
+    ),
+    "removed": None,
 }
 
 
-@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
-def test_a_policy_that_does_not_parse_is_not_used(settings, view, text):
-    """Until a valid one is published."""
-    settings.values.write(POLICY, TEXT)
-    assert watched(view) is not None
-    settings.values.write(POLICY, text)
-    assert watched(view) is None
-    settings.values.write(POLICY, TEXT)
-    assert watched(view) is not None
+@pytest.mark.parametrize("text", BAD.values(), ids=BAD.keys())
+def test_what_somebody_else_wrote_into_the_settings_is_alarmed_ignored_and_put_back(
+    settings, start, clock, caplog, text
+):
+    """And the lease goes on."""
+    rules, watch = start()
+    write(settings, FIRST.signed)
+    bring_into_force(rules, watch, FIRST, clock)
+    write(settings, SECOND.signed)
+    bring_into_force(rules, watch, SECOND, clock)
+    caplog.clear()
+    settings.values.delete(STATEMENT) if text is None else write(settings, text)
+    watch.watch_once()
+    assert alarms(caplog)
+    assert in_settings(settings) == SECOND.signed
+    assert (rules.current().in_force, rules.current().pending, rules.current().leased) == (SECOND, (), True)
+    assert rules.report().hash == SECOND.hash
+    caplog.clear()
+    watch.watch_once()
+    assert not alarms(caplog)
+
+
+def test_a_rival_in_the_settings_is_alarmed_and_put_back(settings, start, caplog):
+    """A region confirms one statement of a serial, also after a restart. The other one tightens all the same."""
+    rules, watch = start()
+    for text in (FIRST.signed, SECOND.signed, RIVAL.signed):
+        write(settings, text)
+        watch.watch_once()
+    assert alarms(caplog)
+    assert (in_settings(settings), rules.report().hash) == (SECOND.signed, SECOND.hash)
+    assert RIVAL in rules.current().pending
+    again, watch = start()
+    write(settings, RIVAL.signed)
+    watch.watch_once()
+    assert (in_settings(settings), again.report().hash) == (SECOND.signed, SECOND.hash)
+
+
+def test_a_restart_forgets_nothing_whatever_the_settings_are(settings, start, clock):
+    """What was in force is, without a lease; what was pending is pending, also an older one that came later."""
+    rules, watch = start()
+    write(settings, FIRST.signed)
+    bring_into_force(rules, watch, FIRST, clock)
+    for statement in (THIRD, SECOND):
+        rules.take(statement.signed, no_fetch)
+    settings.values.delete(STATEMENT)
+    again = LiveRules("eu-west", rules._folder, TEAM.signers, clock)
+    assert (again.current().in_force, list(again.current().pending)) == (FIRST, [SECOND, THIRD])
+    assert not again.current().leased
+
+
+def test_two_processes_of_a_node_learn_from_the_disk_they_share(settings, start):
+    """The second reports nothing older than what the first has confirmed."""
+    first, watch_of_first = start()
+    second, watch_of_second = start()
+    write(settings, SECOND.signed)
+    watch_of_first.watch_once()
+    write(settings, FIRST.signed)
+    watch_of_second.watch_once()
+    assert second.highest == SECOND
+    assert second.report().hash == SECOND.hash
+    assert in_settings(settings) == SECOND.signed
+    assert first.highest == SECOND
+
+
+def test_a_disk_that_takes_nothing_does_not_keep_a_statement_from_acting(settings, start, clock, caplog, monkeypatch):
+    """That a restart could forget it is alarmed."""
+    rules, watch = start()
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr("os.fsync", full)
+    write(settings, FIRST.signed)
+    watch.watch_once()
+    hear_all(rules, FIRST)
+    assert rules.current().in_force == FIRST
+    assert any("disk" in one for one in alarms(caplog))
+
+
+def test_settings_that_are_away_renew_nothing_and_the_age_grows(settings, start, clock, monkeypatch):
+    """What other regions hear of this one is as old as what it saw last."""
+    rules, watch = start()
+    write(settings, FIRST.signed)
+    bring_into_force(rules, watch, FIRST, clock)
+
+    def away(*_: object) -> int:
+        raise Unavailable("down")
+
+    monkeypatch.setattr(watch._values, "watch", away)
+    clock.at_s += 30
+    with pytest.raises(Unavailable):
+        watch.watch_once()
+    assert (rules.report().hash, rules.report().age_s) == (FIRST.hash, 30.0)
+    assert rules.current().leased
+    clock.at_s += 30
+    assert not rules.current().leased
+
+
+def test_a_process_starts_while_the_settings_are_away_and_finds_them_later(settings, open_settings, folder, eventually):
+    """Its loop survives whatever error a round has."""
+    rules = LiveRules("eu-west", folder, TEAM.signers)
+    opened, errors = open_settings(), [Unavailable("down"), ValueError("a bug"), Unavailable("down")]
+    watch, stop = SettingsStatement(opened, rules), threading.Event()
+    real = opened.values.watch
+    opened.values.watch = lambda *arguments: (_ for _ in ()).throw(errors.pop(0)) if errors else real(*arguments)
+    write(settings, FIRST.signed)
+    watch.start()
+    assert rules.highest is None
+    watching = threading.Thread(target=watch.run_forever, args=[stop])
+    watching.start()
+    try:
+        assert eventually(lambda: rules.highest)
+    finally:
+        stop.set()
+        watching.join()
+
+
+def chain(length: int) -> list[Statement]:
+    """Each is signed by the team that the one before appointed."""
+    teams = [TEAM, *(Compliance() for _ in range(length))]
+    found: list[Statement] = []
+    for team, following in pairwise(teams):
+        found.append(team.states(previous=found[-1] if found else None, signers=following.signers, by=1))
+        team.latest = None
+    return found
+
+
+TEAM.latest = None
+CHAIN = chain(4)
+BY_HASH = {one.hash: one.signed for one in CHAIN}
+
+
+def fetch_from(signed: dict[str, str]):
+    def fetch(hash: str) -> str:
+        if hash not in signed:
+            raise NotFound("nobody has it")
+        return signed[hash]
+
+    return fetch
+
+
+def test_signers_appoint_the_next_and_a_chain_proves_it():
+    """From the root, or from any statement that is known; also again, when it is known itself."""
+    for known in ([], CHAIN[:1], CHAIN[1:2], CHAIN):
+        assert verified(CHAIN[3].signed, known, TEAM.signers, fetch_from(BY_HASH)).hash == CHAIN[3].hash
+    assert verified(CHAIN[3].signed, CHAIN[3:], TEAM.signers, no_fetch) is CHAIN[3]
+
+
+def test_who_was_a_signer_once_signs_nothing_more():
+    """Neither the next nor one far ahead, with a chain of their own."""
+    forged = TEAM.states(previous=CHAIN[3])
+    TEAM.latest = None
+    for known in (CHAIN[3:], CHAIN):
+        with pytest.raises(StatementError):
+            verified(forged.signed, known, TEAM.signers, fetch_from(BY_HASH))
+    before = CHAIN[0]
+    own: dict[str, str] = {}
+    for _ in range(6):
+        before = TEAM.states(previous=before)
+        own[before.hash] = before.signed
+    TEAM.latest = None
+    with pytest.raises(StatementError):
+        verified(before.signed, CHAIN[1:2], TEAM.signers, fetch_from(own))
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_chain_with_a_missing_link_proves_nothing(missing):
+    """Whoever is asked says what it says; here that nobody has it."""
+    links = {hash: signed for hash, signed in BY_HASH.items() if hash != CHAIN[missing].hash}
+    with pytest.raises(NotFound):
+        verified(CHAIN[3].signed, [], TEAM.signers, fetch_from(links))
+
+
+def test_a_link_that_is_another_statement_proves_nothing():
+    """Also if it is one that the root has signed."""
+    for other in (FIRST.signed, CHAIN[0].signed, "garbage", stripped):
+        with pytest.raises(StatementError):
+            verified(CHAIN[3].signed, [], TEAM.signers, lambda hash, other=other: other)
+
+
+def test_an_endless_chain_ends():
+    """After a hundred steps."""
+    asked: list[str] = []
+    stranger = Compliance()
+    links: dict[str, str] = {}
+    top = stranger.states()
+    for serial in range(2, 2 + 150):
+        text = FIRST.text.replace('"serial": 1', f'"serial": {serial}').replace(
+            '"previous": ""', f'"previous": "{top.hash}"'
+        )
+        signed = stranger.signed(text)
+        links[top.hash] = top.signed
+        top = type(top)(
+            **{**{name: getattr(top, name) for name in top.__slots__}, "signed": signed, "hash": hash_of(text)}
+        )
+
+    def fetch(hash: str) -> str:
+        asked.append(hash)
+        return links[hash]
+
+    with pytest.raises(StatementError):
+        verified(top.signed, [], TEAM.signers, fetch)
+    assert len(asked) <= 100
+
+
+def test_a_statement_by_appointed_signers_stays_valid_in_the_settings(settings, start, clock, caplog):
+    """Read again in each round, by a process that has forgotten those before, and even without their history."""
+    rules, watch = start()
+    for statement in CHAIN[:3]:
+        write(settings, statement.signed)
+        bring_into_force(rules, watch, statement, clock)
+    for statement in CHAIN[:3]:
+        settings.values.delete(history_key(statement.hash))
+    caplog.clear()
+    settings.values.write("residency/other", "a change")
+    watch.watch_once()
+    again, watch = start()
+    watch.watch_once()
+    assert not alarms(caplog)
+    assert again.report().hash == CHAIN[2].hash
+
+
+def test_an_edge_has_for_each_home_that_regions_lease(tmp_path, clock):
+    """From the question on, for what the region has left; not beyond the statement's own."""
+    rules = FollowedRules(StatementFolder(tmp_path / "edge"), TEAM.signers, clock)
+    fetch = fetch_from({FIRST.hash: FIRST.signed, SECOND.hash: SECOND.signed})
+    asked_s = clock.at_s
+    clock.at_s += 5
+    rules.hear(Report("eu-west", 1, FIRST.hash, FIRST.hash, 0.0, 20.0), asked_s, fetch)
+    rules.hear(Report("us-central", 1, FIRST.hash, FIRST.hash, 0.0, 1e9), asked_s, fetch)
+    assert rules.of("eu-west").leased and rules.of("us-central").leased and not rules.of("eu-central").leased
+    clock.at_s = asked_s + 20
+    assert not rules.of("eu-west").leased and rules.of("us-central").leased
+    clock.at_s = asked_s + 60
+    assert not rules.of("us-central").leased
+
+
+def test_an_edge_counts_no_report_before_it_knows_all_that_it_names(tmp_path, clock):
+    """Also what the region's process knows beyond its settings. What came from one region tightens for all homes."""
+    rules = FollowedRules(StatementFolder(tmp_path / "edge"), TEAM.signers, clock)
+    links = {FIRST.hash: FIRST.signed}
+    rules.hear(Report("us-central", 1, FIRST.hash, FIRST.hash, 0.0, 60.0), clock.at_s, fetch_from(links))
+    report = Report("eu-west", 1, FIRST.hash, FIRST.hash, 0.0, 60.0, (SECOND.hash,))
+    with pytest.raises(NotFound):
+        rules.hear(report, clock.at_s, fetch_from(links))
+    assert not rules.of("eu-west").leased
+    rules.hear(report, clock.at_s, fetch_from({**links, SECOND.hash: SECOND.signed}))
+    assert rules.of("eu-west").leased
+    assert rules.of("us-central").pending == (SECOND,)
+    again = FollowedRules(StatementFolder(tmp_path / "edge"), TEAM.signers, clock)
+    assert (again.of("eu-west").in_force, again.of("eu-west").pending) == (FIRST, (SECOND,))
+    assert not again.of("eu-west").leased
+
+
+def test_a_lost_region_keeps_no_removed_key_valid_at_an_edge(tmp_path, clock):
+    """Who somebody is is judged by the newest statement that is in force anywhere."""
+    rules = FollowedRules(StatementFolder(tmp_path / "edge"), TEAM.signers, clock)
+    fetch = fetch_from({one.hash: one.signed for one in (FIRST, SECOND, THIRD)})
+    rules.hear(Report("us-central", 1, FIRST.hash, FIRST.hash, 0.0, 60.0), clock.at_s, fetch)
+    rules.hear(Report("eu-west", 2, SECOND.hash, SECOND.hash, 0.0, 60.0, (THIRD.hash,)), clock.at_s, fetch)
+    assert rules.of("us-central").in_force == FIRST
+    assert (rules.everywhere().in_force, rules.everywhere().pending) == (SECOND, (THIRD,))
