@@ -63,6 +63,7 @@ class PeopleResource:
         self._context.require_user(request, user_id)
         if author_id == user_id:
             raise Unprocessable("you can't follow yourself")
+        self._require_may_follow(user_id, author_id)
         self._require_author(author_id)
         self._set_following(user_id, author_id, True)
         response.status = falcon.HTTP_204
@@ -92,11 +93,11 @@ class PeopleResource:
         if home_region != self._context.region.name:
             raise Misdirected(home_region)
         subject = Subject(residency_class, home_region)
-        decision = decide(policy, subject, Action.REST_METADATA, self._context.region.place)
+        now_ms = self._context.clock_ms()
+        decision = decide(policy, subject, Action.REST_METADATA, self._context.region.place, now_ms)
         if not decision.allowed:
             raise ResidencyDenied(decision.because, decision.rule)
-        user_id, now_ms = self._context.new_id(ids.USER), self._context.clock_ms()
-        return User(user_id, name, country, residency_class, home_region, now_ms)
+        return User(self._context.new_id(ids.USER), name, country, residency_class, home_region, now_ms)
 
     def _find(self, user_id: str) -> User:
         self._context.require_home(ids.USER, user_id)
@@ -104,6 +105,13 @@ class PeopleResource:
         if user is None:
             raise NotFound(f"there is no user {user_id}")
         return user
+
+    def _require_may_follow(self, user_id: str, author_id: str) -> None:
+        """A follow is stored at the author's home, too. Raises ResidencyDenied, NotFound, Unavailable."""
+        home = self._context.home_of(ids.USER, author_id)
+        if home.name != self._context.region.name:
+            follower = self._find(user_id)
+            self._guard.require_say(user_id, follower.residency_class, self._context.region.place, home.place)
 
     def _require_author(self, author_id: str) -> None:
         """Raises NotFound if the author does not exist. If their home does not respond, assumes that they exist."""

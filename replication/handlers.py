@@ -95,11 +95,11 @@ class LaneHandlers:
         photos = author_home.stores.catalog.photos.by_owner(author_id, None, BACKFILL)
         policy, place = author_home.require_policy(), follower_home.region.place
         audit = author_home.stores.catalog.audit
-        decided = []
+        decided, now_ms = [], self._clock_ms()
         for photo in photos:
-            decision = decide(policy, subject_of(photo), Action.REFERENCE, place)
+            decision = decide(policy, subject_of(photo), Action.REFERENCE, place, now_ms)
             decided.append((photo, decision, audit.latest(photo.photo_id, _AUDIT_TAIL)))
-        steps = instructions.on_followed(str(event.body["follower_id"]), decided, place, self._clock_ms())
+        steps = instructions.on_followed(str(event.body["follower_id"]), decided, place, now_ms)
         _execute_all(steps, author_home.stores, follower_home.stores)
 
     def _replicate(self, photo_id: str, again: bool) -> None:
@@ -112,7 +112,7 @@ class LaneHandlers:
 
     def _read_state(self, photo: Photo, again: bool) -> instructions.PhotoState:
         home, destination, photo_id = self._home.stores, self._destination.stores, photo.photo_id
-        placement = placement_of(self._home.require_policy(), photo, self._destination.region.place)
+        placement = placement_of(self._home.require_policy(), photo, self._destination.region.place, self._clock_ms())
         expected = expected_objects(photo, placement)
         replicas = {replica.region: replica for replica in home.catalog.replicas.of_photo(photo_id)}
         return instructions.PhotoState(

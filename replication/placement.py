@@ -49,14 +49,14 @@ class ExpectedObject:
     cache_control: str = ""
 
 
-def placement_of(policy: Policy | None, photo: Photo, place: Place) -> Placement:
+def placement_of(policy: Policy | None, photo: Photo, place: Place, now_ms: int) -> Placement:
     subject = subject_of(photo)
     return Placement(
         place,
-        decide(policy, subject, Action.REST_RAW, place),
-        decide(policy, subject, Action.REST_VARIANTS, place),
-        decide(policy, subject, Action.REST_METADATA, place),
-        decide(policy, subject, Action.REFERENCE, place),
+        decide(policy, subject, Action.REST_RAW, place, now_ms),
+        decide(policy, subject, Action.REST_VARIANTS, place, now_ms),
+        decide(policy, subject, Action.REST_METADATA, place, now_ms),
+        decide(policy, subject, Action.REFERENCE, place, now_ms),
     )
 
 

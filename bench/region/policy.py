@@ -13,7 +13,7 @@ from bench import harness, interleaved_runs
 from bench.ports.created_store import created
 from bench.region.processes import per_second, repeated
 from regions.clock import now_ms
-from regions.residency import policy
+from regions.residency import parsing
 from regions.residency.live import LivePolicy
 from regions.stores.consul import adapter as consul
 from regions.stores.settings import POLICY, Settings
@@ -30,7 +30,7 @@ _LOOKUPS_A_STEP = 1000
 
 def rows(address: str) -> list[harness.Measurement]:
     with closing(created(consul.settings(f"consul://{address}/bench", None, now_ms))) as settings:
-        settings.values.write(POLICY, importlib.resources.files("deploy").joinpath(policy.FILE).read_text())
+        settings.values.write(POLICY, importlib.resources.files("deploy").joinpath(parsing.FILE).read_text())
         with _watched(settings) as live:
             assert live.current().policy is not None
 

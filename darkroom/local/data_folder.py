@@ -17,7 +17,7 @@ from darkroom.local.machine import Machine
 from darkroom.local.private_files import write_private
 from regions import config, tokens
 from regions.preparation import prepare_region
-from regions.residency import policy
+from regions.residency import checking, parsing
 from regions.stores.settings import POLICY
 from regions.waiting import attempts
 
@@ -118,8 +118,8 @@ def publish_policy(loaded: config.Config, file: Path | None = None) -> list[str]
 
 def _checked_policy(loaded: config.Config, file: Path | None) -> str:
     """Raises PolicyError if it does not fit the topology, OSError."""
-    text = file.read_text() if file else importlib.resources.files("deploy").joinpath(policy.FILE).read_text()
-    policy.check(policy.parse(text, str(file or policy.FILE)), loaded.topology)
+    text = file.read_text() if file else importlib.resources.files("deploy").joinpath(parsing.FILE).read_text()
+    checking.require_fit(parsing.parse(text, str(file or parsing.FILE)), checking.places_of(loaded.topology))
     return text
 
 

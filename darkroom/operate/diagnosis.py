@@ -12,8 +12,7 @@ from regions.events.messages import Event
 from regions.events.topics import DEAD_LETTERS
 from regions.ids import MAX_PROCESSES
 from regions.processing_status import ProcessingStatus, total
-from regions.residency import policy
-from regions.residency.policy import FILE
+from regions.residency import checking, parsing
 from regions.stores.health import CheckResult, Level
 from regions.topology import Topology
 
@@ -41,8 +40,8 @@ def evaluate_policy(text: str | None, topology: Topology) -> CheckResult:
         advice = "`darkroom prepare` publishes the default one. Until there is one, nothing crosses a border."
         return CheckResult("policy", Level.FAILURE, "there is none", advice)
     try:
-        parsed = policy.parse(text, FILE)
-        policy.check(parsed, topology)
+        parsed = parsing.parse(text, parsing.FILE)
+        checking.require_fit(parsed, checking.places_of(topology))
     except PolicyError as error:
         return CheckResult("policy", Level.FAILURE, str(error), _PUBLISH)
     return CheckResult("policy", Level.OK, f"version {parsed.version[:12]}, fits the topology")

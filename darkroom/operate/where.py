@@ -22,7 +22,7 @@ from darkroom import terminal
 from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate.stored_copy import StoredCopy
 from regions import config, ids, tokens
-from regions.clock import now_s
+from regions.clock import now_ms, now_s
 from regions.config import Config
 from regions.errors import Unavailable
 from regions.residency import decide
@@ -81,14 +81,15 @@ def locate(config: Config, photo_id: str) -> list[StoredCopy]:
     home = home_of(config.topology, ids.PHOTO, photo_id)
     policy, subject = _rules(config, home, photo_id)
     found = [*_at_regions(config, photo_id), *_at_edges(config, home, photo_id)]
-    return [evaluate(policy, subject, item) for item in found]
+    at_ms = now_ms()
+    return [evaluate(policy, subject, item, at_ms) for item in found]
 
 
-def evaluate(policy: Policy | None, subject: Subject | None, found: StoredBytes) -> StoredCopy:
+def evaluate(policy: Policy | None, subject: Subject | None, found: StoredBytes, at_ms: int) -> StoredCopy:
     """Pure. `subject` is None if the photo was deleted or never existed: then no byte may be stored anywhere."""
     if subject is None:
         return StoredCopy(found.place.name, found.what, found.size_bytes, False, NO_OWNER)
-    decision = decide.decide(policy, subject, found.action, found.place)
+    decision = decide.decide(policy, subject, found.action, found.place, at_ms)
     return StoredCopy(found.place.name, found.what, found.size_bytes, decision.allowed, decision.rule)
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from cachetools import LRUCache
 
 from regions.records import AuditEntry, Photo, PhotoSummary, User
-from regions.residency.decide import Decision, decide, subject_of
+from regions.residency.decide import Decision, Subject, decide, subject_of
 from regions.residency.policy import Action, Policy
 from regions.stores.catalog import Catalog
 from regions.topology import Place
@@ -67,10 +67,27 @@ class AuditTrail:
         now_ms = self._clock_ms()
         by_record = {
             record.user_id if isinstance(record, User) else record.photo_id: {
-                action: decide(policy, subject_of(record), action, place) for action in actions
+                action: decide(policy, subject_of(record), action, place, now_ms) for action in actions
             }
             for record in records
         }
+        self._log(by_record, place, now_ms)
+        return {
+            (record_id, action): made
+            for record_id, decisions in by_record.items()
+            for action, made in decisions.items()
+        }
+
+    def decide_for(
+        self, policy: Policy | None, user_id: str, subject: Subject, action: Action, place: Place
+    ) -> Decision:
+        """The same for one user whose profile may lie elsewhere. Raises Unavailable."""
+        now_ms = self._clock_ms()
+        decision = decide(policy, subject, action, place, now_ms)
+        self._log({user_id: {action: decision}}, place, now_ms)
+        return decision
+
+    def _log(self, by_record: Mapping[str, Mapping[Action, Decision]], place: Place, now_ms: int) -> None:
         entries = [
             entry
             for record_id, decisions in by_record.items()
@@ -81,11 +98,6 @@ class AuditTrail:
             # Only now: if the append failed, the next request must log the decision.
             with self._lock:
                 self._logged.update({_timeless(entry): entry for entry in unlogged})
-        return {
-            (record_id, action): made
-            for record_id, decisions in by_record.items()
-            for action, made in decisions.items()
-        }
 
     def _logged_lately(self, entries: Sequence[AuditEntry]) -> list[AuditEntry]:
         with self._lock:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from regions import daemon
 from regions.errors import PolicyError, Unavailable
-from regions.residency import policy
+from regions.residency import parsing
+from regions.residency.policy import Policy
 from regions.stores.settings import POLICY, Settings
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ _PAUSE_S = 0.5
 class InForce(NamedTuple):
     """The policy, None if there is none, and the time of `clock_s` until which that is known to be so."""
 
-    policy: policy.Policy | None
+    policy: Policy | None
     until_s: float
 
 
@@ -78,7 +79,7 @@ class LivePolicy:
         except Exception:  # without this loop there would be no policy until the process is started again
             log.exception("a round of the watch failed")
 
-    def _read(self) -> policy.Policy | None:
+    def _read(self) -> Policy | None:
         try:
             setting = self._settings.values.read(POLICY)
         except Unavailable:
@@ -88,9 +89,9 @@ class LivePolicy:
         return _parse(setting.value) if setting else None
 
 
-def _parse(text: str) -> policy.Policy | None:
+def _parse(text: str) -> Policy | None:
     try:
-        return policy.parse(text, policy.FILE)
+        return parsing.parse(text, parsing.FILE)
     except PolicyError as error:
         log.error("no policy: it does not parse", extra={"error": str(error)})
     except Exception:  # the last line of defence: a text that breaks the parser must not allow anything

@@ -218,7 +218,7 @@ def test_a_consul_that_hangs_times_out(server, settings, eventually):
 
 
 def is_allowed(view: LivePolicy) -> bool:
-    return decide.decide(view.current().policy, Subject("eu", "eu-west"), Action.REST_RAW, HOME).allowed
+    return decide.decide(view.current().policy, Subject("eu", "eu-west"), Action.REST_RAW, HOME, 0).allowed
 
 
 @pytest.fixture

@@ -29,11 +29,12 @@ import pytest
 import urllib3
 
 from regions import ids, tokens
-from regions.clock import now_s
+from regions.clock import now_ms, now_s
 from regions.errors import Unauthenticated
 from regions.residency import decide
 from regions.residency.decide import Subject
-from regions.residency.policy import Action, Policy, parse
+from regions.residency.parsing import parse
+from regions.residency.policy import Action, Policy
 from regions.topology import Place
 
 WAIT_S = 20
@@ -127,8 +128,8 @@ class Region:
 
     def _decide(self, image: Image, name: str) -> dict[str, Any]:
         subject, place = Subject(image.residency_class, self.name), Place(name, "edge", EDGES[name][0])
-        serve = decide.decide(self.world.policy, subject, Action.SERVE, place)
-        cache = decide.decide(self.world.policy, subject, Action.CACHE, place)
+        serve = decide.decide(self.world.policy, subject, Action.SERVE, place, now_ms())
+        cache = decide.decide(self.world.policy, subject, Action.CACHE, place, now_ms())
         return {"serve": serve.allowed, "cache": cache.allowed, "rule": cache.rule if serve.allowed else serve.rule}
 
     def _tombstone_page(self, after: int, headers: dict[str, str]) -> Reply:

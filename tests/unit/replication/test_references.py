@@ -50,11 +50,11 @@ def test_nothing_of_a_photo_that_is_not_for_everybody_crosses(regions):
 
 
 def forbid_references(regions, region) -> None:
-    """Changes that region's policy so that references may not leave the EU."""
+    """Changes that region's policy so that references of its first class, the EU's, may not go to the US."""
     settings = regions.stores[region].settings
     text = settings.values.read(POLICY).value
-    assert settings.values.write(POLICY, text.replace("[reference]\n        at: [anywhere]",
-                                               "[reference]\n        at: [jurisdiction:EU]"))  # fmt: skip
+    denial = "    rules:\n      - {deny: [reference], at: [jurisdiction:US], because: Not there.}\n"
+    assert settings.values.write(POLICY, text.replace("    rules:\n", denial, 1))
     assert settings.values.read(POLICY).value != text
 
 

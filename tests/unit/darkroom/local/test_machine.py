@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from darkroom.local import data_folder
 from darkroom.local.machine import addresses_text
 from regions import topology
-from regions.residency import policy
+from regions.residency import checking, parsing
 
 MACHINE = data_folder.read_machine()
 DATA = Path("/srv/dark room/ü")
@@ -69,8 +69,9 @@ def test_the_topology_can_contain_any_folder(name):
 
 def test_the_default_policy_fits_the_machine(ports, public_keys):
     """It names only existing places, and each residency class may store photos in its home regions."""
-    text = (Path(policy.__file__).parents[2] / "deploy" / "policy.yaml").read_text()
-    policy.check(policy.parse(text, "policy.yaml"), topology.parse(MACHINE.topology(DATA, ports, public_keys)))
+    text = (Path(parsing.__file__).parents[2] / "deploy" / "policy.yaml").read_text()
+    loaded = topology.parse(MACHINE.topology(DATA, ports, public_keys))
+    checking.require_fit(parsing.parse(text, "policy.yaml"), checking.places_of(loaded))
 
 
 def test_addresses_name_edges_origins_and_folders_of_objects(ports):

@@ -179,4 +179,4 @@ def test_the_command_exits_with_1_for_a_forbidden_copy(filled, capsys):
 def test_without_an_owner_nothing_is_allowed_anywhere(action, name, jurisdiction):
     """This holds for every place and every action."""
     found = StoredBytes(Place(name, "region", jurisdiction), "raw", 1, action)
-    assert evaluate(None, None, found) == StoredCopy(name, "raw", 1, False, NO_OWNER)
+    assert evaluate(None, None, found, 0) == StoredCopy(name, "raw", 1, False, NO_OWNER)

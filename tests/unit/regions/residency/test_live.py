@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from regions.errors import Unavailable
-from regions.residency import policy as policy_module
+from regions.residency import parsing
 from regions.residency.live import LivePolicy
 from regions.residency.policy import Policy
 from regions.stores.settings import POLICY
@@ -74,7 +74,7 @@ def test_a_change_acts_soon(settings, open_settings, eventually):
     try:
         for text in (TEXT, TEXT + "\n# changed\n", "broken: [", TEXT):
             settings.values.write(POLICY, text)
-            expected = policy_module.parse(text, "policy.yaml").version if text.startswith(TEXT) else None
+            expected = parsing.parse(text, "policy.yaml").version if text.startswith(TEXT) else None
             assert eventually(lambda expected=expected: getattr(view.current().policy, "version", None) == expected)
     finally:
         stop.set()
