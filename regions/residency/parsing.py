@@ -212,10 +212,7 @@ class _Parser:
         return frozenset(self._reader.each(self._list(node), self._country))
 
     def _country(self, node: yaml.Node) -> str:
-        code = self._reader.scalar(node)
-        if code not in ASSIGNED:
-            raise self._reader.error(node, f"{code} is not a two-letter country code of ISO 3166-1")
-        return code
+        return self._reader.one_of(node, ASSIGNED, "a two-letter country code of ISO 3166-1")
 
     def _tiers(self, node: yaml.Node) -> tuple[Ageing, ...]:
         items = self._reader.items(node)

@@ -18,6 +18,7 @@ from regions.residency.diagnostics import Diagnostic, NotUnderstood, Severity
 MAX_FILE_BYTES = 256 * 1024
 DAY_MS = 86_400_000
 
+_LONGEST_LIST = 20
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = re.compile("[1-9][0-9]{0,4}")
@@ -112,8 +113,13 @@ class Reader:
     def one_of(self, node: yaml.Node, known: Iterable[str], what: str) -> str:
         word, choices = self.scalar(node), list(known)
         if word not in choices:
-            raise self.error(node, f"{word} is not {what}; known: {', '.join(choices)}")
+            listed = f"; known: {', '.join(choices)}" if len(choices) <= _LONGEST_LIST else ""
+            raise self.error(node, f"{word} is not {what}{listed}")
         return word
+
+    def one_or_more(self, node: yaml.Node) -> list[yaml.Node]:
+        """The node, or the nodes of a list."""
+        return self.items(node) if isinstance(node, yaml.SequenceNode) else [node]
 
     def number(self, node: yaml.Node) -> int:
         """From 1 to 99,999."""
