@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from regions.residency.countries import ASSIGNED
 from regions.residency.decide import Subject, decide
 from regions.residency.diagnostics import Diagnostic, Severity, by_line, require_no_error
 from regions.residency.parsing import read
@@ -23,6 +24,7 @@ from regions.residency.policy import (
     JURISDICTION,
     STORED_AT_HOME,
     Action,
+    Home,
     Policy,
     ResidencyClass,
     Rule,
@@ -114,6 +116,8 @@ def _homes(policy: Policy, residency_class: ResidencyClass, places: Sequence[Pla
         if home.region not in regions:
             yield _error(home.where, f"there is no region {home.region}")
             continue
+        if not _is_lived_in(policy, residency_class, home):
+            continue
         subject = Subject(residency_class.name, home.region)
         for action in STORED_AT_HOME:
             if not decide(policy, subject, action, regions[home.region], None).allowed:
@@ -131,6 +135,15 @@ def _homes(policy: Policy, residency_class: ResidencyClass, places: Sequence[Pla
                 f"{residency_class.minimum_copies} copies of each raw can't be: for people of {residency_class.name} "
                 f"in {home.region}, rest_raw is allowed without an end in {', '.join(copies) or 'no region'}",
             )
+
+
+def _is_lived_in(policy: Policy, residency_class: ResidencyClass, home: Home) -> bool:
+    """False for a home that a class has from its base, but that none of its own countries leads to."""
+    base = policy.classes.get(residency_class.based_on)
+    if base is None or home not in base.homes:
+        return True
+    people = (country for country in ASSIGNED if policy.class_of(country) is residency_class)
+    return any(policy.home_region(country) == home.region for country in people)
 
 
 def _transfers(policy: Policy, residency_class: ResidencyClass, places: Sequence[Place]) -> Iterator[Diagnostic]:

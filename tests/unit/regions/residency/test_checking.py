@@ -192,6 +192,15 @@ def test_a_class_inherits_no_way_out_without_a_basis():
     assert all(action in found[0][2] for action in (Action.REST_RAW, Action.SERVE))
 
 
+def test_an_inherited_home_counts_only_for_those_who_live_there():
+    """Its people may be others' than the class's: here those of France."""
+    more = "  cautious:\n    based_on: eu\n    countries: [{}]\n    minimum_copies: 1\n    rules:\n"
+    more += "      - {{deny: [rest_raw], at: [eu-west], because: no}}\n"
+    assert diagnostics(TEXT + more.format("CH")) == []
+    found = diagnostics(TEXT.replace("[FR, DE]", "[DE]") + more.format("FR"))
+    assert [(severity, line) for severity, line, _ in found] == [("error", 10)]
+
+
 @pytest.mark.parametrize("at", ["anywhere", "sydney", "jurisdiction:US", "far"])
 def test_whatever_leaves_the_protected_jurisdiction_needs_a_basis(at):
     """By whatever word, also a group's."""
