@@ -85,8 +85,9 @@ def test_what_is_allowed_at_an_unknown_time_is_allowed_at_every_time(rules, acti
 
 @given(few_rules, policies.actions, policies.times)
 def test_what_is_allowed_at_an_unknown_place_is_allowed_at_every_place(rules, action, now_ms):
-    """Also at one that no rule names."""
-    policy = parsed(document_of(rules))
+    """Also at one that no rule names, and although a rule for everywhere comes last."""
+    last = {"allow": [action], "at": ["anywhere"], "because": "A reason."}
+    policy = parsed(document_of([*rules, last]))
     if decide(policy, EVERYONE, action, None, now_ms).allowed:
         elsewhere = Place("tokyo", "edge", "JP")
         assert all(decide(policy, EVERYONE, action, place, now_ms).allowed for place in (*PLACES, elsewhere))

@@ -137,6 +137,13 @@ def test_what_people_say_rests_elsewhere_only_where_a_rule_allows_it(api, guard)
     assert set(decisions(api, "u_1")) == {("say", "us-central", True), ("say", "au-east", False)}
 
 
+def test_what_people_say_in_another_region_of_their_jurisdiction_is_decided_too(api, guard):
+    """A rule may forbid one region only."""
+    eu_central = Place("eu-central", "region", "EU")
+    guard.require_say("u_1", "eu", EU_HOME, eu_central)
+    assert decisions(api, "u_1") == [("say", "eu-central", True)]
+
+
 def test_a_class_that_no_policy_knows_may_say_nothing_elsewhere(guard):
     """So a token without a class, or with an invented one, opens nothing."""
     for unknown in ("", "mars"):

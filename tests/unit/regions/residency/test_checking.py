@@ -184,6 +184,26 @@ def test_a_rule_of_the_base_that_a_class_overrules_is_no_mistake():
     assert diagnostics(TEXT + more) == []
 
 
+def test_rules_are_blamed_on_their_own_class_only():
+    """A class that builds on another explains nothing of what is void in that one."""
+    rules = "      - {deny: [cache], at: [jurisdiction:EU], because: no}\n"
+    rules += "      - {allow: [cache], at: [lisbon], because: yes}\n"
+    first, _, _ = EU_RULES.partition("      - deny")
+    more = "  minors:\n    based_on: eu\n    rules:\n      - {deny: [cache], at: [lisbon], because: no}\n"
+    [found] = diagnostics(TEXT.replace(EU_RULES, first + rules) + more)
+    assert found == ("warning", 19, "it never decides, because p.yaml:18 cover all that it names before it")
+
+
+def test_copies_until_a_day_do_not_count():
+    """The home's raws need as many for good."""
+    before, after = TEXT.replace("minimum_copies: 2", "minimum_copies: 3").split("      - deny", 1)
+    allow = "      - {allow: [rest_raw], at: [us-central], transfer_basis: adequacy, because: yes}\n"
+    assert diagnostics(f"{before}{allow}      - deny{after}") == []
+    until = allow.replace("because", "until: 2999-01-01, because")
+    found = diagnostics(f"{before}{until}      - deny{after}")
+    assert {(severity, line) for severity, line, _ in found} == {("error", 13)}
+
+
 def test_a_class_inherits_no_way_out_without_a_basis():
     """A base may belong to people elsewhere; with homes in the Union its rules need a basis, each once."""
     more = "  cautious:\n    based_on: world\n    homes: [{region: eu-west}]\n"
