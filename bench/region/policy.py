@@ -36,7 +36,7 @@ default_class: eu
 classes:
   eu:
     homes: [{region: eu-west}]
-    rules: [{allow: [rest_raw, rest_variants, rest_metadata], at: [home], because: A benchmark.}]
+    rules: [{allow: [rest_raw, rest_variants, rest_metadata, rest_account], at: [home], because: A benchmark.}]
 """
 _PEER = "consistent reads of Consul"
 _WITHIN_S = 0.5

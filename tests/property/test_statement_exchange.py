@@ -94,8 +94,10 @@ class Observer:
 
 
 class Schedule:
-    """What happens to a world, as the random numbers have it. `absent` regions never run; into the settings of `tampered`
-    somebody else writes."""
+    """What happens to a world, as the random numbers have it.
+
+    `absent` regions never run; into the settings of `tampered` somebody else writes.
+    """
 
     def __init__(self, world: World, absent: frozenset[str] = frozenset(), tampered: str = "") -> None:
         self.world, self.random, self.absent, self.tampered = world, world.random, absent, tampered
@@ -307,7 +309,7 @@ def hostile(random: Random, world: World) -> Callable[[Report], Report]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_region_that_lies_counts_for_one(seed):
-    """Nothing loosens without the others' majority with it; when they reach one another, they agree and have a lease."""
+    """Nothing loosens without the others' majority; when they reach one another, they agree and have a lease."""
     random = Random(seed)
     world = World(random, 3, 1)
     observer = Observer(world, frozenset({"r3"}))

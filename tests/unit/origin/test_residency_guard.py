@@ -1,7 +1,5 @@
 """Nothing of a photo or profile is visible where the policy forbids it, and each decision is logged."""
 
-from pathlib import Path
-
 import pytest
 
 from origin.residency_guard import ResidencyGuard
@@ -10,8 +8,7 @@ from regions.clock import now_s
 from regions.errors import ResidencyDenied, Unavailable
 from regions.node_tokens import Call
 from regions.residency.audit import AuditTrail
-from regions.topology import Place
-from tests.builders.statements import node_key
+from tests.builders.statements import POLICY_TEXT, node_key
 
 
 def statuses(api, ana, photo_id, node):
@@ -123,38 +120,32 @@ def test_a_profile_that_another_region_requests_is_decided_for_that_region(api, 
 
 # What people say about somebody elsewhere
 
-NO_SAY = "    rules:\n      - {deny: [say], at: [jurisdiction:US], because: Nothing may be kept there.}\n"
+NO_SAY = "    rules:\n      - {deny: [say], at: [us-central], because: Nothing may be kept there.}\n"
 
 
 @pytest.fixture
 def guard(api):
-    audit = AuditTrail(api.catalog, api.context.clock_ms)
-    return ResidencyGuard(api.context.region.place, api.context.policy, audit)
+    return ResidencyGuard(api.context.rules, AuditTrail(api.catalog, api.context.clock_ms))
 
 
 @pytest.fixture
 def deny_saying(api):
-    """Publishes a policy whose first rules deny `say` in the US."""
-    return lambda: api.set_policy(Path("deploy/policy.yaml").read_text().replace("    rules:\n", NO_SAY))
-
-
-EU_HOME, US_HOME = Place("eu-west", "region", "EU"), Place("us-central", "region", "US")
-AU_HOME = Place("au-east", "region", "AU")
+    """A statement is in force whose first rules deny `say` in us-central."""
+    return lambda: api.set_policy(POLICY_TEXT.replace("    rules:\n", NO_SAY))
 
 
 def test_what_people_say_rests_elsewhere_only_where_a_rule_allows_it(api, guard):
     """451 cites the rule, or the class where no rule allows it. Each decision is logged for the person."""
-    guard.require_say("u_1", "eu", EU_HOME, US_HOME)
+    guard.require_say("u_1", "eu", "eu-west", "us-central")
     with pytest.raises(ResidencyDenied) as denied:
-        guard.require_say("u_1", "eu", EU_HOME, AU_HOME)
+        guard.require_say("u_1", "eu", "eu-west", "sydney")
     assert denied.value.document()["rule"].startswith("policy.yaml:")
-    assert set(decisions(api, "u_1")) == {("say", "us-central", True), ("say", "au-east", False)}
+    assert set(decisions(api, "u_1")) == {("say", "us-central", True), ("say", "sydney", False)}
 
 
 def test_what_people_say_in_another_region_of_their_jurisdiction_is_decided_too(api, guard):
     """A rule may forbid one region only."""
-    eu_central = Place("eu-central", "region", "EU")
-    guard.require_say("u_1", "eu", EU_HOME, eu_central)
+    guard.require_say("u_1", "eu", "eu-west", "eu-central")
     assert decisions(api, "u_1") == [("say", "eu-central", True)]
 
 
@@ -162,23 +153,22 @@ def test_a_class_that_no_policy_knows_may_say_nothing_elsewhere(guard):
     """So a token without a class, or with an invented one, opens nothing."""
     for unknown in ("", "mars"):
         with pytest.raises(ResidencyDenied):
-            guard.require_say("u_1", unknown, US_HOME, EU_HOME)
+            guard.require_say("u_1", unknown, "us-central", "eu-west")
 
 
 def test_what_people_say_at_home_needs_no_decision(api, guard):
     """It does not leave."""
-    api.set_policy(None)
-    guard.require_say("u_1", "eu", EU_HOME, EU_HOME)
+    api.lose_lease()
+    guard.require_say("u_1", "eu", "eu-west", "eu-west")
     assert decisions(api, "u_1") == []
 
 
-def test_without_a_policy_nothing_that_people_say_leaves_their_jurisdiction(api, guard):
-    """Whichever side asks: this region is the home in one case, and the other's in the next."""
-    api.set_policy(None)
-    for home, place in ((EU_HOME, US_HOME), (US_HOME, EU_HOME)):
-        with pytest.raises(Unavailable):
-            guard.require_say("u_1", "eu", home, place)
-    guard.require_say("u_1", "eu", Place("eu-central", "region", "EU"), EU_HOME)
+def test_without_a_lease_nothing_that_people_say_leaves_their_jurisdiction(api, guard):
+    """Within it, it does."""
+    api.lose_lease()
+    with pytest.raises(Unavailable):
+        guard.require_say("u_1", "eu", "eu-west", "us-central")
+    guard.require_say("u_1", "eu", "eu-central", "eu-west")
 
 
 def test_a_follow_of_somebody_elsewhere_is_refused_where_saying_is(api, ana, us_api, serve, deny_saying):

@@ -50,9 +50,9 @@ def test_nothing_of_a_photo_that_is_not_for_everybody_crosses(regions):
 
 
 def forbid_references(regions, region) -> None:
-    """A statement by which references may not leave the EU is pending for data of that region."""
-    text = POLICY_TEXT.replace("[reference]\n        at: [anywhere]", "[reference]\n        at: [jurisdiction:EU]")
-    assert text != POLICY_TEXT
+    """A statement by which references may not go to the US is pending for data of that region."""
+    denial = "    rules:\n      - {deny: [reference], at: [us-central], because: A test.}\n"
+    text = POLICY_TEXT.replace("    rules:\n", denial, 1)
     stricter = Compliance().states(text, previous=regions.rules[region].in_force)
     regions.rules[region] = replace(regions.rules[region], pending=(stricter,))
 

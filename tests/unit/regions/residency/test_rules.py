@@ -15,9 +15,9 @@ EU, WORLD = Subject("eu", "eu-west"), Subject("world", "us-central")
 TEAM = Compliance()
 FIRST = TEAM.states()
 NO_SERVING_IN_SYDNEY = POLICY_TEXT.replace(
-    "    rules:\n      - allow: [rest_raw, rest_variants, rest_metadata]\n        at: [jurisdiction:EU]",
+    "    rules:\n      - allow: [rest_raw, rest_variants, rest_metadata, rest_account]\n        at: [jurisdiction:EU]",
     "    rules:\n      - deny: [serve]\n        at: [sydney]\n        because: not there\n"
-    "      - allow: [rest_raw, rest_variants, rest_metadata]\n        at: [jurisdiction:EU]",
+    "      - allow: [rest_raw, rest_variants, rest_metadata, rest_account]\n        at: [jurisdiction:EU]",
 )
 
 
