@@ -2,7 +2,7 @@
 
 The statement and the tombstones take precedence over cached bytes. When neither the cache's grant nor an upstream can
 confirm what an image is, it is not served. It is cached only if the statement allows this edge to. Where a class has
-rules that bind it to places, clients are told `private`: a cache that is not ours could lie anywhere.
+rules that bind it to places, clients get `private`: a cache that is not ours could lie anywhere.
 """
 
 import math

@@ -85,6 +85,6 @@ def _signing_region(authorization: str) -> str:
     if scheme.lower() != "bearer" or len(token) > _MAX_TOKEN_CHARS:
         return ""
     try:
-        return str(jwt.get_unverified_header(token.strip()).get("kid", ""))
+        return str(jwt.get_unverified_header(token.strip()).get("kid", "")).partition("/")[0]
     except jwt.InvalidTokenError:
         return ""

@@ -21,6 +21,7 @@ from regions.residency import policy, signatures, statement_document
 from regions.residency.statement import Signers, Statement
 
 FOLDER = "compliance"
+_BEGINNING = f".{FOLDER}.new"
 _OFFICER = "officer-1"
 _OLD_POLICY = "residency/policy"
 
@@ -28,11 +29,11 @@ _OLD_POLICY = "residency/policy"
 def keep_statement(data: Path, loaded: Config) -> None:
     """Makes the compliance key and the first statement, at this folder's first start; later only follows moved ports.
 
-    A statement or a key that was removed is not made again: whoever can remove it must not get another one for it.
+    A statement or a key that was removed is not made again: who can remove it must not get another one in return.
     Raises CommandError, StatementError, Unavailable.
     """
-    beginning = data / f".{FOLDER}.new"
-    if beginning.exists() or not any(one.exists() for one in (data / FOLDER, loaded.signers_file, loaded.state)):
+    if not has_begun(data, loaded):
+        beginning = data / _BEGINNING
         _begin(beginning, loaded)
         # From here on the folder has begun. If this process dies before, the same is done again, with the same result.
         beginning.rename(data / FOLDER)
@@ -44,6 +45,23 @@ def keep_statement(data: Path, loaded: Config) -> None:
             statement, int(statement.lease_s), statement.operators,
         )  # fmt: skip
         publish(loaded, signed_by(private_keys(data / FOLDER), text, statement.signers), loaded.topology.regions)
+
+
+def has_begun(data: Path, loaded: Config) -> bool:
+    """Whether there has been a first statement in this folder, even if it is gone now."""
+    traces = (data / FOLDER, loaded.signers_file, loaded.state)
+    return not (data / _BEGINNING).exists() and any(one.exists() for one in traces)
+
+
+def require_fit(loaded: Config) -> None:
+    """Raises PolicyError if the policy that we ship does not fit the places of the topology."""
+    regions, edges = loaded.topology.regions.values(), loaded.topology.edges.values()
+    places = [*(region.place for region in regions), *(edge.place for edge in edges)]
+    policy.check(policy.parse(shipped_policy(), policy.FILE), places)
+
+
+def shipped_policy() -> str:
+    return importlib.resources.files("deploy").joinpath(policy.FILE).read_text()
 
 
 def _begin(folder: Path, loaded: Config) -> None:
@@ -99,4 +117,4 @@ def _first_policy(loaded: Config) -> str:
         with closing(config.open_settings(loaded, region)) as settings:
             if setting := settings.values.read(_OLD_POLICY):
                 return setting.value
-    return importlib.resources.files("deploy").joinpath(policy.FILE).read_text()
+    return shipped_policy()

@@ -13,7 +13,7 @@ from pathlib import Path
 from darkroom.command_error import CommandError
 from darkroom.local import machine
 from darkroom.local.addresses import TOPOLOGY
-from darkroom.local.compliance import keep_statement
+from darkroom.local.compliance import has_begun, keep_statement, require_fit
 from darkroom.local.machine import Machine
 from darkroom.local.private_files import write_private
 from darkroom.operate.places import make_missing_keys
@@ -74,7 +74,7 @@ def _locked(descriptor: int, within_s: float) -> bool:
 def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Config:
     """Creates missing secrets, the topology for these ports, every store, and at the first start the first statement.
 
-    Raises Unavailable, StoreMissing, WrongStore, StatementError, CommandError.
+    Raises Unavailable, StoreMissing, WrongStore, PolicyError, StatementError, CommandError.
     """
     _keep_secrets(data / _SECRETS, machine)
     write(data / TOPOLOGY, machine.topology(data, ports))
@@ -83,6 +83,9 @@ def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Co
     shutil.rmtree(data / SCRATCH, ignore_errors=True)
     (data / SCRATCH).mkdir()
     prepared = config.load(data / TOPOLOGY, os.environ)
+    if not has_begun(data, prepared):
+        # First, since a store that was created stays.
+        require_fit(prepared)
     before = _prepared_regions(data)
     for region in prepared.topology.regions:
         prepare_region(prepared, region, is_new=region not in before)

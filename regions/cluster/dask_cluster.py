@@ -22,7 +22,7 @@ from distributed.client import ClosedClientError, FutureCancelledError
 from regions.batches import Batches, Waiting
 from regions.cluster.actors import SharedActor
 from regions.cluster.in_worker import BEGUN
-from regions.cluster.rules import TOPIC, Rules, memories_mib
+from regions.cluster.rules import TOPIC, ClusterRules, memories_mib
 from regions.cluster.workers import (
     CONNECT_S,
     LOST,
@@ -232,7 +232,7 @@ class DaskCluster:
         await client
         client.subscribe_topic(TOPIC, self._workers_changed)
         client.subscribe_topic(BEGUN, lambda event: self._not_begun.discard(event[1]))
-        await client.register_plugin(Rules())
+        await client.register_plugin(ClusterRules())
         self._lost.clear()
         self._client = client
         self._set_memories(await client.run_on_scheduler(memories_mib))

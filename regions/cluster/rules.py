@@ -27,7 +27,7 @@ _MOST_WAIT_S = 1.0
 _ANSWERS_WITHIN_S = 3.0
 
 
-class Rules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
+class ClusterRules(SchedulerPlugin):  # type: ignore[misc]  # distributed has no types
     """Each death of a worker is reported to the caller, once; and an actor that was lost is made again elsewhere.
 
     No task queues at a worker that is busy: otherwise the death that one causes would be blamed on the other too.

@@ -31,7 +31,7 @@ class Following:
         return dict(self._in_force)
 
     def accept(self, statement: Statement) -> Accepted:
-        """Takes a verified statement: the newest, or one that a report said to be in force somewhere."""
+        """Takes a verified statement: the newest, or one that a report names as in force somewhere."""
         if self._by_hash(statement.hash):
             return Accepted.KNOWN
         same = next((one for one in self._statements if one.serial == statement.serial), None)

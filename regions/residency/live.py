@@ -152,7 +152,7 @@ class LiveRules:
         self.hear(replace(self.report(), age_s=0.0), asked_s)
 
     def report(self) -> Report:
-        """For whoever asks this region."""
+        """For those who ask this region."""
         with self._lock:
             self._advance()
             now_s, held = self.clock_s(), self._held

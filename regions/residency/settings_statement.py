@@ -1,6 +1,6 @@
 """The statement in a region's settings: watched, and put back when it is not the highest that this region knows.
 
-Whoever can write to the settings can remove the statement, or replace it by an older or a broken one. That is alarmed,
+Who can write to the settings can remove the statement, or replace it by an older or a broken one. That is alarmed,
 changes nothing, and is undone by the next round of any process that knows better.
 """
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from regions import keys
 from regions.residency import signatures, statement_document
 from regions.residency.exchange import Report
-from regions.residency.live import LiveRules
+from regions.residency.live import FollowedRules, LiveRules
 from regions.residency.settings_statement import SettingsStatement
 from regions.residency.statement import Kind, Purpose, Signers, StatedPlace, Statement
 
@@ -77,6 +77,13 @@ def bring_into_force(rules: LiveRules, watch: SettingsStatement, statement: Stat
     watch.watch_once()
     hear_all(rules, statement)
     assert rules.current().in_force == statement
+
+
+def tell(rules: FollowedRules, statement: Statement, *homes: str) -> None:
+    """The shield of each home answers now that the statement is held and in force there."""
+    for home in homes:
+        report = Report(home, statement.serial, statement.hash, statement.hash, 0.0, statement.lease_s)
+        rules.hear(report, rules.clock_s(), lambda hash: statement.signed)
 
 
 @dataclass

@@ -17,7 +17,6 @@ catalog = "{catalog}"
 feeds = "{feeds}"
 events = "{events}"
 settings = "{settings}"
-public_key = ""
 
 [edges.lisbon]
 jurisdiction = "EU"
@@ -25,7 +24,6 @@ latitude = 38.7
 longitude = -9.1
 url = "http://127.0.0.1:2"
 cache = "cache"
-public_key = ""
 shield_of = "eu-west"
 """
 

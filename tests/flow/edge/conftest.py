@@ -1,6 +1,6 @@
 """Real edges in processes of their own, over two small regions that act as origin and object server.
 
-The regions fail on demand. Tokens, policy and decisions are the real ones.
+The regions fail on demand. Tokens and statements are the real ones.
 """
 
 import contextlib
@@ -23,20 +23,26 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 import urllib3
 
-from regions import ids, tokens
+from darkroom.local.compliance import signers_text
+from regions import ids, keys, node_tokens
 from regions.clock import now_s
 from regions.errors import Unauthenticated
-from regions.residency import decide
-from regions.residency.decide import Subject
-from regions.residency.policy import Action, Policy, parse
-from regions.topology import Place
+from regions.node_tokens import Call
+from regions.residency import reports
+from regions.residency.exchange import Report
+from regions.residency.rules import Rules
+from regions.residency.statement import Kind, Purpose, StatedPlace, Statement
+from tests.builders.statements import POLICY_TEXT, Compliance, node_key, place
 
 WAIT_S = 20
+_HOMES = POLICY_TEXT.index("      - region: eu-west"), POLICY_TEXT.index("    rules:")
+POLICY = POLICY_TEXT[: _HOMES[0]] + "      - region: eu-west\n" + POLICY_TEXT[_HOMES[1] :]
+"""That of `deploy/`, without the second region of the EU."""
 REGIONS = {"eu-west": (1, "EU", 38.7, -9.1), "us-central": (2, "US", 41.9, -87.6)}
 EDGES = {
     "lisbon": ("EU", 38.7, -9.1, "eu-west"),
@@ -45,8 +51,6 @@ EDGES = {
 }
 Reply = tuple[int, dict[str, str], Any]
 """Status, headers, and the value to send as JSON."""
-
-POLICY = parse((Path(__file__).parents[3] / "deploy/policy.yaml").read_text(), "policy.yaml")
 
 
 @dataclass
@@ -105,14 +109,19 @@ class Region:
     def respond(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Reply:
         path = urlsplit(target).path
         if path.startswith("/v1/grants/"):
-            return self._grant(path, parse_qs(urlsplit(target).query)["place"], headers)
+            return self._grant(path, headers)
         if path == "/v1/tombstones":
-            return self._tombstone_page(json.loads(body)["after"].get("0", 0), headers)
+            return self._tombstone_page(json.loads(body)["after"].get("0", 0), headers, body)
+        if path.startswith("/v1/statement/"):
+            self.sender(Call(self.name, "GET", path), headers)
+            return 200, {}, {"signed": self.world.signed[path.rpartition("/")[2]]}
         self.requests.append((method, target, headers, body))
         return self.replies.get(path, (200, {}, {"region": self.name, "body": body.decode(errors="replace")}))
 
-    def _grant(self, path: str, places: list[str], headers: dict[str, str]) -> Reply:
-        requester = self._node(headers)
+    def _grant(self, path: str, headers: dict[str, str]) -> Reply:
+        requester = self.sender(Call(self.name, "GET", path), headers)
+        if shown := headers.get(node_tokens.GRANT_HEADER.lower()):
+            self._verified(shown, Call(self.name, "GET", path, presenter=requester))
         image = self.images.get(path.split("/")[3])
         if image is None or requester != EDGE_OF[self.name]:
             return 404, {}, {"detail": "there is no such image"}
@@ -122,24 +131,24 @@ class Region:
             "size_bytes": len(image.body),
             "residency_class": image.residency_class,
             "home_region": self.name,
-            "places": {place: self._decide(image, place) for place in places},
         }  # fmt: skip
 
-    def _decide(self, image: Image, name: str) -> dict[str, Any]:
-        subject, place = Subject(image.residency_class, self.name), Place(name, "edge", EDGES[name][0])
-        serve = decide.decide(self.world.policy, subject, Action.SERVE, place)
-        cache = decide.decide(self.world.policy, subject, Action.CACHE, place)
-        return {"serve": serve.allowed, "cache": cache.allowed, "rule": cache.rule if serve.allowed else serve.rule}
-
-    def _tombstone_page(self, after: int, headers: dict[str, str]) -> Reply:
-        self._node(headers)
+    def _tombstone_page(self, after: int, headers: dict[str, str], body: bytes) -> Reply:
+        self.sender(Call(self.name, "POST", "/v1/tombstones", body), headers)
         with self.lock:
             self.cursors.append(after)
             items = [{"photo_id": photo_id} for photo_id in self.tombstones[after:]]
-        return 200, {}, {"items": items, "complete": True, "after": {"0": after + len(items)}}
+        report = reports.to_document(self.world.report(self.name))
+        return 200, {}, {"items": items, "complete": True, "after": {"0": after + len(items)}, "statement": report}
 
-    def _node(self, headers: dict[str, str]) -> str:
-        return tokens.node_name(headers.get("darkroom-node", ""), lambda name: self.world.keys.get(name, ("", None))[1])
+    def sender(self, call: Call, headers: dict[str, str]) -> str:
+        return self._verified(headers.get(node_tokens.HEADER.lower(), ""), call)
+
+    def _verified(self, token: str, call: Call) -> str:
+        statement = self.world.compliance.latest
+        assert statement is not None
+        keys_of = Rules(statement, (), True).public_keys
+        return node_tokens.sender(token, call, lambda name: keys_of(name, Purpose.NODE), now_s())
 
 
 EDGE_OF = {edge[3]: name for name, edge in EDGES.items()}
@@ -285,14 +294,42 @@ class Reader:
 @dataclass
 class World:
     folder: Path
-    keys: dict[str, tuple[str, str]]
-    policy: Policy | None = POLICY
+    compliance: Compliance = field(default_factory=Compliance)
+    lease_s: int = 60
+    lease_left_s: float = 60.0
+    signed: dict[str, str] = field(default_factory=dict)
     sequence: Iterator[int] = field(default_factory=itertools.count)
     regions: dict[str, Region] = field(default_factory=dict)
     edges: dict[str, EdgeProcess] = field(default_factory=dict)
 
-    def node_token(self, name: str) -> str:
-        return tokens.issue_node(name, self.keys[name][0], now_s())
+    def node_token(self, name: str, receiver: str, path: str, method: str = "GET", body: bytes = b"") -> str:
+        """With this a request proves that it comes from that region or edge."""
+        return node_tokens.issue(name, "k1", node_key(name), Call(receiver, method, path, body), now_s())
+
+    def image_token(self, name: str, image: Image, receiver: str = "lisbon") -> str:
+        return self.node_token(name, receiver, f"/p/{image.photo_id}/320.jpg")
+
+    def state(self, policy_text: str = POLICY) -> Statement:
+        """From now on all regions answer that a statement with this policy is held and in force."""
+        statement = self.compliance.states(policy_text, self.places(), lease_s=self.lease_s)
+        self.signed[statement.hash] = statement.signed
+        return statement
+
+    def report(self, region: str) -> Report:
+        held = self.compliance.latest
+        assert held is not None
+        return Report(region, held.serial, held.hash, held.hash, 0.0, self.lease_left_s)
+
+    def places(self) -> list[StatedPlace]:
+        regions = [
+            place(name, Kind.REGION, jurisdiction, number=number, url=self.regions[name].url)
+            for name, (number, jurisdiction, *_) in REGIONS.items()
+        ]
+        edges = [
+            place(name, Kind.EDGE, jurisdiction, shield_of=shield_of, url=self.edges[name].url)
+            for name, (jurisdiction, _, _, shield_of) in EDGES.items()
+        ]
+        return [*regions, *edges]
 
     def write_topology(self) -> None:
         stores = dict.fromkeys(("objects", "catalog", "feeds", "events", "settings"), "none://")
@@ -300,20 +337,20 @@ class World:
         for name, (number, jurisdiction, latitude, longitude) in REGIONS.items():
             attributes = {"number": number, "jurisdiction": jurisdiction, "latitude": latitude, "longitude": longitude}
             attributes |= {**stores, "origin": self.regions[name].url}
-            lines += table("region", name, self.keys[name][1], attributes)
+            lines += table("region", name, attributes)
         for name, (jurisdiction, latitude, longitude, shield_of) in EDGES.items():
             attributes = {"jurisdiction": jurisdiction, "latitude": latitude, "longitude": longitude}
             attributes |= {"shield_of": shield_of, "url": self.edges[name].url, "cache": str(self.edges[name].cache)}
-            lines += table("edge", name, self.keys[name][1], attributes)
+            lines += table("edge", name, attributes)
         (self.folder / "topology.toml").write_text("\n".join(lines))
         (self.folder / "secrets").mkdir()
-        for name, (private, _) in self.keys.items():
-            (self.folder / "secrets" / f"{name}.pem").write_text(private)
+        for name in EDGES:
+            (self.folder / "secrets" / f"{name}.node.k1.pem").write_text(keys.private_pem(node_key(name)))
+        (self.folder / "signers.json").write_text(signers_text(self.compliance.signers))
 
 
-def table(kind: str, name: str, public_key: str, attributes: dict[str, Any]) -> list[str]:
+def table(kind: str, name: str, attributes: dict[str, Any]) -> list[str]:
     # A JSON string is a TOML basic string too.
-    attributes = {**attributes, "public_key": public_key}
     return [f"[{kind}s.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in attributes.items()), ""]
 
 
@@ -341,13 +378,13 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(scope="module")
 def own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Edges that the tests of one module may stop and start."""
-    yield from running(tmp_path_factory.mktemp("own_edges"))
+    yield from running(tmp_path_factory.mktemp("own_edges"), lease_s=6)
 
 
 @pytest.fixture
 def world(shared_world: World) -> Iterator[World]:
     yield shared_world
-    shared_world.policy = POLICY
+    shared_world.lease_left_s = 60.0
     for region in shared_world.regions.values():
         region.unavailable = False
         region.replies.clear()
@@ -378,8 +415,8 @@ def chicago(world: World) -> EdgeProcess:
     return world.edges["chicago"]
 
 
-def running(folder: Path) -> Iterator[World]:
-    world = World(folder, {name: tokens.make_key() for name in (*REGIONS, *EDGES)})
+def running(folder: Path, lease_s: int = 60) -> Iterator[World]:
+    world = World(folder, lease_s=lease_s)
     servers = []
     for name in REGIONS:
         region = world.regions[name] = Region(name, world)
@@ -390,6 +427,7 @@ def running(folder: Path) -> Iterator[World]:
     for name in EDGES:
         world.edges[name] = EdgeProcess(name, folder, socket.create_server(("127.0.0.1", 0), backlog=256))
     world.write_topology()
+    world.state()
     try:
         for edge in world.edges.values():
             edge.start()
@@ -413,4 +451,4 @@ def settle(world: World) -> None:
     probe = {name: region.add("world") for name, region in world.regions.items()}
     for name, edge in world.edges.items():
         image = probe[EDGES[name][3] or "eu-west"]
-        wait_for(lambda edge=edge, image=image: edge.image(image).headers["Cache-Status"] == f"{edge.name}; hit")
+        wait_for(lambda edge=edge, image=image: edge.image(image).headers.get("Cache-Status") == f"{edge.name}; hit")

@@ -10,6 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from regions import node_tokens
+from regions.clock import now_s
+from regions.node_tokens import Call
+from tests.builders.statements import Compliance, node_key
+from tests.flow.edge.conftest import POLICY
+
+DENYING = POLICY.replace(
+    "    rules:\n",
+    "    rules:\n      - {deny: [serve], at: [chicago], because: A test.}\n"
+    "      - {deny: [cache], at: [madrid], because: A test.}\n",
+    1,
+)
+
 
 def test_the_first_request_is_a_miss_and_the_second_a_hit(home, madrid):
     """The edge asks the shield, which asks the origin; Cache-Status names both, the shield first (RFC 9211)."""
@@ -21,7 +34,7 @@ def test_the_first_request_is_a_miss_and_the_second_a_hit(home, madrid):
     assert second.headers["ETag"] == f'"{image.sha256}"'
     digest = base64.b64encode(hashlib.sha256(image.body).digest()).decode()
     assert second.headers["Repr-Digest"] == f"sha-256=:{digest}:"
-    assert second.headers["Cache-Control"].startswith("public, max-age=")
+    assert second.headers["Cache-Control"].startswith("private, max-age=")
     assert second.headers["Access-Control-Allow-Origin"] == "*"
     assert home.fetched(image) == 1
 
@@ -106,15 +119,46 @@ def test_an_eu_photo_is_served_in_the_us_and_not_cached_there(world, home, lisbo
     assert inventory(world, chicago, image) == []
 
 
-def test_an_image_that_a_place_may_not_serve_is_refused_with_the_rule(home, chicago, lisbon, world):
-    """Without a readable policy, no data may cross a border: 451, and the shield does not fetch a byte."""
-    image = home.add("eu")
-    world.policy = None
-    for edge in (chicago, lisbon):
-        response = edge.image(image)
-        assert (response.status, response.headers["Content-Type"]) == (451, "application/problem+json")
-        assert "no policy" in response.json()["rule"]
-    assert home.fetched(image) == 0
+def test_an_image_that_a_place_may_not_serve_is_refused_with_the_rule(own_world, wait_for):
+    """451 from the moment at which the statement has arrived, and the copies there are dropped. Others go on."""
+    home, chicago, madrid = own_world.regions["eu-west"], own_world.edges["chicago"], own_world.edges["madrid"]
+    image, other = home.add("eu"), home.add("eu")
+    wait_for(lambda: chicago.image(image).status == madrid.image(image).status == 200)
+    wait_for(lambda: madrid.files_of(image))
+    own_world.state(DENYING)
+    wait_for(lambda: chicago.image(image).status == 451)
+    response = chicago.image(image)
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["rule"].startswith("policy.yaml:")
+    wait_for(lambda: not madrid.files_of(image))
+    assert madrid.image(image).data == image.body
+    assert (chicago.image(other).status, home.fetched(other)) == (451, 0)
+    own_world.state()
+    wait_for(lambda: chicago.image(image).status == 200)
+
+
+def test_a_statement_that_the_compliance_team_has_not_signed_is_ignored(own_world, wait_for):
+    """Whatever a region's origin says. The edge goes on by the one that it has, and says so in its log."""
+    home, chicago = own_world.regions["eu-west"], own_world.edges["chicago"]
+    image, team = home.add("eu"), own_world.compliance
+    wait_for(lambda: chicago.image(image).status == 200)
+    own_world.compliance = Compliance(latest=team.latest)
+    own_world.state(DENYING)
+    wait_for(lambda: "ALARM" in chicago.log_text())
+    assert chicago.image(image).status == 200
+    own_world.compliance = team
+
+
+def test_without_a_lease_nothing_of_the_eu_is_shown_elsewhere(own_world, wait_for):
+    """503 in Chicago. In Madrid, and for a photo that may be anywhere, everything goes on."""
+    chicago, madrid = own_world.edges["chicago"], own_world.edges["madrid"]
+    european, american = own_world.regions["eu-west"].add("eu"), own_world.regions["us-central"].add("world")
+    wait_for(lambda: chicago.image(european).status == 200)
+    own_world.lease_left_s = 0.0
+    wait_for(lambda: chicago.image(european).status == 503)
+    assert madrid.image(european).status == madrid.image(american).status == 200
+    own_world.lease_left_s = 60.0
+    wait_for(lambda: chicago.image(european).status == 200)
 
 
 def test_a_deleted_photo_is_gone_within_seconds(home, madrid, lisbon, world, wait_for):
@@ -244,16 +288,25 @@ def test_head_is_a_get_without_the_body(home, madrid):
     assert madrid.image(image).data == image.body
 
 
-def test_a_client_with_a_forged_node_token_is_an_ordinary_client(home, lisbon, world):
-    """Another edge's key can't sign a token of madrid's. Only edges get the grant."""
+def test_a_node_token_that_is_not_valid_is_refused(home, lisbon, world):
+    """401: another edge's key can't sign a token of madrid's, and none is good for another image or another shield."""
     image = home.add()
-    forged = world.node_token("chicago").split(".")
-    forged[0] = world.node_token("madrid").split(".")[0]
-    for token in (".".join(forged), "x", "a.b.c"):
+    forged = world.image_token("chicago", image).split(".")
+    forged[1] = world.image_token("madrid", image).split(".")[1]
+    elsewhere = (world.image_token("madrid", home.add()), world.image_token("madrid", image, "chicago"))
+    for token in (".".join(forged), "x", "a.b.c", *elsewhere):
         response = lisbon.image(image, Darkroom_Node=token)
-        assert (response.status, "Darkroom-Grant" in response.headers) == (200, False)
-    real = lisbon.image(image, Darkroom_Node=world.node_token("madrid"))
-    assert real.headers["Darkroom-Grant"].startswith('serve=?1, cache=?1; rule="policy.yaml:')
+        assert (response.status, "Darkroom-Grant" in response.headers) == (401, False)
+
+
+def test_only_an_edge_gets_the_grant_with_an_image(home, lisbon, world):
+    """With what it needs to decide itself, and what the shield decides for it."""
+    image = home.add()
+    asked = Call("eu-west", "GET", f"/v1/grants/{image.photo_id}/320.jpg", presenter="lisbon")
+    shown = node_tokens.issue("madrid", "k1", node_key("madrid"), asked, now_s())
+    tokens = {"Darkroom_Node": world.image_token("madrid", image), "Darkroom_Node_Grant": shown}
+    assert lisbon.image(image, **tokens).headers["Darkroom-Grant"] == 'class="eu", cache=?1'
+    assert "Darkroom-Grant" not in lisbon.image(image).headers
 
 
 def test_only_servers_may_read_an_edges_inventory_and_tombstones(home, lisbon, world):
@@ -266,17 +319,21 @@ def test_only_servers_may_read_an_edges_inventory_and_tombstones(home, lisbon, w
         ("/edge/tombstones", "POST", cursors),
     ):
         assert lisbon.get(path, method, body).status == 401
-        assert lisbon.get(path, method, body, Darkroom_Node=world.node_token("eu-west")).status == 200
+        token = world.node_token("eu-west", "lisbon", path, method, body)
+        assert lisbon.get(path, method, body, Darkroom_Node=token).status == 200
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"after": 1}', b'{"after": {"0": -1}}', b'{"after": {"x": 1}}'])
 def test_a_shield_passes_only_readable_cursors_on(lisbon, home, world, body):
     """400, and its origin gets no request because of it. Only a shield lists tombstones, and only by POST."""
-    response = lisbon.get("/edge/tombstones", "POST", body, Darkroom_Node=world.node_token("madrid"))
+    path = "/edge/tombstones"
+    token = world.node_token("madrid", "lisbon", path, "POST", body)
+    response = lisbon.get(path, "POST", body, Darkroom_Node=token)
     assert (response.status, response.headers["Content-Type"]) == (400, "application/problem+json")
-    assert lisbon.get("/edge/tombstones", Darkroom_Node=world.node_token("madrid")).status == 405
+    assert lisbon.get(path, Darkroom_Node=world.node_token("madrid", "lisbon", path)).status == 405
     madrid, cursors = world.edges["madrid"], b'{"after": {}}'
-    assert madrid.get("/edge/tombstones", "POST", cursors, Darkroom_Node=world.node_token("lisbon")).status == 404
+    token = world.node_token("lisbon", "madrid", path, "POST", cursors)
+    assert madrid.get(path, "POST", cursors, Darkroom_Node=token).status == 404
 
 
 def test_a_request_in_a_loop_is_refused(home, lisbon):
@@ -289,7 +346,7 @@ def test_a_request_in_a_loop_is_refused(home, lisbon):
 def test_a_shield_serves_other_edges_for_its_own_region_only(world, lisbon):
     """421 with the right region. So no edge makes requests on behalf of another."""
     image = world.regions["us-central"].add("world")
-    response = lisbon.image(image, Darkroom_Node=world.node_token("madrid"))
+    response = lisbon.image(image, Darkroom_Node=world.image_token("madrid", image))
     assert (response.status, response.json()["region"]) == (421, "us-central")
 
 
@@ -385,6 +442,7 @@ def wait_until_purged(world, edge, image, wait_for) -> None:
 
 
 def inventory(world, edge, image) -> list[dict]:
-    response = edge.get(f"/edge/inventory/{image.photo_id}", Darkroom_Node=world.node_token("eu-west"))
+    path = f"/edge/inventory/{image.photo_id}"
+    response = edge.get(path, Darkroom_Node=world.node_token("eu-west", edge.name, path))
     assert response.status == 200
     return json.loads(response.data)["items"]

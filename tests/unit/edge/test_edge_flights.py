@@ -7,11 +7,11 @@ import pytest
 from gevent.event import Event
 
 from edge.flights import FetchResult, Flights
-from edge.grants import Permission, PlaceGrant
+from edge.grants import Grant
 from regions.errors import BadGateway, NotFound, Problem, Unavailable
 
 BODY = b"0123456789"
-PLACE_GRANT = PlaceGrant(hashlib.sha256(BODY).hexdigest(), Permission(True, True, "r"), 0.0)
+GRANT = Grant(hashlib.sha256(BODY).hexdigest(), "eu", "eu-west", 0.0)
 
 
 class Chunks:
@@ -41,7 +41,7 @@ def completed():
 
 
 def join(flights, completed, chunks, key="a", storable=True):
-    result = FetchResult(PLACE_GRANT, len(BODY), chunks, storable)
+    result = FetchResult(GRANT, len(BODY), chunks, storable)
     return flights.join(key, lambda: result, lambda result, body: completed.append(body))
 
 
@@ -88,7 +88,7 @@ def test_a_greenlet_that_dies_leaves_no_reader_waiting(flights, completed):
     """Killed in the middle, or ended by an unexpected error."""
     chunks = Chunks()
     reader = join(flights, completed, chunks)
-    assert reader.result().grant == PLACE_GRANT
+    assert reader.result().grant == GRANT
     reader._flight.greenlet.kill()
     with pytest.raises(Problem):
         b"".join(reader)

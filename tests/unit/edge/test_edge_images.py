@@ -10,18 +10,26 @@ from edge.cache import Cache
 from edge.flights import FetchResult, Flights
 from edge.freshness import GRANT_TTL_S, MAX_TOMBSTONES_AGE_S, STALE_IF_ERROR_S
 from edge.grant_cache import GrantCache
-from edge.grants import Key, Permission, PlaceGrant
+from edge.grants import Grant, Key
 from edge.http1 import RequestHead
 from edge.images import ImageRequest, Images
+from edge.permissions import Permissions
+from edge.renewal import Renewal
 from edge.responses import Request
 from edge.saved_cursors import SavedCursors
 from edge.tombstones import KnownTombstones
 from regions.errors import NotFound, ResidencyDenied, Unavailable
+from regions.residency.live import FollowedRules
+from regions.residency.statement import Kind
+from regions.residency.statement_folder import StatementFolder
 from regions.tombstone_cursors import to_document
+from regions.topology import Topology
 from regions.variant_names import CONTENT_TYPES
+from tests.builders.statements import DEPLOYED, POLICY_TEXT, BootClock, Compliance, place, tell
 
 PHOTO = "p_00000000001"
 KEY = Key(PHOTO, "320.jpg")
+PLACES = (*DEPLOYED, place("madrid", Kind.EDGE))
 HERE, THERE = ImageRequest(KEY, "lisbon", "eu-west"), ImageRequest(KEY, "madrid", "eu-west")
 
 
@@ -29,16 +37,16 @@ class Home:
     """An upstream that the test controls, and the clock."""
 
     def __init__(self) -> None:
-        self.now_s, self.body, self.cache, self.error, self.requested = 1000.0, b"old bytes", True, None, []
+        self.now_s, self.body, self.error, self.requested = 1000.0, b"old bytes", None, []
 
-    def fetch(self, key: Key, place: str, sha256: str | None) -> FetchResult:
+    def fetch(self, wanted: ImageRequest, sha256: str | None) -> FetchResult:
         self.requested.append(sha256)
         if self.error:
             raise self.error
-        grant = PlaceGrant(hashlib.sha256(self.body).hexdigest(), Permission(True, self.cache, "r"), self.now_s)
-        self.grant_cache.put(key, place, grant)
-        unchanged = grant.sha256 == sha256
-        return FetchResult(grant, len(self.body), None if unchanged else [self.body], self.cache)
+        grant = Grant(hashlib.sha256(self.body).hexdigest(), "eu", "eu-west", self.now_s)
+        self.grant_cache.put(wanted.key, grant)
+        unchanged, storable = grant.sha256 == sha256, self.permissions.of(grant, "lisbon").cache.allowed
+        return FetchResult(grant, len(self.body), None if unchanged else [self.body], storable)
 
     def tombstones(self, region: str, cursors: dict[int, int]) -> dict:
         return {"items": [], "complete": True, "after": to_document(cursors)}
@@ -67,9 +75,40 @@ def flights():
 
 
 @pytest.fixture
-def images(home, cache, tombstones, flights):
-    home.grant_cache = GrantCache(lambda: home.now_s)
-    return Images("lisbon", {"eu-west": home}, cache, home.grant_cache, tombstones, flights, lambda: home.now_s)
+def compliance():
+    return Compliance()
+
+
+@pytest.fixture
+def rules(compliance, tmp_path):
+    """The shipped policy is in force. Its clock stands still, so the lease does not end by itself."""
+    rules = FollowedRules(StatementFolder(tmp_path / "state"), compliance.signers, BootClock())
+    tell(rules, compliance.states(places=PLACES), "eu-west")
+    return rules
+
+
+@pytest.fixture
+def deny(rules, compliance):
+    """`deny("cache", "lisbon")` puts a statement in force that denies this action at this edge."""
+
+    def deny(action: str, edge: str) -> None:
+        denial = f"    rules:\n      - {{deny: [{action}], at: [{edge}], because: A test.}}\n"
+        tell(rules, compliance.states(POLICY_TEXT.replace("    rules:\n", denial), PLACES), "eu-west")
+
+    return deny
+
+
+@pytest.fixture
+def images(home, cache, tombstones, flights, rules):
+    home.grant_cache, home.permissions = GrantCache(lambda: home.now_s), Permissions(rules)
+    upstreams, clock = {"eu-west": home}, lambda: home.now_s
+    return Images("lisbon", upstreams, cache, home.grant_cache, home.permissions, tombstones, flights, clock)
+
+
+@pytest.fixture
+def renewal(cache, home, images):
+    topology = Topology({}, {})
+    return Renewal("lisbon", topology, cache, home.grant_cache, home.permissions, images, lambda: home.now_s)
 
 
 @pytest.fixture
@@ -134,16 +173,47 @@ def test_new_bytes_of_the_origin_replace_the_cached_ones(home, get, cache):
     assert cache.stored_sha256(KEY) == hashlib.sha256(b"new bytes").hexdigest()
 
 
-def test_an_image_that_may_no_longer_be_cached_is_served_and_dropped(home, get, images, cache):
-    """By a request and by a renewal."""
-    for request in (get, lambda: images.renew(HERE)):
-        home.cache = True
-        home.now_s += MAX_TOMBSTONES_AGE_S + 1
+def test_an_image_that_may_no_longer_be_cached_is_served_and_dropped(get, images, cache, deny):
+    """From the next request on, without a new grant."""
+    get()
+    deny("cache", "lisbon")
+    assert get() == (b"old bytes", "lisbon; fwd=stale")
+    assert cache.inventory(PHOTO) == []
+
+
+def test_what_may_no_longer_be_cached_is_dropped_without_a_request(get, renewal, cache, deny):
+    """By the loop that notices another statement. Nothing else is dropped."""
+    get()
+    assert (renewal.drop_forbidden(), len(cache.all_keys())) == (0, 1)
+    deny("cache", "madrid")
+    assert (renewal.drop_forbidden(), len(cache.all_keys())) == (0, 1)
+    deny("cache", "lisbon")
+    assert (renewal.drop_forbidden(), cache.inventory(PHOTO)) == (1, [])
+
+
+def test_a_statement_decides_at_the_next_request_without_a_new_grant(home, get, deny):
+    """451 with the rule: the edge has the facts, and asks nobody."""
+    get()
+    deny("serve", "lisbon")
+    with pytest.raises(ResidencyDenied) as denied:
         get()
-        home.cache = False
-        home.now_s += MAX_TOMBSTONES_AGE_S + 1
-        request()
-        assert cache.inventory(PHOTO) == []
+    assert (denied.value.members["rule"].startswith("policy.yaml:"), len(home.requested)) == (True, 1)
+
+
+def test_without_a_lease_a_place_elsewhere_gets_nothing(home, get, rules):
+    """Within the jurisdiction of the home everything goes on."""
+    abroad = ImageRequest(KEY, "sydney", "eu-west")
+    assert get(abroad)[0] == b"old bytes"
+    rules.clock_s.at_s += 61
+    with pytest.raises(Unavailable):
+        get(abroad)
+    assert get()[0] == get(THERE)[0] == b"old bytes"
+
+
+def test_other_caches_may_keep_only_what_may_be_anywhere(images):
+    """`private` where the class has rules that bind it to places."""
+    response = images.respond(Request(RequestHead("GET", "/", "", 1, {})), HERE)
+    assert dict(response.headers)["Cache-Control"].startswith("private, max-age=")
 
 
 @pytest.mark.parametrize("refusal", [NotFound("gone"), ResidencyDenied("no", "policy.yaml:1")])
@@ -162,19 +232,25 @@ def test_a_refusal_drops_the_copy_and_is_remembered_for_a_second(home, get, cach
 
 
 def test_a_refusal_for_another_place_does_not_drop_our_copy(home, get, cache):
-    """A grant is for one place."""
+    """The origin may know a newer statement."""
     get()
     home.error = ResidencyDenied("no", "policy.yaml:1")
+    home.now_s += MAX_TOMBSTONES_AGE_S + 1
+    with pytest.raises(ResidencyDenied):
+        get(THERE)
+    home.error = None
+    home.now_s += 2
+    assert get()[1] == "lisbon; fwd=stale; fwd-status=304"
+
+
+def test_one_grant_serves_every_place_that_the_statement_allows(home, get, deny):
+    """It states facts; for each place the statement decides."""
+    get()
+    assert (get(THERE), len(home.requested)) == ((b"old bytes", "lisbon; hit"), 1)
+    deny("serve", "madrid")
     with pytest.raises(ResidencyDenied):
         get(THERE)
     assert get()[1] == "lisbon; hit"
-
-
-def test_each_place_needs_a_grant_of_its_own(home, get):
-    """The cached bytes are not fetched again."""
-    get()
-    assert get(THERE) == (b"old bytes", "lisbon; fwd=stale; fwd-status=304")
-    assert get(THERE)[1] == "lisbon; hit"
 
 
 @pytest.mark.parametrize("pause_s", [0, 0.001, 0.005, 0.02, 0.1])

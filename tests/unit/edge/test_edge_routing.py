@@ -8,16 +8,17 @@ from edge import routing
 from regions import ids, tokens
 from regions.errors import LoopDetected, NotFound
 from regions.topology import Edge, Region, Topology, home_of
+from tests.builders.statements import node_key
 
 LISBON, CHICAGO = (38.7, -9.1), (41.9, -87.6)
 
 
 def region(name: str, number: int, at: tuple[float, float]) -> Region:
-    return Region(name, number, "EU", *at, "http://o", *["none://"] * 5, public_key="k")
+    return Region(name, number, "EU", *at, "http://o", *["none://"] * 5)
 
 
 def edge(name: str, at: tuple[float, float], shield_of: str) -> Edge:
-    return Edge(name, "EU", *at, f"http://{name}", "/cache", "k", shield_of)
+    return Edge(name, "EU", *at, f"http://{name}", "/cache", shield_of)
 
 
 TOPOLOGY = Topology(
@@ -32,7 +33,7 @@ def public(kind: str, number: int) -> str:
 
 
 def bearer(name: str) -> str:
-    return f"Bearer {tokens.issue_user(public('u', 1), name, tokens.make_key()[0], 0)}"
+    return f"Bearer {tokens.issue_user(public('u', 1), name, 'k1', node_key(name), 0)}"
 
 
 @pytest.mark.parametrize("kind", ["p", "u", "c"])

@@ -42,7 +42,7 @@ def test_without_a_statement_nobody_can_sign_up(open_api):
 
 
 def test_what_is_no_statement_in_the_settings_changes_nothing(api):
-    """Whoever can write there can't change the policy: neither remove it, nor break it."""
+    """Who can write there can't change the policy: neither remove it, nor break it."""
     for text in ("", "policy: 1\ndefault_class: world\n", "{}", "\x00"):
         api.context.stores.settings.values.write(STATEMENT, text)
         api.watch.watch_once()

@@ -16,8 +16,8 @@ DEPLOY = Path(__file__).parents[3] / "deploy"
 def one_machine() -> Topology:
     """The regions and edges of `deploy/one_machine.toml`, at addresses where nothing listens."""
     tables = tomllib.loads((DEPLOY / "one_machine.toml").read_text())
-    stores = dict.fromkeys(("origin", "objects", "catalog", "feeds", "events", "settings", "public_key"), "nowhere")
-    edge_only = dict.fromkeys(("url", "cache", "public_key"), "nowhere")
+    stores = dict.fromkeys(("origin", "objects", "catalog", "feeds", "events", "settings"), "nowhere")
+    edge_only = dict.fromkeys(("url", "cache"), "nowhere")
     return Topology(
         {name: Region(name, **table, **stores) for name, table in tables["regions"].items()},
         {name: Edge(name, **table, **edge_only) for name, table in tables["edges"].items()},

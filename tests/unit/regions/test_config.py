@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from regions import config
+from darkroom.local.compliance import signers_text
+from regions import config, keys
 from regions.errors import StoreMissing, TopologyError, Unavailable
 from regions.preparation import prepare_region
+from regions.residency.statement import Purpose
 from regions.stores.objects import RAW
+from tests.builders.statements import Compliance, node_key
 from tests.builders.stores import created
 
 TOPOLOGY = """
@@ -23,7 +26,6 @@ catalog = "sqlite://{data}/catalog.db"
 feeds = "sqlite://{data}/feeds.db"
 events = "sqlite://{data}/events.db"
 settings = "sqlite://{data}/settings.db"
-public_key = "PEM"
 
 [edges.lisbon]
 jurisdiction = "EU"
@@ -31,7 +33,6 @@ latitude = 38.7
 longitude = -9.1
 url = "http://127.0.0.1:9003"
 cache = "{data}/cache"
-public_key = "PEM"
 shield_of = "eu-west"
 """
 
@@ -42,7 +43,7 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "topology.toml"
     path.write_text(TOPOLOGY.format(data=tmp_path))
     (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "eu-west.pem").write_text("a private key")
+    (tmp_path / "secrets" / "eu-west.node.k1.pem").write_text(keys.private_pem(node_key("eu-west")))
     (tmp_path / "secrets" / "eu-west.objects").write_bytes(b"\x00secret\xff")
     return path
 
@@ -58,7 +59,7 @@ def test_a_topology_is_read_from_its_file(file):
     ("variable", "node", "field"),
     [
         ("DARKROOM_EU_WEST_CATALOG", "eu-west", "catalog"),
-        ("DARKROOM_EU_WEST_PUBLIC_KEY", "eu-west", "public_key"),
+        ("DARKROOM_EU_WEST_JURISDICTION", "eu-west", "jurisdiction"),
         ("DARKROOM_EU_WEST_SCHEDULER", "eu-west", "scheduler"),
         ("DARKROOM_LISBON_CACHE", "lisbon", "cache"),
     ],
@@ -99,24 +100,39 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path, make):
 
 
 def test_secrets_are_in_a_folder_beside_the_topology(file):
-    """A region's private key, and the key that signs its URLs, byte for byte."""
+    """A region's private keys by purpose and id, and the key that signs its URLs, byte for byte."""
     loaded = config.load(file, {})
-    assert loaded.private_key("eu-west") == "a private key"
+    assert list(loaded.private_keys("eu-west", Purpose.NODE)) == ["k1"]
     assert loaded.objects_secret("eu-west") == b"\x00secret\xff"
 
 
 def test_the_environment_can_name_another_folder_of_secrets(file, tmp_path):
     """For example where a secret store is mounted."""
     (tmp_path / "mounted").mkdir()
-    (tmp_path / "mounted" / "eu-west.pem").write_text("another key")
+    (tmp_path / "mounted" / "eu-west.node.k2.pem").write_text(keys.private_pem(node_key("eu-west")))
     loaded = config.load(file, {"DARKROOM_SECRETS": str(tmp_path / "mounted")})
-    assert loaded.private_key("eu-west") == "another key"
+    assert list(loaded.private_keys("eu-west", Purpose.NODE)) == ["k2"]
 
 
 def test_a_missing_secret_is_named(file):
     """By its path, which is not secret."""
-    with pytest.raises(TopologyError, match=r"lisbon\.pem"):
-        config.load(file, {}).private_key("lisbon")
+    with pytest.raises(TopologyError, match=r"lisbon\.node\.ID\.pem"):
+        config.load(file, {}).private_keys("lisbon", Purpose.NODE)
+    (file.parent / "secrets" / "lisbon.node.k1.pem").write_text("no key")
+    with pytest.raises(TopologyError, match="not a private key"):
+        config.load(file, {}).private_keys("lisbon", Purpose.NODE)
+
+
+def test_the_signers_are_in_a_file_beside_the_topology(file, tmp_path):
+    """Or where the environment says. What is no list of signers is refused."""
+    with pytest.raises(TopologyError, match=r"signers\.json"):
+        config.load(file, {}).signers()
+    team = Compliance(3, 2).signers
+    (tmp_path / "signers.json").write_text(signers_text(team))
+    assert config.load(file, {}).signers() == team
+    (tmp_path / "other.json").write_text("[]")
+    with pytest.raises(TopologyError, match=r"other\.json"):
+        config.load(file, {"DARKROOM_SIGNERS": str(tmp_path / "other.json")}).signers()
 
 
 def test_five_stores_open_by_their_urls(file, tmp_path):

@@ -11,10 +11,10 @@ from regions.errors import TopologyError
 from regions.topology import Place, Topology
 
 STORES = {port: f"sqlite:///{port}.db" for port in ("objects", "catalog", "feeds", "events", "settings")}
-WEST = {"number": 1, "jurisdiction": "EU", "latitude": 53.3, "longitude": -6, "origin": "http://w", "public_key": "W"}
-EAST = {"number": 2, "jurisdiction": "US", "latitude": 40, "longitude": -74, "origin": "http://e", "public_key": "E"}
-LISBON = {"jurisdiction": "EU", "latitude": 38.7, "longitude": -9, "url": "http://l", "cache": "/l", "public_key": "L"}
-BOSTON = {"jurisdiction": "US", "latitude": 42.4, "longitude": -71, "url": "http://b", "cache": "/b", "public_key": "B"}
+WEST = {"number": 1, "jurisdiction": "EU", "latitude": 53.3, "longitude": -6, "origin": "http://w"}
+EAST = {"number": 2, "jurisdiction": "US", "latitude": 40, "longitude": -74, "origin": "http://e"}
+LISBON = {"jurisdiction": "EU", "latitude": 38.7, "longitude": -9, "url": "http://l", "cache": "/l"}
+BOSTON = {"jurisdiction": "US", "latitude": 42.4, "longitude": -71, "url": "http://b", "cache": "/b"}
 
 
 def toml(west=None, east=None, lisbon=None, boston=None) -> str:
@@ -66,11 +66,6 @@ def test_a_node_is_found_as_a_place_by_its_name(two):
     assert two.place("west") == Place("west", "region", "EU")
     assert two.place("boston") == Place("boston", "edge", "US")
     assert two.place("mars") is None
-
-
-def test_a_public_key_is_found_by_the_nodes_name(two):
-    """None for an unknown name, so that no token of an unknown node is accepted."""
-    assert [two.public_key(name) for name in ("west", "boston", "mars")] == ["W", "B", None]
 
 
 @pytest.mark.parametrize(("city", "nearest"), [((48.9, 2.3), "west"), ((41.9, -87.6), "east"), ((38.7, -27), "west")])

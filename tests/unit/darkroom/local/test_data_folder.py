@@ -1,31 +1,31 @@
-"""The data folder: one launcher at a time, private secrets, and a policy in every region."""
+"""The data folder: one launcher at a time, private secrets, and a signed statement in every region."""
+
+import shutil
+from contextlib import closing
 
 import pytest
 
 from darkroom.command_error import CommandError
 from darkroom.local import data_folder
+from darkroom.local.compliance import shipped_policy
 from darkroom.local.data_folder import AlreadyRunning, claimed, prepare
+from darkroom.operate import statement_files
 from regions import config
-from regions.errors import PolicyError, StoreMissing
-from regions.residency.live import LivePolicy
-from regions.stores.settings import POLICY
+from regions.errors import PolicyError, StoreMissing, TopologyError
+from regions.residency.statement import Purpose, Statement
+from regions.stores.settings import STATEMENT
 
 MACHINE = data_folder.read_machine()
 PORTS = {process.name: 20_000 + number for number, process in enumerate(MACHINE.processes())}
 
 
-def policy_of(loaded: config.Config, region: str) -> str:
-    stores = config.open_stores(loaded, region)
-    try:
-        return stores.settings.values.read(POLICY).value
-    finally:
-        stores.close()
+def held_by(loaded: config.Config) -> dict[str, Statement]:
+    """What each region's settings hold."""
+    return statement_files.held(loaded)
 
 
-def set_policy(loaded: config.Config, region: str, text: str) -> None:
-    stores = config.open_stores(loaded, region)
-    stores.settings.values.write(POLICY, text)
-    stores.close()
+def settings_of(loaded: config.Config, region: str):
+    return closing(config.open_settings(loaded, region))
 
 
 def test_a_folder_has_one_launcher_at_a_time(tmp_path):
@@ -45,10 +45,10 @@ def test_a_folder_that_does_not_fit_into_urls_is_wrong_usage(tmp_path):
 
 
 def test_secrets_are_readable_only_by_their_owner(tmp_path):
-    """There is a private key for each region and edge, and a secret that signs each region's URLs."""
+    """There is a key of each purpose for each region and edge, and a secret that signs each region's URLs."""
     prepare(tmp_path, MACHINE, PORTS)
     secrets = list((tmp_path / "secrets").iterdir())
-    assert len(secrets) == 2 * len(MACHINE.regions) + len(MACHINE.edges)
+    assert len(secrets) == 3 * len(MACHINE.regions) + len(MACHINE.edges)
     assert {path.stat().st_mode & 0o777 for path in secrets} == {0o600}
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
 
@@ -58,28 +58,73 @@ def test_secrets_survive_a_restart_on_other_ports(tmp_path):
     first = prepare(tmp_path, MACHINE, PORTS)
     second = prepare(tmp_path, MACHINE, {name: port + 1000 for name, port in PORTS.items()})
     for name in (*MACHINE.regions, *MACHINE.edges):
-        assert first.topology.public_key(name) == second.topology.public_key(name)
+        before, after = (one.private_keys(name, Purpose.NODE)["k1"] for one in (first, second))
+        assert before.public_key() == after.public_key()
     assert first.objects_secret("eu-west") == second.objects_secret("eu-west")
     assert first.topology.edges["lisbon"].url != second.topology.edges["lisbon"].url
 
 
-def test_every_region_gets_the_default_policy(tmp_path):
-    """It can be read in each region."""
+def test_every_region_gets_the_first_statement(tmp_path):
+    """The same, signed by the key that was made for this folder, and with the policy that we ship."""
+    loaded = prepare(tmp_path, MACHINE, PORTS)
+    [statement] = {one.hash: one for one in held_by(loaded).values()}.values()
+    assert (statement.serial, statement.policy.home_region("PT")) == (1, "eu-west")
+    assert set(statement.places) == {*MACHINE.regions, *MACHINE.edges}
+    assert (tmp_path / "compliance" / "officer-1.pem").stat().st_mode & 0o777 == 0o600
+    assert {one.hash for one in held_by(prepare(tmp_path, MACHINE, PORTS)).values()} == {statement.hash}
+
+
+def test_a_policy_from_before_there_were_statements_is_kept(tmp_path):
+    """The first statement has the policy that the compliance team had published."""
+    loaded = prepare(tmp_path, MACHINE, PORTS)
+    theirs = shipped_policy() + "# theirs\n"
+    for region in MACHINE.regions:
+        with settings_of(loaded, region) as settings:
+            settings.values.delete(STATEMENT)
+            settings.values.write("residency/policy", theirs)
+    (tmp_path / "signers.json").unlink()
+    shutil.rmtree(tmp_path / "compliance")
+    assert {one.policy_text for one in held_by(prepare(tmp_path, MACHINE, PORTS)).values()} == {theirs}
+
+
+def test_a_first_start_that_was_broken_off_is_finished_with_the_same_statement(tmp_path):
+    """Wherever a kill -9 stopped it."""
+    loaded = prepare(tmp_path, MACHINE, PORTS)
+    first = held_by(loaded)["eu-west"]
+    (tmp_path / "compliance").rename(tmp_path / ".compliance.new")
+    (tmp_path / "signers.json").unlink()
+    with settings_of(loaded, "us-central") as settings:
+        settings.values.delete(STATEMENT)
+    assert {one.hash for one in held_by(prepare(tmp_path, MACHINE, PORTS)).values()} == {first.hash}
+
+
+def test_a_statement_that_was_removed_is_not_made_again(tmp_path):
+    """Who removes it, or the list of signers, must not get another one in return. The message says what to do."""
     loaded = prepare(tmp_path, MACHINE, PORTS)
     for region in MACHINE.regions:
-        stores = config.open_stores(loaded, region)
-        live = LivePolicy(stores.settings)
-        live.watch_once()
-        assert live.current().policy.home_region("PT") == "eu-west"
-        stores.close()
+        with settings_of(loaded, region) as settings:
+            settings.values.delete(STATEMENT)
+    with pytest.raises(CommandError, match="valid statement"):
+        prepare(tmp_path, MACHINE, PORTS)
+    assert set(held_by(loaded).values()) == {None}
+    (tmp_path / "signers.json").unlink()
+    with pytest.raises((CommandError, TopologyError), match=r"signers\.json"):
+        prepare(tmp_path, MACHINE, PORTS)
 
 
-def test_an_existing_policy_stays(tmp_path):
-    """A restart does not replace what the compliance team has published."""
-    set_policy(prepare(tmp_path, MACHINE, PORTS), "eu-west", "policy: 1  # theirs")
-    loaded = prepare(tmp_path, MACHINE, PORTS)
-    assert policy_of(loaded, "eu-west") == "policy: 1  # theirs"
-    assert policy_of(loaded, "us-central").startswith("# Darkroom's residency policy")
+def test_other_ports_are_stated_and_change_nothing_else(tmp_path):
+    """By the next statement, which the folder's own key signs; without the key, the old ports are needed."""
+    first = held_by(prepare(tmp_path, MACHINE, PORTS))["eu-west"]
+    ports = {name: port + 1000 for name, port in PORTS.items()}
+    loaded = prepare(tmp_path, MACHINE, ports)
+    second = held_by(loaded)["us-central"]
+    assert (second.serial, second.previous, second.policy_text) == (2, first.hash, first.policy_text)
+    assert second.places["lisbon"].url == loaded.topology.edges["lisbon"].url
+    assert second.places["lisbon"].keys == first.places["lisbon"].keys
+    (tmp_path / "compliance" / "officer-1.pem").unlink()
+    prepare(tmp_path, MACHINE, ports)
+    with pytest.raises(CommandError, match="signatures"):
+        prepare(tmp_path, MACHINE, PORTS)
 
 
 def test_a_policy_that_does_not_fit_is_published_nowhere(tmp_path):

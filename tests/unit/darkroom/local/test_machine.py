@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from darkroom.local import data_folder
 from darkroom.local.machine import addresses_text
 from regions import topology
-from regions.residency import policy
 
 MACHINE = data_folder.read_machine()
 DATA = Path("/srv/dark room/ü")
@@ -19,11 +18,6 @@ DATA = Path("/srv/dark room/ü")
 def ports() -> dict[str, int]:
     listening = [process.name for process in MACHINE.processes() if process.listens]
     return {name: 8600 + number for number, name in enumerate(listening)}
-
-
-@pytest.fixture
-def public_keys() -> dict[str, str]:
-    return {name: f"-----BEGIN {name}-----\nabc\n" for name in (*MACHINE.regions, *MACHINE.edges)}
 
 
 def test_every_region_has_five_processes_and_every_edge_one():
@@ -45,11 +39,10 @@ def test_the_first_port_is_the_first_edges(ports):
     assert ports[f"edge-{next(iter(MACHINE.edges))}"] == 8600
 
 
-def test_the_topology_is_accepted_by_every_process(ports, public_keys):
-    """Places, keys with their line breaks, and addresses are read as they were written."""
-    parsed = topology.parse(MACHINE.topology(DATA, ports, public_keys))
+def test_the_topology_is_accepted_by_every_process(ports):
+    """Places and addresses are read as they were written."""
+    parsed = topology.parse(MACHINE.topology(DATA, ports))
     assert list(parsed.regions) == list(MACHINE.regions)
-    assert parsed.public_key("eu-west") == public_keys["eu-west"]
     assert parsed.regions["eu-west"].origin == f"http://127.0.0.1:{ports['origin-eu-west']}"
     assert parsed.regions["eu-west"].catalog == "sqlite:///srv/dark room/ü/regions/eu-west/catalog.db"
     assert parsed.regions["us-central"].objects.endswith(
@@ -62,15 +55,8 @@ def test_the_topology_is_accepted_by_every_process(ports, public_keys):
 def test_the_topology_can_contain_any_folder(name):
     """Its name may have quotes, backslashes and letters of any script."""
     ports = {process.name: 1 for process in MACHINE.processes()}
-    keys = dict.fromkeys((*MACHINE.regions, *MACHINE.edges), "key")
-    parsed = topology.parse(MACHINE.topology(Path("/") / name, ports, keys))
+    parsed = topology.parse(MACHINE.topology(Path("/") / name, ports))
     assert parsed.edges["lisbon"].cache == str(Path("/") / name / "edges" / "lisbon" / "cache")
-
-
-def test_the_default_policy_fits_the_machine(ports, public_keys):
-    """It names only existing places, and each residency class may store photos in its home regions."""
-    text = (Path(policy.__file__).parents[2] / "deploy" / "policy.yaml").read_text()
-    policy.check(policy.parse(text, "policy.yaml"), topology.parse(MACHINE.topology(DATA, ports, public_keys)))
 
 
 def test_addresses_name_edges_origins_and_folders_of_objects(ports):

@@ -1,7 +1,7 @@
 """How the doctor evaluates policies, backlogs, responses and clocks."""
 
-import importlib.resources
 import json
+from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 from darkroom.local import data_folder
 from darkroom.operate import diagnosis
 from darkroom.operate.diagnosis import DEAD, exit_code
-from regions.errors import NotFound, TopologyError, Unavailable
+from regions.errors import NotFound, StatementError, TopologyError, Unavailable
 from regions.events import messages, topics
 from regions.ids import MAX_PROCESSES
+from regions.residency.statement import Kind, Statement
 from regions.stores import disk_space, health
 from regions.stores.health import CheckResult, HealthCheck, Level, run_checks
 from regions.topology import Edge, Region, Topology
+from tests.builders.statements import Compliance, place
 from tests.builders.statuses import status
 
-SHIPPED = importlib.resources.files("deploy").joinpath("policy.yaml").read_text()
 NOW_MS = 1_800_000_000_000
 
 
@@ -38,24 +39,37 @@ def event_at(at_ms: int) -> messages.Event:
     return messages.follow_changed("u_1", "u_2", True, at_ms)
 
 
-def test_the_default_policy_is_ok():
-    """The result names its version."""
-    found = diagnosis.evaluate_policy(SHIPPED, topology())
+def stated(**changes) -> Statement:
+    """A statement about the places of the topology."""
+    regions, edges = topology().regions.values(), topology().edges.values()
+    places = [place(r.name, Kind.REGION, r.jurisdiction, number=r.number, url=r.origin) for r in regions]
+    places += [place(e.name, Kind.EDGE, e.jurisdiction, shield_of=e.shield_of, url=e.url) for e in edges]
+    return Compliance().states(places=[replace(one, **changes.get(one.name, {})) for one in places])
+
+
+def test_a_statement_that_agrees_with_the_topology_is_ok():
+    """The result names its serial."""
+    found = diagnosis.evaluate_statement(stated(), topology())
     assert (found.level, found.advice) == (Level.OK, "")
-    assert "version" in found.detail
+    assert "serial 1" in found.detail
 
 
 @pytest.mark.parametrize(
-    ("text", "detail"),
-    [(None, "there is none"), ("policy: [", "not YAML"), (SHIPPED.replace("us-central", "us-north"), "us-north")],
-    ids=["missing", "broken", "does-not-fit"],
+    ("found", "detail"), [(None, "there is none"), (StatementError("0 of its 1 signatures are valid"), "0 of its 1")]
 )
-def test_a_policy_that_is_missing_broken_or_does_not_fit_is_a_failure(text, detail):
+def test_a_statement_that_is_missing_or_not_valid_is_a_failure(found, detail):
     """The result has the reason and advice."""
-    found = diagnosis.evaluate_policy(text, topology())
-    assert found.level is Level.FAILURE
-    assert detail in found.detail
-    assert "residency/policy" in found.advice or "darkroom prepare" in found.advice
+    result = diagnosis.evaluate_statement(found, topology())
+    assert (result.level, detail in result.detail) == (Level.FAILURE, True)
+    assert "darkroom policy apply" in result.advice
+
+
+def test_a_topology_that_differs_from_the_statement_is_a_warning():
+    """The statement counts; the result names what the topology has otherwise."""
+    changed = stated(sydney={"jurisdiction": "NZ"}, chicago={"url": "http://elsewhere"})
+    result = diagnosis.evaluate_statement(changed, topology())
+    assert result.level is Level.WARNING
+    assert "URL of chicago, jurisdiction of sydney" in result.detail
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), st.sampled_from(["one", "two"])))

@@ -16,14 +16,16 @@ import pytest
 
 from darkroom.cli import main
 from darkroom.local import data_folder
+from darkroom.local.compliance import private_keys, signed_by, statement_of
 from darkroom.operate import doctor
 from darkroom.operate.doctor import ProbeResult, ReportRow, StoreProbe, check_system, lines
 from regions import config
 from regions.clock import now_ms
 from regions.events import messages
 from regions.processing_status import GONE_AFTER_MS, key_of, to_text
+from regions.residency.statement_document import draft
 from regions.stores.health import CheckResult, Level
-from regions.stores.settings import POLICY
+from regions.stores.settings import STATEMENT
 from tests.builders.statuses import status
 
 MACHINE = data_folder.read_machine()
@@ -50,13 +52,12 @@ class World:
     def doctor(self) -> int:
         return main(["doctor", "--topology", str(self.data / "topology.toml")])
 
-    def set_policy(self, region: str, text: str | None) -> None:
-        stores = config.open_stores(self.config, region)
-        if text is None:
-            stores.settings.values.delete(POLICY)
-        else:
-            stores.settings.values.write(POLICY, text)
-        stores.close()
+    def set_statement(self, region: str, text: str | None) -> None:
+        with closing(config.open_settings(self.config, region)) as settings:
+            if text is None:
+                settings.values.delete(STATEMENT)
+            else:
+                settings.values.write(STATEMENT, text)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -142,21 +143,26 @@ def test_a_check_leaves_every_file_as_it_was(world):
     assert len(before) == 4 * len(MACHINE.regions)
 
 
-def test_a_region_without_a_policy_is_a_failure(world, capsys):
+def test_a_region_without_a_statement_is_a_failure(world, capsys):
     """The advice is shown."""
-    world.set_policy("eu-west", None)
-    assert world.only_problem() == ("eu-west", "settings", "policy", Level.FAILURE)
+    world.set_statement("eu-west", None)
+    assert world.only_problem() == ("eu-west", "settings", "statement", Level.FAILURE)
     assert world.doctor() == 1
-    assert "darkroom prepare" in capsys.readouterr().out
+    assert "darkroom policy apply" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_policy_that_does_not_parse_is_a_failure_there_and_between_regions(world):
-    """It also differs from the other regions' policies."""
-    world.set_policy("us-central", "policy: 2")
-    assert [(row.place, row.result.what) for row in world.problems()] == [
-        ("us-central", "policy"),
-        (doctor.ALL, "same policy"),
-    ]
+def test_what_is_no_statement_is_a_failure(world):
+    """The others still agree."""
+    world.set_statement("us-central", "policy: 2")
+    assert world.only_problem() == ("us-central", "settings", "statement", Level.FAILURE)
+
+
+def test_regions_with_different_statements_are_a_failure(world):
+    """As long as the newer one has not reached them all."""
+    before = statement_of(world.config)
+    text = draft(before.policy_text, before.places.values(), before.signers, "A test.", before)
+    world.set_statement("us-central", signed_by(private_keys(world.data / "compliance"), text, before.signers))
+    assert world.only_problem() == (doctor.ALL, "settings", "same statement", Level.FAILURE)
 
 
 def test_a_damaged_file_does_not_prevent_other_checks(world):

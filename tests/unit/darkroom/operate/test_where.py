@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,16 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkroom.local import data_folder
+from darkroom.local.compliance import statement_of
 from darkroom.operate import where
 from darkroom.operate.where import NO_OWNER, StoredBytes, StoredCopy, evaluate, locate
-from regions import config, ids, tokens
+from regions import config, ids
+from regions.clock import now_s
 from regions.config import Config
 from regions.errors import NotFound, Problem, Unavailable
+from regions.node_tokens import Call, sender
 from regions.records import Photo, Status, Tombstone, Upload
-from regions.residency import decide
 from regions.residency.policy import Action
+from regions.residency.rules import Rules
+from regions.residency.statement import Purpose
 from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key
-from regions.stores.settings import POLICY
+from regions.stores.settings import STATEMENT
 from regions.topology import Place
 
 MACHINE = data_folder.read_machine()
@@ -45,8 +50,10 @@ class World:
         config.open_objects(self.config, region).put(bucket, key, [data], digest, "image/jpeg")
 
     def respond(self, edge: str, path: str, token: str) -> tuple[int, dict]:
+        statement = statement_of(self.config)
+        keys_of = Rules(statement, (), leased=True).public_keys
         try:
-            tokens.node_name(token, self.config.topology.public_key)
+            sender(token, Call(edge, "GET", path), lambda name: keys_of(name, Purpose.NODE), now_s())
         except Problem as problem:
             return problem.status, problem.document()
         if edge in self.silent:
@@ -142,12 +149,12 @@ def test_no_byte_of_a_deleted_photo_is_allowed(filled):
     assert {(item.allowed, item.rule) for item in locate(filled.config, PHOTO_ID)} == {(False, NO_OWNER)}
 
 
-def test_without_a_policy_nothing_is_allowed(filled):
-    """A policy that can't be read counts as none."""
-    stores = filled.at_home()
-    stores.settings.values.write(POLICY, "policy: [")
-    stores.close()
-    assert {(item.allowed, item.rule) for item in locate(filled.config, PHOTO_ID)} == {(False, decide.UNREADABLE)}
+def test_one_region_that_has_the_statement_is_enough(filled):
+    """What is no statement, in the settings of others, counts as none."""
+    for region in ("eu-west", "us-central"):
+        with closing(config.open_settings(filled.config, region)) as settings:
+            settings.values.write(STATEMENT, "policy: [")
+    assert {item.allowed for item in locate(filled.config, PHOTO_ID)} == {True}
 
 
 def test_a_silent_edge_is_an_error(filled):
@@ -179,4 +186,4 @@ def test_the_command_exits_with_1_for_a_forbidden_copy(filled, capsys):
 def test_without_an_owner_nothing_is_allowed_anywhere(action, name, jurisdiction):
     """This holds for every place and every action."""
     found = StoredBytes(Place(name, "region", jurisdiction), "raw", 1, action)
-    assert evaluate(None, None, found) == StoredCopy(name, "raw", 1, False, NO_OWNER)
+    assert evaluate(Rules(None, (), leased=True), None, found) == StoredCopy(name, "raw", 1, False, NO_OWNER)
