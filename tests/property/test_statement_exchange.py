@@ -77,7 +77,7 @@ class Observer:
             assert all(one.policy_text == ALLOWING for one in rules.statements)
 
     def _check_leases(self, views: list[tuple[Node, Rules]]) -> None:
-        """Whoever has a lease knows what is in force anywhere, and what a majority has held for a lease."""
+        """A process that has a lease knows what is in force anywhere, and what a majority has held for a lease."""
         due = [self.world_serial(hash) for hash, at_s in self.confirmed_at_s.items() if self._is_due(at_s)]
         in_force = [rules.in_force.serial for _, rules in views if rules.in_force]
         needed = max([*due, *in_force], default=0)
@@ -287,6 +287,34 @@ def test_a_region_that_is_cut_off_loses_its_lease_and_its_edges_lose_it_too():
     assert not next(node for node in world.processes if node.region == "r1").rules.current().leased
     edges = [node.rules for node in world.edge_nodes]
     assert {(rules.of("r1").leased, rules.of("r2").leased) for rules in edges} == {(False, True)}
+
+
+def test_who_wakes_with_old_answers_in_hand_has_no_lease():
+    """A process and an edge stood still for two leases, and hear nothing new."""
+    world = World(Random(1), 3, 1)
+    observer = Observer(world)
+    world.run(40, observer.check)
+    frozen = [node for node in world.nodes if node.name in ("r1.0", "far")]
+    for node in frozen:
+        for region in ("r2", "r3"):
+            world._ask(node, region)
+        node.frozen_until_s = world.now_s + 2 * LEASE_S
+        for region in world.regions:
+            world.block(node.region or node.name, region, 1e9)
+    world.values["r1"].available = False
+    world.run(2 * LEASE_S + 1, observer.check)
+    assert not any(rules.leased for node in frozen for rules in world.rules_of(node))
+
+
+def test_without_settings_everybody_loses_the_lease_although_all_answer():
+    """An answer is worth no more than what it is based on."""
+    world = World(Random(1), 3, 1)
+    observer = Observer(world)
+    world.run(40, observer.check)
+    for values in world.values.values():
+        values.available = False
+    world.run(LEASE_S + 4, observer.check)
+    assert not any(rules.leased for node in world.nodes for rules in world.rules_of(node))
 
 
 def hostile(random: Random, world: World) -> Callable[[Report], Report]:
