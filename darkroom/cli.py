@@ -26,6 +26,7 @@ examples:
   darkroom upload harbour.jpg --caption "Evening"  upload a photo and wait until it is ready
   darkroom --as bob feed                           what Bob sees
   darkroom where p_08aXk2LmQ9z                     where every byte of a photo is stored, and the rule that allows it
+  darkroom policy check policy.yaml                find mistakes in a residency policy before it is signed
   darkroom doctor --topology production.toml       check a production system, and explain how to fix each problem
 """
 
@@ -40,6 +41,8 @@ class Argument:
 class Command:
     """One subcommand, in two words if it belongs to a group. `function` is `module:name`; it takes the parsed options
     and returns the exit code.
+
+    Of a name of two words, the first is that of a group.
 
     `needs_service` means that it can't run without the extra `service`.
     """
@@ -72,6 +75,12 @@ _SERVERS = _argument(
 _TOPOLOGY = _argument(
     "--topology", type=Path, metavar="FILE", help="the topology file (default: topology.toml in the data folder)"
 )
+_PLACES = _argument(
+    "--topology",
+    type=Path,
+    metavar="FILE",
+    help="where the places are from (default: topology.toml in the data folder, else that of `darkroom up`)",
+)
 _REGION = _argument("region", metavar="REGION")
 _AT_REGION = _argument("--region", metavar="REGION", help="the region to ask or to tell (default: the first)")
 _DRAFT = (
@@ -82,7 +91,8 @@ _DRAFT = (
 _BEFORE = _argument("--before", metavar="PHOTO", help="show photos older than this one")
 _LIMIT = _argument("--limit", type=int, default=20, help="how many to show (default: 20)")
 
-_GROUPS = {"policy": "for operators and the compliance team: the rules that are in force, signed"}
+GROUPS = {"policy": "for operators and the compliance team: check and test a policy, sign it, and put it in force"}
+"""The groups of commands, each with its help."""
 
 COMMANDS = (
     Command(
@@ -160,6 +170,28 @@ COMMANDS = (
             _argument("file", nargs="?", type=Path, metavar="FILE", help="lines as `darkroom fingerprint` prints them"),
             _argument("--region", metavar="REGION", help="only this region (default: each of the topology)"),
             _TOPOLOGY,
+        ),
+        needs_service=True,
+    ),
+    Command(
+        "policy check",
+        "find every mistake in a residency policy, each with its line; exit 1 on an error",
+        "darkroom.operate.policy_file:check_command",
+        (
+            _argument("file", type=Path, metavar="FILE", help="the policy"),
+            _PLACES,
+            _argument("--json", action="store_true", help="for programs, such as a continuous integration"),
+        ),
+        needs_service=True,
+    ),
+    Command(
+        "policy test",
+        "compare a residency policy with a table of expected answers; exit 1 if one differs",
+        "darkroom.operate.policy_file:test_command",
+        (
+            _argument("table", type=Path, metavar="TABLE", help="the expectations, such as policy-expectations.yaml"),
+            _argument("--policy", type=Path, metavar="FILE", help="the policy (default: policy.yaml beside the table)"),
+            _PLACES,
         ),
         needs_service=True,
     ),
@@ -350,9 +382,12 @@ def _parser() -> argparse.ArgumentParser:
         "--as", dest="profile", metavar="NAME", help="the user to act as (default: the latest to sign up)"
     )
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    groups: dict[str, Any] = {}
+    parents = {"": subparsers}
     for command in COMMANDS:
-        _add(_group_of(command, subparsers, groups), command)
+        group, _, name = command.name.rpartition(" ")
+        if group not in parents:
+            parents[group] = _group(subparsers, group, GROUPS[group])
+        _add(parents[group], name, command)
     # It has a parser of its own, since an edge must not import what the others need. This one is for the list.
     run = subparsers.add_parser(
         "run", help="for operators: run one process of a region, or one edge; `darkroom run --help` lists the kinds"
@@ -362,20 +397,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _group_of(command: Command, subparsers: Any, groups: dict[str, Any]) -> Any:
-    """Where the command is added: to the commands, or to those of its group, which is made for the first of them."""
-    group = command.name.rpartition(" ")[0]
-    if not group:
-        return subparsers
-    if group not in groups:
-        parser = subparsers.add_parser(group, help=_GROUPS[group], description=f"{_GROUPS[group]}.".capitalize())
-        groups[group] = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    return groups[group]
+def _group(subparsers: Any, name: str, help_text: str) -> Any:
+    """What the commands of a group are added to."""
+    parser = subparsers.add_parser(name, help=help_text, description=f"{help_text}.".capitalize())
+    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
 
-def _add(subparsers: Any, command: Command) -> None:
+def _add(subparsers: Any, name: str, command: Command) -> None:
     """Adds a subcommand. It accepts the general options as well, because people type them after the command's name."""
-    name = command.name.rpartition(" ")[2]
     parser = subparsers.add_parser(name, help=command.help, description=f"{command.help}.".capitalize())
     parser.set_defaults(command=command.name, function=command.function, needs_service=command.needs_service)
     for argument in command.arguments:

@@ -15,6 +15,7 @@ from regions.residency.policy import Action
 from regions.residency.rules import Rules, may_be_anywhere
 
 _MAX_REMEMBERED = 10_000
+_MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,9 @@ class Permissions:
 
     def of(self, grant: Grant, place: str) -> Permission:
         rules, key = self._rules.of(grant.home), (grant.residency_class, grant.home, place)
-        state = (rules.in_force is not None, rules.leased, *(statement.hash for statement in rules.statements))
+        hashes = (statement.hash for statement in rules.statements)
+        # By the minute, since a rule may have an end.
+        state = (rules.in_force is not None, rules.leased, (rules.now_ms or 0) // _MINUTE_MS, *hashes)
         remembered = self._remembered.get(key)
         if remembered is not None and remembered[0] == state:
             return remembered[1]

@@ -66,6 +66,7 @@ class PeopleResource:
         self._context.require_user(request, user_id)
         if author_id == user_id:
             raise Unprocessable("you can't follow yourself")
+        self._require_may_follow(user_id, author_id)
         self._require_author(author_id)
         self._set_following(user_id, author_id, True)
         response.status = falcon.HTTP_204
@@ -108,6 +109,13 @@ class PeopleResource:
         if user is None:
             raise NotFound(f"there is no user {user_id}")
         return user
+
+    def _require_may_follow(self, user_id: str, author_id: str) -> None:
+        """A follow is stored at the author's home, too. Raises ResidencyDenied, NotFound, Unavailable."""
+        home = self._context.home_of(ids.USER, author_id)
+        if home.name != self._context.region.name:
+            follower = self._find(user_id)
+            self._guard.require_say(user_id, follower.residency_class, follower.home_region, home.name)
 
     def _require_author(self, author_id: str) -> None:
         """Raises NotFound if the author does not exist. If their home does not respond, assumes that they exist."""

@@ -26,15 +26,11 @@ _KINDS = {str: "text", int: "a whole number", float: "a number"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a residency decision knows of a region or an edge. `kind` is "region" or "edge", but for `UNKNOWN`."""
+    """What a residency decision knows of a region or an edge. `kind` is "region" or "edge"."""
 
     name: str
     kind: str
     jurisdiction: str
-
-
-UNKNOWN = Place("", "unknown", "")
-"""Where somebody is who has proven no identity: there, only what may be done anywhere is allowed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from darkroom.operate.places import moved, places_of
 from darkroom.operate.statement_files import highest, publish
 from regions import config, keys
 from regions.config import Config
-from regions.residency import policy, signatures, statement_document
+from regions.residency import checking, signatures, statement_document
+from regions.residency.parsing import FILE, parse
 from regions.residency.statement import Signers, Statement
 
 FOLDER = "compliance"
@@ -55,13 +56,12 @@ def has_begun(data: Path, loaded: Config) -> bool:
 
 def require_fit(loaded: Config) -> None:
     """Raises PolicyError if the policy that we ship does not fit the places of the topology."""
-    regions, edges = loaded.topology.regions.values(), loaded.topology.edges.values()
-    places = [*(region.place for region in regions), *(edge.place for edge in edges)]
-    policy.check(policy.parse(shipped_policy(), policy.FILE), places)
+    places = checking.places_of(loaded.topology)
+    checking.require_fit(parse(shipped_policy(), FILE), places)
 
 
 def shipped_policy() -> str:
-    return importlib.resources.files("deploy").joinpath(policy.FILE).read_text()
+    return importlib.resources.files("deploy").joinpath(FILE).read_text()
 
 
 def _begin(folder: Path, loaded: Config) -> None:

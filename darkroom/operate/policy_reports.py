@@ -18,7 +18,7 @@ from darkroom.local import compliance
 from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate import statement_files
 from regions import config, ids
-from regions.clock import now_s
+from regions.clock import now_ms, now_s
 from regions.config import Config
 from regions.errors import Problem
 from regions.node_tokens import NodeSigner
@@ -95,7 +95,7 @@ def explain(options: Namespace) -> int:
         photo = catalog.photos.get(options.photo)
     if photo is None:
         raise CommandError(f"There is no photo {terminal.plain(options.photo)}.", "It was deleted, or never existed.")
-    subject, rules = subject_of(photo), Rules(statement, (), leased=True)
+    subject, rules = subject_of(photo), Rules(statement, (), leased=True, now_ms=now_ms())
     lines = statement.policy_text.splitlines()
     console = Console()
     console.print(

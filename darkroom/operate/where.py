@@ -24,7 +24,7 @@ from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate import statement_files
 from darkroom.operate.stored_copy import StoredCopy
 from regions import config, ids
-from regions.clock import now_s
+from regions.clock import now_ms, now_s
 from regions.config import Config
 from regions.errors import Unavailable
 from regions.node_tokens import HEADER, Call, NodeSigner
@@ -83,7 +83,7 @@ def locate(config: Config, photo_id: str) -> list[StoredCopy]:
     """Raises NotFound if the id is not a photo's, and Unavailable if a store or an edge does not answer."""
     home = home_of(config.topology, ids.PHOTO, photo_id)
     subject, statement = _subject(config, home, photo_id), statement_files.highest(config)
-    rules = Rules(statement, (), leased=True)
+    rules = Rules(statement, (), leased=True, now_ms=now_ms())
     found = [*_at_regions(config, photo_id), *_at_edges(config, home, photo_id)]
     return [evaluate(rules, subject, item) for item in found]
 

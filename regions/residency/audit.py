@@ -14,7 +14,7 @@ from dataclasses import replace
 from cachetools import LRUCache
 
 from regions.records import AuditEntry, Photo, PhotoSummary, User
-from regions.residency.decide import Decision, subject_of
+from regions.residency.decide import Decision, Subject, subject_of
 from regions.residency.policy import Action
 from regions.residency.rules import Rules
 from regions.stores.catalog import Catalog
@@ -73,6 +73,20 @@ class AuditTrail:
             }
             for record in records
         }
+        self._log(by_record, place, now_ms)
+        return {
+            (record_id, action): made
+            for record_id, decisions in by_record.items()
+            for action, made in decisions.items()
+        }
+
+    def decide_for(self, rules: Rules, user_id: str, subject: Subject, action: Action, place: str) -> Decision:
+        """The same for one user whose profile may lie elsewhere. Raises Unavailable."""
+        decision = rules.decide(subject, action, place)
+        self._log({user_id: {action: decision}}, place, self._clock_ms())
+        return decision
+
+    def _log(self, by_record: Mapping[str, Mapping[Action, Decision]], place: str, now_ms: int) -> None:
         entries = [
             entry
             for record_id, decisions in by_record.items()
@@ -83,11 +97,6 @@ class AuditTrail:
             # Only now: if the append failed, the next request must log the decision.
             with self._lock:
                 self._logged.update({_timeless(entry): entry for entry in unlogged})
-        return {
-            (record_id, action): made
-            for record_id, decisions in by_record.items()
-            for action, made in decisions.items()
-        }
 
     def _logged_lately(self, entries: Sequence[AuditEntry]) -> list[AuditEntry]:
         with self._lock:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
+from regions.clock import now_ms
 from regions.errors import Problem, StatementError
 from regions.residency import signatures
 from regions.residency.exchange import Accepted, Exchange, Report
@@ -76,9 +77,15 @@ class LiveRules:
     """What a process of the region `region` knows. It starts with what the folder has."""
 
     def __init__(
-        self, region: str, folder: StatementFolder, root: Signers, clock_s: Callable[[], float] = boot_s
+        self,
+        region: str,
+        folder: StatementFolder,
+        root: Signers,
+        clock_s: Callable[[], float] = boot_s,
+        wall_ms: Callable[[], int] = now_ms,
     ) -> None:
         self.region, self._folder, self._root, self.clock_s = region, folder, root, clock_s
+        self._wall_ms = wall_ms
         self._lock = threading.Lock()
         kept, in_force = folder.statements(), folder.in_force().get(region)
         start = next((one for one in kept if one.hash == in_force), None)
@@ -92,7 +99,7 @@ class LiveRules:
     def current(self) -> Rules:
         with self._lock:
             self._advance()
-            return self._exchange.rules(self.clock_s())
+            return replace(self._exchange.rules(self.clock_s()), now_ms=self._wall_ms())
 
     def take(self, signed: str, fetch: Fetch) -> Statement:
         """A statement that arrived, verified and on disk. Raises StatementError, and what `fetch` raises."""
@@ -222,15 +229,21 @@ class LiveRules:
 class FollowedRules:
     """What an edge or a replicator knows, for each home. It starts with what the folder has."""
 
-    def __init__(self, folder: StatementFolder, root: Signers, clock_s: Callable[[], float] = boot_s) -> None:
-        self._folder, self._root, self.clock_s = folder, root, clock_s
+    def __init__(
+        self,
+        folder: StatementFolder,
+        root: Signers,
+        clock_s: Callable[[], float] = boot_s,
+        wall_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self._folder, self._root, self.clock_s, self._wall_ms = folder, root, clock_s, wall_ms
         self._lock = threading.Lock()
         self._following = Following(folder.statements(), folder.in_force())
 
     def of(self, home: str) -> Rules:
         """The rules for data of that home."""
         with self._lock:
-            return self._following.rules(home, self.clock_s())
+            return replace(self._following.rules(home, self.clock_s()), now_ms=self._wall_ms())
 
     def version(self) -> object:
         """Another one whenever the rules are."""

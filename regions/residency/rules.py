@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from regions.residency.decide import UNREADABLE, Decision, Subject, decide
 from regions.residency.policy import ANYWHERE, Action, Policy
 from regions.residency.statement import Purpose, StatedPlace, Statement
-from regions.topology import UNKNOWN, Place
+from regions.topology import Place
 
 _RESTING = (Action.REST_VARIANTS, Action.REST_METADATA, Action.CACHE)
 
@@ -26,11 +26,15 @@ NOT_IN_FORCE = "no statement is in force yet, so nothing may leave its jurisdict
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`in_force` is None before the first one is; `pending` are those that have arrived since, the newest last."""
+    """`in_force` is None before the first one is; `pending` are those that have arrived since, the newest last.
+
+    `now_ms` is the Unix time, for rules that have an end. None is an unknown time.
+    """
 
     in_force: Statement | None
     pending: Sequence[Statement]
     leased: bool
+    now_ms: int | None = None
 
     @property
     def statements(self) -> list[Statement]:
@@ -47,7 +51,7 @@ class Rules:
         if not statements:
             return Decision(False, UNREADABLE, UNREADABLE, "", True)
         for statement in statements:
-            decision = _decide_by(statement, subject, action, place_name)
+            decision = _decide_by(statement, subject, action, place_name, self.now_ms)
             if not decision.allowed:
                 return decision
         if any(self._needs_lease(statement, subject, action, place_name) for statement in statements):
@@ -84,23 +88,23 @@ class Rules:
 def may_be_anywhere(policy: Policy, residency_class: str, action: Action) -> bool:
     """Whether no rule binds the class to places: neither in this action nor in where its images and details rest.
 
-    That is so if the first rule of the class that names the action allows it anywhere.
+    That is so if the first rule of the class that names the action allows it anywhere, for good.
     """
     rules = policy.classes[residency_class].rules
     first = [next((rule for rule in rules if one in rule.actions), None) for one in (action, *_RESTING)]
-    return all(rule is not None and rule.allow and ANYWHERE in rule.places for rule in first)
+    return all(rule is not None and rule.allow and ANYWHERE in rule.places and rule.until_ms is None for rule in first)
 
 
-def _decide_by(statement: Statement, subject: Subject, action: Action, place_name: str) -> Decision:
-    place = statement.places[place_name].place if place_name in statement.places else UNKNOWN
-    if place is UNKNOWN and place_name:
+def _decide_by(statement: Statement, subject: Subject, action: Action, place_name: str, now_ms: int | None) -> Decision:
+    place = statement.places[place_name].place if place_name in statement.places else None
+    if place is None and place_name:
         no_place = f"the statement lists no place {place_name}"
         return Decision(False, no_place, no_place, statement.hash)
     home = statement.places.get(subject.home_region)
     if home is None:
         no_home = f"the statement lists no region {subject.home_region}"
         return Decision(False, no_home, no_home, statement.hash)
-    return replace(decide(statement.policy, subject, action, place), policy_version=statement.hash)
+    return replace(decide(statement.policy, subject, action, place, now_ms), policy_version=statement.hash)
 
 
 def _keys(place: StatedPlace | None, purpose: Purpose) -> dict[str, str]:

@@ -12,7 +12,9 @@ from typing import Any
 from regions import keys
 from regions.errors import PolicyError, StatementError
 from regions.ids import MAX_REGIONS
-from regions.residency import policy as policies
+from regions.residency.checking import require_fit
+from regions.residency.parsing import FILE
+from regions.residency.parsing import parse as parse_policy
 from regions.residency.statement import MAX_LEASE_S, Kind, Operator, Purpose, Role, Signers, StatedPlace, Statement
 
 FORMAT = 1
@@ -96,7 +98,7 @@ def parse(text: str, signed: str) -> Statement:
             signers=parse_signers(document["signers"]),
             operators={matching(_NAME, name): _operator(one) for name, one in document["operators"].items()},
             places={matching(_NAME, name): _place(name, one) for name, one in document["places"].items()},
-            policy=policies.parse(matching(_ANY, document["policy"]), policies.FILE),
+            policy=parse_policy(matching(_ANY, document["policy"]), FILE),
             policy_text=document["policy"],
             text=text,
             signed=signed,
@@ -169,7 +171,7 @@ def _check(statement: Statement) -> None:
     if (statement.serial == 1) != (statement.previous == ""):
         raise StatementError("the first statement, and no other, has none before it")
     try:
-        policies.check(statement.policy, [place.place for place in places if place.kind != Kind.WITNESS])
+        require_fit(statement.policy, [place.place for place in places if place.kind != Kind.WITNESS])
     except PolicyError as error:
         raise StatementError(f"its policy can't be used: {error}") from error
 

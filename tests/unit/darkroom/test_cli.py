@@ -37,7 +37,9 @@ def test_every_command_has_help_and_a_function(command, capsys):
     assert "usage: darkroom" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["upload"], ["up", "--port", "many"], ["run", "cook", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["dance"], ["upload"], ["up", "--port", "many"], ["run", "cook", "x"], ["policy"]]
+)
 def test_wrong_usage_exits_with_2(arguments, capsys):
     """The usage is shown."""
     assert exit_code(arguments) == 2

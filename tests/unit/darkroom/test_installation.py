@@ -31,6 +31,8 @@ OTHERS = {
     "where": ["where", "p_1"],
     "fingerprint": ["fingerprint", "a.jpg"],
     "known-bad": ["known-bad", "show"],
+    "policy check": ["policy", "check", "policy.yaml"],
+    "policy test": ["policy", "test", "policy-expectations.yaml"],
     "processing": ["processing", "eu-west"],
     "reprocess": ["reprocess", "eu-west"],
     "prepare": ["prepare"],

@@ -1,10 +1,16 @@
 """Nothing of a photo or profile is visible where the policy forbids it, and each decision is logged."""
 
+from pathlib import Path
+
 import pytest
 
+from origin.residency_guard import ResidencyGuard
 from regions import node_tokens
 from regions.clock import now_s
+from regions.errors import ResidencyDenied, Unavailable
 from regions.node_tokens import Call
+from regions.residency.audit import AuditTrail
+from regions.topology import Place
 from tests.builders.statements import node_key
 
 
@@ -113,3 +119,85 @@ def test_a_profile_that_another_region_requests_is_decided_for_that_region(api, 
     with serve(us_api):
         api.request("PUT", f"/v1/users/{ana.id}/following/{bob.id}", user=ana)
     assert decisions(us_api, bob.id) == [("serve", "eu-west", True)]
+
+
+# What people say about somebody elsewhere
+
+NO_SAY = "    rules:\n      - {deny: [say], at: [jurisdiction:US], because: Nothing may be kept there.}\n"
+
+
+@pytest.fixture
+def guard(api):
+    audit = AuditTrail(api.catalog, api.context.clock_ms)
+    return ResidencyGuard(api.context.region.place, api.context.policy, audit)
+
+
+@pytest.fixture
+def deny_saying(api):
+    """Publishes a policy whose first rules deny `say` in the US."""
+    return lambda: api.set_policy(Path("deploy/policy.yaml").read_text().replace("    rules:\n", NO_SAY))
+
+
+EU_HOME, US_HOME = Place("eu-west", "region", "EU"), Place("us-central", "region", "US")
+AU_HOME = Place("au-east", "region", "AU")
+
+
+def test_what_people_say_rests_elsewhere_only_where_a_rule_allows_it(api, guard):
+    """451 cites the rule, or the class where no rule allows it. Each decision is logged for the person."""
+    guard.require_say("u_1", "eu", EU_HOME, US_HOME)
+    with pytest.raises(ResidencyDenied) as denied:
+        guard.require_say("u_1", "eu", EU_HOME, AU_HOME)
+    assert denied.value.document()["rule"].startswith("policy.yaml:")
+    assert set(decisions(api, "u_1")) == {("say", "us-central", True), ("say", "au-east", False)}
+
+
+def test_what_people_say_in_another_region_of_their_jurisdiction_is_decided_too(api, guard):
+    """A rule may forbid one region only."""
+    eu_central = Place("eu-central", "region", "EU")
+    guard.require_say("u_1", "eu", EU_HOME, eu_central)
+    assert decisions(api, "u_1") == [("say", "eu-central", True)]
+
+
+def test_a_class_that_no_policy_knows_may_say_nothing_elsewhere(guard):
+    """So a token without a class, or with an invented one, opens nothing."""
+    for unknown in ("", "mars"):
+        with pytest.raises(ResidencyDenied):
+            guard.require_say("u_1", unknown, US_HOME, EU_HOME)
+
+
+def test_what_people_say_at_home_needs_no_decision(api, guard):
+    """It does not leave."""
+    api.set_policy(None)
+    guard.require_say("u_1", "eu", EU_HOME, EU_HOME)
+    assert decisions(api, "u_1") == []
+
+
+def test_without_a_policy_nothing_that_people_say_leaves_their_jurisdiction(api, guard):
+    """Whichever side asks: this region is the home in one case, and the other's in the next."""
+    api.set_policy(None)
+    for home, place in ((EU_HOME, US_HOME), (US_HOME, EU_HOME)):
+        with pytest.raises(Unavailable):
+            guard.require_say("u_1", "eu", home, place)
+    guard.require_say("u_1", "eu", Place("eu-central", "region", "EU"), EU_HOME)
+
+
+def test_a_follow_of_somebody_elsewhere_is_refused_where_saying_is(api, ana, us_api, serve, deny_saying):
+    """Before their home is asked anything; a follow that is there can be taken back."""
+    bob = us_api.sign_up("Bob", "US")
+    path = f"/v1/users/{ana.id}/following/{bob.id}"
+    with serve(us_api):
+        assert api.request("PUT", path, user=ana).status_code == 204
+        deny_saying()
+        response = api.request("PUT", path, user=ana)
+        assert response.status_code == 451
+        assert response.json["rule"].startswith("policy.yaml:")
+        assert api.request("DELETE", path, user=ana).status_code == 204
+    assert decisions(api, ana.id) == [("say", "us-central", True), ("say", "us-central", False)]
+    assert api.request("GET", f"/v1/users/{ana.id}/following", user=ana).json["items"] == []
+
+
+def test_a_follow_at_home_asks_no_rule(api, ana, eva, deny_saying):
+    """Nothing leaves the region."""
+    deny_saying()
+    assert api.request("PUT", f"/v1/users/{ana.id}/following/{eva.id}", user=ana).status_code == 204
+    assert decisions(api, ana.id) == []

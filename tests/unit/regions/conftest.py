@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from regions.residency import policy
+from regions.residency import parsing
 from regions.residency.policy import Policy
 from regions.topology import Edge, Region, Topology
 
@@ -27,4 +27,4 @@ def one_machine() -> Topology:
 @pytest.fixture(scope="session")
 def deployed() -> Policy:
     """The policy of `deploy/policy.yaml`."""
-    return policy.parse((DEPLOY / "policy.yaml").read_text(), "policy.yaml")
+    return parsing.parse((DEPLOY / "policy.yaml").read_text(), "policy.yaml")

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from regions.records import Photo, Status, User
 from regions.residency.decide import Subject, decide, subject_of
-from regions.residency.policy import Action, Home, Policy, ResidencyClass, Rule
+from regions.residency.policy import Action, Home, Policy, ResidencyClass, Rule, TransferBasis
 from regions.topology import Place
 
-REST = [Action.REST_RAW, Action.REST_VARIANTS, Action.REST_METADATA]
+REST = [Action.REST_RAW, Action.REST_VARIANTS, Action.REST_METADATA, Action.REST_ACCOUNT]
+NOW_MS = 1_900_000_000_000
+BASES = {"EU": None, "US": TransferBasis.ADEQUACY, "AU": TransferBasis.STANDARD_CLAUSES}
 
 names = st.sampled_from(["eu-west", "eu-central", "us-central", "lisbon", "chicago"])
 jurisdictions = st.sampled_from(["EU", "US", "AU"])
@@ -40,7 +42,7 @@ policies = st.lists(rules, max_size=5).map(lambda drawn: policy_of(*drawn))
 @given(subjects, actions, places)
 def test_without_a_policy_nothing_is_allowed(subject, action, place):
     """No action, at no place."""
-    decision = decide(None, subject, action, place)
+    decision = decide(None, subject, action, place, NOW_MS)
     assert not decision.allowed
     assert decision.rule
 
@@ -49,7 +51,7 @@ def test_without_a_policy_nothing_is_allowed(subject, action, place):
 def test_an_unknown_class_is_allowed_nothing(policy, name, action, place):
     """Even if the policy allows it to other classes."""
     subject = Subject(f"not {name}", "eu-west")
-    decision = decide(policy, subject, action, place)
+    decision = decide(policy, subject, action, place, NOW_MS)
     assert not decision.allowed
     assert subject.residency_class in decision.rule
 
@@ -57,14 +59,14 @@ def test_an_unknown_class_is_allowed_nothing(policy, name, action, place):
 @given(subjects, actions, places)
 def test_without_a_rule_nothing_is_allowed(subject, action, place):
     """The decision cites the line of the class instead of a rule."""
-    decision = decide(policy_of(), subject, action, place)
+    decision = decide(policy_of(), subject, action, place, NOW_MS)
     assert (decision.allowed, decision.rule) == (False, "policy.yaml:1")
 
 
 @given(policies, subjects, actions, places)
 def test_the_first_matching_rule_decides(policy, subject, action, place):
     """And is cited. If no rule matches, the answer is no."""
-    decision = decide(policy, subject, action, place)
+    decision = decide(policy, subject, action, place, NOW_MS)
     matching = [rule for rule in policy.classes["eu"].rules if rule.covers(action, place, subject.home_region)]
     assert decision.allowed == (bool(matching) and matching[0].allow)
     assert decision.rule == (matching[0].where if matching else "policy.yaml:1")
@@ -77,14 +79,17 @@ def test_removing_rules_from_the_end_allows_nothing_new(policy, subject, action,
     whole = policy.classes["eu"]
     for length in range(len(whole.rules)):
         shorter = replace(policy, classes={"eu": replace(whole, rules=whole.rules[:length])})
-        assert decide(shorter, subject, action, place).allowed <= decide(policy, subject, action, place).allowed
+        assert (
+            decide(shorter, subject, action, place, NOW_MS).allowed
+            <= decide(policy, subject, action, place, NOW_MS).allowed
+        )
 
 
 @given(policies, subjects, actions, places)
 def test_a_denial_in_front_of_all_rules_denies(policy, subject, action, place):
     """Whatever they allow."""
     denial = Rule(False, frozenset(Action), ("anywhere",), "no", "policy.yaml:100")
-    decision = decide(policy_of(denial, *policy.classes["eu"].rules), subject, action, place)
+    decision = decide(policy_of(denial, *policy.classes["eu"].rules), subject, action, place, NOW_MS)
     assert (decision.allowed, decision.rule) == (False, "policy.yaml:100")
 
 
@@ -97,13 +102,15 @@ def test_a_rule_names_places(spec, covered):
     rule = Rule(True, frozenset(Action), (spec,), "yes", "policy.yaml:3")
     candidates = [Place("eu-west", "region", "EU"), Place("eu-central", "region", "EU"), Place("lisbon", "edge", "EU")]
     policy, subject = policy_of(rule), Subject("eu", "eu-west")
-    assert {place.name for place in candidates if decide(policy, subject, Action.CACHE, place).allowed} == covered
+    assert {
+        place.name for place in candidates if decide(policy, subject, Action.CACHE, place, NOW_MS).allowed
+    } == covered
 
 
 def test_a_jurisdiction_needs_its_prefix():
     """Only `jurisdiction:EU` means the EU."""
     rule = Rule(True, frozenset(Action), ("EU",), "yes", "policy.yaml:3")
-    decision = decide(policy_of(rule), Subject("eu", "eu-west"), Action.CACHE, Place("lisbon", "edge", "EU"))
+    decision = decide(policy_of(rule), Subject("eu", "eu-west"), Action.CACHE, Place("lisbon", "edge", "EU"), NOW_MS)
     assert not decision.allowed
 
 
@@ -128,14 +135,27 @@ def test_data_of_eu_residents_is_stored_in_the_eu_only(deployed, everywhere, cou
     subject = Subject(deployed.class_of(country).name, deployed.home_region(country))
     for place in everywhere:
         for action in (*REST, Action.CACHE):
-            decision = decide(deployed, subject, action, place)
+            decision = decide(deployed, subject, action, place, NOW_MS)
             assert decision.allowed == (place.jurisdiction == "EU")
             assert decision.rule.startswith("policy.yaml:")
 
 
 def test_photos_of_eu_residents_can_be_served_anywhere(deployed, everywhere):
-    """And listed in followers' feeds."""
+    """And listed in followers' feeds; outside the EU on a basis that the rule names."""
     subject = Subject("eu", "eu-west")
+    rules = {rule.where: rule for rule in deployed.classes["eu"].rules}
     for place in everywhere:
-        assert decide(deployed, subject, Action.SERVE, place).allowed
-        assert decide(deployed, subject, Action.REFERENCE, place).allowed
+        for action in (Action.SERVE, Action.REFERENCE):
+            decision = decide(deployed, subject, action, place, NOW_MS)
+            assert decision.allowed
+            assert rules[decision.rule].transfer_basis == BASES[place.jurisdiction]
+
+
+def test_what_eu_residents_say_about_somebody_in_the_us_may_rest_there(deployed):
+    """By a rule, as it is not in a country without one. Their accounts, metrics and moderation stay in the EU."""
+    subject = Subject("eu", "eu-west")
+    us, au = Place("us-central", "region", "US"), Place("au-east", "region", "AU")
+    assert decide(deployed, subject, Action.SAY, us, NOW_MS).allowed
+    assert not decide(deployed, subject, Action.SAY, au, NOW_MS).allowed
+    for action in (Action.REST_ACCOUNT, Action.OBSERVE, Action.MODERATE):
+        assert not decide(deployed, subject, action, us, NOW_MS).allowed
