@@ -13,7 +13,7 @@ a region that has confirmed it, and an answer of that region, as of any later ti
 
 **In force.** A confirmed statement is in force one lease, and a little, after it was confirmed. By then each process
 that still acts on the statement before either knows this one, or has lost its lease. The first statement of all needs
-no wait, since nobody can act on one before it; nor does one that a majority says is in force there: they have waited.
+no wait, since nobody can act on one before it; nor does one that a majority says is in force there, since they waited.
 
 So, whenever a process acts on what only a statement allows, every process that has its lease knows that statement or a
 later one. This rests on three things. Regions confirm only one statement of a serial, and what they confirmed does not
@@ -135,7 +135,7 @@ class Exchange:
         return Rules(self._in_force, tuple(self._pending), now_s < self.lease_until_s())
 
     def missing_before(self, statement: Statement) -> str:
-        """The hash of the newest unknown statement between the one in force and a pending one; "" if there is none."""
+        """The hash of the newest unknown statement between the one in force and a pending one; "" if all are known."""
         first = self._in_force.serial + 1 if self._in_force else 1
         while statement.serial > first:
             before = self._known(statement.previous)

@@ -77,7 +77,7 @@ class Observer:
             assert all(one.policy_text == ALLOWING for one in rules.statements)
 
     def _check_leases(self, views: list[tuple[Node, Rules]]) -> None:
-        """Whoever has a lease knows what is in force anywhere, and what a majority has held for a lease."""
+        """A process that has a lease knows what is in force anywhere, and what a majority has held for a lease."""
         due = [self.world_serial(hash) for hash, at_s in self.confirmed_at_s.items() if self._is_due(at_s)]
         in_force = [rules.in_force.serial for _, rules in views if rules.in_force]
         needed = max([*due, *in_force], default=0)
@@ -94,10 +94,8 @@ class Observer:
 
 
 class Schedule:
-    """What happens to a world, as the random numbers have it.
-
-    `absent` regions never run; into the settings of `tampered` somebody else writes.
-    """
+    """What happens to a world, as the random numbers have it. `absent` regions never run; somebody else writes into the
+    settings of `tampered`."""
 
     def __init__(self, world: World, absent: frozenset[str] = frozenset(), tampered: str = "") -> None:
         self.world, self.random, self.absent, self.tampered = world, world.random, absent, tampered
@@ -205,9 +203,9 @@ def simulate(seed: int, shapes: list[tuple] = SHAPES, **faults: object) -> tuple
     return world, observer, schedule
 
 
-def require_agreement(world: World, absent: frozenset[str] = frozenset()) -> None:
+def require_agreement(world: World, absent: frozenset[str] = frozenset(), latest: Statement | None = None) -> None:
     """All that run have the newest in force, and a lease."""
-    latest = max(world.by_text.values(), key=lambda one: one.serial)
+    latest = latest or max(world.by_text.values(), key=lambda one: one.serial)
     for node in world.nodes:
         if node.region not in absent:
             homes = [home for home in world.regions if home not in absent]
@@ -225,12 +223,14 @@ def test_whatever_happens_nobody_loosens_too_early_and_all_agree_in_the_end(seed
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_who_writes_to_one_regions_settings_changes_nothing(seed):
-    """Garbage, older statements and none at all: the laws hold as before, and in the end all agree."""
+    """Garbage, older statements and none at all: the laws hold as before, and in the end all agree.
+
+    A statement that is overwritten before any process has seen it is nowhere; what any process knows is not lost.
+    """
     world, _, _ = simulate(seed, tampered="r1")
-    require_agreement(world)
-    assert {values.read(STATEMENT).value for values in world.values.values()} == {
-        max(world.by_text.values(), key=lambda one: one.serial).signed
-    }
+    latest = max((node.rules.highest for node in world.nodes), key=lambda one: one.serial)
+    require_agreement(world, latest=latest)
+    assert {values.read(STATEMENT).value for values in world.values.values()} == {latest.signed}
 
 
 @pytest.mark.parametrize("seed", SEEDS[:4])
@@ -289,6 +289,34 @@ def test_a_region_that_is_cut_off_loses_its_lease_and_its_edges_lose_it_too():
     assert {(rules.of("r1").leased, rules.of("r2").leased) for rules in edges} == {(False, True)}
 
 
+def test_who_wakes_with_old_answers_in_hand_has_no_lease():
+    """A process and an edge stood still for two leases, and hear nothing new."""
+    world = World(Random(1), 3, 1)
+    observer = Observer(world)
+    world.run(40, observer.check)
+    frozen = [node for node in world.nodes if node.name in ("r1.0", "far")]
+    for node in frozen:
+        for region in ("r2", "r3"):
+            world._ask(node, region)
+        node.frozen_until_s = world.now_s + 2 * LEASE_S
+        for region in world.regions:
+            world.block(node.region or node.name, region, 1e9)
+    world.values["r1"].available = False
+    world.run(2 * LEASE_S + 1, observer.check)
+    assert not any(rules.leased for node in frozen for rules in world.rules_of(node))
+
+
+def test_without_settings_everybody_loses_the_lease_although_all_answer():
+    """An answer is worth no more than what it is based on."""
+    world = World(Random(1), 3, 1)
+    observer = Observer(world)
+    world.run(40, observer.check)
+    for values in world.values.values():
+        values.available = False
+    world.run(LEASE_S + 4, observer.check)
+    assert not any(rules.leased for node in world.nodes for rules in world.rules_of(node))
+
+
 def hostile(random: Random, world: World) -> Callable[[Report], Report]:
     """Lies about everything that a report says."""
     hashes = ["", "0" * 64, *(one.hash for one in world.by_text.values())]
@@ -309,7 +337,7 @@ def hostile(random: Random, world: World) -> Callable[[Report], Report]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_region_that_lies_counts_for_one(seed):
-    """Nothing loosens without the others' majority; when they reach one another, they agree and have a lease."""
+    """Nothing loosens without a majority with it; when the others reach one another, they agree and have a lease."""
     random = Random(seed)
     world = World(random, 3, 1)
     observer = Observer(world, frozenset({"r3"}))

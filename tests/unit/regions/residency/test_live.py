@@ -287,7 +287,7 @@ def test_who_was_a_signer_once_signs_nothing_more():
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
 def test_a_chain_with_a_missing_link_proves_nothing(missing):
-    """Whoever is asked says what it says; here that nobody has it."""
+    """The error is that of whom we asked; here nobody has it."""
     links = {hash: signed for hash, signed in BY_HASH.items() if hash != CHAIN[missing].hash}
     with pytest.raises(NotFound):
         verified(CHAIN[3].signed, [], TEAM.signers, fetch_from(links))
