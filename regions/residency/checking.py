@@ -29,7 +29,7 @@ from regions.residency.policy import (
     ResidencyClass,
     Rule,
     TransferBasis,
-    names,
+    words_for,
 )
 from regions.residency.yaml_lines import DAY_MS
 from regions.topology import Place, Topology
@@ -200,11 +200,11 @@ def _rules_without_effect(policy: Policy, places: Sequence[Place]) -> Iterator[D
         if against:
             what = ", ".join(f"{action} at {spec}" for action, spec in against)
             lines = ", ".join(dict.fromkeys(other.where for rules in against.values() for other in rules))
-            verbs = ("allow", "denies") if rule.allow else ("deny", "allows")
-            yield _error(rule.where, f"it does not {verbs[0]} {what}, because {lines} {verbs[1]} that before it")
+            verb, contrary = ("allow", "denied") if rule.allow else ("deny", "allowed")
+            yield _error(rule.where, f"it does not {verb} {what}, which is {contrary} before it ({lines})")
         elif idle and len(idle) == len(parts):
             lines = ", ".join(dict.fromkeys(where for part in idle.values() for where in part.before))
-            yield _warning(rule.where, f"it never decides, because {lines} cover all that it names before it")
+            yield _warning(rule.where, f"it never decides: all that it names is decided before it ({lines})")
 
 
 def _contrary(rule: Rule, spec: str, part: _Part) -> list[Rule]:
@@ -245,9 +245,8 @@ def _naming(rule: Rule, action: Action, place: Place | None, home_region: str) -
     """By which of its words the rule names the place."""
     if action not in rule.actions:
         return []
-    if place is None:
-        return [spec for spec in rule.places if spec == ANYWHERE]
-    return [spec for spec in rule.places if names(spec, place, home_region)]
+    words = (ANYWHERE,) if place is None else words_for(place, home_region)
+    return [word for word in words if word in rule.places]
 
 
 def _deciding(rules: Sequence[Rule], action: Action, place: Place | None, home_region: str) -> list[Rule]:

@@ -106,7 +106,7 @@ class Rule:
     def _names(self, place: Place | None, home_region: str) -> bool:
         if place is None:
             return not self.allow or ANYWHERE in self.places
-        return any(names(spec, place, home_region) for spec in self.places)
+        return any(word in self.places for word in words_for(place, home_region))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +177,7 @@ class Policy:
         return residency_class.rules[: len(residency_class.rules) - inherited]
 
 
-def names(spec: str, place: Place, home_region: str) -> bool:
-    """Whether one of a rule's places, as the file names it, is this place."""
-    if spec.startswith(JURISDICTION):
-        return place.jurisdiction == spec.removeprefix(JURISDICTION)
-    return spec == ANYWHERE or spec == place.name or (spec == HOME and place.name == home_region)
+def words_for(place: Place, home_region: str) -> tuple[str, ...]:
+    """All by which a rule can name this place, if the owner's home is that region."""
+    words = (ANYWHERE, f"{JURISDICTION}{place.jurisdiction}", place.name)
+    return (*words, HOME) if place.name == home_region else words

@@ -43,8 +43,9 @@ def document_of(rules: list[Document], home: str = "eu-west", **more: Any) -> Do
 
 
 words = st.sampled_from([*(place.name for place in PLACES), *JURISDICTIONS, "anywhere", "home"])
-actions = st.sampled_from([Action.CACHE, Action.SERVE, Action.REST_RAW])
+ACTIONS = (Action.CACHE, Action.SERVE, Action.REST_RAW)
 """Few, so that rules meet."""
+actions = st.sampled_from(ACTIONS)
 
 
 def rules(at: st.SearchStrategy[str] = words) -> st.SearchStrategy[Document]:

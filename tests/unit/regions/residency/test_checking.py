@@ -144,14 +144,14 @@ def test_a_denial_after_an_allow_that_covers_it_is_an_error(allowed, denied, wha
         f"      - {{deny: [cache, serve], at: {denied}, because: no}}\n"
     )
     [found] = with_rules(rules)
-    assert found == ("error", 19, f"it does not deny {what}, because p.yaml:18 allows that before it")
+    assert found == ("error", 19, f"it does not deny {what}, which is allowed before it (p.yaml:18)")
 
 
 def test_an_allow_after_a_denial_of_the_same_place_is_an_error():
     """One of the two is a mistake. Where the denial is more special, it is an exception."""
     denial = "      - {deny: [cache], at: [lisbon, porto], because: no}\n"
     [found] = with_rules(denial + "      - {allow: [cache, serve], at: [porto, eu-west], because: yes}\n")
-    assert found == ("error", 19, "it does not allow cache at porto, because p.yaml:18 denies that before it")
+    assert found == ("error", 19, "it does not allow cache at porto, which is denied before it (p.yaml:18)")
     assert with_rules(denial + "      - {allow: [cache, serve], at: [jurisdiction:EU], because: yes}\n") == []
 
 
@@ -173,7 +173,7 @@ REDUNDANT = {
 def test_a_rule_that_never_decides_is_a_warning(first, second):
     """Nothing is looser than it seems."""
     [found] = with_rules(f"      - {{{first}, because: x}}\n      - {{{second}, because: y}}\n")
-    assert found == ("warning", 19, "it never decides, because p.yaml:18 cover all that it names before it")
+    assert found == ("warning", 19, "it never decides: all that it names is decided before it (p.yaml:18)")
 
 
 def test_a_rule_of_the_base_that_a_class_overrules_is_no_mistake():
@@ -191,7 +191,7 @@ def test_rules_are_blamed_on_their_own_class_only():
     first, _, _ = EU_RULES.partition("      - deny")
     more = "  minors:\n    based_on: eu\n    rules:\n      - {deny: [cache], at: [lisbon], because: no}\n"
     [found] = diagnostics(TEXT.replace(EU_RULES, first + rules) + more)
-    assert found == ("warning", 19, "it never decides, because p.yaml:18 cover all that it names before it")
+    assert found == ("warning", 19, "it never decides: all that it names is decided before it (p.yaml:18)")
 
 
 def test_copies_until_a_day_do_not_count():

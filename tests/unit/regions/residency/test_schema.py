@@ -5,7 +5,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
@@ -109,6 +109,7 @@ def test_what_the_parser_refuses_an_editor_underlines(old, new):
     assert not VALIDATOR.is_valid(editor_yaml.load(wrong))
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(FULL) - 1), st.sampled_from(string.printable))
 def test_what_parses_is_valid(at, character):
     """Also with one character changed."""
@@ -117,6 +118,7 @@ def test_what_parses_is_valid(at, character):
         VALIDATOR.validate(editor_yaml.load(text))
 
 
+@settings(deadline=None)
 @given(st.lists(policies.rules(), min_size=1, max_size=3))
 def test_whatever_rules_parse_are_valid(rules):
     """In any combination."""
