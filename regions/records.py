@@ -39,12 +39,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
+    """`handle` is without `@REGION`; users of version 0.2 have none. Of a deleted account, name and country are empty."""
+
     user_id: str
     name: str
     country: str
     residency_class: str
     home_region: str
     created_at_ms: int
+    handle: str = ""
+    deleted_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

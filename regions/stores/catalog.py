@@ -1,5 +1,7 @@
 """The catalog port: one region's users, photos, follows, replicas, tombstones, audit log and outbox.
 
+Their accounts (handles, credentials and sessions) are in `accounts`.
+
 The catalog is a set of small tables, one Protocol each, all served by one session of one store. Every method is
 one write or one bounded read. A state change and its event are one write: the event goes into the outbox with it,
 and waits there until it is published (`regions.events.outbox`).
@@ -26,6 +28,7 @@ from regions.records import (
     Upload,
     User,
 )
+from regions.stores.accounts import AccountErasures, EndedSessions, Handles, Sessions, UserCredentials
 from regions.stores.health import CheckResult
 
 
@@ -52,7 +55,10 @@ class TombstonePage:
 
 
 class Users(Protocol):
-    def add(self, user: User) -> None: ...
+    def add(self, user: User) -> None:
+        """Adds the user, or replaces the one with this id."""
+        ...
+
     def get(self, user_id: str) -> User | None: ...
 
 
@@ -237,5 +243,10 @@ class Catalog:
     replicas: Replicas
     audit: AuditLog
     outbox: OutboxTable
+    handles: Handles
+    credentials: UserCredentials
+    sessions: Sessions
+    ended_sessions: EndedSessions
+    erasures: AccountErasures
     check_health: Callable[[], list[CheckResult]]
     close: Callable[[], None]
