@@ -39,7 +39,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`handle` is without `@REGION`; users of version 0.2 have none. Of a deleted account, name and country are empty."""
+    """`handle` is without `@REGION`; users of version 0.2 have none. A deleted one has no name and no country."""
 
     user_id: str
     name: str

@@ -1,8 +1,7 @@
-"""Bearer tokens: JSON Web Tokens (RFC 7519), signed with the Ed25519 key of the node that issues them (RFC 8037).
+"""Tokens of nodes: JSON Web Tokens (RFC 7519), signed with the Ed25519 key of the node that issues them (RFC 8037).
 
-A user's token is signed by the user's home region, which its `kid` names. Every region can check it with the public
-keys of the topology, and no region can forge a token of another. A node's token proves which server sends a request.
-Every check fails with the same error, so that an attacker learns nothing from it.
+A node's token proves which server sends a request; users' tokens are in `user_tokens`. Every check fails with the same
+error, so that an attacker learns nothing from it.
 """
 
 from collections.abc import Callable
@@ -11,8 +10,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from regions import ids
-from regions.errors import NotFound, Unauthenticated
+from regions.errors import Unauthenticated
 
 PublicKeys = Callable[[str], str | None]
 
@@ -20,8 +18,7 @@ NODE_HEADER = "Darkroom-Node"
 """The request header with a node's token. Only servers send it, to each other."""
 
 _ALGORITHM = "EdDSA"
-_USER, _NODE = "darkroom:user", "darkroom:node"
-_USER_TTL_S = 365 * 24 * 3600
+_NODE = "darkroom:node"
 _NODE_TTL_S = 60
 _CLOCK_SKEW_S = 30
 _MAX_CHARS = 2048
@@ -47,28 +44,9 @@ def public_half(private_key_pem: str) -> str:
     )
 
 
-def issue_user(user_id: str, region: str, private_key_pem: str, now_s: int) -> str:
-    return _issue(user_id, region, _USER, private_key_pem, now_s, _USER_TTL_S)
-
-
 def issue_node(name: str, private_key_pem: str, now_s: int) -> str:
     """Proves that a request comes from the region or edge `name`. Valid for a minute."""
     return _issue(name, name, _NODE, private_key_pem, now_s, _NODE_TTL_S)
-
-
-def user_id(token: str, public_key: PublicKeys, region_of: Callable[[int], str | None]) -> str:
-    """The user whose token this is. `region_of` returns a region's name for its number. Raises Unauthenticated.
-
-    A region can issue tokens for its own users only: the user's id must contain the region that signed the token.
-    """
-    kid, subject = _check(token, _USER, public_key)
-    try:
-        home = region_of(ids.parse(ids.USER, subject).region)
-    except NotFound as error:
-        raise _invalid() from error
-    if home != kid:
-        raise _invalid()
-    return subject
 
 
 def node_name(token: str, public_key: PublicKeys) -> str:
@@ -106,4 +84,4 @@ def _check(token: str, audience: str, public_key: PublicKeys) -> tuple[str, str]
 
 
 def _invalid() -> Unauthenticated:
-    return Unauthenticated("the token is missing, not ours, or has run out; sign up again for a new one")
+    return Unauthenticated("the token is missing, not ours, or has run out")

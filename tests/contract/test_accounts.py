@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from regions.account_records import Credential, EndedSession, UserSession
+from regions.clock import now_ms
 from regions.records import User
 
 ANA, EVA = "u_00000000001", "u_00000000002"
@@ -160,15 +161,15 @@ def test_a_removed_session_is_gone(catalog):
     assert not catalog.sessions.change(replace(session(), version=2))
 
 
-def test_ended_sessions_are_read_in_the_order_of_their_ends(catalog, clock):
+def test_ended_sessions_are_read_in_the_order_of_their_ends(catalog):
     """In pages, across minutes; the last page is empty."""
-    now_ms = clock.now_ms()
-    times = [now_ms - 200_000, now_ms - 70_000, now_ms - 70_000, now_ms - 1, now_ms]
-    entries = [ended(at_ms, number) for number, at_ms in enumerate(times)]
+    at_ms = now_ms()
+    times = [at_ms - 200_000, at_ms - 70_000, at_ms - 70_000, at_ms - 1, at_ms]
+    entries = [ended(one, number) for number, one in enumerate(times)]
     for entry in reversed(entries):
         catalog.ended_sessions.add(entry)
         catalog.ended_sessions.add(entry)
-    found, last = [], ended(now_ms - 900_000)
+    found, last = [], ended(at_ms - 900_000)
     while page := catalog.ended_sessions.after(last.at_ms, last.session_id, 2):
         found += page
         last = page[-1]

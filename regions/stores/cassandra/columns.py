@@ -102,8 +102,8 @@ def to_photo(photo_id: str, values: Values) -> Photo | None:
     if status in (None, "deleted"):
         return None
     return Photo(
-        photo_id, owner_id, residency_class, home_region, Status(status), caption, size_bytes, sha256, unix_ms(created_at),
-        content_type, width, height, taken_at, camera, perceptual_hash,
+        photo_id, owner_id, residency_class, home_region, Status(status), caption, size_bytes, sha256,
+        unix_ms(created_at), content_type, width, height, taken_at, camera, perceptual_hash,
         tuple([Variant(*variant[:7]) for variant in variants or ()]),
         Reason(*reason[:2]) if reason else None,
         _recipe(recipe),
