@@ -6,17 +6,25 @@ from dataclasses import dataclass
 import falcon
 import urllib3
 
+from origin import scopes
+from origin.accounts.passphrases import PassphraseHasher
+from origin.accounts.revocation import RevokedSessions
 from regions import ids, tokens, topology
 from regions.config import Stores
 from regions.errors import Forbidden, Misdirected, Unauthenticated
 from regions.events.outbox import OutboxPublisher
 from regions.residency.live import LivePolicy
+from regions.session_ends import SessionEnds
 from regions.topology import Place, Region, Topology
+from regions.user_tokens import AccessToken, Verifier
 
 
 @dataclass(frozen=True)
 class Context:
-    """`new_id(kind)` makes an id, `clock_ms()` is the Unix time, `private_key` signs this region's tokens."""
+    """`new_id(kind)` makes an id, `clock_ms()` is the Unix time, `private_key` signs this region's tokens.
+
+    `passphrases` hashes them, `revoked` has the sessions that have ended, `random(n)` returns n random bytes.
+    """
 
     region: Region
     topology: Topology
@@ -27,19 +35,37 @@ class Context:
     clock_ms: Callable[[], int]
     private_key: str
     http: urllib3.PoolManager
+    passphrases: PassphraseHasher
+    revoked: RevokedSessions
+    random: Callable[[int], bytes]
+
+    @property
+    def ends(self) -> SessionEnds:
+        return SessionEnds(self.stores.catalog, self.clock_ms)
 
     def user_id(self, request: falcon.Request) -> str:
-        """The user who makes the request. Raises Unauthenticated."""
-        scheme, _, token = (request.get_header("Authorization") or "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("send `Authorization: Bearer TOKEN` with the token that you got when you signed up")
-        return tokens.user_id(token.strip(), self.topology.public_key, self._region_name)
+        """The user who makes the request. Raises Unauthenticated, Forbidden."""
+        return self.access_token(request).user_id
 
-    def require_user(self, request: falcon.Request, user_id: str) -> None:
+    def access_token(self, request: falcon.Request) -> AccessToken:
+        """What the user's token says. Raises Unauthenticated, and Forbidden if it does not allow this route."""
+        scheme, _, text = (request.get_header("Authorization") or "").partition(" ")
+        if scheme.lower() != "bearer" or not text:
+            raise Unauthenticated("send `Authorization: Bearer TOKEN` with an access token for this region")
+        verifier = Verifier(self.region.name, self.topology.public_key, self._region_name)
+        token = verifier.verify(text.strip(), self.clock_ms() // 1000)
+        if self.revoked.has(token.home_region, token.session_id):
+            raise Unauthenticated("the session has ended; sign in again")
+        scopes.require(token.scopes, request.method, request.uri_template or "")
+        return token
+
+    def require_user(self, request: falcon.Request, user_id: str) -> AccessToken:
         """Raises Misdirected if the user's home is another region, Forbidden if the token is another user's."""
         self.require_home(ids.USER, user_id)
-        if self.user_id(request) != user_id:
+        token = self.access_token(request)
+        if token.user_id != user_id:
             raise Forbidden("the token is another user's")
+        return token
 
     def node(self, request: falcon.Request) -> str:
         """The region or edge that makes the request. Raises Unauthenticated."""

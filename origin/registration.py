@@ -5,12 +5,12 @@ Both are withdrawn when the process ends. The residency policy is watched there 
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from regions import daemon
 from regions.errors import Unavailable
 from regions.process_number import ProcessNumber
-from regions.residency.live import LivePolicy
 from regions.stores.settings import Service, Settings
 
 log = logging.getLogger(__name__)
@@ -49,15 +49,19 @@ class Registration:
                 log.warning("service not deregistered", extra={"error": error.detail})
 
 
-def keep(number: ProcessNumber, registration: Registration, policy: LivePolicy) -> Callable[[], None]:
-    """Renews the first two and watches the policy, each on a thread of its own.
+class Loop(Protocol):
+    def run_forever(self, stop: threading.Event) -> None: ...
+
+
+def keep(number: ProcessNumber, registration: Registration, others: Sequence[Loop]) -> Callable[[], None]:
+    """Renews the first two and runs what else must go on, such as watching the policy, each on a thread of its own.
 
     Call the returned function to withdraw number and registration, and make no more ids.
     """
     stop = threading.Event()
+    loops: list[Loop] = [number, registration, *others]
     threads = [
-        threading.Thread(target=one.run_forever, args=[stop], daemon=True, name=type(one).__name__)
-        for one in (number, registration, policy)
+        threading.Thread(target=one.run_forever, args=[stop], daemon=True, name=type(one).__name__) for one in loops
     ]
     for thread in threads:
         thread.start()

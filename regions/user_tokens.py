@@ -1,7 +1,8 @@
 """Access tokens of users: JSON Web Tokens (RFC 7519), signed by the user's home region (EdDSA, RFC 8037).
 
-A token names the one region that may accept it (`aud`), and lives for a quarter of an hour. So a region, and whoever
-holds its keys, receives nothing that is good anywhere else. The home issues one for each region that a client meets.
+A token names the one region that may accept it (`aud`), and lives for a quarter of an hour. So a region, and anybody
+who holds its keys, receives nothing that is good anywhere else. The home issues one for each region that a client
+meets.
 
 The claims: `sub` the user, `iss` their home region, `aud`, `iat`, `exp`, `sid` the session, `scope` a list, `class` the
 residency class. The header's `kid` is the home region's name, or that name, a slash and a key's id.

@@ -61,6 +61,14 @@ class Users(Protocol):
 
     def get(self, user_id: str) -> User | None: ...
 
+    def rename(self, user_id: str, name: str) -> bool:
+        """False, and nothing changes, if the account is deleted or there is none."""
+        ...
+
+    def mark_deleted(self, user_id: str, at_ms: int) -> bool:
+        """Removes name and country for good; False if it was done before, or there is no such user."""
+        ...
+
 
 class Uploads(Protocol):
     def get(self, photo_id: str) -> Upload | None:

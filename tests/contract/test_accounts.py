@@ -37,9 +37,21 @@ def test_a_user_keeps_the_handle_and_the_time_of_deletion(catalog):
     ana = User(ANA, "Ana", "PT", "eu", "eu-west", 7, "ana")
     catalog.users.add(ana)
     assert catalog.users.get(ANA) == ana
-    deleted = replace(ana, name="", country="", deleted_at_ms=8)
-    catalog.users.add(deleted)
-    assert catalog.users.get(ANA) == deleted
+    assert catalog.users.mark_deleted(ANA, 8)
+    assert catalog.users.get(ANA) == replace(ana, name="", country="", deleted_at_ms=8)
+
+
+def test_a_user_can_be_renamed_until_the_account_is_deleted(catalog):
+    """Neither happens to one who is not there."""
+    catalog.users.add(User(ANA, "Ana", "PT", "eu", "eu-west", 7))
+    assert catalog.users.rename(ANA, HOSTILE)
+    assert catalog.users.get(ANA).name == HOSTILE
+    assert catalog.users.mark_deleted(ANA, 8)
+    assert not catalog.users.rename(ANA, "Ana")
+    assert not catalog.users.mark_deleted(ANA, 9)
+    assert (catalog.users.get(ANA).name, catalog.users.get(ANA).deleted_at_ms) == ("", 8)
+    assert not catalog.users.rename(EVA, "Eva") and not catalog.users.mark_deleted(EVA, 9)
+    assert catalog.users.get(EVA) is None
 
 
 def test_a_handle_has_one_owner(catalog):

@@ -1,8 +1,11 @@
 """One region's origin over real stores in a folder of the test, with a clock that the test advances."""
 
 import io
+import itertools
 import json
-from collections.abc import Callable, Iterator
+import os
+import re
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +16,12 @@ import pytest
 import urllib3
 from falcon.testing import Result, TestClient
 
+from origin.accounts.passphrases import HashCost, PassphraseHasher
+from origin.accounts.revocation import RevokedSessions
 from origin.app import create
 from origin.context import Context
-from regions import ids, tokens, topology
+from regions import ids, tokens, topology, user_tokens
+from regions.account_records import SIGNED_IN_SCOPES, Scope
 from regions.clock import now_ms
 from regions.config import Stores
 from regions.events.messages import Event
@@ -26,6 +32,8 @@ from regions.residency.live import LivePolicy
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.settings import POLICY
 from regions.stores.sqlite import adapter as sqlite
+from regions.user_tokens import AccessToken
+from tests.builders.accounts import PASSPHRASE, sign_up_body
 from tests.builders.embedded import Clock
 from tests.builders.http import running
 from tests.builders.stores import created, directory_objects
@@ -35,10 +43,21 @@ _NODES = {"eu-west": "lisbon", "eu-central": "frankfurt", "us-central": "chicago
 _KEYS = {name: tokens.make_key() for name in (*_NODES, *_NODES.values(), "sydney")}
 
 
+_NUMBERS = itertools.count(1)
+CHEAP = HashCost(memory_kib=8, passes=1)
+"""As cheap as argon2 can be: what is tested here is not how slow it is."""
+
+
 @dataclass(frozen=True)
 class Person:
+    """Somebody who has signed up. `token` is an access token for their home."""
+
     id: str
     token: str
+    handle: str = ""
+    session: str = ""
+    refresh_token: str = ""
+    recovery_codes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -71,9 +90,38 @@ class Api:
         return self.client.simulate_post(path, body=raw, headers=_headers(user, node))
 
     def sign_up(self, name: str = "Ana", country: str = "PT") -> Person:
-        response = self.request("POST", "/v1/users", {"name": name, "country": country})
+        handle = f"{re.sub('[^a-z0-9_]', '', name.lower())[:15]}_{next(_NUMBERS)}"
+        response = self.request("POST", "/v1/users", sign_up_body(name=name, country=country, handle=handle))
         assert response.status_code == 201, response.text
-        return Person(response.json["id"], response.json["token"])
+        return person_of(response)
+
+    def sign_in(self, user: Person, passphrase: str = PASSPHRASE, **fields: Any) -> Result:
+        return self.request("POST", "/v1/sessions", {"handle": user.handle, "passphrase": passphrase, **fields})
+
+    def signed_in(self, user: Person, **fields: Any) -> Person:
+        """The same person in one more session."""
+        response = self.sign_in(user, **fields)
+        assert response.status_code == 201, response.text
+        return person_of(response)
+
+    def refresh(self, refresh_token: str, key: str | None = None, **fields: Any) -> Result:
+        body = json.dumps({"refresh_token": refresh_token, **fields})
+        headers = {"Idempotency-Key": key} if key else {}
+        return self.client.simulate_post("/v1/sessions/refresh", body=body, headers=headers)
+
+    def refreshed(self, user: Person) -> Person:
+        """The same person with new tokens."""
+        made = self.refresh(user.refresh_token).json
+        return replace(user, token=made["tokens"][self.context.region.name], refresh_token=made["refresh_token"])
+
+    def token_for(self, region: str, user: Person) -> Person:
+        """The same person with an access token for another region, which this one, their home, has issued."""
+        return replace(user, token=self.sign_in(user, regions=[region]).json["tokens"][region])
+
+    def confirmed(self, user: Person) -> Person:
+        """The same person, who has given their passphrase anew."""
+        path = f"/v1/users/{user.id}/confirmation"
+        return replace(user, token=self.request("POST", path, {"passphrase": PASSPHRASE}, user).json["token"])
 
     def start_upload(self, user: Person, size_bytes: int = 9, **fields: Any) -> Any:
         body = {"filename": "a.jpg", "size_bytes": size_bytes, "content_type": "image/jpeg", **fields}
@@ -147,6 +195,19 @@ class Api:
         else:
             self.context.stores.settings.values.write(POLICY, text)
         self.context.policy.watch_once()
+
+
+def person_of(response: Result) -> Person:
+    """Who has just signed up or in."""
+    made = response.json
+    return Person(
+        made["id"],
+        made["tokens"].get(made["home_region"], ""),
+        made["handle"],
+        made["session"],
+        made["refresh_token"],
+        tuple(made.get("recovery_codes", ())),
+    )
 
 
 def _headers(user: Person | None, node: str | None) -> dict[str, str]:
@@ -246,16 +307,27 @@ def eva(api: Api) -> Person:
 
 
 @pytest.fixture
-def stranger(network: topology.Topology, clock: Clock) -> Person:
-    """A user from us-central, with a token of that region."""
-    user_id = ids.to_public(ids.USER, ids.compose(ids.Snowflake(clock.now_ms(), 2, 0, 0)))
-    return Person(user_id, tokens.issue_user(user_id, "us-central", _KEYS["us-central"][0], now_ms() // 1000))
+def access_token(clock: Clock) -> Callable[..., str]:
+    """`access_token(user_id, home, scopes)`: a token for eu-west that the region `home` has signed."""
+
+    def made(user_id: str, home: str, scopes: Collection[Scope] = SIGNED_IN_SCOPES) -> str:
+        claims = AccessToken(user_id, home, "eu-west", "s_0000000000000000", frozenset(scopes), "eu")
+        return user_tokens.issue(claims, home, _KEYS[home][0], clock.now_ms() // 1000)
+
+    return made
 
 
 @pytest.fixture
-def forged(ana: Person) -> Person:
+def stranger(access_token: Callable[..., str], unused_id: Callable[..., str]) -> Person:
+    """A user from us-central, with a token of that region for eu-west."""
+    user_id = unused_id("u", 2)
+    return Person(user_id, access_token(user_id, "us-central"))
+
+
+@pytest.fixture
+def forged(ana: Person, access_token: Callable[..., str]) -> Person:
     """Ana's id in a token that another region signed."""
-    return Person(ana.id, tokens.issue_user(ana.id, "us-central", _KEYS["us-central"][0], now_ms() // 1000))
+    return Person(ana.id, access_token(ana.id, "us-central"))
 
 
 @pytest.fixture
@@ -284,6 +356,9 @@ def _open(network: topology.Topology, region: str, folder: Path, clock: Clock) -
         clock_ms=clock.now_ms,
         private_key=_KEYS[region][0],
         http=urllib3.PoolManager(),
+        passphrases=PassphraseHasher(CHEAP, at_once=4),
+        revoked=RevokedSessions(clock.now_ms),
+        random=os.urandom,
     )
     return Api(context, TestClient(create(context)), clock, objects)
 

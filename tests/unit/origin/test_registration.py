@@ -51,7 +51,7 @@ def test_unavailable_settings_stop_neither_the_loop_nor_the_withdrawal(settings)
 def test_registration_and_number_are_released_at_the_end(settings, clock, eventually):
     """The service is gone, the number is free, and the process makes no more ids."""
     number = ProcessNumber(settings, 1, SELF.instance, clock.now_ms)
-    leave = registration.keep(number, Registration(settings, SELF), LivePolicy(settings))
+    leave = registration.keep(number, Registration(settings, SELF), [LivePolicy(settings)])
     eventually(lambda: settings.services.healthy("origin") == [SELF])
     taken = ids.parse(PHOTO, number.new_id(PHOTO)).process
     leave()
