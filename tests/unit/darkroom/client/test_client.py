@@ -14,7 +14,7 @@ PHOTO = bytes(range(256)) * 18  # 4,608 bytes: five parts of at most 1,000
 
 @pytest.fixture
 def client(edge):
-    return Client(edge.url, "a-token")
+    return Client(edge.url)
 
 
 @pytest.fixture
