@@ -70,6 +70,8 @@ class FakeEdge:
             return 200, {}, self.photos.pop(0) if len(self.photos) > 1 else self.photos[0]
         if request == "PUT /v1/photos/p_liked/like":
             return 204, {}, {}
+        if request == "GET /v1/homes":
+            return 200, {}, {"region": "eu-west", "number": 0, "url": self.url}
         return 404, {}, {"title": "There is no such thing here", "detail": f"nothing at {request}", "status": 404}
 
     def take_part(self, number: int, query: str, headers: dict, body: bytes) -> tuple[int, dict, dict]:

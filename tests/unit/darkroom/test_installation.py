@@ -154,7 +154,7 @@ def test_the_commands_of_the_client_run(base, command):
     """They get as far as there being no system."""
     ended = run(base, "-m", "darkroom", *command.split())
     assert ended.returncode == 1
-    assert ended.stderr.startswith(("✗ No system is running here", "✗ Nobody has signed up yet"))
+    assert ended.stderr.startswith(("✗ No system is running here", "✗ Nobody has signed in yet"))
 
 
 @pytest.mark.parametrize("command", OTHERS)
