@@ -154,6 +154,17 @@ COMMANDS = (
     ),
     Command("follow", "follow a user", "darkroom.client.commands:follow", (_argument("author", metavar="ID"),)),
     Command(
+        "recover",
+        "for operators: issue a recovery code to a user who can't sign in any more",
+        "darkroom.operate.recover:command",
+        (
+            _argument("user", metavar="USER", help="the user's id"),
+            _argument("--handle", metavar="HANDLE", help="for a user of version 0.2, who has none"),
+            _TOPOLOGY,
+        ),
+        needs_service=True,
+    ),
+    Command(
         "where",
         "for operators: show where every byte of a photo is stored, and the rule that allows it",
         "darkroom.operate.where:command",

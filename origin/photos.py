@@ -8,14 +8,15 @@ from origin.processing_estimate import ProcessingEstimate
 from origin.residency_guard import ResidencyGuard
 from regions import ids
 from regions.errors import Conflict, Forbidden, NotFound, Unauthenticated
-from regions.events import messages
-from regions.records import Comment, Photo, Status, Tombstone
+from regions.photo_deletion import PhotoDeletion
+from regions.records import Comment, Photo, Status
 
 
 class PhotosResource:
     def __init__(self, context: Context, guard: ResidencyGuard) -> None:
         self._context, self._guard = context, guard
         self._catalog = context.stores.catalog
+        self._deletion = PhotoDeletion(self._catalog, context.stores.objects, context.outbox, context.clock_ms)
         self._estimate = ProcessingEstimate(context.stores.settings.values, context.clock_ms)
 
     def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
@@ -39,7 +40,7 @@ class PhotosResource:
             if tombstone is None or tombstone.owner_id != user_id:
                 raise _not_found(photo_id)
         elif photo.owner_id == user_id:
-            self._delete(photo)
+            self._deletion.delete(photo)
         elif photo.is_public:
             raise Forbidden("the photo is another user's")
         else:
@@ -116,19 +117,6 @@ class PhotosResource:
             return self._context.user_id(request) == photo.owner_id
         except Unauthenticated:
             return False
-
-    def _delete(self, photo: Photo) -> None:
-        """Writes the tombstone, the event, and then ends the upload, if there is one.
-
-        The catalog rejects every write about a photo that has a tombstone. So an upload, a job or a replica that is
-        under way at this moment can't bring the photo back.
-        """
-        upload, at_ms = self._catalog.uploads.get(photo.photo_id), self._context.clock_ms()
-        event = messages.photo_deleted(photo, at_ms)
-        if self._catalog.photos.delete(Tombstone(photo.photo_id, photo.owner_id, at_ms), event):
-            self._context.outbox.publish(event)
-        if upload is not None:
-            self._context.stores.objects.abort_upload(upload.multipart_id)
 
 
 def _not_found(photo_id: str) -> NotFound:

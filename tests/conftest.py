@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,9 @@ class Person:
         return self.client.wait_until_ready(self.upload(photo, caption), _EVENTUALLY_S)
 
     def move_to(self, edge_url: str) -> None:
-        self.client = Client(edge_url, MemoryStore(self.client.session))
+        """To another edge, perhaps of a system that has other ports than before."""
+        home = urllib3.request("GET", f"{edge_url}/v1/homes", fields={"region": self.home_region}).json()
+        self.client = Client(edge_url, MemoryStore(replace(self.client.session, home=home["url"])))
 
     def feed_ids(self) -> list[str]:
         return [photo["id"] for photo in self.client.feed(self.id, limit=100)["items"]]

@@ -9,7 +9,7 @@ session ends (RFC 9700 section 4.14.2). Without the family a token proves nothin
 
 **A lost answer.** A client sends an `Idempotency-Key` of its own with each refresh. The new secret is then made from
 the old secret and that key, so that the same request, sent again, gets the same answer, until the next rotation. Only
-who knows both, which is only who sent the request, can tell the new secret.
+who knows both, which is only who sent the request, can work out the new secret.
 """
 
 import base64

@@ -72,8 +72,8 @@ class AccountErasures(Protocol):
         """Idempotent; the first time counts."""
         ...
 
-    def pending(self, limit: int) -> list[tuple[str, int]]:
-        """User ids, each with the time when the account was deleted."""
+    def pending(self, after: str | None, limit: int) -> list[tuple[str, int]]:
+        """User ids after `after`, in their order, each with the time when the account was deleted."""
         ...
 
     def remove(self, user_id: str) -> None: ...

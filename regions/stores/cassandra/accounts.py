@@ -132,9 +132,9 @@ class CassandraErasures:
         insert = "INSERT INTO account_erasures (one, user_id, at_ms) VALUES (0, ?, ?) IF NOT EXISTS"
         self._session.execute_conditional((insert, key(user_id), at_ms))
 
-    def pending(self, limit: int) -> list[tuple[str, int]]:
-        rows = self._session.execute("SELECT user_id, at_ms FROM account_erasures WHERE one = 0 LIMIT ?", limit)
-        return [(user_id, at_ms) for user_id, at_ms in rows]
+    def pending(self, after: str | None, limit: int) -> list[tuple[str, int]]:
+        query = "SELECT user_id, at_ms FROM account_erasures WHERE one = 0 AND user_id > ? LIMIT ?"
+        return [(user_id, at_ms) for user_id, at_ms in self._session.execute(query, after or "", limit)]
 
     def remove(self, user_id: str) -> None:
         delete = "DELETE FROM account_erasures WHERE one = 0 AND user_id = ? IF EXISTS"

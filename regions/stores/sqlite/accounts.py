@@ -84,9 +84,10 @@ class SqliteErasures(Table):
     def add(self, user_id: str, at_ms: int) -> None:
         self._write("INSERT OR IGNORE INTO account_erasures (user_id, at_ms) VALUES (?, ?)", user_id, at_ms)
 
-    def pending(self, limit: int) -> list[tuple[str, int]]:
+    def pending(self, after: str | None, limit: int) -> list[tuple[str, int]]:
+        query = "SELECT user_id, at_ms FROM account_erasures WHERE user_id > ? ORDER BY user_id LIMIT ?"
         with self._database.reading() as connection:
-            return connection.execute("SELECT user_id, at_ms FROM account_erasures LIMIT ?", (limit,)).fetchall()
+            return connection.execute(query, (after or "", limit)).fetchall()
 
     def remove(self, user_id: str) -> None:
         self._write("DELETE FROM account_erasures WHERE user_id = ?", user_id)

@@ -28,6 +28,7 @@ CLIENT = [command for command in COMMANDS if not command.needs_service]
 OTHERS = {
     "up": ["up"],
     "demo": ["demo", "--once"],
+    "recover": ["recover", "u_1"],
     "where": ["where", "p_1"],
     "fingerprint": ["fingerprint", "a.jpg"],
     "known-bad": ["known-bad", "show"],

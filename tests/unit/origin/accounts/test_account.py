@@ -202,7 +202,7 @@ def test_a_deleted_account_can_not_be_used_and_its_handle_not_taken(api, ana, ev
     user = api.catalog.users.get(ana.id)
     assert (user.name, user.country) == ("", "")
     assert api.catalog.credentials.of_user(ana.id) == []
-    assert [user_id for user_id, _ in api.catalog.erasures.pending(9)] == [ana.id]
+    assert [user_id for user_id, _ in api.catalog.erasures.pending(None, 9)] == [ana.id]
 
 
 def test_a_user_of_the_version_before_has_a_profile_and_can_not_sign_in(api, unused_id, eva):

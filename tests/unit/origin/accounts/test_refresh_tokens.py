@@ -60,7 +60,7 @@ def test_the_record_says_what_a_token_means(changes, later_ms, expected):
     assert meaning(token, session_of(token, **changes), now_ms=NOW_MS + later_ms) is expected
 
 
-def test_the_next_secret_can_not_be_told_from_the_old_one_alone():
+def test_the_next_secret_does_not_follow_from_the_old_one_alone():
     """It takes the key that went with the request; without a key it is random."""
     token = refresh_tokens.new(USER, random)
     keyed = [refresh_tokens.following(token, key, random) for key in ("k" * 16, "k" * 16, "l" * 16, None, None)]
