@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from darkroom.client.client import Client
 from darkroom.client.http import ClientError, HttpClient
 from darkroom.client.keyring import Keyring, MemoryStore, SavedSession
 from regions import ids
+from tests.builders.http import JsonHandler, answering
 
 EU, US = 0, 1
 HOMES = {"items": [{"region": "eu-west", "number": EU, "url": ""}, {"region": "us-central", "number": US, "url": ""}]}
@@ -67,42 +67,27 @@ class Home:
         return (401, {}) if token in self.refused else (200, {"token": token})
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(JsonHandler):
     home: Home
 
     def do(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+        body = json.loads(self.body() or b"{}")
         with self.home.lock:
             status, document = self.home.respond(self.command, self.path, body, dict(self.headers))
             failure = self.home.failures.pop(0) if self.home.failures else None
         if failure == DROP:
             self.close_connection = True
             return
-        data = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.send(status, {}, document)
 
     do_GET = do_PUT = do_POST = do_DELETE = do
-
-    def log_message(self, *arguments: object) -> None:
-        """Tests use `served` instead."""
 
 
 @pytest.fixture
 def home() -> Iterator[Home]:
     made = Home()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"home": made}))
-    server.daemon_threads = True
-    made.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield made
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(type("BoundHandler", (Handler,), {"home": made})) as made.url:
+        yield made
 
 
 @pytest.fixture
