@@ -23,6 +23,7 @@ examples:
   darkroom up                                      start three regions and four edges on this machine
   darkroom demo                                    the same, with people, photos and a report
   darkroom signup --name Ana --country PT          create a user; the country decides where photos are stored
+  darkroom signin ana@eu-west                      sign in on this machine
   darkroom upload harbour.jpg --caption "Evening"  upload a photo and wait until it is ready
   darkroom --as bob feed                           what Bob sees
   darkroom where p_08aXk2LmQ9z                     where every byte of a photo is stored, and the rule that allows it
@@ -61,6 +62,10 @@ def _argument(*flags: str, **settings: Any) -> Argument:
 _EDGE = _argument(
     "--edge", metavar="NAME|URL", help="the edge to connect to (default: that of the sign-up, or the first one)"
 )
+_PASSPHRASE_FILE = _argument(
+    "--passphrase-file", type=Path, metavar="FILE", help="its first line is the passphrase (default: asked for)"
+)
+_REPLACE = _argument("--replace", action="store_true", help="forget another session that has this name here")
 _PORT = _argument(
     "--port", type=int, default=8600, help="the web page's port, the first of ten (default: 8600; 0: any free ports)"
 )
@@ -116,14 +121,38 @@ COMMANDS = (
     Command(
         "signup",
         "sign up, and act as that user from now on",
-        "darkroom.client.commands:signup",
+        "darkroom.client.account_commands:signup",
         (
             _argument("--name", required=True),
             _argument("--country", required=True, metavar="XX", help="two letters (ISO 3166-1), such as PT"),
-            _argument("--replace", action="store_true", help="replace a profile of this name; its account is lost"),
+            _argument("--handle", metavar="HANDLE", help="by which you sign in (default: made from the name)"),
+            _PASSPHRASE_FILE,
+            _REPLACE,
             _EDGE,
         ),
     ),
+    Command(
+        "signin",
+        "sign in, and act as that user from now on",
+        "darkroom.client.account_commands:signin",
+        (
+            _argument("handle", metavar="HANDLE", help="with its region, such as ana@eu-west"),
+            _argument("--recovery-code", metavar="CODE", help="set a new passphrase by one of your recovery codes"),
+            _PASSPHRASE_FILE,
+            _REPLACE,
+            _EDGE,
+        ),
+    ),
+    Command(
+        "sessions",
+        "show where you are signed in, and end sessions",
+        "darkroom.client.account_commands:sessions",
+        (
+            _argument("--end", metavar="SESSION", help="end this one"),
+            _argument("--end-others", action="store_true", help="end all but this one"),
+        ),
+    ),
+    Command("signout", "end this session, and forget it here", "darkroom.client.account_commands:signout"),
     Command(
         "upload",
         "upload photos",
@@ -143,6 +172,17 @@ COMMANDS = (
         (_argument("photo", metavar="ID"), _EDGE),
     ),
     Command("follow", "follow a user", "darkroom.client.commands:follow", (_argument("author", metavar="ID"),)),
+    Command(
+        "recover",
+        "for operators: issue a recovery code to a user who can't sign in any more",
+        "darkroom.operate.recover:command",
+        (
+            _argument("user", metavar="USER", help="the user's id"),
+            _argument("--handle", metavar="HANDLE", help="for a user of version 0.2, who has none"),
+            _TOPOLOGY,
+        ),
+        needs_service=True,
+    ),
     Command(
         "where",
         "for operators: show where every byte of a photo is stored, and the rule that allows it",

@@ -19,7 +19,7 @@ _EXPECTED = (CommandError, ClientError, Problem, PolicyError, TopologyError, Tim
 _OTHER_FILE = f"Choose another file of at most {MAX_RAW_BYTES // 2**20} MB in one of these formats: {_FORMATS}."
 _ADVICE = {
     400: "See the command's arguments with --help.",
-    401: "The token is not valid here. Sign up again with `darkroom signup`.",
+    401: "Check the handle and the passphrase, or sign in again with `darkroom signin HANDLE`.",
     403: "Only the owner may do that. Choose another profile with --as NAME.",
     404: "Check the id: `darkroom feed` lists those of photos and of their owners.",
     409: "Check its current state with `darkroom photo ID`.",

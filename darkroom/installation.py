@@ -9,6 +9,7 @@ from darkroom.command_error import CommandError
 
 SERVICE = (
     "PIL",
+    "argon2",
     "cachetools",
     "cryptography",
     "cykooz_resizer",

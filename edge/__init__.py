@@ -5,6 +5,6 @@ to origins, shields and object stores. Greenlets of one process serve everything
 the edge writes, and it may be deleted at any time.
 
 Read the files in the order of a request: `connections` → `app` → `images` (→ `cache`, `flights` → `upstream`),
-`forward` or `page`; then `tombstones` and `saved_cursors`. Without I/O: `http1`, `responses`, `routing`, `freshness`,
-`eviction`, `key_index`, `grants`, `cache_status`. `server` connects them all.
+`forward` or `page`; then `tombstones` and `saved_cursors`. Without I/O: `http1`, `responses`, `routing`,
+`account_routes`, `freshness`, `eviction`, `key_index`, `grants`, `cache_status`. `server` connects them all.
 """

@@ -5,15 +5,27 @@ that breaks off becomes a 502 instead of half a document. Only the headers liste
 interpret headers of their own (a gateway's SCRIPT_NAME moves the path), and would trust them coming from an edge.
 """
 
-from edge import cache_status, routing
+from dataclasses import replace
+
+from edge import account_routes, cache_status, responses, routing
 from edge.node_client import NodeClient, Reply
 from edge.responses import Request, Response
-from regions.errors import PROBLEM_JSON, BadGateway, HeadTooLarge, MethodNotAllowed
+from regions.errors import (
+    PROBLEM_JSON,
+    BadGateway,
+    BadRequest,
+    HeadTooLarge,
+    MethodNotAllowed,
+    Misdirected,
+    Problem,
+    Unavailable,
+)
 from regions.topology import Edge, Region, Topology
 
 _FORWARDED = frozenset(
-    ("accept", "accept-language", "authorization", "content-type", "if-match", "if-none-match", "user-agent")
-)
+    ("accept", "accept-language", "authorization", "content-type", "if-match", "if-none-match", "user-agent",
+     "idempotency-key")
+)  # fmt: skip
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 # Below the limits of an origin's gunicorn (4,094 for the request line, 8,190 for a header), whose errors are HTML.
 _MAX_TARGET_BYTES = 4000
@@ -31,14 +43,57 @@ class Forward:
         LoopDetected, Unavailable and BadGateway."""
         head = request.head
         routing.require_public(head.path)
+        if account_routes.is_account(head.method, head.path):
+            return self._account(request)
+        return self._forwarded(request)
+
+    def _account(self, request: Request) -> Response:
+        """As above, but only as the shield of the account's home. Raises Misdirected, also BadRequest."""
+        if request.head.method == "OPTIONS":
+            return Response(204, account_routes.CORS, (), 0)
+        try:
+            region = self._account_region(request)
+            response = self._forwarded(request, region)
+        except Problem as problem:
+            # So that a page of another edge can read what is wrong, and where to go.
+            return responses.from_problem(problem, *account_routes.CORS[1:])
+        others = [(name, value) for name, value in response.headers if not name.startswith("Access-Control-")]
+        return replace(response, headers=[*others, *account_routes.CORS])
+
+    def _account_region(self, request: Request) -> Region:
+        """Raises Misdirected before anything of the request goes any further, unless this is the home's shield."""
+        home = account_routes.home(self._topology, request.head.path, request.body)
+        home = home or self._home_of_country(account_routes.country(request.body))
+        if self._edge.shield_of != home:
+            raise Misdirected(home, self._topology.shield_of(home).url)
+        return self._topology.regions[home]
+
+    def _home_of_country(self, country: str) -> str:
+        """The home of people from a country, as an origin knows from the policy. Raises BadRequest, Unavailable."""
+        near = self._topology.regions.get(self._edge.shield_of) or self._topology.nearest_region(
+            self._edge.latitude, self._edge.longitude
+        )
+        reply = self._node_client.request(near.name, "GET", f"{near.origin}/v1/homes?country={country}", {})
+        document = reply.json()
+        if reply.status == 200 and isinstance(document, dict) and document.get("region") in self._topology.regions:
+            return str(document["region"])
+        detail = str(document.get("detail", "")) if isinstance(document, dict) else ""
+        if reply.status == 400:
+            raise BadRequest(detail)
+        raise Unavailable(detail or f"{near.name} does not say where people of {country} live")
+
+    def _forwarded(self, request: Request, home: Region | None = None) -> Response:
+        """By the origin of `home` alone, or of the region that the request is for."""
+        head = request.head
         if head.method not in _METHODS:
             raise MethodNotAllowed(f"{head.method} is not a method of the API")
         if len(head.target) > _MAX_TARGET_BYTES:
             raise HeadTooLarge(f"the path and the query may have at most {_MAX_TARGET_BYTES} bytes")
         headers = self._headers(request)
-        region = routing.region_for(self._topology, self._edge, head.path, request.header("authorization"))
+        authorization = request.header("authorization")
+        region = home or routing.region_for(self._topology, self._edge, head.path, authorization)
         reply = self._send(region, request, headers)
-        if reply.status == 421:
+        if reply.status == 421 and home is None:
             other = routing.misdirected_to(self._topology, reply.json(), region.name)
             reply = self._send(other, request, headers) if other else reply
         if reply.status >= 400 and not _is_problem(reply):

@@ -4,16 +4,13 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-import jwt
-
-from regions import ids
+from regions import ids, user_tokens
 from regions.errors import LoopDetected, NotFound
 from regions.topology import Edge, Region, Topology
 
 _PATH = re.compile("/v1(?:/[A-Za-z0-9._~-]+)+")
 _ID = re.compile("[puc]_[0-9A-Za-z]{11}")
-_PUBLIC = ("users", "uploads", "photos")
-_MAX_TOKEN_CHARS = 2048
+_PUBLIC = ("users", "uploads", "photos", "sessions", "homes")
 _HOP_BY_HOP = frozenset(
     ("connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
      "transfer-encoding", "upgrade")
@@ -32,14 +29,14 @@ def require_public(path: str) -> None:
 
 
 def region_for(topology: Topology, edge: Edge, path: str, authorization: str) -> Region:
-    """The region of the first id in the path; else of the token; else the one nearest to the edge.
+    """The region of the first id in the path; else the one that the token is for; else the one nearest to the edge.
 
     The token is not verified here. It only selects an origin, and that origin verifies it.
     """
     for segment in path.split("/"):
         if _ID.fullmatch(segment) and (region := _region_of_id(topology, segment)):
             return region
-    from_token = topology.regions.get(_signing_region(authorization))
+    from_token = topology.regions.get(_audience(authorization))
     return from_token or topology.nearest_region(edge.latitude, edge.longitude)
 
 
@@ -79,12 +76,7 @@ def _region_of_id(topology: Topology, public_id: str) -> Region | None:
         return None
 
 
-def _signing_region(authorization: str) -> str:
-    """The region that a bearer token claims to be signed by (its `kid`, not verified here); empty if there is none."""
+def _audience(authorization: str) -> str:
+    """The region that a bearer token is for (not verified here); empty if there is none."""
     scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or len(token) > _MAX_TOKEN_CHARS:
-        return ""
-    try:
-        return str(jwt.get_unverified_header(token.strip()).get("kid", "")).partition("/")[0]
-    except jwt.InvalidTokenError:
-        return ""
+    return user_tokens.audience_unverified(token.strip()) if scheme.lower() == "bearer" else ""

@@ -1,12 +1,22 @@
 """All routes of one origin, and the one place where its parts are put together."""
 
 import atexit
+import secrets
+from functools import partial
 
 import falcon
 import urllib3
 
 from origin import problems, registration
+from origin.accounts.account_resource import AccountResource
+from origin.accounts.gate import AccountGate
+from origin.accounts.passphrases import AT_ONCE, OWASP, PassphraseHasher
+from origin.accounts.revocation import Fetch, RevocationReader, RevokedSessions
+from origin.accounts.sessions_resource import SessionsResource
+from origin.accounts.sign_ins import SignIns
+from origin.accounts.sign_up import SignUpResource
 from origin.border.details_resource import DetailsResource
+from origin.border.ended_sessions import EndedSessionsResource, fetch_from, fetch_own
 from origin.border.grants import GrantsResource
 from origin.border.statements import StatementResource
 from origin.border.tombstones import TombstonesResource
@@ -50,9 +60,13 @@ def create(context: Context) -> App:
     problems.install(app)
     audit = AuditTrail(context.stores.catalog, context.clock_ms)
     guard = ResidencyGuard(context.rules, audit)
-    people, uploads, photos = PeopleResource(context, guard), UploadsResource(context), PhotosResource(context, guard)
+    gate = AccountGate(context)
+    people, uploads, photos = (
+        PeopleResource(context, guard, gate),
+        UploadsResource(context),
+        PhotosResource(context, guard),
+    )
     app.add_route("/health", HealthResource(context))
-    app.add_route("/v1/users", people, suffix="accounts")
     app.add_route("/v1/users/{user_id}", people)
     app.add_route("/v1/users/{user_id}/photos", people, suffix="photos")
     app.add_route("/v1/users/{user_id}/feed", FeedResource(context, guard))
@@ -72,7 +86,28 @@ def create(context: Context) -> App:
     statement = StatementResource(context)
     app.add_route("/v1/statement", statement)
     app.add_route("/v1/statement/{hash}", statement, suffix="signed")
+    app.add_route("/v1/ended-sessions", EndedSessionsResource(context))
+    _add_accounts(app, context, gate)
     return app
+
+
+def _add_accounts(app: App, context: Context, gate: AccountGate) -> None:
+    sign_ins = SignIns(context.stores.catalog, context.ends, context.signing_key, context.clock_ms, context.random)
+    sign_up, sessions = SignUpResource(context, gate, sign_ins), SessionsResource(context, gate, sign_ins)
+    account = AccountResource(context, gate, sign_ins)
+    app.add_route("/v1/homes", sign_up, suffix="homes")
+    app.add_route("/v1/users", sign_up)
+    app.add_route("/v1/sessions", sessions)
+    app.add_route("/v1/sessions/refresh", sessions, suffix="refresh")
+    app.add_route("/v1/sessions/recovery", sessions, suffix="recovery")
+    app.add_route("/v1/users/{user_id}/confirmation", sessions, suffix="confirmation")
+    app.add_route("/v1/users/{user_id}/sessions", sessions, suffix="list")
+    app.add_route("/v1/users/{user_id}/sessions/{session_id}", sessions, suffix="one")
+    app.add_route("/v1/users/{user_id}/script-tokens", account, suffix="script_tokens")
+    app.add_route("/v1/users/{user_id}/recovery-codes", account, suffix="recovery_codes")
+    app.add_route("/v1/users/{user_id}/passphrase", account, suffix="passphrase")
+    app.add_route("/v1/users/{user_id}/name", account, suffix="name")
+    app.add_route("/v1/users/{user_id}/export", account, suffix="export")
 
 
 def open_app(config: Config, region: str, process_name: str) -> App:
@@ -89,22 +124,32 @@ def open_app(config: Config, region: str, process_name: str) -> App:
     http = urllib3.PoolManager(num_pools=8, maxsize=_CONNECTIONS)
     statement = SettingsStatement(stores.settings, rules)
     statement.start()
-    peers = Peers(
-        rules, StatementClient(signer, http), {name: one.origin for name, one in config.topology.regions.items()}
+    origins = {name: one.origin for name, one in config.topology.regions.items()}
+    peers = Peers(rules, StatementClient(signer, http), origins)
+    context = Context(
+        region=node,
+        topology=config.topology,
+        stores=stores,
+        rules=rules,
+        outbox=OutboxPublisher(stores.catalog, stores.events, now_ms),
+        new_id=number.new_id,
+        clock_ms=now_ms,
+        signer=signer,
+        user_keys=config.private_keys(region, Purpose.USERS),
+        http=http,
+        passphrases=PassphraseHasher(OWASP, AT_ONCE),
+        revoked=RevokedSessions(now_ms),
+        random=secrets.token_bytes,
     )
     registered = registration.Registration(stores.settings, service)
-    atexit.register(registration.keep(number, registered, statement, peers))
-    return create(
-        Context(
-            region=node,
-            topology=config.topology,
-            stores=stores,
-            rules=rules,
-            outbox=OutboxPublisher(stores.catalog, stores.events, now_ms),
-            new_id=number.new_id,
-            clock_ms=now_ms,
-            signer=signer,
-            user_keys=config.private_keys(region, Purpose.USERS),
-            http=http,
-        )
-    )
+    atexit.register(registration.keep(number, registered, [statement, peers, *revocation_readers(context)]))
+    return create(context)
+
+
+def revocation_readers(context: Context) -> list[RevocationReader]:
+    """One for each region, so that one that is frozen keeps no other from being read."""
+    fetches: dict[str, Fetch] = {
+        name: partial(fetch_own, context) if name == context.region.name else partial(fetch_from, context, region)
+        for name, region in context.topology.regions.items()
+    }
+    return [RevocationReader(name, fetch, context.revoked, context.clock_ms) for name, fetch in fetches.items()]

@@ -7,20 +7,27 @@ import falcon
 import urllib3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from origin import fields
-from regions import ids, node_tokens, tokens, topology
+from origin import fields, scopes
+from origin.accounts.passphrases import PassphraseHasher
+from origin.accounts.revocation import RevokedSessions
+from regions import ids, keys, node_tokens, topology
 from regions.config import Stores
 from regions.errors import Forbidden, Misdirected, Unauthenticated
 from regions.events.outbox import OutboxPublisher
 from regions.node_tokens import Call, NodeSigner
 from regions.residency.live import LiveRules
 from regions.residency.statement import Kind, Purpose
+from regions.session_ends import SessionEnds
 from regions.topology import Region, Topology
+from regions.user_tokens import AccessToken, Verifier
 
 
 @dataclass(frozen=True)
 class Context:
-    """`new_id(kind)` makes an id, `clock_ms()` is the Unix time; `user_keys` sign users' tokens, by id."""
+    """`new_id(kind)` makes an id, `clock_ms()` is the Unix time; `user_keys` sign users' tokens, by id.
+
+    `passphrases` hashes them, `revoked` has the sessions that have ended, `random(n)` returns n random bytes.
+    """
 
     region: Region
     topology: Topology
@@ -32,19 +39,41 @@ class Context:
     signer: NodeSigner
     user_keys: dict[str, Ed25519PrivateKey]
     http: urllib3.PoolManager
+    passphrases: PassphraseHasher
+    revoked: RevokedSessions
+    random: Callable[[int], bytes]
+
+    @property
+    def ends(self) -> SessionEnds:
+        return SessionEnds(self.stores.catalog, self.clock_ms)
+
+    def signing_key(self) -> tuple[str, Ed25519PrivateKey]:
+        """The key for users' tokens, with its id."""
+        return keys.oldest_listed(self.user_keys, self.rules.current().public_keys(self.region.name, Purpose.USERS))
 
     def user_id(self, request: falcon.Request) -> str:
-        """The user who makes the request. Raises Unauthenticated."""
-        scheme, _, token = (request.get_header("Authorization") or "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("send `Authorization: Bearer TOKEN` with the token that you got when you signed up")
-        return tokens.user_id(token.strip(), self._public_keys(Purpose.USERS), self._region_name)
+        """The user who makes the request. Raises Unauthenticated, Forbidden."""
+        return self.access_token(request).user_id
 
-    def require_user(self, request: falcon.Request, user_id: str) -> None:
+    def access_token(self, request: falcon.Request) -> AccessToken:
+        """What the user's token says. Raises Unauthenticated, and Forbidden if it does not allow this route."""
+        scheme, _, text = (request.get_header("Authorization") or "").partition(" ")
+        if scheme.lower() != "bearer" or not text:
+            raise Unauthenticated("send `Authorization: Bearer TOKEN` with an access token for this region")
+        verifier = Verifier(self.region.name, self._public_keys(Purpose.USERS), self._region_name)
+        token = verifier.verify(text.strip(), self.clock_ms() // 1000)
+        if self.revoked.has(token.home_region, token.session_id):
+            raise Unauthenticated("the session has ended; sign in again")
+        scopes.require(token.scopes, request.method, request.uri_template or "")
+        return token
+
+    def require_user(self, request: falcon.Request, user_id: str) -> AccessToken:
         """Raises Misdirected if the user's home is another region, Forbidden if the token is another user's."""
         self.require_home(ids.USER, user_id)
-        if self.user_id(request) != user_id:
+        token = self.access_token(request)
+        if token.user_id != user_id:
             raise Forbidden("the token is another user's")
+        return token
 
     def requester(self, request: falcon.Request) -> str:
         """The place the response goes to: the edge or region that proves with a token that it makes the request.

@@ -1,51 +1,35 @@
-"""People: sign-up, profiles, their photos, and whom they follow. Sign-up determines the home region for good."""
+"""People: profiles, their photos, whom they follow, and the end of an account. All else of accounts: `accounts`."""
 
 import falcon
 import urllib3
 
 from origin import fields, views
+from origin.accounts.gate import AccountGate
 from origin.context import Context
 from origin.residency_guard import ResidencyGuard
-from regions import ids, tokens
-from regions.errors import BadRequest, Misdirected, NotFound, ResidencyDenied, Unavailable, Unprocessable
+from regions import ids
+from regions.errors import NotFound, Unprocessable
 from regions.events import messages
 from regions.records import User
-from regions.residency.countries import ASSIGNED
-from regions.residency.decide import Subject
-from regions.residency.policy import Action
 
 _TIMEOUT_S = 2.0
 
 
 class PeopleResource:
-    def __init__(self, context: Context, guard: ResidencyGuard) -> None:
-        self._context, self._guard = context, guard
+    def __init__(self, context: Context, guard: ResidencyGuard, gate: AccountGate) -> None:
+        self._context, self._guard, self._gate = context, guard, gate
         self._catalog = context.stores.catalog
-
-    def on_post_accounts(self, request: falcon.Request, response: falcon.Response) -> None:
-        body = fields.body(request)
-        name = fields.text(body, "name", 80)
-        country = fields.text(body, "country", 2)
-        if country not in ASSIGNED:
-            raise BadRequest(f"country must be a code of ISO 3166-1, such as PT, not {country}")
-        user = self._new_user(name, country)
-        self._catalog.users.add(user)
-        response.status = falcon.HTTP_201
-        response.media = {
-            "id": user.user_id,
-            "token": tokens.issue_user(
-                user.user_id,
-                user.home_region,
-                *next(iter(self._context.user_keys.items())),
-                self._context.clock_ms() // 1000,
-            ),
-            "home_region": user.home_region,
-        }
 
     def on_get(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         user = self._find(user_id)
         self._guard.require(user, self._context.requester(request))
         response.media = views.user(user)
+
+    def on_delete(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
+        """The account is closed when this returns; the janitor then erases its photos, likes, comments and follows."""
+        self._gate.require_owner(request, user_id)
+        self._context.revoked.add(self._context.region.name, self._context.ends.close_account(user_id))
+        response.status = falcon.HTTP_204
 
     def on_get_photos(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._find(user_id)
@@ -84,29 +68,10 @@ class PeopleResource:
         self._catalog.follows.change(user_id, author_id, following, event)
         self._context.outbox.publish(event)
 
-    def _new_user(self, name: str, country: str) -> User:
-        """A new user, if the policy makes this region their home. Fails closed: without a policy nobody can sign up.
-
-        Raises Misdirected, ResidencyDenied, Unavailable.
-        """
-        rules = self._context.rules.current()
-        policy = rules.home_policy()
-        if policy is None:
-            raise Unavailable("no residency policy is in force here, so nobody can sign up")
-        home_region, residency_class = policy.home_region(country), policy.class_of(country).name
-        if home_region != self._context.region.name:
-            raise Misdirected(home_region)
-        subject = Subject(residency_class, home_region)
-        decision = rules.decide(subject, Action.REST_METADATA, self._context.region.name)
-        if not decision.allowed:
-            raise ResidencyDenied(decision.because, decision.rule)
-        user_id, now_ms = self._context.new_id(ids.USER), self._context.clock_ms()
-        return User(user_id, name, country, residency_class, home_region, now_ms)
-
     def _find(self, user_id: str) -> User:
         self._context.require_home(ids.USER, user_id)
         user = self._catalog.users.get(user_id)
-        if user is None:
+        if user is None or user.deleted_at_ms is not None:
             raise NotFound(f"there is no user {user_id}")
         return user
 

@@ -8,14 +8,16 @@ from origin.processing_estimate import ProcessingEstimate
 from origin.residency_guard import ResidencyGuard
 from regions import ids
 from regions.errors import Conflict, Forbidden, NotFound, Unauthenticated
-from regions.events import messages
-from regions.records import Comment, Photo, Status, Tombstone
+from regions.photo_deletion import PhotoDeletion
+from regions.records import Comment, Photo, Status
+from regions.user_tokens import AccessToken
 
 
 class PhotosResource:
     def __init__(self, context: Context, guard: ResidencyGuard) -> None:
         self._context, self._guard = context, guard
         self._catalog = context.stores.catalog
+        self._deletion = PhotoDeletion(self._catalog, context.stores.objects, context.outbox, context.clock_ms)
         self._estimate = ProcessingEstimate(context.stores.settings.values, context.clock_ms)
 
     def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
@@ -39,7 +41,7 @@ class PhotosResource:
             if tombstone is None or tombstone.owner_id != user_id:
                 raise _not_found(photo_id)
         elif photo.owner_id == user_id:
-            self._delete(photo)
+            self._deletion.delete(photo)
         elif photo.is_public:
             raise Forbidden("the photo is another user's")
         else:
@@ -47,9 +49,10 @@ class PhotosResource:
         response.status = falcon.HTTP_204
 
     def on_put_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        user_id = self._context.user_id(request)
+        token = self._context.access_token(request)
         self._require_public(request, photo_id)
-        self._catalog.likes.add(photo_id, user_id, self._context.clock_ms())
+        self._require_say(token)
+        self._catalog.likes.add(photo_id, token.user_id, self._context.clock_ms())
         response.status = falcon.HTTP_204
 
     def on_delete_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
@@ -65,10 +68,11 @@ class PhotosResource:
         response.media = views.listing(user_ids, limit, user_ids)
 
     def on_post_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        user_id = self._context.user_id(request)
+        token = self._context.access_token(request)
         self._require_public(request, photo_id)
+        self._require_say(token)
         text = fields.text(fields.body(request), "text", 2000, lines=True)
-        comment = Comment(self._context.new_id(ids.COMMENT), photo_id, user_id, text, self._context.clock_ms())
+        comment = Comment(self._context.new_id(ids.COMMENT), photo_id, token.user_id, text, self._context.clock_ms())
         self._catalog.comments.add(comment)
         response.status = falcon.HTTP_201
         response.media = views.comment(comment)
@@ -95,6 +99,11 @@ class PhotosResource:
         self._catalog.comments.remove(photo_id, comment_id)
         response.status = falcon.HTTP_204
 
+    def _require_say(self, token: AccessToken) -> None:
+        """What somebody says comes to rest here, at the photo's home. Raises ResidencyDenied, Unavailable."""
+        here = self._context.region.name
+        self._guard.require_say(token.user_id, token.residency_class, token.home_region, here)
+
     def _find_visible(self, request: falcon.Request, photo_id: str) -> Photo:
         """Raises NotFound also if the photo is not public and the request is not its owner's; ResidencyDenied."""
         self._context.require_home(ids.PHOTO, photo_id)
@@ -116,19 +125,6 @@ class PhotosResource:
             return self._context.user_id(request) == photo.owner_id
         except Unauthenticated:
             return False
-
-    def _delete(self, photo: Photo) -> None:
-        """Writes the tombstone, the event, and then ends the upload, if there is one.
-
-        The catalog rejects every write about a photo that has a tombstone. So an upload, a job or a replica that is
-        under way at this moment can't bring the photo back.
-        """
-        upload, at_ms = self._catalog.uploads.get(photo.photo_id), self._context.clock_ms()
-        event = messages.photo_deleted(photo, at_ms)
-        if self._catalog.photos.delete(Tombstone(photo.photo_id, photo.owner_id, at_ms), event):
-            self._context.outbox.publish(event)
-        if upload is not None:
-            self._context.stores.objects.abort_upload(upload.multipart_id)
 
 
 def _not_found(photo_id: str) -> NotFound:

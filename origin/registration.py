@@ -5,7 +5,7 @@ Both are withdrawn when the process ends.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from regions import daemon
@@ -53,8 +53,8 @@ class Loop(Protocol):
     def run_forever(self, stop: threading.Event) -> None: ...
 
 
-def keep(number: ProcessNumber, registration: Registration, *others: Loop) -> Callable[[], None]:
-    """Renews the first two and runs the others, each on a thread of its own.
+def keep(number: ProcessNumber, registration: Registration, others: Sequence[Loop]) -> Callable[[], None]:
+    """Renews the first two and runs what else must go on, such as watching the policy, each on a thread of its own.
 
     Call the returned function to withdraw number and registration, and make no more ids.
     """

@@ -19,7 +19,7 @@ class ResidencyGuard:
     def require(self, record: Photo | User, place: str) -> None:
         """Raises ResidencyDenied, with the rule, if the record is not visible at the place. Raises Unavailable."""
         [decision] = self._audit.decide(self._rules.current(), [record], [Action.SERVE], place).values()
-        _require(decision)
+        require_allowed(decision)
 
     def visible(self, photos: Sequence[PhotoSummary], place: str) -> list[PhotoSummary]:
         """Those that are visible at the place, in the same order. Raises Unavailable."""
@@ -36,10 +36,10 @@ class ResidencyGuard:
         """
         if place != home:
             subject = Subject(residency_class, home)
-            _require(self._audit.decide_for(self._rules.current(), user_id, subject, Action.SAY, place))
+            require_allowed(self._audit.decide_for(self._rules.current(), user_id, subject, Action.SAY, place))
 
 
-def _require(decision: Decision) -> None:
+def require_allowed(decision: Decision) -> None:
     """Raises ResidencyDenied, Unavailable."""
     if decision.passing:
         raise Unavailable(decision.because)

@@ -138,7 +138,7 @@ class UploadsResource:
 
     def _new_photo(self, user_id: str, body: fields.Document) -> tuple[Photo, str]:
         user = self._catalog.users.get(user_id)
-        if user is None:
+        if user is None or user.deleted_at_ms is not None:
             raise NotFound(f"there is no user {user_id}")
         filename = fields.text(body, "filename", 255)
         content_type = fields.text(body, "content_type", 100).lower()

@@ -52,6 +52,7 @@ def listed_photo(record: PhotoSummary, edge_url: str) -> dict[str, Any]:
 def user(record: User) -> dict[str, Any]:
     return {
         "id": record.user_id,
+        "handle": f"{record.handle}@{record.home_region}" if record.handle else None,
         "name": record.name,
         "home_region": record.home_region,
         "created_at": rfc3339(record.created_at_ms),

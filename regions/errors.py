@@ -76,12 +76,15 @@ class RangeNotSatisfiable(Problem):
 
 
 class Misdirected(Problem):
-    """Another region is the home of what was requested. The member `region` names it."""
+    """Another region is the home of what was requested. The member `region` names it.
+
+    For accounts, `url` is that of the region's shield: the client must go there itself.
+    """
 
     status, slug, title = 421, "misdirected", "Another region is responsible for this"
 
-    def __init__(self, region: str) -> None:
-        super().__init__(f"the home is region {region}", region=region)
+    def __init__(self, region: str, url: str | None = None) -> None:
+        super().__init__(f"the home is region {region}", region=region, **({"url": url} if url else {}))
         self.region = region
 
 

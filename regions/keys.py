@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Iterable, Mapping
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -21,6 +22,15 @@ def private_key(pem: str) -> Ed25519PrivateKey:
 def private_pem(key: Ed25519PrivateKey) -> str:
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return pem.decode()
+
+
+def oldest_listed(private: Mapping[str, Ed25519PrivateKey], listed: Iterable[str]) -> tuple[str, Ed25519PrivateKey]:
+    """Of these private keys by id, the one to sign with: the oldest that the statement lists, by its order.
+
+    So a new key is used when the old one is taken out. Without a statement, as at a node's first start, the first.
+    """
+    key_id = next((key_id for key_id in listed if key_id in private), next(iter(private)))
+    return key_id, private[key_id]
 
 
 def public_text(key: Ed25519PublicKey) -> str:

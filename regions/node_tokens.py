@@ -51,8 +51,7 @@ class Call:
 class NodeSigner:
     """Issues the tokens of the node `name`.
 
-    `private` are its keys by id. Of those, the oldest that is `listed` by the statement signs; so a new key is used
-    when the old one is taken out. Without a statement, as at a node's first start, its first key does.
+    `private` are its keys by id, `listed` those of the statement (`keys.oldest_listed`).
     """
 
     def __init__(
@@ -65,8 +64,7 @@ class NodeSigner:
         self.name, self._private, self._listed, self._clock_s = name, private, listed, clock_s
 
     def token(self, call: Call) -> str:
-        key_id = next((key_id for key_id in self._listed() if key_id in self._private), next(iter(self._private)))
-        return issue(self.name, key_id, self._private[key_id], call, self._clock_s())
+        return issue(self.name, *keys.oldest_listed(self._private, self._listed()), call, self._clock_s())
 
 
 def issue(name: str, key_id: str, private_key: Ed25519PrivateKey, call: Call, now_s: int) -> str:

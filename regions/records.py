@@ -39,12 +39,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
+    """`handle` is without `@REGION`; users of version 0.2 have none. A deleted one has no name and no country."""
+
     user_id: str
     name: str
     country: str
     residency_class: str
     home_region: str
     created_at_ms: int
+    handle: str = ""
+    deleted_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ import urllib3
 from PIL import Image
 
 from darkroom.client.client import Client, ClientError
+from darkroom.client.keyring import MemoryStore
+from tests.builders.accounts import PASSPHRASE
 
 _START_S = 60
 _STOP_S = 30
@@ -43,7 +45,6 @@ class Person:
     """Somebody who signed up, and their client."""
 
     id: str
-    token: str
     home_region: str
     client: Client
 
@@ -65,7 +66,9 @@ class Person:
         return self.client.wait_until_ready(self.upload(photo, caption), _EVENTUALLY_S)
 
     def move_to(self, edge_url: str) -> None:
-        self.client = Client(edge_url, self.token)
+        """To another edge, perhaps of a system that has other ports than before."""
+        home = urllib3.request("GET", f"{edge_url}/v1/homes", fields={"region": self.home_region}).json()
+        self.client = Client(edge_url, MemoryStore(replace(self.client.session, home=home["url"])))
 
     def feed_ids(self) -> list[str]:
         return [photo["id"] for photo in self.client.feed(self.id, limit=100)["items"]]
@@ -115,9 +118,9 @@ class System:
         os.kill(self.pids()[name], signal.SIGKILL)
 
     def person(self, name: str, country: str, edge: str) -> Person:
-        user = Client(self.edges[edge]).sign_up(name, country)
-        client = Client(self.edges[edge], user["token"])
-        return Person(user["id"], user["token"], user["home_region"], client)
+        client = Client(self.edges[edge])
+        user = client.sign_up(name, country, f"someone_{random.randrange(1 << 40)}", PASSPHRASE)
+        return Person(user["id"], user["home_region"], client)
 
     def files_of(self, photo_id: str) -> list[Path]:
         """Every file under the data folder that holds bytes of the photo, found by walking it."""

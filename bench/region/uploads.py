@@ -69,8 +69,9 @@ def _is_healthy(url: str) -> bool:
 
 
 def _sign_up(url: str) -> str:
-    response = urllib3.request("POST", f"{url}/v1/users", json={"name": "Ana", "country": _COUNTRY})
-    return str(response.json()["token"])
+    body = {"name": "Ana", "country": _COUNTRY, "handle": "ana", "passphrase": "four words of a benchmark"}
+    response = urllib3.request("POST", f"{url}/v1/users", json=body)
+    return str(response.json()["tokens"][_REGION])
 
 
 def _starts(urls: list[str], token: str) -> float:

@@ -1,7 +1,7 @@
 """The Python client: everything that a user can do, through one edge.
 
     >>> ana = Client("http://127.0.0.1:8600")                            # doctest: +SKIP
-    >>> ana = Client(ana.edge_url, ana.sign_up("Ana", "PT")["token"])    # doctest: +SKIP
+    >>> ana.sign_up("Ana", "PT", "ana", "four words to remember")        # doctest: +SKIP
     >>> ana.wait_until_ready(ana.upload("harbour.jpg"))["variants"]      # doctest: +SKIP
 
 Every method returns the JSON document of the API as it is (`docs/rooms.md`), and raises ClientError.
@@ -12,12 +12,13 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from darkroom.client.http import ClientError, HttpClient, Json, Unreachable
+from darkroom.client.keyring import UNAUTHENTICATED, Keyring, MemoryStore, SavedSession, SessionStore
 from darkroom.client.transfer import Progress, Source, Transfer, source_of
 from regions.waiting import attempts
 
 __all__ = ["Client", "ClientError", "OtherFile", "PhotoRejected", "Unreachable", "UploadInterrupted"]
 
-_GONE = 410
+_GONE, _MISDIRECTED = 410, 421
 _DEFAULT_LIMIT = 30
 
 
@@ -46,18 +47,89 @@ class OtherFile(ClientError):
 
 
 class Client:
-    """One user at one edge; without a token, an anonymous visitor. Safe to share between threads."""
+    """Somebody at one edge: a visitor until `sign_up`, `sign_in` or `recover`. Safe to share between threads.
 
-    def __init__(self, edge_url: str, token: str | None = None) -> None:
+    With a `store` of a session it goes on as the user of that session.
+    """
+
+    def __init__(self, edge_url: str, store: SessionStore | None = None) -> None:
         self.edge_url = edge_url.rstrip("/")
-        self._http = HttpClient(self.edge_url, token)
+        self._http = HttpClient(self.edge_url)
+        self._keyring = Keyring(store, self._http) if store is not None else None
 
-    def sign_up(self, name: str, country: str) -> Json:
-        """{id, token, home_region}. `country` is an ISO 3166-1 code; it decides where the user's photos are stored."""
-        return self._http.json("POST", "/v1/users", {"name": name, "country": country})
+    @property
+    def session(self) -> SavedSession | None:
+        """What signs this user in again; None for a visitor."""
+        return self._keyring.store.read() if self._keyring is not None else None
+
+    def sign_up(self, name: str, country: str, handle: str, passphrase: str, label: str = "") -> Json:
+        """{id, handle, home_region, recovery_codes, …}, and acts as this user from now on.
+
+        `country` is an ISO 3166-1 code; it decides where the user's photos are stored, and at whose shield the
+        passphrase is sent. The recovery codes are shown this once: each sets a new passphrase.
+        """
+        home = self._http.json("GET", f"/v1/homes?{urlencode({'country': country})}")
+        body = {"name": name, "country": country, "handle": handle, "passphrase": passphrase, "label": label}
+        return self._begin_session(home, "/v1/users", body)
+
+    def sign_in(self, handle: str, passphrase: str, label: str = "") -> Json:
+        """`handle` is written with its region, such as `ana@eu-west`."""
+        body = {"handle": handle, "passphrase": passphrase, "label": label}
+        return self._begin_session(self._home_of(handle), "/v1/sessions", body)
+
+    def recover(self, handle: str, recovery_code: str, new_passphrase: str, label: str = "") -> Json:
+        """Sets a new passphrase by one of the recovery codes, ends all sessions, and signs in."""
+        body = {"handle": handle, "recovery_code": recovery_code, "new_passphrase": new_passphrase, "label": label}
+        return self._begin_session(self._home_of(handle), "/v1/sessions/recovery", body)
+
+    def sign_out(self) -> None:
+        """Ends this session at home."""
+        keyring = self._signed_in()
+        saved = keyring.store.read()
+        keyring.home("DELETE", f"/v1/users/{saved.id}/sessions/{saved.session}")
+        self._keyring = None
+
+    def sessions(self) -> Json:
+        """{items: [{id, label, is_current, is_script, scope, regions, created_at, used_at, ends_at}], next}"""
+        keyring = self._signed_in()
+        return keyring.home("GET", f"/v1/users/{keyring.store.read().id}/sessions")
+
+    def end_session(self, session_id: str) -> None:
+        keyring = self._signed_in()
+        keyring.home("DELETE", f"/v1/users/{keyring.store.read().id}/sessions/{quote(session_id)}")
+
+    def end_other_sessions(self) -> None:
+        keyring = self._signed_in()
+        keyring.home("DELETE", f"/v1/users/{keyring.store.read().id}/sessions")
+
+    def script_token(self, passphrase: str, scope: list[str], ends_at: str, label: str) -> Json:
+        """{session, refresh_token} for a script: `scope` is some of read, upload and say; `ends_at` is RFC 3339."""
+        body = {"scope": scope, "ends_at": ends_at, "label": label}
+        return self._confirmed(passphrase, "POST", "script-tokens", body)
+
+    def new_recovery_codes(self, passphrase: str) -> Json:
+        """{recovery_codes}; the old ones are worth nothing any more."""
+        return self._confirmed(passphrase, "POST", "recovery-codes")
+
+    def change_passphrase(self, passphrase: str, new_passphrase: str) -> None:
+        """All other sessions end."""
+        self._confirmed(passphrase, "PUT", "passphrase", {"passphrase": new_passphrase})
+
+    def rename(self, passphrase: str, name: str) -> None:
+        self._confirmed(passphrase, "PUT", "name", {"name": name})
+
+    def export(self, passphrase: str, section: str = "account", before: str | None = None) -> Json:
+        """{section, items, next}: a page of account, sessions, photos, likes, comments or following."""
+        query = {"section": section} | ({"before": before} if before else {})
+        return self._confirmed(passphrase, "GET", f"export?{urlencode(query)}")
+
+    def delete_account(self, passphrase: str) -> None:
+        """For good. Photos, likes and comments are erased within minutes."""
+        self._confirmed(passphrase, "DELETE", "")
+        self._keyring = None
 
     def user(self, user_id: str) -> Json:
-        return self._http.json("GET", f"/v1/users/{quote(user_id)}")
+        return self._json("GET", f"/v1/users/{quote(user_id)}")
 
     def upload(
         self,
@@ -85,7 +157,7 @@ class Client:
         return self._upload(source, caption, progress, None, begun)
 
     def photo(self, photo_id: str) -> Json:
-        return self._http.json("GET", f"/v1/photos/{quote(photo_id)}")
+        return self._json("GET", f"/v1/photos/{quote(photo_id)}")
 
     def wait_until_ready(
         self, photo_id: str, timeout_s: float = 60.0, waiting: Callable[[Json], None] | None = None
@@ -107,7 +179,7 @@ class Client:
         raise TimeoutError(f"{photo_id} was still {status} after {timeout_s:g} s")
 
     def delete(self, photo_id: str) -> None:
-        self._http.json("DELETE", f"/v1/photos/{quote(photo_id)}")
+        self._json("DELETE", f"/v1/photos/{quote(photo_id)}")
 
     def photos_of(self, user_id: str, before: str | None = None, limit: int = _DEFAULT_LIMIT) -> Json:
         return self._list(f"/v1/users/{quote(user_id)}/photos", before, limit)
@@ -116,29 +188,29 @@ class Client:
         return self._list(f"/v1/users/{quote(user_id)}/feed", before, limit)
 
     def follow(self, user_id: str, author_id: str) -> None:
-        self._http.json("PUT", f"/v1/users/{quote(user_id)}/following/{quote(author_id)}")
+        self._json("PUT", f"/v1/users/{quote(user_id)}/following/{quote(author_id)}")
 
     def unfollow(self, user_id: str, author_id: str) -> None:
-        self._http.json("DELETE", f"/v1/users/{quote(user_id)}/following/{quote(author_id)}")
+        self._json("DELETE", f"/v1/users/{quote(user_id)}/following/{quote(author_id)}")
 
     def following(self, user_id: str, before: str | None = None, limit: int = _DEFAULT_LIMIT) -> Json:
         return self._list(f"/v1/users/{quote(user_id)}/following", before, limit)
 
     def like(self, photo_id: str) -> None:
-        self._http.json("PUT", f"/v1/photos/{quote(photo_id)}/like")
+        self._json("PUT", f"/v1/photos/{quote(photo_id)}/like")
 
     def unlike(self, photo_id: str) -> None:
-        self._http.json("DELETE", f"/v1/photos/{quote(photo_id)}/like")
+        self._json("DELETE", f"/v1/photos/{quote(photo_id)}/like")
 
     def likes(self, photo_id: str, before: str | None = None, limit: int = _DEFAULT_LIMIT) -> Json:
         return self._list(f"/v1/photos/{quote(photo_id)}/likes", before, limit)
 
     def comment(self, photo_id: str, text: str) -> Json:
-        return self._http.json("POST", f"/v1/photos/{quote(photo_id)}/comments", {"text": text})
+        return self._json("POST", f"/v1/photos/{quote(photo_id)}/comments", {"text": text})
 
     def remove_comment(self, photo_id: str, comment_id: str) -> None:
         """For the comment's author and the photo's owner."""
-        self._http.json("DELETE", f"/v1/photos/{quote(photo_id)}/comments/{quote(comment_id)}")
+        self._json("DELETE", f"/v1/photos/{quote(photo_id)}/comments/{quote(comment_id)}")
 
     def comments(self, photo_id: str, before: str | None = None, limit: int = _DEFAULT_LIMIT) -> Json:
         return self._list(f"/v1/photos/{quote(photo_id)}/comments", before, limit)
@@ -147,9 +219,52 @@ class Client:
         """A variant's bytes and headers, given one of the URLs in a photo's `variants`."""
         return self._http.get_bytes(url)
 
+    def _json(self, method: str, path: str, body: Json | None = None, *, repeatable: bool = False) -> Json:
+        """As the user, if somebody is signed in."""
+        token = self._keyring.token(method, path) if self._keyring is not None else None
+        try:
+            return self._http.json(method, path, body, repeatable=repeatable, token=token)
+        except ClientError as error:
+            if error.status != UNAUTHENTICATED or token is None or self._keyring is None:
+                raise
+            # Nothing was done: the token had run out, perhaps because this machine slept.
+            self._keyring.refused(token)
+        token = self._keyring.token(method, path)
+        return self._http.json(method, path, body, repeatable=repeatable, token=token)
+
+    def _begin_session(self, home: Json, path: str, body: Json) -> Json:
+        """By the shield of the home alone. Every other edge, and that one if it is mistaken, says where to go: 421."""
+        url = str(home["url"])
+        try:
+            answer = HttpClient(url).json("POST", path, body)
+        except ClientError as error:
+            if error.status != _MISDIRECTED or not error.document.get("url"):
+                raise
+            url = str(error.document["url"])
+            answer = HttpClient(url).json("POST", path, body)
+        saved = SavedSession(answer["id"], answer["handle"], url, answer["session"], answer["refresh_token"])
+        self._keyring = Keyring(MemoryStore(saved), self._http)
+        self._keyring.keep(answer)
+        return answer
+
+    def _home_of(self, handle: str) -> Json:
+        return self._http.json("GET", f"/v1/homes?{urlencode({'region': handle.partition('@')[2]})}")
+
+    def _signed_in(self) -> Keyring:
+        if self._keyring is None:
+            raise ClientError(UNAUTHENTICATED, "Nobody is signed in", "sign up or sign in first", {})
+        return self._keyring
+
+    def _confirmed(self, passphrase: str, method: str, what: str, body: Json | None = None) -> Json:
+        """A change of the account, for which the passphrase is given anew."""
+        keyring = self._signed_in()
+        account = f"/v1/users/{keyring.store.read().id}"
+        token = keyring.home("POST", f"{account}/confirmation", {"passphrase": passphrase})["token"]
+        return keyring.home(method, f"{account}/{what}".rstrip("/"), body, token)
+
     def _list(self, path: str, before: str | None, limit: int) -> Json:
         query = {"limit": str(limit)} | ({"before": before} if before else {})
-        return self._http.json("GET", f"{path}?{urlencode(query)}")
+        return self._json("GET", f"{path}?{urlencode(query)}")
 
     def _upload(
         self,
@@ -160,7 +275,7 @@ class Client:
         begun: Callable[[str], None],
     ) -> str:
         if resume_id:
-            upload = self._http.json("GET", f"/v1/uploads/{quote(resume_id)}")
+            upload = self._json("GET", f"/v1/uploads/{quote(resume_id)}")
             _require_same_file(source, upload)
         else:
             upload = self._begin(source, caption)
@@ -169,10 +284,10 @@ class Client:
         if upload["status"] != "uploading":
             return upload_id
         try:
-            transfer = Transfer(self._http, source, upload_id, int(upload["part_size"]), progress)
+            transfer = Transfer(self._http, self._json, source, upload_id, int(upload["part_size"]), progress)
             parts = transfer.run(upload["parts"], upload["missing"])
             # Completing is idempotent, so it is sent again if the response was lost.
-            self._http.json("POST", f"/v1/uploads/{quote(upload_id)}/complete", {"parts": parts}, repeatable=True)
+            self._json("POST", f"/v1/uploads/{quote(upload_id)}/complete", {"parts": parts}, repeatable=True)
         except ClientError as error:
             raise UploadInterrupted(upload_id, error) from error
         return upload_id
@@ -187,7 +302,7 @@ class Client:
         if caption:
             body["caption"] = caption
         # If this is sent twice, it creates a second upload, which nobody continues and which expires.
-        begun = self._http.json("POST", "/v1/uploads/init", body, repeatable=True)
+        begun = self._json("POST", "/v1/uploads/init", body, repeatable=True)
         return {**begun, "status": "uploading", "parts": [], "missing": begun["parts"]}
 
 

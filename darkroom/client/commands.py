@@ -1,4 +1,4 @@
-"""The users' commands (signup, upload, feed, photo, follow): each sends requests to an edge and prints the response."""
+"""The users' commands about photos (upload, feed, photo, follow): each sends requests and prints the response."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from darkroom import terminal
-from darkroom.client import profiles
+from darkroom.client.account_commands import signed_in
 from darkroom.client.client import Client, PhotoRejected
 from darkroom.client.http import ClientError, Json
 from darkroom.client.transfer import SUFFIXES, source_of
@@ -23,23 +23,6 @@ from darkroom.local import addresses
 _READY_TIMEOUT_S = 120.0
 
 
-def signup(options: Namespace) -> int:
-    url, name = addresses.edge_url(options.data, options.edge), options.profile or options.name
-    if not options.replace:
-        profiles.require_unused(options.data, name)
-    user = Client(url).sign_up(options.name, options.country.upper())
-    edge = options.edge or next(iter(addresses.addresses(options.data).edges))
-    profiles.keep(options.data, profiles.Profile(profiles.profile_name(name), edge, user["id"], user["token"]))
-    console = Console()
-    console.print(
-        f"[green]✓[/] You are [bold]{user['id']}[/]. Your photos are stored in [bold]{user['home_region']}[/]."
-    )
-    console.print(
-        f"  Others can follow you with [cyan]darkroom follow {user['id']}[/] or at {url}/?follow={user['id']}"
-    )
-    return 0
-
-
 def upload(options: Namespace) -> int:
     """Uploads all files before it waits for any, so they are processed in parallel. A failure stops only that file.
 
@@ -48,7 +31,7 @@ def upload(options: Namespace) -> int:
     paths = photos_in(options.files)
     if options.resume and len(paths) > 1:
         raise CommandError("--resume continues the upload of one file.", "Give only that file.", 2)
-    client, profile = _signed_in(options)
+    client, profile = signed_in(options)
     unfinished = UnfinishedUploads(options.data, profile.id, options.files, options.caption)
     try:
         codes = _Batch(client, unfinished, options).run(paths)
@@ -129,7 +112,7 @@ def _photos_below(folder: Path) -> list[Path]:
 
 
 def feed(options: Namespace) -> int:
-    client, profile = _signed_in(options)
+    client, profile = signed_in(options)
     page = client.feed(profile.id, options.before, options.limit)
     console = Console()
     table = Table("photo", "owner", "caption", "created")
@@ -166,7 +149,7 @@ def photo(options: Namespace) -> int:
 
 
 def follow(options: Namespace) -> int:
-    client, profile = _signed_in(options)
+    client, profile = signed_in(options)
     client.follow(profile.id, options.author)
     author = client.user(options.author)
     Console().print(
@@ -181,13 +164,8 @@ def follow(options: Namespace) -> int:
 def _client(options: Namespace) -> Client:
     """Signed in if anybody has signed up here: an owner sees a photo that is not ready, and nobody else does."""
     try:
-        return _signed_in(options, options.edge)[0]
+        return signed_in(options, options.edge)[0]
     except CommandError:
         if options.profile:
             raise
         return Client(addresses.edge_url(options.data, options.edge))
-
-
-def _signed_in(options: Namespace, edge: str | None = None) -> tuple[Client, profiles.Profile]:
-    profile = profiles.profile(options.data, options.profile)
-    return Client(addresses.edge_url(options.data, edge or profile.edge), profile.token), profile

@@ -31,23 +31,31 @@ class Unreachable(ClientError):
 
 
 class HttpClient:
-    """Requests to one edge as one user. Safe to share between threads."""
+    """Requests to one edge. Safe to share between threads."""
 
-    def __init__(self, edge_url: str, token: str | None) -> None:
+    def __init__(self, edge_url: str) -> None:
         self._edge_url = edge_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._pool = urllib3.PoolManager(num_pools=_POOL_SIZE, maxsize=_POOL_SIZE, timeout=_TIMEOUT)
 
-    def json(self, method: str, path: str, body: Json | None = None, *, repeatable: bool = False) -> Json:
+    def json(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        repeatable: bool = False,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
         """The response's JSON document, or `{}` if it has none. Raises ClientError.
 
-        `repeatable` means that this POST may safely be sent twice.
+        `repeatable` means that this POST may safely be sent twice. `token` is an access token.
         """
-        headers = dict(self._headers)
+        sent = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
         data = None
         if body is not None:
-            data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
-        response = self._request(method, self._edge_url + path, data, headers, _retry(repeatable))
+            data, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
+        response = self._request(method, self._edge_url + path, data, sent, _retry(repeatable))
         return _document(response.data)
 
     def get_bytes(self, url: str) -> tuple[bytes, Mapping[str, str]]:

@@ -83,14 +83,20 @@ def _sniffed(head: bytes) -> str:
 class Transfer:
     """Sends the missing parts of one upload.
 
-    Calls `progress` from several threads, but never concurrently, with the number of bytes just sent; the number is
-    negative if bytes have to be sent again.
+    `json(method, path)` sends a request as the user. Calls `progress` from several threads, but never concurrently,
+    with the number of bytes just sent; the number is negative if bytes have to be sent again.
     """
 
     def __init__(
-        self, http: HttpClient, source: Source, upload_id: str, part_size_bytes: int, progress: Progress
+        self,
+        http: HttpClient,
+        json: Callable[[str, str], Json],
+        source: Source,
+        upload_id: str,
+        part_size_bytes: int,
+        progress: Progress,
     ) -> None:
-        self._http, self._source, self._upload_id = http, source, upload_id
+        self._http, self._json, self._source, self._upload_id = http, json, source, upload_id
         self._part_size_bytes, self._progress = part_size_bytes, progress
         self._sent_bytes, self._lock = 0, threading.Lock()
 
@@ -125,7 +131,7 @@ class Transfer:
 
     def _renew(self, number: int, failure: ClientError) -> Json:
         """The part's current state: its ETag if it arrived and only the response was lost, otherwise a new URL."""
-        upload = self._http.json("GET", f"/v1/uploads/{self._upload_id}")
+        upload = self._json("GET", f"/v1/uploads/{self._upload_id}")
         known = {part["number"]: part for part in (*upload["parts"], *upload["missing"])}
         if number not in known:
             raise failure

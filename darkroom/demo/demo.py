@@ -15,7 +15,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from darkroom import terminal
-from darkroom.client import profiles
+from darkroom.client import account_commands, passphrase_entry, profiles
 from darkroom.client.client import Client, PhotoRejected
 from darkroom.client.commands import photos_in
 from darkroom.command_error import CommandError
@@ -25,6 +25,7 @@ from darkroom.demo.checks import ImageObservation, Observation
 from darkroom.local import addresses as local_addresses
 from darkroom.local import data_folder, launcher
 from darkroom.local.addresses import Addresses
+from darkroom.local.private_files import write_private
 from darkroom.operate import where
 from regions import config
 from regions.config import Config
@@ -32,22 +33,24 @@ from regions.image_limits import MAX_RAW_BYTES
 from regions.waiting import attempts
 
 _GENERATED = 6
+_PASSPHRASES = "demo"
 _READY_S, _SPREAD_S, _ADDRESSES_S = 180.0, 90.0, 60.0
 _PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user at the edge near them. `key` is their token."""
+    """A user at the edge near them. Nobody else is in this system, so that the demo keeps and shows the passphrase."""
 
     name: str
     id: str
     client: Client
-    key: str
+    handle: str
+    passphrase: str
 
     def link(self, view: str) -> str:
         """Opens the page signed in, at that view."""
-        return f"{self.client.edge_url}/#sign-in={self.key}&to={view}"
+        return f"{self.client.edge_url}/#sign-in={self.handle}/{self.passphrase}&to={view}"
 
 
 def command(options: Namespace) -> int:
@@ -102,16 +105,21 @@ def _demonstrate(
 
 
 def _sign_up(name: str, country: str, edge: str, data: Path, addresses: Addresses, console: Console) -> Person:
-    """Keeps the profile, so that `darkroom --as NAME` works afterwards. The next demo is the same two people."""
-    client = Client(addresses.edges[edge])
+    """Keeps profile and passphrase, so that `darkroom --as NAME` works afterwards. The next demo is the same people."""
+    client, kept = Client(addresses.edges[edge]), data / _PASSPHRASES / profiles.profile_name(name)
     profile = profiles.find(data, name)
-    if profile is None:
-        user = client.sign_up(name, country)
-        profile = profiles.Profile(profiles.profile_name(name), edge, user["id"], user["token"])
-        profiles.keep(data, profile)
+    if profile is None or not kept.exists():
+        passphrase = passphrase_entry.generate_passphrase()
+        account_commands.sign_up(client, name, country, None, passphrase)
+        if client.session is None:
+            raise CommandError(f"{name} could not sign up.", "Give the command again.")
+        profile = profiles.keep(data, name, edge, client.session)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_private(kept, passphrase.encode())
     home = client.user(profile.id)["home_region"]
-    console.print(f"[green]✓[/] {name} ({country}) is {profile.id}; home region: [bold]{home}[/]")
-    return Person(name, profile.id, Client(client.edge_url, profile.token), profile.token)
+    console.print(f"[green]✓[/] {name} ({country}) is {profile.handle}, {profile.id}; home region: [bold]{home}[/]")
+    signed_in = Client(client.edge_url, profiles.ProfileStore(data, profile.name))
+    return Person(name, profile.id, signed_in, profile.handle, kept.read_text())
 
 
 def _show_links(data: Path, ana: Person, bob: Person, keep_running: bool, console: Console) -> None:

@@ -34,6 +34,13 @@ def addresses(data: Path) -> Addresses:
         raise CommandError(f"{data / ADDRESSES} can't be read.", "Run `darkroom up` again.") from error
 
 
+def edge_name(data: Path, url: str) -> str | None:
+    """The edge of the system in this folder that has this URL; None if none has, or no system runs here."""
+    if not (data / ADDRESSES).exists():
+        return None
+    return next((name for name, known in addresses(data).edges.items() if known == url), None)
+
+
 def edge_url(data: Path, edge: str | None) -> str:
     """The URL of an edge, given its name or URL; by default, of the first edge. Raises CommandError."""
     if edge is not None and re.match("https?://", edge):

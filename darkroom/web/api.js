@@ -1,81 +1,74 @@
-/* The API of the edge that served this page. Every failed request throws a Problem. */
+/* The API of the edge that served this page, and of the user's home. Every failed request throws a Problem. */
 
-import { session } from "./session.js";
+import { Problem, repeated, send } from "./http.js";
+import { session, signIn } from "./session.js";
+import { atHome, forget, homeOf, keep, tokenFor } from "./tokens.js";
 
-const DEADLINE_MS = 20_000;
-const ATTEMPTS = 4;
-const TRANSIENT = new Set([0, 429, 502, 503, 504]);
+export { backoffMs, pause, Problem } from "./http.js";
 
-/** A failed request. `slug` is the last part of the RFC 9457 `type`; `status` is 0 if there was no response. */
-export class Problem extends Error {
-  constructor(status, document = {}) {
-    super(String(document.detail || document.title || "there was no response"));
-    this.status = status;
-    this.slug = String(document.type ?? "").split(":").at(-1) || (status ? "" : "unreachable");
-    this.document = document;
-  }
-}
+const LABEL = "Web page";
 
 /** A `repeatable` request is idempotent, so it is sent again if a server is unavailable. */
-export async function call(method, path, { body, signal, repeatable = method !== "POST" } = {}) {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await callOnce(method, path, body, signal);
-    } catch (error) {
-      const again = error instanceof Problem && TRANSIENT.has(error.status) && repeatable && attempt < ATTEMPTS;
-      if (!again) throw error;
-      await pause(Math.max(backoffMs(attempt), error.retryAfterMs ?? 0), signal);
-    }
-  }
-}
-
-export function backoffMs(attempt, mostMs = 5000) {
-  return Math.min(mostMs, 200 * 2 ** attempt) * (0.5 + Math.random() / 2);
-}
-
-/** Waits. Rejects with the signal's reason if it is aborted first. */
-export function pause(ms, signal) {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const aborted = () => (clearTimeout(timer), reject(signal.reason));
-    const timer = setTimeout(() => (signal?.removeEventListener("abort", aborted), resolve()), ms);
-    signal?.addEventListener("abort", aborted, { once: true });
-  });
+export function call(method, path, { body, signal, repeatable = method !== "POST" } = {}) {
+  const once = () => callOnce(method, path, body, signal);
+  return repeatable ? repeated(once, signal) : once();
 }
 
 async function callOnce(method, path, body, signal) {
-  const headers = { Accept: "application/json" };
-  if (session()) headers.Authorization = `Bearer ${session().token}`;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const signals = [AbortSignal.timeout(DEADLINE_MS), ...(signal ? [signal] : [])];
-  let response, text;
+  const token = await tokenFor(method, path);
   try {
-    const options = { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.any(signals) };
-    response = await fetch(path, options);
-    text = await response.text();
+    return await send(method, path, { body, signal, token });
   } catch (error) {
-    signal?.throwIfAborted();
-    throw new Problem(0, { detail: error.message });
+    if (error.status !== 401 || !token) throw error;
   }
-  if (response.ok) return text ? parsed(text, response.status) : null;
-  const problem = new Problem(response.status, parsed(text, response.status));
-  problem.retryAfterMs = Math.min(10, Number(response.headers.get("Retry-After")) || 0) * 1000;
-  throw problem;
+  // Nothing was done: the token had run out, perhaps because this computer slept.
+  forget();
+  return send(method, path, { body, signal, token: await tokenFor(method, path) });
 }
 
-function parsed(text, status) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    if (status >= 400) return {};
-    throw new Problem(502, { detail: "the response is not JSON" });
-  }
+/** A passphrase goes to the home's own edge and to no other. */
+async function begin(query, path, body) {
+  const home = await homeOf(query);
+  const answer = await send("POST", home.url + path, { body: { ...body, label: LABEL } });
+  forget();
+  keep(answer);
+  return answer;
+}
+
+function stored({ id, handle, home_region, session, refresh_token }, name) {
+  return { id, handle, home_region, session, refresh_token, name };
+}
+
+/** Returns the answer, with the recovery codes that are shown this once. */
+export async function signUp(name, country, handle, passphrase) {
+  const answer = await begin({ country }, "/v1/users", { name, country, handle, passphrase });
+  signIn(stored(answer, name));
+  return answer;
+}
+
+export async function signInAs(handle, passphrase) {
+  await enter(await begin({ region: regionOf(handle) }, "/v1/sessions", { handle, passphrase }));
+}
+
+export async function recover(handle, recovery_code, new_passphrase) {
+  const body = { handle, recovery_code, new_passphrase };
+  await enter(await begin({ region: regionOf(handle) }, "/v1/sessions/recovery", body));
+}
+
+async function enter(answer) {
+  signIn(stored(answer, answer.handle));
+  signIn(stored(answer, (await user(answer.id)).name));
+}
+
+function regionOf(handle) {
+  const region = handle.split("@")[1];
+  if (!region) throw new Problem(400, { detail: "write your handle with its region, such as ana@eu-west" });
+  return region;
 }
 
 const path = (...parts) => `/v1/${parts.map(encodeURIComponent).join("/")}`;
 const list = (of, before, limit) => `${of}?${new URLSearchParams({ limit, ...(before ? { before } : {}) })}`;
 
-export const signUp = (name, country) => call("POST", "/v1/users", { body: { name, country } });
 export const user = (id, signal) => call("GET", path("users", id), { signal });
 export const photosOf = (id, before, signal) => call("GET", list(path("users", id, "photos"), before, 30), { signal });
 export const feed = (id, before, signal) => call("GET", list(path("users", id, "feed"), before, 30), { signal });
@@ -97,6 +90,22 @@ export const getUpload = (id, signal) => call("GET", path("uploads", id), { sign
 export const completeUpload = (id, parts, signal) =>
   call("POST", path("uploads", id, "complete"), { body: { parts }, signal, repeatable: true });
 export const abortUpload = (id) => call("DELETE", path("uploads", id));
+
+const mine = (...parts) => path("users", session().id, ...parts);
+
+export const sessions = () => atHome("GET", mine("sessions"));
+export const endSession = (id) => atHome("DELETE", mine("sessions", id));
+export const endOtherSessions = () => atHome("DELETE", mine("sessions"));
+
+/** A change of the account, for which the passphrase is given anew. */
+async function confirmed(passphrase, method, what, body) {
+  const { token } = await atHome("POST", mine("confirmation"), { body: { passphrase } });
+  return atHome(method, mine(...what), { body, token });
+}
+export const newRecoveryCodes = (passphrase) => confirmed(passphrase, "POST", ["recovery-codes"]);
+export const changePassphrase = (passphrase, changed) =>
+  confirmed(passphrase, "PUT", ["passphrase"], { passphrase: changed });
+export const deleteAccount = (passphrase) => confirmed(passphrase, "DELETE", []);
 
 const names = new Map();
 

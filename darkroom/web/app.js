@@ -1,13 +1,15 @@
 /* Starts the page: maps each address to a view, and handles events that every view shares. */
 
+import { Problem, signInAs } from "./api.js";
 import { el } from "./dom.js";
 import { errorView } from "./problems.js";
 import { idIn, session } from "./session.js";
+import { accountView } from "./view_account.js";
 import { feedView } from "./view_feed.js";
 import { meView, peopleView, personView } from "./view_people.js";
 import { photoView } from "./view_photo.js";
 import { addFiles, isUploading, uploadView } from "./view_upload.js";
-import { enter, welcomeView } from "./view_welcome.js";
+import { welcomeView } from "./view_welcome.js";
 
 const main = document.getElementById("main");
 const nav = document.getElementById("nav");
@@ -19,6 +21,7 @@ let afterSignUp = "#/feed";
 const ROUTES = [
   [/^#\/feed$/, (signal) => feedView(signal), false],
   [/^#\/me$/, (signal) => meView(signal), false],
+  [/^#\/account$/, () => accountView(), false],
   [/^#\/people$/, (signal) => peopleView(signal), false],
   [/^#\/upload$/, () => uploadView(), false],
   [/^#\/u\/(u_[0-9A-Za-z]{11})$/, (signal, id) => personView(id, signal), true],
@@ -77,20 +80,23 @@ function acceptInvitation() {
   if (location.search) history.replaceState(null, "", inviter ? `/#/u/${inviter}` : `/${location.hash}`);
 }
 
-/* The link `/#sign-in=KEY`, with `&to=me` at most, signs in. The key is in the fragment, which no browser sends. */
-async function acceptKey() {
-  const [, key, to] = location.hash.match(/^#sign-in=([\w.-]+)(?:&to=(me|feed))?$/) ?? [];
-  if (!key) return;
+/* The link `/#sign-in=HANDLE/PASSPHRASE`, with `&to=me` at most, signs in: the demo makes such links for its people.
+   What it has is in the fragment, which no browser sends. */
+async function acceptLink() {
+  if (!location.hash.startsWith("#sign-in=")) return;
+  const [, handle, passphrase, to] =
+    location.hash.match(/^#sign-in=([a-z0-9_]+@[\w-]+)\/([\w.~-]+)(?:&to=(me|feed))?$/) ?? [];
   history.replaceState(null, "", `/#/${to ?? "feed"}`);
-  if (session()?.token === key) return;
-  if (session() && !window.confirm("Sign out, and sign in with the key of this link?")) return;
-  await enter(key);
+  if (!handle) throw new Problem(401, { detail: "this link is not complete" });
+  if (session()?.handle === handle) return;
+  if (session() && !window.confirm(`Sign out, and sign in as ${handle} with this link?`)) return;
+  await signInAs(handle, passphrase);
 }
 
 async function start() {
   acceptInvitation();
   try {
-    await acceptKey();
+    await acceptLink();
   } catch (error) {
     put(errorView(error, show));
     return;

@@ -7,7 +7,7 @@ import { signOut } from "./session.js";
 
 const WORDS = {
   "bad-request": ["The request was not understood", "Check what you entered, and try again."],
-  unauthenticated: ["You need a valid key for this", "Sign up, or sign in again with your key."],
+  unauthenticated: ["This did not sign you in", "Check the handle and the passphrase, or sign in again."],
   forbidden: ["You can't change this", "Only its owner can do that."],
   "not-found": ["There is nothing here",
     "It may have been deleted, or the link is incomplete."],

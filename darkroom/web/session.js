@@ -1,4 +1,6 @@
-/* The user who is signed in: {id, token, name, home_region}. It is stored only in this browser. */
+/* The user who is signed in: {id, handle, name, home_region, session, refresh_token, pending_key}.
+
+It is stored in this browser only, and shared by its tabs. Access tokens are not: they stay in the memory of a tab. */
 
 const KEY = "darkroom";
 let current = read();
@@ -9,23 +11,18 @@ export function session() {
 
 export function signIn(person) {
   current = person;
-  write(JSON.stringify(person));
+  write(person && JSON.stringify(person));
 }
 
 export function signOut() {
-  current = null;
-  write(null);
+  signIn(null);
 }
 
-/** The user id in a key (only a server can verify it), or null if the text is not a key. */
-export function idInToken(token) {
-  try {
-    const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-    const { sub } = JSON.parse(atob(payload));
-    return idIn(String(sub));
-  } catch {
-    return null;
-  }
+/** Reads again what another tab may have changed. Returns the session. */
+export function reload() {
+  const stored = read();
+  if (stored && stored.id === current?.id) current = stored;
+  return current;
 }
 
 /** The user id in a link or a text, or null if there is none. */
@@ -36,7 +33,7 @@ export function idIn(text) {
 function read() {
   try {
     const person = JSON.parse(localStorage.getItem(KEY));
-    return person?.id && person?.token ? person : null;
+    return person?.id && person?.refresh_token ? person : null;
   } catch {
     return null;
   }
@@ -44,7 +41,7 @@ function read() {
 
 function write(text) {
   try {
-    if (text === null) localStorage.removeItem(KEY);
+    if (!text) localStorage.removeItem(KEY);
     else localStorage.setItem(KEY, text);
   } catch {
     // The browser allows no storage: the user stays signed in until they leave the page.

@@ -1,14 +1,15 @@
 /* People: the user's own page, the people whom they follow, and another user's page. */
 
 import * as api from "./api.js";
-import { announce, busy, confirmed, copyButton, el, field } from "./dom.js";
+import { announce, busy, copyButton, el, field } from "./dom.js";
 import { gallery } from "./images.js";
 import { messageFor } from "./problems.js";
-import { idIn, session, signOut } from "./session.js";
+import { idIn, session } from "./session.js";
+import { confirmSignOut } from "./view_account.js";
 
 const MAX_PAGES = 10;
 
-/** The user's own photos, their home region, their key, and signing out. */
+/** The user's own photos, their home region, and the ways to their account and out. */
 export async function meView(signal) {
   const me = session();
   const page = await api.photosOf(me.id, null, signal);
@@ -22,7 +23,7 @@ export async function meView(signal) {
     el("header", { class: "head" },
       el("div", {}, el("h1", {}, me.name), homeRegion(me.home_region, "Your photos are stored in")),
       el("div", { class: "row" },
-        copyButton("Copy my key", me.token),
+        el("a", { class: "button quiet", href: "#/account" }, "Account"),
         el("button", { type: "button", class: "quiet", onclick: confirmSignOut }, "Sign out"))),
     mine);
 }
@@ -129,17 +130,4 @@ async function followedIds(signal) {
     next = response.next;
   }
   return ids;
-}
-
-async function confirmSignOut() {
-  const key = session().token;
-  const agreed = await confirmed(
-    "Sign out of this browser?",
-    "Your key is stored only in this browser. Without a copy of it, nobody can sign you in again, not even us.",
-    "Sign out",
-    copyButton("Copy my key first", key));
-  if (!agreed) return;
-  signOut();
-  announce("You are signed out, and the key is removed from this browser.");
-  location.hash = "#/welcome";
 }

@@ -1,5 +1,7 @@
 """The catalog port: one region's users, photos, follows, replicas, tombstones, audit log and outbox.
 
+Their accounts (handles, credentials and sessions) are in `accounts`.
+
 The catalog is a set of small tables, one Protocol each, all served by one session of one store. Every method is
 one write or one bounded read. A state change and its event are one write: the event goes into the outbox with it,
 and waits there until it is published (`regions.events.outbox`).
@@ -26,6 +28,7 @@ from regions.records import (
     Upload,
     User,
 )
+from regions.stores.accounts import AccountErasures, EndedSessions, Handles, Sessions, UserCredentials
 from regions.stores.health import CheckResult
 
 
@@ -52,8 +55,19 @@ class TombstonePage:
 
 
 class Users(Protocol):
-    def add(self, user: User) -> None: ...
+    def add(self, user: User) -> None:
+        """Adds the user, or replaces the one with this id."""
+        ...
+
     def get(self, user_id: str) -> User | None: ...
+
+    def rename(self, user_id: str, name: str) -> bool:
+        """False, and nothing changes, if the account is deleted or there is none."""
+        ...
+
+    def mark_deleted(self, user_id: str, at_ms: int) -> bool:
+        """Removes name and country for good; False if it was done before, or there is no such user."""
+        ...
 
 
 class Uploads(Protocol):
@@ -237,5 +251,10 @@ class Catalog:
     replicas: Replicas
     audit: AuditLog
     outbox: OutboxTable
+    handles: Handles
+    credentials: UserCredentials
+    sessions: Sessions
+    ended_sessions: EndedSessions
+    erasures: AccountErasures
     check_health: Callable[[], list[CheckResult]]
     close: Callable[[], None]

@@ -4,6 +4,7 @@ At the end of a test, no visitor's page may have logged an unexpected error or a
 """
 
 import os
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.builders.accounts import PASSPHRASE
 from tests.conftest import System
 
 _FLAGS = (
@@ -50,6 +52,8 @@ class Visitor:
 
     def sign_up(self, name: str, country: str) -> None:
         self.page.get_by_label("Name").fill(name)
+        self.page.get_by_label("Handle", exact=True).fill(f"visitor_{random.randrange(1 << 40)}")
+        self.page.get_by_label("Passphrase", exact=True).fill(PASSPHRASE)
         self.page.get_by_label("Country").select_option(country)
         self.page.get_by_role("button", name="Sign up").click()
         expect(self.page.get_by_role("heading", name=f"Welcome, {name}")).to_be_visible()
@@ -72,8 +76,21 @@ class Visitor:
         image.evaluate("image => image.decode()")
         return image
 
-    def key(self) -> str | None:
-        return self.page.evaluate("JSON.parse(localStorage.getItem('darkroom'))?.token ?? null")
+    def sign_in(self, handle: str, passphrase: str = PASSPHRASE, recovery_code: str = "") -> None:
+        self.page.get_by_text("I already have an account").click()
+        self.page.get_by_label("Your handle").fill(handle)
+        self.page.get_by_label("Your passphrase").fill(passphrase)
+        if recovery_code:
+            self.page.get_by_text("I forgot it").click()
+            self.page.get_by_label("Recovery code").fill(recovery_code)
+        self.page.get_by_role("button", name="Sign in").click()
+
+    def stored(self, name: str) -> str | None:
+        """What the browser keeps of the session."""
+        return self.page.evaluate(f"JSON.parse(localStorage.getItem('darkroom'))?.{name} ?? null")
+
+    def handle(self) -> str | None:
+        return self.stored("handle")
 
     def link(self) -> str:
         """The path of the link that this user shares."""

@@ -1,11 +1,13 @@
 """The web page in a real browser, with the real system: what users do with it, and what attackers try."""
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from playwright.sync_api import expect
 
 from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
+from tests.builders.accounts import PASSPHRASE
 
 FORMATS = "JPEG, PNG, WEBP, HEIC, HEIF, AVIF, GIF, TIFF, or BMP"
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
@@ -23,6 +25,10 @@ def test_signing_up_works_with_the_keyboard_alone(visit):
     visitor = visit("lisbon")
     visitor.page.get_by_label("Name").focus()
     visitor.page.keyboard.type("Rui")
+    visitor.page.keyboard.press("Tab")
+    visitor.page.keyboard.type(f"rui_{random.randrange(1 << 40)}")
+    visitor.page.keyboard.press("Tab")
+    visitor.page.keyboard.type(PASSPHRASE)
     visitor.page.keyboard.press("Tab")
     visitor.page.keyboard.type("Portugal")
     visitor.page.keyboard.press("Tab")
@@ -236,29 +242,114 @@ def test_hostile_names_and_captions_are_shown_as_text(visit, draw):
     assert visitor.page.title() not in ("1", "2")
 
 
-def test_signing_out_removes_the_key_and_the_key_signs_in_again(ana):
-    """A copy of the key is the only way to sign in again."""
-    key = ana.key()
-    ana.go("Mine")
-    ana.page.get_by_role("button", name="Sign out").click()
-    ana.page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
-    expect(ana.page.get_by_role("button", name="Sign up")).to_be_visible()
-    assert ana.key() is None
-    ana.page.get_by_text("I already have a key").click()
-    ana.page.get_by_label("Your key").fill(key)
-    ana.page.get_by_role("button", name="Sign in").click()
+def sign_out(visitor):
+    visitor.go("Mine")
+    visitor.page.get_by_role("button", name="Sign out").click()
+    visitor.page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
+    expect(visitor.page.get_by_role("button", name="Sign up")).to_be_visible()
+
+
+def test_a_handle_is_proposed_from_the_name(visit):
+    """Until the visitor writes another one."""
+    page = visit("lisbon").page
+    page.get_by_label("Name").fill("Ana Sofía")
+    expect(page.get_by_label("Handle", exact=True)).to_have_value("ana_sofia")
+    page.get_by_label("Handle", exact=True).fill("mine")
+    page.get_by_label("Name").fill("Ana")
+    expect(page.get_by_label("Handle", exact=True)).to_have_value("mine")
+
+
+def test_signing_out_ends_the_session_and_the_passphrase_signs_in_again(ana):
+    """Nothing of the session stays in the browser."""
+    handle = ana.handle()
+    sign_out(ana)
+    assert ana.handle() is None
+    ana.sign_in(handle)
     ana.go("Mine")
     expect(ana.page.get_by_role("heading", name="Ana")).to_be_visible()
 
 
-def test_an_invalid_key_is_explained(visit):
+def test_people_sign_in_at_any_edge_by_their_homes_own(ana, visit):
+    """The passphrase goes to Lisbon's edge, wherever the page comes from; and a like goes to another region."""
+    sent = []
+    other = visit("sydney")
+    other.page.on("request", lambda request: sent.append((request.method, request.url)))
+    other.sign_in(ana.handle())
+    other.go("Mine")
+    expect(other.page.get_by_role("heading", name="Ana")).to_be_visible()
+    [url] = [url for method, url in sent if method == "POST"]
+    assert url == f"{ana.edge_url}/v1/sessions"
+
+
+def test_a_wrong_passphrase_is_explained(ana, visit):
     """Nobody is signed in."""
     visitor = visit("lisbon")
-    visitor.page.get_by_text("I already have a key").click()
-    visitor.page.get_by_label("Your key").fill("open sesame")
-    visitor.page.get_by_role("button", name="Sign in").click()
-    expect(visitor.page.get_by_text("You need a valid key for this.")).to_be_visible()
-    assert visitor.key() is None
+    visitor.expected_errors = ("401",)
+    visitor.sign_in(ana.handle(), "open sesame, please")
+    expect(visitor.page.get_by_text("This did not sign you in.")).to_be_visible()
+    assert visitor.handle() is None
+
+
+def test_a_recovery_code_sets_a_new_passphrase(ana, visit):
+    """The codes are shown once, after the sign-up. The other browser is signed out."""
+    code = ana.page.get_by_role("region", name="Recovery codes").get_by_role("listitem").nth(2).inner_text()
+    handle, other = ana.handle(), visit("chicago")
+    other.sign_in(handle, "a passphrase after that", code)
+    other.go("Mine")
+    expect(other.page.get_by_role("heading", name="Ana")).to_be_visible()
+    sign_out(other)
+    other.sign_in(handle, "a passphrase after that")
+    other.go("Mine")
+    expect(other.page.get_by_role("heading", name="Ana")).to_be_visible()
+
+
+def test_a_user_ends_the_session_of_another_browser(ana, visit):
+    """Its next request signs it out."""
+    other = visit("frankfurt")
+    other.sign_in(ana.handle())
+    other.go("Mine")
+    ana.go("Mine")
+    ana.page.get_by_role("link", name="Account").click()
+    ana.page.get_by_role("button", name="End Web page").click()
+    expect(ana.page.get_by_role("list", name="Sessions").get_by_role("listitem")).to_have_count(1)
+    other.expected_errors = ("401",)
+    other.page.reload()
+    expect(other.page.get_by_text("This did not sign you in")).to_be_visible()
+
+
+def test_two_tabs_of_a_browser_share_a_session(ana):
+    """Neither exchanges a refresh token that the other has exchanged already."""
+    tabs = [ana.page, ana.page.context.new_page()]
+    for _ in range(3):
+        for tab in tabs:
+            tab.goto(f"{ana.edge_url}/#/me", wait_until="commit")
+            tab.reload(wait_until="commit")
+        for tab in tabs:
+            expect(tab.get_by_role("heading", name="Ana")).to_be_visible()
+    assert ana.handle() is not None
+
+
+def test_access_tokens_are_not_stored(ana):
+    """Only what signs in again is, and that is exchanged at home."""
+    ana.go("Mine")
+    kept = ana.page.evaluate(
+        "[...Object.values(localStorage), ...Object.values(sessionStorage), document.cookie].join()"
+    )
+    assert "eyJ" not in kept and ana.stored("refresh_token") in kept
+
+
+def test_a_deleted_account_is_gone(ana, visit):
+    """After the passphrase and a question."""
+    handle = ana.handle()
+    ana.go("Mine")
+    ana.page.get_by_role("link", name="Account").click()
+    ana.page.get_by_label("Your passphrase, to delete my account").fill(PASSPHRASE)
+    ana.page.get_by_role("button", name="Delete my account").click()
+    ana.page.get_by_role("dialog").get_by_role("button", name="Delete it").click()
+    expect(ana.page.get_by_role("button", name="Sign up")).to_be_visible()
+    ana.expected_errors = ("401",)
+    ana.sign_in(handle)
+    expect(ana.page.get_by_text("This did not sign you in.")).to_be_visible()
 
 
 @pytest.mark.parametrize("tab", ["Feed", "Mine", "People", "Upload"])
@@ -297,28 +388,37 @@ def test_the_page_allows_no_foreign_script(visit, system):
     assert "script-src" not in policy or "script-src 'self';" in f"{policy};"
 
 
-def test_a_link_with_a_key_opens_signed_in(ana, visit):
-    """At the view that it names. Afterwards the key is not in the address any more, where others could read it."""
-    other = visit("chicago", f"/#sign-in={ana.key()}&to=me")
+def test_a_link_of_the_demo_opens_signed_in(ana, visit):
+    """At the view that it names. Afterwards the passphrase is not in the address, where others could read it."""
+    other = visit("chicago", f"/#sign-in={ana.handle()}/{PASSPHRASE.replace(' ', '%20')}&to=me")
+    expect(other.page.get_by_text("this link is not complete")).to_be_visible()
+    ana.go("Mine")
+    ana.page.get_by_role("link", name="Account").click()
+    ana.page.get_by_label("New passphrase").fill("one-word-for-a-link")
+    ana.page.get_by_label("Your passphrase, to change it").fill(PASSPHRASE)
+    ana.page.get_by_role("button", name="Change it").click()
+    expect(ana.page.get_by_text("You have a new passphrase")).to_be_visible()
+    other.open(f"/#sign-in={ana.handle()}/one-word-for-a-link&to=me")
     expect(other.page.get_by_role("heading", name="Ana")).to_be_visible()
     assert other.page.url == f"{other.edge_url}/#/me"
-    assert other.key() == ana.key()
 
 
 @pytest.mark.parametrize("accepted", [True, False])
-def test_a_link_with_a_key_does_not_sign_out_without_asking(ana, visit, accepted):
+def test_a_link_does_not_sign_out_without_asking(visit, accepted):
     """Otherwise anybody's link could make people upload to an account that is not theirs."""
     other = visit("lisbon")
     other.sign_up("Eva", "PT")
-    before = other.key()
+    before = other.handle()
     other.page.once("dialog", lambda dialog: dialog.accept() if accepted else dialog.dismiss())
-    other.open(f"/#sign-in={ana.key()}")
-    expect(other.page.get_by_role("heading", name="Feed")).to_be_visible()
-    assert other.key() == (ana.key() if accepted else before)
+    other.expected_errors = ("401",)
+    other.open("/#sign-in=nobody_at_all@eu-west/one-word-for-a-link")
+    shown = "This did not sign you in" if accepted else "Feed"
+    expect(other.page.get_by_role("heading", name=shown)).to_be_visible()
+    assert other.handle() == before
 
 
-def test_a_link_with_a_wrong_key_says_so(visit):
+def test_a_link_that_is_not_complete_says_so(visit):
     """Nobody is signed in."""
     visitor = visit("lisbon", "/#sign-in=nonsense")
-    expect(visitor.page.get_by_text("this is not a key")).to_be_visible()
-    assert visitor.key() is None
+    expect(visitor.page.get_by_text("this link is not complete")).to_be_visible()
+    assert visitor.handle() is None

@@ -32,11 +32,15 @@ classes:
     homes: [{region: r1}]
     rules:
       - {%s: [serve], at: [far], because: "what statements change"}
-      - {allow: [serve, cache, rest_raw, rest_variants, rest_metadata, rest_account], at: [home, "jurisdiction:J1"], because: "home"}
+      - allow: [serve, cache, rest_raw, rest_variants, rest_metadata, rest_account]
+        at: [home, "jurisdiction:J1"]
+        because: "home"
   world:
     homes: [{region: r1}]
     rules:
-      - {allow: [serve, cache, rest_raw, rest_variants, rest_metadata, rest_account], at: [anywhere], because: "no law applies"}
+      - allow: [serve, cache, rest_raw, rest_variants, rest_metadata, rest_account]
+        at: [anywhere]
+        because: "no law applies"
 """
 DENYING, ALLOWING = _POLICY % "deny", _POLICY % "allow"
 

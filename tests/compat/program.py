@@ -18,9 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from edge import grants
 from origin.border import details
-from regions import config, ids, tokens, tombstone_cursors
+from regions import config, ids, keys, node_tokens, tombstone_cursors
 from regions.clock import now_s
 from regions.config import Stores
 from regions.events import messages
@@ -33,6 +35,8 @@ REGION = "eu-west"
 Facts = dict[str, Any]
 
 _BYTES = b"the bytes of a photo"
+_NODE_KEY = Ed25519PrivateKey.generate()
+_CALL = node_tokens.Call(REGION, "GET", "/v1/tombstones")
 _DOCUMENTS, _KEY, _FACTS = "documents", "node.pem", "facts.json"
 _POLL_S, _POLLS = 1.0, 20
 
@@ -145,13 +149,12 @@ def _read_events(stores: Stores) -> Facts:
 def _write_documents(folder: Path, photo: Photo) -> None:
     """What servers send each other: of each kind, one that another version may receive."""
     folder.mkdir(exist_ok=True)
-    private, public = tokens.make_key()
-    (folder / _KEY).write_text(public)
-    permission = grants.Permission(serve=True, cache=False, rule='policy.yaml:3 "EU only"')
+    (folder / _KEY).write_text(keys.private_pem(_NODE_KEY))
+    grant = grants.Grant("ab" * 32, "eu", REGION, 0.0)
     documents = {
         "details": {"items": [details.outgoing(photo.summary())], "gone": [DELETED]},
-        "grant": grants.to_header(permission),
-        "node": tokens.issue_node("lisbon", private, now_s()),
+        "stated_grant": grants.to_header(grant, cache=False),
+        "call": node_tokens.issue("lisbon", "k1", _NODE_KEY, _CALL, now_s()),
         "cursors": tombstone_cursors.to_document({0: 5, 1023: 7}),
     }
     (folder / _FACTS).write_text(json.dumps(documents))
@@ -159,17 +162,19 @@ def _write_documents(folder: Path, photo: Photo) -> None:
 
 def _read_documents(folder: Path) -> Facts:
     documents: Mapping[str, Any] = json.loads((folder / _FACTS).read_text())
-    public = (folder / _KEY).read_text()
     received = details.incoming(json.dumps(documents["details"]).encode(), [SHOWN, DELETED], REGION)
-    permission = grants.from_header(documents["grant"])
-    assert permission is not None
-    return {
+    facts: Facts = {
         "details": [[one.photo_id, one.owner_id, one.caption, one.width] for one in received.photos],
         "gone": received.gone,
-        "grant": [permission.serve, permission.cache, permission.rule],
-        "node": tokens.node_name(documents["node"], lambda name: public),
         "cursors": sorted(tombstone_cursors.parse(documents["cursors"]).items()),
     }
+    if "call" in documents:
+        public = {"k1": keys.public_text(keys.private_key((folder / _KEY).read_text()).public_key())}
+        facts["caller"] = node_tokens.sender(documents["call"], _CALL, lambda name: public, now_s())
+        headers = {grants.GRANT_HEADER: documents["stated_grant"], "Age": "0"}
+        grant = grants.renewed("ab" * 32, headers, REGION, 0.0)
+        facts["stated_grant"] = [grant.residency_class, grant.sender_caches]
+    return facts
 
 
 def main(command: str, folder: Path) -> None:

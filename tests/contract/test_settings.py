@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from regions.errors import BadRequest, TooLarge, Unavailable
-from regions.stores.settings import MAX_KEY_CHARS, MAX_VALUE_BYTES, POLICY, Service, Setting
+from regions.stores.settings import MAX_KEY_CHARS, MAX_VALUE_BYTES, STATEMENT, Service, Setting
 
 WITHIN_S = 30
 TTL_S = 2.0
@@ -14,60 +14,60 @@ EDGE = Service("edge", "lisbon", "http://127.0.0.1:8600")
 
 def test_a_setting_that_was_never_written_does_not_exist(settings):
     """It reads as None, the tree is empty, and deleting it does nothing."""
-    assert settings.values.read(POLICY) is None
+    assert settings.values.read(STATEMENT) is None
     assert settings.values.tree("") == {}
-    settings.values.delete(POLICY)
+    settings.values.delete(STATEMENT)
 
 
 @pytest.mark.parametrize("value", ["", "a: 1\n", "Zürich 東京 🙂", " \t\n"])
 def test_a_value_is_stored_unchanged(settings, open_settings, value):
     """Another handle reads it too."""
-    assert settings.values.write(POLICY, value)
-    assert settings.values.read(POLICY).value == value
-    assert open_settings().values.read(POLICY).value == value
+    assert settings.values.write(STATEMENT, value)
+    assert settings.values.read(STATEMENT).value == value
+    assert open_settings().values.read(STATEMENT).value == value
 
 
 def test_the_version_grows_with_every_change(settings):
     """And is read together with the value."""
     versions = []
     for number in range(5):
-        settings.values.write(POLICY, str(number))
-        versions.append(settings.values.read(POLICY).version)
+        settings.values.write(STATEMENT, str(number))
+        versions.append(settings.values.read(STATEMENT).version)
     assert versions == sorted(set(versions))
     assert versions[0] > 0
 
 
 def test_a_version_is_never_used_again(settings):
     """Not even after the key was deleted and written again."""
-    settings.values.write(POLICY, "first")
-    first = settings.values.read(POLICY).version
-    settings.values.delete(POLICY)
-    settings.values.write(POLICY, "second")
-    assert settings.values.read(POLICY).version > first
-    assert not settings.values.write(POLICY, "third", expected_version=first)
+    settings.values.write(STATEMENT, "first")
+    first = settings.values.read(STATEMENT).version
+    settings.values.delete(STATEMENT)
+    settings.values.write(STATEMENT, "second")
+    assert settings.values.read(STATEMENT).version > first
+    assert not settings.values.write(STATEMENT, "third", expected_version=first)
 
 
 def test_a_write_that_expects_another_version_changes_nothing(settings):
     """It returns False."""
-    settings.values.write(POLICY, "first")
-    current = settings.values.read(POLICY)
-    assert settings.values.write(POLICY, "second", expected_version=current.version)
-    assert not settings.values.write(POLICY, "third", expected_version=current.version)
-    assert settings.values.read(POLICY).value == "second"
+    settings.values.write(STATEMENT, "first")
+    current = settings.values.read(STATEMENT)
+    assert settings.values.write(STATEMENT, "second", expected_version=current.version)
+    assert not settings.values.write(STATEMENT, "third", expected_version=current.version)
+    assert settings.values.read(STATEMENT).value == "second"
 
 
 def test_version_0_expects_that_the_setting_does_not_exist(settings):
     """Before it is first written, and after it was deleted."""
-    assert settings.values.write(POLICY, "first", expected_version=0)
-    assert not settings.values.write(POLICY, "second", expected_version=0)
-    settings.values.delete(POLICY)
-    assert settings.values.write(POLICY, "third", expected_version=0)
+    assert settings.values.write(STATEMENT, "first", expected_version=0)
+    assert not settings.values.write(STATEMENT, "second", expected_version=0)
+    settings.values.delete(STATEMENT)
+    assert settings.values.write(STATEMENT, "third", expected_version=0)
 
 
 def test_a_missing_setting_does_not_match_a_version(settings):
     """Except version 0."""
-    assert not settings.values.write(POLICY, "first", expected_version=7)
-    assert settings.values.read(POLICY) is None
+    assert not settings.values.write(STATEMENT, "first", expected_version=7)
+    assert settings.values.read(STATEMENT) is None
 
 
 def test_of_many_writers_that_expect_the_same_version_one_wins(settings, open_settings):
@@ -75,9 +75,9 @@ def test_of_many_writers_that_expect_the_same_version_one_wins(settings, open_se
     handles = [open_settings() for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
         for _ in range(10):
-            current = settings.values.read(POLICY) or Setting("", 0)
+            current = settings.values.read(STATEMENT) or Setting("", 0)
             version = current.version
-            won = threads.map(lambda handle, at=version: handle.values.write(POLICY, str(at), at), handles)
+            won = threads.map(lambda handle, at=version: handle.values.write(STATEMENT, str(at), at), handles)
             assert sum(won) == 1
 
 
@@ -116,21 +116,21 @@ OVERSIZED = {"ASCII": "v" * (MAX_VALUE_BYTES + 1), "two bytes a character": "é"
 @pytest.mark.parametrize("value", OVERSIZED.values(), ids=OVERSIZED)
 def test_a_larger_value_is_rejected(settings, value):
     """The previous value is kept."""
-    settings.values.write(POLICY, "before")
+    settings.values.write(STATEMENT, "before")
     with pytest.raises(TooLarge):
-        settings.values.write(POLICY, value)
-    assert settings.values.read(POLICY).value == "before"
+        settings.values.write(STATEMENT, value)
+    assert settings.values.read(STATEMENT).value == "before"
 
 
 def test_half_a_surrogate_pair_is_rejected(settings):
     """It can't be encoded as UTF-8."""
     with pytest.raises(BadRequest):
-        settings.values.write(POLICY, "\ud800")
+        settings.values.write(STATEMENT, "\ud800")
 
 
 def test_a_watch_returns_at_once_if_there_was_a_change(settings):
     """Mark 0 comes before every change; the mark that is returned comes after all of them."""
-    settings.values.write(POLICY, "first")
+    settings.values.write(STATEMENT, "first")
     mark = settings.values.watch("residency/", 0, WITHIN_S)
     assert mark > 0
     assert settings.values.watch("residency/", mark, 0.0) == mark
@@ -140,10 +140,10 @@ def test_no_change_is_missed_between_two_watches(settings):
     """Nor a deletion, nor the first setting under a prefix."""
     mark = settings.values.watch("residency/", 0, 0.0)
     for change in (
-        lambda: settings.values.write(POLICY, "first"),
-        lambda: settings.values.write(POLICY, "second"),
-        lambda: settings.values.delete(POLICY),
-        lambda: settings.values.write(POLICY, "third"),
+        lambda: settings.values.write(STATEMENT, "first"),
+        lambda: settings.values.write(STATEMENT, "second"),
+        lambda: settings.values.delete(STATEMENT),
+        lambda: settings.values.write(STATEMENT, "third"),
     ):
         change()
         next_mark = settings.values.watch("residency/", mark, WITHIN_S)
@@ -153,7 +153,7 @@ def test_no_change_is_missed_between_two_watches(settings):
 
 def test_a_watch_ignores_changes_outside_its_prefix(settings):
     """Its mark stays the same."""
-    settings.values.write(POLICY, "first")
+    settings.values.write(STATEMENT, "first")
     mark = settings.values.watch("residency/", 0, WITHIN_S)
     settings.values.write("lanes/eu/paused", "yes")
     settings.values.delete("lanes/eu/paused")
@@ -164,7 +164,7 @@ def test_a_watch_is_woken_by_another_handle(settings, open_settings):
     """When that writes something after the watch started."""
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(settings.values.watch, "residency/", 0, WITHIN_S)
-        open_settings().values.write(POLICY, "first")
+        open_settings().values.write(STATEMENT, "first")
         assert waiting.result() > 0
 
 
@@ -218,12 +218,12 @@ def test_an_invalid_service_name_is_rejected(settings, word):
 @pytest.mark.parametrize("prefix", ["/", "../", "residency//", "a?raw", "ä", "x" * (MAX_KEY_CHARS + 1)])
 def test_an_invalid_prefix_matches_nothing(settings, prefix):
     """It does not raise, and nothing changes."""
-    settings.values.write(POLICY, "first")
+    settings.values.write(STATEMENT, "first")
     assert settings.values.tree(prefix) == {}
     assert settings.values.read(prefix) is None
     settings.values.delete(prefix)
     assert settings.values.watch(prefix, 0, 0.0) == 0
-    assert settings.values.read(POLICY).value == "first"
+    assert settings.values.read(STATEMENT).value == "first"
 
 
 def test_a_watch_of_a_prefix_without_settings_ignores_other_changes(settings):
@@ -238,8 +238,8 @@ def test_a_watch_of_a_prefix_without_settings_ignores_other_changes(settings):
 def test_a_setting_that_was_written_and_deleted_between_two_watches_is_a_change(settings):
     """Although the values are the same as before."""
     mark = settings.values.watch("residency/", 0, 0.0)
-    settings.values.write(POLICY, "first")
-    settings.values.delete(POLICY)
+    settings.values.write(STATEMENT, "first")
+    settings.values.delete(STATEMENT)
     assert settings.values.watch("residency/", mark, WITHIN_S) > mark
 
 
@@ -247,4 +247,4 @@ def test_closed_settings_are_unavailable(settings):
     """As is any store that does not respond."""
     settings.close()
     with pytest.raises(Unavailable):
-        settings.values.read(POLICY)
+        settings.values.read(STATEMENT)

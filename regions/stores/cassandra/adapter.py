@@ -5,7 +5,7 @@ from contextlib import closing
 from functools import partial
 
 from regions.clock import now_ms
-from regions.stores.cassandra import health, schema
+from regions.stores.cassandra import accounts, health, schema
 from regions.stores.cassandra.address import parse_address
 from regions.stores.cassandra.deletion import Deletion
 from regions.stores.cassandra.expiries import CassandraExpiries
@@ -67,6 +67,11 @@ def _catalog(session: CassandraSession, clock_ms: Callable[[], int]) -> Catalog:
         replicas=CassandraReplicas(session),
         audit=CassandraAuditLog(session, uuids, clock_ms),
         outbox=outbox,
+        handles=accounts.CassandraHandles(session),
+        credentials=accounts.CassandraCredentials(session),
+        sessions=accounts.CassandraSessions(session),
+        ended_sessions=accounts.CassandraEndedSessions(session, clock_ms),
+        erasures=accounts.CassandraErasures(session),
         check_health=lambda: health.check_health(session),
         close=session.close,
     )

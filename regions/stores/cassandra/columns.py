@@ -6,6 +6,7 @@ timestamps, which the driver takes as Unix milliseconds and gives as `datetime` 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,7 +27,7 @@ from regions.records import (
     Variant,
 )
 
-USER = "name, country, residency_class, home_region, created_at"
+USER = "name, country, residency_class, home_region, created_at, handle, deleted_at"
 PHOTO = (
     "status, owner_id, residency_class, home_region, caption, size_bytes, sha256, created_at, content_type, width,"
     " height, taken_at, camera, phash, variants, reason, recipe, visibility,"
@@ -67,12 +68,14 @@ def assignments(columns: str) -> str:
 
 
 def from_user(user: User) -> Values:
-    return user.name, user.country, user.residency_class, user.home_region, user.created_at_ms
+    values = user.name, user.country, user.residency_class, user.home_region, user.created_at_ms
+    return *values, user.handle or None, user.deleted_at_ms
 
 
 def to_user(user_id: str, values: Values) -> User:
-    name, country, residency_class, home_region, created_at = values
-    return User(user_id, name, country, residency_class, home_region, _ms(created_at))
+    name, country, residency_class, home_region, created_at, handle, deleted_at = values
+    user = User(user_id, name, country, residency_class, home_region, unix_ms(created_at), handle or "")
+    return user if deleted_at is None else replace(user, deleted_at_ms=unix_ms(deleted_at))
 
 
 def from_photo(photo: Photo) -> Values:
@@ -99,8 +102,8 @@ def to_photo(photo_id: str, values: Values) -> Photo | None:
     if status in (None, "deleted"):
         return None
     return Photo(
-        photo_id, owner_id, residency_class, home_region, Status(status), caption, size_bytes, sha256, _ms(created_at),
-        content_type, width, height, taken_at, camera, perceptual_hash,
+        photo_id, owner_id, residency_class, home_region, Status(status), caption, size_bytes, sha256,
+        unix_ms(created_at), content_type, width, height, taken_at, camera, perceptual_hash,
         tuple([Variant(*variant[:7]) for variant in variants or ()]),
         Reason(*reason[:2]) if reason else None,
         _recipe(recipe),
@@ -119,7 +122,7 @@ def to_summary(photo_id: str, values: Values) -> PhotoSummary | None:
     if status in (None, "deleted"):
         return None
     return PhotoSummary(
-        photo_id, owner_id, residency_class, home_region, _ms(created_at), Status(status), caption, width, height,
+        photo_id, owner_id, residency_class, home_region, unix_ms(created_at), Status(status), caption, width, height,
         _recipe(recipe), _visibility(visibility), placeholder,
     )  # fmt: skip
 
@@ -142,12 +145,12 @@ def to_upload(photo_id: str, upload: Values | None) -> Upload | None:
     if upload is None:
         return None
     multipart_id, filename, size_bytes, part_size_bytes, expires_at = upload[:5]
-    return Upload(photo_id, multipart_id, filename, size_bytes, part_size_bytes, _ms(expires_at))
+    return Upload(photo_id, multipart_id, filename, size_bytes, part_size_bytes, unix_ms(expires_at))
 
 
 def to_tombstone(photo_id: str, values: Values) -> Tombstone | None:
     owner_id, deleted_at = values
-    return Tombstone(photo_id, owner_id, _ms(deleted_at)) if deleted_at is not None else None
+    return Tombstone(photo_id, owner_id, unix_ms(deleted_at)) if deleted_at is not None else None
 
 
 def from_comment(comment: Comment) -> Values:
@@ -156,7 +159,7 @@ def from_comment(comment: Comment) -> Values:
 
 def to_comment(photo_id: str, comment_id: str, values: Values) -> Comment:
     author_id, text, created_at = values
-    return Comment(comment_id, photo_id, author_id, text, _ms(created_at))
+    return Comment(comment_id, photo_id, author_id, text, unix_ms(created_at))
 
 
 def from_replica(replica: Replica) -> Values:
@@ -165,7 +168,7 @@ def from_replica(replica: Replica) -> Values:
 
 def to_replica(photo_id: str, region: str, values: Values) -> Replica:
     raw, variants, rule, policy_version, at = values[:5]
-    return Replica(photo_id, region, raw, variants, rule, policy_version, _ms(at))
+    return Replica(photo_id, region, raw, variants, rule, policy_version, unix_ms(at))
 
 
 def from_audit_entry(entry: AuditEntry) -> Values:
@@ -174,7 +177,7 @@ def from_audit_entry(entry: AuditEntry) -> Values:
 
 def to_audit_entry(photo_id: str, values: Values) -> AuditEntry:
     action, place, allowed, rule, policy_version, at = values
-    return AuditEntry(photo_id, action, place, allowed, rule, policy_version, _ms(at))
+    return AuditEntry(photo_id, action, place, allowed, rule, policy_version, unix_ms(at))
 
 
 def _recipe(value: int | None) -> int:
@@ -193,5 +196,6 @@ def _from_variant(variant: Variant) -> Values:
     )  # fmt: skip
 
 
-def _ms(at: datetime) -> int:
+def unix_ms(at: datetime) -> int:
+    """Unix time."""
     return (at - _EPOCH) // _MILLISECOND

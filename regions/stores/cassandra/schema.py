@@ -137,6 +137,18 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("ADD photos_by_owner", "phash text"),
         ("ADD photos_by_owner", "near_duplicate_of text"),
     ),
+    (
+        ("ADD users", "handle text"),
+        ("ADD users", "deleted_at timestamp"),
+        ("handles", "(handle text PRIMARY KEY, user_id text)"),
+        ("sessions", "(user_id text, session_id text, version int, record text, PRIMARY KEY (user_id, session_id))"),
+        (
+            "ended_sessions",
+            f"""(minute bigint, at_ms bigint, session_id text, regions text, PRIMARY KEY (minute, at_ms, session_id))
+               WITH {_SHORT_LIVED} AND default_time_to_live = 7200""",
+        ),
+        ("account_erasures", "(one int, user_id text, at_ms bigint, PRIMARY KEY (one, user_id))"),
+    ),
 )
 """Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a
 user-defined type, and `ADD name` adds a column to a table: its name and type."""

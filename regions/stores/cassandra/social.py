@@ -32,6 +32,16 @@ class CassandraUsers:
         rows = self._session.execute(f"SELECT {columns.USER} FROM users WHERE user_id = ?", key(user_id))
         return columns.to_user(user_id, rows[0]) if rows else None
 
+    def rename(self, user_id: str, name: str) -> bool:
+        return self._change(user_id, "name = ?", name)
+
+    def mark_deleted(self, user_id: str, at_ms: int) -> bool:
+        return self._change(user_id, "name = '', country = '', deleted_at = ?", at_ms)
+
+    def _change(self, user_id: str, assignments: str, value: object) -> bool:
+        update = f"UPDATE users SET {assignments} WHERE user_id = ? IF home_region != null AND deleted_at = null"
+        return self._session.execute_conditional((update, value, key(user_id)))
+
 
 class CassandraLikes:
     def __init__(self, session: CassandraSession, lists: YearlyLists) -> None:

@@ -7,7 +7,7 @@ from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
 from regions.stores.settings import Settings
-from regions.stores.sqlite import health, leases, records, stamped_file
+from regions.stores.sqlite import accounts, health, leases, records, stamped_file
 from regions.stores.sqlite import settings as settings_values
 from regions.stores.sqlite.database import Database
 from regions.stores.sqlite.events import SqliteEvents
@@ -52,6 +52,11 @@ def _catalog(database: Database) -> Catalog:
         replicas=records.SqliteReplicas(database),
         audit=records.SqliteAuditLog(database),
         outbox=records.SqliteOutbox(database),
+        handles=accounts.SqliteHandles(database),
+        credentials=accounts.SqliteCredentials(database),
+        sessions=accounts.SqliteSessions(database),
+        ended_sessions=accounts.SqliteEndedSessions(database),
+        erasures=accounts.SqliteErasures(database),
         check_health=lambda: health.check_health(database, records.SCHEMA),
         close=database.close,
     )

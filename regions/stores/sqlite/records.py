@@ -19,12 +19,25 @@ log = logging.getLogger(__name__)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (user_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 
--- Room for the ways in which a user proves who they are; nothing reads or writes it yet. `kind` is a passkey, a
--- password, a recovery code …; `verifier` is what checks it (a public key, a salted hash), never the secret.
+-- The ways in which a user proves who they are. `kind` is a passphrase or a recovery code; `verifier` is what checks
+-- it (a salted hash), never the secret.
 CREATE TABLE IF NOT EXISTS credentials (
     user_id TEXT NOT NULL, credential_id TEXT NOT NULL, kind TEXT NOT NULL, verifier TEXT NOT NULL,
     created_at_ms INTEGER NOT NULL, PRIMARY KEY (user_id, credential_id)
 ) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS handles (handle TEXT PRIMARY KEY, user_id TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS sessions (
+    user_id TEXT NOT NULL, session_id TEXT NOT NULL, version INTEGER NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (user_id, session_id)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS ended_sessions (
+    at_ms INTEGER NOT NULL, session_id TEXT NOT NULL, regions TEXT NOT NULL, PRIMARY KEY (at_ms, session_id)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS account_erasures (user_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS photos (
     photo_id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, status TEXT NOT NULL,

@@ -1,5 +1,6 @@
 """Users, likes, comments and follows in the SQLite catalog."""
 
+import json
 from collections.abc import Collection
 
 from regions.events.messages import Event
@@ -15,6 +16,19 @@ class SqliteUsers(Table):
 
     def get(self, user_id: str) -> User | None:
         return self._record(User, "SELECT record FROM users WHERE user_id = ?", user_id)
+
+    def rename(self, user_id: str, name: str) -> bool:
+        return self._change(user_id, {"name": name})
+
+    def mark_deleted(self, user_id: str, at_ms: int) -> bool:
+        return self._change(user_id, {"name": "", "country": "", "deleted_at_ms": at_ms})
+
+    def _change(self, user_id: str, values: dict[str, object]) -> bool:
+        """Keeps the fields that only a newer program knows."""
+        update = """UPDATE users SET record = json_patch(record, ?)
+                    WHERE user_id = ? AND json_extract(record, '$.deleted_at_ms') IS NULL"""
+        with self._database.writing() as connection:
+            return connection.execute(update, (json.dumps(values), user_id)).rowcount == 1
 
 
 class SqliteLikes(Table):

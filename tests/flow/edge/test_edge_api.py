@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from regions import ids, tokens
+from regions import ids, user_tokens
 from regions.clock import now_s
 from regions.node_tokens import Call
+from regions.user_tokens import AccessToken
 from tests.builders.statements import node_key
 
 PROBLEM = {"Content-Type": "application/problem+json"}
@@ -17,10 +18,15 @@ def user_of(world, region: str) -> str:
     return ids.to_public(ids.USER, ids.compose(ids.Snowflake(now_s() * 1000, number, 0, 0)))
 
 
+def access_token(world, region: str) -> str:
+    claims = AccessToken(user_of(world, region), region, region, "s_1", frozenset(), "eu")
+    return user_tokens.issue(claims, "k1", node_key(region), now_s())
+
+
 def test_a_request_goes_to_the_region_of_the_first_id(world, chicago):
     """Whatever the edge and the token are."""
     user_id = user_of(world, "eu-west")
-    token = tokens.issue_user(user_of(world, "us-central"), "us-central", "k1", node_key("us-central"), now_s())
+    token = access_token(world, "us-central")
     response = chicago.get(f"/v1/users/{user_id}/photos", Authorization=f"Bearer {token}")
     assert response.json()["region"] == "eu-west"
     assert response.headers["Cache-Status"] == "chicago; fwd=bypass"
@@ -28,39 +34,39 @@ def test_a_request_goes_to_the_region_of_the_first_id(world, chicago):
 
 def test_a_request_without_an_id_goes_to_the_region_of_the_token(world, chicago):
     """So an upload begins in the home region."""
-    token = tokens.issue_user(user_of(world, "eu-west"), "eu-west", "k1", node_key("eu-west"), now_s())
+    token = access_token(world, "eu-west")
     assert chicago.get("/v1/uploads/init", "POST", Authorization=f"Bearer {token}").json()["region"] == "eu-west"
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer x.y.z", "Bearer " + "a" * 5000, "Basic eDp5"])
 def test_any_other_request_goes_to_the_nearest_region(chicago, madrid, authorization):
     """Also with an invalid token: the origin rejects it."""
-    assert chicago.get("/v1/users", "POST", Authorization=authorization).json()["region"] == "us-central"
-    assert madrid.get("/v1/users", "POST", Authorization=authorization).json()["region"] == "eu-west"
+    assert chicago.get("/v1/uploads/init", "POST", Authorization=authorization).json()["region"] == "us-central"
+    assert madrid.get("/v1/uploads/init", "POST", Authorization=authorization).json()["region"] == "eu-west"
 
 
 def test_a_misdirected_request_is_sent_again_to_the_region_that_the_421_names(world, chicago):
     """With its body; the client sees one response."""
     refusal = (421, PROBLEM, {"status": 421, "region": "eu-west"})
-    world.regions["us-central"].replies["/v1/users"] = refusal
-    response = chicago.http.request("POST", f"{chicago.url}/v1/users", body=b'{"name": "Ana"}')
+    world.regions["us-central"].replies["/v1/uploads/init"] = refusal
+    response = chicago.http.request("POST", f"{chicago.url}/v1/uploads/init", body=b'{"name": "Ana"}')
     assert response.json() == {"region": "eu-west", "body": '{"name": "Ana"}'}
 
 
 @pytest.mark.parametrize("named", ["nowhere", "us-central", 7, None, ["eu-west"]])
 def test_a_421_that_names_no_other_region_is_returned_to_the_client(world, chicago, named):
     """It is not followed in circles."""
-    world.regions["us-central"].replies["/v1/users"] = (421, PROBLEM, {"region": named})
-    before = world.regions["us-central"].served["/v1/users"]
-    assert chicago.get("/v1/users", "POST").status == 421
-    assert world.regions["us-central"].served["/v1/users"] == before + 1
+    world.regions["us-central"].replies["/v1/uploads/init"] = (421, PROBLEM, {"region": named})
+    before = world.regions["us-central"].served["/v1/uploads/init"]
+    assert chicago.get("/v1/uploads/init", "POST").status == 421
+    assert world.regions["us-central"].served["/v1/uploads/init"] == before + 1
 
 
 def test_two_regions_that_name_each_other_get_one_request_each(world, chicago):
     """The second 421 is the response."""
     for region, other in (("us-central", "eu-west"), ("eu-west", "us-central")):
-        world.regions[region].replies["/v1/users"] = (421, PROBLEM, {"region": other})
-    response = chicago.get("/v1/users", "POST")
+        world.regions[region].replies["/v1/uploads/init"] = (421, PROBLEM, {"region": other})
+    response = chicago.get("/v1/uploads/init", "POST")
     assert (response.status, response.json()["region"]) == (421, "us-central")
 
 
@@ -149,11 +155,97 @@ def test_requests_that_are_for_servers_only_are_not_forwarded(world, lisbon, pat
     assert requested == sum(region.served["/v1/tombstones"] for region in world.regions.values()) - tombstones
 
 
+ACCOUNT = {"country": "PT", "handle": "ana@eu-west", "passphrase": "a secret", "refresh_token": "u_x"}
+
+
+def account_routes(world, region: str) -> list[tuple[str, str]]:
+    user = f"/v1/users/{user_of(world, region)}"
+    return [
+        ("POST", "/v1/users"), ("POST", "/v1/sessions"), ("POST", "/v1/sessions/recovery"),
+        ("POST", "/v1/sessions/refresh"), ("DELETE", user), ("GET", f"{user}/sessions"), ("DELETE", f"{user}/sessions"),
+        ("DELETE", f"{user}/sessions/s_1"), ("POST", f"{user}/confirmation"), ("POST", f"{user}/script-tokens"),
+        ("POST", f"{user}/recovery-codes"), ("PUT", f"{user}/passphrase"), ("PUT", f"{user}/name"),
+        ("GET", f"{user}/export"),
+    ]  # fmt: skip
+
+
+def send_account(world, edge, method: str, path: str, home: str):
+    body = {**ACCOUNT, "handle": f"ana@{home}", "refresh_token": f"{user_of(world, home)}.s_1.x.y"}
+    data = json.dumps(body) if method in ("POST", "PUT") else None
+    return edge.http.request(method, f"{edge.url}{path}", body=data)
+
+
+def test_an_account_route_is_forwarded_by_the_homes_own_shield(world, lisbon):
+    """With what a page of another edge needs to read the answer."""
+    world.regions["eu-west"].replies["/v1/homes"] = (200, {}, {"region": "eu-west"})
+    for method, path in account_routes(world, "eu-west"):
+        response = send_account(world, lisbon, method, path, "eu-west")
+        assert (response.status, response.json()["region"]) == (200, "eu-west"), path
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert world.regions["eu-west"].requests[-1][1] == path
+
+
+def test_no_other_edge_forwards_anything_of_an_account(world, chicago, madrid):
+    """Whether it is another region's shield or none: the client gets the region and its shield's URL."""
+    for region in world.regions.values():
+        region.replies["/v1/homes"] = (200, {}, {"region": "eu-west"})
+    before = {name: len(region.requests) for name, region in world.regions.items()}
+    for edge in (chicago, madrid):
+        for method, path in account_routes(world, "eu-west"):
+            response = send_account(world, edge, method, path, "eu-west")
+            assert (response.status, response.json()["region"]) == (421, "eu-west"), path
+            assert response.json()["url"] == world.edges["lisbon"].url
+            assert response.headers.getlist("Access-Control-Allow-Origin") == ["*"]
+    new = [request for name, region in world.regions.items() for request in region.requests[before[name] :]]
+    assert {target for _, target, _, _ in new} == {"/v1/homes?country=PT"}
+    assert not [body for _, _, _, body in new if body]
+
+
+def test_a_421_of_an_account_is_not_followed(world, lisbon):
+    """The origin knows better than the edge; the client goes there itself."""
+    world.regions["eu-west"].replies["/v1/sessions"] = (421, PROBLEM, {"status": 421, "region": "us-central"})
+    before = len(world.regions["us-central"].requests)
+    assert send_account(world, lisbon, "POST", "/v1/sessions", "eu-west").status == 421
+    assert len(world.regions["us-central"].requests) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/users", {}), ("/v1/users", {"country": "pt&x=y"}), ("/v1/users", []), ("/v1/sessions", {"handle": "ana"}),
+        ("/v1/sessions", {"handle": "ana@mars"}), ("/v1/sessions", {"handle": 7}), ("/v1/sessions/recovery", None),
+        ("/v1/sessions/refresh", {"refresh_token": "x"}), ("/v1/sessions/refresh", {}),
+    ],
+)  # fmt: skip
+def test_an_account_request_that_names_no_home_goes_nowhere(world, lisbon, path, body):
+    """400, and no origin sees it."""
+    before = [len(region.requests) for region in world.regions.values()]
+    assert lisbon.http.request("POST", f"{lisbon.url}{path}", body=json.dumps(body)).status == 400
+    assert [len(region.requests) for region in world.regions.values()] == before
+
+
+def test_a_page_of_another_edge_may_ask_before_it_sends(world, lisbon):
+    """The CORS protocol's preflight; for account routes only."""
+    for _, path in account_routes(world, "eu-west"):
+        response = lisbon.get(path, "OPTIONS", Origin="http://chicago.test", Access_Control_Request_Method="POST")
+        assert (response.status, response.data) == (204, b"")
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
+        assert "Access-Control-Allow-Credentials" not in response.headers
+    assert lisbon.get(f"/v1/users/{user_of(world, 'eu-west')}/feed", "OPTIONS").status == 405
+
+
+def test_without_the_policy_nobody_signs_up_at_an_edge(world, lisbon):
+    """The origin can't say where the home is."""
+    world.regions["eu-west"].replies["/v1/homes"] = (503, PROBLEM, {"detail": "no policy"})
+    assert send_account(world, lisbon, "POST", "/v1/users", "eu-west").status == 503
+
+
 def test_an_unavailable_origin_is_a_temporary_problem(world, lisbon):
     """For a read and for a write, with Retry-After."""
     world.regions["eu-west"].unavailable = True
     for method in ("GET", "POST"):
-        response = lisbon.get("/v1/users", method)
+        response = lisbon.get("/v1/uploads/init", method)
         assert response.status in (502, 503)
         assert (response.headers["Retry-After"], response.headers["Content-Type"]) == ("1", "application/problem+json")
 
@@ -167,10 +259,10 @@ def test_an_unavailable_origin_is_a_temporary_problem(world, lisbon):
         (b"GET /v1/users?" + b"a" * 4_000 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 431),
         (b"GET /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: " + b"b" * 8_000 + b"\r\n\r\n", 431),
         (b"GET /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\nVia: " + b"b" * 8_000 + b"\r\n\r\n", 431),
-        (b"POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n" + b"x" * 65_537, 413),
-        (b"POST /v1/users HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
-        (b"POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
-        (b"POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST /v1/uploads/init HTTP/1.1\r\nHost: x\r\nContent-Length: 65537\r\n\r\n" + b"x" * 65_537, 413),
+        (b"POST /v1/uploads/init HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411),
+        (b"POST /v1/uploads/init HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        (b"POST /v1/uploads/init HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
         (b"GET /health HTTP/1.1\r\n\r\n", 400),
         (b"GET /health HTTP/1.1\r\nHost: x\r\nBad Name: y\r\n\r\n", 400),
         (b"GET /health HTTP/1.1\r\nHost: x\r\nA: b\r\n folded\r\n\r\n", 400),
@@ -206,7 +298,7 @@ def test_the_page_is_served_under_a_strict_policy(lisbon):
 def test_requests_may_arrive_in_one_packet_or_byte_by_byte(lisbon):
     """Each gets its response, in order."""
     request = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
-    last = b"POST /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
+    last = b"POST /v1/uploads/init HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
     assert raw(lisbon, request * 3 + last).count(b"HTTP/1.1 200 OK") == 4
     with lisbon.connect() as connection:
         for byte in last:
@@ -218,7 +310,7 @@ def test_a_client_that_expects_100_continue_gets_it(lisbon):
     """RFC 9110 section 10.1.1."""
     with lisbon.connect() as connection:
         connection.sendall(
-            b"POST /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"POST /v1/uploads/init HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
             b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
         )
         assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -230,7 +322,7 @@ def test_a_request_whose_body_ends_early_is_not_forwarded(world, lisbon):
     """The origin never gets half a request."""
     before = len(world.regions["eu-west"].requests)
     with lisbon.connect() as connection:
-        connection.sendall(b"POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+        connection.sendall(b"POST /v1/uploads/init HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
         connection.shutdown(1)
         assert read_all(connection) == b""
     assert len(world.regions["eu-west"].requests) == before

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -54,7 +55,7 @@ def remembered(system) -> list:
 
 
 def test_signing_up_does_not_replace_a_profile(darkroom, system, someone):
-    """It has the only token of an account. `--replace` does."""
+    """That signs somebody else in. `--replace` does."""
     file = system.data / "profiles" / f"{someone}.json"
     before = file.read_text()
     refused = darkroom("signup", "--name", someone, "--country", "PT")
@@ -132,3 +133,51 @@ def test_an_owner_sees_why_a_photo_failed_and_nobody_else_does(darkroom, someone
     other = f"{someone}2"
     assert darkroom("signup", "--name", other, "--country", "PT").returncode == 0
     assert darkroom("--as", other, "photo", photo_id).returncode == 1
+
+
+@pytest.fixture
+def passphrase_file(tmp_path):
+    file = tmp_path / "passphrase"
+    file.write_text("four words to remember\n")
+    return str(file)
+
+
+def test_a_person_signs_out_and_in_again(darkroom, system, passphrase_file):
+    """By the handle that was shown, on any edge; another session is listed and ended."""
+    name = f"carla{random.randrange(1 << 40)}"
+    with_passphrase = ("--passphrase-file", passphrase_file)
+    signed_up = darkroom("signup", "--name", name, "--country", "PT", *with_passphrase)
+    assert signed_up.returncode == 0 and f"{name}@eu-west" in signed_up.stdout
+    assert darkroom("--as", name, "signout").returncode == 0
+    assert not (system.data / "profiles" / f"{name}.json").exists()
+    for profile in ("first", "second"):
+        signed_in = darkroom("--as", profile, "signin", f"{name}@eu-west", "--edge", "sydney", *with_passphrase)
+        assert signed_in.returncode == 0, signed_in.stderr
+    listed = darkroom("--as", "first", "sessions")
+    assert listed.stdout.count("darkroom command") == 2
+    assert darkroom("--as", "first", "sessions", "--end-others").stdout.count("darkroom command") == 1
+    ended = darkroom("--as", "second", "feed")
+    assert ended.returncode == 1 and "darkroom signin" in ended.stderr
+
+
+def test_a_taken_handle_is_varied_unless_it_was_asked_for(darkroom, passphrase_file):
+    """Nobody is stopped by a name that others have."""
+    name = f"dario{random.randrange(1 << 40)}"
+    sign_up = ("signup", "--name", name, "--country", "PT", "--replace", "--passphrase-file", passphrase_file)
+    assert f"{name}@eu-west" in darkroom(*sign_up).stdout
+    second = darkroom(*sign_up)
+    assert second.returncode == 0 and f"{name}_" in second.stdout
+    refused = darkroom(*sign_up, "--handle", name)
+    assert refused.returncode == 1 and "is taken" in refused.stderr
+
+
+def test_a_recovery_code_lets_in_who_forgot_the_passphrase(darkroom, passphrase_file):
+    """The sign-up printed it; nobody is asked anything where nobody can type."""
+    name = f"elena{random.randrange(1 << 40)}"
+    printed = darkroom("signup", "--name", name, "--country", "PT").stdout
+    assert "Your passphrase, shown this once" in printed
+    code = re.findall(r"[A-Z2-7]{4}(?:-[A-Z2-7]{4}){3}", printed)[7]
+    recovery = ("signin", f"{name}@eu-west", "--replace", "--recovery-code", code, "--passphrase-file", passphrase_file)
+    assert darkroom(*recovery).returncode == 0
+    assert darkroom(*recovery).returncode == 1
+    assert darkroom("signin", f"{name}@eu-west", "--replace", "--passphrase-file", passphrase_file).returncode == 0

@@ -7,9 +7,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
+from tests.builders.http import JsonHandler, answering
 
 PART_SIZE_BYTES = 1000
 DROP = 0
@@ -70,6 +71,8 @@ class FakeEdge:
             return 200, {}, self.photos.pop(0) if len(self.photos) > 1 else self.photos[0]
         if request == "PUT /v1/photos/p_liked/like":
             return 204, {}, {}
+        if request == "GET /v1/homes":
+            return 200, {}, {"region": "eu-west", "number": 0, "url": self.url}
         return 404, {}, {"title": "There is no such thing here", "detail": f"nothing at {request}", "status": 404}
 
     def take_part(self, number: int, query: str, headers: dict, body: bytes) -> tuple[int, dict, dict]:
@@ -100,14 +103,13 @@ def etag(body: bytes) -> str:
     return f'"{hashlib.md5(body).hexdigest()}"'
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(JsonHandler):
     edge: FakeEdge
 
     def do(self) -> None:
         path, _, query = self.path.partition("?")
         request = f"{self.command} {path}"
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.body()
         with self.edge.lock:
             self.edge.served[request] += 1
         status = self.edge.failure(request, after=False)
@@ -122,30 +124,11 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send(status, {}, {"title": "Not available for the moment", "detail": "on demand", "status": status})
 
-    def send(self, status: int, headers: dict, document: dict) -> None:
-        data = b"" if status == 204 else json.dumps(document).encode()
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
     do_GET = do_PUT = do_POST = do_DELETE = do
-
-    def log_message(self, *arguments: object) -> None:
-        """Prints nothing: tests check `served` instead."""
 
 
 @pytest.fixture
 def edge() -> Iterator[FakeEdge]:
     fake = FakeEdge()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"edge": fake}))
-    server.daemon_threads = True
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield fake
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with answering(type("BoundHandler", (Handler,), {"edge": fake})) as fake.url:
+        yield fake

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from darkroom.cli import COMMANDS, main
-from darkroom.client.profiles import Profile, keep, profile
+from darkroom.client.keyring import SavedSession
+from darkroom.client.profiles import keep, profile
 from darkroom.command_line import typed
 
 
@@ -67,10 +68,11 @@ def test_a_command_that_needs_a_user_explains_how_to_sign_up(tmp_path, capsys):
 
 def test_the_last_profile_is_the_default(tmp_path):
     """Another is chosen by name; a name is never used as a path."""
-    keep(tmp_path, Profile("ana", "lisbon", "u_1", "t1"))
-    path = keep(tmp_path, Profile("../bob", "chicago", "u_2", "t2"))
-    assert path.parent == tmp_path / "profiles"
-    assert path.stat().st_mode & 0o077 == 0
+    for name, user_id in (("ana", "u_1"), ("../bob", "u_2")):
+        keep(tmp_path, name, "lisbon", SavedSession(user_id, f"{name}@eu-west", "http://home.test", "s_1", "secret"))
+    paths = list((tmp_path / "profiles").iterdir())
+    assert [path.name for path in sorted(paths)] == ["ana.json", "bob.json"]
+    assert not [path for path in paths if path.stat().st_mode & 0o077]
     assert profile(tmp_path, None).id == "u_2"
     assert profile(tmp_path, "Ana").id == "u_1"
 

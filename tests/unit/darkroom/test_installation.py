@@ -28,6 +28,7 @@ CLIENT = [command for command in COMMANDS if not command.needs_service]
 OTHERS = {
     "up": ["up"],
     "demo": ["demo", "--once"],
+    "recover": ["recover", "u_1"],
     "where": ["where", "p_1"],
     "fingerprint": ["fingerprint", "a.jpg"],
     "known-bad": ["known-bad", "show"],
@@ -148,13 +149,23 @@ def test_every_command_has_help(base, name):
 
 
 @pytest.mark.parametrize(
-    "command", ["signup --name Ana --country PT", "upload a.jpg", "feed", "photo p_1", "follow u_1"]
+    "command",
+    [
+        "signup --name Ana --country PT",
+        "signin a@b",
+        "sessions",
+        "signout",
+        "upload a.jpg",
+        "feed",
+        "photo p_1",
+        "follow u_1",
+    ],
 )
 def test_the_commands_of_the_client_run(base, command):
     """They get as far as there being no system."""
     ended = run(base, "-m", "darkroom", *command.split())
     assert ended.returncode == 1
-    assert ended.stderr.startswith(("✗ No system is running here", "✗ Nobody has signed up yet"))
+    assert ended.stderr.startswith(("✗ No system is running here", "✗ Nobody has signed in yet"))
 
 
 @pytest.mark.parametrize("command", OTHERS)
@@ -171,7 +182,16 @@ def test_the_other_commands_name_the_extra_that_they_need(base, command):
 def test_every_command_is_tested_here():
     """A new command has to say whether it needs the extra `service`."""
     assert {command.name for command in COMMANDS if command.needs_service} | {"run"} == set(OTHERS)
-    assert {command.name for command in CLIENT} == {"signup", "upload", "feed", "photo", "follow"}
+    assert {command.name for command in CLIENT} == {
+        "signup",
+        "signin",
+        "sessions",
+        "signout",
+        "upload",
+        "feed",
+        "photo",
+        "follow",
+    }
 
 
 def test_the_base_is_what_the_client_imports(base):

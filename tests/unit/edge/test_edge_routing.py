@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import routing
-from regions import ids, tokens
+from regions import ids, user_tokens
 from regions.errors import LoopDetected, NotFound
 from regions.topology import Edge, Region, Topology, home_of
+from regions.user_tokens import AccessToken
 from tests.builders.statements import node_key
 
 LISBON, CHICAGO = (38.7, -9.1), (41.9, -87.6)
@@ -33,7 +34,8 @@ def public(kind: str, number: int) -> str:
 
 
 def bearer(name: str) -> str:
-    return f"Bearer {tokens.issue_user(public('u', 1), name, 'k1', node_key(name), 0)}"
+    claims = AccessToken(public("u", 1), "eu-west", name, "s_1", frozenset(), "eu")
+    return f"Bearer {user_tokens.issue(claims, 'k1', node_key('eu-west'), 0)}"
 
 
 @pytest.mark.parametrize("kind", ["p", "u", "c"])
@@ -61,7 +63,9 @@ def test_every_request_has_a_region(path, authorization):
     assert routing.region_for(TOPOLOGY, HERE, path, f"Bearer {authorization}").name in TOPOLOGY.regions
 
 
-@pytest.mark.parametrize("path", ["/v1/users", "/v1/users/u_1/feed", "/v1/photos/p_1/like", "/v1/uploads/init"])
+@pytest.mark.parametrize(
+    "path", ["/v1/users", "/v1/users/u_1/feed", "/v1/photos/p_1/like", "/v1/uploads/init", "/v1/homes"]
+)
 def test_the_public_part_is_forwarded(path):
     """All of it."""
     routing.require_public(path)
@@ -75,7 +79,7 @@ def test_only_the_public_part_is_forwarded(tail):
     except NotFound:
         return
     segments = tail.split("/")
-    assert segments[0] in ("users", "uploads", "photos")
+    assert segments[0] in ("users", "uploads", "photos", "sessions", "homes")
     assert not {"", ".", ".."} & set(segments)
     assert "%" not in tail
 

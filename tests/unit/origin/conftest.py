@@ -1,8 +1,11 @@
 """One region's origin over real stores in a folder of the test, with a clock that the test advances."""
 
 import io
+import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +17,13 @@ import urllib3
 from falcon.testing import Result, TestClient
 from falcon.util.misc import to_query_str
 
+from origin.accounts.passphrases import HashCost, PassphraseHasher
+from origin.accounts.revocation import RevokedSessions
 from origin.app import create
 from origin.context import Context
-from regions import ids, node_tokens, tokens, topology
-from regions.clock import now_ms, now_s
+from regions import ids, node_tokens, topology, user_tokens
+from regions.account_records import SIGNED_IN_SCOPES, Scope
+from regions.clock import now_ms
 from regions.config import Stores
 from regions.events.messages import Event
 from regions.events.outbox import OutboxPublisher
@@ -31,6 +37,8 @@ from regions.residency.statement_folder import StatementFolder
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.settings import STATEMENT
 from regions.stores.sqlite import adapter as sqlite
+from regions.user_tokens import AccessToken
+from tests.builders.accounts import PASSPHRASE, sign_up_body
 from tests.builders.embedded import Clock
 from tests.builders.http import running
 from tests.builders.statements import POLICY_TEXT, BootClock, Compliance, bring_into_force, node_key, place
@@ -39,10 +47,21 @@ from tests.builders.stores import created, directory_objects
 _NODES = {"eu-west": "lisbon", "eu-central": "frankfurt", "us-central": "chicago"}
 
 
+_NUMBERS = itertools.count(1)
+CHEAP = HashCost(memory_kib=8, passes=1)
+"""As cheap as argon2 can be: what is tested here is not how slow it is."""
+
+
 @dataclass(frozen=True)
 class Person:
+    """Somebody who has signed up. `token` is an access token for their home."""
+
     id: str
     token: str
+    handle: str = ""
+    session: str = ""
+    refresh_token: str = ""
+    recovery_codes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -82,9 +101,38 @@ class Api:
         return self.client.simulate_post(path, body=raw, headers=self._headers(user, node, "POST", path, raw, {}))
 
     def sign_up(self, name: str = "Ana", country: str = "PT") -> Person:
-        response = self.request("POST", "/v1/users", {"name": name, "country": country})
+        handle = f"{re.sub('[^a-z0-9_]', '', name.lower())[:15]}_{next(_NUMBERS)}"
+        response = self.request("POST", "/v1/users", sign_up_body(name=name, country=country, handle=handle))
         assert response.status_code == 201, response.text
-        return Person(response.json["id"], response.json["token"])
+        return person_of(response)
+
+    def sign_in(self, user: Person, passphrase: str = PASSPHRASE, **fields: Any) -> Result:
+        return self.request("POST", "/v1/sessions", {"handle": user.handle, "passphrase": passphrase, **fields})
+
+    def signed_in(self, user: Person, **fields: Any) -> Person:
+        """The same person in one more session."""
+        response = self.sign_in(user, **fields)
+        assert response.status_code == 201, response.text
+        return person_of(response)
+
+    def refresh(self, refresh_token: str, key: str | None = None, **fields: Any) -> Result:
+        body = json.dumps({"refresh_token": refresh_token, **fields})
+        headers = {"Idempotency-Key": key} if key else {}
+        return self.client.simulate_post("/v1/sessions/refresh", body=body, headers=headers)
+
+    def refreshed(self, user: Person) -> Person:
+        """The same person with new tokens."""
+        made = self.refresh(user.refresh_token).json
+        return replace(user, token=made["tokens"][self.context.region.name], refresh_token=made["refresh_token"])
+
+    def token_for(self, region: str, user: Person) -> Person:
+        """The same person with an access token for another region, which this one, their home, has issued."""
+        return replace(user, token=self.sign_in(user, regions=[region]).json["tokens"][region])
+
+    def confirmed(self, user: Person) -> Person:
+        """The same person, who has given their passphrase anew."""
+        path = f"/v1/users/{user.id}/confirmation"
+        return replace(user, token=self.request("POST", path, {"passphrase": PASSPHRASE}, user).json["token"])
 
     def start_upload(self, user: Person, size_bytes: int = 9, **fields: Any) -> Any:
         body = {"filename": "a.jpg", "size_bytes": size_bytes, "content_type": "image/jpeg", **fields}
@@ -190,6 +238,19 @@ class Api:
         return headers
 
 
+def person_of(response: Result) -> Person:
+    """Who has just signed up or in."""
+    made = response.json
+    return Person(
+        made["id"],
+        made["tokens"].get(made["home_region"], ""),
+        made["handle"],
+        made["session"],
+        made["refresh_token"],
+        tuple(made.get("recovery_codes", ())),
+    )
+
+
 @pytest.fixture
 def clock() -> Clock:
     """Starts now, since tokens are checked against the machine's clock."""
@@ -281,16 +342,27 @@ def eva(api: Api) -> Person:
 
 
 @pytest.fixture
-def stranger(network: topology.Topology, clock: Clock) -> Person:
-    """A user from us-central, with a token of that region."""
-    user_id = ids.to_public(ids.USER, ids.compose(ids.Snowflake(clock.now_ms(), 2, 0, 0)))
-    return Person(user_id, _token(user_id))
+def access_token(clock: Clock) -> Callable[..., str]:
+    """`access_token(user_id, home, scopes)`: a token for eu-west that the region `home` has signed."""
+
+    def made(user_id: str, home: str, scopes: Collection[Scope] = SIGNED_IN_SCOPES) -> str:
+        claims = AccessToken(user_id, home, "eu-west", "s_0000000000000000", frozenset(scopes), "eu")
+        return user_tokens.issue(claims, "k1", node_key(home, Purpose.USERS), clock.now_ms() // 1000)
+
+    return made
 
 
 @pytest.fixture
-def forged(ana: Person) -> Person:
+def stranger(access_token: Callable[..., str], unused_id: Callable[..., str]) -> Person:
+    """A user from us-central, with a token of that region for eu-west."""
+    user_id = unused_id("u", 2)
+    return Person(user_id, access_token(user_id, "us-central"))
+
+
+@pytest.fixture
+def forged(ana: Person, access_token: Callable[..., str]) -> Person:
     """Ana's id in a token that another region signed."""
-    return Person(ana.id, _token(ana.id))
+    return Person(ana.id, access_token(ana.id, "us-central"))
 
 
 @pytest.fixture
@@ -322,9 +394,12 @@ def _open(network: topology.Topology, region: str, folder: Path, clock: Clock) -
         outbox=OutboxPublisher(stores.catalog, stores.events, clock.now_ms),
         new_id=ids.IdGenerator(node.number, 0, 0, lambda: 1 << 62, clock.now_ms).next,
         clock_ms=clock.now_ms,
-        signer=NodeSigner(region, {"k1": node_key(region)}, listed, now_s),
+        signer=NodeSigner(region, {"k1": node_key(region)}, listed, lambda: clock.now_ms() // 1000),
         user_keys={"k1": node_key(region, Purpose.USERS)},
         http=urllib3.PoolManager(),
+        passphrases=PassphraseHasher(CHEAP, at_once=4),
+        revoked=RevokedSessions(clock.now_ms),
+        random=os.urandom,
     )
     watch, app = SettingsStatement(stores.settings, rules), TestClient(create(context))
     return Api(context, app, clock, objects, compliance, _places(network), watch, boot_clock)
@@ -340,11 +415,6 @@ def _places(network: topology.Topology) -> list[StatedPlace]:
         for one in network.edges.values()
     ]
     return [*regions, *edges]
-
-
-def _token(user_id: str) -> str:
-    """Signed by us-central."""
-    return tokens.issue_user(user_id, "us-central", "k1", node_key("us-central", Purpose.USERS), now_s())
 
 
 def _edge(name: str, jurisdiction: str, shield_of: str) -> topology.Edge:

@@ -55,7 +55,7 @@ def test_registration_and_number_are_released_at_the_end(settings, clock, eventu
     """The service is gone, the number is free, and the process makes no more ids."""
     number = ProcessNumber(settings, 1, SELF.instance, clock.now_ms)
     rules = LiveRules("eu-west", StatementFolder(tmp_path), Compliance().signers)
-    leave = registration.keep(number, Registration(settings, SELF), SettingsStatement(settings, rules))
+    leave = registration.keep(number, Registration(settings, SELF), [SettingsStatement(settings, rules)])
     eventually(lambda: settings.services.healthy("origin") == [SELF])
     taken = ids.parse(PHOTO, number.new_id(PHOTO)).process
     leave()

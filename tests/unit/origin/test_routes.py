@@ -22,7 +22,20 @@ ANYTHING = (
     "٣",
     "{}",
 )
-WRONG = {"name": 1, "country": [], "parts": [{}], "ids": [None], "text": {}, "filename": None, "after": {"x": -1}}
+WRONG = {
+    "handle": 1,
+    "passphrase": {},
+    "regions": [1],
+    "scope": "x",
+    "after_ms": "",
+    "name": 1,
+    "country": [],
+    "parts": [{}],
+    "ids": [None],
+    "text": {},
+    "filename": None,
+    "after": {"x": -1},
+}
 BODIES = (None, {}, [], WRONG)
 QUERIES = ({}, {"before": "x", "limit": "x", "after": "x", "place": "x"})
 
@@ -39,7 +52,8 @@ def real(api, ana):
     comment_id = api.request("POST", f"/v1/photos/{photo_id}/comments", text, ana).json["id"]
     upload_id = api.start_upload(ana)["upload_id"]
     return {"user_id": ana.id, "author_id": ana.id, "photo_id": photo_id, "comment_id": comment_id,
-            "upload_id": upload_id, "name": "640.jpg", "hash": "ab" * 32}  # fmt: skip
+            "upload_id": upload_id, "name": "640.jpg", "session_id": "s_0000000000000000",
+            "hash": "ab" * 32}  # fmt: skip
 
 
 def test_no_route_fails_on_any_method_or_argument(api, ana, real):
@@ -72,5 +86,5 @@ def paths(template: str, real: dict[str, str], wrong: str | None) -> list[str]:
 def test_there_are_routes_with_ids_of_every_kind(api):
     """So that the tests above try them all."""
     arguments = {name for route in routes(api) for name in re.findall("{([a-z_]+)}", route)}
-    assert arguments == {"user_id", "author_id", "photo_id", "comment_id", "upload_id", "name", "hash"}
+    assert arguments == {"user_id", "author_id", "photo_id", "comment_id", "upload_id", "name", "session_id", "hash"}
     assert {ids.PHOTO, ids.USER, ids.COMMENT} == set("puc")

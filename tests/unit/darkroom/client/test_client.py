@@ -14,7 +14,7 @@ PHOTO = bytes(range(256)) * 18  # 4,608 bytes: five parts of at most 1,000
 
 @pytest.fixture
 def client(edge):
-    return Client(edge.url, "a-token")
+    return Client(edge.url)
 
 
 @pytest.fixture
@@ -188,14 +188,14 @@ def test_signing_up_is_not_retried(client, edge, failure):
     """After a lost response, the user may already exist."""
     edge.fail("POST /v1/users", failure)
     with pytest.raises(ClientError):
-        client.sign_up("Ana", "PT")
+        client.sign_up("Ana", "PT", "ana", "a passphrase")
     assert edge.served["POST /v1/users"] == 1
 
 
 def test_an_unreachable_server_has_its_own_error():
     """The status is 0, because there was no response."""
     with pytest.raises(Unreachable) as raised:
-        Client("http://127.0.0.1:9").sign_up("Ana", "PT")
+        Client("http://127.0.0.1:9").sign_up("Ana", "PT", "ana", "a passphrase")
     assert raised.value.status == 0
 
 

@@ -1,0 +1,115 @@
+"""The users' commands about accounts: signup, signin, sessions and signout."""
+
+from argparse import Namespace
+
+from rich.console import Console
+from rich.table import Table
+
+from darkroom import terminal
+from darkroom.client import passphrase_entry, profiles
+from darkroom.client.client import Client
+from darkroom.client.http import ClientError, Json
+from darkroom.command_error import CommandError
+from darkroom.command_line import typed
+from darkroom.local import addresses
+
+_LABEL = "darkroom command"
+_CONFLICT = 409
+_HANDLE_ATTEMPTS = 5
+
+
+def signup(options: Namespace) -> int:
+    url, name = addresses.edge_url(options.data, options.edge), options.profile or options.name
+    if not options.replace:
+        profiles.require_unused(options.data, name)
+    passphrase, is_generated = passphrase_entry.choose_passphrase(options.passphrase_file)
+    client = Client(url)
+    user = sign_up(client, options.name, options.country.upper(), options.handle, passphrase)
+    _keep(options, name, client)
+    console = Console()
+    console.print(f"[green]✓[/] You are [bold]{user['handle']}[/], {user['id']}.")
+    console.print(f"  Your photos are stored in [bold]{user['home_region']}[/].")
+    console.print(
+        f"  Others can follow you with [cyan]darkroom follow {user['id']}[/] or at {url}/?follow={user['id']}"
+    )
+    if is_generated:
+        console.print(f"  Your passphrase, shown this once: [bold]{passphrase}[/]", soft_wrap=True)
+    console.print("  Your recovery codes, shown this once. Each sets a new passphrase, should you forget yours:")
+    for codes in (user["recovery_codes"][:5], user["recovery_codes"][5:]):
+        console.print(f"    {'  '.join(codes)}", soft_wrap=True)
+    return 0
+
+
+def sign_up(client: Client, name: str, country: str, handle: str | None, passphrase: str) -> Json:
+    """With a handle that is made from the name, and another one if that is taken; unless a `handle` is given."""
+    proposed = handle or passphrase_entry.propose_handle(name)
+    for attempt in range(_HANDLE_ATTEMPTS):
+        tried = proposed if attempt == 0 else f"{proposed}_{passphrase_entry.another_number()}"
+        try:
+            return client.sign_up(name, country, tried, passphrase, _LABEL)
+        except ClientError as error:
+            if error.status != _CONFLICT:
+                raise
+            if handle:
+                raise CommandError(f"The handle {handle} is taken.", "Choose another with --handle.") from error
+    raise CommandError(f"Handles such as {proposed} are taken.", "Choose one with --handle.")
+
+
+def signin(options: Namespace) -> int:
+    """With a recovery code, sets a new passphrase."""
+    url, name = addresses.edge_url(options.data, options.edge), options.profile or options.handle.partition("@")[0]
+    if not options.replace:
+        profiles.require_unused(options.data, name)
+    client, console = Client(url), Console()
+    if options.recovery_code:
+        passphrase, is_generated = passphrase_entry.choose_passphrase(options.passphrase_file)
+        user = client.recover(options.handle, options.recovery_code, passphrase, _LABEL)
+        console.print("[green]✓[/] You have a new passphrase, and all other sessions have ended.")
+        if is_generated:
+            console.print(f"  Your passphrase, shown this once: [bold]{passphrase}[/]", soft_wrap=True)
+    else:
+        user = client.sign_in(options.handle, passphrase_entry.read_passphrase(options.passphrase_file), _LABEL)
+    _keep(options, name, client)
+    console.print(f"[green]✓[/] You are signed in as [bold]{user['handle']}[/], {user['id']}.")
+    return 0
+
+
+def sessions(options: Namespace) -> int:
+    """Lists them, after ending those that shall end."""
+    client = signed_in(options)[0]
+    if options.end:
+        client.end_session(options.end)
+    if options.end_others:
+        client.end_other_sessions()
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("session", "label", "may", "last used", "ends"):
+        table.add_column(column, overflow="fold")
+    for one in client.sessions()["items"]:
+        label = f"{one['label'] or '–'}{' (this one)' if one['is_current'] else ''}"
+        may = ", ".join(one["scope"]) if one["is_script"] else "all"
+        table.add_row(one["id"], terminal.text(label), may, one["used_at"], one["ends_at"] or "")
+    Console().print(table)
+    return 0
+
+
+def signout(options: Namespace) -> int:
+    client, profile = signed_in(options)
+    client.sign_out()
+    profiles.forget(options.data, profile.name)
+    again = typed(f"signin {profile.handle}", options.data, None)
+    Console().print(f"[green]✓[/] {profile.handle} is signed out. To come back:", terminal.text(again))
+    return 0
+
+
+def signed_in(options: Namespace, edge: str | None = None) -> tuple[Client, profiles.Profile]:
+    """The client of the user whom `--as` names, or who signed in last. Raises CommandError."""
+    profile = profiles.profile(options.data, options.profile)
+    url = addresses.edge_url(options.data, edge or profile.edge)
+    return Client(url, profiles.ProfileStore(options.data, profile.name)), profile
+
+
+def _keep(options: Namespace, name: str, client: Client) -> None:
+    edge = options.edge or next(iter(addresses.addresses(options.data).edges))
+    session = client.session
+    if session is not None:
+        profiles.keep(options.data, name, edge, session)

@@ -1,0 +1,61 @@
+"""`darkroom recover USER`: for somebody who has lost passphrase and recovery codes, or signed up before there were any.
+
+Issues one more recovery code. The operator must know that it goes to the right person: it is as good as a passphrase.
+"""
+
+import os
+import re
+import secrets
+from argparse import Namespace
+from contextlib import closing
+from dataclasses import replace
+
+from rich.console import Console
+
+from darkroom.command_error import CommandError
+from darkroom.local.addresses import TOPOLOGY
+from origin.accounts import recovery_codes
+from origin.accounts.sign_up import HANDLE
+from regions import config, ids, topology
+from regions.clock import now_ms
+from regions.errors import NotFound
+from regions.records import User
+from regions.stores.catalog import Catalog
+
+
+def command(options: Namespace) -> int:
+    """Runs `darkroom recover`."""
+    loaded = config.load(options.topology or options.data / TOPOLOGY, os.environ)
+    if options.handle and not re.fullmatch(HANDLE, options.handle):
+        raise CommandError(f"{options.handle!r} can't be a handle.", "It has 2 to 30 small letters, digits and _.", 2)
+    home = topology.home_of(loaded.topology, ids.USER, options.user)
+    with closing(config.open_catalog(loaded, home.name)) as catalog:
+        user, code = issue(catalog, options.user, options.handle)
+    console = Console()
+    console.print(f"[green]✓[/] A recovery code of [bold]{user.handle}@{user.home_region}[/]: [bold]{code}[/]")
+    console.print(f"  It sets a new passphrase, once: darkroom signin {user.handle}@{user.home_region}", end="")
+    console.print(f" --recovery-code {code}", soft_wrap=True)
+    return 0
+
+
+def issue(catalog: Catalog, user_id: str, handle: str | None) -> tuple[User, str]:
+    """The user, who has a handle from now on, and the code. Raises CommandError, NotFound, Unavailable."""
+    user = catalog.users.get(user_id)
+    if user is None or user.deleted_at_ms is not None:
+        raise NotFound(f"there is no user {user_id}")
+    if not user.handle:
+        user = _with_handle(catalog, user, handle)
+    [code] = recovery_codes.new(1, secrets.token_bytes)
+    catalog.credentials.replace(user_id, [], recovery_codes.credentials([code], now_ms()))
+    return user, code
+
+
+def _with_handle(catalog: Catalog, user: User, handle: str | None) -> User:
+    """For a user of version 0.2, who has none."""
+    if not handle:
+        raise CommandError(f"{user.user_id} has no handle yet.", "Give one with --handle.", 2)
+    if not catalog.handles.claim(handle, user.user_id):
+        raise CommandError(f"The handle {handle} is taken.", "Give another one.")
+    named = replace(user, handle=handle)
+    catalog.users.add(named)
+    return named

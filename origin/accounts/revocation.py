@@ -1,0 +1,98 @@
+"""Which sessions have ended, so that their access tokens are refused before they run out.
+
+Each origin process asks its own catalog every two seconds, and every other region's origin. When one can't be
+reached, the tokens of its users go on being good, for a quarter of an hour at most.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from regions import daemon, user_tokens
+from regions.errors import Problem, Unavailable
+
+EVERY_S = 2.0
+PAGE = 1000
+# An entry is listed a little after the time that it names, by a process whose clock may be behind.
+_OVERLAP_MS = 10_000
+_KEEP_MS = (user_tokens.TTL_S + 60) * 1000
+_MAX_OF_A_REGION = 50_000
+_MAX_PAGES = _MAX_OF_A_REGION // PAGE
+_MAX_ID_CHARS = 40
+
+
+class Position(NamedTuple):
+    """How far a list of ended sessions was read: it is in this order."""
+
+    at_ms: int
+    session_id: str
+
+
+Fetch = Callable[[Position], tuple[list[Position], Position | None]]
+"""What ended after a position, and where to go on; None when that is all. Raises Problem."""
+
+
+class RevokedSessions:
+    """Those that have ended within the life of a token, by the region of their users. Safe for threads.
+
+    Bounded for each region: one that ends very many can't make others forget theirs.
+    """
+
+    def __init__(self, clock_ms: Callable[[], int]) -> None:
+        self._clock_ms = clock_ms
+        self._by_region: dict[str, OrderedDict[str, int]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, region: str, session_ids: Iterable[str]) -> None:
+        now_ms = self._clock_ms()
+        with self._lock:
+            ended = self._by_region.setdefault(region, OrderedDict())
+            for session_id in session_ids:
+                ended.setdefault(session_id, now_ms)
+            while ended and (len(ended) > _MAX_OF_A_REGION or next(iter(ended.values())) < now_ms - _KEEP_MS):
+                ended.popitem(last=False)
+
+    def has(self, region: str, session_id: str) -> bool:
+        return session_id in self._by_region.get(region, ())
+
+
+class RevocationReader:
+    """Reads what has ended in one region, again and again."""
+
+    def __init__(self, region: str, fetch: Fetch, revoked: RevokedSessions, clock_ms: Callable[[], int]) -> None:
+        self._region, self._fetch, self._revoked, self._clock_ms = region, fetch, revoked, clock_ms
+        self._read_until_ms = clock_ms() - _KEEP_MS
+
+    def run_once(self) -> None:
+        """Raises Unavailable if the region can't be reached or gives no usable answer."""
+        position = Position(self._read_until_ms, "")
+        newest_ms = self._read_until_ms
+        for _ in range(_MAX_PAGES):
+            try:
+                entries, following = self._fetch(position)
+            except Problem as problem:
+                raise Unavailable(f"the ended sessions of {self._region} can't be read: {problem.detail}") from problem
+            self._revoked.add(self._region, [entry.session_id for entry in entries])
+            newest_ms = max([newest_ms, *(entry.at_ms for entry in entries)])
+            if following is None:
+                break
+            newest_ms, position = max(newest_ms, following.at_ms), following
+        # Not beyond the present, should an entry come from a clock that is ahead.
+        self._read_until_ms = max(self._read_until_ms, min(newest_ms, self._clock_ms()) - _OVERLAP_MS)
+
+    def run_forever(self, stop: threading.Event) -> None:
+        """Every two seconds until `stop` is set."""
+        daemon.run_forever(self.run_once, EVERY_S, stop, f"ended sessions of {self._region}", at_once=True)
+
+
+def parse_page(document: Any) -> tuple[list[Position], Position | None]:
+    """Of another region's response. Raises Unavailable."""
+    try:
+        entries = [
+            Position(int(item["at_ms"]), str(item["session_id"])[:_MAX_ID_CHARS]) for item in document["items"][:PAGE]
+        ]
+        following = document["next"]
+        return entries, None if following is None else Position(int(following["at_ms"]), str(following["session_id"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unavailable("the response is not a list of ended sessions") from error

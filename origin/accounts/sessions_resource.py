@@ -1,0 +1,125 @@
+"""Signing in, refreshing, recovery, and a person's list of sessions."""
+
+import re
+
+import falcon
+
+from origin import fields
+from origin.accounts import account_views, passphrases, recovery_codes
+from origin.accounts.gate import AccountGate
+from origin.accounts.sign_ins import CONFIRMED_TTL_S, SignIns
+from origin.accounts.sign_up import HANDLE, LABEL_CHARS
+from origin.context import Context
+from regions.account_records import PASSPHRASE, Credential
+from regions.errors import BadRequest, Unauthenticated
+
+_ADDRESS = re.compile(f"({HANDLE})@([A-Za-z0-9_-]{{1,40}})")
+_IDEMPOTENCY_KEY = re.compile("[A-Za-z0-9_-]{16,64}")
+_REFRESH_CHARS = 200
+# Of nobody. It is read for a handle that nobody has, so that the answer takes as long.
+_NOBODY = "u_00000000000"
+
+
+class SessionsResource:
+    def __init__(self, context: Context, gate: AccountGate, sign_ins: SignIns) -> None:
+        self._context, self._gate, self._sign_ins = context, gate, sign_ins
+        self._catalog, self._hasher = context.stores.catalog, context.passphrases
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Signs in. A wrong passphrase and an unknown handle get the same answer, after the same time."""
+        self._gate.require_own_shield(request)
+        body = fields.body(request)
+        user_id = self._owner(body)
+        passphrase = passphrases.entered(body, "passphrase")
+        label, regions = _label(body), self._regions(body)
+        user, credential = self._catalog.users.get(user_id), self._passphrase(user_id)
+        matches = self._hasher.matches(credential.verifier if credential else None, passphrase)
+        if not matches or user is None or user.deleted_at_ms is not None:
+            raise _wrong()
+        if credential is not None and self._hasher.is_outdated(credential.verifier):
+            fresh = Credential(PASSPHRASE, PASSPHRASE, self._hasher.hash(passphrase), credential.created_at_ms)
+            # If it has been changed in the meantime, that stays.
+            self._catalog.credentials.replace(user_id, [credential], [fresh])
+        response.status = falcon.HTTP_201
+        response.media = account_views.signed_in(user, self._sign_ins.begin(user, label, regions))
+
+    def on_post_refresh(self, request: falcon.Request, response: falcon.Response) -> None:
+        self._gate.require_own_shield(request)
+        body = fields.body(request)
+        text, key = fields.text(body, "refresh_token", _REFRESH_CHARS), request.get_header("Idempotency-Key")
+        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+            raise BadRequest("Idempotency-Key must be 16 to 64 random letters and digits")
+        response.media = account_views.tokens(self._sign_ins.refresh(text, key, self._regions(body)))
+
+    def on_post_recovery(self, request: falcon.Request, response: falcon.Response) -> None:
+        """A recovery code sets a new passphrase, once; all sessions end, and a new one begins."""
+        self._gate.require_own_shield(request)
+        body = fields.body(request)
+        user_id = self._owner(body)
+        code = fields.text(body, "recovery_code", recovery_codes.MAX_CHARS)
+        passphrase = passphrases.chosen(body, "new_passphrase")
+        label, regions = _label(body), self._regions(body)
+        user, credentials = self._catalog.users.get(user_id), self._catalog.credentials.of_user(user_id)
+        used = recovery_codes.find(code, credentials)
+        if used is None or user is None or user.deleted_at_ms is not None:
+            raise _wrong()
+        old = [used, *(one for one in credentials if one.kind == PASSPHRASE)]
+        new = Credential(PASSPHRASE, PASSPHRASE, self._hasher.hash(passphrase), self._context.clock_ms())
+        if not self._catalog.credentials.replace(user_id, old, [new]):
+            raise _wrong()
+        self._context.revoked.add(self._context.region.name, self._context.ends.end_all(user_id))
+        response.status = falcon.HTTP_201
+        response.media = account_views.signed_in(user, self._sign_ins.begin(user, label, regions))
+
+    def on_post_confirmation(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
+        """For the passphrase, given anew, a token with which the account may be changed."""
+        user, token = self._gate.require_owner(request, user_id)
+        passphrase = passphrases.entered(fields.body(request), "passphrase")
+        credential = self._passphrase(user_id)
+        if not self._hasher.matches(credential.verifier if credential else None, passphrase):
+            raise _wrong()
+        confirmed = self._sign_ins.confirmed(user, token.session_id)
+        response.media = {"token": confirmed, "expires_in_s": CONFIRMED_TTL_S}
+
+    def on_get_list(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
+        _, token = self._gate.require_owner(request, user_id)
+        items = [account_views.session(one, token.session_id) for one in self._sign_ins.alive(user_id)]
+        response.media = {"items": items, "next": None}
+
+    def on_delete_list(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
+        """All but the one that asks."""
+        _, token = self._gate.require_owner(request, user_id)
+        ended = self._context.ends.end_all(user_id, token.session_id)
+        self._context.revoked.add(self._context.region.name, ended)
+        response.status = falcon.HTTP_204
+
+    def on_delete_one(self, request: falcon.Request, response: falcon.Response, user_id: str, session_id: str) -> None:
+        """Idempotent. Signing out is ending the session that asks."""
+        self._gate.require_owner(request, user_id)
+        self._context.ends.end(user_id, session_id)
+        self._context.revoked.add(self._context.region.name, [session_id[:40]])
+        response.status = falcon.HTTP_204
+
+    def _owner(self, body: fields.Document) -> str:
+        """Who has the handle; an id of nobody if nobody has it. Raises Misdirected, BadRequest."""
+        found = _ADDRESS.fullmatch(fields.text(body, "handle", 80))
+        if found is None:
+            raise BadRequest("handle must be written with its region, such as ana@eu-west")
+        self._gate.require_home(found[2])
+        return self._catalog.handles.owner(found[1]) or _NOBODY
+
+    def _passphrase(self, user_id: str) -> Credential | None:
+        credentials = self._catalog.credentials.of_user(user_id)
+        return next((one for one in credentials if one.kind == PASSPHRASE), None)
+
+    def _regions(self, body: fields.Document) -> list[str]:
+        names = fields.texts(body, "regions", 64, 40) if "regions" in body else []
+        return self._gate.regions(names)
+
+
+def _label(body: fields.Document) -> str:
+    return fields.optional_text(body, "label", LABEL_CHARS) or ""
+
+
+def _wrong() -> Unauthenticated:
+    return Unauthenticated("the handle, the passphrase or the code is wrong")

@@ -1,0 +1,68 @@
+"""How passphrases are hashed: at OWASP's cost, a few at a time, and taking as long for nobody's."""
+
+import statistics
+import threading
+import time
+
+import pytest
+
+from origin.accounts.passphrases import AT_ONCE, OWASP, HashCost, PassphraseHasher
+from regions.errors import Unavailable
+
+CHEAP = HashCost(memory_kib=8, passes=1)
+TEXT = "four words of a test"
+
+
+def test_a_passphrase_matches_its_own_hash_only():
+    hasher = PassphraseHasher(CHEAP, 1)
+    verifier = hasher.hash(TEXT)
+    assert hasher.matches(verifier, TEXT) and hasher.hash(TEXT) != verifier
+    assert not hasher.matches(verifier, TEXT + " ")
+    assert not hasher.matches(None, TEXT) and not hasher.matches("not a hash", TEXT)
+    assert not hasher.matches(None, "nobody has this passphrase")
+
+
+def test_the_real_cost_is_that_of_owasp():
+    """Argon2id, 19 MiB, two passes, one lane. A hash at another cost is outdated, and still matches."""
+    hasher, old = PassphraseHasher(OWASP, AT_ONCE), PassphraseHasher(CHEAP, 1).hash(TEXT)
+    assert hasher.hash(TEXT).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert hasher.is_outdated(old) and not hasher.is_outdated(hasher.hash(TEXT))
+    assert hasher.matches(old, TEXT)
+
+
+def test_nobodys_passphrase_takes_as_long():
+    """So that the time does not say which handles exist."""
+    hasher = PassphraseHasher(HashCost(memory_kib=8 * 1024, passes=2), 1)
+    verifier = hasher.hash(TEXT)
+
+    def seconds(of: str | None) -> float:
+        began = time.perf_counter()
+        hasher.matches(of, "wrong " + TEXT)
+        return time.perf_counter() - began
+
+    known, unknown = [], []
+    for _ in range(15):
+        known.append(seconds(verifier))
+        unknown.append(seconds(None))
+    assert 0.5 < statistics.median(known) / statistics.median(unknown) < 2
+
+
+def test_only_a_few_are_hashed_at_once():
+    """One who comes when all are busy is refused soon, to come again."""
+    hasher = PassphraseHasher(CHEAP, 1)
+    entered, leave = threading.Event(), threading.Event()
+
+    def occupy():
+        with hasher._slot():
+            entered.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=occupy)
+    thread.start()
+    assert entered.wait(10)
+    with pytest.raises(Unavailable) as raised:
+        hasher.hash(TEXT)
+    assert raised.value.retry_after_s is not None
+    leave.set()
+    thread.join()
+    assert hasher.matches(hasher.hash(TEXT), TEXT)
