@@ -76,11 +76,9 @@ def _warning(where: str, message: str) -> Diagnostic:
     return Diagnostic(Severity.WARNING, where, message)
 
 
-def _own_rules(policy: Policy) -> Iterator[tuple[ResidencyClass, Rule]]:
-    """Each rule once, with the class that it was written for."""
-    for residency_class in policy.classes.values():
-        for rule in policy.own_rules(residency_class):
-            yield residency_class, rule
+def _all_rules(policy: Policy) -> list[Rule]:
+    """Each rule once, however many classes have it."""
+    return [rule for residency_class in policy.classes.values() for rule in policy.own_rules(residency_class)]
 
 
 # Names
@@ -98,7 +96,7 @@ def _unknown_places(policy: Policy, places: Sequence[Place]) -> Iterator[Diagnos
             if spec not in known and spec not in policy.groups:
                 yield _error(group.where, f"no place is called {spec}")
     in_groups = {spec for group in policy.groups.values() for spec in group.members}
-    for _, rule in _own_rules(policy):
+    for rule in _all_rules(policy):
         for spec in rule.places:
             if spec not in known | in_groups:
                 yield _error(rule.where, f"no place is called {spec}")
@@ -193,7 +191,7 @@ def never_deciding(policy: Policy, places: Iterable[Place]) -> set[str]:
 
 def _rules_without_effect(policy: Policy, places: Sequence[Place]) -> Iterator[Diagnostic]:
     parts_of = _parts(policy, places)
-    for _, rule in _own_rules(policy):
+    for rule in _all_rules(policy):
         parts = parts_of.get(rule.where, {})
         idle = {key: part for key, part in parts.items() if not part.decides}
         against = {key: rules for key, part in idle.items() if (rules := _contrary(rule, key[1], part))}
@@ -281,7 +279,7 @@ def _cases(
 
 
 def _expired(policy: Policy, now_ms: int) -> Iterator[Diagnostic]:
-    for _, rule in _own_rules(policy):
+    for rule in _all_rules(policy):
         if rule.until_ms is not None and rule.until_ms <= now_ms:
             last = datetime.fromtimestamp((rule.until_ms - DAY_MS) / 1000, UTC).date()
             since = "what it allowed is refused" if rule.allow else "it no longer denies anything"

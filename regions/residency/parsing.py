@@ -51,7 +51,8 @@ def read(text: str, file: str) -> tuple[Policy | None, list[Diagnostic]]:
     """The policy, or None and everything in the text that is not understood, each with its line."""
     reader = Reader(file)
     try:
-        policy = _Parser(reader).policy(reader.root(text), hashlib.sha256(text.encode(errors="replace")).hexdigest())
+        root = reader.root(text)
+        policy = _Parser(reader).policy(root, hashlib.sha256(text.encode()).hexdigest())
     except NotUnderstood as error:
         return None, [*reader.noted, error.diagnostic]
     return (None, reader.noted) if reader.noted else (policy, [])

@@ -269,7 +269,19 @@ def test_a_mistake_is_rejected_with_its_line(old, new, line, expected):
     assert error.startswith(f"p.yaml:{line}: ")
 
 
-NOT_POLICIES = ["", "# nothing\n", "5", "- a\n- b\n", "a: b: c", "{", "\x00", "[" * 1000, "*a", "a: &a [*a]"]
+NOT_POLICIES = [
+    "policy: \ud800",
+    "",
+    "# nothing\n",
+    "5",
+    "- a\n- b\n",
+    "a: b: c",
+    "{",
+    "\x00",
+    "[" * 1000,
+    "*a",
+    "a: &a [*a]",
+]
 
 
 @pytest.mark.parametrize("text", NOT_POLICIES, ids=range(len(NOT_POLICIES)))
