@@ -1,5 +1,7 @@
 """Ended sessions: other regions' origins poll them, and then refuse the access tokens of those sessions."""
 
+import json
+
 import falcon
 import urllib3
 
@@ -11,6 +13,8 @@ from regions.errors import Forbidden, Unavailable
 from regions.topology import Region
 
 _TIMEOUT_S = 2.0
+# A page of a thousand has about 80 kB.
+_MAX_REPLY_BYTES = 1 << 20
 _MAX_MS = 1 << 53
 
 
@@ -50,8 +54,15 @@ def fetch_from(context: Context, region: Region, after: Position) -> tuple[list[
     headers = {tokens.NODE_HEADER: context.node_token()}
     url = f"{region.origin}/v1/ended-sessions"
     try:
-        response = context.http.request("POST", url, json=body, headers=headers, timeout=_TIMEOUT_S, retries=False)
-        document = response.json() if response.status == 200 else None
-    except (urllib3.exceptions.HTTPError, ValueError) as error:
-        raise Unavailable(f"{region.name} does not answer") from error
+        response = context.http.request(
+            "POST", url, json=body, headers=headers, timeout=_TIMEOUT_S, retries=False, preload_content=False
+        )
+        data = response.read(_MAX_REPLY_BYTES + 1)
+        if len(data) > _MAX_REPLY_BYTES:
+            response.close()
+            raise Unavailable(f"{region.name} sends too much")
+        response.release_conn()
+        document = json.loads(data) if response.status == 200 else None
+    except (urllib3.exceptions.HTTPError, ValueError, RecursionError) as error:
+        raise Unavailable(f"{region.name} gives no usable answer") from error
     return parse_page(document)
