@@ -19,6 +19,8 @@ from regions.user_tokens import AccessToken
 CONFIRMED_TTL_S = 300
 """How long a person may change their account after they gave their passphrase anew."""
 _ATTEMPTS = 8
+# How exactly the list of sessions says when a script was there last.
+_USED_EVERY_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +125,16 @@ class SignIns:
         return SignedIn(session.session_id, token.text, self._tokens(user, session, regions))
 
     def _used(self, session: UserSession, current: RefreshToken, regions: Collection[str]) -> UserSession:
-        """The session after this refresh. It is written only if the token or the regions are others than before."""
-        refresh_sha256 = refresh_tokens.sha256(current.secret)
+        """The session after this refresh: the same if neither token nor regions change, and it was used just now."""
+        refresh_sha256, now_ms = refresh_tokens.sha256(current.secret), self._clock_ms()
         all_regions = tuple(sorted({*session.regions, *regions}))
-        if (refresh_sha256, all_regions) == (session.refresh_sha256, session.regions):
+        is_same = (refresh_sha256, all_regions) == (session.refresh_sha256, session.regions)
+        if is_same and now_ms - session.used_at_ms < _USED_EVERY_MS:
             return session
         return replace(
             session,
             version=session.version + 1,
-            used_at_ms=self._clock_ms(),
+            used_at_ms=now_ms,
             refresh_sha256=refresh_sha256,
             regions=all_regions,
         )

@@ -13,6 +13,8 @@ from regions.residency.statement import Kind
 from regions.topology import Region
 
 _TIMEOUT_S = 2.0
+# A page of a thousand has about 80 kB.
+_MAX_REPLY_BYTES = 1 << 20
 _MAX_MS = 1 << 53
 
 
@@ -51,8 +53,15 @@ def fetch_from(context: Context, region: Region, after: Position) -> tuple[list[
     headers = {"Content-Type": "application/json", **context.node_headers(region.name, "POST", path, body)}
     url = region.origin + path
     try:
-        response = context.http.request("POST", url, body=body, headers=headers, timeout=_TIMEOUT_S, retries=False)
-        document = response.json() if response.status == 200 else None
-    except (urllib3.exceptions.HTTPError, ValueError) as error:
-        raise Unavailable(f"{region.name} does not answer") from error
+        response = context.http.request(
+            "POST", url, body=body, headers=headers, timeout=_TIMEOUT_S, retries=False, preload_content=False
+        )
+        data = response.read(_MAX_REPLY_BYTES + 1)
+        if len(data) > _MAX_REPLY_BYTES:
+            response.close()
+            raise Unavailable(f"{region.name} sends too much")
+        response.release_conn()
+        document = json.loads(data) if response.status == 200 else None
+    except (urllib3.exceptions.HTTPError, ValueError, RecursionError) as error:
+        raise Unavailable(f"{region.name} gives no usable answer") from error
     return parse_page(document)

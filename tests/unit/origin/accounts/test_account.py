@@ -143,10 +143,14 @@ def test_a_scripts_token_stays_the_same_until_its_end(api, ana):
 
 
 def test_a_script_is_listed_and_can_be_ended(api, ana):
+    """With the time when it was there last, to ten minutes."""
     user = script(api, ana, "read")
+    api.clock.advance(11 * 60 * 1000)
+    api.refresh(user.refresh_token)
     path = f"/v1/users/{ana.id}/sessions"
     [listed] = [one for one in api.request("GET", path, user=ana).json["items"] if one["is_script"]]
     assert (listed["id"], listed["label"], listed["scope"]) == (user.session, "Backup", ["read"])
+    assert listed["used_at"] == rfc3339(api.clock.now_ms())
     assert api.request("DELETE", f"{path}/{user.session}", user=ana).status_code == 204
     assert api.refresh(user.refresh_token).status_code == 401
 

@@ -1,9 +1,12 @@
 """Signing in, refreshing, the list of sessions, and that an ended one is worth nothing."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from origin.accounts.revocation import Position
 from origin.app import revocation_readers
+from regions.errors import Unavailable
 from regions.stores.accounts import MAX_SESSIONS
 from tests.builders.accounts import PASSPHRASE
 
@@ -134,6 +137,22 @@ def test_a_repeated_refresh_is_a_reuse_once_its_answer_was_used(api, ana):
     assert api.catalog.sessions.get(ana.id, ana.session).ended_at_ms is not None
 
 
+def test_the_same_refresh_sent_by_many_threads_at_once_gets_one_answer(api, ana):
+    """Whichever is first: the others are the same request."""
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda _: api.refresh(ana.refresh_token, KEY).json, range(12)))
+    assert len({answer["refresh_token"] for answer in answers}) == 1
+    assert api.refresh(answers[0]["refresh_token"]).status_code == 200
+
+
+def test_of_two_who_refresh_at_once_one_gets_an_answer_and_then_both_are_out(api, ana):
+    """One of them has a copy, and nobody knows which."""
+    with ThreadPoolExecutor(2) as threads:
+        statuses = list(threads.map(lambda key: api.refresh(ana.refresh_token, key).status_code, (KEY, KEY + "2")))
+    assert sorted(statuses) == [200, 401]
+    assert api.catalog.sessions.get(ana.id, ana.session).ended_at_ms is not None
+
+
 def test_another_key_is_another_request(api, ana):
     """So a copied token is of no use without the key that went with it."""
     assert api.refresh(ana.refresh_token, KEY).status_code == 200
@@ -212,6 +231,32 @@ def test_other_processes_and_regions_learn_of_an_end(api, us_api, ana, serve):
     assert like() == 401 and feed(api, ana) == 401
     assert us_api.context.revoked.has("eu-west", session)
     assert not us_api.context.revoked.has("eu-west", only_here.session)
+
+
+def answers(status, body):
+    def respond(environ, start_response):
+        start_response(f"{status} Whatever", [("Content-Type", "application/json")])
+        return [body]
+
+    return respond
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b"{"), (200, b"[" * 100_000), (200, b'{"items": [], "next": null}' + b" " * (1 << 20)), (500, b"{}"),
+     (200, b"\xff"), (404, b'{"items": [], "next": null}')],
+)  # fmt: skip
+def test_a_home_that_answers_nonsense_is_unavailable(api, us_api, serve, status, body):
+    """Nothing it sends ends the loop that asks it, or fills the memory."""
+    reader = revocation_readers(us_api.context)[0]
+    with serve(api, answers(status, body)), pytest.raises(Unavailable):
+        reader.run_once()
+
+
+def test_a_home_that_is_away_is_unavailable(us_api, servers):
+    servers["eu-west"].server_close()
+    with pytest.raises(Unavailable):
+        revocation_readers(us_api.context)[0].run_once()
 
 
 def test_ended_sessions_are_for_regions(api, ana):
