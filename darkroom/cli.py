@@ -91,6 +91,7 @@ _AT_REGION = _argument("--region", metavar="REGION", help="the region to ask or 
 _DRAFT = (
     _argument("--because", metavar="TEXT", help="why; it stays in the history"),
     _argument("--places", action="store_true", help="take places and keys from the topology and the secrets here"),
+    _argument("--signers", type=Path, metavar="FILE", help="who signs from the next statement on (default: as before)"),
     _argument("--lease", type=int, metavar="SECONDS", help="how long a region may go on alone (default: as before)"),
 )
 _BEFORE = _argument("--before", metavar="PHOTO", help="show photos older than this one")

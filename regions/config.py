@@ -106,12 +106,7 @@ class Config:
 
     def signers(self) -> Signers:
         """Who must have signed the first statement that a node accepts. Raises TopologyError."""
-        try:
-            return parse_signers(json.loads(self.signers_file.read_text()))
-        except OSError as error:
-            raise TopologyError(f"the signers {self.signers_file} can't be read: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise TopologyError(f"the signers {self.signers_file} can't be read: {error}") from error
+        return read_signers(self.signers_file)
 
     def statement_folder(self, name: str, kind: str = "statements") -> StatementFolder:
         """Where a region or an edge keeps the statements that it knows, on its own disk. Kinds of process that follow
@@ -174,6 +169,16 @@ class Stores:
     def close(self) -> None:
         for store in (self.catalog, self.feeds, self.events, self.settings):
             store.close()
+
+
+def read_signers(file: Path) -> Signers:
+    """Raises TopologyError."""
+    try:
+        return parse_signers(json.loads(file.read_text()))
+    except OSError as error:
+        raise TopologyError(f"the signers {file} can't be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TopologyError(f"the signers {file} can't be read: {error}") from error
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:

@@ -4,6 +4,7 @@ A policy file becomes a statement when it is signed, on top of the newest one. E
 a signature with a key of their own; then anybody may apply it to any region, from where it spreads to the others.
 """
 
+import difflib
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -18,13 +19,14 @@ from darkroom.local.private_files import write_private
 from darkroom.operate import statement_files
 from darkroom.operate.places import places_of
 from darkroom.operate.policy_reports import history_of, load, the_named
-from regions import keys
+from regions import config, keys
 from regions.config import Config
 from regions.errors import StatementError
 from regions.residency import signatures, statement_document
 from regions.residency.statement import Signers, Statement
 
 _HASH_CHARS = 12
+_LEASE_S = 60
 
 
 def new_key(options: Namespace) -> int:
@@ -40,30 +42,23 @@ def new_key(options: Namespace) -> int:
 
 
 def sign(options: Namespace) -> int:
-    """A policy file becomes the next statement, signed with one key; a statement gets one signature more."""
+    """A policy file becomes the next statement, signed with one key; a statement gets one signature more.
+
+    What the signature is for is shown: an officer does not sign what they have not seen.
+    """
     loaded, out = load(options), options.out or options.file.with_suffix(".statement")
-    text, before = options.file.read_text(), compliance.statement_of(loaded)
+    text, before = options.file.read_text(), newest(loaded)
+    signers = before.signers if before else loaded.signers()
+    text, found = _statement(loaded, text, options, before)
     private = keys.private_key(options.key.read_text())
-    is_statement, found = True, dict[str, str]()
-    try:
-        text, found = signatures.unpack(text)
-        _, previous = signatures.previous_of(options.file.read_text())
-    except StatementError:
-        is_statement = False
-    if is_statement and previous != before.hash:
-        raise CommandError(
-            f"{options.file} follows another statement than serial {before.serial}, the newest.",
-            "Sign the policy file anew.",
-        )
-    if not is_statement:
-        text = _draft(loaded, text, options, before)
-    key_id = _key_id(before.signers, keys.public_text(private.public_key()))
+    key_id = _key_id(signers, keys.public_text(private.public_key()))
     signed = signatures.sign(text, key_id, private, found)
+    _show_changes(signatures.read_kept(signed), before)
     out.write_text(signed)
     count = len(signatures.unpack(signed)[1])
     console = Console()
-    console.print(f"[green]✓[/] {count} of {before.signers.threshold} signatures:", terminal.text(str(out)))
-    if count < before.signers.threshold:
+    console.print(f"[green]✓[/] {count} of {signers.threshold} signatures:", terminal.text(str(out)))
+    if count < signers.threshold:
         console.print("The next officer: darkroom policy sign", terminal.text(str(out)), "--key FILE")
     else:
         console.print("Now anybody may: darkroom policy apply", terminal.text(str(out)))
@@ -76,39 +71,79 @@ def apply(options: Namespace) -> int:
     try:
         signatures.unpack(text)
     except StatementError:
-        before = compliance.statement_of(loaded)
-        draft = _draft(loaded, text, options, before)
-        text = compliance.signed_by(compliance.private_keys(options.data / compliance.FOLDER), draft, before.signers)
+        text = _signed_here(loaded, text, options)
     return _publish(loaded, text, options)
 
 
 def rollback(options: Namespace) -> int:
-    """The policy of an earlier statement, under a new serial."""
+    """The policy of an earlier statement, under a new serial, signed by the key in the data folder."""
     loaded = load(options)
-    before = compliance.statement_of(loaded)
     earlier = the_named(history_of(loaded, options), options.statement)
-    options.file = options.data / f"rollback-to-{earlier.serial}.yaml"
-    draft = _draft(loaded, earlier.policy_text, options, before)
-    text = compliance.signed_by(compliance.private_keys(options.data / compliance.FOLDER), draft, before.signers)
-    return _publish(loaded, text, options)
+    options.file = Path(f"the policy of statement {earlier.serial}")
+    return _publish(loaded, _signed_here(loaded, earlier.policy_text, options), options)
 
 
-def _draft(loaded: Config, policy_text: str, options: Namespace, before: Statement) -> str:
-    """The text of the next statement. Raises CommandError."""
+def newest(loaded: Config) -> Statement | None:
+    """What the next statement follows; None before the first one. Raises CommandError if a region can't be read."""
+    found = statement_files.held(loaded)
+    if unreadable := [f"{region}: {what}" for region, what in found.items() if isinstance(what, str)]:
+        raise CommandError(
+            f"Not every region's statement can be read. {'; '.join(unreadable)}",
+            "Start the store that is away; what is not valid, a running origin puts right.",
+        )
+    return statement_files.highest(loaded)
+
+
+def _signed_here(loaded: Config, policy_text: str, options: Namespace) -> str:
+    before = newest(loaded)
+    private = compliance.private_keys(options.data / compliance.FOLDER)
+    signers = before.signers if before else loaded.signers()
+    return compliance.signed_by(private, _draft(loaded, policy_text, options, before), signers)
+
+
+def _statement(loaded: Config, text: str, options: Namespace, before: Statement | None) -> tuple[str, dict[str, str]]:
+    """The text of a statement and the signatures that it has: that in the file, or one made of the policy there."""
+    try:
+        unpacked, found = signatures.unpack(text)
+    except StatementError:
+        return _draft(loaded, text, options, before), {}
+    if signatures.previous_of(text)[1] != (before.hash if before else ""):
+        raise CommandError(f"{options.file} does not follow the newest statement.", "Sign the policy file anew.")
+    return unpacked, found
+
+
+def _draft(loaded: Config, policy_text: str, options: Namespace, before: Statement | None) -> str:
+    """The text of the next statement. Raises CommandError, TopologyError."""
     if not options.because:
         raise CommandError(
             "A statement says why it was made.", 'Add --because "…": it stays in the history for good.', 2
         )
-    places = places_of(loaded, before) if options.places else list(before.places.values())
+    places = list(before.places.values()) if before and not options.places else places_of(loaded, before)
+    signers = before.signers if before else loaded.signers()
+    if options.signers:
+        signers = config.read_signers(options.signers)
+    lease_s = options.lease or (before.lease_s if before else _LEASE_S)
+    operators = before.operators if before else {}
     try:
-        return statement_document.draft(
-            policy_text, places, before.signers, options.because, before, options.lease or before.lease_s,
-            before.operators,
-        )  # fmt: skip
+        return statement_document.draft(policy_text, places, signers, options.because, before, lease_s, operators)
     except StatementError as error:
-        raise CommandError(
-            f"{options.file}: {error}.", "Correct it; `darkroom policy check FILE` says more."
-        ) from error
+        raise CommandError(f"{options.file}: {error}.", "`darkroom policy check FILE` says more.") from error
+
+
+def _show_changes(statement: Statement, before: Statement | None) -> None:
+    """What is another in this statement than in the one before, and why."""
+    console = Console(highlight=False)
+    console.print(f"Statement {statement.serial}:", terminal.text(statement.because))
+    old = before.policy_text.splitlines() if before else []
+    for line in difflib.unified_diff(old, statement.policy_text.splitlines(), "before", "policy", n=1, lineterm=""):
+        console.print(terminal.text(line))
+    known = before.places if before else {}
+    for name in sorted({*known, *statement.places}):
+        if known.get(name) != statement.places.get(name):
+            how = "is new" if name not in known else "has changed" if name in statement.places else "is gone"
+            console.print("The place", terminal.text(name), how + ".")
+    if before and before.signers != statement.signers:
+        console.print("From the next statement on, others sign:", terminal.text(", ".join(statement.signers.keys)))
 
 
 def _publish(loaded: Config, signed: str, options: Namespace) -> int:

@@ -1,0 +1,155 @@
+"""`darkroom policy`: from a policy file to the statement that a region holds, and back to an earlier one."""
+
+import json
+import shutil
+from contextlib import closing
+
+import pytest
+
+from darkroom.cli import main
+from darkroom.local import data_folder
+from darkroom.local.compliance import shipped_policy, signers_text
+from darkroom.operate import statement_files
+from regions import config, keys
+from regions.residency.statement import Signers
+from regions.stores.settings import STATEMENT
+
+MACHINE = data_folder.read_machine()
+PORTS = {process.name: 20_000 + number for number, process in enumerate(MACHINE.processes())}
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder as `darkroom up` leaves it: the first statement is in every region."""
+    data_folder.prepare(tmp_path, MACHINE, PORTS)
+    return tmp_path
+
+
+@pytest.fixture
+def bare(data):
+    """The same, before anybody has stated anything: two of three officers are to sign."""
+    loaded = config.load(data / "topology.toml", {})
+    for region in MACHINE.regions:
+        with closing(config.open_settings(loaded, region)) as settings:
+            for key in settings.values.tree("residency/"):
+                settings.values.delete(key)
+    shutil.rmtree(data / "compliance")
+    public = {}
+    for name in ("ana", "bob", "eva"):
+        assert main(["policy", "new-key", str(data / f"{name}.pem")]) == 0
+        public[name] = keys.public_text(keys.private_key((data / f"{name}.pem").read_text()).public_key())
+    (data / "signers.json").write_text(signers_text(Signers(2, public)))
+    return data
+
+
+@pytest.fixture
+def policy(data):
+    """A policy file that differs from the shipped one."""
+    file = data / "new.yaml"
+    denial = "    rules:\n      - {deny: [serve], at: [sydney], because: The operator there has given notice.}\n"
+    file.write_text(shipped_policy().replace("    rules:\n", denial, 1))
+    return file
+
+
+def run(data, *arguments) -> int:
+    return main(["policy", *map(str, arguments), "--data", str(data)])
+
+
+def held(data):
+    """The statement of each region, or None."""
+    return statement_files.held(config.load(data / "topology.toml", {}))
+
+
+def test_a_policy_is_applied_in_one_region_with_the_key_of_the_folder(data, policy, capsys):
+    """From there it spreads, while origins run."""
+    assert run(data, "apply", policy, "--because", "Sydney ends.", "--region", "us-central") == 0
+    statement = held(data)["us-central"]
+    assert (statement.serial, statement.because, statement.policy_text) == (2, "Sydney ends.", policy.read_text())
+    assert (held(data)["eu-west"].serial, statement.previous) == (1, held(data)["eu-west"].hash)
+    assert "darkroom policy status" in capsys.readouterr().out
+
+
+def test_without_a_reason_nothing_is_stated(data, policy, capsys):
+    """It stays in the history for good."""
+    assert run(data, "apply", policy) == 2
+    assert "--because" in capsys.readouterr().err
+    assert {one.serial for one in held(data).values()} == {1}
+
+
+def test_a_policy_with_a_mistake_is_not_stated(data, policy, capsys):
+    """The message has its line."""
+    policy.write_text(policy.read_text().replace("[sydney]", "[sidney]", 1))
+    assert run(data, "apply", policy, "--because", "Sydney ends.") == 1
+    assert "sidney" in capsys.readouterr().err
+    assert {one.serial for one in held(data).values()} == {1}
+
+
+def test_two_of_three_officers_sign_the_first_statement(bare, policy, capsys):
+    """One signature is not enough, and neither is one twice. Each officer sees what they sign."""
+    out = bare / "first.statement"
+    assert run(bare, "sign", policy, "--key", bare / "ana.pem", "--out", out, "--because", "The first one.") == 0
+    assert run(bare, "sign", out, "--key", bare / "ana.pem", "--out", out) == 0
+    assert run(bare, "apply", out) == 1
+    assert set(held(bare).values()) == {None}
+    capsys.readouterr()
+    assert run(bare, "sign", out, "--key", bare / "eva.pem", "--out", out) == 0
+    shown = capsys.readouterr().out
+    for words in ("has given notice", "The place sydney is new.", "2 of 2 signatures"):
+        assert words in " ".join(shown.split())
+    assert run(bare, "apply", out) == 0
+    assert held(bare)["eu-west"].serial == 1
+
+
+def test_a_key_of_somebody_else_signs_nothing(bare, policy, capsys):
+    """Its owner is not of the compliance team."""
+    assert main(["policy", "new-key", str(bare / "mallory.pem")]) == 0
+    assert run(bare, "sign", policy, "--key", bare / "mallory.pem", "--because", "Mine.") == 1
+    assert "ana, bob, eva" in capsys.readouterr().err
+
+
+def test_an_earlier_policy_comes_back_under_a_new_serial(data, policy, capsys):
+    """The history has all three."""
+    assert run(data, "apply", policy, "--because", "Sydney ends.") == 0
+    assert run(data, "rollback", "1", "--because", "Sydney goes on.") == 0
+    statement = held(data)["eu-west"]
+    assert (statement.serial, statement.policy_text) == (3, shipped_policy())
+    capsys.readouterr()
+    assert run(data, "history") == 0
+    shown = capsys.readouterr().out
+    assert all(because in shown for because in ("The first statement.", "Sydney ends.", "Sydney goes on."))
+    assert run(data, "show", "2") == 0
+    assert capsys.readouterr().out == policy.read_text()
+    assert run(data, "show", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["serial"] == 3
+    assert run(data, "show", "9") == 1
+
+
+def test_a_statement_that_others_have_overtaken_is_not_published(data, policy, capsys):
+    """It would take back what the other one says."""
+    key, out = data / "compliance" / "officer-1.pem", data / "late.statement"
+    assert run(data, "sign", policy, "--key", key, "--out", out, "--because", "Late.") == 0
+    assert run(data, "apply", policy, "--because", "Sydney ends.") == 0
+    assert run(data, "apply", out) == 1
+    assert "statement 2 already" in " ".join(capsys.readouterr().err.split())
+
+
+def test_who_signs_is_changed_by_a_statement(data, policy):
+    """Those of before sign it; from the next one on only the others do."""
+    assert main(["policy", "new-key", str(data / "ana.pem")]) == 0
+    private = keys.private_key((data / "ana.pem").read_text())
+    (data / "next.json").write_text(signers_text(Signers(1, {"ana": keys.public_text(private.public_key())})))
+    assert run(data, "apply", policy, "--because", "Ana takes over.", "--signers", data / "next.json") == 0
+    assert run(data, "apply", policy, "--because", "Officer 1 again.") == 1
+    out = data / "hers.statement"
+    assert run(data, "sign", policy, "--key", data / "ana.pem", "--out", out, "--because", "Ana's first.") == 0
+    assert run(data, "apply", out) == 0
+    assert held(data)["eu-west"].serial == 3
+
+
+def test_a_region_whose_settings_hold_nothing_valid_keeps_anybody_from_stating(data, policy, capsys):
+    """What is newest can't be known then. The message names the region."""
+    loaded = config.load(data / "topology.toml", {})
+    with closing(config.open_settings(loaded, "us-central")) as settings:
+        settings.values.write(STATEMENT, "policy: 1")
+    assert run(data, "apply", policy, "--because", "Sydney ends.") == 1
+    assert "us-central" in capsys.readouterr().err
