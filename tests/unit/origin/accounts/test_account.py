@@ -209,6 +209,16 @@ def test_a_deleted_account_can_not_be_used_and_its_handle_not_taken(api, ana, ev
     assert [user_id for user_id, _ in api.catalog.erasures.pending(None, 9)] == [ana.id]
 
 
+def test_an_account_whose_closing_was_broken_off_gets_no_more_tokens(api, ana):
+    """By a crash before its sessions ended. The janitor does the rest."""
+    assert api.catalog.users.mark_deleted(ana.id, api.clock.now_ms())
+    assert api.refresh(ana.refresh_token).status_code == 401
+    assert api.sign_in(ana).status_code == 401
+    assert recover(api, ana, ana.recovery_codes[0]).status_code == 401
+    assert api.request("GET", f"/v1/users/{ana.id}").status_code == 404
+    assert api.request("GET", f"/v1/users/{ana.id}/sessions", user=ana).status_code == 404
+
+
 def test_a_user_of_the_version_before_has_a_profile_and_can_not_sign_in(api, unused_id, eva):
     """Until an operator issues a recovery code."""
     old = User(unused_id("u"), "Olga", "PT", "eu", "eu-west", 7)
