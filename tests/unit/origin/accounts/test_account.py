@@ -155,6 +155,14 @@ def test_a_script_is_listed_and_can_be_ended(api, ana):
     assert api.refresh(user.refresh_token).status_code == 401
 
 
+def test_only_a_session_that_had_tokens_is_announced_when_it_ends(api, ana):
+    """So that nobody can fill the lists of all regions with sessions that were never used."""
+    unused, used = script_token(api, ana).json["session"], script(api, ana, "read").session
+    for session in (unused, used):
+        api.request("DELETE", f"/v1/users/{ana.id}/sessions/{session}", user=ana)
+    assert [one.session_id for one in api.catalog.ended_sessions.after(0, "", 9)] == [used]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
