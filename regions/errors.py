@@ -43,6 +43,15 @@ class Unauthenticated(Problem):
     status, slug, title = 401, "unauthenticated", "A valid token is needed"
 
 
+class SignInFailed(Unauthenticated):
+    """The same for an unknown handle, a wrong passphrase and a wrong code."""
+
+    title = "This did not sign you in"
+
+    def __init__(self) -> None:
+        super().__init__("the handle, the passphrase or the code is wrong")
+
+
 class Forbidden(Problem):
     status, slug, title = 403, "forbidden", "This is not yours to do"
 

@@ -8,7 +8,7 @@ everything of it is erased (`processing.background.erasure`), so that what a cra
 from collections.abc import Callable
 from dataclasses import replace
 
-from regions.account_records import EndedSession
+from regions.account_records import EndedSession, UserSession
 from regions.errors import Unavailable
 from regions.stores.catalog import Catalog
 
@@ -27,10 +27,15 @@ class SessionEnds:
                 return
             ended = replace(session, version=session.version + 1, ended_at_ms=self._clock_ms())
             if session.ended_at_ms is not None or self._catalog.sessions.change(ended):
-                entry = EndedSession(session_id, self._clock_ms(), session.regions)
-                self._catalog.ended_sessions.add(entry)
+                self._announce(session)
                 return
         raise Unavailable("the session is being changed by too many others")
+
+    def _announce(self, session: UserSession) -> None:
+        """Regions are recorded before their tokens are issued: without any there is nothing to be refused."""
+        if session.regions:
+            entry = EndedSession(session.session_id, self._clock_ms(), session.regions)
+            self._catalog.ended_sessions.add(entry)
 
     def end_all(self, user_id: str, except_id: str | None = None) -> list[str]:
         """The ids of those that were alive."""

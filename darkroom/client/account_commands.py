@@ -33,10 +33,10 @@ def signup(options: Namespace) -> int:
         f"  Others can follow you with [cyan]darkroom follow {user['id']}[/] or at {url}/?follow={user['id']}"
     )
     if is_generated:
-        console.print(f"  Your passphrase, shown this once: [bold]{passphrase}[/]", soft_wrap=True)
+        console.print(f"  Your passphrase, shown this once: [bold]{passphrase}[/]", soft_wrap=True, highlight=False)
     console.print("  Your recovery codes, shown this once. Each sets a new passphrase, should you forget yours:")
     for codes in (user["recovery_codes"][:5], user["recovery_codes"][5:]):
-        console.print(f"    {'  '.join(codes)}", soft_wrap=True)
+        console.print(f"    {'  '.join(codes)}", soft_wrap=True, highlight=False)
     return 0
 
 
@@ -66,7 +66,7 @@ def signin(options: Namespace) -> int:
         user = client.recover(options.handle, options.recovery_code, passphrase, _LABEL)
         console.print("[green]✓[/] You have a new passphrase, and all other sessions have ended.")
         if is_generated:
-            console.print(f"  Your passphrase, shown this once: [bold]{passphrase}[/]", soft_wrap=True)
+            console.print(f"  Your passphrase, shown this once: [bold]{passphrase}[/]", soft_wrap=True, highlight=False)
     else:
         user = client.sign_in(options.handle, passphrase_entry.read_passphrase(options.passphrase_file), _LABEL)
     _keep(options, name, client)

@@ -82,7 +82,7 @@ def meaning(token: RefreshToken, session: UserSession, following_one: RefreshTok
         return Meaning.INVALID
     if _is(token.secret, session.refresh_sha256):
         return Meaning.ROTATE
-    if _is(following_one.secret, session.refresh_sha256) and not session.is_script:
+    if _is(following_one.secret, session.refresh_sha256):
         return Meaning.REPEAT
     return Meaning.REUSED
 

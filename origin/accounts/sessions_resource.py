@@ -11,7 +11,7 @@ from origin.accounts.sign_ins import CONFIRMED_TTL_S, SignIns
 from origin.accounts.sign_up import HANDLE, LABEL_CHARS
 from origin.context import Context
 from regions.account_records import PASSPHRASE, Credential
-from regions.errors import BadRequest, Unauthenticated
+from regions.errors import BadRequest, SignInFailed
 
 _ADDRESS = re.compile(f"({HANDLE})@([A-Za-z0-9_-]{{1,40}})")
 _IDEMPOTENCY_KEY = re.compile("[A-Za-z0-9_-]{16,64}")
@@ -35,7 +35,7 @@ class SessionsResource:
         user, credential = self._catalog.users.get(user_id), self._passphrase(user_id)
         matches = self._hasher.matches(credential.verifier if credential else None, passphrase)
         if not matches or user is None or user.deleted_at_ms is not None:
-            raise _wrong()
+            raise SignInFailed
         if credential is not None and self._hasher.is_outdated(credential.verifier):
             fresh = Credential(PASSPHRASE, PASSPHRASE, self._hasher.hash(passphrase), credential.created_at_ms)
             # If it has been changed in the meantime, that stays.
@@ -62,11 +62,11 @@ class SessionsResource:
         user, credentials = self._catalog.users.get(user_id), self._catalog.credentials.of_user(user_id)
         used = recovery_codes.find(code, credentials)
         if used is None or user is None or user.deleted_at_ms is not None:
-            raise _wrong()
+            raise SignInFailed
         old = [used, *(one for one in credentials if one.kind == PASSPHRASE)]
         new = Credential(PASSPHRASE, PASSPHRASE, self._hasher.hash(passphrase), self._context.clock_ms())
         if not self._catalog.credentials.replace(user_id, old, [new]):
-            raise _wrong()
+            raise SignInFailed
         self._context.revoked.add(self._context.region.name, self._context.ends.end_all(user_id))
         response.status = falcon.HTTP_201
         response.media = account_views.signed_in(user, self._sign_ins.begin(user, label, regions))
@@ -77,7 +77,7 @@ class SessionsResource:
         passphrase = passphrases.entered(fields.body(request), "passphrase")
         credential = self._passphrase(user_id)
         if not self._hasher.matches(credential.verifier if credential else None, passphrase):
-            raise _wrong()
+            raise SignInFailed
         confirmed = self._sign_ins.confirmed(user, token.session_id)
         response.media = {"token": confirmed, "expires_in_s": CONFIRMED_TTL_S}
 
@@ -119,7 +119,3 @@ class SessionsResource:
 
 def _label(body: fields.Document) -> str:
     return fields.optional_text(body, "label", LABEL_CHARS) or ""
-
-
-def _wrong() -> Unauthenticated:
-    return Unauthenticated("the handle, the passphrase or the code is wrong")

@@ -1,6 +1,8 @@
 """Sessions on a running system: the processes of all regions learn what has ended."""
 
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -38,6 +40,17 @@ def test_an_ended_session_is_refused_in_every_region_within_seconds(system, draw
     with pytest.raises(ClientError) as raised:
         Client(system.edges["chicago"], MemoryStore(session)).feed(ana.id)
     assert raised.value.status == 401
+
+
+def test_a_passphrase_is_kept_as_a_hash_of_the_full_cost(system):
+    """In the real process, as in its own tests."""
+    ana = system.person("Ana", "PT", "lisbon")
+    (file,) = system.data.rglob("eu-west/catalog.db")
+    query = "SELECT verifier FROM credentials WHERE user_id = ? AND kind = 'passphrase'"
+    with closing(sqlite3.connect(file)) as catalog:
+        [(verifier,)] = catalog.execute(query, (ana.id,)).fetchall()
+    assert verifier.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert system.files_with([PASSPHRASE.encode(), ana.client.session.refresh_token[-40:].encode()]) == []
 
 
 def test_a_token_that_came_with_a_like_deletes_no_photo_at_home(system, draw):

@@ -155,6 +155,14 @@ def test_a_script_is_listed_and_can_be_ended(api, ana):
     assert api.refresh(user.refresh_token).status_code == 401
 
 
+def test_only_a_session_that_had_tokens_is_announced_when_it_ends(api, ana):
+    """So that nobody can fill the lists of all regions with sessions that were never used."""
+    unused, used = script_token(api, ana).json["session"], script(api, ana, "read").session
+    for session in (unused, used):
+        api.request("DELETE", f"/v1/users/{ana.id}/sessions/{session}", user=ana)
+    assert [one.session_id for one in api.catalog.ended_sessions.after(0, "", 9)] == [used]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -207,6 +215,16 @@ def test_a_deleted_account_can_not_be_used_and_its_handle_not_taken(api, ana, ev
     assert (user.name, user.country) == ("", "")
     assert api.catalog.credentials.of_user(ana.id) == []
     assert [user_id for user_id, _ in api.catalog.erasures.pending(None, 9)] == [ana.id]
+
+
+def test_an_account_whose_closing_was_broken_off_gets_no_more_tokens(api, ana):
+    """By a crash before its sessions ended. The janitor does the rest."""
+    assert api.catalog.users.mark_deleted(ana.id, api.clock.now_ms())
+    assert api.refresh(ana.refresh_token).status_code == 401
+    assert api.sign_in(ana).status_code == 401
+    assert recover(api, ana, ana.recovery_codes[0]).status_code == 401
+    assert api.request("GET", f"/v1/users/{ana.id}").status_code == 404
+    assert api.request("GET", f"/v1/users/{ana.id}/sessions", user=ana).status_code == 404
 
 
 def test_a_user_of_the_version_before_has_a_profile_and_can_not_sign_in(api, unused_id, eva):
