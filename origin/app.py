@@ -34,7 +34,7 @@ from regions.process_number import ProcessNumber
 from regions.residency.audit import AuditTrail
 from regions.residency.live import LiveRules
 from regions.residency.peers import Peers, StatementClient
-from regions.residency.settings_statement import SettingsStatement
+from regions.residency.settings_statement import SettingsStatement, from_history
 from regions.residency.statement import Purpose
 from regions.stores.settings import Service
 
@@ -83,7 +83,7 @@ def create(context: Context) -> App:
     app.add_route("/v1/grants/{photo_id}/{name}", GrantsResource(context, audit))
     app.add_route("/v1/tombstones", TombstonesResource(context))
     app.add_route("/v1/details", DetailsResource(context, guard))
-    statement = StatementResource(context)
+    statement = StatementResource(context.nodes, context.rules, partial(from_history, context.stores.settings.values))
     app.add_route("/v1/statement", statement)
     app.add_route("/v1/statement/{hash}", statement, suffix="signed")
     app.add_route("/v1/ended-sessions", EndedSessionsResource(context))

@@ -7,16 +7,17 @@ import falcon
 import urllib3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from origin import fields, scopes
+from origin import scopes
 from origin.accounts.passphrases import PassphraseHasher
 from origin.accounts.revocation import RevokedSessions
+from origin.node_gate import NodeGate
 from regions import ids, keys, node_tokens, topology
 from regions.config import Stores
 from regions.errors import Forbidden, Misdirected, Unauthenticated
 from regions.events.outbox import OutboxPublisher
 from regions.node_tokens import Call, NodeSigner
 from regions.residency.live import LiveRules
-from regions.residency.statement import Kind, Purpose
+from regions.residency.statement import Purpose
 from regions.session_ends import SessionEnds
 from regions.topology import Region, Topology
 from regions.user_tokens import AccessToken, Verifier
@@ -75,29 +76,10 @@ class Context:
             raise Forbidden("the token is another user's")
         return token
 
-    def requester(self, request: falcon.Request) -> str:
-        """The place the response goes to: the edge or region that proves with a token that it makes the request.
-
-        Empty, which is an unknown place, if there is no token; Unauthenticated if there is one that is not valid.
-        """
-        token = request.get_header(node_tokens.HEADER)
-        return self._proven(request, token) if token is not None else ""
-
-    def require_node(self, request: falcon.Request, *kinds: Kind) -> str:
-        """The name of the place that makes the request. Raises Unauthenticated, Forbidden if it is of another kind."""
-        name = self._proven(request, request.get_header(node_tokens.HEADER) or "")
-        place = self.rules.current().place(name)
-        if place is None or place.kind not in kinds:
-            raise Forbidden(f"this is for places of the kind {' or '.join(kinds)}")
-        return name
-
-    def presented_for(self, request: falcon.Request, presenter: str) -> str | None:
-        """The edge whose token for this request the shield `presenter` shows; None if it shows none.
-
-        Raises Unauthenticated.
-        """
-        token = request.get_header(node_tokens.GRANT_HEADER)
-        return self._proven(request, token, presenter) if token is not None else None
+    @property
+    def nodes(self) -> NodeGate:
+        """Which place makes a request."""
+        return NodeGate(self.region.name, self.rules, self.clock_ms)
 
     def require_home(self, kind: str, public_id: str) -> None:
         """Raises NotFound if this is not an id of that kind, Misdirected if its home is another region."""
@@ -123,11 +105,6 @@ class Context:
     def node_headers(self, receiver: str, method: str, path: str, body: bytes = b"") -> dict[str, str]:
         """With these another server can verify that the request comes from this region."""
         return {node_tokens.HEADER: self.signer.token(Call(receiver, method, path, body))}
-
-    def _proven(self, request: falcon.Request, token: str, presenter: str = "") -> str:
-        query = f"?{request.query_string}" if request.query_string else ""
-        call = Call(self.region.name, request.method, request.path + query, fields.raw_body(request), presenter)
-        return node_tokens.sender(token, call, self._public_keys(Purpose.NODE), self.clock_ms() // 1000)
 
     def _public_keys(self, purpose: Purpose) -> node_tokens.PublicKeys:
         rules = self.rules.current()

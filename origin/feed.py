@@ -49,7 +49,7 @@ class FeedResource:
         self._context.require_user(request, user_id)
         before, limit = fields.page(request, ids.PHOTO)
         photo_ids = self._page(user_id, before, limit)
-        found, requester = self._details(photo_ids), self._context.requester(request)
+        found, requester = self._details(photo_ids), self._context.nodes.requester(request)
         self._forget(user_id, found.gone)
         wanted = self._wanted(user_id, [found.photos[photo_id] for photo_id in photo_ids if photo_id in found.photos])
         edge_url = self._context.edge_url(requester)

@@ -22,7 +22,7 @@ class PeopleResource:
 
     def on_get(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         user = self._find(user_id)
-        self._guard.require(user, self._context.requester(request))
+        self._guard.require(user, self._context.nodes.requester(request))
         response.media = views.user(user)
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
@@ -35,7 +35,7 @@ class PeopleResource:
         self._find(user_id)
         before, limit = fields.page(request, ids.PHOTO)
         photos = self._catalog.photos.by_owner(user_id, before, limit)
-        requester = self._context.requester(request)
+        requester = self._context.nodes.requester(request)
         edge_url = self._context.edge_url(requester)
         items = [views.listed_photo(photo, edge_url) for photo in self._guard.visible(photos, requester)]
         response.media = views.listing(items, limit, [photo.photo_id for photo in photos])

@@ -23,7 +23,7 @@ class PhotosResource:
     def on_get(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         photo = self._find_visible(request, photo_id)
         show = views.own_photo if self._is_owner(request, photo) else views.photo
-        view = show(photo, self._context.edge_url(self._context.requester(request)))
+        view = show(photo, self._context.edge_url(self._context.nodes.requester(request)))
         if photo.status is Status.PROCESSING and (ready_in_s := self._estimate.ready_in_s()) is not None:
             view["ready_in_s"] = ready_in_s
         if original := view.get("near_duplicate_of"):
@@ -110,7 +110,7 @@ class PhotosResource:
         photo = self._catalog.photos.get(photo_id)
         if photo is None or not (photo.is_public or self._is_owner(request, photo)):
             raise _not_found(photo_id)
-        self._guard.require(photo, self._context.requester(request))
+        self._guard.require(photo, self._context.nodes.requester(request))
         return photo
 
     def _require_public(self, request: falcon.Request, photo_id: str) -> None:

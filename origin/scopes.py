@@ -52,6 +52,8 @@ NEEDED: Mapping[tuple[str, str], Scope | None] = {
     ("POST", "/v1/tombstones"): None,
     ("POST", "/v1/details"): None,
     ("POST", "/v1/ended-sessions"): None,
+    ("GET", "/v1/statement"): None,
+    ("GET", "/v1/statement/{hash}"): None,
 }
 
 

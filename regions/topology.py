@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
 
@@ -78,9 +78,19 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """A node that holds no data and confirms statements, where there are only two regions."""
+
+    name: str
+    jurisdiction: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
     regions: Mapping[str, Region]
     edges: Mapping[str, Edge]
+    witnesses: Mapping[str, Witness] = field(default_factory=dict)
 
     def region_numbered(self, number: int) -> Region | None:
         return next((region for region in self.regions.values() if region.number == number), None)
@@ -117,13 +127,14 @@ def parse(text: str, overrides: Mapping[tuple[str, str], str] | None = None) -> 
     nodes = {
         kind: {
             name: table | {field: value for (node, field), value in (overrides or {}).items() if node == name}
-            for name, table in _tables(tables, f"{kind}s").items()
+            for name, table in _tables(tables, plural).items()
         }
-        for kind in ("region", "edge")
+        for kind, plural in (("region", "regions"), ("edge", "edges"), ("witness", "witnesses"))
     }
     topology = Topology(
         {name: _build(Region, name, table) for name, table in nodes["region"].items()},
         {name: _build(Edge, name, table) for name, table in nodes["edge"].items()},
+        {name: _build(Witness, name, table) for name, table in nodes["witness"].items()},
     )
     _check(topology)
     return topology
@@ -163,11 +174,12 @@ def _value(what: str, value: Any, kind: Any) -> Any:
 def _check(topology: Topology) -> None:
     if not topology.regions:
         raise TopologyError("the topology has no regions")
-    if both := set(topology.regions) & set(topology.edges):
-        raise TopologyError(f"a region and an edge share the name {', '.join(sorted(both))}")
-    for name in (*topology.regions, *topology.edges):
+    names = [*topology.regions, *topology.edges, *topology.witnesses]
+    if both := {name for name in names if names.count(name) > 1}:
+        raise TopologyError(f"two places share the name {', '.join(sorted(both))}")
+    for name in names:
         if not _NAME.fullmatch(name):
-            raise TopologyError(f"{name!r} can't name a region or an edge: up to 40 letters, digits, _ and -")
+            raise TopologyError(f"{name!r} can't name a place: up to 40 letters, digits, _ and -")
     numbers = [region.number for region in topology.regions.values()]
     if len(set(numbers)) < len(numbers) or not all(0 <= number < MAX_REGIONS for number in numbers):
         raise TopologyError(f"region numbers must differ and lie between 0 and {MAX_REGIONS - 1}")

@@ -12,15 +12,15 @@ from regions.config import Config
 from regions.residency.statement import Kind, Purpose, StatedPlace, Statement
 from regions.topology import Topology
 
-REGION_PURPOSES = (Purpose.NODE, Purpose.USERS)
-EDGE_PURPOSES = (Purpose.NODE,)
+REGION_PURPOSES: tuple[Purpose, ...] = (Purpose.NODE, Purpose.USERS)
+NODE_PURPOSES: tuple[Purpose, ...] = (Purpose.NODE,)
 FIRST_KEY = "k1"
 
 
 def places_of(loaded: Config, before: Statement | None = None) -> list[StatedPlace]:
     """Regions and edges of the topology, with the public halves of the keys in the secrets folder.
 
-    Of a place without keys there, those in the statement `before` count; so do its incarnation, and its witnesses.
+    Of a place without keys there, those in the statement `before` count; so does its incarnation.
     Raises TopologyError if a place has no key at all.
     """
     known = before.places if before else {}
@@ -42,12 +42,17 @@ def places_of(loaded: Config, before: Statement | None = None) -> list[StatedPla
             Kind.EDGE,
             edge.jurisdiction,
             edge.url,
-            _public_keys(loaded, name, EDGE_PURPOSES, known),
+            _public_keys(loaded, name, NODE_PURPOSES, known),
             shield_of=edge.shield_of,
         )
         for name, edge in loaded.topology.edges.items()
     ]
-    return [*places, *(place for place in known.values() if place.kind == Kind.WITNESS)]
+    return places + [
+        StatedPlace(
+            name, Kind.WITNESS, witness.jurisdiction, witness.url, _public_keys(loaded, name, NODE_PURPOSES, known)
+        )
+        for name, witness in loaded.topology.witnesses.items()
+    ]
 
 
 def _public_keys(
@@ -66,7 +71,8 @@ def _public_keys(
 
 def make_missing_keys(topology: Topology, secrets: Path) -> list[Path]:
     """A key of each purpose for each place that has none in the folder; returns the new files."""
-    purposes = dict.fromkeys(topology.regions, REGION_PURPOSES) | dict.fromkeys(topology.edges, EDGE_PURPOSES)
+    purposes = dict.fromkeys(topology.regions, REGION_PURPOSES)
+    purposes |= dict.fromkeys([*topology.edges, *topology.witnesses], NODE_PURPOSES)
     made = []
     for name, purpose in ((name, purpose) for name, some in purposes.items() for purpose in some):
         if not any(secrets.glob(f"{name}.{purpose}.*.pem")):
@@ -83,5 +89,6 @@ def moved(statement: Statement, loaded: Config) -> list[StatedPlace] | None:
     """
     urls = {name: region.origin for name, region in loaded.topology.regions.items()}
     urls |= {name: edge.url for name, edge in loaded.topology.edges.items()}
+    urls |= {name: witness.url for name, witness in loaded.topology.witnesses.items()}
     places = [replace(place, url=urls.get(name, place.url)) for name, place in statement.places.items()]
     return None if places == list(statement.places.values()) else places

@@ -28,8 +28,8 @@ def run(module: ModuleType, options: Namespace) -> int:
     telemetry.start(f"{options.kind}-{options.name}")
     try:
         loaded = config.load(options.topology, os.environ)
-        nodes = loaded.topology.edges if options.kind == "edge" else loaded.topology.regions
-        if options.name not in nodes:
+        places = {"edge": loaded.topology.edges, "witness": loaded.topology.witnesses}
+        if options.name not in places.get(options.kind, loaded.topology.regions):
             raise TopologyError(f"{options.topology} has no {options.name}")
         _KINDS[options.kind](module, loaded, options)
     except TopologyError as error:
@@ -41,6 +41,11 @@ def run(module: ModuleType, options: Namespace) -> int:
 def _origin(module: ModuleType, loaded: Config, options: Namespace) -> None:
     listener = _listener(options.fd, loaded.topology.regions[options.name].origin)
     _serve(listener, lambda: module.open_app(loaded, options.name, _process_name(options)))
+
+
+def _witness(module: ModuleType, loaded: Config, options: Namespace) -> None:
+    listener = _listener(options.fd, loaded.topology.witnesses[options.name].url)
+    _serve(listener, lambda: module.open_app(loaded, options.name))
 
 
 def _object_server(module: ModuleType, loaded: Config, options: Namespace) -> None:
@@ -76,6 +81,7 @@ _KINDS: dict[str, Callable[[ModuleType, Config, Namespace], None]] = {
     "janitor": _loops,
     "replicator": _loops,
     "edge": _edge,
+    "witness": _witness,
 }
 
 

@@ -23,6 +23,7 @@ MODULES = {
     "janitor": "processing.background.janitor",
     "replicator": "replication.replicator",
     "edge": "edge.server",
+    "witness": "origin.witness",
 }
 """For each kind of process, the module that must be imported before all others."""
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="darkroom run", description="Runs one process of a region, or one edge.")
     parser.add_argument("kind", choices=MODULES)
-    parser.add_argument("name", help="the region or the edge")
+    parser.add_argument("name", help="the region, the edge or the witness")
     parser.add_argument("--topology", type=Path, required=True, metavar="FILE")
     parser.add_argument(
         "--memory", type=gibibytes, default=1 << 30, metavar="GIB", help="a worker's limit (default: 1)"

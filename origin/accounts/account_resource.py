@@ -95,7 +95,7 @@ class AccountResource:
             return views.listing(items, limit, [one.comment_id for one in comments])
         listed = [one.photo_id for one in self._catalog.photos.by_owner(user.user_id, before, limit)]
         photos = [photo for photo in map(self._catalog.photos.get, listed) if photo is not None]
-        edge_url = self._context.edge_url(self._context.requester(request))
+        edge_url = self._context.edge_url(self._context.nodes.requester(request))
         return views.listing([views.own_photo(photo, edge_url) for photo in photos], limit, listed)
 
     def _ends_at_ms(self, body: fields.Document) -> int:

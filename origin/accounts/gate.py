@@ -19,7 +19,7 @@ class AccountGate:
 
     def require_own_shield(self, request: falcon.Request) -> None:
         """Raises Misdirected for a request that came through another edge, Unauthenticated."""
-        if self._context.requester(request) not in ("", self._context.shield_name()):
+        if self._context.nodes.requester(request) not in ("", self._context.shield_name()):
             raise self.misdirected(self._context.region.name)
 
     def require_home(self, region: str) -> None:

@@ -21,7 +21,7 @@ class DetailsResource:
         self._catalog = context.stores.catalog
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        region = self._context.require_node(request, Kind.REGION)
+        region = self._context.nodes.require(request, Kind.REGION)
         photo_ids = fields.texts(fields.body(request), "ids", MAX_DETAILS, 20)
         found = self._catalog.photos.summaries(photo_ids)
         public = [photo for photo in found.values() if photo.is_public]

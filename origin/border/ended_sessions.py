@@ -28,7 +28,7 @@ class EndedSessionsResource:
         self._context = context
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        region = self._context.require_node(request, Kind.REGION)
+        region = self._context.nodes.require(request, Kind.REGION)
         body = fields.body(request)
         at_ms, session_id = fields.integer(body, "after_ms", 0, _MAX_MS), fields.optional_text(body, "after", 40) or ""
         entries = self._context.stores.catalog.ended_sessions.after(at_ms, session_id, PAGE)

@@ -41,10 +41,10 @@ class GrantsResource:
 
     def _places(self, request: falcon.Request) -> list[str]:
         """The shield, and the edge that asks through it. Raises Unauthenticated, Forbidden."""
-        shield = self._context.require_node(request, Kind.EDGE)
+        shield = self._context.nodes.require(request, Kind.EDGE)
         if self._context.shield_name() != shield:
             raise Forbidden(f"only the shield of {self._context.region.name} asks for grants here")
-        edge = self._context.presented_for(request, shield)
+        edge = self._context.nodes.presented_for(request, shield)
         return [shield] if edge is None else [shield, edge]
 
     def _find(self, photo_id: str, name: str) -> tuple[Photo, Variant]:

@@ -24,7 +24,7 @@ class TombstonesResource:
         self._context, self._catalog = context, context.stores.catalog
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        self._context.require_node(request, Kind.EDGE)
+        self._context.nodes.require(request, Kind.EDGE)
         cursors = tombstone_cursors.parse(fields.body(request).get("after"))
         page = self._catalog.tombstones.after(cursors, _MAX_TOMBSTONES)
         # A chain's entries are in order, so that its last one counts.

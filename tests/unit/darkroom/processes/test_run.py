@@ -74,7 +74,7 @@ def health(port: int) -> bytes:
 
 def test_every_kind_of_the_machine_can_be_run():
     """The command knows every kind of process that the launcher starts, and workers for a scheduler of one's own."""
-    assert {process.kind for process in MACHINE.processes()} | {"worker"} == set(run.MODULES)
+    assert {process.kind for process in MACHINE.processes()} | {"worker", "witness"} == set(run.MODULES)
 
 
 def test_without_a_descriptor_the_port_of_the_url_is_used():

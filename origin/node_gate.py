@@ -1,0 +1,53 @@
+"""Which place makes a request: the one that proves it with a node token, and no other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import falcon
+
+from origin import fields
+from regions import node_tokens
+from regions.errors import Forbidden
+from regions.node_tokens import Call
+from regions.residency.live import LiveRules
+from regions.residency.statement import Kind, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGate:
+    """At the node `name`, by the keys that the statements list. `clock_ms()` is the Unix time."""
+
+    name: str
+    rules: LiveRules
+    clock_ms: Callable[[], int]
+
+    def requester(self, request: falcon.Request) -> str:
+        """The edge or region that makes the request.
+
+        Empty, which is an unknown place, if there is no token; Unauthenticated if there is one that is not valid.
+        """
+        token = request.get_header(node_tokens.HEADER)
+        return self._proven(request, token) if token is not None else ""
+
+    def require(self, request: falcon.Request, *kinds: Kind) -> str:
+        """The name of the place that makes the request. Raises Unauthenticated, Forbidden if it is of another kind."""
+        name = self._proven(request, request.get_header(node_tokens.HEADER) or "")
+        place = self.rules.current().place(name)
+        if place is None or place.kind not in kinds:
+            raise Forbidden(f"this is for places of the kind {' or '.join(kinds)}")
+        return name
+
+    def presented_for(self, request: falcon.Request, presenter: str) -> str | None:
+        """The edge whose token for this request the shield `presenter` shows; None if it shows none.
+
+        Raises Unauthenticated.
+        """
+        token = request.get_header(node_tokens.GRANT_HEADER)
+        return self._proven(request, token, presenter) if token is not None else None
+
+    def _proven(self, request: falcon.Request, token: str, presenter: str = "") -> str:
+        query = f"?{request.query_string}" if request.query_string else ""
+        call = Call(self.name, request.method, request.path + query, fields.raw_body(request), presenter)
+        rules = self.rules.current()
+        keys_of = lambda name: rules.public_keys(name, Purpose.NODE)  # noqa: E731
+        return node_tokens.sender(token, call, keys_of, self.clock_ms() // 1000)
