@@ -56,7 +56,7 @@ class HealthResource:
 
 def create(context: Context) -> App:
     """The routes."""
-    app: App = falcon.App()
+    app: App = falcon.App(middleware=[context.nodes])
     problems.install(app)
     audit = AuditTrail(context.stores.catalog, context.clock_ms)
     guard = ResidencyGuard(context.rules, audit)

@@ -7,7 +7,7 @@ import falcon
 
 from origin import fields
 from regions import node_tokens
-from regions.errors import Forbidden
+from regions.errors import Forbidden, Unauthenticated
 from regions.node_tokens import Call
 from regions.residency.live import LiveRules
 from regions.residency.statement import Kind, Purpose
@@ -26,16 +26,26 @@ class NodeGate:
 
         Empty, which is an unknown place, if there is no token; Unauthenticated if there is one that is not valid.
         """
-        token = request.get_header(node_tokens.HEADER)
-        return self._proven(request, token) if token is not None else ""
+        if not hasattr(request.context, "node"):
+            token = request.get_header(node_tokens.HEADER)
+            request.context.node = self._proven(request, token) if token is not None else ""
+        return str(request.context.node)
 
     def require(self, request: falcon.Request, *kinds: Kind) -> str:
         """The name of the place that makes the request. Raises Unauthenticated, Forbidden if it is of another kind."""
-        name = self._proven(request, request.get_header(node_tokens.HEADER) or "")
+        name = self.requester(request)
+        if not name:
+            raise Unauthenticated(f"this is for servers; send {node_tokens.HEADER} with a token for this request")
         place = self.rules.current().place(name)
         if place is None or place.kind not in kinds:
             raise Forbidden(f"this is for places of the kind {' or '.join(kinds)}")
         return name
+
+    def process_resource(
+        self, request: falcon.Request, response: falcon.Response, resource: object, params: object
+    ) -> None:
+        """Before each handler: an identity that is there and not valid is refused, whatever the route."""
+        self.requester(request)
 
     def presented_for(self, request: falcon.Request, presenter: str) -> str | None:
         """The edge whose token for this request the shield `presenter` shows; None if it shows none.
