@@ -260,6 +260,17 @@ COMMANDS = (
         needs_service=True,
     ),
     Command(
+        "policy plan",
+        "what a policy would change: photos and bytes to be copied, erased, denied, by class and place",
+        "darkroom.operate.policy_plan:command",
+        (
+            _argument("file", type=Path, metavar="FILE", help="a policy"),
+            _argument("--json", action="store_true", help="for programs"),
+            _TOPOLOGY,
+        ),
+        needs_service=True,
+    ),
+    Command(
         "policy sign",
         "for the compliance team: make a statement of a policy file, or add a signature to a statement",
         "darkroom.operate.policy_signing:sign",

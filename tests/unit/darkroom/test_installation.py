@@ -37,6 +37,7 @@ OTHERS = {
     "processing": ["processing", "eu-west"],
     "reprocess": ["reprocess", "eu-west"],
     "prepare": ["prepare"],
+    "policy plan": ["policy", "plan", "policy.yaml"],
     "policy new-key": ["policy", "new-key", "officer-2.pem"],
     "policy sign": ["policy", "sign", "policy.yaml", "--key", "officer-2.pem"],
     "policy apply": ["policy", "apply", "policy.statement"],
