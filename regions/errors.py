@@ -46,7 +46,7 @@ class Unauthenticated(Problem):
 class SignInFailed(Unauthenticated):
     """The same for an unknown handle, a wrong passphrase and a wrong code."""
 
-    title = "This did not sign you in"
+    slug, title = "sign-in-failed", "This did not sign you in"
 
     def __init__(self) -> None:
         super().__init__("the handle, the passphrase or the code is wrong")

@@ -93,14 +93,18 @@ def sender(token: str, call: Call, public_keys: PublicKeys, now_s: int) -> str:
 
 
 def _claims(call: Call) -> dict[str, str]:
-    """Method and target as in DPoP (RFC 9449)."""
+    """Method and target as in DPoP (RFC 9449), but hashed, so that a token is short whatever the request is."""
     return {
         "aud": call.receiver,
         "htm": call.method,
-        "htu": call.target,
-        "body": keys.to_base64(hashlib.sha256(call.body).digest()),
+        "htu": _hash(call.target.encode()),
+        "body": _hash(call.body),
         "presenter": call.presenter,
     }
+
+
+def _hash(data: bytes) -> str:
+    return keys.to_base64(hashlib.sha256(data).digest())
 
 
 def _is_timely(claims: Mapping[str, Any], now_s: int) -> bool:

@@ -7,7 +7,8 @@ import { signOut } from "./session.js";
 
 const WORDS = {
   "bad-request": ["The request was not understood", "Check what you entered, and try again."],
-  unauthenticated: ["This did not sign you in", "Check the handle and the passphrase, or sign in again."],
+  unauthenticated: ["You are not signed in any more", "Sign in again."],
+  "sign-in-failed": ["This did not sign you in", "Check the handle and the passphrase, or sign in again."],
   forbidden: ["You can't change this", "Only its owner can do that."],
   "not-found": ["There is nothing here",
     "It may have been deleted, or the link is incomplete."],

@@ -13,11 +13,13 @@ from dataclasses import replace
 import pytest
 
 from darkroom.local import data_folder
+from darkroom.local.compliance import statement_of
 from regions import ids
 from regions.config import open_stores
 from regions.events import messages
 from regions.records import Photo, Status, Tombstone, Upload
 from regions.stores.objects import RAW, raw_key
+from tests.builders.report_server import ReportServer
 
 PHOTOS = 16
 SIZE_BYTES = 8_000_000
@@ -33,7 +35,12 @@ class Machine:
 
     def __init__(self, data):
         self.data, machine = data, data_folder.read_machine()
-        self.config = data_folder.prepare(data, machine, {process.name: 1 for process in machine.processes()})
+        self.servers = [ReportServer(region) for region in machine.regions]
+        ports = {process.name: 1 for process in machine.processes()}
+        ports |= {f"origin-{server.region}": server.port for server in self.servers}
+        self.config = data_folder.prepare(data, machine, ports)
+        for server in self.servers:
+            server.statement = statement_of(self.config)
         self.home = open_stores(self.config, "eu-west")
         self.destination = data / "regions" / "eu-central" / "objects"
         self.photos = [self.add_photo(number) for number in range(PHOTOS)]
@@ -108,6 +115,8 @@ def machine(tmp_path) -> Iterator[Machine]:
         process.wait()
         process.stdin.close()
     made.home.close()
+    for server in made.servers:
+        server.close()
 
 
 def kill_in_mid_copy(machine) -> None:

@@ -42,7 +42,8 @@ from tests.builders.statements import POLICY_TEXT, Compliance, node_key, place
 WAIT_S = 20
 _HOMES = POLICY_TEXT.index("      - region: eu-west"), POLICY_TEXT.index("    rules:")
 POLICY = POLICY_TEXT[: _HOMES[0]] + "      - region: eu-west\n" + POLICY_TEXT[_HOMES[1] :]
-"""That of `deploy/`, without the second region of the EU."""
+POLICY = POLICY.replace("    minimum_copies: 2\n", "")
+"""That of `deploy/`, for a world without the second region of the EU."""
 REGIONS = {"eu-west": (1, "EU", 38.7, -9.1), "us-central": (2, "US", 41.9, -87.6)}
 EDGES = {
     "lisbon": ("EU", 38.7, -9.1, "eu-west"),
