@@ -314,7 +314,7 @@ def test_a_user_ends_the_session_of_another_browser(ana, visit):
     expect(ana.page.get_by_role("list", name="Sessions").get_by_role("listitem")).to_have_count(1)
     other.expected_errors = ("401",)
     other.page.reload()
-    expect(other.page.get_by_text("This did not sign you in")).to_be_visible()
+    expect(other.page.get_by_text("You are not signed in any more")).to_be_visible()
 
 
 def test_two_tabs_of_a_browser_share_a_session(ana):

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from darkroom.local.compliance import signers_text
+from darkroom.operate.places import make_missing_keys
 from processing.background import janitor
 from processing.photo_processor import MOST_DEATHS
 from regions import config as configuration
@@ -33,6 +35,7 @@ from tests.builders.many_photos import GROUPS, OWNERS, Plan, Planned, Uploads
 from tests.builders.processes import at_work
 from tests.builders.rooms import REGION, Room, open_room
 from tests.builders.samples import all_pages
+from tests.builders.statements import Compliance
 from tests.builders.topologies import one_region
 
 pytestmark = pytest.mark.xdist_group("dask")
@@ -76,6 +79,9 @@ def running(room, dask, dice, eventually) -> Iterator[Running]:
     text = one_region(room.folder).replace("[regions.eu-west]", f'[regions.eu-west]\nscheduler = "{address}"')
     room.config.path.write_text(text)
     config = configuration.load(room.config.path, {})
+    # For the replicator, which erases here what was deleted, and copies nothing.
+    make_missing_keys(config.topology, config.secrets)
+    config.signers_file.write_text(signers_text(Compliance().signers))
     for _ in range(WORKERS):
         dask.start_darkroom_worker(config.path)
     dask.start_processor(config.path)
