@@ -8,7 +8,7 @@ WORKERS ?= 2
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fuzz check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-ready bench-stores bench-walls servers servers-install clean
+.PHONY: help up demo test fuzz check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-ready bench-stores bench-walls bench-origin servers servers-install clean
 
 help:  ## this list
 	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ bench-stores: $(VENV)/bench  ## the production stores beside their drivers; need
 
 bench-walls: $(VENV)/bench  ## what would cap a region: deletions, policy look-ups, uploads, events; needs `make servers-install`
 	@$(BIN)/python -m bench walls
+
+bench-origin: $(VENV)/bench  ## what serves origins beside gunicorn's threads: quiet, and while clients send slowly
+	@$(BIN)/python -m bench origin
 
 clean:  ## remove what `make` made: the environment and the data
 	rm -rf $(VENV) "$(DATA)" build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

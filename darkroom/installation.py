@@ -17,13 +17,13 @@ SERVICE = (
     "distributed",
     "falcon",
     "gevent",
-    "gunicorn",
     "imagehash",
     "jwt",
     "numpy",
     "pillow_heif",
     "pyvips",
     "simplejpeg",
+    "waitress",
     "yaml",
 )
 """The modules of the extra `service` that our code imports."""

@@ -27,7 +27,7 @@ _FORWARDED = frozenset(
      "idempotency-key")
 )  # fmt: skip
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
-# Below the limits of an origin's gunicorn (4,094 for the request line, 8,190 for a header), whose errors are HTML.
+# So that the whole head stays below the limit of an origin's web server, 32 KiB.
 _MAX_TARGET_BYTES = 4000
 _MAX_HEADER_BYTES = 8000
 

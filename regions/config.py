@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from urllib.parse import urlsplit
-from wsgiref.types import WSGIApplication as WsgiApplication
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -26,7 +25,7 @@ from regions.residency.statement_folder import StatementFolder
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
-from regions.stores.objects import Objects
+from regions.stores.objects import Objects, ObjectServerApplication
 from regions.stores.partitioner import partitions_in
 from regions.stores.settings import Settings
 from regions.stores.stamp import Port, StoreLocation, StoreRegion
@@ -350,7 +349,7 @@ def locate_settings(config: Config, region: str) -> StoreLocation[Settings]:
     raise _no_adapter("settings", url, "sqlite, consul")
 
 
-def open_object_server(config: Config, region: str) -> WsgiApplication:
+def open_object_server(config: Config, region: str) -> ObjectServerApplication:
     """The HTTP server of the region's directory store: clients and other regions use it.
 
     Raises TopologyError, Unavailable.

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from argparse import Namespace
 from collections.abc import Callable
@@ -50,7 +51,8 @@ def _witness(module: ModuleType, loaded: Config, options: Namespace) -> None:
 
 def _object_server(module: ModuleType, loaded: Config, options: Namespace) -> None:
     listener = _listener(options.fd, config.object_server_url(loaded, options.name))
-    _serve(listener, lambda: config.open_object_server(loaded, options.name))
+    server = config.open_object_server(loaded, options.name)
+    _serve(listener, lambda: server, server.max_body_bytes, server.takes_body)
 
 
 def _loops(module: ModuleType, loaded: Config, options: Namespace) -> None:
@@ -85,10 +87,16 @@ _KINDS: dict[str, Callable[[ModuleType, Config, Namespace], None]] = {
 }
 
 
-def _serve(listener: socket.socket, load: Callable[[], Any]) -> None:
-    # Not at the top: only these two kinds of process need Gunicorn.
+def _serve(listener: socket.socket, load: Callable[[], Callable[..., Any]], *bodies: Any) -> None:
+    _exit_on_sigterm()
+    # Not at the top: only these kinds of process need Waitress.
     wsgi = importlib.import_module("darkroom.processes.wsgi")
-    wsgi.WsgiServer(listener, load).run()
+    wsgi.WsgiServer(listener, load(), *bodies).run()
+
+
+def _exit_on_sigterm() -> None:
+    """Until a server is there to stop: what the application has registered by then is given back at exit."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
 
 
 def _on_sigterm(stop: Callable[[], object]) -> None:

@@ -1,57 +1,130 @@
-"""Gunicorn, as the origin and the object server use it: one worker with threads, on a socket that is already bound."""
+"""Waitress, as the origin and the object server use it: worker threads that meet whole requests only.
+
+One event loop reads all connections (`whole_requests.py`), so that no client occupies a worker thread by sending or
+reading slowly. Serves on a socket that is already bound, in this process.
+"""
 
 import logging
+import signal
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
-from gunicorn.app.base import BaseApplication
-from gunicorn.glogging import Logger
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+
+from darkroom.processes.arrival_pace import LIMITS, PaceLimits
+from darkroom.processes.whole_requests import RequestChannel, TakesBody, any_body
 
 _THREADS = 16
-_KEEPALIVE_S = 30
-_GRACEFUL_S = 5
-_STUCK_S = 60
+_CONNECTIONS = 500
+_GRACEFUL_S = 5.0
+_SMALL_BODY_BYTES = 1 << 20
+_LOOK_S = 1
 
 
-class WsgiServer(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """`run()` serves the application from `load()` in a worker process until SIGTERM, then raises SystemExit."""
+class WsgiServer:
+    """`run()` serves the application until SIGTERM or SIGINT, ends what it has begun, for up to 5 s, and returns.
 
-    def __init__(self, listener: socket.socket, load: Callable[[], Any]) -> None:
-        self._listener, self._load = listener, load
-        super().__init__()
+    A body is received before the application is called: up to 64 KiB in memory, and more in a temporary file (of
+    `TMPDIR`). One of more than `max_body_bytes` is refused; one that `takes_body` does not want is received and thrown
+    away, so that its client reads the response.
+    """
 
-    def load_config(self) -> None:
-        for name, value in {
-            "bind": [f"fd://{self._listener.detach()}"],
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": _THREADS,
-            "keepalive": _KEEPALIVE_S,
-            "graceful_timeout": _GRACEFUL_S,
-            "timeout": _STUCK_S,
-            "errorlog": None,
-            "loglevel": "warning",
-            "logger_class": RootLogger,
-            # Otherwise all servers of this user would share one control socket in the home folder.
-            "control_socket_disable": True,
-            # Trust no client as a gateway: no header may set the path's prefix, the scheme or the client's address.
-            "forwarded_allow_ips": "",
-            "forwarder_headers": "",
-            "secure_scheme_headers": {},
-            "proxy_protocol": "off",
-            # WSGI would give headers `a_b` and `a-b` the same name, so a client could forge the second with the first.
-            "header_map": "drop",
-        }.items():
-            self.cfg.set(name, value)
+    def __init__(
+        self,
+        listener: socket.socket,
+        application: Callable[..., Any],
+        max_body_bytes: int = _SMALL_BODY_BYTES,
+        takes_body: TakesBody = any_body,
+        limits: PaceLimits = LIMITS,
+    ) -> None:
+        # It warns whenever a request waits for a thread, which is normal.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        settings = Adjustments(
+            sockets=[listener],
+            threads=_THREADS,
+            # Never reached unless all connections are busy: `_Server` closes idle ones first.
+            connection_limit=_CONNECTIONS + 64,
+            cleanup_interval=_LOOK_S,
+            # Never reached: `RequestChannel` has its own limits.
+            channel_timeout=3600,
+            max_request_header_size=32 << 10,
+            max_request_body_size=max_body_bytes + 1,
+            inbuf_overflow=64 << 10,
+            recv_bytes=64 << 10,
+            asyncore_use_poll=True,
+            log_socket_errors=False,
+            ident=None,
+            # Trust no client as a gateway: no header may set the scheme or the client's address. Names with `_`, which
+            # WSGI can't tell from those with `-`, are dropped by Waitress itself.
+            trusted_proxy=None,
+            clear_untrusted_proxy_headers=True,
+        )
+        self._connections: dict[int, Any] = {}
+        self._server = _Server(application, settings, listener, self._connections, takes_body, limits)
+        self._stopping = False
 
-    def load(self) -> Any:
-        return self._load()
+    def run(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        while not self._stopping:
+            self._turn(_LOOK_S)
+        self._server.stop_accepting()
+        give_up_s = time.monotonic() + _GRACEFUL_S
+        while self._server.is_busy() and time.monotonic() < give_up_s:
+            self._turn(0.05)
+        self._server.task_dispatcher.shutdown(timeout=max(0.1, give_up_s - time.monotonic()))
+        wasyncore.close_all(self._connections)
+
+    def _turn(self, wait_s: float) -> None:
+        wasyncore.loop(timeout=wait_s, use_poll=True, map=self._connections, count=1)
+
+    def _stop(self, number: int, frame: object) -> None:
+        self._stopping = True
+        self._server.pull_trigger()
 
 
-class RootLogger(Logger):  # type: ignore[misc]
-    """Sends Gunicorn's messages to the root logger, which writes JSON lines."""
+class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
+    """Accepts connections, and looks after all of them each second."""
 
-    def setup(self, cfg: Any) -> None:
-        super().setup(cfg)
-        logging.getLogger("gunicorn.error").propagate = True
+    active_channels: dict[int, RequestChannel]
+
+    def __init__(
+        self,
+        application: Callable[..., Any],
+        settings: Adjustments,
+        listener: socket.socket,
+        connections: dict[int, Any],
+        takes_body: TakesBody,
+        limits: PaceLimits,
+    ) -> None:
+        self._takes_body, self._limits = takes_body, limits
+        address = (listener.family, listener.type, listener.proto, listener.getsockname())
+        super().__init__(application, connections, True, listener, None, settings, address, bind_socket=False)
+
+    def channel_class(self, *arguments: Any, **options: Any) -> HTTPChannel:
+        """Called by Waitress for each new connection. Makes room for it, at the cost of the one idle for longest."""
+        idle = [channel for channel in self.active_channels.values() if not channel.is_busy()]
+        if len(self.active_channels) >= _CONNECTIONS and idle:
+            # Those that have sent a request before go last: a flood of silent ones displaces itself.
+            min(idle, key=lambda channel: (channel.has_served, channel.last_activity)).handle_close()
+        return RequestChannel(self._takes_body, self._limits, *arguments, **options)
+
+    def maintenance(self, now: float) -> None:
+        """Called by Waitress each second."""
+        super().maintenance(now)
+        now_s = time.monotonic()
+        for channel in list(self.active_channels.values()):
+            channel.give_up_if_late(now_s)
+
+    def stop_accepting(self) -> None:
+        self.accepting = False
+        self.del_channel()
+        self.socket.close()
+
+    def is_busy(self) -> bool:
+        return any(channel.is_busy() for channel in self.active_channels.values())

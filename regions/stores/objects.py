@@ -5,10 +5,10 @@ Keys spread over prefixes: `{2 hash characters}/{photo}` in the bucket `raw` and
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from regions.stores.health import CheckResult
 
@@ -135,3 +135,14 @@ def variant_key(photo_id: str, name: str) -> str:
 
 def _spread(photo_id: str) -> str:
     return hashlib.sha256(photo_id.encode()).hexdigest()[:2]
+
+
+class ObjectServerApplication(Protocol):
+    """The WSGI application of a store that clients reach through a process of ours."""
+
+    max_body_bytes: int
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any], /) -> Iterable[bytes]: ...
+
+    def takes_body(self, method: str, path: str, query: str) -> bool:
+        """Whether a body sent with this head may be kept. Does not wait."""

@@ -52,7 +52,7 @@ def feed_of(person) -> list[str]:
 
 
 def kill_child(system, name: str) -> None:
-    """Kills the largest child of the process: gunicorn's worker, or the Dask worker that decodes photos."""
+    """Kills the largest child of the process: the Dask worker that decodes photos."""
     children = psutil.Process(system.pids()[name]).children(recursive=True)
     os.kill(max(children, key=lambda child: child.memory_info().rss).pid, signal.SIGKILL)
 
@@ -75,13 +75,6 @@ def test_a_killed_process_loses_nothing(own_system, followed, draw, eventually, 
     assert len(set(photo_ids)) == PHOTOS
     # Between its end and its restart, it has none.
     eventually(lambda: own_system.pids().get(name, pid) != pid)
-    all_ready_once(*followed, photo_ids, eventually)
-
-
-def test_a_killed_worker_of_the_origin_loses_nothing(own_system, followed, draw, eventually):
-    """The gunicorn worker, a child of the process that the launcher started."""
-    photos = [draw(seed) for seed in range(PHOTOS)]
-    photo_ids = upload_all(followed[0], photos, lambda: kill_child(own_system, "origin-eu-west"))
     all_ready_once(*followed, photo_ids, eventually)
 
 

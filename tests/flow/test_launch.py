@@ -96,12 +96,11 @@ def test_a_request_during_a_restart_is_served_by_the_next_process(running):
     assert status(f"{running.origins['eu-west']}/health") == 200
 
 
-def test_the_workers_of_a_killed_server_end_too(running, eventually):
-    """No orphan keeps serving the port with outdated state."""
-    workers = psutil.Process(running.pids()["origin-eu-central"]).children(recursive=True)
-    assert workers
-    running.kill("origin-eu-central")
-    eventually(lambda: gone(workers))
+@pytest.mark.parametrize("name", ["origin-eu-central", "object-server-eu-central"])
+def test_a_server_has_no_child_that_could_outlive_it(running, eventually, name):
+    """So no orphan keeps serving the port with outdated state."""
+    eventually(lambda: name in running.pids())
+    assert psutil.Process(running.pids()[name]).children(recursive=True) == []
 
 
 def test_sigterm_stops_everything(running):

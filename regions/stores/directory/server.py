@@ -13,8 +13,7 @@ import json
 import logging
 import os
 import re
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import FileIO
 from typing import Any
@@ -23,21 +22,12 @@ from regions import byte_ranges
 from regions.errors import (
     PROBLEM_JSON,
     BadRequest,
+    LengthRequired,
     MethodNotAllowed,
     NotFound,
     Problem,
     RangeNotSatisfiable,
     TooLarge,
-    Unavailable,
-)
-from regions.stores.directory.connection_limits import (
-    DRAIN_BYTES,
-    Environ,
-    RequestBody,
-    deadline,
-    hang_up,
-    limit_stalls,
-    one_of,
 )
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.directory.signing import Claim, read_claim
@@ -45,13 +35,11 @@ from regions.stores.objects import RAW, ObjectInfo
 
 log = logging.getLogger(__name__)
 
+Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 
-_CHUNK_BYTES = 256 * 1024
-# Of the server's 16 threads. The other three are left for readers.
-_PARTS_AT_ONCE = 10
-_DRAINS_AT_ONCE = 3
-
+_MAX_PART_BYTES = 64 << 20
+_LENGTH = re.compile("[0-9]{1,18}")
 _PART = re.compile("/part/([^/]+)/([0-9]{1,5})")
 _OBJECT = re.compile("/object/([^/]+)/(.+)")
 _SPACES = re.compile("=[ \t]+")
@@ -71,7 +59,7 @@ _PREFLIGHT = {
 
 @dataclass(frozen=True, slots=True)
 class ServerResponse:
-    """The WSGI server closes `body` if it has a `close`."""
+    """The WSGI server closes `body` if it has a `close`, and ends a file where Content-Length says."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -79,16 +67,16 @@ class ServerResponse:
 
 
 class ObjectServer:
-    """Safe to call from several threads. Under gunicorn no client can occupy one for long without moving bytes.
+    """Safe to call from several threads.
 
-    Two semaphores share out the threads: one for parts being received, one for rejected bodies being drained. Both
-    are taken without waiting, so slow senders can never occupy all threads, and readers are always served.
+    The web server in front receives each request whole before it calls this one, and sends objects by its file wrapper
+    (PEP 3333), so that no client occupies a thread by sending or reading slowly. It asks `takes_body` about each head.
     """
+
+    max_body_bytes = _MAX_PART_BYTES
 
     def __init__(self, store: DirectoryObjects, clock_ms: Callable[[], int]) -> None:
         self._store, self._clock_ms = store, clock_ms
-        self._parts = threading.BoundedSemaphore(_PARTS_AT_ONCE)
-        self._drains = threading.BoundedSemaphore(_DRAINS_AT_ONCE)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         response = self._respond(environ)
@@ -96,27 +84,31 @@ class ObjectServer:
         start_response(line, list({**_ALWAYS, **response.headers}.items()))
         return response.body
 
-    def _respond(self, environ: Environ) -> ServerResponse:
-        limit_stalls(environ)
-        body = RequestBody(environ)
+    def takes_body(self, method: str, path: str, query: str) -> bool:
+        """Whether a body sent with this head may be kept: only if the URL is signed."""
         try:
-            return self._route(environ, body)
+            read_claim(self._store.secret, method, path, query, self._clock_ms())
+        except Problem:
+            return False
+        return method == "PUT"
+
+    def _respond(self, environ: Environ) -> ServerResponse:
+        try:
+            return self._route(environ)
         except Problem as problem:
-            return self._reject(environ, body, problem)
-        except (ConnectionError, TimeoutError):
-            return self._reject(environ, body, BadRequest("the body did not arrive completely"))
+            return _problem(environ, problem)
         except Exception as error:
             # The last line of defence: a bug becomes a 500 and a line in the log.
             log.error("the object server failed", exc_info=error, extra={"path": environ.get("PATH_INFO")})
-            return self._reject(environ, body, Problem("an internal error; it has been logged"))
+            return _problem(environ, Problem("an internal error; it has been logged"))
 
-    def _route(self, environ: Environ, body: RequestBody) -> ServerResponse:
+    def _route(self, environ: Environ) -> ServerResponse:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         if method == "OPTIONS":
             return ServerResponse(204, _PREFLIGHT)
         if found := _PART.fullmatch(path):
             _require_method(method, "PUT")
-            return self._put_part(environ, body, found[1], int(found[2]))
+            return self._put_part(environ, found[1], int(found[2]))
         if found := _OBJECT.fullmatch(path):
             _require_method(method, "GET", "HEAD")
             return self._get_object(environ, found[1], found[2])
@@ -125,15 +117,14 @@ class ObjectServer:
             return _document(method, 200, "application/json", {"status": "ok"})
         raise NotFound(f"nothing is served at {path[:200]}")
 
-    def _put_part(self, environ: Environ, body: RequestBody, multipart_id: str, number: int) -> ServerResponse:
+    def _put_part(self, environ: Environ, multipart_id: str, number: int) -> ServerResponse:
         claim = self._claim(environ)
-        size_bytes = body.content_length()
+        size_bytes = _content_length(environ)
         if size_bytes > (claim.size_bytes or 0):
             raise TooLarge(f"the URL takes exactly {claim.size_bytes} bytes, not {size_bytes}")
         if size_bytes != claim.size_bytes:
             raise BadRequest(f"the URL takes exactly {claim.size_bytes} bytes, not {size_bytes}")
-        with one_of(self._parts), deadline(environ, size_bytes):
-            part = self._store.write_part(multipart_id, number, body, size_bytes)
+        part = self._store.write_part(multipart_id, number, environ["wsgi.input"], size_bytes)
         return ServerResponse(200, {"ETag": part.etag, "Content-Length": "0"})
 
     def _get_object(self, environ: Environ, bucket: str, key: str) -> ServerResponse:
@@ -150,9 +141,10 @@ class ObjectServer:
             raise
         if span is None:
             headers["Content-Length"] = str(info.size_bytes)
-            return ServerResponse(200, headers, _FileSlice(file, 0, info.size_bytes))
+            return ServerResponse(200, headers, environ["wsgi.file_wrapper"](file))
         headers |= {"Content-Length": str(len(span)), "Content-Range": span.content_range}
-        return ServerResponse(206, headers, _FileSlice(file, span.start, span.stop))
+        file.seek(span.start)
+        return ServerResponse(206, headers, environ["wsgi.file_wrapper"](file))
 
     def _claim(self, environ: Environ) -> Claim:
         return read_claim(
@@ -162,45 +154,6 @@ class ObjectServer:
             environ.get("QUERY_STRING", ""),
             self._clock_ms(),
         )
-
-    def _reject(self, environ: Environ, body: RequestBody, problem: Problem) -> ServerResponse:
-        response = _problem(environ, problem)
-        return ServerResponse(response.status, response.headers, self._send_then_drain(response.body, body, environ))
-
-    def _send_then_drain(self, document: Iterable[bytes], body: RequestBody, environ: Environ) -> Iterator[bytes]:
-        """Sends the response, and only then reads what the client is still sending.
-
-        Many clients send their whole body before they read a response. If we closed the connection while bytes of
-        theirs are unread, TCP would reset it, and the reset can destroy the response before the client reads it.
-        On a connection that stays open, unread bytes would also be taken for the next request. So the body is read
-        and discarded, within limits. If too many bodies are being drained already, the connection is shut down and
-        the response may be lost: that is better than having no thread left for readers.
-        """
-        yield from document
-        if not body.left_bytes:
-            return
-        try:
-            with one_of(self._drains), deadline(environ, min(body.left_bytes, DRAIN_BYTES)):
-                body.drain()
-        except Unavailable:
-            hang_up(environ)
-
-
-class _FileSlice:
-    """The bytes of a file from `start` up to `stop` as a WSGI body, which closes the file."""
-
-    def __init__(self, file: FileIO, start: int, stop: int) -> None:
-        self._file, self._start, self._stop = file, start, stop
-
-    def __iter__(self) -> Iterator[bytes]:
-        left_bytes = self._stop - self._start
-        self._file.seek(self._start)
-        while left_bytes and (chunk := self._file.read(min(left_bytes, _CHUNK_BYTES))):
-            left_bytes -= len(chunk)
-            yield chunk
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def _requested_span(environ: Environ, etag: str, size_bytes: int) -> byte_ranges.Span | None:
@@ -223,6 +176,15 @@ def _strong_validator(file: FileIO) -> str:
     """A strong validator for bytes without a hash: no other bytes of this key have this modification time and size."""
     at = os.fstat(file.fileno())
     return f"{at.st_mtime_ns:x}-{at.st_size:x}"
+
+
+def _content_length(environ: Environ) -> int:
+    text = environ.get("CONTENT_LENGTH", "")
+    if not text:
+        raise LengthRequired("a part needs a Content-Length")
+    if not _LENGTH.fullmatch(text):
+        raise BadRequest("Content-Length is not a number of bytes")
+    return int(text)
 
 
 def _require_method(method: str, *allowed: str) -> None:

@@ -1,4 +1,4 @@
-"""What a real edge forwards to a real origin behind gunicorn, and how the origin refuses requests."""
+"""What a real edge forwards to a real origin behind its web server, and how the origin refuses requests."""
 
 import json
 import socket

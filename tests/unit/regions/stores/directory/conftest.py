@@ -1,4 +1,4 @@
-"""A running object server, served by gunicorn as in a region, and a client that can send any bytes."""
+"""A running object server, served as in a region, and a client that can send any bytes."""
 
 import hashlib
 import http.client
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+from wsgiref.util import FileWrapper
 
 import pytest
 
@@ -29,15 +30,15 @@ MINUTE_MS = 60_000
 SERVE = """
 import socket, sys
 from darkroom.processes.wsgi import WsgiServer
+from darkroom.processes.arrival_pace import PaceLimits
 from regions.clock import now_ms
-from regions.stores.directory import connection_limits
 from regions.stores.directory.server import ObjectServer
 from tests.builders.stores import directory_objects
 
-root, descriptor, stall_s = sys.argv[1:]
-connection_limits.STALL_S = float(stall_s)
-load = lambda: ObjectServer(directory_objects(root, "http://object-server", b"secret"), now_ms)
-WsgiServer(socket.socket(fileno=int(descriptor)), load).run()
+root, descriptor, grace_s = sys.argv[1:]
+server = ObjectServer(directory_objects(root, "http://object-server", b"secret"), now_ms)
+limits = PaceLimits(grace_s=float(grace_s), idle_s=float(grace_s))
+WsgiServer(socket.socket(fileno=int(descriptor)), server, server.max_body_bytes, server.takes_body, limits).run()
 """
 
 
@@ -127,10 +128,10 @@ class RunningServer:
         return [path for path in (self.root / "tmp").rglob("*") if path.is_file()]
 
 
-def opened(root: Path, stall_s: float) -> Iterator[RunningServer]:
+def opened(root: Path, grace_s: float) -> Iterator[RunningServer]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         descriptor, address = listener.fileno(), listener.getsockname()[:2]
-        command = [sys.executable, "-c", SERVE, str(root), str(descriptor), str(stall_s)]
+        command = [sys.executable, "-c", SERVE, str(root), str(descriptor), str(grace_s)]
         server = subprocess.Popen(command, pass_fds=[descriptor])
     try:
         yield RunningServer(directory_objects(str(root), "http://object-server", SECRET), root, address)
@@ -168,13 +169,15 @@ def upload(server: RunningServer, key: str) -> str:
 
 @pytest.fixture(scope="session")
 def call() -> Callable[..., Response]:
-    """Calls the application directly, as gunicorn would not: `call(store, method, url, **environ)`."""
+    """Calls the application directly, as no web server would: `call(store, method, url, **environ)`."""
 
     def call(store: DirectoryObjects, method: str, url: str, **environ: str) -> Response:
         parts, started = urlsplit(url), []
         request = {"REQUEST_METHOD": method, "PATH_INFO": parts.path, "QUERY_STRING": parts.query, **environ}
-        request["wsgi.input"] = io.BytesIO(b"")
+        request |= {"wsgi.input": io.BytesIO(b""), "wsgi.file_wrapper": FileWrapper}
         body = ObjectServer(store, now_ms)(request, lambda *line: started.extend(line))
-        return Response(int(started[0].split()[0]), dict(started[1]), b"".join(body))
+        headers = dict(started[1])
+        # Web servers end a file where Content-Length says.
+        return Response(int(started[0].split()[0]), headers, b"".join(body)[: int(headers["Content-Length"])])
 
     return call

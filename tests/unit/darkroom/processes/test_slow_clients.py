@@ -1,0 +1,180 @@
+"""Clients that send or read slowly cost the others of an origin and of an object server neither time nor an error."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+import urllib3
+
+WAIT_S = 30
+WORST_S = 2.0
+ANSWER_BYTES = 32 << 20
+SERVE = f"""
+import io, socket, sys, time
+from darkroom.processes.arrival_pace import PaceLimits
+from darkroom.processes.wsgi import WsgiServer
+
+def application(environ, start_response):
+    size_bytes = len(environ["wsgi.input"].read())
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(1)
+    if environ["PATH_INFO"] == "/large":
+        start_response("200 OK", [("Content-Length", "{ANSWER_BYTES}")])
+        return environ["wsgi.file_wrapper"](io.BytesIO(bytes({ANSWER_BYTES})))
+    body = str(size_bytes).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+
+takes = lambda method, path, query: path != "/unwanted"
+limits = PaceLimits(grace_s=float(sys.argv[2]), idle_s=float(sys.argv[2]))
+WsgiServer(socket.socket(fileno=int(sys.argv[1])), application, 8 << 20, takes, limits).run()
+"""
+
+
+class Served:
+    """A process that serves with Darkroom's settings, and with this much patience."""
+
+    def __init__(self, grace_s: float) -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+            self.address = listener.getsockname()
+            command = [sys.executable, "-c", SERVE, str(listener.fileno()), str(grace_s)]
+            self.process = subprocess.Popen(command, pass_fds=[listener.fileno()])
+        self.url = f"http://127.0.0.1:{self.address[1]}"
+
+    def connect(self, sent: bytes = b"") -> socket.socket:
+        connection = socket.create_connection(self.address, WAIT_S)
+        connection.sendall(sent)
+        return connection
+
+    def worst_s(self, seconds: float = 2) -> float:
+        """The longest of many requests, each on a new connection. Any error fails the test."""
+        worst, end = 0.0, time.monotonic() + seconds
+        while time.monotonic() < end:
+            began = time.monotonic()
+            response = urllib3.request("POST", f"{self.url}/", body=b"x" * 100_000, timeout=WAIT_S, retries=False)
+            assert (response.status, response.data) == (200, b"100000")
+            worst = max(worst, time.monotonic() - began)
+        return worst
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(WAIT_S)
+
+
+@pytest.fixture(scope="module")
+def patient():
+    served = Served(3600)
+    urllib3.request("GET", served.url, timeout=WAIT_S)
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def impatient():
+    served = Served(1)
+    urllib3.request("GET", served.url, timeout=WAIT_S)
+    yield served
+    served.stop()
+
+
+@pytest.mark.parametrize(
+    ("connections", "sent"),
+    [
+        pytest.param(16, b"GET / HTTP/1.1\r\nHo", id="16 half-sent heads"),
+        pytest.param(160, b"", id="160 silent connections"),
+        pytest.param(16, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n", id="16 bodies never sent"),
+        pytest.param(20, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n", id="20 large answers that nobody reads"),
+        pytest.param(700, b"GET", id="more connections than are kept"),
+    ],
+)
+def test_others_are_served_at_once(patient, connections, sent):
+    """Nobody is given up in this time, so that is not why."""
+    with ExitStack() as held:
+        for _ in range(connections):
+            held.enter_context(patient.connect(sent))
+        assert patient.worst_s() < WORST_S
+
+
+def test_slow_uploads_leave_others_alone(patient):
+    """20 of them, at 1 KiB/s each."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n"
+    stop = threading.Event()
+
+    def send(connection: socket.socket) -> None:
+        while not stop.wait(0.25):
+            connection.sendall(bytes(256))
+
+    with ExitStack() as held:
+        senders = [threading.Thread(target=send, args=[held.enter_context(patient.connect(head))]) for _ in range(20)]
+        for sender in senders:
+            sender.start()
+        try:
+            assert patient.worst_s(3) < WORST_S
+        finally:
+            stop.set()
+            for sender in senders:
+                sender.join()
+
+
+@pytest.mark.parametrize("sent", [b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"])
+def test_a_request_that_does_not_arrive_is_answered_408(impatient, sent):
+    """As a problem document; and the connection ends."""
+    with impatient.connect(sent) as connection:
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.split()[1] == b"408"
+    assert b"application/problem+json" in answer
+
+
+def test_a_silent_connection_is_closed(impatient):
+    """Without an answer: nothing was asked."""
+    with impatient.connect() as connection:
+        assert connection.recv(1) == b""
+
+
+def test_a_client_that_reads_nothing_is_given_up(impatient):
+    """Its answer is cut off."""
+    with impatient.connect(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n") as connection:
+        time.sleep(4)
+        received = sum(len(piece) for piece in iter(lambda: _received(connection), b""))
+    assert received < ANSWER_BYTES
+
+
+def _received(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(1 << 20)
+    except ConnectionResetError:
+        return b""
+
+
+def test_a_body_that_is_not_wanted_is_thrown_away(patient):
+    """The application sees none of it, and the connection serves the next request."""
+    with urllib3.HTTPConnectionPool("127.0.0.1", patient.address[1], maxsize=1) as pool:
+        assert pool.request("POST", "/unwanted", body=bytes(5 << 20), retries=False).data == b"0"
+        assert pool.request("POST", "/", body=bytes(70_000), retries=False).data == b"70000"
+        assert pool.num_connections == 1
+
+
+def test_a_body_over_the_limit_is_refused(patient):
+    """Before it is sent."""
+    with patient.connect(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999\r\n\r\n") as connection:
+        assert connection.recv(65_536).split()[1] == b"413"
+
+
+def test_what_has_begun_ends_after_sigterm():
+    """The process ends within seconds, and takes no new connection."""
+    served = Served(3600)
+    urllib3.request("GET", served.url, timeout=WAIT_S)
+    with served.connect(), served.connect(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n") as asked:
+        time.sleep(0.3)
+        began = time.monotonic()
+        served.process.send_signal(signal.SIGTERM)
+        assert asked.recv(65_536).split()[1] == b"200"
+        assert served.process.wait(WAIT_S) == 0
+        assert time.monotonic() - began < 5
+    with pytest.raises(ConnectionRefusedError):
+        served.connect()
