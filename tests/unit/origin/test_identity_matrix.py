@@ -5,6 +5,7 @@ A route without a row fails, so that nobody adds one without saying who may use 
 
 import itertools
 
+import jwt
 import pytest
 from falcon import inspect
 
@@ -162,7 +163,11 @@ def invalid_tokens(api, method, path, body):
     issued = {what: node_tokens.issue("lisbon", "k1", node_key("lisbon"), call, now_s) for what, call in others.items()}
     for what, at_s in (("90 s ahead", now_s + 90), ("31 s ahead", now_s + 31), ("31 s old", now_s - 31)):
         issued[what] = node_tokens.issue("lisbon", "k1", node_key("lisbon"), good, at_s)
+    claims = jwt.decode(api.node_token("lisbon", good), options={"verify_signature": False})
+    in_thirty_years = claims | {"exp": now_s + 30 * 365 * 86_400}
     return issued | {
+        "for thirty years": jwt.encode(in_thirty_years, node_key("lisbon"), algorithm="EdDSA", headers={"kid": "k1"}),
+        "unsigned": jwt.encode(claims, None, algorithm="none", headers={"kid": "k1"}),
         "garbage": "x",
         "empty": "",
         "another node's key": node_tokens.issue("lisbon", "k1", node_key("sydney"), good, now_s),
@@ -285,6 +290,17 @@ def test_what_is_shown_where_in_each_state_of_the_statement(api, send, eva, stat
         shown = [photo["id"] for photo in response.json.get("items", ())]
         assert response.status_code == (200 if expected == 451 else expected), route
         assert bool(shown) is (expected == 200), route
+
+
+@pytest.mark.parametrize(("state", "number"), [*itertools.product(STATES, (1, 2, 3))])
+def test_who_gets_the_url_of_an_image_in_each_state_of_the_statement(api, things, state, number):
+    """Through the shield, as the same table says; but where Lisbon gets nothing, no edge gets anything through it."""
+    state(api)
+    node, path = NODES[number], f"/v1/grants/{things['photo_id']}/{things['name']}"
+    response = api.request("GET", path, node=node, presented_by=None if node == "lisbon" else "lisbon")
+    through_lisbon = STATES[state][2]
+    expected = STATES[state][number] if through_lisbon == 200 else through_lisbon
+    assert (response.status_code, "url" in response.json) == (expected, expected == 200)
 
 
 def test_without_any_statement_nobody_is_known_and_nothing_is_shown(open_api):
