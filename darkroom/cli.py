@@ -92,6 +92,7 @@ _DRAFT = (
     _argument("--because", metavar="TEXT", help="why; it stays in the history"),
     _argument("--places", action="store_true", help="take places and keys from the topology and the secrets here"),
     _argument("--signers", type=Path, metavar="FILE", help="who signs from the next statement on (default: as before)"),
+    _argument("--operators", type=Path, metavar="FILE", help="who may act by hand, with roles and keys (as before)"),
     _argument("--lease", type=int, metavar="SECONDS", help="how long a region may go on alone (default: as before)"),
 )
 _BEFORE = _argument("--before", metavar="PHOTO", help="show photos older than this one")
@@ -359,6 +360,13 @@ COMMANDS = (
             _argument("--failed", action="store_true", help="also those that have failed"),
             _argument("--restart", action="store_true", help="begin anew instead of going on where the last run was"),
         ),
+        needs_service=True,
+    ),
+    Command(
+        "acts",
+        "for operators: what was done by hand in a region, when and by whom; exit 1 if a record is forged",
+        "darkroom.operate.operators:command",
+        (_REGION, _TOPOLOGY, _LIMIT),
         needs_service=True,
     ),
     Command(

@@ -8,10 +8,11 @@ all variables of this kind.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from regions import keys, topology
 from regions.clock import now_ms
 from regions.errors import ClientMissing, StoreMissing, TopologyError, WrongStore
-from regions.residency.statement import Purpose, Signers
-from regions.residency.statement_document import parse_signers
+from regions.residency.statement import Operator, Purpose, Signers
+from regions.residency.statement_document import parse_operators, parse_signers
 from regions.residency.statement_folder import StatementFolder
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
@@ -30,6 +31,7 @@ from regions.stores.partitioner import partitions_in
 from regions.stores.settings import Settings
 from regions.stores.stamp import Port, StoreLocation, StoreRegion
 
+_People = TypeVar("_People")
 _PREFIX = "DARKROOM_"
 _TOPOLOGY = f"{_PREFIX}TOPOLOGY"
 SIGNERS = "signers.json"
@@ -172,12 +174,21 @@ class Stores:
 
 def read_signers(file: Path) -> Signers:
     """Raises TopologyError."""
+    return _read_people(file, "signers", parse_signers)
+
+
+def read_operators(file: Path) -> dict[str, Operator]:
+    """Raises TopologyError."""
+    return _read_people(file, "operators", parse_operators)
+
+
+def _read_people(file: Path, what: str, parse: Callable[[Any], _People]) -> _People:
     try:
-        return parse_signers(json.loads(file.read_text()))
+        return parse(json.loads(file.read_text()))
     except OSError as error:
-        raise TopologyError(f"the signers {file} can't be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TopologyError(f"the signers {file} can't be read: {error}") from error
+        raise TopologyError(f"the {what} {file} can't be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise TopologyError(f"the {what} {file} can't be read: {error}") from error
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:

@@ -1,4 +1,5 @@
-"""The compliance team of one machine: one key in the data folder, which signs the first statement.
+"""The compliance team of one machine: one key in the data folder, which signs the first statement. Beside it is the key
+of the one operator whom it lists, with all roles.
 
 Elsewhere the keys of a compliance team lie with its people, and a statement needs several of them.
 """
@@ -13,17 +14,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from darkroom.command_error import CommandError
 from darkroom.local.private_files import write_private
+from darkroom.operate import operators
 from darkroom.operate.places import moved, places_of
 from darkroom.operate.statement_files import highest, publish
 from regions import config, keys
 from regions.config import Config
 from regions.residency import checking, signatures, statement_document
 from regions.residency.parsing import FILE, parse
-from regions.residency.statement import Signers, Statement
+from regions.residency.statement import Operator, Role, Signers, Statement
 
 FOLDER = "compliance"
 _BEGINNING = f".{FOLDER}.new"
 _OFFICER = "officer-1"
+_OPERATOR = "operator-1"
 _OLD_POLICY = "residency/policy"
 
 
@@ -65,14 +68,23 @@ def shipped_policy() -> str:
 
 
 def _begin(folder: Path, loaded: Config) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if not (file := folder / f"{_OFFICER}.pem").exists():
-        write_private(file, keys.private_pem(Ed25519PrivateKey.generate()).encode())
+    _public_half(folder / f"{_OFFICER}.pem")
     private = private_keys(folder)
     signers = Signers(1, {key_id: keys.public_text(key.public_key()) for key_id, key in private.items()})
     write_private(loaded.signers_file, signers_text(signers).encode())
-    text = statement_document.draft(_first_policy(loaded), places_of(loaded), signers, "The first statement.")
+    operator = Operator(frozenset(Role), _public_half(folder.parent / operators.FOLDER / f"{_OPERATOR}.pem"))
+    text = statement_document.draft(
+        _first_policy(loaded), places_of(loaded), signers, "The first statement.", operators={_OPERATOR: operator}
+    )
     publish(loaded, signed_by(private, text, signers), loaded.topology.regions)
+
+
+def _public_half(file: Path) -> str:
+    """Of the private key in a file, which is made if it is not there."""
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    if not file.exists():
+        write_private(file, keys.private_pem(Ed25519PrivateKey.generate()).encode())
+    return keys.public_text(keys.private_key(file.read_text()).public_key())
 
 
 def private_keys(folder: Path) -> dict[str, Ed25519PrivateKey]:

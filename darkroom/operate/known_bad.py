@@ -16,12 +16,14 @@ from rich.table import Table
 from darkroom import terminal
 from darkroom.command_error import CommandError
 from darkroom.local.addresses import TOPOLOGY
-from darkroom.operate import one_region
+from darkroom.operate import one_region, operators
+from darkroom.operate.operators import ActingOperator
 from processing import moderation
 from processing.moderation import KnownBadError
 from regions import config
 from regions.config import Config
 from regions.errors import Unavailable
+from regions.residency.statement import Role
 from regions.stores.settings import KNOWN_BAD, MAX_VALUE_BYTES, Setting, Values
 
 _VERSION_CHARS = 12
@@ -41,7 +43,8 @@ def command(options: Namespace) -> int:
         )
     loaded, regions = _regions(options)
     if options.action == "set":
-        return write(loaded, regions, checked(options.file), Console())
+        text, operator = checked(options.file), operators.require(options, loaded, Role.MODERATOR)
+        return write(loaded, regions, text, Console(), operator)
     return get(loaded, regions) if options.action == "get" else show(loaded, regions, Console())
 
 
@@ -74,9 +77,9 @@ def checked(file: Path) -> str:
     return text
 
 
-def write(loaded: Config, regions: list[str], text: str, console: Console) -> int:
+def write(loaded: Config, regions: list[str], text: str, console: Console, operator: ActingOperator) -> int:
     """A region that can't be written does not keep the others from it. Raises CommandError."""
-    refused = [region for region in regions if not _write(loaded, region, text, console)]
+    refused = [region for region in regions if not _write(loaded, region, text, console, operator)]
     if refused:
         raise CommandError(
             f"{', '.join(refused)} did not get the list.",
@@ -85,9 +88,10 @@ def write(loaded: Config, regions: list[str], text: str, console: Console) -> in
     return 0
 
 
-def _write(loaded: Config, region: str, text: str, console: Console) -> bool:
+def _write(loaded: Config, region: str, text: str, console: Console, operator: ActingOperator) -> bool:
     try:
         with closing(config.open_settings(loaded, region)) as settings:
+            operator.begins(settings.values, region, "known-bad set", f"version {moderation.parse(text).version}")
             is_there = replace(settings.values, text)
     except Unavailable as error:
         console.print("[bold red]✗[/]", terminal.text(error.detail))

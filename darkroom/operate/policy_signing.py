@@ -124,6 +124,8 @@ def _draft(loaded: Config, policy_text: str, options: Namespace, before: Stateme
         signers = config.read_signers(options.signers)
     lease_s = options.lease or (before.lease_s if before else _LEASE_S)
     operators = before.operators if before else {}
+    if options.operators:
+        operators = config.read_operators(options.operators)
     try:
         return statement_document.draft(policy_text, places, signers, options.because, before, lease_s, operators)
     except StatementError as error:
@@ -142,6 +144,10 @@ def _show_changes(statement: Statement, before: Statement | None) -> None:
         if known.get(name) != statement.places.get(name):
             how = "is new" if name not in known else "has changed" if name in statement.places else "is gone"
             console.print("The place", terminal.text(name), how + ".")
+    for name in sorted({*(before.operators if before else ()), *statement.operators}):
+        roles = ", ".join(sorted(statement.operators[name].roles)) if name in statement.operators else "none"
+        if not before or before.operators.get(name) != statement.operators.get(name):
+            console.print("The operator", terminal.text(name), "has the roles:", roles)
     if before and before.signers != statement.signers:
         console.print("From the next statement on, others sign:", terminal.text(", ".join(statement.signers.keys)))
 

@@ -14,12 +14,14 @@ from rich.console import Console
 
 from darkroom.command_error import CommandError
 from darkroom.local.addresses import TOPOLOGY
+from darkroom.operate import operators
 from origin.accounts import recovery_codes
 from origin.accounts.sign_up import HANDLE
 from regions import config, ids, topology
 from regions.clock import now_ms
 from regions.errors import NotFound
 from regions.records import User
+from regions.residency.statement import Role
 from regions.stores.catalog import Catalog
 
 
@@ -29,6 +31,9 @@ def command(options: Namespace) -> int:
     if options.handle and not re.fullmatch(HANDLE, options.handle):
         raise CommandError(f"{options.handle!r} can't be a handle.", "It has 2 to 30 small letters, digits and _.", 2)
     home = topology.home_of(loaded.topology, ids.USER, options.user)
+    operator = operators.require(options, loaded, Role.OPERATOR)
+    with closing(config.open_settings(loaded, home.name)) as settings:
+        operator.begins(settings.values, home.name, "recover", options.user)
     with closing(config.open_catalog(loaded, home.name)) as catalog:
         user, code = issue(catalog, options.user, options.handle)
     console = Console()

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from darkroom import terminal
 from darkroom.command_error import CommandError
 from darkroom.error_messages import INTERRUPTED
-from darkroom.operate import backfill, one_region
+from darkroom.operate import backfill, one_region, operators
 from darkroom.operate.backfill import Selection, Walk
 from processing.imaging.recipe import RECIPE
 from regions import config, ids, processing_status
@@ -26,6 +26,7 @@ from regions.config import Stores
 from regions.errors import NotFound
 from regions.events import messages
 from regions.events.topics import PHOTOS_BACKFILL, PROCESSOR
+from regions.residency.statement import Role
 from regions.stores.objects import RAW, raw_key
 
 KEY = "processing/reprocess"
@@ -37,6 +38,7 @@ MOST_WAITING = 2_000
 _PREFIXES = tuple(f"{number:02x}/" for number in range(256))
 """What the keys of raws begin with, in order."""
 _LOOK_EVERY_S = 0.5
+_SELECTING = ("photo", "since", "until", "failed", "restart")
 _OTHER = "Let it go on, or stop it and give this command again."
 
 Report = Callable[[Walk, int], None]
@@ -48,8 +50,10 @@ def command(options: Namespace) -> int:
     _require_sensible(options)
     loaded, region = one_region.of(options)
     selection, console = Selection(RECIPE, options.since, options.until, options.failed), Console()
+    operator = operators.require(options, loaded, Role.OPERATOR)
     stores = config.open_stores(loaded, region.name)
     try:
+        operator.begins(stores.settings.values, region.name, "reprocess", _about(options))
         if not processing_status.present(stores.settings.values.tree(processing_status.PREFIX), now_ms()):
             console.print(f"[yellow]No processor of {region.name} reports: the photos wait until one runs.[/]")
         published = _run(Reprocessing(stores, region.number, selection), options, console)
@@ -71,6 +75,12 @@ def _require_sensible(options: Namespace) -> None:
         raise CommandError(
             "No photo is from --since on and before --until.", "Let --since be the earlier of the two.", 2
         )
+
+
+def _about(options: Namespace) -> str:
+    """The options that were given, as in the command."""
+    given = {name: value for name, value in vars(options).items() if name in _SELECTING and value}
+    return ", ".join(f"{name}: {value}" for name, value in given.items()) or "all photos"
 
 
 def _photos(count: int) -> str:

@@ -96,7 +96,7 @@ def parse(text: str, signed: str) -> Statement:
             because=_text(document["because"]),
             lease_s=whole(document["lease_s"], 1, MAX_LEASE_S),
             signers=parse_signers(document["signers"]),
-            operators={matching(_NAME, name): _operator(one) for name, one in document["operators"].items()},
+            operators=parse_operators(document["operators"]),
             places={matching(_NAME, name): _place(name, one) for name, one in document["places"].items()},
             policy=parse_policy(matching(_ANY, document["policy"]), FILE),
             policy_text=document["policy"],
@@ -125,6 +125,14 @@ def parse_signers(document: Any) -> Signers:
     if len(set(keys.values())) < len(keys):
         raise ValueError("two signers have the same key")
     return Signers(whole(document["threshold"], 1, len(keys)), keys)
+
+
+def parse_operators(document: Any) -> dict[str, Operator]:
+    """Raises ValueError, KeyError, TypeError or AttributeError for anything but the document of `operators`."""
+    found = {matching(_NAME, name): _operator(one) for name, one in document.items()}
+    if len({one.key for one in found.values()}) < len(found):
+        raise ValueError("two operators have the same key")
+    return found
 
 
 def _operator(document: Any) -> Operator:

@@ -19,6 +19,7 @@ MAX_KEY_CHARS = 200
 STATEMENT = "residency/statement"
 HISTORY = "residency/history/"
 KNOWN_BAD = "moderation/known_bad"
+ACTS = "operators/acts/"
 
 # No segment starts with a dot, so no key can lead out of the tree, as `../` would in a path.
 _KEY = re.compile("[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
@@ -164,6 +165,11 @@ class Settings:
     locks: Locks
     check_health: Callable[[], list[CheckResult]]
     close: Callable[[], None]
+
+
+def act_key(at_ms: int, unique: str) -> str:
+    """The key of an operator's act: in the order of time. `unique` is a word."""
+    return f"{ACTS}{at_ms:014d}-{unique}"
 
 
 def history_key(hash: str) -> str:

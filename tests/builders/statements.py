@@ -12,7 +12,7 @@ from regions.residency import signatures, statement_document
 from regions.residency.exchange import Report
 from regions.residency.live import FollowedRules, LiveRules
 from regions.residency.settings_statement import SettingsStatement
-from regions.residency.statement import Kind, Purpose, Signers, StatedPlace, Statement
+from regions.residency.statement import Kind, Operator, Purpose, Signers, StatedPlace, Statement
 
 POLICY_TEXT = (Path(__file__).parents[2] / "deploy" / "policy.yaml").read_text()
 
@@ -113,10 +113,13 @@ class Compliance:
         because: str = "a test",
         signers: Signers | None = None,
         by: int | None = None,
+        operators: Mapping[str, Operator] | None = None,
     ) -> Statement:
         """The next statement after `previous` (by default the latest), signed by as many as are needed, or `by`."""
         previous = previous or self.latest
-        text = statement_document.draft(policy_text, places, signers or self.signers, because, previous, lease_s)
+        text = statement_document.draft(
+            policy_text, places, signers or self.signers, because, previous, lease_s, operators
+        )
         self.latest = signatures.verify(self.signed(text, by or self.threshold), self.signers)
         return self.latest
 

@@ -4,12 +4,16 @@ import pytest
 
 from darkroom.cli import main
 from darkroom.command_error import CommandError
+from darkroom.operate.operators import KEY_FILE
 from darkroom.operate.recover import issue
 from origin.accounts import recovery_codes
 from regions import config
 from regions.errors import NotFound
 from regions.preparation import prepare_region
 from regions.records import User
+from regions.residency.statement import Role
+from tests.builders.operators import state_operators
+from tests.builders.statements import Compliance
 from tests.builders.topologies import one_region
 
 
@@ -71,7 +75,9 @@ def test_nobody_who_is_not_there_or_deleted_gets_a_code(catalog, olga):
             issue(catalog, user_id, "olga")
 
 
-def test_the_command_prints_what_to_do_with_the_code(catalog, olga, tmp_path, capsys):
+def test_the_command_prints_what_to_do_with_the_code(loaded, olga, tmp_path, capsys, monkeypatch):
+    files = state_operators(loaded, tmp_path, Compliance(), eva={Role.OPERATOR})
+    monkeypatch.setenv(KEY_FILE, str(files["eva"]))
     arguments = ["recover", olga.user_id, "--topology", str(tmp_path / "topology.toml")]
     assert main([*arguments, "--handle", "Olga"]) == 2
     assert main([*arguments, "--handle", "olga"]) == 0

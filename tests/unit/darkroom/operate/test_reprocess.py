@@ -11,11 +11,15 @@ from darkroom.cli import main
 from darkroom.command_error import CommandError
 from darkroom.operate import reprocess
 from darkroom.operate.backfill import Selection, Walk
+from darkroom.operate.operators import KEY_FILE
 from darkroom.operate.reprocess import KEY, Reprocessing
 from regions import config, ids
 from regions.errors import Unavailable
 from regions.events.topics import PHOTOS_BACKFILL, PROCESSOR
+from regions.residency.statement import Role
 from regions.stores.objects import RAW, raw_key
+from tests.builders.operators import state_operators
+from tests.builders.statements import Compliance
 from tests.builders.topologies import prepared_region
 
 REGION, NUMBER = "eu-west", 3
@@ -45,8 +49,11 @@ class Log:
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return prepared_region(tmp_path).parent
+def folder(tmp_path, monkeypatch):
+    file = prepared_region(tmp_path)
+    keys = state_operators(config.load(file, {}), tmp_path, Compliance(), olga={Role.OPERATOR})
+    monkeypatch.setenv(KEY_FILE, str(keys["olga"]))
+    return tmp_path
 
 
 @pytest.fixture

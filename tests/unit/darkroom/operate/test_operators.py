@@ -1,0 +1,114 @@
+"""Operators' commands ask who gives them, and keep what was done."""
+
+import json
+from contextlib import closing
+
+import pytest
+
+from darkroom.cli import main
+from darkroom.operate import operators
+from regions import config
+from regions.residency.statement import Role
+from regions.stores.settings import ACTS, KNOWN_BAD
+from tests.builders.operators import state_operators
+from tests.builders.statements import Compliance
+from tests.builders.topologies import prepared_region
+
+LIST = "# nothing\n"
+
+
+@pytest.fixture
+def topology(tmp_path):
+    return prepared_region(tmp_path)
+
+
+@pytest.fixture
+def team():
+    return Compliance()
+
+
+@pytest.fixture
+def files(topology, tmp_path, team):
+    """The keys of Ana, a moderator, of Olga, an operator, and of Eva, whom no statement lists."""
+    roles = {"ana": {Role.MODERATOR}, "olga": {Role.OPERATOR, Role.AUDITOR}}
+    found = state_operators(config.load(topology, {}), tmp_path, team, **roles)
+    main(["policy", "new-key", str(tmp_path / "eva.pem")])
+    return found | {"eva": tmp_path / "eva.pem"}
+
+
+@pytest.fixture
+def run(topology, tmp_path, monkeypatch):
+    """`run(key file, *arguments)`: the exit code of a command."""
+
+    def run(key, *arguments) -> int:
+        monkeypatch.setenv(operators.KEY_FILE, str(key))
+        return main([*arguments, "--topology", str(topology)])
+
+    return run
+
+
+@pytest.fixture
+def known_bad(tmp_path):
+    file = tmp_path / "list.txt"
+    file.write_text(LIST)
+    return ["known-bad", "set", str(file)]
+
+
+def value(topology, key) -> str | None:
+    with closing(config.open_settings(config.load(topology, {}), "eu-west")) as settings:
+        setting = settings.values.read(key)
+        return setting.value if setting else None
+
+
+def records(topology) -> dict[str, str]:
+    with closing(config.open_settings(config.load(topology, {}), "eu-west")) as settings:
+        return {key: setting.value for key, setting in settings.values.tree(ACTS).items()}
+
+
+def test_who_has_the_role_may_do_it_and_it_is_kept(topology, files, run, known_bad, capsys):
+    assert run(files["ana"], *known_bad) == 0
+    assert value(topology, KNOWN_BAD) == LIST
+    assert run(files["olga"], "acts", "eu-west") == 0
+    shown = capsys.readouterr().out
+    assert "ana" in shown and "moderator" in shown and "known-bad set" in shown
+
+
+@pytest.mark.parametrize(("who", "error"), [("olga", "for the role moderator"), ("eva", "lists no operator with this")])
+def test_nobody_else_may_do_it(topology, files, run, known_bad, capsys, who, error):
+    """And nothing of it is done or kept."""
+    assert run(files[who], *known_bad) == 1
+    assert error in " ".join(capsys.readouterr().err.split())
+    assert value(topology, KNOWN_BAD) is None and records(topology) == {}
+
+
+@pytest.mark.parametrize("arguments", [["reprocess", "eu-west"], ["recover", "u_00000000001"]])
+def test_each_command_that_changes_something_asks_for_a_role(files, run, arguments):
+    """That of an operator."""
+    assert run(files["ana"], *arguments) == 1
+
+
+def test_without_a_key_the_command_says_how_to_get_one(topology, files, known_bad, capsys, tmp_path):
+    assert main([*known_bad, "--topology", str(topology), "--data", str(tmp_path)]) == 1
+    assert "darkroom policy new-key" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_forged_record_is_shown_as_one(topology, files, run, known_bad, capsys):
+    """Who can write to the settings can't act in another's name."""
+    assert run(files["ana"], *known_bad) == 0
+    [(key, record)] = records(topology).items()
+    document = json.loads(record)
+    document["act"] = document["act"].replace("version", "another version")
+    with closing(config.open_settings(config.load(topology, {}), "eu-west")) as settings:
+        settings.values.write(f"{key}-x", json.dumps(document))
+    assert run(files["olga"], "acts", "eu-west") == 1
+    assert "has not signed it" in " ".join(capsys.readouterr().out.split())
+
+
+def test_who_is_listed_no_longer_has_acted_all_the_same(topology, files, run, known_bad, team, capsys, tmp_path):
+    """Records are checked by the statement of their time."""
+    assert run(files["ana"], *known_bad) == 0
+    later = state_operators(config.load(topology, {}), tmp_path, team, olga={Role.MODERATOR})
+    assert run(files["ana"], *known_bad) == 1
+    assert run(later["olga"], *known_bad) == 0
+    assert run(later["olga"], "acts", "eu-west") == 0
+    assert "ana" in capsys.readouterr().out
