@@ -5,6 +5,7 @@ that breaks off becomes a 502 instead of half a document. Only the headers liste
 interpret headers of their own (a gateway's SCRIPT_NAME moves the path), and would trust them coming from an edge.
 """
 
+import secrets
 from dataclasses import replace
 
 from edge import account_routes, cache_status, responses, routing
@@ -90,6 +91,9 @@ class Forward:
         if len(head.target) > _MAX_TARGET_BYTES:
             raise HeadTooLarge(f"the path and the query may have at most {_MAX_TARGET_BYTES} bytes")
         headers = self._headers(request)
+        if head.method == "POST":
+            # Who records the request can't have its effect a second time.
+            headers.setdefault("idempotency-key", secrets.token_urlsafe(16))
         authorization = request.header("authorization")
         region = home or routing.region_for(self._topology, self._edge, head.path, authorization)
         reply = self._send(region, request, headers)

@@ -62,7 +62,8 @@ class NodeClient:
         self, receiver: str, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Reply:
         """The complete response, within a deadline. Sends our node token."""
-        sent = {**headers, node_tokens.HEADER: self.token(Call(receiver, method, _target(url), body or b""))}
+        call = Call(receiver, method, _target(url), body or b"", key=headers.get("idempotency-key", ""))
+        sent = {**headers, node_tokens.HEADER: self.token(call)}
         with gevent.Timeout(_REQUEST_S, BadGateway(f"{_host(url)} took too long")):
             response = self._open(method, url, sent, body)
             data = b"".join(StreamedBody(response, url, _MAX_REPLY_BYTES))

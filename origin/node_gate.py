@@ -57,7 +57,9 @@ class NodeGate:
 
     def _proven(self, request: falcon.Request, token: str, presenter: str = "") -> str:
         query = f"?{request.query_string}" if request.query_string else ""
-        call = Call(self.name, request.method, request.path + query, fields.raw_body(request), presenter)
+        # A token to be shown is for a read.
+        key = "" if presenter else request.get_header("Idempotency-Key") or ""
+        call = Call(self.name, request.method, request.path + query, fields.raw_body(request), presenter, key)
         rules = self.rules.current()
         keys_of = lambda name: rules.public_keys(name, Purpose.NODE)  # noqa: E731
         return node_tokens.sender(token, call, keys_of, self.clock_ms() // 1000)

@@ -2,7 +2,7 @@
 
 import falcon
 
-from origin import fields, views
+from origin import fields, repeats, views
 from origin.context import Context
 from origin.processing_estimate import ProcessingEstimate
 from origin.residency_guard import ResidencyGuard
@@ -72,8 +72,12 @@ class PhotosResource:
         self._require_public(request, photo_id)
         self._require_say(token)
         text = fields.text(fields.body(request), "text", 2000, lines=True)
-        comment = Comment(self._context.new_id(ids.COMMENT), photo_id, token.user_id, text, self._context.clock_ms())
-        self._catalog.comments.add(comment)
+        made = self._context.new_id(ids.COMMENT)
+        comment_id = repeats.first(self._context, request, token.user_id, made)
+        comment = self._catalog.comments.get(photo_id, comment_id) if comment_id != made else None
+        if comment is None:
+            comment = Comment(comment_id, photo_id, token.user_id, text, self._context.clock_ms())
+            self._catalog.comments.add(comment)
         response.status = falcon.HTTP_201
         response.media = views.comment(comment)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import falcon
 
-from origin import fields
+from origin import fields, repeats
 from origin.context import Context
 from regions import ids
 from regions.errors import BadRequest, Conflict, Gone, NotFound, Unprocessable
@@ -37,9 +37,17 @@ class UploadsResource:
         self._context.require_home(ids.USER, user_id)
         photo, filename = self._new_photo(user_id, fields.body(request))
         multipart_id = self._objects.create_upload(RAW, raw_key(photo.photo_id))
+        made = f"{photo.photo_id} {multipart_id}"
+        first = repeats.first(self._context, request, user_id, made)
+        if first != made:
+            self._objects.abort_upload(multipart_id)
+            photo_id, multipart_id = first.split(" ", 1)
+            photo = replace(photo, photo_id=photo_id)
         expires_at_ms = photo.created_at_ms + _UPLOAD_TTL_MS
         upload = Upload(photo.photo_id, multipart_id, filename, photo.size_bytes, PART_SIZE_BYTES, expires_at_ms)
         self._catalog.photos.create(photo, upload)
+        if first != made and self._catalog.photos.get(photo.photo_id) is None:
+            raise Gone("this request was answered before, and its photo has been deleted since")
         url_expires_at_ms = self._url_expiry_ms(upload)
         parts = self._sign(upload, range(1, len(upload.part_sizes()) + 1), url_expires_at_ms)
         response.media = {

@@ -1,9 +1,10 @@
 """Node tokens: one server proves to another who it is, for one request.
 
 A token is a JSON Web Token (RFC 7519), signed with an Ed25519 key of the sender (RFC 8037). It names the sender, the
-receiver, the method, the target (path and query) and the SHA-256 of the body, so it is worth nothing at another
-receiver or for another request. It is good for a minute at most, and for clocks that differ by at most 30 s. The same
-request can be sent again within that time (docs/threat-model.md).
+receiver, the method, the target (path and query), the SHA-256 of the body, and the Idempotency-Key, so it is worth
+nothing at another receiver or for another request. It is good for a minute at most, and for clocks that differ by at
+most 30 s. The same request can be sent again within that time: a read is answered again, and what makes something
+makes it once (docs/threat-model.md).
 
 A token may be meant to be shown by somebody else than its issuer: an edge's request to a shield carries a second one,
 for the grant that the shield must ask of its origin. `presenter` names who alone may show it.
@@ -39,13 +40,15 @@ PublicKeys = Callable[[str], Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a token is for. `receiver` and `presenter` are names of nodes; `target` is path and query."""
+    """What a token is for. `receiver` and `presenter` are names of nodes; `target` is path and query; `key` is the
+    request's Idempotency-Key."""
 
     receiver: str
     method: str
     target: str
     body: bytes = b""
     presenter: str = ""
+    key: str = ""
 
 
 class NodeSigner:
@@ -100,6 +103,7 @@ def _claims(call: Call) -> dict[str, str]:
         "htu": _hash(call.target.encode()),
         "body": _hash(call.body),
         "presenter": call.presenter,
+        "key": _hash(call.key.encode()),
     }
 
 

@@ -206,7 +206,7 @@ class Client:
         return self._list(f"/v1/photos/{quote(photo_id)}/likes", before, limit)
 
     def comment(self, photo_id: str, text: str) -> Json:
-        return self._json("POST", f"/v1/photos/{quote(photo_id)}/comments", {"text": text})
+        return self._json("POST", f"/v1/photos/{quote(photo_id)}/comments", {"text": text}, repeatable=True)
 
     def remove_comment(self, photo_id: str, comment_id: str) -> None:
         """For the comment's author and the photo's owner."""

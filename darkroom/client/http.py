@@ -1,6 +1,7 @@
 """HTTP requests to Darkroom: connection pool, timeouts, retries, and errors made from problem documents."""
 
 import json
+import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -49,9 +50,12 @@ class HttpClient:
     ) -> Json:
         """The response's JSON document, or `{}` if it has none. Raises ClientError.
 
-        `repeatable` means that this POST may safely be sent twice. `token` is an access token.
+        `repeatable` means that this POST may safely be sent twice: it gets an Idempotency-Key. `token` is an access
+        token.
         """
         sent = {**(headers or {}), **({"Authorization": f"Bearer {token}"} if token else {})}
+        if repeatable:
+            sent.setdefault("Idempotency-Key", secrets.token_urlsafe(16))
         data = None
         if body is not None:
             data, sent["Content-Type"] = json.dumps(body).encode(), "application/json"

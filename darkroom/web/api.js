@@ -2,28 +2,29 @@
 
 import { Problem, repeated, send } from "./http.js";
 import { session, signIn } from "./session.js";
-import { atHome, forget, homeOf, keep, tokenFor } from "./tokens.js";
+import { atHome, forget, homeOf, keep, randomKey, tokenFor } from "./tokens.js";
 
 export { backoffMs, pause, Problem } from "./http.js";
 
 const LABEL = "Web page";
 
-/** A `repeatable` request is idempotent, so it is sent again if a server is unavailable. */
+/** A `repeatable` request is sent again if a server is unavailable; a POST then has a key, so that it counts once. */
 export function call(method, path, { body, signal, repeatable = method !== "POST" } = {}) {
-  const once = () => callOnce(method, path, body, signal);
+  const headers = repeatable && method === "POST" ? { "Idempotency-Key": randomKey() } : {};
+  const once = () => callOnce(method, path, { body, signal, headers });
   return repeatable ? repeated(once, signal) : once();
 }
 
-async function callOnce(method, path, body, signal) {
+async function callOnce(method, path, options) {
   const token = await tokenFor(method, path);
   try {
-    return await send(method, path, { body, signal, token });
+    return await send(method, path, { ...options, token });
   } catch (error) {
     if (error.status !== 401 || !token) throw error;
   }
   // Nothing was done: the token had run out, perhaps because this computer slept.
   forget();
-  return send(method, path, { body, signal, token: await tokenFor(method, path) });
+  return send(method, path, { ...options, token: await tokenFor(method, path) });
 }
 
 /** A passphrase goes to the home's own edge and to no other. */
@@ -83,7 +84,7 @@ export const unlike = (id) => call("DELETE", path("photos", id, "like"));
 export const likes = (id, signal) => call("GET", list(path("photos", id, "likes"), null, 100), { signal });
 export const comments = (id, before, signal) =>
   call("GET", list(path("photos", id, "comments"), before, 30), { signal });
-export const addComment = (id, text) => call("POST", path("photos", id, "comments"), { body: { text } });
+export const addComment = (id, text) => call("POST", path("photos", id, "comments"), { body: { text }, repeatable: true });
 // If this is sent twice, it creates a second upload, which nobody continues and which expires.
 export const beginUpload = (body, signal) => call("POST", "/v1/uploads/init", { body, signal, repeatable: true });
 export const getUpload = (id, signal) => call("GET", path("uploads", id), { signal });

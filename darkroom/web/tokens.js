@@ -94,6 +94,6 @@ function inTurn(work) {
   return mine;
 }
 
-function randomKey() {
+export function randomKey() {
   return [...crypto.getRandomValues(new Uint8Array(24))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -4,7 +4,7 @@ import re
 
 import falcon
 
-from origin import fields
+from origin import fields, repeats
 from origin.accounts import account_views, passphrases, recovery_codes
 from origin.accounts.gate import AccountGate
 from origin.accounts.sign_ins import CONFIRMED_TTL_S, SignIns
@@ -14,7 +14,6 @@ from regions.account_records import PASSPHRASE, Credential
 from regions.errors import BadRequest, SignInFailed
 
 _ADDRESS = re.compile(f"({HANDLE})@([A-Za-z0-9_-]{{1,40}})")
-_IDEMPOTENCY_KEY = re.compile("[A-Za-z0-9_-]{16,64}")
 _REFRESH_CHARS = 200
 # Of nobody. It is read for a handle that nobody has, so that the answer takes as long.
 _NOBODY = "u_00000000000"
@@ -46,9 +45,7 @@ class SessionsResource:
     def on_post_refresh(self, request: falcon.Request, response: falcon.Response) -> None:
         self._gate.require_own_shield(request)
         body = fields.body(request)
-        text, key = fields.text(body, "refresh_token", _REFRESH_CHARS), request.get_header("Idempotency-Key")
-        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-            raise BadRequest("Idempotency-Key must be 16 to 64 random letters and digits")
+        text, key = fields.text(body, "refresh_token", _REFRESH_CHARS), repeats.key_of(request)
         response.media = account_views.tokens(self._sign_ins.refresh(text, key, self._regions(body)))
 
     def on_post_recovery(self, request: falcon.Request, response: falcon.Response) -> None:

@@ -233,6 +233,17 @@ class OutboxTable(Protocol):
         ...
 
 
+class Requests(Protocol):
+    """What repeatable requests have made, for a day."""
+
+    def first(self, request: str, made: str, at_ms: int) -> str:
+        """What is kept for the request: `made`, unless an earlier one is there. `at_ms` is the Unix time.
+
+        If it raises Unavailable, it may be repeated, with something else made.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """One region's tables, opened.
@@ -256,5 +267,6 @@ class Catalog:
     sessions: Sessions
     ended_sessions: EndedSessions
     erasures: AccountErasures
+    requests: Requests
     check_health: Callable[[], list[CheckResult]]
     close: Callable[[], None]

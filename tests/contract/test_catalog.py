@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 import pytest
 
+from regions.clock import now_ms
 from regions.errors import BadRequest
 from regions.events.messages import follow_changed
 from regions.records import AuditEntry, Comment, Fingerprint, Location, Reason, Replica, Status, User, Variant
@@ -530,3 +531,18 @@ def test_a_catalog_may_be_closed_twice(catalog):
     """Idempotent."""
     catalog.close()
     catalog.close()
+
+
+def test_what_the_first_of_equal_requests_has_made_is_kept(catalog):
+    """For a day; another request is another one."""
+    at_ms = now_ms()
+    assert catalog.requests.first("a", "p_1", at_ms) == "p_1"
+    assert catalog.requests.first("a", "p_2", at_ms) == "p_1"
+    assert catalog.requests.first("b", "p_3 ü'; --", at_ms + 1) == "p_3 ü'; --"
+
+
+def test_of_many_equal_requests_at_once_one_is_the_first(open_catalog, threads):
+    """All hear what it has made."""
+    opened = [open_catalog() for _ in range(4)]
+    made = list(threads.map(lambda number: opened[number % 4].requests.first("a", f"p_{number}", now_ms()), range(8)))
+    assert len(set(made)) == 1

@@ -15,6 +15,7 @@ from regions.stores.cassandra.outbox import CassandraOutbox
 from regions.stores.cassandra.partitions import TimeUuidGenerator
 from regions.stores.cassandra.photos import CassandraPhotos, CassandraUploads, upload_states
 from regions.stores.cassandra.records import CassandraAuditLog, CassandraReplicas
+from regions.stores.cassandra.requests import CassandraRequests
 from regions.stores.cassandra.rows import YearlyLists
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.cassandra.social import CassandraComments, CassandraLikes, CassandraUsers
@@ -72,6 +73,7 @@ def _catalog(session: CassandraSession, clock_ms: Callable[[], int]) -> Catalog:
         sessions=accounts.CassandraSessions(session),
         ended_sessions=accounts.CassandraEndedSessions(session, clock_ms),
         erasures=accounts.CassandraErasures(session),
+        requests=CassandraRequests(session),
         check_health=lambda: health.check_health(session),
         close=session.close,
     )

@@ -148,6 +148,7 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
                WITH {_SHORT_LIVED} AND default_time_to_live = 7200""",
         ),
         ("account_erasures", "(one int, user_id text, at_ms bigint, PRIMARY KEY (one, user_id))"),
+        ("requests", f"(request text PRIMARY KEY, made text) WITH {_SHORT_LIVED}"),
     ),
 )
 """Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a

@@ -57,6 +57,7 @@ def _catalog(database: Database) -> Catalog:
         sessions=accounts.SqliteSessions(database),
         ended_sessions=accounts.SqliteEndedSessions(database),
         erasures=accounts.SqliteErasures(database),
+        requests=records.SqliteRequests(database),
         check_health=lambda: health.check_health(database, records.SCHEMA),
         close=database.close,
     )

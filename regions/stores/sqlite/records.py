@@ -16,6 +16,8 @@ from regions.stores.sqlite.rows import UNLESS_DELETED, Table
 
 log = logging.getLogger(__name__)
 
+_DAY_MS = 86_400_000
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (user_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 
@@ -38,6 +40,11 @@ CREATE TABLE IF NOT EXISTS ended_sessions (
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS account_erasures (user_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS requests (
+    request TEXT PRIMARY KEY, made TEXT NOT NULL, at_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS requests_by_time ON requests (at_ms);
 
 CREATE TABLE IF NOT EXISTS photos (
     photo_id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, status TEXT NOT NULL,
@@ -129,6 +136,16 @@ class SqliteAuditLog(Table):
     def latest(self, photo_id: str, limit: int) -> list[AuditEntry]:
         query = "SELECT record FROM audit WHERE photo_id = ? ORDER BY position DESC LIMIT ?"
         return self._records(AuditEntry, query, photo_id, limit)[::-1]
+
+
+class SqliteRequests(Table):
+    def first(self, request: str, made: str, at_ms: int) -> str:
+        insert = "INSERT OR IGNORE INTO requests (request, made, at_ms) VALUES (?, ?, ?)"
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM requests WHERE at_ms < ?", (at_ms - _DAY_MS,))
+            connection.execute(insert, (request, made, at_ms))
+            row = connection.execute("SELECT made FROM requests WHERE request = ?", (request,)).fetchone()
+        return str(row[0])
 
 
 class SqliteOutbox(Table):

@@ -51,6 +51,7 @@ def test_the_sender_of_a_call_is_proven():
         Call(CALL.receiver, CALL.method, "/v1/details", CALL.body),
         Call(CALL.receiver, CALL.method, CALL.target, CALL.body + b" "),
         Call(CALL.receiver, CALL.method, CALL.target, CALL.body, "frankfurt"),
+        Call(CALL.receiver, CALL.method, CALL.target, CALL.body, key="another"),
     ],
 )
 def test_a_token_is_good_for_its_call_alone(other):
@@ -88,7 +89,7 @@ def test_clocks_may_differ_by_thirty_seconds(later_s, good):
         {"aud": ["eu-west", "us-central"]},
         {"iss": "sydney"},
         {"iss": ["lisbon"]},
-        *({claim: None} for claim in ("iss", "iat", "exp", "aud", "htm", "htu", "body", "presenter")),
+        *({claim: None} for claim in ("iss", "iat", "exp", "aud", "htm", "htu", "body", "presenter", "key")),
     ],
     ids=str,
 )

@@ -1,0 +1,89 @@
+"""What makes something and is sent twice makes it once."""
+
+import json
+
+import pytest
+
+from regions import node_tokens
+from regions.node_tokens import Call
+
+KEY = "k" * 16
+BODY = {"filename": "a.jpg", "size_bytes": 9, "content_type": "image/jpeg"}
+
+
+@pytest.fixture
+def send(api):
+    """`send(path, body, user, key)`"""
+
+    def send(path, body, user, key=KEY):
+        headers = {"Authorization": f"Bearer {user.token}", "Idempotency-Key": key}
+        return api.client.simulate_post(path, body=json.dumps(body), headers=headers)
+
+    return send
+
+
+def comments(api, photo_id) -> list[str]:
+    return [one["id"] for one in api.request("GET", f"/v1/photos/{photo_id}/comments").json["items"]]
+
+
+def test_a_comment_that_is_sent_twice_is_there_once(api, ana, send):
+    path = f"/v1/photos/{api.ready(ana)}/comments"
+    first, second = send(path, {"text": "Hello"}, ana), send(path, {"text": "Hello"}, ana)
+    assert (first.status_code, first.json) == (201, second.json)
+    assert len(comments(api, path.split("/")[3])) == 1
+
+
+def test_an_upload_that_is_begun_twice_is_one_upload(api, ana, send):
+    """Both answers are good for it, and nothing is left of a second one."""
+    first, second = send("/v1/uploads/init", BODY, ana).json, send("/v1/uploads/init", BODY, ana).json
+    assert first["upload_id"] == second["upload_id"]
+    part = api.put(first["upload_id"], 1, b"a picture")
+    assert api.complete(ana, second["upload_id"], [part]).status_code == 201
+    assert send("/v1/uploads/init", BODY, ana).json["upload_id"] == first["upload_id"]
+
+
+def test_a_photo_that_was_deleted_since_is_gone(api, ana, send):
+    """A late repetition brings nothing back."""
+    photo_id = send("/v1/uploads/init", BODY, ana).json["photo_id"]
+    assert api.complete(ana, photo_id, [api.put(photo_id, 1, b"a picture")]).status_code == 201
+    assert api.request("DELETE", f"/v1/photos/{photo_id}", user=ana).status_code == 204
+    assert send("/v1/uploads/init", BODY, ana).status_code == 410
+
+
+@pytest.mark.parametrize("other", ["user", "key", "body", "path"])
+def test_another_user_key_body_or_photo_is_another_request(api, ana, eva, send, other):
+    path, second = f"/v1/photos/{api.ready(ana)}/comments", f"/v1/photos/{api.ready(ana)}/comments"
+    assert send(path, {"text": "Hello"}, ana).status_code == 201
+    send(
+        second if other == "path" else path,
+        {"text": "Hello again" if other == "body" else "Hello"},
+        eva if other == "user" else ana,
+        "j" * 16 if other == "key" else KEY,
+    )
+    assert len(comments(api, path.split("/")[3]) + comments(api, second.split("/")[3])) == 2
+
+
+def test_what_a_process_that_died_has_not_made_is_made_by_the_repetition(api, ana, send, monkeypatch):
+    """It died between writing the request down and making the comment."""
+    path = f"/v1/photos/{api.ready(ana)}/comments"
+    with monkeypatch.context() as dying:
+        dying.setattr(type(api.catalog.comments), "add", lambda self, comment: 1 / 0)
+        assert send(path, {"text": "Hello"}, ana).status_code == 500
+    assert send(path, {"text": "Hello"}, ana).status_code == 201
+    assert len(comments(api, path.split("/")[3])) == 1
+
+
+@pytest.mark.parametrize("key", ["short", "k" * 65, "k" * 15 + " ", "k" * 15 + "ü"])
+def test_a_key_that_can_be_guessed_or_is_too_long_is_rejected(api, ana, send, key):
+    assert send("/v1/uploads/init", BODY, ana, key.encode().decode("latin-1")).status_code == 400
+
+
+def test_a_recorded_request_of_an_edge_makes_nothing_a_second_time(api, ana):
+    """Its token is for its key: with another one, or none, it is refused."""
+    path, raw = f"/v1/photos/{api.ready(ana)}/comments", json.dumps({"text": "Hello"}).encode()
+    token = api.node_token("lisbon", Call("eu-west", "POST", path, raw, key=KEY))
+    headers = {node_tokens.HEADER: token, "Authorization": f"Bearer {ana.token}"}
+    for key, status in ((KEY, 201), (KEY, 201), ("j" * 16, 401), (None, 401)):
+        sent = headers | ({"Idempotency-Key": key} if key else {})
+        assert api.client.simulate_post(path, body=raw, headers=sent).status_code == status
+    assert len(comments(api, path.split("/")[3])) == 1
