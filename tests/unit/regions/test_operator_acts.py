@@ -47,7 +47,7 @@ def test_it_counts_only_if_the_statement_lists_the_operator_in_that_role(operato
 
 @pytest.mark.parametrize("field", ["operator", "role", "command", "about", "region", "at_ms"])
 def test_no_field_can_be_changed(field):
-    """By whoever can write to the settings."""
+    """By somebody who can write to the settings."""
     document = json.loads(operator_acts.signed_text(ACT, PRIVATE))
     act = json.loads(document["act"])
     act[field] = 1 if field == "at_ms" else "auditor" if field == "role" else "eva"
