@@ -72,7 +72,7 @@ def command(options: Namespace) -> int:
     loaded, region = one_region.of(options)
     with closing(config.open_settings(loaded, region.name)) as settings:
         records = settings.values.tree(ACTS)
-        operators = _ever_listed(settings.values)
+        operators = [one.operators for one in statement_files.history(loaded, settings.values)]
     shown, forged = Table("when", "who", "role", "what", "about", box=None), 0
     for key in sorted(records, reverse=True)[: options.limit]:
         try:
@@ -85,10 +85,6 @@ def command(options: Namespace) -> int:
             shown.add_row(rfc3339(act.at_ms), terminal.text(act.operator), act.role, terminal.text(act.command), about)
     Console().print(shown if records else "Nothing was done here by hand yet.")
     return 1 if forged else 0
-
-
-def _ever_listed(values: Values) -> list[Mapping[str, Operator]]:
-    return [statement.operators for statement in statement_files.history(values)]
 
 
 def _verified(text: str, operators: list[Mapping[str, Operator]]) -> Act:

@@ -4,12 +4,14 @@ import json
 from contextlib import closing
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from darkroom.cli import main
 from darkroom.operate import operators
-from regions import config
-from regions.residency.statement import Role
-from regions.stores.settings import ACTS, KNOWN_BAD
+from regions import config, keys, operator_acts
+from regions.operator_acts import Act
+from regions.residency.statement import Operator, Role
+from regions.stores.settings import ACTS, KNOWN_BAD, act_key, history_key
 from tests.builders.operators import state_operators
 from tests.builders.statements import Compliance
 from tests.builders.topologies import prepared_region
@@ -112,3 +114,17 @@ def test_who_is_listed_no_longer_has_acted_all_the_same(topology, files, run, kn
     assert run(later["olga"], *known_bad) == 0
     assert run(later["olga"], "acts", "eu-west") == 0
     assert "ana" in capsys.readouterr().out
+
+
+def test_what_somebody_has_put_into_the_history_lists_nobody(topology, files, run, capsys):
+    """A statement of their own, in which they are an operator, with an act that they have signed."""
+    private = Ed25519PrivateKey.generate()
+    mallory = Operator(frozenset(Role), keys.public_text(private.public_key()))
+    fake = Compliance().states(operators={"ana": mallory})
+    act = operator_acts.signed_text(Act("ana", Role.OPERATOR, "recover", "u_1", "eu-west", 7), private)
+    with closing(config.open_settings(config.load(topology, {}), "eu-west")) as settings:
+        settings.values.write(history_key(fake.hash), fake.signed)
+        settings.values.write(act_key(7, "x"), act)
+    assert run(files["olga"], "acts", "eu-west") == 1
+    assert run(files["olga"], "policy", "history") == 0
+    assert fake.hash[:8] not in capsys.readouterr().out
