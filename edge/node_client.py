@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 import urllib3
@@ -17,6 +16,7 @@ from edge.routing import cdn_id
 from regions import node_tokens
 from regions.errors import BadGateway, Unavailable
 from regions.node_tokens import Call, NodeSigner
+from regions.request_target import request_target
 
 _MAX_HOSTS = 64
 _MAX_CONNECTIONS = 64
@@ -62,7 +62,7 @@ class NodeClient:
         self, receiver: str, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Reply:
         """The complete response, within a deadline. Sends our node token."""
-        call = Call(receiver, method, _target(url), body or b"", key=headers.get("idempotency-key", ""))
+        call = Call(receiver, method, request_target(url), body or b"", key=headers.get("idempotency-key", ""))
         sent = {**headers, node_tokens.HEADER: self.token(call)}
         with gevent.Timeout(_REQUEST_S, BadGateway(f"{_host(url)} took too long")):
             response = self._open(method, url, sent, body)
@@ -71,7 +71,7 @@ class NodeClient:
 
     def open_shield(self, receiver: str, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         """A response whose body is still to be read, by a `StreamedBody`. Sends our node token and CDN-Loop."""
-        token = self.token(Call(receiver, "GET", _target(url)))
+        token = self.token(Call(receiver, "GET", request_target(url)))
         sent = {**headers, node_tokens.HEADER: token, "CDN-Loop": cdn_id(self._signer.name)}
         return self._open("GET", url, sent, None)
 
@@ -122,11 +122,6 @@ def parse_json(data: bytes) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError):
         return None
-
-
-def _target(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _host(url: str) -> str:
