@@ -56,7 +56,7 @@ class PhotosResource:
         response.status = falcon.HTTP_204
 
     def on_delete_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        """Always: who may not see the photo here any more, or anywhere, may still take back what they said."""
+        """Always: who may not see the photo here any more, or anywhere, may still take back their like."""
         self._context.require_home(ids.PHOTO, photo_id)
         self._catalog.likes.remove(photo_id, self._context.user_id(request))
         response.status = falcon.HTTP_204
@@ -93,7 +93,7 @@ class PhotosResource:
     ) -> None:
         """For the comment's author and the photo's owner, wherever they are, as for a like. Idempotent for the owner.
 
-        Others are told what is wrong if they see the photo.
+        Others learn what is wrong if they see the photo.
         """
         user_id = self._context.user_id(request)
         self._context.require_home(ids.PHOTO, photo_id)

@@ -36,8 +36,8 @@ def test_for_others_it_is_as_if_it_did_not_exist(api, eva, hidden, method, rest)
         assert (response.status_code, response.json["detail"]) == (404, f"there is no photo {photo_id}")
 
 
-def test_what_was_said_about_it_can_be_taken_back(api, eva, stranger, hidden):
-    """By who said it. Nobody else learns that there was anything."""
+def test_a_like_or_comment_on_it_can_be_taken_back(api, eva, stranger, hidden):
+    """By who wrote it. Nobody else learns that there was anything."""
     photo_id, comment_id = hidden
     path = f"/v1/photos/{photo_id}"
     for user in (stranger, None):
