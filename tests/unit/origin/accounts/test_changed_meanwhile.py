@@ -1,4 +1,4 @@
-"""A change of passphrase ends what began by the old one, whatever happens at the same time, and whoever dies.
+"""A change of passphrase ends what began by the old one, whatever happens at the same time, and whichever process dies.
 
 A thief knows the passphrase, and has a session. The owner takes the account back.
 """
