@@ -26,7 +26,7 @@ from origin.people import PeopleResource
 from origin.photos import PhotosResource
 from origin.residency_guard import ResidencyGuard
 from origin.uploads import UploadsResource
-from regions.clock import now_ms, now_s
+from regions.clock import now_ms, now_s, steady_ms
 from regions.config import Config, open_stores
 from regions.events.outbox import OutboxPublisher
 from regions.node_tokens import NodeSigner
@@ -138,7 +138,7 @@ def open_app(config: Config, region: str, process_name: str) -> App:
         user_keys=config.private_keys(region, Purpose.USERS),
         http=http,
         passphrases=PassphraseHasher(OWASP, AT_ONCE),
-        revoked=RevokedSessions(now_ms),
+        revoked=RevokedSessions(steady_ms),
         random=secrets.token_bytes,
     )
     registered = registration.Registration(stores.settings, service)
