@@ -11,6 +11,7 @@ from edge.grants import Grant
 from regions.errors import BadGateway, NotFound, Problem, Unavailable
 
 BODY = b"0123456789"
+HOME = "eu-west"
 GRANT = Grant(hashlib.sha256(BODY).hexdigest(), "eu", "eu-west", 0.0)
 
 
@@ -31,7 +32,7 @@ class Chunks:
 
 @pytest.fixture
 def flights():
-    return Flights(max_flights=2, max_bytes=20)
+    return Flights([HOME], max_flights=2, max_bytes=20)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def completed():
 
 def join(flights, completed, chunks, key="a", storable=True):
     result = FetchResult(GRANT, len(BODY), chunks, storable)
-    return flights.join(key, lambda: result, lambda result, body: completed.append(body))
+    return flights.join(HOME, key, lambda: result, lambda result, body: completed.append(body))
 
 
 def test_readers_get_the_same_bytes_from_one_fetch(flights, completed):
@@ -77,7 +78,7 @@ def test_a_failed_fetch_is_raised_to_all_readers(flights, completed):
         gevent.sleep(0)
         raise NotFound("no", of="a")
 
-    readers = [flights.join("a", fetch, completed.append) for _ in range(2)]
+    readers = [flights.join(HOME, "a", fetch, completed.append) for _ in range(2)]
     for reader in readers:
         with pytest.raises(NotFound) as refused:
             reader.result()
@@ -92,7 +93,7 @@ def test_a_greenlet_that_dies_leaves_no_reader_waiting(flights, completed):
     reader._flight.greenlet.kill()
     with pytest.raises(Problem):
         b"".join(reader)
-    broken = flights.join("b", lambda: 1 / 0, completed.append)
+    broken = flights.join(HOME, "b", lambda: 1 / 0, completed.append)
     with pytest.raises(Problem):
         broken.result()
 
@@ -111,7 +112,7 @@ def test_the_number_of_flights_is_bounded(flights, completed):
 
 def test_bytes_count_until_their_last_reader_has_left(completed):
     """A slow reader keeps them in memory, so there is no room for another flight meanwhile."""
-    flights = Flights(max_flights=10, max_bytes=10)
+    flights = Flights([HOME], max_flights=10, max_bytes=10)
     chunks = Chunks()
     chunks.proceed.set()
     slow = join(flights, completed, chunks, "a")

@@ -71,7 +71,7 @@ def tombstones(home, cache, tmp_path):
 
 @pytest.fixture
 def flights():
-    return Flights(20, 10_000)
+    return Flights(["eu-west"], 20, 10_000)
 
 
 @pytest.fixture
