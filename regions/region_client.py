@@ -23,8 +23,10 @@ _CHUNK_BYTES = 64 * 1024
 _MAX_REGIONS = 64
 # Of an origin's 16 threads, those that may wait for one region. The others wait for a moment if all are busy.
 _AT_ONCE = 6
-# Silence is shorter than the deadline of any request, so that the first one that runs into it opens the breaker.
-LIMITS = BulkheadLimits(_AT_ONCE, queued=10, queue_s=0.25, breaker=BreakerLimits(waiting=3, silent_s=1.0))
+# Silence is shorter than the deadline of any request, so that the first one that runs into it opens the breaker. A poll
+# finds out within seconds that a region answers again, so no user's request need be the probe: a long pause costs none.
+_BREAKER = BreakerLimits(waiting=3, silent_s=1.0, first_open_s=30.0, max_open_s=30.0)
+LIMITS = BulkheadLimits(_AT_ONCE, queued=10, queue_s=0.25, breaker=_BREAKER)
 _THREADS = 64
 
 
