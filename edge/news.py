@@ -20,7 +20,7 @@ from regions.topology import Edge, Topology
 
 log = logging.getLogger(__name__)
 
-# A shield waits for its origin, so whoever asks it waits longer.
+# A shield waits for its origin, so who asks it waits longer.
 _ORIGIN_S, _SHIELD_S = 3.0, 5.0
 
 

@@ -24,7 +24,7 @@ _MAX_HOSTS = 64
 _AT_ONCE = 64
 # A burst of requests waits for a moment. A stalled upstream holds these and no more.
 _LIMITS = BulkheadLimits(_AT_ONCE, queued=192, queue_s=1.0, breaker=BreakerLimits(waiting=8, silent_s=2.0))
-# Until a response begins: a shield waits for its origin and then for its objects, so whoever asks it waits longer.
+# Until a response begins: a shield waits for its origin and then for its objects, so who asks it waits longer.
 _OBJECTS_S = _ORIGIN_S = 4.0
 _SHIELD_S = 6.0
 _API_S = 10.0

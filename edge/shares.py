@@ -1,6 +1,6 @@
 """Who may have how much of something that there is only so much of. Pure.
 
-Half of it is divided among all, as a share that is always there for its holder. The other half is for whoever comes
+Half of it is divided among all, as a share that is always there for its holder. The other half is for who comes
 first, so that one busy holder can have far more than its share while the others need little.
 """
 

@@ -1,6 +1,6 @@
 """What a process of a region asks other regions' origins: within a deadline, behind a bulkhead, in our node's name.
 
-On threads. What serves a user's request goes through `start`, in a thread of this client, so that whoever waits can
+On threads. What serves a user's request goes through `start`, in a thread of this client, so that who waits can
 leave at its deadline whatever the other region sends. Loops that ask every second `poll`, on a thread of their own.
 """
 

@@ -29,7 +29,7 @@ STEPS = st.lists(
 
 @dataclass
 class Caller:
-    """Makes and ends calls as it is told. `time_s` is the breaker's clock."""
+    """Makes and ends calls, step by step. `time_s` is the breaker's clock."""
 
     time_s: float = 100.0
     chance: float = 0.0

@@ -243,7 +243,7 @@ def test_without_the_policy_nobody_signs_up_at_an_edge(world, lisbon):
 
 
 def test_another_region_says_where_a_home_is_while_the_nearest_one_can_not(world, lisbon):
-    """Whoever signs up is sent to their home's shield all the same."""
+    """Who signs up is sent to their home's shield all the same."""
     world.regions["eu-west"].replies["/v1/homes"] = (503, PROBLEM, {"detail": "no policy"})
     world.regions["us-central"].replies["/v1/homes"] = (200, {}, {"region": "us-central"})
     response = send_account(world, lisbon, "POST", "/v1/users", "us-central")

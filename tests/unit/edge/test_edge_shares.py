@@ -31,7 +31,7 @@ def test_each_home_always_gets_its_share(requests):
 
 
 def test_one_home_may_have_far_more_than_its_share():
-    """While the others need little: its own sixth, and the half that is for whoever comes first."""
+    """While the others need little: its own sixth, and the half that is for who comes first."""
     shares = Shares(120, HOMES)
     assert shares.take("us-central", 80)
     assert not shares.take("us-central", 1)
