@@ -34,6 +34,7 @@ from regions.stores.stamp import Port, StoreLocation, StoreRegion
 _People = TypeVar("_People")
 _PREFIX = "DARKROOM_"
 _TOPOLOGY = f"{_PREFIX}TOPOLOGY"
+SECRETS_VARIABLE = f"{_PREFIX}SECRETS"
 SIGNERS = "signers.json"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Files of the secrets folder that a variable can replace, and the end of its name.
@@ -201,7 +202,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         raise TopologyError(f"the topology {path} can't be read: it is not UTF-8 text") from error
     names = topology.parse(text)
     overrides = _overrides([*names.regions, *names.edges], environ)
-    secrets = Path(environ.get(f"{_PREFIX}SECRETS", path.parent / "secrets"))
+    secrets = Path(environ.get(SECRETS_VARIABLE, path.parent / "secrets"))
     env_secrets = {
         f"{name}.{file}": environ[variable]
         for name in names.regions

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import urllib3
 from PIL import Image
@@ -115,7 +117,11 @@ class System:
         return dict(json.loads((self.data / "processes.json").read_text()))
 
     def kill(self, name: str) -> None:
-        os.kill(self.pids()[name], signal.SIGKILL)
+        """Returns when the process has ended: it may still take a connection in between, and drop it."""
+        process = psutil.Process(self.pids()[name])
+        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            eventually(lambda: process.status() == psutil.STATUS_ZOMBIE, _EVENTUALLY_S)
 
     def person(self, name: str, country: str, edge: str) -> Person:
         client = Client(self.edges[edge])

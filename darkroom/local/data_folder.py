@@ -24,7 +24,7 @@ from regions.waiting import attempts
 PROCESSES = "processes.json"
 _PREPARED = "prepared.json"
 SCRATCH = "tmp"
-_SECRETS = "secrets"
+SECRETS = "secrets"
 _LAUNCHER_LOCK, _PROCESSES_LOCK = "launcher.lock", "processes.lock"
 _EARLIER_RUN_S = 20.0
 _LOCK_PAUSE_S = 0.05
@@ -76,7 +76,7 @@ def prepare(data: Path, machine: Machine, ports: Mapping[str, int]) -> config.Co
 
     Raises Unavailable, StoreMissing, WrongStore, PolicyError, StatementError, CommandError.
     """
-    _keep_secrets(data / _SECRETS, machine)
+    _keep_secrets(data / SECRETS, machine)
     write(data / TOPOLOGY, machine.topology(data, ports))
     (data / "logs").mkdir(exist_ok=True)
     # Left behind by an earlier run, whose processes have all ended.

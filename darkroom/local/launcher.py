@@ -20,10 +20,11 @@ import urllib3
 from rich.console import Console
 
 from darkroom.command_error import CommandError
-from darkroom.local import data_folder
+from darkroom.local import data_folder, process_secrets
 from darkroom.local.addresses import ADDRESSES, TOPOLOGY, Addresses
 from darkroom.local.machine import HOST, Machine, Process, addresses_text, url_of
 from darkroom.local.supervisor import Program, Supervisor
+from regions import config
 
 _BACKLOG = 512
 _START_S = 60.0
@@ -122,9 +123,9 @@ def _start(
     began_s = time.monotonic()
     processes = machine.processes()
     with console.status("Starting edges, origins and object servers …"):
-        supervisor.start(_program(process, data, sockets, lock) for process in processes if process.listens)
+        supervisor.start(_program(machine, process, data, sockets, lock) for process in processes if process.listens)
         _wait_until_all_answer({name: url_of(bound.getsockname()[1]) for name, bound in sockets.items()}, data)
-    supervisor.start(_program(process, data, sockets, lock) for process in processes if not process.listens)
+    supervisor.start(_program(machine, process, data, sockets, lock) for process in processes if not process.listens)
     console.print(
         f"[green]✓[/] {len(machine.edges)} edges ({', '.join(machine.edges)}) and {len(machine.regions)} regions "
         f"({', '.join(machine.regions)}) answer after {time.monotonic() - began_s:.1f} s"
@@ -170,7 +171,9 @@ def _bound(listening: Sequence[Process], port: int) -> Iterator[Mapping[str, soc
         yield sockets
 
 
-def _program(process: Process, data: Path, sockets: Mapping[str, socket.socket], lock: int) -> Program:
+def _program(
+    machine: Machine, process: Process, data: Path, sockets: Mapping[str, socket.socket], lock: int
+) -> Program:
     command = [sys.executable, "-m", "darkroom", "run", process.kind, process.node]
     command += ["--topology", str(data / TOPOLOGY)]
     inherited = [lock]
@@ -178,7 +181,10 @@ def _program(process: Process, data: Path, sockets: Mapping[str, socket.socket],
         descriptor = sockets[process.name].fileno()
         command += ["--fd", str(descriptor)]
         inherited.append(descriptor)
-    return Program(process.name, tuple(command), _log(data, process.name), tuple(inherited), data / data_folder.SCRATCH)
+    secrets = process_secrets.give(process, machine.regions, data / data_folder.SECRETS, data / process_secrets.FOLDER)
+    # What lies beside the topology is the same for all.
+    environ = {"TMPDIR": str(data / data_folder.SCRATCH), config.SECRETS_VARIABLE: str(secrets)}
+    return Program(process.name, tuple(command), _log(data, process.name), tuple(inherited), environ)
 
 
 def _log(data: Path, name: str) -> Path:

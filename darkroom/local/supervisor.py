@@ -33,8 +33,8 @@ class Program:
     command: tuple[str, ...]
     log: Path
     inherited: tuple[int, ...]
-    scratch: Path
-    """The folder for its temporary files."""
+    environ: Mapping[str, str]
+    """Beside the launcher's own."""
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ class Supervisor:
                     stdout=log,
                     stderr=log,
                     pass_fds=child.program.inherited,
-                    env={**os.environ, "TMPDIR": str(child.program.scratch)},
+                    env={**os.environ, **child.program.environ},
                     start_new_session=True,
                 )
         except OSError as error:

@@ -6,15 +6,19 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
 import urllib3
 
+from darkroom.local.data_folder import PROCESSES
+
 pytestmark = pytest.mark.xdist_group("launch")
 
 ENDS_WITHIN_S = 30
+KINDS = ("edge", "origin", "object-server", "processor", "janitor", "replicator")
 
 
 @pytest.fixture
@@ -43,6 +47,18 @@ def all_of(system) -> list[psutil.Process]:
 
 def gone(processes: list[psutil.Process]) -> bool:
     return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+
+
+def test_a_process_gets_the_secrets_of_its_own_node_alone(running):
+    """A replicator also those of the stores that it writes to, and no other key."""
+    pids = json.loads((running.data / PROCESSES).read_text())
+    for name, pid in pids.items():
+        folder = Path(psutil.Process(pid).environ()["DARKROOM_SECRETS"])
+        found = {file.name for file in folder.iterdir()}
+        kind, node = next((kind, name.removeprefix(f"{kind}-")) for kind in KINDS if name.startswith(f"{kind}-"))
+        others = {one for one in found if not one.startswith(f"{node}.")}
+        assert found, name
+        assert not others or (kind == "replicator" and not any(one.endswith(".pem") for one in others)), name
 
 
 def test_everything_is_served(running):

@@ -4,11 +4,14 @@ A route without a row fails, so that nobody adds one without saying who may use 
 """
 
 import itertools
+from dataclasses import replace
 
 import jwt
 import pytest
 from falcon import inspect
+from falcon.testing import TestClient
 
+from origin.app import create
 from regions import node_tokens
 from regions.node_tokens import Call
 from regions.residency.statement import Kind, Purpose
@@ -301,6 +304,20 @@ def test_who_gets_the_url_of_an_image_in_each_state_of_the_statement(api, things
     through_lisbon = STATES[state][2]
     expected = STATES[state][number] if through_lisbon == 200 else through_lisbon
     assert (response.status_code, "url" in response.json) == (expected, expected == 200)
+
+
+def test_what_the_topology_file_says_of_a_place_changes_nothing(api, things, ana):
+    """It calls Sydney a shield in the EU. Without a lease Sydney gets nothing all the same, and never a grant."""
+    edges = api.context.topology.edges
+    sydney = replace(edges["sydney"], jurisdiction="EU", shield_of="eu-west")
+    lying = replace(api.context.topology, edges={**edges, "sydney": sydney})
+    lied_to = replace(api, client=TestClient(create(replace(api.context, topology=lying))))
+    path = f"/v1/photos/{things['photo_id']}"
+    assert lied_to.request("GET", path, node="sydney").status_code == 200
+    assert lied_to.request("GET", f"/v1/grants/{things['photo_id']}/320.jpg", node="sydney").status_code == 403
+    api.lose_lease()
+    assert lied_to.request("GET", path, node="sydney").status_code == 503
+    assert lied_to.request("GET", path, node="lisbon").status_code == 200
 
 
 def test_without_any_statement_nobody_is_known_and_nothing_is_shown(open_api):

@@ -57,7 +57,8 @@ def watched() -> Iterator[Watched]:
 @pytest.fixture
 def program(tmp_path) -> Callable[..., Program]:
     def program(code: str, name: str = "one") -> Program:
-        return Program(name, (sys.executable, "-S", "-c", code), tmp_path / f"{name}.log", (), tmp_path)
+        command, log = (sys.executable, "-S", "-c", code), tmp_path / f"{name}.log"
+        return Program(name, command, log, (), {"TMPDIR": str(tmp_path)})
 
     return program
 
@@ -120,7 +121,7 @@ def test_a_death_just_before_the_stop_does_not_prevent_it(watched, program):
 
 def test_a_program_that_can_not_be_started_is_reported_and_retried(watched, tmp_path):
     """It has no process id meanwhile."""
-    missing = Program("missing", (str(tmp_path / "no-such-program"),), tmp_path / "missing.log", (), tmp_path)
+    missing = Program("missing", (str(tmp_path / "no-such-program"),), tmp_path / "missing.log", (), {})
     watched.supervisor.start([missing])
     watched.run_until(lambda: len(watched.deaths) >= 2)
     assert watched.pids == {}
@@ -142,7 +143,7 @@ def test_programs_end_when_the_launcher_is_killed(tmp_path):
         "import sys, time, pathlib\n"
         "from darkroom.local.supervisor import Program, Supervisor\n"
         f"log = pathlib.Path({str(tmp_path / 'one.log')!r})\n"
-        f"one = Program('one', (sys.executable, '-c', {WAITS!r}), log, (), log.parent)\n"
+        f"one = Program('one', (sys.executable, '-c', {WAITS!r}), log, (), {{}})\n"
         "Supervisor(lambda pids: print(pids.get('one'), flush=True), print).start([one])\n"
         "time.sleep(60)\n"
     )
