@@ -1,8 +1,8 @@
 """Requests at a steady rate, whatever becomes of them.
 
 A program of its own, so that it slows no measurement: `python -m tests.builders.floods URL RATE`. Its first line of
-input are the paths, as JSON, one after the other, again and again. It goes on until its input ends, and then prints how many
-requests got which status, and how long the slowest took.
+input are the paths, as JSON, asked for in turn. It goes on until its input ends, and then prints how many requests got
+which status, and how long the slowest took.
 """
 
 import asyncio
