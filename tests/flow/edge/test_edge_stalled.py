@@ -57,6 +57,13 @@ def test_the_first_looks_at_others_go_on_through_a_flood_for_a_region_that_does_
     assert {future.result()[0] for future in flooded} <= {502, 503}
 
 
+def test_where_a_home_is_another_region_says_while_the_nearest_one_does_not_answer(own_world, silent):
+    """Also in the first second, before anybody knows that it does not."""
+    answers = [timed(own_world.edges["lisbon"], "/v1/homes?country=US") for _ in range(10)]
+    assert [status for status, _ in answers] == [200] * len(answers)
+    assert max(seconds for _, seconds in answers) < BOUND_S
+
+
 def test_deletions_elsewhere_reach_edges_while_a_region_does_not_answer(own_world, silent, refused, wait_for):
     """Each region has a loop of its own."""
     madrid, other = own_world.edges["madrid"], own_world.regions["us-central"]

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -54,10 +55,13 @@ def origin() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def frozen() -> Iterator[str]:
-    """The URL of a server that is connected to and says nothing, like a process that was stopped."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+@pytest.fixture(params=[64, 0], ids=["frozen", "reachable one way"])
+def silent(request) -> Iterator[str]:
+    """The URL of a server that is connected to and says nothing, as a stopped process, or that answers no SYN."""
+    with socket.create_server(("127.0.0.1", 0), backlog=request.param) as listener, ExitStack() as fillers:
+        if not request.param:
+            # One connection fills the queue, and the kernel drops what comes after it.
+            fillers.enter_context(socket.create_connection(listener.getsockname(), WAIT_S))
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
@@ -79,14 +83,14 @@ def test_a_reply_has_an_end(client, origin):
         client.start(to(origin, "/drip"), 0.2).result(WAIT_S)
 
 
-def test_a_region_that_does_not_answer_holds_a_few_threads_until_the_deadline_and_then_none(client, frozen, origin):
+def test_a_region_that_does_not_answer_holds_a_few_threads_until_the_deadline_and_then_none(client, silent, origin):
     """Of twenty requests, six wait, and all others are refused. Another region is asked meanwhile."""
-    waiting = [client.start(to(frozen, name="eu-central"), LIMITS.breaker.silent_s) for _ in range(20)]
+    waiting = [client.start(to(silent, name="eu-central"), LIMITS.breaker.silent_s) for _ in range(20)]
     assert client.start(to(origin), WAIT_S).result(WAIT_S).status == 200
     assert all(isinstance(future.exception(WAIT_S), Unavailable) for future in waiting)
     assert client.refused() == ["eu-central"]
     began_s = time.monotonic()
-    refused = [client.start(to(frozen, name="eu-central"), LIMITS.breaker.silent_s) for _ in range(50)]
+    refused = [client.start(to(silent, name="eu-central"), LIMITS.breaker.silent_s) for _ in range(50)]
     assert [type(future.exception(WAIT_S)) for future in refused] == [Unavailable] * 50
     # One of them may have been the probe.
     assert time.monotonic() - began_s < 2 * LIMITS.breaker.silent_s
