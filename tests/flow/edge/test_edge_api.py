@@ -236,9 +236,26 @@ def test_a_page_of_another_edge_may_ask_before_it_sends(world, lisbon):
 
 
 def test_without_the_policy_nobody_signs_up_at_an_edge(world, lisbon):
-    """The origin can't say where the home is."""
-    world.regions["eu-west"].replies["/v1/homes"] = (503, PROBLEM, {"detail": "no policy"})
+    """No origin can say where the home is."""
+    for region in world.regions.values():
+        region.replies["/v1/homes"] = (503, PROBLEM, {"detail": "no policy"})
     assert send_account(world, lisbon, "POST", "/v1/users", "eu-west").status == 503
+
+
+def test_another_region_says_where_a_home_is_while_the_nearest_one_can_not(world, lisbon):
+    """Who signs up is sent to their home's shield all the same."""
+    world.regions["eu-west"].replies["/v1/homes"] = (503, PROBLEM, {"detail": "no policy"})
+    world.regions["us-central"].replies["/v1/homes"] = (200, {}, {"region": "us-central"})
+    response = send_account(world, lisbon, "POST", "/v1/users", "us-central")
+    assert (response.status, response.json()["region"]) == (421, "us-central")
+    assert lisbon.get("/v1/homes?country=US").json() == {"region": "us-central"}
+
+
+def test_no_region_gets_a_token_for_another_one_with_a_question_that_any_can_answer(world, lisbon):
+    """The token is for us-central, and eu-west answers."""
+    lisbon.get("/v1/homes", Authorization=f"Bearer {access_token(world, 'us-central')}")
+    *_, (_, target, headers, _) = world.regions["eu-west"].requests
+    assert (target, headers.get("authorization")) == ("/v1/homes", None)
 
 
 def test_an_unavailable_origin_is_a_temporary_problem(world, lisbon):
