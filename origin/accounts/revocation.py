@@ -4,7 +4,7 @@ Each origin process asks its own catalog every two seconds, and every other regi
 reached, the tokens of its users go on being good, for a quarter of an hour at most.
 
 **Clocks.** An entry has the time of the process that ended the session, and two clocks may differ by a minute, each
-30 s off, without a request being refused. So each round reads what came before the last entry by more than that. A
+30 s off, without a request being refused. So each round goes back by more than that from where the last one was. A
 clock that is set back lets everything be read again, and how long an entry is kept is measured by a clock that nobody
 sets.
 """
@@ -95,7 +95,8 @@ class RevocationReader:
             self._revoked.add(self._region, [entry.session_id for entry in entries])
             newest_ms = max([newest_ms, *(entry.at_ms for entry in entries)])
             if following is None:
-                behind_ms = _OVERLAP_MS
+                # That was all, so that the next round need not go back to the last entry, which may be long ago.
+                newest_ms, behind_ms = max(newest_ms, self._asked_at_ms), _OVERLAP_MS
                 break
             newest_ms, position = max(newest_ms, following.at_ms), following
         # Not beyond the present, should an entry come from a clock that is ahead. If there was more than a round reads,

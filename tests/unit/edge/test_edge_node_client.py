@@ -1,9 +1,6 @@
 """What an edge signs is what another server gets, whatever a client has written into its request."""
 
-import socketserver
 import string
-import threading
-from http.server import BaseHTTPRequestHandler
 
 import pytest
 from hypothesis import given
@@ -12,8 +9,9 @@ from hypothesis import strategies as st
 from edge.http1 import parse_head
 from edge.node_client import NodeClient
 from regions import keys, node_tokens
-from regions.errors import BadRequest
+from regions.errors import BadRequest, Unauthenticated
 from regions.node_tokens import Call, NodeSigner
+from tests.builders.http import JsonHandler, answering
 from tests.builders.statements import node_key
 
 NOW_S = 1_800_000_000
@@ -22,42 +20,24 @@ TARGETS = st.text(string.ascii_letters + string.digits + string.punctuation, max
 """All that a request line may contain."""
 
 
-class Receiver(BaseHTTPRequestHandler):
+class ReceivingHandler(JsonHandler):
     """Answers 200 if the node token is for the target that has arrived, byte by byte, and else 401."""
 
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self.answer("GET", b"")
-
-    def do_POST(self) -> None:
-        self.answer("POST", self.rfile.read(int(self.headers["Content-Length"])))
-
-    def answer(self, method: str, body: bytes) -> None:
-        target = self.requestline.split()[1]
-        call = Call("eu-west", method, target, body)
+    def do(self) -> None:
+        call = Call("eu-west", self.command, self.requestline.split()[1], self.body())
         try:
             node_tokens.sender(self.headers[node_tokens.HEADER], call, lambda name: LISTED, NOW_S)
-            self.send_response(200)
-        except node_tokens.Unauthenticated:
-            self.send_response(401)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        except Unauthenticated:
+            return self.send(401, {}, None)
+        self.send(200, {}, None)
 
-    def log_message(self, *arguments: object) -> None:
-        """Nothing."""
-
-
-class Receivers(socketserver.ThreadingTCPServer):
-    daemon_threads = True
+    do_GET = do_POST = do
 
 
 @pytest.fixture(scope="module")
 def url():
-    with Receivers(("127.0.0.1", 0), Receiver) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with answering(ReceivingHandler) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,17 @@ def test_of_a_quiet_region_only_the_life_of_a_token_is_read(clock, revoked):
     assert home.asked[-1].at_ms >= clock.at_ms - 20 * MINUTE_MS
 
 
+def test_a_round_reads_what_is_new_alone(clock, revoked):
+    """And what may come late. Nothing has ended, or something has long ago: each minute read is a look-up."""
+    home = Home()
+    home.entries = [Position(clock.at_ms - 15 * MINUTE_MS, "s_1")]
+    reader = RevocationReader("eu-west", home.fetch, revoked, clock.now_ms)
+    for _ in range(2):
+        reader.run_once()
+        clock.advance(2_000)
+    assert home.asked[-1].at_ms >= clock.at_ms - 2 * MINUTE_MS
+
+
 def test_a_region_that_ends_more_than_a_round_reads_is_read_on(clock, revoked, monkeypatch):
     """All within the minute that is read again: the next round must not begin where this one did."""
     monkeypatch.setattr(revocation, "_MAX_PAGES", 2)
