@@ -86,6 +86,17 @@ def test_the_origin_gets_the_edges_node_token_and_not_the_clients(world, chicago
     assert headers.keys() & {"darkroom-grant", "darkroom-node-grant", "x-other", "x-forwarded-for", "accept"} == set()
 
 
+@pytest.mark.parametrize("query", ["before=%c3%a9", "before=|[1]", "before=%zz", "before=../x?/"])
+def test_the_origin_gets_a_token_for_what_it_gets(world, chicago, query):
+    """Whatever characters the client has put into the query; those that no URI may contain are escaped on the way."""
+    path = f"/v1/photos/{user_of(world, 'us-central')}"
+    head = f"GET {path}?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert raw(chicago, head.encode()).startswith(b"HTTP/1.1 200 ")
+    region = world.regions["us-central"]
+    _, target, headers, _ = region.requests[-1]
+    assert region.sender(Call("us-central", "GET", target), headers) == "chicago"
+
+
 @pytest.mark.parametrize("name", ["SCRIPT_NAME", "PATH_INFO", "Accept_Language", "X!Y"])
 def test_a_header_that_a_gateway_would_interpret_is_not_forwarded(world, lisbon, name):
     """Such as those with which a gateway moves the path."""
