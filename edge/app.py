@@ -38,7 +38,7 @@ class App:
         images: Images,
         page: Page,
     ) -> None:
-        self._topology, self._edge, self._news = topology, edge, news
+        self._topology, self._edge, self._node_client, self._news = topology, edge, node_client, news
         self._cache, self._tombstones, self._images = cache, tombstones, images
         self._forward, self._page = Forward(topology, edge, node_client), page
 
@@ -60,7 +60,7 @@ class App:
         if path.startswith("/static/"):
             return lambda request: self._page.respond(request, path.removeprefix("/static/"))
         if path == "/health":
-            return lambda request: responses.from_json({"edge": self._edge.name, "statement": self._news.serial()})
+            return lambda request: responses.from_json(self._health())
         if path == _TOMBSTONES and self._edge.shield_of:
             return self._tombstone_page
         if (statement := _STATEMENT.fullmatch(path)) and self._edge.shield_of:
@@ -68,6 +68,10 @@ class App:
         if inventory := _INVENTORY.fullmatch(path):
             return lambda request: self._inventory(request, inventory[1])
         raise NotFound(f"nothing is served at {path[:100]}")
+
+    def _health(self) -> dict[str, object]:
+        """`refused` are the upstreams that do not answer, so that requests for them are refused."""
+        return {"edge": self._edge.name, "statement": self._news.serial(), "refused": self._node_client.refused()}
 
     def _image(self, request: Request, photo_id: str, name: str) -> Response:
         """Which variants a photo has, only its origin knows. So every name that could be a variant's goes on."""

@@ -14,7 +14,7 @@ A flight is one greenlet that fetches a body, and any number of readers that get
 
 import hashlib
 import logging
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +22,7 @@ import gevent
 from gevent.event import Event
 
 from edge.grants import Grant
+from edge.shares import Shares
 from regions.errors import BadGateway, Problem, Unavailable
 
 log = logging.getLogger(__name__)
@@ -58,10 +59,11 @@ class FlightReader:
         self.collapsed = collapsed
         flight.readers += 1
 
-    def result(self) -> FetchResult:
-        """Waits for it. Raises the Problem with which the fetch failed."""
+    def result(self, within_s: float | None = None) -> FetchResult:
+        """Waits for it. Raises the Problem with which the fetch failed; Unavailable if it takes longer."""
         assert self._flight is not None
-        return self._flight.wait_result()
+        with gevent.Timeout(within_s, Unavailable("the upstream takes too long")):
+            return self._flight.wait_result()
 
     def __iter__(self) -> Iterator[bytes]:
         """Raises a Problem if the flight ends before its last byte."""
@@ -76,30 +78,32 @@ class FlightReader:
 
 
 class Flights:
-    """At most `max_flights` at once, and `max_bytes` in all flights that have not ended or still have readers."""
+    """At most `max_flights` at once, and `max_bytes` in all flights that have not ended or still have readers.
 
-    def __init__(self, max_flights: int, max_bytes: int) -> None:
-        self._max_flights, self._max_bytes = max_flights, max_bytes
+    Of both, each home region has a share (`shares`): one that is stalled leaves the others theirs.
+    """
+
+    def __init__(self, homes: Collection[str], max_flights: int, max_bytes: int) -> None:
+        self._places, self._bytes = Shares(max_flights, homes), Shares(max_bytes, homes)
         self._flights: dict[Hashable, _Flight] = {}
-        self._reserved_bytes = 0
 
-    def join(self, key: Hashable, fetch: Fetch, on_complete: OnComplete) -> FlightReader:
+    def join(self, home: str, key: Hashable, fetch: Fetch, on_complete: OnComplete) -> FlightReader:
         """Joins the flight for this key, or starts it. Does not wait. Raises Unavailable if there are too many.
 
         Only the reader that starts the flight has its `fetch` and `on_complete` called. `on_complete` gets the whole,
-        verified body, at a time when all readers can read it to its end.
+        verified body, at a time when all readers can read it to its end. What is fetched is of the region `home`.
         """
         flight = self._flights.get(key)
         if flight is not None:
             return FlightReader(flight, collapsed=True)
-        if len(self._flights) >= self._max_flights:
-            raise Unavailable("this edge has too many fetches in progress")
-        flight = self._flights[key] = _Flight(self._reserve, partial(self._close, key))
+        if not self._places.take(home, 1):
+            raise Unavailable(f"too many fetches from {home} are in progress")
+        flight = self._flights[key] = _Flight(partial(self._reserve, home), partial(self._close, home, key))
         reader = FlightReader(flight, collapsed=False)
-        flight.greenlet = gevent.spawn(self._run, key, flight, fetch, on_complete)
+        flight.greenlet = gevent.spawn(self._run, flight, fetch, on_complete)
         return reader
 
-    def _run(self, key: Hashable, flight: "_Flight", fetch: Fetch, on_complete: OnComplete) -> None:
+    def _run(self, flight: "_Flight", fetch: Fetch, on_complete: OnComplete) -> None:
         try:
             with gevent.Timeout(_DEADLINE_S, BadGateway("the fetch of the image took too long")):
                 result = fetch()
@@ -117,18 +121,20 @@ class Flights:
         finally:
             # Only the first `end` counts. This one is for the errors that were logged above.
             flight.end(Problem("an internal error, which has been logged"))
-            self._close(key, flight)
+            flight.close()
 
-    def _close(self, key: Hashable, flight: "_Flight") -> None:
+    def _close(self, home: str, key: Hashable, flight: "_Flight") -> None:
         """No more readers can join the flight. Does nothing if the key already has a newer flight."""
         if self._flights.get(key) is flight:
             del self._flights[key]
+            self._places.give_back(home, 1)
 
-    def _reserve(self, size_bytes: int) -> None:
+    def _reserve(self, home: str, size_bytes: int) -> None:
         """A negative size releases."""
-        if size_bytes > 0 and self._reserved_bytes + size_bytes > self._max_bytes:
-            raise Unavailable("this edge has too many fetches in progress")
-        self._reserved_bytes += size_bytes
+        if size_bytes < 0:
+            self._bytes.give_back(home, -size_bytes)
+        elif not self._bytes.take(home, size_bytes):
+            raise Unavailable(f"too many bytes of {home} are being fetched")
 
 
 class _Flight:
@@ -191,6 +197,10 @@ class _Flight:
             if position == len(self.chunks) and progress is self._progress:
                 progress.wait()
 
+    def close(self) -> None:
+        """No more readers can join."""
+        self._close(self)
+
     def leave(self) -> None:
         self.readers -= 1
         self._release_if_done()
@@ -217,7 +227,7 @@ class _Flight:
         """
         pointless = self._result is not None and not self._result.storable
         if pointless and not self._ended and not self.readers and self.greenlet is not None:
-            self._close(self)
+            self.close()
             self.greenlet.kill(block=False)
 
 

@@ -7,8 +7,10 @@ interpret headers of their own (a gateway's SCRIPT_NAME moves the path), and wou
 
 import secrets
 from dataclasses import replace
+from functools import partial
 
 from edge import account_routes, cache_status, responses, routing
+from edge.first_answer import first_answer
 from edge.node_client import NodeClient, Reply
 from edge.responses import Request, Response
 from regions.errors import (
@@ -31,6 +33,11 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 # So that the whole head stays below the limit of an origin's web server, 32 KiB.
 _MAX_TARGET_BYTES = 4000
 _MAX_HEADER_BYTES = 8000
+_HOMES = "/v1/homes"
+# Every region knows all homes. Each has so long to say so, and the next one is asked after a small part of that, so
+# that a stalled region, or several, delay no sign-up by more than a second.
+_HOMES_S, _PATIENCE_S = 3.0, 0.3
+_UNAVAILABLE = (502, 503, 504)
 
 
 class Forward:
@@ -71,20 +78,33 @@ class Forward:
 
     def _home_of_country(self, country: str) -> str:
         """The home of people from a country, as an origin knows from the policy. Raises BadRequest, Unavailable."""
-        near = self._topology.regions.get(self._edge.shield_of) or self._topology.nearest_region(
-            self._edge.latitude, self._edge.longitude
-        )
-        reply = self._node_client.request(near.name, "GET", f"{near.origin}/v1/homes?country={country}", {})
+        reply = self._homes(f"{_HOMES}?country={country}", {})
         document = reply.json()
         if reply.status == 200 and isinstance(document, dict) and document.get("region") in self._topology.regions:
             return str(document["region"])
         detail = str(document.get("detail", "")) if isinstance(document, dict) else ""
         if reply.status == 400:
             raise BadRequest(detail)
-        raise Unavailable(detail or f"{near.name} does not say where people of {country} live")
+        raise Unavailable(detail or f"no region says where people of {country} live")
+
+    def _homes(self, target: str, headers: dict[str, str]) -> Reply:
+        """Of the first region that says where homes are, the nearest one first. Raises Unavailable, BadGateway."""
+        nearest = self._topology.regions_by_distance(self._edge.latitude, self._edge.longitude)
+        # A shield's own region is as near as can be, wherever the topology says that it is.
+        regions = sorted(nearest, key=lambda region: region.name != self._edge.shield_of)
+        return first_answer([partial(self._ask_homes, region, target, headers) for region in regions], _PATIENCE_S)
+
+    def _ask_homes(self, region: Region, target: str, headers: dict[str, str]) -> Reply:
+        url = region.origin + target
+        reply = self._node_client.request(region.name, "GET", url, headers, within_s=_HOMES_S)
+        if reply.status in _UNAVAILABLE:
+            document = reply.json()
+            detail = document.get("detail") if isinstance(document, dict) else None
+            raise Unavailable(str(detail or f"{region.name} responded with {reply.status}"))
+        return reply
 
     def _forwarded(self, request: Request, home: Region | None = None) -> Response:
-        """By the origin of `home` alone, or of the region that the request is for."""
+        """By the origin of `home` alone, or of the region that the request is for; by any, if any can answer."""
         head = request.head
         if head.method not in _METHODS:
             raise MethodNotAllowed(f"{head.method} is not a method of the API")
@@ -94,15 +114,22 @@ class Forward:
         if head.method == "POST":
             # Who records the request can't have its effect a second time.
             headers.setdefault("idempotency-key", secrets.token_urlsafe(16))
-        authorization = request.header("authorization")
-        region = home or routing.region_for(self._topology, self._edge, head.path, authorization)
+        reply = self._reply(request, headers, home)
+        if reply.status >= 400 and not _is_problem(reply):
+            raise BadGateway(f"an origin responded with {reply.status} and no problem document")
+        return self._to_response(reply)
+
+    def _reply(self, request: Request, headers: dict[str, str], home: Region | None) -> Reply:
+        head = request.head
+        if head.path == _HOMES and head.method in ("GET", "HEAD"):
+            # Any region may answer, and none gets a token that is for another one.
+            return self._homes(head.target, {name: headers[name] for name in headers if name != "authorization"})
+        region = home or routing.region_for(self._topology, self._edge, head.path, request.header("authorization"))
         reply = self._send(region, request, headers)
         if reply.status == 421 and home is None:
             other = routing.misdirected_to(self._topology, reply.json(), region.name)
             reply = self._send(other, request, headers) if other else reply
-        if reply.status >= 400 and not _is_problem(reply):
-            raise BadGateway(f"the origin of {region.name} responded with {reply.status} and no problem document")
-        return self._to_response(reply)
+        return reply
 
     def _send(self, region: Region, request: Request, headers: dict[str, str]) -> Reply:
         method = "GET" if request.head.method == "HEAD" else request.head.method

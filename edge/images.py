@@ -24,6 +24,8 @@ from regions import byte_ranges
 from regions.errors import BadGateway, NotFound, RangeNotSatisfiable, ResidencyDenied, Unavailable
 
 _ATTEMPTS = 2
+# A request for which there is a copy does not need the upstream, and so waits no longer than this for it.
+_CONFIRMATION_S = 1.5
 
 
 class Upstream(Protocol):
@@ -100,8 +102,9 @@ class Images:
         freshness = evaluate(self._ages(image_request, grant))
         if freshness is Freshness.FRESH and (found := self._cached(image_request, grant, Outcome())):
             return found
+        has_copy = freshness is Freshness.STALE and grant and self._cache.stored_sha256(key) == grant.sha256
         try:
-            return self._fetch(image_request)
+            return self._fetch(image_request, _CONFIRMATION_S if has_copy else None)
         except (Unavailable, BadGateway):
             found = self._cached(image_request, grant, Outcome(detail="stale-if-error"))
             if freshness is not Freshness.STALE or found is None:
@@ -120,8 +123,9 @@ class Images:
         permission.require_serve()
         return FoundImage(grant, permission, (body,), len(body), outcome)
 
-    def _fetch(self, image_request: ImageRequest) -> FoundImage:
-        """From the upstream, or from the cache if the upstream confirms the copy.
+    def _fetch(self, image_request: ImageRequest, within_s: float | None = None) -> FoundImage:
+        """From the upstream, or from the cache if the upstream confirms the copy. Raises Unavailable if the upstream
+        does not respond within this time; its response is still used for the cache.
 
         The cache is read twice.
 
@@ -135,7 +139,7 @@ class Images:
         sha256 = self._cache.stored_sha256(key)
         reason = "stale" if sha256 else "uri-miss"
         for _ in range(_ATTEMPTS):
-            reader, result = self._join(image_request, sha256)
+            reader, result = self._join(image_request, sha256, within_s)
             unchanged = result.chunks is None
             stored = result.storable and not unchanged
             outcome = Outcome(reason, unchanged, stored, reader.collapsed, upstream_status=result.upstream_status)
@@ -151,7 +155,9 @@ class Images:
             sha256 = None
         raise BadGateway("the upstream confirmed a copy that is not cached here")
 
-    def _join(self, image_request: ImageRequest, sha256: str | None) -> tuple[FlightReader, FetchResult]:
+    def _join(
+        self, image_request: ImageRequest, sha256: str | None, within_s: float | None
+    ) -> tuple[FlightReader, FetchResult]:
         """A reader of a flight that has its result. Raises the Problem with which the fetch failed.
 
         The hash is a part of the flight's key: a 304 to a reader that has the copy is of no use to one that has not.
@@ -159,12 +165,13 @@ class Images:
         key, place = image_request.key, image_request.place
         upstream = self._upstreams[image_request.home]
         reader = self._flights.join(
+            image_request.home,
             (key, place, sha256),
             lambda: upstream.fetch(image_request, sha256),
             lambda result, body: self._store(key, result, body),
         )
         try:
-            return reader, reader.result()
+            return reader, reader.result(within_s)
         except (NotFound, ResidencyDenied) as refusal:
             reader.close()
             self._grant_cache.put_refusal(key, place, refusal)

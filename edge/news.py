@@ -20,6 +20,9 @@ from regions.topology import Edge, Topology
 
 log = logging.getLogger(__name__)
 
+# A shield waits for its origin, so who asks it waits longer.
+_ORIGIN_S, _SHIELD_S = 3.0, 5.0
+
 
 class RegionNews:
     """For `edge`. `clock_s` is the Unix time, for tokens."""
@@ -30,23 +33,16 @@ class RegionNews:
         self._topology, self._edge, self._node_client = topology, edge, node_client
         self._rules, self._clock_s = rules, clock_s
 
+    def poll(self, region: str, cursors: Mapping[int, int]) -> Any:
+        """As `fetch`, for the loop that asks this region again and again, also while it does not answer."""
+        return self._fetch(region, cursors, self._node_client.poll)
+
     def fetch(self, region: str, cursors: Mapping[int, int]) -> Any:
         """The tombstones after the cursors, as the document that came. Raises Unavailable and BadGateway.
 
         If the statement in it can't be used, that is alarmed, and this edge's lease is not renewed.
         """
-        asked_s = self._rules.clock_s()
-        body = json.dumps({"after": tombstone_cursors.to_document(cursors)}).encode()
-        reply = self._request(region, "POST", "tombstones", body)
-        document = reply.json()
-        if not isinstance(document, dict):
-            raise BadGateway(f"{region} sent no tombstones")
-        try:
-            report = reports.from_document(document.get("statement"), region)
-            self._rules.hear(report, asked_s, lambda hash: self._fetch_signed(region, hash))
-        except (Problem, StatementError) as error:
-            log.error("ALARM: a region's statement can't be used", extra={"of": region, "error": str(error)})
-        return document
+        return self._fetch(region, cursors, self._node_client.request)
 
     def serial(self) -> int:
         """That of the oldest statement in force, of those of the regions; 0 while one has none."""
@@ -65,21 +61,36 @@ class RegionNews:
         keys_of = lambda name: rules.public_keys(name, Purpose.NODE)  # noqa: E731
         return node_tokens.sender(token, call, keys_of, self._clock_s())
 
+    def _fetch(self, region: str, cursors: Mapping[int, int], send: Callable[..., Reply]) -> Any:
+        asked_s = self._rules.clock_s()
+        body = json.dumps({"after": tombstone_cursors.to_document(cursors)}).encode()
+        document = self._answered(send, region, "POST", "tombstones", body).json()
+        if not isinstance(document, dict):
+            raise BadGateway(f"{region} sent no tombstones")
+        try:
+            report = reports.from_document(document.get("statement"), region)
+            self._rules.hear(report, asked_s, lambda hash: self._fetch_signed(region, hash))
+        except (Problem, StatementError) as error:
+            log.error("ALARM: a region's statement can't be used", extra={"of": region, "error": str(error)})
+        return document
+
     def _fetch_signed(self, region: str, hash: str) -> str:
-        document = self._request(region, "GET", f"statement/{hash}").json()
+        document = self._answered(self._node_client.request, region, "GET", f"statement/{hash}").json()
         if not isinstance(document, dict) or not isinstance(document.get("signed"), str):
             raise BadGateway(f"{region} sent no statement")
         return str(document["signed"])
 
-    def _request(self, region: str, method: str, path: str, body: bytes | None = None) -> Reply:
+    def _answered(
+        self, send: Callable[..., Reply], region: str, method: str, path: str, body: bytes | None = None
+    ) -> Reply:
         """A shield asks its own origin; all other edges ask the region's shield."""
         if self._edge.shield_of == region:
-            receiver, url = region, f"{self._topology.regions[region].origin}/v1"
+            receiver, url, within_s = region, f"{self._topology.regions[region].origin}/v1", _ORIGIN_S
         else:
             shield = self._topology.shield_of(region)
-            receiver, url = shield.name, f"{shield.url}/edge"
+            receiver, url, within_s = shield.name, f"{shield.url}/edge", _SHIELD_S
         headers = {"Content-Type": "application/json"} if body else {}
-        reply = self._node_client.request(receiver, method, f"{url}/{path}", headers, body)
+        reply = send(receiver, method, f"{url}/{path}", headers, body, within_s)
         if reply.status != 200:
             raise BadGateway(f"{receiver} responded to {method} {path[:20]} with {reply.status}")
         return reply

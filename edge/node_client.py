@@ -7,22 +7,28 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 import urllib3
-from urllib3.exceptions import ConnectTimeoutError, EmptyPoolError, HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
 from edge.routing import cdn_id
 from regions import node_tokens
+from regions.breaker import BreakerLimits
+from regions.bulkheads import AdmittedCall, BulkheadLimits, Bulkheads
 from regions.errors import BadGateway, Unavailable
 from regions.node_tokens import Call, NodeSigner
+from regions.request_target import request_target
 
 _MAX_HOSTS = 64
-_MAX_CONNECTIONS = 64
-_POOL_WAIT_S = 3.0
-_TIMEOUT = urllib3.Timeout(connect=2.0, read=10.0)
-_REQUEST_S = 20.0
+_AT_ONCE = 64
+# A burst of requests waits for a moment. A stalled upstream holds these and no more.
+_LIMITS = BulkheadLimits(_AT_ONCE, queued=192, queue_s=1.0, breaker=BreakerLimits(waiting=8, silent_s=2.0))
+# Until a response begins: a shield waits for its origin and then for its objects, so who asks it waits longer.
+_OBJECTS_S = _ORIGIN_S = 4.0
+_SHIELD_S = 6.0
+_API_S = 10.0
+_TIMEOUT = urllib3.Timeout(connect=1.0, read=_API_S)
 _MAX_REPLY_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
@@ -48,72 +54,153 @@ class Reply:
 
 
 class NodeClient:
-    """Sends requests as the edge of the signer. `receiver` is the name of the node that is asked."""
+    """Sends requests as the edge of the signer. `receiver` is the name of the node that is asked.
+
+    Each node, and each region's object store, has a bulkhead and a breaker of its own: a stalled one holds a bounded
+    number of requests, and then all others that need it are refused at once, with Unavailable.
+    """
 
     def __init__(self, signer: NodeSigner) -> None:
         self._signer = signer
-        self._pools = urllib3.PoolManager(num_pools=_MAX_HOSTS, maxsize=_MAX_CONNECTIONS, block=True, timeout=_TIMEOUT)
+        self._bulkheads = Bulkheads(_LIMITS)
+        self._pools = urllib3.PoolManager(num_pools=_MAX_HOSTS, maxsize=_AT_ONCE, timeout=_TIMEOUT)
 
     def token(self, call: Call) -> str:
         """Proves to another server that this edge asks for `call`."""
         return self._signer.token(call)
 
+    def refused(self) -> list[str]:
+        """The upstreams that do not answer at the moment."""
+        return self._bulkheads.refused()
+
     def request(
-        self, receiver: str, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        receiver: str,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        within_s: float = _API_S,
     ) -> Reply:
         """The complete response, within a deadline. Sends our node token."""
-        call = Call(receiver, method, _target(url), body or b"", key=headers.get("idempotency-key", ""))
-        sent = {**headers, node_tokens.HEADER: self.token(call)}
-        with gevent.Timeout(_REQUEST_S, BadGateway(f"{_host(url)} took too long")):
+        return self._whole(self._bulkheads.of(receiver).enter(), receiver, method, url, headers, body, within_s)
+
+    def poll(
+        self, receiver: str, method: str, url: str, headers: Mapping[str, str], body: bytes | None, within_s: float
+    ) -> Reply:
+        """The same for a loop, which goes on asking a node that does not answer others."""
+        return self._whole(self._bulkheads.of(receiver).poll(), receiver, method, url, headers, body, within_s)
+
+    def grant(self, region: str, url: str, headers: Mapping[str, str]) -> Reply:
+        """The response of the origin of a region to a request for a grant."""
+        return self.request(region, "GET", url, headers, within_s=_ORIGIN_S)
+
+    def open_shield(self, receiver: str, url: str, headers: Mapping[str, str]) -> "Incoming":
+        """Sends our node token and CDN-Loop. What it returns must be closed."""
+        token = self.token(Call(receiver, "GET", request_target(url)))
+        sent = {**headers, node_tokens.HEADER: token, "CDN-Loop": cdn_id(self._signer.name)}
+        return self._begun(receiver, url, sent, _SHIELD_S)
+
+    def open_signed(self, home: str, url: str) -> "Incoming":
+        """As `open_shield`, for the signed URL of an object of the region `home`. That alone gives access, so no node
+        token is sent."""
+        return self._begun(f"objects of {home}", url, {}, _OBJECTS_S)
+
+    def _whole(
+        self,
+        call: AdmittedCall,
+        receiver: str,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        within_s: float,
+    ) -> Reply:
+        with call, gevent.Timeout(within_s, BadGateway(f"{_host(url)} took too long")):
+            signed = Call(receiver, method, request_target(url), body or b"", key=headers.get("idempotency-key", ""))
+            sent = {**headers, node_tokens.HEADER: self.token(signed)}
             response = self._open(method, url, sent, body)
-            data = b"".join(StreamedBody(response, url, _MAX_REPLY_BYTES))
+            data = b"".join(_read(response, url, _MAX_REPLY_BYTES))
         return Reply(response.status, list(response.headers.items()), data)
 
-    def open_shield(self, receiver: str, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """A response whose body is still to be read, by a `StreamedBody`. Sends our node token and CDN-Loop."""
-        token = self.token(Call(receiver, "GET", _target(url)))
-        sent = {**headers, node_tokens.HEADER: token, "CDN-Loop": cdn_id(self._signer.name)}
-        return self._open("GET", url, sent, None)
-
-    def open_signed(self, url: str) -> urllib3.BaseHTTPResponse:
-        """As `open_shield`, for an object's signed URL. That alone gives access, so no node token is sent."""
-        return self._open("GET", url, {}, None)
+    def _begun(self, upstream: str, url: str, headers: Mapping[str, str], within_s: float) -> "Incoming":
+        call = self._bulkheads.of(upstream).enter()
+        try:
+            with gevent.Timeout(within_s, BadGateway(f"{_host(url)} took too long")):
+                response = self._open("GET", url, headers, None)
+            call.answered()
+        except BaseException as error:
+            call.close(error)
+            raise
+        return Incoming(response, url, call)
 
     def _open(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> urllib3.BaseHTTPResponse:
         try:
             return self._pools.request(
                 method, url, body=body, headers=headers, retries=_RETRY, redirect=False, preload_content=False,
-                decode_content=False, pool_timeout=_POOL_WAIT_S,
+                decode_content=False,
             )  # fmt: skip
         except HTTPError as error:
             cause = error.reason if isinstance(error, MaxRetryError) else error
-            if isinstance(cause, (NewConnectionError, ConnectTimeoutError, EmptyPoolError)):
+            if isinstance(cause, (NewConnectionError, ConnectTimeoutError)):
                 raise Unavailable(f"{_host(url)} can't be reached") from error
             raise BadGateway(f"{_host(url)} did not respond") from error
 
 
-class StreamedBody:
-    """A response's body as it arrives. Iterating raises BadGateway if it ends early or is over `max_bytes`."""
+class Incoming:
+    """A response whose body is still to be read. Until it is closed, it holds a slot of its upstream's bulkhead."""
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, url: str, max_bytes: int) -> None:
-        self._response, self._url, self._max_bytes = response, url, max_bytes
+    def __init__(self, response: urllib3.BaseHTTPResponse, url: str, call: AdmittedCall) -> None:
+        self._response, self._url, self._call = response, url, call
+
+    @property
+    def status(self) -> int:
+        return self._response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By names in any case."""
+        return self._response.headers
+
+    def body(self, max_bytes: int) -> "StreamedBody":
+        """As it arrives. Closing it closes this."""
+        return StreamedBody(self, _read(self._response, self._url, max_bytes))
+
+    def close(self) -> None:
+        """Idempotent. Closes a connection whose body was not read to its end. Otherwise it is in the pool again."""
+        self._response.close()
+        self._call.close()
+
+
+class StreamedBody:
+    """Iterating raises BadGateway if the body ends early or is too long."""
+
+    def __init__(self, incoming: Incoming, chunks: Iterator[bytes]) -> None:
+        self._incoming, self._chunks = incoming, chunks
 
     def __iter__(self) -> Iterator[bytes]:
-        left_bytes = self._max_bytes
         try:
-            while chunk := self._response.read1(_CHUNK_BYTES):
-                left_bytes -= len(chunk)
-                if left_bytes < 0:
-                    raise BadGateway(f"{_host(self._url)} sent more than {self._max_bytes} bytes")
-                yield chunk
-        except HTTPError as error:
-            raise BadGateway(f"{_host(self._url)} closed the connection in the middle of the body") from error
+            yield from self._chunks
         finally:
             self.close()
 
     def close(self) -> None:
-        """Closes a connection whose body was not read to its end. Otherwise the connection is in the pool again."""
-        self._response.close()
+        self._incoming.close()
+
+
+def _read(response: urllib3.BaseHTTPResponse, url: str, max_bytes: int) -> Iterator[bytes]:
+    """Closes the response unless it was read to its end."""
+    left_bytes = max_bytes
+    try:
+        while chunk := response.read1(_CHUNK_BYTES):
+            left_bytes -= len(chunk)
+            if left_bytes < 0:
+                raise BadGateway(f"{_host(url)} sent more than {max_bytes} bytes")
+            yield chunk
+    except HTTPError as error:
+        raise BadGateway(f"{_host(url)} closed the connection in the middle of the body") from error
+    finally:
+        response.close()
 
 
 def parse_json(data: bytes) -> Any:
@@ -122,11 +209,6 @@ def parse_json(data: bytes) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError):
         return None
-
-
-def _target(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _host(url: str) -> str:

@@ -6,13 +6,11 @@ come straight from the region's object store.
 
 from collections.abc import Callable
 
-import urllib3
-
 from edge.flights import FetchResult, Flights
 from edge.grant_cache import GrantCache
 from edge.grants import Grant, Key, OriginGrant, from_origin, from_shield, renewed
 from edge.images import ImageRequest
-from edge.node_client import NodeClient, StreamedBody, parse_json
+from edge.node_client import Incoming, NodeClient, parse_json
 from edge.permissions import Permissions
 from regions import node_tokens
 from regions.errors import BadGateway, NotFound, Problem, ResidencyDenied, Unavailable
@@ -61,19 +59,19 @@ class ShieldUpstream:
         return result
 
     def _result(
-        self, response: urllib3.BaseHTTPResponse, url: str, home: str, sha256: str | None, requested_at_s: float
+        self, response: Incoming, url: str, home: str, sha256: str | None, requested_at_s: float
     ) -> FetchResult:
         upstream_status = response.headers.get("Cache-Status", "")
         if response.status == 304 and sha256 is not None:
-            response.drain_conn()
+            b"".join(response.body(0))
             grant = renewed(sha256, response.headers, home, requested_at_s)
             return FetchResult(grant, 0, None, self._is_storable(grant), upstream_status)
         if response.status != 200:
-            data = b"".join(StreamedBody(response, url, _MAX_PROBLEM_BYTES))
+            data = b"".join(response.body(_MAX_PROBLEM_BYTES))
             raise _problem(response.status, parse_json(data), url)
         grant, size_bytes = from_shield(response.headers, home, requested_at_s)
         storable = self._is_storable(grant)
-        return FetchResult(grant, size_bytes, StreamedBody(response, url, size_bytes), storable, upstream_status)
+        return FetchResult(grant, size_bytes, response.body(size_bytes), storable, upstream_status)
 
     def _is_storable(self, grant: Grant) -> bool:
         """Raises ResidencyDenied or Unavailable if it may not even be served from here."""
@@ -112,14 +110,15 @@ class OriginUpstream:
             return FetchResult(grant, 0, None, storable)
         # Several edges may request the image at once. Each needs a grant of its own, but one flight gets the bytes.
         # Its key has no place, unlike those of the flights in `images`, which call this. Those store the bytes.
-        reader = self._flights.join((key, "bytes"), lambda: self._open_object(origin_grant), _discard)
+        fetch = lambda: self._open_object(origin_grant)  # noqa: E731
+        reader = self._flights.join(self._region.name, (key, "bytes"), fetch, _discard)
         return FetchResult(grant, origin_grant.size_bytes, reader, storable)
 
     def _grant(self, wanted: ImageRequest) -> OriginGrant:
         requested_at_s = self._clock_s()
         shown = {node_tokens.GRANT_HEADER: wanted.token} if wanted.token else {}
         url = self._region.origin + grant_path(wanted.key)
-        reply = self._node_client.request(self._region.name, "GET", url, shown)
+        reply = self._node_client.grant(self._region.name, url, shown)
         if reply.status != 200:
             raise _problem(reply.status, reply.json(), self._region.origin)
         origin_grant = from_origin(reply.json(), self._region.name, requested_at_s)
@@ -127,11 +126,11 @@ class OriginUpstream:
         return origin_grant
 
     def _open_object(self, origin_grant: OriginGrant) -> FetchResult:
-        response = self._node_client.open_signed(origin_grant.url)
+        response = self._node_client.open_signed(self._region.name, origin_grant.url)
         if response.status != 200:
             response.close()
             raise BadGateway(f"the object store responded with {response.status}")
-        body = StreamedBody(response, origin_grant.url, origin_grant.size_bytes)
+        body = response.body(origin_grant.size_bytes)
         return FetchResult(origin_grant.grant, origin_grant.size_bytes, body)
 
 

@@ -5,7 +5,6 @@ import secrets
 from functools import partial
 
 import falcon
-import urllib3
 
 from origin import problems, registration
 from origin.accounts.account_resource import AccountResource
@@ -26,11 +25,12 @@ from origin.people import PeopleResource
 from origin.photos import PhotosResource
 from origin.residency_guard import ResidencyGuard
 from origin.uploads import UploadsResource
-from regions.clock import now_ms, now_s
+from regions.clock import now_ms, now_s, steady_ms
 from regions.config import Config, open_stores
 from regions.events.outbox import OutboxPublisher
 from regions.node_tokens import NodeSigner
 from regions.process_number import ProcessNumber
+from regions.region_client import RegionClient
 from regions.residency.audit import AuditTrail
 from regions.residency.live import LiveRules
 from regions.residency.peers import Peers, StatementClient
@@ -40,18 +40,23 @@ from regions.stores.settings import Service
 
 App = falcon.App[falcon.Request, falcon.Response]
 
-_CONNECTIONS = 32
-
 
 class HealthResource:
-    """`statement` is the serial of the one in force; 0 while there is none, and nobody can sign up."""
+    """`statement` is the serial of the one in force; 0 while there is none, and nobody can sign up.
+
+    `refused` are the regions that do not answer, so that nothing is asked of them for a request.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         in_force = self._context.rules.current().in_force
-        response.media = {"region": self._context.region.name, "statement": in_force.serial if in_force else 0}
+        response.media = {
+            "region": self._context.region.name,
+            "statement": in_force.serial if in_force else 0,
+            "refused": self._context.others.refused(),
+        }
 
 
 def create(context: Context) -> App:
@@ -121,11 +126,11 @@ def open_app(config: Config, region: str, process_name: str) -> App:
     rules = LiveRules(region, config.statement_folder(region), config.signers())
     listed = lambda: rules.current().public_keys(region, Purpose.NODE)  # noqa: E731
     signer = NodeSigner(region, config.private_keys(region, Purpose.NODE), listed, now_s)
-    http = urllib3.PoolManager(num_pools=8, maxsize=_CONNECTIONS)
+    others = RegionClient(signer)
     statement = SettingsStatement(stores.settings, rules)
     statement.start()
     origins = {name: one.origin for name, one in config.topology.regions.items()}
-    peers = Peers(rules, StatementClient(signer, http), origins)
+    peers = Peers(rules, StatementClient(others), origins)
     context = Context(
         region=node,
         topology=config.topology,
@@ -134,11 +139,10 @@ def open_app(config: Config, region: str, process_name: str) -> App:
         outbox=OutboxPublisher(stores.catalog, stores.events, now_ms),
         new_id=number.new_id,
         clock_ms=now_ms,
-        signer=signer,
         user_keys=config.private_keys(region, Purpose.USERS),
-        http=http,
+        others=others,
         passphrases=PassphraseHasher(OWASP, AT_ONCE),
-        revoked=RevokedSessions(now_ms),
+        revoked=RevokedSessions(steady_ms),
         random=secrets.token_bytes,
     )
     registered = registration.Registration(stores.settings, service)

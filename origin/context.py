@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import falcon
-import urllib3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from origin import scopes
@@ -15,7 +14,7 @@ from regions import ids, keys, node_tokens, topology
 from regions.config import Stores
 from regions.errors import Forbidden, Misdirected, Unauthenticated
 from regions.events.outbox import OutboxPublisher
-from regions.node_tokens import Call, NodeSigner
+from regions.region_client import RegionClient
 from regions.residency.live import LiveRules
 from regions.residency.statement import Purpose
 from regions.session_ends import SessionEnds
@@ -27,7 +26,8 @@ from regions.user_tokens import AccessToken, Verifier
 class Context:
     """`new_id(kind)` makes an id, `clock_ms()` is the Unix time; `user_keys` sign users' tokens, by id.
 
-    `passphrases` hashes them, `revoked` has the sessions that have ended, `random(n)` returns n random bytes.
+    `others` asks other regions; `passphrases` hashes passphrases, `revoked` has the sessions that have ended,
+    `random(n)` returns n random bytes.
     """
 
     region: Region
@@ -37,9 +37,8 @@ class Context:
     outbox: OutboxPublisher
     new_id: Callable[[str], str]
     clock_ms: Callable[[], int]
-    signer: NodeSigner
     user_keys: dict[str, Ed25519PrivateKey]
-    http: urllib3.PoolManager
+    others: RegionClient
     passphrases: PassphraseHasher
     revoked: RevokedSessions
     random: Callable[[int], bytes]
@@ -101,10 +100,6 @@ class Context:
         """The base URL from which the requester gets images."""
         edge = self.topology.edges.get(requester) or self.topology.shield_of(self.region.name)
         return edge.url
-
-    def node_headers(self, receiver: str, method: str, path: str, body: bytes = b"") -> dict[str, str]:
-        """With these another server can verify that the request comes from this region."""
-        return {node_tokens.HEADER: self.signer.token(Call(receiver, method, path, body))}
 
     def _public_keys(self, purpose: Purpose) -> node_tokens.PublicKeys:
         rules = self.rules.current()

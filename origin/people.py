@@ -1,18 +1,18 @@
 """People: profiles, their photos, whom they follow, and the end of an account. All else of accounts: `accounts`."""
 
 import falcon
-import urllib3
 
 from origin import fields, views
 from origin.accounts.gate import AccountGate
 from origin.context import Context
 from origin.residency_guard import ResidencyGuard
 from regions import ids
-from regions.errors import NotFound, Unprocessable
+from regions.errors import BadGateway, NotFound, Unavailable, Unprocessable
 from regions.events import messages
 from regions.records import User
+from regions.region_client import RegionRequest
 
-_TIMEOUT_S = 2.0
+_AUTHOR_S = 1.5
 
 
 class PeopleResource:
@@ -88,11 +88,10 @@ class PeopleResource:
         if home.name == self._context.region.name:
             self._find(author_id)
             return
+        wanted = RegionRequest(home.name, home.origin, "GET", f"/v1/users/{author_id}")
         try:
-            path = f"/v1/users/{author_id}"
-            url, headers = home.origin + path, self._context.node_headers(home.name, "GET", path)
-            response = self._context.http.request("GET", url, headers=headers, timeout=_TIMEOUT_S, retries=False)
-        except urllib3.exceptions.HTTPError:
+            reply = self._context.others.start(wanted, _AUTHOR_S).result(_AUTHOR_S)
+        except (Unavailable, BadGateway, TimeoutError):
             return
-        if response.status == 404:
+        if reply.status == 404:
             raise NotFound(f"there is no user {author_id}")

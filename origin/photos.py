@@ -56,9 +56,9 @@ class PhotosResource:
         response.status = falcon.HTTP_204
 
     def on_delete_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        user_id = self._context.user_id(request)
-        self._require_public(request, photo_id)
-        self._catalog.likes.remove(photo_id, user_id)
+        """Always: who may not see the photo here any more, or anywhere, may still take back their like."""
+        self._context.require_home(ids.PHOTO, photo_id)
+        self._catalog.likes.remove(photo_id, self._context.user_id(request))
         response.status = falcon.HTTP_204
 
     def on_get_likes(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
@@ -91,14 +91,19 @@ class PhotosResource:
     def on_delete_comment(
         self, request: falcon.Request, response: falcon.Response, photo_id: str, comment_id: str
     ) -> None:
-        """For the comment's author and the photo's owner, wherever they are. Idempotent for the owner."""
+        """For the comment's author and the photo's owner, wherever they are, as for a like. Idempotent for the owner.
+
+        Others learn what is wrong if they see the photo.
+        """
         user_id = self._context.user_id(request)
-        photo = self._find_visible(request, photo_id)
+        self._context.require_home(ids.PHOTO, photo_id)
         ids.parse(ids.COMMENT, comment_id)
-        comment = self._catalog.comments.get(photo_id, comment_id)
-        if comment is None and photo.owner_id != user_id:
-            raise NotFound(f"there is no comment {comment_id}")
-        if comment is not None and user_id not in (comment.author_id, photo.owner_id):
+        comment, photo = self._catalog.comments.get(photo_id, comment_id), self._catalog.photos.get(photo_id)
+        is_own = (comment is not None and comment.author_id == user_id) or (photo and photo.owner_id == user_id)
+        if not is_own:
+            self._find_visible(request, photo_id)
+            if comment is None:
+                raise NotFound(f"there is no comment {comment_id}")
             raise Forbidden("the comment is another user's, and so is the photo")
         self._catalog.comments.remove(photo_id, comment_id)
         response.status = falcon.HTTP_204
@@ -127,7 +132,8 @@ class PhotosResource:
     def _is_owner(self, request: falcon.Request, photo: Photo) -> bool:
         try:
             return self._context.user_id(request) == photo.owner_id
-        except Unauthenticated:
+        except (Unauthenticated, Forbidden):
+            # A token that is not for reading shows what nobody's shows, and no less.
             return False
 
 

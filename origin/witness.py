@@ -8,7 +8,6 @@ import logging
 import threading
 
 import falcon
-import urllib3
 
 from origin import problems
 from origin.border.statements import StatementResource
@@ -18,6 +17,7 @@ from regions.clock import now_ms, now_s
 from regions.config import Config
 from regions.errors import NotFound
 from regions.node_tokens import NodeSigner
+from regions.region_client import RegionClient
 from regions.residency.live import LiveRules
 from regions.residency.peers import Peers, StatementClient
 from regions.residency.statement import Purpose
@@ -79,7 +79,7 @@ def open_app(config: Config, name: str) -> falcon.App[falcon.Request, falcon.Res
 
     signer = NodeSigner(name, config.private_keys(name, Purpose.NODE), listed, now_s)
     origins = {region.name: region.origin for region in config.topology.regions.values()}
-    peers = Peers(rules, StatementClient(signer, urllib3.PoolManager()), origins)
+    peers = Peers(rules, StatementClient(RegionClient(signer)), origins)
     stop = threading.Event()
     for loop in (DiskStatement(folder, rules), peers):
         threading.Thread(target=loop.run_forever, args=[stop], daemon=True, name=type(loop).__name__).start()

@@ -99,8 +99,12 @@ class Topology:
         """The only edge that asks this region's origin for grants and reads its objects."""
         return next(edge for edge in self.edges.values() if edge.shield_of == region)
 
+    def regions_by_distance(self, latitude: float, longitude: float) -> list[Region]:
+        """The nearest one first."""
+        return sorted(self.regions.values(), key=lambda region: _distance_km(region, latitude, longitude))
+
     def nearest_region(self, latitude: float, longitude: float) -> Region:
-        return min(self.regions.values(), key=lambda region: _distance_km(region, latitude, longitude))
+        return self.regions_by_distance(latitude, longitude)[0]
 
     def place(self, name: str) -> Place | None:
         node = self.regions.get(name) or self.edges.get(name)

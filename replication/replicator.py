@@ -8,14 +8,13 @@ import threading
 from collections.abc import Mapping
 from functools import partial
 
-import urllib3
-
 from regions import daemon
 from regions.clock import now_ms, now_s
 from regions.config import Config, open_stores
 from regions.events.subscription import consume
 from regions.events.topics import ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, lane_group
 from regions.node_tokens import NodeSigner
+from regions.region_client import RegionClient
 from regions.residency.following_loop import FollowingLoop
 from regions.residency.live import FollowedRules
 from regions.residency.peers import StatementClient
@@ -74,5 +73,5 @@ def _following(config: Config, region: str, rules: FollowedRules) -> FollowingLo
         return rules.everywhere().public_keys(region, Purpose.NODE)
 
     signer = NodeSigner(region, config.private_keys(region, Purpose.NODE), listed, now_s)
-    client = StatementClient(signer, urllib3.PoolManager())
+    client = StatementClient(RegionClient(signer))
     return FollowingLoop(rules, client, {name: one.origin for name, one in config.topology.regions.items()})

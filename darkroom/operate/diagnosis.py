@@ -29,6 +29,7 @@ _HEALTHY = 200
 _PUBLISH = (
     "Publish the newest valid one: `darkroom policy apply FILE`. Origins that know one put it back by themselves."
 )
+_REFUSED = "See whether they run, and whether this server reaches them: what needs them is refused at once until then."
 
 
 def readers(region: str, topology: Topology) -> list[Reader]:
@@ -125,9 +126,16 @@ def evaluate_health(identity: Mapping[str, str], status: int, body: bytes) -> Ch
     except ValueError:
         document = None
     if status == _HEALTHY and isinstance(document, dict) and identity.items() <= document.items():
+        if refused := document.get("refused"):
+            return CheckResult("health", Level.WARNING, f"answers, but is not answered by {_names(refused)}", _REFUSED)
         return CheckResult("health", Level.OK, "answers")
     name = " ".join(identity.values())
     return CheckResult("health", Level.FAILURE, f"answers {status}, and not as {name}", advice)
+
+
+def _names(value: object) -> str:
+    """Those in a list that a server sent."""
+    return ", ".join(str(name)[:40] for name in value[:10]) if isinstance(value, list) else "an upstream"
 
 
 def exit_code(results: Iterable[CheckResult]) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 
-import urllib3
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +21,7 @@ from regions.clock import now_ms, now_s
 from regions.config import Config
 from regions.errors import Problem
 from regions.node_tokens import NodeSigner
+from regions.region_client import RegionClient
 from regions.residency import signatures
 from regions.residency.decide import subject_of
 from regions.residency.exchange import Report
@@ -135,11 +135,10 @@ def the_named(statements: Sequence[Statement], name: str) -> Statement:
 def _report(loaded: Config, region: str) -> Report | str:
     """What the region's origin answers to the region itself, or why there is no answer."""
     signer = NodeSigner(region, loaded.private_keys(region, Purpose.NODE), dict, now_s)
-    with urllib3.PoolManager() as http:
-        try:
-            return StatementClient(signer, http).report(region, loaded.topology.regions[region].origin)
-        except Problem as error:
-            return error.detail
+    try:
+        return StatementClient(RegionClient(signer)).report(region, loaded.topology.regions[region].origin)
+    except Problem as error:
+        return error.detail
 
 
 def _row(report: Report | str) -> list[str]:

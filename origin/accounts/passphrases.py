@@ -6,7 +6,7 @@ gets a 503 soon, and nobody else waits.
 
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from regions.account_records import PASSPHRASE, Credential
 from regions.errors import BadRequest, Unavailable, Unprocessable
 
 MIN_CHARS, MAX_CHARS = 10, 256
@@ -102,6 +103,20 @@ def chosen(source: dict[str, Any], field: str) -> str:
             f"{field} is one of the first that somebody would guess; choose another, such as four words"
         )
     return value
+
+
+def credential(verifier: str, now_ms: int, before: Credential | None) -> Credential:
+    """What the catalog keeps of one, in the place of the one `before`.
+
+    It is newer than that, also if a clock was set back: by its time a session says which passphrase it goes by.
+    """
+    at_ms = now_ms if before is None else max(now_ms, before.created_at_ms + 1)
+    return Credential(PASSPHRASE, PASSPHRASE, verifier, at_ms)
+
+
+def among(credentials: Iterable[Credential]) -> Credential | None:
+    """The passphrase of an account, whose credentials these are."""
+    return next((one for one in credentials if one.kind == PASSPHRASE), None)
 
 
 def _is_unicode(value: str) -> bool:

@@ -33,14 +33,15 @@ class SessionsResource:
         label, regions = _label(body), self._regions(body)
         user, credential = self._catalog.users.get(user_id), self._passphrase(user_id)
         matches = self._hasher.matches(credential.verifier if credential else None, passphrase)
-        if not matches or user is None or user.deleted_at_ms is not None:
+        if not matches or credential is None or user is None or user.deleted_at_ms is not None:
             raise SignInFailed
-        if credential is not None and self._hasher.is_outdated(credential.verifier):
+        repeats.require_first(self._context, request, user_id)
+        if self._hasher.is_outdated(credential.verifier):
             fresh = Credential(PASSPHRASE, PASSPHRASE, self._hasher.hash(passphrase), credential.created_at_ms)
             # If it has been changed in the meantime, that stays.
             self._catalog.credentials.replace(user_id, [credential], [fresh])
         response.status = falcon.HTTP_201
-        response.media = account_views.signed_in(user, self._sign_ins.begin(user, label, regions))
+        response.media = account_views.signed_in(user, self._sign_ins.begin(user, credential, label, regions))
 
     def on_post_refresh(self, request: falcon.Request, response: falcon.Response) -> None:
         self._gate.require_own_shield(request)
@@ -60,41 +61,42 @@ class SessionsResource:
         used = recovery_codes.find(code, credentials)
         if used is None or user is None or user.deleted_at_ms is not None:
             raise SignInFailed
-        old = [used, *(one for one in credentials if one.kind == PASSPHRASE)]
-        new = Credential(PASSPHRASE, PASSPHRASE, self._hasher.hash(passphrase), self._context.clock_ms())
-        if not self._catalog.credentials.replace(user_id, old, [new]):
+        before = passphrases.among(credentials)
+        new = passphrases.credential(self._hasher.hash(passphrase), self._context.clock_ms(), before)
+        if not self._catalog.credentials.replace(user_id, [used, *([before] if before else [])], [new]):
             raise SignInFailed
         self._context.revoked.add(self._context.region.name, self._context.ends.end_all(user_id))
         response.status = falcon.HTTP_201
-        response.media = account_views.signed_in(user, self._sign_ins.begin(user, label, regions))
+        response.media = account_views.signed_in(user, self._sign_ins.begin(user, new, label, regions))
 
     def on_post_confirmation(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         """For the passphrase, given anew, a token with which the account may be changed."""
-        user, token = self._gate.require_owner(request, user_id)
+        user, session, _ = self._gate.require_owner(request, user_id)
         passphrase = passphrases.entered(fields.body(request), "passphrase")
         credential = self._passphrase(user_id)
         if not self._hasher.matches(credential.verifier if credential else None, passphrase):
             raise SignInFailed
-        confirmed = self._sign_ins.confirmed(user, token.session_id)
+        repeats.require_first(self._context, request, user_id)
+        confirmed = self._sign_ins.confirmed(user, session.session_id)
         response.media = {"token": confirmed, "expires_in_s": CONFIRMED_TTL_S}
 
     def on_get_list(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
-        _, token = self._gate.require_owner(request, user_id)
-        items = [account_views.session(one, token.session_id) for one in self._sign_ins.alive(user_id)]
+        current = self._gate.require_owner(request, user_id).session
+        items = [account_views.session(one, current.session_id) for one in self._sign_ins.alive(user_id)]
         response.media = {"items": items, "next": None}
 
     def on_delete_list(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         """All but the one that asks."""
-        _, token = self._gate.require_owner(request, user_id)
-        ended = self._context.ends.end_all(user_id, token.session_id)
+        current = self._gate.require_owner(request, user_id).session
+        ended = self._context.ends.end_all(user_id, current.session_id)
         self._context.revoked.add(self._context.region.name, ended)
         response.status = falcon.HTTP_204
 
     def on_delete_one(self, request: falcon.Request, response: falcon.Response, user_id: str, session_id: str) -> None:
         """Idempotent. Signing out is ending the session that asks."""
         self._gate.require_owner(request, user_id)
-        self._context.ends.end(user_id, session_id)
-        self._context.revoked.add(self._context.region.name, [session_id[:40]])
+        if self._context.ends.end(user_id, session_id):
+            self._context.revoked.add(self._context.region.name, [session_id])
         response.status = falcon.HTTP_204
 
     def _owner(self, body: fields.Document) -> str:
@@ -106,8 +108,7 @@ class SessionsResource:
         return self._catalog.handles.owner(found[1]) or _NOBODY
 
     def _passphrase(self, user_id: str) -> Credential | None:
-        credentials = self._catalog.credentials.of_user(user_id)
-        return next((one for one in credentials if one.kind == PASSPHRASE), None)
+        return passphrases.among(self._catalog.credentials.of_user(user_id))
 
     def _regions(self, body: fields.Document) -> list[str]:
         names = fields.texts(body, "regions", 64, 40) if "regions" in body else []

@@ -3,16 +3,16 @@
 import json
 
 import falcon
-import urllib3
 
 from origin import fields
 from origin.accounts.revocation import PAGE, Position, parse_page
 from origin.context import Context
 from regions.errors import Unavailable
+from regions.region_client import RegionRequest
 from regions.residency.statement import Kind
 from regions.topology import Region
 
-_TIMEOUT_S = 2.0
+_PAGE_S = 2.0
 # A page of a thousand has about 80 kB.
 _MAX_REPLY_BYTES = 1 << 20
 _MAX_MS = 1 << 53
@@ -47,21 +47,12 @@ def fetch_own(context: Context, after: Position) -> tuple[list[Position], Positi
 
 
 def fetch_from(context: Context, region: Region, after: Position) -> tuple[list[Position], Position | None]:
-    """The same from another region's origin. Raises Unavailable."""
+    """The same from another region's origin. Raises Unavailable, BadGateway."""
     body = json.dumps({"after_ms": max(0, after.at_ms), "after": after.session_id}).encode()
-    path = "/v1/ended-sessions"
-    headers = {"Content-Type": "application/json", **context.node_headers(region.name, "POST", path, body)}
-    url = region.origin + path
+    wanted = RegionRequest(region.name, region.origin, "POST", "/v1/ended-sessions", body, _MAX_REPLY_BYTES)
+    reply = context.others.poll(wanted, _PAGE_S)
     try:
-        response = context.http.request(
-            "POST", url, body=body, headers=headers, timeout=_TIMEOUT_S, retries=False, preload_content=False
-        )
-        data = response.read(_MAX_REPLY_BYTES + 1)
-        if len(data) > _MAX_REPLY_BYTES:
-            response.close()
-            raise Unavailable(f"{region.name} sends too much")
-        response.release_conn()
-        document = json.loads(data) if response.status == 200 else None
-    except (urllib3.exceptions.HTTPError, ValueError, RecursionError) as error:
+        document = json.loads(reply.body) if reply.status == 200 else None
+    except (ValueError, RecursionError) as error:
         raise Unavailable(f"{region.name} gives no usable answer") from error
     return parse_page(document)

@@ -6,13 +6,10 @@ import json
 import logging
 import threading
 from collections.abc import Mapping
-from urllib.parse import urlsplit
-
-import urllib3
 
 from regions import daemon
 from regions.errors import BadGateway, Problem, StatementError
-from regions.node_tokens import HEADER, Call, NodeSigner
+from regions.region_client import RegionClient, RegionRequest
 from regions.residency import reports
 from regions.residency.exchange import Report
 from regions.residency.live import LiveRules
@@ -24,43 +21,35 @@ PATH = "/v1/statement"
 """Answers the report of a region; followed by `/HASH`, the signed text of a statement."""
 
 _EVERY_S = 1.0
-_TIMEOUT = urllib3.Timeout(connect=1.0, read=2.0)
+_ANSWER_S = 2.0
 _MAX_REPLY_BYTES = 4 * MAX_CHARS
 
 
 class StatementClient:
-    """Asks servers for reports and statements, as the node of `signer`."""
+    """Asks servers for reports and statements."""
 
-    def __init__(self, signer: NodeSigner, http: urllib3.PoolManager) -> None:
-        self._signer, self._http = signer, http
+    def __init__(self, client: RegionClient) -> None:
+        self._client = client
 
     def report(self, name: str, url: str) -> Report:
-        """What the region `name` answers at its origin's URL. Raises BadGateway."""
+        """What the region `name` answers at its origin's URL. Raises BadGateway, Unavailable."""
         return reports.from_document(self._get(name, url, PATH), name)
 
     def signed(self, name: str, url: str, hash: str) -> str:
-        """The signed text of a statement that the region has. Raises BadGateway."""
+        """The signed text of a statement that the region has. Raises BadGateway, Unavailable."""
         document = self._get(name, url, f"{PATH}/{hash}")
         if not isinstance(document, dict) or not isinstance(document.get("signed"), str):
             raise BadGateway(f"{name} sent no statement")
         return str(document["signed"])
 
     def _get(self, name: str, url: str, path: str) -> object:
-        headers = {HEADER: self._signer.token(Call(name, "GET", urlsplit(url).path.rstrip("/") + path))}
+        reply = self._client.poll(RegionRequest(name, url, "GET", path, max_bytes=_MAX_REPLY_BYTES), _ANSWER_S)
+        if reply.status != 200:
+            raise BadGateway(f"{name} answered {reply.status}")
         try:
-            response = self._http.request(
-                "GET", url + path, headers=headers, timeout=_TIMEOUT, retries=False, preload_content=False
-            )
-            try:
-                data = response.read(_MAX_REPLY_BYTES)
-            finally:
-                # If part of the answer is unread, the connection is closed. Otherwise it is in the pool already.
-                response.close()
-            if response.status != 200:
-                raise BadGateway(f"{name} answered {response.status}")
-            return json.loads(data)
-        except (urllib3.exceptions.HTTPError, ValueError, RecursionError) as error:
-            raise BadGateway(f"{name} did not answer: {type(error).__name__}") from error
+            return json.loads(reply.body)
+        except (ValueError, RecursionError) as error:
+            raise BadGateway(f"{name} sent no JSON") from error
 
 
 class Peers:

@@ -72,12 +72,19 @@ class Image:
         return hashlib.sha256(self.body).hexdigest()
 
 
+def set_event() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class Region:
     """A home region.
 
     `served` counts requests by path. `requests` are those to the API. `replies` are responses by path, in place of the
-    default one. `unavailable` makes all requests fail. `tombstones` are sent in order; `cursors` are those requested.
+    default one. `unavailable` makes all requests fail; while `answers` is not set, none gets an answer. `tombstones`
+    are sent in order; `cursors` are those requested.
     """
 
     name: str
@@ -90,6 +97,7 @@ class Region:
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     replies: dict[str, Reply] = field(default_factory=dict)
     unavailable: bool = False
+    answers: threading.Event = field(default_factory=set_event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, residency_class: str = "eu", size_bytes: int = 200_000, behave: str = "whole") -> Image:
@@ -164,6 +172,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.region.lock:
             self.region.served[path] += 1
+        self.region.answers.wait(WAIT_S)
         if self.region.unavailable:
             self.close_connection = True
             return

@@ -86,6 +86,17 @@ def test_the_origin_gets_the_edges_node_token_and_not_the_clients(world, chicago
     assert headers.keys() & {"darkroom-grant", "darkroom-node-grant", "x-other", "x-forwarded-for", "accept"} == set()
 
 
+@pytest.mark.parametrize("query", ["before=%c3%a9", "before=|[1]", "before=%zz", "before=../x?/"])
+def test_the_origin_gets_a_token_for_what_it_gets(world, chicago, query):
+    """Whatever characters the client has put into the query; those that no URI may contain are escaped on the way."""
+    path = f"/v1/photos/{user_of(world, 'us-central')}"
+    head = f"GET {path}?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert raw(chicago, head.encode()).startswith(b"HTTP/1.1 200 ")
+    region = world.regions["us-central"]
+    _, target, headers, _ = region.requests[-1]
+    assert region.sender(Call("us-central", "GET", target), headers) == "chicago"
+
+
 @pytest.mark.parametrize("name", ["SCRIPT_NAME", "PATH_INFO", "Accept_Language", "X!Y"])
 def test_a_header_that_a_gateway_would_interpret_is_not_forwarded(world, lisbon, name):
     """Such as those with which a gateway moves the path."""
@@ -236,9 +247,26 @@ def test_a_page_of_another_edge_may_ask_before_it_sends(world, lisbon):
 
 
 def test_without_the_policy_nobody_signs_up_at_an_edge(world, lisbon):
-    """The origin can't say where the home is."""
-    world.regions["eu-west"].replies["/v1/homes"] = (503, PROBLEM, {"detail": "no policy"})
+    """No origin can say where the home is."""
+    for region in world.regions.values():
+        region.replies["/v1/homes"] = (503, PROBLEM, {"detail": "no policy"})
     assert send_account(world, lisbon, "POST", "/v1/users", "eu-west").status == 503
+
+
+def test_another_region_says_where_a_home_is_while_the_nearest_one_can_not(world, lisbon):
+    """Who signs up is sent to their home's shield all the same."""
+    world.regions["eu-west"].replies["/v1/homes"] = (503, PROBLEM, {"detail": "no policy"})
+    world.regions["us-central"].replies["/v1/homes"] = (200, {}, {"region": "us-central"})
+    response = send_account(world, lisbon, "POST", "/v1/users", "us-central")
+    assert (response.status, response.json()["region"]) == (421, "us-central")
+    assert lisbon.get("/v1/homes?country=US").json() == {"region": "us-central"}
+
+
+def test_no_region_gets_a_token_for_another_one_with_a_question_that_any_can_answer(world, lisbon):
+    """The token is for us-central, and eu-west answers."""
+    lisbon.get("/v1/homes", Authorization=f"Bearer {access_token(world, 'us-central')}")
+    *_, (_, target, headers, _) = world.regions["eu-west"].requests
+    assert (target, headers.get("authorization")) == ("/v1/homes", None)
 
 
 def test_an_unavailable_origin_is_a_temporary_problem(world, lisbon):

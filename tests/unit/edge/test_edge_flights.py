@@ -11,6 +11,7 @@ from edge.grants import Grant
 from regions.errors import BadGateway, NotFound, Problem, Unavailable
 
 BODY = b"0123456789"
+HOME = "eu-west"
 GRANT = Grant(hashlib.sha256(BODY).hexdigest(), "eu", "eu-west", 0.0)
 
 
@@ -31,7 +32,7 @@ class Chunks:
 
 @pytest.fixture
 def flights():
-    return Flights(max_flights=2, max_bytes=20)
+    return Flights([HOME], max_flights=2, max_bytes=20)
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def completed():
     return []
 
 
-def join(flights, completed, chunks, key="a", storable=True):
+def join(flights, completed, chunks, key="a", storable=True, home=HOME):
     result = FetchResult(GRANT, len(BODY), chunks, storable)
-    return flights.join(key, lambda: result, lambda result, body: completed.append(body))
+    return flights.join(home, key, lambda: result, lambda result, body: completed.append(body))
 
 
 def test_readers_get_the_same_bytes_from_one_fetch(flights, completed):
@@ -77,7 +78,7 @@ def test_a_failed_fetch_is_raised_to_all_readers(flights, completed):
         gevent.sleep(0)
         raise NotFound("no", of="a")
 
-    readers = [flights.join("a", fetch, completed.append) for _ in range(2)]
+    readers = [flights.join(HOME, "a", fetch, completed.append) for _ in range(2)]
     for reader in readers:
         with pytest.raises(NotFound) as refused:
             reader.result()
@@ -92,7 +93,7 @@ def test_a_greenlet_that_dies_leaves_no_reader_waiting(flights, completed):
     reader._flight.greenlet.kill()
     with pytest.raises(Problem):
         b"".join(reader)
-    broken = flights.join("b", lambda: 1 / 0, completed.append)
+    broken = flights.join(HOME, "b", lambda: 1 / 0, completed.append)
     with pytest.raises(Problem):
         broken.result()
 
@@ -109,9 +110,45 @@ def test_the_number_of_flights_is_bounded(flights, completed):
     assert [b"".join(reader) for reader in readers] == [BODY, BODY]
 
 
+def test_each_home_has_a_share_of_the_flights_and_of_their_bytes(completed):
+    """A stalled one takes its own share and what is for who comes first; the other's is left."""
+    flights = Flights(["eu-west", "us-central"], max_flights=8, max_bytes=len(BODY) * 4)
+    stalled = [Chunks() for _ in range(6)]
+    readers = [
+        flights.join(
+            "us-central", number, lambda chunks=chunks: FetchResult(GRANT, len(BODY), chunks), completed.append
+        )
+        for number, chunks in enumerate(stalled)
+    ]
+    with pytest.raises(Unavailable):
+        join(flights, completed, Chunks(), "a", home="us-central")
+    assert [reader.result().grant for reader in readers[:3]] == [GRANT] * 3
+    with pytest.raises(Unavailable):
+        readers[3].result()
+    ready = Chunks()
+    ready.proceed.set()
+    assert b"".join(join(flights, completed, ready, "b")) == BODY
+
+
+def test_a_reader_may_leave_when_the_result_takes_too_long(flights, completed):
+    """The flight goes on for the others."""
+    answers = Event()
+
+    def fetch():
+        answers.wait()
+        return FetchResult(GRANT, 0, None)
+
+    impatient, patient = (flights.join(HOME, "a", fetch, completed.append) for _ in range(2))
+    with pytest.raises(Unavailable):
+        impatient.result(within_s=0.01)
+    impatient.close()
+    answers.set()
+    assert patient.result().grant == GRANT
+
+
 def test_bytes_count_until_their_last_reader_has_left(completed):
     """A slow reader keeps them in memory, so there is no room for another flight meanwhile."""
-    flights = Flights(max_flights=10, max_bytes=10)
+    flights = Flights([HOME], max_flights=10, max_bytes=10)
     chunks = Chunks()
     chunks.proceed.set()
     slow = join(flights, completed, chunks, "a")

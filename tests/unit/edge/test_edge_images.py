@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from edge.cache import Cache
 from edge.flights import FetchResult, Flights
@@ -38,9 +39,12 @@ class Home:
 
     def __init__(self) -> None:
         self.now_s, self.body, self.error, self.requested = 1000.0, b"old bytes", None, []
+        self.responds = Event()
+        self.responds.set()
 
     def fetch(self, wanted: ImageRequest, sha256: str | None) -> FetchResult:
         self.requested.append(sha256)
+        self.responds.wait()
         if self.error:
             raise self.error
         grant = Grant(hashlib.sha256(self.body).hexdigest(), "eu", "eu-west", self.now_s)
@@ -71,7 +75,7 @@ def tombstones(home, cache, tmp_path):
 
 @pytest.fixture
 def flights():
-    return Flights(20, 10_000)
+    return Flights(["eu-west"], 20, 10_000)
 
 
 @pytest.fixture
@@ -154,6 +158,19 @@ def test_while_the_upstream_is_unavailable_a_copy_is_served_for_a_limited_time(h
     home.now_s += 1
     with pytest.raises(Unavailable):
         get()
+
+
+def test_a_request_for_which_there_is_a_copy_does_not_wait_for_a_frozen_upstream(home, get):
+    """No longer than a second and a half. The response is used when it comes, for the next request."""
+    get()
+    home.responds.clear()
+    home.now_s += MAX_TOMBSTONES_AGE_S + 1
+    home.body = b"new bytes"
+    with gevent.Timeout(2):
+        assert get() == (b"old bytes", "lisbon; hit; detail=stale-if-error")
+    home.responds.set()
+    gevent.sleep(0.1)
+    assert get() == (b"new bytes", "lisbon; fwd=stale; fwd-status=304")
 
 
 def test_a_copy_without_a_grant_is_not_served_while_the_upstream_is_unavailable(home, get, cache):

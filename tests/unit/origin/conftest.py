@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -13,7 +14,6 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
-import urllib3
 from falcon.testing import Result, TestClient
 from falcon.util.misc import to_query_str
 
@@ -23,6 +23,7 @@ from origin.app import create
 from origin.context import Context
 from regions import ids, node_tokens, topology, user_tokens
 from regions.account_records import SIGNED_IN_SCOPES, Scope
+from regions.breaker import BreakerLimits
 from regions.clock import now_ms
 from regions.config import Stores
 from regions.events.messages import Event
@@ -30,6 +31,7 @@ from regions.events.outbox import OutboxPublisher
 from regions.image_limits import VARIANT_SIZES
 from regions.node_tokens import Call, NodeSigner
 from regions.records import Photo, Reason, Status, Variant
+from regions.region_client import LIMITS, RegionClient
 from regions.residency.live import LiveRules
 from regions.residency.settings_statement import SettingsStatement
 from regions.residency.statement import Kind, Purpose, StatedPlace
@@ -394,9 +396,12 @@ def _open(network: topology.Topology, region: str, folder: Path, clock: Clock) -
         outbox=OutboxPublisher(stores.catalog, stores.events, clock.now_ms),
         new_id=ids.IdGenerator(node.number, 0, 0, lambda: 1 << 62, clock.now_ms).next,
         clock_ms=clock.now_ms,
-        signer=NodeSigner(region, {"k1": node_key(region)}, listed, lambda: clock.now_ms() // 1000),
         user_keys={"k1": node_key(region, Purpose.USERS)},
-        http=urllib3.PoolManager(),
+        others=RegionClient(
+            NodeSigner(region, {"k1": node_key(region)}, listed, lambda: clock.now_ms() // 1000),
+            # No region is refused because it was away a moment ago.
+            replace(LIMITS, breaker=BreakerLimits(waiting=1000, silent_s=math.inf, failures=1000)),
+        ),
         passphrases=PassphraseHasher(CHEAP, at_once=4),
         revoked=RevokedSessions(clock.now_ms),
         random=os.urandom,

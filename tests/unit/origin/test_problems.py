@@ -95,4 +95,4 @@ def test_every_status_has_its_problem_type(api, ana, eva, unused_id):
 
 def test_health_names_the_region_and_the_statement_in_force(api):
     response = api.request("GET", "/health")
-    assert (response.status_code, response.json) == (200, {"region": "eu-west", "statement": 1})
+    assert (response.status_code, response.json) == (200, {"region": "eu-west", "statement": 1, "refused": []})

@@ -135,6 +135,14 @@ def test_a_server_that_identifies_itself_is_ok():
     assert diagnosis.evaluate_health({"region": "eu-west"}, 200, body).level is Level.OK
 
 
+@pytest.mark.parametrize(("refused", "named"), [(["eu-west", "lisbon"], "eu-west, lisbon"), (7, "an upstream")])
+def test_a_server_whose_upstreams_do_not_answer_is_a_warning(refused, named):
+    """It names them; whatever stands there is shown and not trusted."""
+    body = json.dumps({"region": "us-central", "refused": refused}).encode()
+    found = diagnosis.evaluate_health({"region": "us-central"}, 200, body)
+    assert (found.level, found.detail) == (Level.WARNING, f"answers, but is not answered by {named}")
+
+
 @given(st.lists(st.sampled_from(Level)))
 def test_only_a_failure_fails(levels):
     """Warnings do not change the exit code."""

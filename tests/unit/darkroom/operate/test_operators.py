@@ -106,6 +106,22 @@ def test_a_forged_record_is_shown_as_one(topology, files, run, known_bad, capsys
     assert "has not signed it" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_copy_of_a_record_is_shown_as_forged(topology, files, run, known_bad, capsys):
+    """Whether it is one of this region, at another time, or one of another region."""
+    assert run(files["ana"], *known_bad) == 0
+    [(key, record)] = records(topology).items()
+    private = keys.private_key(files["ana"].read_text())
+    elsewhere = Act("ana", Role.MODERATOR, "known-bad set", "version 1", "us-central", 1_800_000_000_000)
+    copies = {f"{key[:-1]}x": record, act_key(1_800_000_000_000, "0" * 16): record}
+    copies[operator_acts.key_of(elsewhere)] = operator_acts.signed_text(elsewhere, private)
+    with closing(config.open_settings(config.load(topology, {}), "eu-west")) as settings:
+        for other, text in copies.items():
+            settings.values.write(other, text)
+    assert run(files["olga"], "acts", "eu-west") == 1
+    shown = capsys.readouterr().out
+    assert shown.count("known-bad set") == 1 and shown.count("?") == 3 * len(copies)
+
+
 def test_who_is_listed_no_longer_has_acted_all_the_same(topology, files, run, known_bad, team, capsys, tmp_path):
     """Records are checked by the statement of their time."""
     assert run(files["ana"], *known_bad) == 0

@@ -106,8 +106,20 @@ def test_a_place_or_a_home_that_a_statement_does_not_list_gets_nothing():
     assert serves(Rules(more, (), True), "tokyo")
     assert not serves(Rules(FIRST, (), True), "lisbon", Subject("eu", "moon"))
     assert not serves(Rules(FIRST, (), True), "lisbon", Subject("moon", "eu-west"))
+    assert not serves(Rules(FIRST, (), True), "lisbon", Subject("eu", "frankfurt"))
     assert Rules(FIRST, (without,), True).place("sydney") is None
     assert Rules(FIRST, (more,), True).place("tokyo") is None
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("subject", [EU, WORLD])
+def test_nothing_is_allowed_at_a_witness(action, subject):
+    """Wherever it lies, with or without a lease, and as soon as any statement says that it is one."""
+    oslo = place("oslo", Kind.WITNESS, "EU")
+    listed, edge = after(places=[*DEPLOYED, oslo]), after(places=[*DEPLOYED, replace(oslo, kind=Kind.EDGE)])
+    for rules in (Rules(listed, (), True), Rules(listed, (), False), Rules(edge, (listed,), True)):
+        decision = rules.decide(subject, action, "oslo")
+        assert (decision.allowed, "is a witness" in decision.because) == (False, True)
 
 
 def test_a_place_that_a_pending_statement_moves_is_in_neither_jurisdiction():

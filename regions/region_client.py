@@ -1,0 +1,112 @@
+"""What a process of a region asks other regions' origins: within a deadline, behind a bulkhead, in our node's name.
+
+On threads. What serves a user's request goes through `start`, in a thread of this client, so that who waits can
+leave at its deadline whatever the other region sends. Loops that ask every second `poll`, on a thread of their own.
+"""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import urllib3
+
+from regions import node_tokens
+from regions.breaker import BreakerLimits
+from regions.bulkheads import AdmittedCall, BulkheadLimits, Bulkheads
+from regions.errors import BadGateway, Unavailable
+from regions.node_tokens import Call, NodeSigner
+from regions.request_target import request_target
+
+_CONNECT_S = 1.0
+_CHUNK_BYTES = 64 * 1024
+# A region's number has 6 bits, and there are a few witnesses. One connection pool less than there are origins, and each
+# poll opens a new connection.
+_MAX_ORIGINS = 100
+# Of an origin's 16 threads, those that may wait for one region. The others wait for a moment if all are busy.
+_AT_ONCE = 6
+# Silence is shorter than the deadline of any request, so that the first one that runs into it opens the breaker. A poll
+# finds out within seconds that a region answers again, so no user's request need be the probe: a long pause costs none.
+_BREAKER = BreakerLimits(waiting=3, silent_s=1.0, first_open_s=30.0, max_open_s=30.0)
+LIMITS = BulkheadLimits(_AT_ONCE, queued=10, queue_s=0.25, breaker=_BREAKER)
+_THREADS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRequest:
+    """To the region (or witness) `name`, whose origin is at the URL `origin`. A body is JSON."""
+
+    name: str
+    origin: str
+    method: str
+    path: str
+    body: bytes = b""
+    max_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RegionReply:
+    status: int
+    body: bytes
+
+
+class RegionClient:
+    """Asks as the node of `signer`. `clock_s` is monotonic."""
+
+    def __init__(
+        self, signer: NodeSigner, limits: BulkheadLimits = LIMITS, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._signer, self._clock_s = signer, clock_s
+        self._http = urllib3.PoolManager(num_pools=_MAX_ORIGINS, maxsize=_AT_ONCE, retries=False)
+        self._bulkheads = Bulkheads(limits, clock_s)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="to other regions")
+
+    def start(self, wanted: RegionRequest, within_s: float) -> "Future[RegionReply]":
+        """The future raises Unavailable, at once while the region does not answer; BadGateway for too long a reply.
+
+        Wait for it no longer than `within_s`: a region may send a byte a second.
+        """
+        return self._threads.submit(lambda: self._sent(self._bulkheads.of(wanted.name).enter(), wanted, within_s))
+
+    def poll(self, wanted: RegionRequest, within_s: float) -> RegionReply:
+        """For a loop. Raises as `start`, but is never refused."""
+        return self._sent(self._bulkheads.of(wanted.name).poll(), wanted, within_s)
+
+    def refused(self) -> list[str]:
+        """The regions that do not answer at the moment."""
+        return self._bulkheads.refused()
+
+    def _sent(self, call: AdmittedCall, wanted: RegionRequest, within_s: float) -> RegionReply:
+        with call:
+            deadline_s = self._clock_s() + within_s
+            try:
+                response = self._http.request(
+                    wanted.method,
+                    wanted.origin + wanted.path,
+                    body=wanted.body or None,
+                    headers=self._headers(wanted),
+                    timeout=urllib3.Timeout(connect=_CONNECT_S, total=within_s),
+                    preload_content=False,
+                )
+                try:
+                    return RegionReply(response.status, self._read(response, wanted, deadline_s))
+                finally:
+                    # If part of it is unread, the connection is closed. Otherwise it is back in the pool already.
+                    response.close()
+            except urllib3.exceptions.HTTPError as error:
+                raise Unavailable(f"{wanted.name} did not answer: {type(error).__name__}") from error
+
+    def _headers(self, wanted: RegionRequest) -> dict[str, str]:
+        target = request_target(wanted.origin + wanted.path)
+        token = self._signer.token(Call(wanted.name, wanted.method, target, wanted.body))
+        return {node_tokens.HEADER: token, **({"Content-Type": "application/json"} if wanted.body else {})}
+
+    def _read(self, response: urllib3.BaseHTTPResponse, wanted: RegionRequest, deadline_s: float) -> bytes:
+        data = bytearray()
+        while chunk := response.read1(_CHUNK_BYTES):
+            data += chunk
+            if len(data) > wanted.max_bytes:
+                raise BadGateway(f"{wanted.name} sent more than {wanted.max_bytes} bytes")
+            if self._clock_s() > deadline_s:
+                raise Unavailable(f"{wanted.name} took too long")
+        return bytes(data)

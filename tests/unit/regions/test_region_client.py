@@ -1,0 +1,130 @@
+"""What a process asks other regions over HTTP: real sockets, of which some never answer."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from regions import keys, node_tokens
+from regions.clock import now_s
+from regions.errors import BadGateway, Unavailable
+from regions.node_tokens import Call, NodeSigner
+from regions.region_client import LIMITS, RegionClient, RegionReply, RegionRequest
+from tests.builders.http import JsonHandler, answering
+from tests.builders.statements import node_key
+
+WAIT_S = 20
+KEYS = {"k1": keys.public_text(node_key("eu-west").public_key())}
+
+
+class SenderHandler(JsonHandler):
+    """Answers whom the token proves; at `/drip` a byte at a time."""
+
+    def do(self) -> None:
+        body = self.body()
+        if self.path == "/drip":
+            return self.drip()
+        call = Call("us-central", self.command, self.path, body)
+        self.send(200, {}, node_tokens.sender(self.headers[node_tokens.HEADER], call, lambda name: KEYS, now_s()))
+
+    def drip(self) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Length", "100000")
+        self.end_headers()
+        try:
+            while True:
+                self.wfile.write(b"x")
+                time.sleep(0.02)
+        except OSError:
+            """The client has had enough."""
+
+    do_GET = do_POST = do
+
+
+@pytest.fixture
+def client():
+    return RegionClient(NodeSigner("eu-west", {"k1": node_key("eu-west")}, dict, now_s))
+
+
+@pytest.fixture
+def origin() -> Iterator[str]:
+    with answering(SenderHandler) as url:
+        yield url
+
+
+@pytest.fixture(params=[64, 0], ids=["frozen", "reachable one way"])
+def silent(request) -> Iterator[str]:
+    """The URL of a server that is connected to and says nothing, as a stopped process, or that answers no SYN."""
+    with socket.create_server(("127.0.0.1", 0), backlog=request.param) as listener, ExitStack() as fillers:
+        if not request.param:
+            # One connection fills the queue, and the kernel drops what comes after it.
+            fillers.enter_context(socket.create_connection(listener.getsockname(), WAIT_S))
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def to(url: str, path: str = "/v1/details", name: str = "us-central", **fields) -> RegionRequest:
+    return RegionRequest(name, url, "POST", path, b"{}", **fields)
+
+
+def test_a_request_proves_who_sends_it(client, origin):
+    """Started or polled, with the body."""
+    assert client.start(to(origin), WAIT_S).result(WAIT_S) == RegionReply(200, b'"eu-west"')
+    assert client.poll(to(origin), WAIT_S) == RegionReply(200, b'"eu-west"')
+
+
+def test_a_request_is_signed_as_it_arrives(client, origin):
+    """Whatever its path and query contain: what no URI may contain is escaped on the way."""
+    for path in ("/v1/details?a=%c3%a9", "/v1/details?a=|[1]{1}", "/v1/a/../details?a=%zz%"):
+        assert client.poll(to(origin, path), WAIT_S).status == 200
+
+
+def test_polls_of_all_regions_that_there_can_be_open_no_connection_twice(client):
+    """64 and a few witnesses."""
+    opened = []
+
+    class CountedHandler(SenderHandler):
+        def setup(self) -> None:
+            opened.append(self.client_address)
+            super().setup()
+
+    with ExitStack() as held:
+        urls = [held.enter_context(answering(CountedHandler)) for _ in range(70)]
+        for _ in range(2):
+            for url in urls:
+                assert client.poll(to(url), WAIT_S).status == 200
+    assert len(opened) == len(urls)
+
+
+def test_a_reply_has_an_end(client, origin):
+    """In bytes, and in time if a byte comes now and then."""
+    with pytest.raises(BadGateway):
+        client.start(to(origin, max_bytes=4), WAIT_S).result(WAIT_S)
+    with pytest.raises(Unavailable):
+        client.start(to(origin, "/drip"), 0.2).result(WAIT_S)
+
+
+def test_a_region_that_does_not_answer_holds_a_few_threads_until_the_deadline_and_then_none(client, silent, origin):
+    """Of twenty requests, six wait, and all others are refused. Another region is asked meanwhile."""
+    waiting = [client.start(to(silent, name="eu-central"), LIMITS.breaker.silent_s) for _ in range(20)]
+    assert client.start(to(origin), WAIT_S).result(WAIT_S).status == 200
+    assert all(isinstance(future.exception(WAIT_S), Unavailable) for future in waiting)
+    assert client.refused() == ["eu-central"]
+    began_s = time.monotonic()
+    refused = [client.start(to(silent, name="eu-central"), LIMITS.breaker.silent_s) for _ in range(50)]
+    assert [type(future.exception(WAIT_S)) for future in refused] == [Unavailable] * 50
+    # One of them may have been the probe.
+    assert time.monotonic() - began_s < 2 * LIMITS.breaker.silent_s
+
+
+def test_a_poll_finds_that_a_region_answers_again(client, origin):
+    """The next request goes through, without a pause."""
+    for _ in range(LIMITS.breaker.failures):
+        with pytest.raises(Unavailable):
+            client.poll(to("http://127.0.0.1:9"), 1)
+    assert client.refused() == ["us-central"]
+    client.poll(to(origin), WAIT_S)
+    assert client.start(to(origin), WAIT_S).result(WAIT_S).status == 200
+    assert client.refused() == []
