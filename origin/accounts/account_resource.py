@@ -30,6 +30,7 @@ class AccountResource:
         body = fields.body(request)
         scopes, ends_at_ms = _scopes(body), self._ends_at_ms(body)
         label = fields.text(body, "label", LABEL_CHARS)
+        self._context.limiter.take(request, response, user=user_id)
         session = self._sign_ins.begin_script(user, label, scopes, ends_at_ms)
         response.status = falcon.HTTP_201
         response.media = {"session": session.session_id, "refresh_token": session.refresh_token}
@@ -37,6 +38,7 @@ class AccountResource:
     def on_post_recovery_codes(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         """New codes; the old ones are worth nothing any more."""
         self._gate.require_owner(request, user_id)
+        self._context.limiter.take(request, response, user=user_id)
         codes = recovery_codes.new(recovery_codes.HOW_MANY, self._context.random)
         old = [one for one in self._catalog.credentials.of_user(user_id) if one.kind == RECOVERY_CODE]
         new = recovery_codes.credentials(codes, self._context.clock_ms())
@@ -49,6 +51,7 @@ class AccountResource:
         """All other sessions end."""
         _, token = self._gate.require_owner(request, user_id)
         passphrase = passphrases.chosen(fields.body(request), "passphrase")
+        self._context.limiter.take(request, response, user=user_id)
         old = [one for one in self._catalog.credentials.of_user(user_id) if one.kind == PASSPHRASE]
         verifier = self._context.passphrases.hash(passphrase)
         new = Credential(PASSPHRASE, PASSPHRASE, verifier, self._context.clock_ms())
@@ -61,6 +64,7 @@ class AccountResource:
     def on_put_name(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._gate.require_owner(request, user_id)
         name = fields.text(fields.body(request), "name", 80)
+        self._context.limiter.take(request, response, user=user_id)
         if not self._catalog.users.rename(user_id, name):
             raise _changed_meanwhile()
         response.status = falcon.HTTP_204
