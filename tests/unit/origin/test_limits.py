@@ -222,8 +222,8 @@ def test_nobody_else_can_use_up_the_refreshes_of_a_session(api, ana):
 
 def test_a_flood_of_comments_is_bounded(api, ana, eva):
     path = f"/v1/photos/{api.ready(ana)}/comments"
-    said = statuses(api.request("POST", path, {"text": "Buy!"}, eva) for _ in range(150))
-    assert (said.count(201), said.count(429)) == (100, 50)
+    commented = statuses(api.request("POST", path, {"text": "Buy!"}, eva) for _ in range(150))
+    assert (commented.count(201), commented.count(429)) == (100, 50)
     assert api.request("POST", path, {"text": "Thank you"}, ana).status_code == 201
 
 
