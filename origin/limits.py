@@ -50,7 +50,7 @@ class RouteLimit:
 
 
 SIGN_UPS = RouteLimit(Limit("sign-ups", 200, _HOUR_S), Who.NETWORK, "too many people signed up from your network")
-SIGN_UPS_HERE = RouteLimit(Limit("sign-ups-here", 100, 10), Who.PROCESS, "too many people are signing up just now")
+SIGN_UPS_HERE = RouteLimit(Limit("sign-ups-here", 40, 4), Who.PROCESS, "too many people are signing up just now")
 SIGN_INS = RouteLimit(Limit("sign-ins", 600, 10 * _MINUTE_S), Who.NETWORK, "too many sign-ins from your network")
 GUESSES = RouteLimit(
     Limit("sign-ins-of-account", 20, 15 * _MINUTE_S),

@@ -26,7 +26,7 @@ from deploy.servers.process import Server, Start, free_port
 _REGION, _COUNTRY = "eu-west", "PT"
 _CLIENTS = 16
 # Nobody may have more than 200 unfinished uploads.
-_USERS = 60
+_USERS = 40
 _WARM_UP_S, _WITHIN_S = 1.0, 5.0
 _PHOTO = {"filename": "IMG_1.jpg", "content_type": "image/jpeg", "size_bytes": 4_812_345}
 
