@@ -1,7 +1,7 @@
 """The limits port: how much somebody may do in a while, counted for all processes of a region together.
 
-A limit is a supply of units that refills evenly. Whoever does something takes units from it; when there are too few, it
-must wait. A key that nobody has taken from for as long as its limit needs to refill is forgotten.
+A limit is a supply of units that refills evenly. Who does something takes units from it, and waits when
+there are too few. A key that nobody has taken from for as long as its limit needs to refill is forgotten.
 """
 
 from collections.abc import Sequence
