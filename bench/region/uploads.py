@@ -1,5 +1,5 @@
-"""Starts of uploads (`POST /v1/uploads/init`) on one origin process, and on two of the same region, on real servers; and
-how fast a janitor removes them when nobody has finished them.
+"""Starts of uploads (`POST /v1/uploads/init`) on one origin process, and on two of the same region, on real servers;
+and how fast a janitor removes them when nobody has finished them.
 
 Each start reads the user and creates a photo in Cassandra, and an upload in S3; the origin then signs the URLs of the
 parts. The clients are threads of this process, which share the machine's cores with the origins and their servers: so
@@ -47,7 +47,7 @@ def rows(servers: Mapping[str, Server]) -> list[harness.Measurement]:
         harness.compare("starts of uploads a second: 1 origin", "1/s", one, {}, more_is_better=True),
         harness.compare("starts of uploads a second: 2 origins", "1/s", two, {"1 origin": one}, more_is_better=True),
         harness.compare(
-            "expired uploads removed a second: 1 janitor",
+            "expired uploads removed a second",
             "1/s",
             removed,
             {"starts: 1 origin": one},
