@@ -3,6 +3,7 @@
 A thief knows the passphrase, and has a session. The owner takes the account back.
 """
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -63,6 +64,19 @@ def meanwhile(api, monkeypatch):
     return meanwhile
 
 
+@pytest.fixture
+def dying_before_sessions_end(monkeypatch):
+    """`with dying_before_sessions_end(): …`"""
+
+    @contextmanager
+    def dying():
+        with monkeypatch.context() as patched:
+            patched.setattr(SessionEnds, "end_all", lambda *arguments: 1 / 0)
+            yield
+
+    return dying
+
+
 def alive(api, user):
     return {one.session_id for one in api.catalog.sessions.of_user(user.id) if one.ended_at_ms is None}
 
@@ -83,11 +97,10 @@ def test_no_session_begins_by_a_passphrase_that_is_being_replaced(
 
 
 @pytest.mark.parametrize("taking_back", [TAKING_BACK["a new passphrase"], TAKING_BACK["recovery"]])
-def test_who_dies_before_ending_the_sessions_has_ended_them(api, owner, thief, monkeypatch, taking_back):
+def test_who_dies_before_ending_the_sessions_has_ended_them(api, owner, thief, dying_before_sessions_end, taking_back):
     """At the next sign-in the access tokens that the thief has are refused, too; they run out anyway."""
     script = change(api, thief, "POST", "script-tokens", script_body(api)).json
-    with monkeypatch.context() as dying:
-        dying.setattr(SessionEnds, "end_all", lambda *arguments: 1 / 0)
+    with dying_before_sessions_end():
         assert taking_back(api, owner).status_code == 500
     assert [api.refresh(one).status_code for one in (thief.refresh_token, script["refresh_token"])] == [401, 401]
     for method, what in (("PUT", "passphrase"), ("POST", "recovery-codes"), ("GET", "export"), ("DELETE", "")):
@@ -98,10 +111,11 @@ def test_who_dies_before_ending_the_sessions_has_ended_them(api, owner, thief, m
     assert change(api, thief, "GET", "feed").status_code == 401
 
 
-def test_a_clock_that_was_set_back_keeps_no_session_alive(api, owner, thief):
+def test_a_clock_that_was_set_back_keeps_no_session_alive(api, owner, thief, dying_before_sessions_end):
     """The new passphrase is newer than the old one all the same."""
     api.clock.advance(-20_000)
-    assert TAKING_BACK["a new passphrase"](api, owner).status_code == 204
+    with dying_before_sessions_end():
+        assert TAKING_BACK["a new passphrase"](api, owner).status_code == 500
     assert api.refresh(thief.refresh_token).status_code == 401
     assert api.refresh(owner.refresh_token).status_code == 200
 
@@ -150,12 +164,20 @@ def test_an_outdated_hash_is_made_anew_without_ending_sessions(api, owner, thief
     assert api.refresh(thief.refresh_token).status_code == 200
 
 
-def test_a_script_ends_with_the_passphrase_of_the_session_that_made_it(api, owner):
+def test_a_script_goes_by_the_passphrase_of_the_session_that_asks_for_it(api, owner, thief, meanwhile):
     """Also if an earlier program wrote down that session, without naming the passphrase."""
+    session = api.catalog.sessions.get(thief.id, thief.session)
+    assert api.catalog.sessions.change(replace(session, version=session.version + 1, passphrase_at_ms=None))
+    api.clock.advance(10)
+    done = meanwhile("sessions", "of_user", lambda: TAKING_BACK["a new passphrase"](api, owner))
+    response = BEGINNING["script"](api, thief)
+    assert (response.status_code, done[0].status_code) == (401, 204)
+    assert alive(api, owner) == {owner.session}
+
+
+def test_a_session_that_an_earlier_program_wrote_goes_on_until_the_passphrase_is_changed(api, owner):
     session = api.catalog.sessions.get(owner.id, owner.session)
     assert api.catalog.sessions.change(replace(session, version=session.version + 1, passphrase_at_ms=None))
-    made = change(api, owner, "POST", "script-tokens", script_body(api)).json
-    assert api.refresh(made["refresh_token"]).status_code == 200
-    api.clock.advance(1)
-    assert TAKING_BACK["a new passphrase"](api, owner).status_code == 204
-    assert api.refresh(made["refresh_token"]).status_code == 401
+    refreshed = api.refreshed(owner)
+    assert recover(api, owner, owner.recovery_codes[0]).status_code == 201
+    assert api.refresh(refreshed.refresh_token).status_code == 401
