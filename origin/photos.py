@@ -50,6 +50,7 @@ class PhotosResource:
 
     def on_put_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         token = self._context.access_token(request)
+        self._context.limiter.take(request, response, user=token.user_id)
         self._require_public(request, photo_id)
         self._require_say(token)
         self._catalog.likes.add(photo_id, token.user_id, self._context.clock_ms())
@@ -58,7 +59,9 @@ class PhotosResource:
     def on_delete_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         """Always: who may not see the photo here any more, or anywhere, may still take back their like."""
         self._context.require_home(ids.PHOTO, photo_id)
-        self._catalog.likes.remove(photo_id, self._context.user_id(request))
+        user_id = self._context.user_id(request)
+        self._context.limiter.take(request, response, user=user_id)
+        self._catalog.likes.remove(photo_id, user_id)
         response.status = falcon.HTTP_204
 
     def on_get_likes(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
@@ -69,9 +72,10 @@ class PhotosResource:
 
     def on_post_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         token = self._context.access_token(request)
+        text = fields.text(fields.body(request), "text", 2000, lines=True)
+        self._context.limiter.take(request, response, user=token.user_id)
         self._require_public(request, photo_id)
         self._require_say(token)
-        text = fields.text(fields.body(request), "text", 2000, lines=True)
         made = self._context.new_id(ids.COMMENT)
         comment_id = repeats.first(self._context, request, token.user_id, made)
         comment = self._catalog.comments.get(photo_id, comment_id) if comment_id != made else None

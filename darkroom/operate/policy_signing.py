@@ -19,10 +19,10 @@ from darkroom.local.private_files import write_private
 from darkroom.operate import statement_files
 from darkroom.operate.places import places_of
 from darkroom.operate.policy_reports import history_of, load, the_named
-from regions import config, keys
+from regions import keys
 from regions.config import Config
 from regions.errors import StatementError
-from regions.residency import signatures, statement_document
+from regions.residency import people_files, signatures, statement_document
 from regions.residency.statement import Signers, Statement
 
 _HASH_CHARS = 12
@@ -131,11 +131,11 @@ def _draft(loaded: Config, policy_text: str, options: Namespace, before: Stateme
     places = list(before.places.values()) if before and not options.places else places_of(loaded, before)
     signers = before.signers if before else loaded.signers()
     if options.signers:
-        signers = config.read_signers(options.signers)
+        signers = people_files.read_signers(options.signers)
     lease_s = options.lease or (before.lease_s if before else _LEASE_S)
     operators = before.operators if before else {}
     if options.operators:
-        operators = config.read_operators(options.operators)
+        operators = people_files.read_operators(options.operators)
     try:
         return statement_document.draft(policy_text, places, signers, options.because, before, lease_s, operators)
     except StatementError as error:

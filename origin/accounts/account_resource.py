@@ -30,6 +30,7 @@ class AccountResource:
         body = fields.body(request)
         scopes, ends_at_ms = _scopes(body), self._ends_at_ms(body)
         label = fields.text(body, "label", LABEL_CHARS)
+        self._context.limiter.take(request, response, user=user_id)
         repeats.require_first(self._context, request, user_id)
         session = self._sign_ins.begin_script(owner.user, owner.session, label, scopes, ends_at_ms)
         response.status = falcon.HTTP_201
@@ -38,6 +39,7 @@ class AccountResource:
     def on_post_recovery_codes(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         """New codes; the old ones are worth nothing any more."""
         owner = self._gate.require_owner(request, user_id)
+        self._context.limiter.take(request, response, user=user_id)
         codes = recovery_codes.new(recovery_codes.HOW_MANY, self._context.random)
         # The passphrase takes its own place: if it is changed meanwhile, who knew the old one gets no codes.
         same = [one for one in owner.credentials if one.kind != RECOVERY_CODE]
@@ -52,6 +54,7 @@ class AccountResource:
         """All other sessions end."""
         owner = self._gate.require_owner(request, user_id)
         passphrase = passphrases.chosen(fields.body(request), "passphrase")
+        self._context.limiter.take(request, response, user=user_id)
         before = passphrases.among(owner.credentials)
         new = passphrases.credential(self._context.passphrases.hash(passphrase), self._context.clock_ms(), before)
         if not self._catalog.credentials.replace(user_id, [before] if before else [], [new]):
@@ -64,6 +67,7 @@ class AccountResource:
     def on_put_name(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._gate.require_owner(request, user_id)
         name = fields.text(fields.body(request), "name", 80)
+        self._context.limiter.take(request, response, user=user_id)
         if not self._catalog.users.rename(user_id, name):
             raise _changed_meanwhile()
         response.status = falcon.HTTP_204

@@ -5,7 +5,7 @@ import re
 import falcon
 
 from origin import fields, repeats
-from origin.accounts import account_views, passphrases, recovery_codes
+from origin.accounts import account_views, passphrases, recovery_codes, refresh_tokens
 from origin.accounts.gate import AccountGate
 from origin.accounts.sign_ins import CONFIRMED_TTL_S, SignIns
 from origin.accounts.sign_up import HANDLE, LABEL_CHARS
@@ -28,13 +28,16 @@ class SessionsResource:
         """Signs in. A wrong passphrase and an unknown handle get the same answer, after the same time."""
         self._gate.require_own_shield(request)
         body = fields.body(request)
-        user_id = self._owner(body)
+        handle = self._handle(body)
         passphrase = passphrases.entered(body, "passphrase")
         label, regions = _label(body), self._regions(body)
+        taken = self._context.limiter.take(request, response, account=handle)
+        user_id = self._owner(handle)
         user, credential = self._catalog.users.get(user_id), self._passphrase(user_id)
         matches = self._hasher.matches(credential.verifier if credential else None, passphrase)
         if not matches or credential is None or user is None or user.deleted_at_ms is not None:
             raise SignInFailed
+        self._context.limiter.give_back(taken)
         repeats.require_first(self._context, request, user_id)
         if self._hasher.is_outdated(credential.verifier):
             fresh = Credential(PASSPHRASE, PASSPHRASE, self._hasher.hash(passphrase), credential.created_at_ms)
@@ -47,16 +50,21 @@ class SessionsResource:
         self._gate.require_own_shield(request)
         body = fields.body(request)
         text, key = fields.text(body, "refresh_token", _REFRESH_CHARS), repeats.key_of(request)
-        response.media = account_views.tokens(self._sign_ins.refresh(text, key, self._regions(body)))
+        token, regions = refresh_tokens.parse(text), self._regions(body)
+        # By its family, which is secret: nobody else can use up what a session has left.
+        self._context.limiter.take(request, response, session=token.family)
+        response.media = account_views.tokens(self._sign_ins.refresh(token, key, regions))
 
     def on_post_recovery(self, request: falcon.Request, response: falcon.Response) -> None:
         """A recovery code sets a new passphrase, once; all sessions end, and a new one begins."""
         self._gate.require_own_shield(request)
         body = fields.body(request)
-        user_id = self._owner(body)
+        handle = self._handle(body)
         code = fields.text(body, "recovery_code", recovery_codes.MAX_CHARS)
         passphrase = passphrases.chosen(body, "new_passphrase")
         label, regions = _label(body), self._regions(body)
+        taken = self._context.limiter.take(request, response, account=handle)
+        user_id = self._owner(handle)
         user, credentials = self._catalog.users.get(user_id), self._catalog.credentials.of_user(user_id)
         used = recovery_codes.find(code, credentials)
         if used is None or user is None or user.deleted_at_ms is not None:
@@ -65,6 +73,7 @@ class SessionsResource:
         new = passphrases.credential(self._hasher.hash(passphrase), self._context.clock_ms(), before)
         if not self._catalog.credentials.replace(user_id, [used, *([before] if before else [])], [new]):
             raise SignInFailed
+        self._context.limiter.give_back(taken)
         self._context.revoked.add(self._context.region.name, self._context.ends.end_all(user_id))
         response.status = falcon.HTTP_201
         response.media = account_views.signed_in(user, self._sign_ins.begin(user, new, label, regions))
@@ -73,9 +82,11 @@ class SessionsResource:
         """For the passphrase, given anew, a token with which the account may be changed."""
         user, session, _ = self._gate.require_owner(request, user_id)
         passphrase = passphrases.entered(fields.body(request), "passphrase")
+        taken = self._context.limiter.take(request, response, user=user_id)
         credential = self._passphrase(user_id)
         if not self._hasher.matches(credential.verifier if credential else None, passphrase):
             raise SignInFailed
+        self._context.limiter.give_back(taken)
         repeats.require_first(self._context, request, user_id)
         confirmed = self._sign_ins.confirmed(user, session.session_id)
         response.media = {"token": confirmed, "expires_in_s": CONFIRMED_TTL_S}
@@ -99,13 +110,17 @@ class SessionsResource:
             self._context.revoked.add(self._context.region.name, [session_id])
         response.status = falcon.HTTP_204
 
-    def _owner(self, body: fields.Document) -> str:
-        """Who has the handle; an id of nobody if nobody has it. Raises Misdirected, BadRequest."""
+    def _handle(self, body: fields.Document) -> str:
+        """Without its region, which is this one. Raises Misdirected, BadRequest."""
         found = _ADDRESS.fullmatch(fields.text(body, "handle", 80))
         if found is None:
             raise BadRequest("handle must be written with its region, such as ana@eu-west")
         self._gate.require_home(found[2])
-        return self._catalog.handles.owner(found[1]) or _NOBODY
+        return found[1]
+
+    def _owner(self, handle: str) -> str:
+        """Who has the handle; an id of nobody if nobody has it."""
+        return self._catalog.handles.owner(handle) or _NOBODY
 
     def _passphrase(self, user_id: str) -> Credential | None:
         return passphrases.among(self._catalog.credentials.of_user(user_id))

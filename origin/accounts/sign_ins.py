@@ -89,12 +89,11 @@ class SignIns:
                 return
         raise Unavailable("the session is being used by too many others")
 
-    def refresh(self, text: str, idempotency_key: str | None, regions: Collection[str]) -> SignedIn:
+    def refresh(self, token: RefreshToken, idempotency_key: str | None, regions: Collection[str]) -> SignedIn:
         """New access tokens and, for a person, a new refresh token. Raises Unauthenticated, Unavailable.
 
         A token that was exchanged before ends the session: see `refresh_tokens`.
         """
-        token = refresh_tokens.parse(text)
         following = refresh_tokens.following(token, idempotency_key, self._random)
         for _ in range(_ATTEMPTS):
             session = self._catalog.sessions.get(token.user_id, token.session_id)

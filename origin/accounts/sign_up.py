@@ -38,6 +38,7 @@ class SignUpResource:
         passphrase = passphrases.chosen(body, "passphrase")
         label = fields.optional_text(body, "label", LABEL_CHARS) or ""
         user = self._new_user(handle, name, country)
+        self._context.limiter.take(request, response)
         if self._catalog.handles.owner(handle) is not None:
             raise _taken(handle)
         codes = recovery_codes.new(recovery_codes.HOW_MANY, self._context.random)

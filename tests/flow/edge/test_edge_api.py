@@ -71,11 +71,12 @@ def test_two_regions_that_name_each_other_get_one_request_each(world, chicago):
 
 
 def test_the_origin_gets_the_edges_node_token_and_not_the_clients(world, chicago):
-    """Only those of the client's headers that the API reads are forwarded; Via and CDN-Loop are added."""
+    """Only those of the client's headers that the API reads are forwarded; Via, CDN-Loop and its address are added."""
     chicago.get(
         f"/v1/photos/{user_of(world, 'us-central')}?before=x",
         Darkroom_Node="x", Darkroom_Node_Grant="y", Darkroom_Grant="z", Connection="Accept", Accept="a/b",
         X_Other="1", X_Forwarded_For="::1", Accept_Language="pt", CDN_Loop="elsewhere", Via="1.1 proxy",
+        Darkroom_Client="203.0.113.9", Forwarded="for=203.0.113.9",
     )  # fmt: skip
     region = world.regions["us-central"]
     _, target, headers, _ = region.requests[-1]
@@ -83,6 +84,8 @@ def test_the_origin_gets_the_edges_node_token_and_not_the_clients(world, chicago
     assert region.sender(Call("us-central", "GET", target), headers) == "chicago"
     assert headers["cdn-loop"] == "elsewhere, darkroom-chicago"
     assert (headers["accept-language"], headers["via"]) == ("pt", "1.1 proxy, 1.1 chicago")
+    assert headers["darkroom-client"] == "127.0.0.1"
+    assert "203.0.113.9" not in str(headers)
     assert headers.keys() & {"darkroom-grant", "darkroom-node-grant", "x-other", "x-forwarded-for", "accept"} == set()
 
 
