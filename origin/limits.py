@@ -8,8 +8,8 @@ what no person does, and then each of them bounds what it costs others.
   an office does. IPv6 hands whole networks to each subscriber, so there it is the network, /64, that counts.
 - What is counted by an *account* that somebody only names stops guessing from many networks. Since anybody can use it
   up, and so keep its owner out for a while, it is ten times as much as one network has for that account.
-- A passphrase costs 30 ms of a core and 19 MiB, on purpose (`passphrases`). One process makes a hundred and more a
-  second. Sign-ups may have ten of them, so that others can still sign in.
+- A passphrase costs 30 ms of a core and 19 MiB, on purpose (`passphrases`), and an account several writes. Five
+  accounts a second in a process leave most of it to others.
 - Uploads are bounded by what is *unfinished*: honest clients finish what they begin, and get back what they took. What
   is never finished comes back within a day, when it has expired. So somebody can promise at most 10 GiB at once.
 """
@@ -50,7 +50,7 @@ class RouteLimit:
 
 
 SIGN_UPS = RouteLimit(Limit("sign-ups", 200, _HOUR_S), Who.NETWORK, "too many people signed up from your network")
-SIGN_UPS_HERE = RouteLimit(Limit("sign-ups-here", 40, 4), Who.PROCESS, "too many people are signing up just now")
+SIGN_UPS_HERE = RouteLimit(Limit("sign-ups-here", 20, 4), Who.PROCESS, "too many people are signing up just now")
 SIGN_INS = RouteLimit(Limit("sign-ins", 600, 10 * _MINUTE_S), Who.NETWORK, "too many sign-ins from your network")
 GUESSES = RouteLimit(
     Limit("sign-ins-of-account", 20, 15 * _MINUTE_S),

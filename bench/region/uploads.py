@@ -89,7 +89,8 @@ def _is_healthy(url: str) -> bool:
 def _sign_up(url: str, number: int) -> str:
     handle = f"ana_{number}"
     body = {"name": "Ana", "country": _COUNTRY, "handle": handle, "passphrase": "four words of a benchmark"}
-    response = urllib3.request("POST", f"{url}/v1/users", json=body)
+    # Waits where there were too many sign-ups.
+    response = urllib3.request("POST", f"{url}/v1/users", json=body, retries=urllib3.Retry(5, allowed_methods=None))
     return str(response.json()["tokens"][_REGION])
 
 

@@ -2,7 +2,7 @@
 
 const DEADLINE_MS = 20_000;
 const ATTEMPTS = 4;
-const LONGEST_PAUSE_MS = 10_000;
+const LONGEST_PAUSE_MS = 3000;
 const TRANSIENT = new Set([0, 429, 502, 503, 504]);
 
 /** A failed request. `slug` is the last part of the RFC 9457 `type`; `status` is 0 if there was no response. */

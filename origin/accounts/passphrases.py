@@ -48,21 +48,24 @@ AT_ONCE = 4
 
 
 class PassphraseHasher:
-    """At most `at_once` hashes are computed at a time, in 19 MiB each."""
+    """At most `at_once` hashes are computed at a time, in 19 MiB each; of new passphrases half as many.
+
+    So however many sign up, others can sign in.
+    """
 
     def __init__(self, cost: HashCost, at_once: int) -> None:
         self._argon2 = PasswordHasher(time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=1)
-        self._free = threading.Semaphore(at_once)
+        self._free, self._free_for_new = threading.Semaphore(at_once), threading.Semaphore(max(1, at_once // 2))
         self._nobodys = self._argon2.hash("nobody has this passphrase")
 
     def hash(self, passphrase: str) -> str:
         """Raises Unavailable if too many are being hashed."""
-        with self._slot():
+        with _slot(self._free_for_new), _slot(self._free):
             return self._argon2.hash(passphrase)
 
     def matches(self, verifier: str | None, passphrase: str) -> bool:
         """Whether it is the passphrase with this hash. Takes as long if there is none (None). Raises Unavailable."""
-        with self._slot():
+        with _slot(self._free):
             try:
                 return self._argon2.verify(verifier or self._nobodys, passphrase) and verifier is not None
             except (VerificationError, InvalidHashError):
@@ -72,14 +75,15 @@ class PassphraseHasher:
         """Whether it was hashed at another cost than ours."""
         return self._argon2.check_needs_rehash(verifier)
 
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        if not self._free.acquire(timeout=_WAIT_S):
-            raise Unavailable("too many people are signing in at this moment")
-        try:
-            yield
-        finally:
-            self._free.release()
+
+@contextmanager
+def _slot(free: threading.Semaphore) -> Iterator[None]:
+    if not free.acquire(timeout=_WAIT_S):
+        raise Unavailable("too many people are signing in at this moment")
+    try:
+        yield
+    finally:
+        free.release()
 
 
 def entered(source: dict[str, Any], field: str) -> str:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from statistics import median
 
 import pytest
 import urllib3
@@ -34,6 +35,16 @@ def flood(send: Callable[[urllib3.PoolManager, int], int], times: int) -> Iterat
             statuses.update(one.result() for one in sent)
 
 
+def typical_s(work: Callable[[int], object]) -> float:
+    """The median of five, since whatever else keeps this machine busy may delay one of them."""
+    taken_s = []
+    for number in range(5):
+        begun_s = time.monotonic()
+        work(number)
+        taken_s.append(time.monotonic() - begun_s)
+    return median(taken_s)
+
+
 def test_one_who_begins_uploads_without_end_is_bounded_and_others_begin_theirs(system, draw):
     """1,500 of 100 MB each: no more than 10 GiB are promised."""
     shield = system.edges["lisbon"]
@@ -45,10 +56,7 @@ def test_one_who_begins_uploads_without_end_is_bounded_and_others_begin_theirs(s
         return http.request("POST", f"{shield}/v1/uploads/init", json=PHOTO, headers=headers).status
 
     with flood(begin, 1500) as statuses:
-        for seed in range(3):
-            begun_s = time.monotonic()
-            other.upload(draw(seed))
-            assert time.monotonic() - begun_s < SLOW_S
+        assert typical_s(lambda seed: other.upload(draw(seed))) < SLOW_S
     assert set(statuses) == {200, 429}
     assert 100 <= statuses[200] <= 110
 
@@ -61,14 +69,14 @@ def test_five_hundred_sign_ups_from_one_address_are_bounded_and_others_sign_in(s
     def sign_up(http: urllib3.PoolManager, number: int) -> int:
         return http.request("POST", f"{shield}/v1/users", json=sign_up_body(handle=f"{name}_{number}")).status
 
+    flood_begun_s = time.monotonic()
     with flood(sign_up, 500) as statuses:
         time.sleep(1)
-        begun_s = time.monotonic()
-        other.client.sign_in(handle, PASSPHRASE)
-        assert time.monotonic() - begun_s < SLOW_S
+        assert typical_s(lambda number: other.client.sign_in(handle, PASSPHRASE)) < SLOW_S
     assert set(statuses) <= {201, 429, 503}
-    assert 40 <= statuses[201] <= 150
-    assert statuses[429] > 200
+    # Twenty at once and five more each second.
+    assert 20 <= statuses[201] <= 21 + 5 * (time.monotonic() - flood_begun_s)
+    assert statuses[429] >= 200
 
 
 @pytest.mark.parametrize("header", ["Darkroom-Client", "Forwarded", "X-Forwarded-For"])
