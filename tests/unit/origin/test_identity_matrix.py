@@ -224,7 +224,7 @@ def older(api):
 
 
 def unsigned(api):
-    write(api, Compliance(latest=api.compliance.latest).states(DENYING, api.places).signed)
+    write(api, Compliance().signed(api.compliance.states(DENYING, api.places).text))
 
 
 def broken(api):
