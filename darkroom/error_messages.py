@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.text import Text
 
 from darkroom.client.client import OtherFile, PhotoRejected, UploadInterrupted
-from darkroom.client.http import ClientError, Unreachable
+from darkroom.client.http import ClientError, Throttled, Unreachable
 from darkroom.command_error import CommandError
+from darkroom.terminal import about
 from regions.errors import ClientMissing, PolicyError, Problem, StoreMissing, TopologyError, WrongStore
 from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
 
@@ -73,6 +74,8 @@ def explain(error: BaseException) -> tuple[str, str]:
             return str(error), "Is the system running? Start it with `darkroom up`, and keep it running."
         case PhotoRejected():
             return str(error), _OTHER_FILE
+        case Throttled():
+            return str(error), f"Nothing was done. Give the same command again in {about(error.retry_after_s)}."
         case ClientError():
             return str(error), _ADVICE.get(error.status, _later(error.status))
         case StoreMissing() | WrongStore():

@@ -51,4 +51,8 @@ def upload_file(
 ) -> str:
     """Uploads one file with its own progress bar; returns the photo's id. For the others see `Client.upload`."""
     task = bars.add_task(plain(path.name), total=path.stat().st_size)
-    return client.upload(path, caption, lambda size_bytes: bars.advance(task, size_bytes), resume_id, begun)
+
+    def throttled(seconds: int) -> None:
+        bars.console.print(f"Too many uploads at once: going on in {about(seconds)}.")
+
+    return client.upload(path, caption, lambda size_bytes: bars.advance(task, size_bytes), resume_id, begun, throttled)

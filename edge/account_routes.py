@@ -30,7 +30,7 @@ CORS: Headers = [
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE"),
     ("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key"),
-    ("Access-Control-Expose-Headers", "Retry-After"),
+    ("Access-Control-Expose-Headers", "Retry-After, RateLimit, RateLimit-Policy"),
     ("Access-Control-Max-Age", "600"),
 ]
 

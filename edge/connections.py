@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
+from typing import Any
 
 import gevent
 
@@ -36,27 +37,27 @@ class Connections:
         self._application, self._max_connections = application, max_connections
         self._open = 0
 
-    def handle(self, sock: socket.socket, address: object) -> None:
-        """One connection, from its first byte to its last."""
+    def handle(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
+        """One connection, from its first byte to its last. The client's `address` begins with its host."""
         self._open += 1
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(_SEND_S)
             if self._open > self._max_connections:
                 return _refuse(sock, Unavailable("this edge has too many connections"))
-            self._serve(sock)
+            self._serve(sock, str(address[0]))
         except OSError:
             log.debug("a client disconnected during a request")
         finally:
             self._open -= 1
             sock.close()
 
-    def _serve(self, sock: socket.socket) -> None:
+    def _serve(self, sock: socket.socket, client: str) -> None:
         received = _ReceiveBuffer(sock)
         while (data := _read_head(sock, received)) is not None:
             try:
                 head = parse_head(data)
-                request = Request(head, _read_body(sock, received, head))
+                request = Request(head, _read_body(sock, received, head), client)
             except Problem as problem:
                 return _refuse(sock, problem)
             response = self._respond(request)

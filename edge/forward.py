@@ -13,6 +13,7 @@ from edge import account_routes, cache_status, responses, routing
 from edge.first_answer import first_answer
 from edge.node_client import NodeClient, Reply
 from edge.responses import Request, Response
+from regions import node_tokens
 from regions.errors import (
     PROBLEM_JSON,
     BadGateway,
@@ -137,12 +138,12 @@ class Forward:
         return self._node_client.request(region.name, method, url, headers, request.body or None)
 
     def _headers(self, request: Request) -> dict[str, str]:
-        """The client's headers that the API reads, plus Via and CDN-Loop."""
+        """The client's headers that the API reads, plus Via, CDN-Loop and the client's address."""
         forwardable = routing.forwardable_headers(request.head.headers.items())
         forwarded = {name: value for name, value in forwardable if name in _FORWARDED}
         via = f"{request.header('via')}, 1.1 {self._edge.name}".removeprefix(", ")
         cdn_loop = routing.cdn_loop(request.header("cdn-loop"), self._edge.name)
-        headers = {**forwarded, "Via": via, "CDN-Loop": cdn_loop}
+        headers = {**forwarded, "Via": via, "CDN-Loop": cdn_loop, node_tokens.CLIENT_HEADER: request.client}
         for name, value in headers.items():
             if len(f"{name}: {value}") > _MAX_HEADER_BYTES:
                 raise HeadTooLarge(f"the header {name} may have at most {_MAX_HEADER_BYTES} bytes")

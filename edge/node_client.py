@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 import urllib3
@@ -19,6 +18,7 @@ from regions.breaker import BreakerLimits
 from regions.bulkheads import AdmittedCall, BulkheadLimits, Bulkheads
 from regions.errors import BadGateway, Unavailable
 from regions.node_tokens import Call, NodeSigner
+from regions.request_target import request_target
 
 _MAX_HOSTS = 64
 _AT_ONCE = 64
@@ -97,7 +97,7 @@ class NodeClient:
 
     def open_shield(self, receiver: str, url: str, headers: Mapping[str, str]) -> "Incoming":
         """Sends our node token and CDN-Loop. What it returns must be closed."""
-        token = self.token(Call(receiver, "GET", _target(url)))
+        token = self.token(Call(receiver, "GET", request_target(url)))
         sent = {**headers, node_tokens.HEADER: token, "CDN-Loop": cdn_id(self._signer.name)}
         return self._begun(receiver, url, sent, _SHIELD_S)
 
@@ -117,7 +117,7 @@ class NodeClient:
         within_s: float,
     ) -> Reply:
         with call, gevent.Timeout(within_s, BadGateway(f"{_host(url)} took too long")):
-            signed = Call(receiver, method, _target(url), body or b"", key=headers.get("idempotency-key", ""))
+            signed = Call(receiver, method, request_target(url), body or b"", key=headers.get("idempotency-key", ""))
             sent = {**headers, node_tokens.HEADER: self.token(signed)}
             response = self._open(method, url, sent, body)
             data = b"".join(_read(response, url, _MAX_REPLY_BYTES))
@@ -209,11 +209,6 @@ def parse_json(data: bytes) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError):
         return None
-
-
-def _target(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _host(url: str) -> str:

@@ -15,10 +15,11 @@ COMMON: Headers = [("X-Content-Type-Options", "nosniff"), ("Access-Control-Allow
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request whose body has arrived in full."""
+    """A request whose body has arrived in full. `client` is the address that it comes from, by the connection."""
 
     head: RequestHead
     body: bytes = b""
+    client: str = ""
 
     def header(self, name: str) -> str:
         """A header's value by its lower-case name; empty if the request does not have it."""

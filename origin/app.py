@@ -25,8 +25,8 @@ from origin.people import PeopleResource
 from origin.photos import PhotosResource
 from origin.residency_guard import ResidencyGuard
 from origin.uploads import UploadsResource
-from regions.clock import now_ms, now_s
-from regions.config import Config, open_stores
+from regions.clock import now_ms, now_s, steady_ms
+from regions.config import Config, open_limits, open_stores
 from regions.events.outbox import OutboxPublisher
 from regions.node_tokens import NodeSigner
 from regions.process_number import ProcessNumber
@@ -135,6 +135,7 @@ def open_app(config: Config, region: str, process_name: str) -> App:
         region=node,
         topology=config.topology,
         stores=stores,
+        limits=open_limits(config, region),
         rules=rules,
         outbox=OutboxPublisher(stores.catalog, stores.events, now_ms),
         new_id=number.new_id,
@@ -142,7 +143,7 @@ def open_app(config: Config, region: str, process_name: str) -> App:
         user_keys=config.private_keys(region, Purpose.USERS),
         others=others,
         passphrases=PassphraseHasher(OWASP, AT_ONCE),
-        revoked=RevokedSessions(now_ms),
+        revoked=RevokedSessions(steady_ms),
         random=secrets.token_bytes,
     )
     registered = registration.Registration(stores.settings, service)

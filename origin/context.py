@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import falcon
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from origin import scopes
 from origin.accounts.passphrases import PassphraseHasher
 from origin.accounts.revocation import RevokedSessions
+from origin.limiter import Limiter, secret_of
 from origin.node_gate import NodeGate
 from regions import ids, keys, node_tokens, topology
 from regions.config import Stores
@@ -18,6 +20,7 @@ from regions.region_client import RegionClient
 from regions.residency.live import LiveRules
 from regions.residency.statement import Purpose
 from regions.session_ends import SessionEnds
+from regions.stores.limits import RateLimits
 from regions.topology import Region, Topology
 from regions.user_tokens import AccessToken, Verifier
 
@@ -33,6 +36,7 @@ class Context:
     region: Region
     topology: Topology
     stores: Stores
+    limits: RateLimits
     rules: LiveRules
     outbox: OutboxPublisher
     new_id: Callable[[str], str]
@@ -42,6 +46,11 @@ class Context:
     passphrases: PassphraseHasher
     revoked: RevokedSessions
     random: Callable[[int], bytes]
+
+    @cached_property
+    def limiter(self) -> Limiter:
+        """Bounds what anybody may do in a while."""
+        return Limiter(self.limits, self.nodes, secret_of(self.user_keys), self.random(8).hex())
 
     @property
     def ends(self) -> SessionEnds:

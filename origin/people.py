@@ -50,6 +50,7 @@ class PeopleResource:
         self._context.require_user(request, user_id)
         if author_id == user_id:
             raise Unprocessable("you can't follow yourself")
+        self._context.limiter.take(request, response, user=user_id)
         self._require_may_follow(user_id, author_id)
         self._require_author(author_id)
         self._set_following(user_id, author_id, True)
@@ -60,6 +61,7 @@ class PeopleResource:
     ) -> None:
         self._context.require_user(request, user_id)
         self._context.home_of(ids.USER, author_id)
+        self._context.limiter.take(request, response, user=user_id)
         self._set_following(user_id, author_id, False)
         response.status = falcon.HTTP_204
 

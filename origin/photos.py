@@ -50,14 +50,17 @@ class PhotosResource:
 
     def on_put_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         token = self._context.access_token(request)
+        self._context.limiter.take(request, response, user=token.user_id)
         self._require_public(request, photo_id)
         self._require_say(token)
         self._catalog.likes.add(photo_id, token.user_id, self._context.clock_ms())
         response.status = falcon.HTTP_204
 
     def on_delete_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
+        """Always: who may not see the photo here any more, or anywhere, may still take back their like."""
+        self._context.require_home(ids.PHOTO, photo_id)
         user_id = self._context.user_id(request)
-        self._require_public(request, photo_id)
+        self._context.limiter.take(request, response, user=user_id)
         self._catalog.likes.remove(photo_id, user_id)
         response.status = falcon.HTTP_204
 
@@ -69,9 +72,10 @@ class PhotosResource:
 
     def on_post_comments(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         token = self._context.access_token(request)
+        text = fields.text(fields.body(request), "text", 2000, lines=True)
+        self._context.limiter.take(request, response, user=token.user_id)
         self._require_public(request, photo_id)
         self._require_say(token)
-        text = fields.text(fields.body(request), "text", 2000, lines=True)
         made = self._context.new_id(ids.COMMENT)
         comment_id = repeats.first(self._context, request, token.user_id, made)
         comment = self._catalog.comments.get(photo_id, comment_id) if comment_id != made else None
@@ -91,14 +95,19 @@ class PhotosResource:
     def on_delete_comment(
         self, request: falcon.Request, response: falcon.Response, photo_id: str, comment_id: str
     ) -> None:
-        """For the comment's author and the photo's owner, wherever they are. Idempotent for the owner."""
+        """For the comment's author and the photo's owner, wherever they are, as for a like. Idempotent for the owner.
+
+        Others learn what is wrong if they see the photo.
+        """
         user_id = self._context.user_id(request)
-        photo = self._find_visible(request, photo_id)
+        self._context.require_home(ids.PHOTO, photo_id)
         ids.parse(ids.COMMENT, comment_id)
-        comment = self._catalog.comments.get(photo_id, comment_id)
-        if comment is None and photo.owner_id != user_id:
-            raise NotFound(f"there is no comment {comment_id}")
-        if comment is not None and user_id not in (comment.author_id, photo.owner_id):
+        comment, photo = self._catalog.comments.get(photo_id, comment_id), self._catalog.photos.get(photo_id)
+        is_own = (comment is not None and comment.author_id == user_id) or (photo and photo.owner_id == user_id)
+        if not is_own:
+            self._find_visible(request, photo_id)
+            if comment is None:
+                raise NotFound(f"there is no comment {comment_id}")
             raise Forbidden("the comment is another user's, and so is the photo")
         self._catalog.comments.remove(photo_id, comment_id)
         response.status = falcon.HTTP_204
@@ -127,7 +136,8 @@ class PhotosResource:
     def _is_owner(self, request: falcon.Request, photo: Photo) -> bool:
         try:
             return self._context.user_id(request) == photo.owner_id
-        except Unauthenticated:
+        except (Unauthenticated, Forbidden):
+            # A token that is not for reading shows what nobody's shows, and no less.
             return False
 
 

@@ -12,10 +12,11 @@ import falcon
 
 from origin import fields
 from origin.context import Context
-from regions.errors import BadRequest
+from regions.errors import BadRequest, Conflict
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile("[A-Za-z0-9_-]{16,64}")
+_MARK_BYTES = 16
 
 
 def key_of(request: falcon.Request) -> str | None:
@@ -38,3 +39,14 @@ def first(context: Context, request: falcon.Request, user_id: str, made: str) ->
     parts = [user_id, key, request.method, request.path, hashlib.sha256(fields.raw_body(request)).hexdigest()]
     named = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return context.stores.catalog.requests.first(named, made, context.clock_ms())
+
+
+def require_first(context: Context, request: falcon.Request, user_id: str) -> None:
+    """Raises Conflict if a request with this key came here before: what it was answered is secret, and not kept.
+
+    It is written down before anything is made. So if a process dies, the same request makes nothing any more, and the
+    client sends a new one. Raises BadRequest, Unavailable.
+    """
+    mark = context.random(_MARK_BYTES).hex()
+    if first(context, request, user_id, mark) != mark:
+        raise Conflict(f"this request was received before, and is answered once; send it with another {HEADER}")

@@ -12,7 +12,7 @@ import falcon
 from origin import fields, repeats
 from origin.context import Context
 from regions import ids
-from regions.errors import BadRequest, Conflict, Gone, NotFound, Unprocessable
+from regions.errors import BadRequest, Conflict, Gone, NotFound, Problem, Unprocessable
 from regions.events import messages
 from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
 from regions.records import MAX_CAPTION_CHARS, Photo, Status, Upload, rfc3339
@@ -36,23 +36,19 @@ class UploadsResource:
         user_id = self._context.user_id(request)
         self._context.require_home(ids.USER, user_id)
         photo, filename = self._new_photo(user_id, fields.body(request))
-        multipart_id = self._objects.create_upload(RAW, raw_key(photo.photo_id))
-        made = f"{photo.photo_id} {multipart_id}"
-        first = repeats.first(self._context, request, user_id, made)
-        if first != made:
-            self._objects.abort_upload(multipart_id)
-            photo_id, multipart_id = first.split(" ", 1)
-            photo = replace(photo, photo_id=photo_id)
-        expires_at_ms = photo.created_at_ms + _UPLOAD_TTL_MS
-        upload = Upload(photo.photo_id, multipart_id, filename, photo.size_bytes, PART_SIZE_BYTES, expires_at_ms)
-        self._catalog.photos.create(photo, upload)
-        if first != made and self._catalog.photos.get(photo.photo_id) is None:
-            raise Gone("this request was answered before, and its photo has been deleted since")
+        taken = self._context.limiter.take(request, response, user=user_id, size_bytes=photo.size_bytes)
+        try:
+            upload, is_first = self._begin(request, photo, filename)
+        except Problem:
+            self._context.limiter.give_back(taken)
+            raise
+        if not is_first:
+            self._context.limiter.give_back(taken)
         url_expires_at_ms = self._url_expiry_ms(upload)
         parts = self._sign(upload, range(1, len(upload.part_sizes()) + 1), url_expires_at_ms)
         response.media = {
-            "upload_id": photo.photo_id,
-            "photo_id": photo.photo_id,
+            "upload_id": upload.photo_id,
+            "photo_id": upload.photo_id,
             "part_size": PART_SIZE_BYTES,
             "parts": parts,
             "presigned_url": parts[0]["url"],
@@ -85,7 +81,9 @@ class UploadsResource:
             raise Conflict(_COMPLETE)
         # The parts go first. If this process dies after that, the upload is still listed, and expires.
         self._objects.abort_upload(upload.multipart_id)
-        if not self._catalog.uploads.discard(photo.photo_id) and self._catalog.photos.get(photo.photo_id) is not None:
+        if self._catalog.uploads.discard(photo.photo_id):
+            self._context.limiter.give_back_upload(photo.owner_id, upload.size_bytes)
+        elif self._catalog.photos.get(photo.photo_id) is not None:
             raise Conflict(_COMPLETE)
         # A `complete` that was stopped after joining the parts, by a crash or by this, has left the object.
         self._objects.delete(RAW, raw_key(photo.photo_id))
@@ -99,6 +97,22 @@ class UploadsResource:
             status = self._complete(photo, upload, claimed)
         response.status = falcon.HTTP_201
         response.media = {"photo_id": photo.photo_id, "status": status}
+
+    def _begin(self, request: falcon.Request, photo: Photo, filename: str) -> tuple[Upload, bool]:
+        """The upload, and whether this request has begun it. Raises Gone, BadRequest, Unavailable."""
+        multipart_id = self._objects.create_upload(RAW, raw_key(photo.photo_id))
+        made = f"{photo.photo_id} {multipart_id}"
+        first = repeats.first(self._context, request, photo.owner_id, made)
+        if first != made:
+            self._objects.abort_upload(multipart_id)
+            photo_id, multipart_id = first.split(" ", 1)
+            photo = replace(photo, photo_id=photo_id)
+        expires_at_ms = photo.created_at_ms + _UPLOAD_TTL_MS
+        upload = Upload(photo.photo_id, multipart_id, filename, photo.size_bytes, PART_SIZE_BYTES, expires_at_ms)
+        self._catalog.photos.create(photo, upload)
+        if first != made and self._catalog.photos.get(photo.photo_id) is None:
+            raise Gone("this request was answered before, and its photo has been deleted since")
+        return upload, first == made
 
     def _complete(self, photo: Photo, upload: Upload, claimed: Mapping[int, str]) -> Status:
         """Completes the upload once, even if clients repeat the request, several run at once, or one died halfway.
@@ -122,6 +136,7 @@ class UploadsResource:
         processing = replace(photo, status=Status.PROCESSING)
         if self._catalog.photos.update(processing, {Status.UPLOADING}, event):
             self._context.outbox.publish(event)
+            self._context.limiter.give_back_upload(photo.owner_id, upload.size_bytes)
             return processing.status
         current = self._catalog.photos.get(photo.photo_id)
         if current is None:

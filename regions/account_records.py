@@ -53,7 +53,8 @@ class UserSession:
 
     `version` grows by one with each change. `family_sha256` is of the part that all refresh tokens of the session
     share, and `refresh_sha256` of the one that counts now. `regions` are those for which it has had access tokens.
-    A script has `scopes` and an `ends_at_ms`, and its refresh token does not rotate.
+    A script has `scopes` and an `ends_at_ms`, and its refresh token does not rotate. `passphrase_at_ms` is when the
+    passphrase was set by which it began: it ends with that one.
     """
 
     user_id: str
@@ -69,6 +70,19 @@ class UserSession:
     scopes: tuple[str, ...] = tuple(sorted(SIGNED_IN_SCOPES))
     ends_at_ms: int | None = None
     ended_at_ms: int | None = None
+    passphrase_at_ms: int | None = None
+
+    @property
+    def began_by_ms(self) -> int:
+        """When its passphrase was set, at the latest: a record from before there was this field does not say it."""
+        return self.created_at_ms if self.passphrase_at_ms is None else self.passphrase_at_ms
+
+    def is_of(self, passphrase: Credential | None) -> bool:
+        """Whether it goes by this passphrase of its user; None if there is none any more.
+
+        The times of a user's passphrases only grow. A newer one is no contradiction: this one was read before it.
+        """
+        return passphrase is not None and self.began_by_ms >= passphrase.created_at_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""The wall clock, in Unix milliseconds. Code that needs the time takes it, or this function, as an argument."""
+"""The wall clock, in Unix milliseconds, and one that nobody sets.
+
+Code that needs the time takes it, or one of these functions, as an argument.
+"""
 
 import time
 
@@ -9,3 +12,8 @@ def now_ms() -> int:
 
 def now_s() -> int:
     return now_ms() // 1000
+
+
+def steady_ms() -> int:
+    """Of any origin; never set back or forth, so that it measures how long something lasts."""
+    return time.monotonic_ns() // 1_000_000

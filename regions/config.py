@@ -6,13 +6,12 @@ the file `<region>.s3`, the variable `DARKROOM_<REGION>_S3_KEYS` ("ACCESS SECRET
 all variables of this kind.
 """
 
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,18 +19,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from regions import keys, topology
 from regions.clock import now_ms
 from regions.errors import ClientMissing, StoreMissing, TopologyError, WrongStore
-from regions.residency.statement import Operator, Purpose, Signers
-from regions.residency.statement_document import parse_operators, parse_signers
+from regions.residency.people_files import read_signers
+from regions.residency.statement import Purpose, Signers
 from regions.residency.statement_folder import StatementFolder
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
+from regions.stores.limits import RateLimits
+from regions.stores.memory_limits import MemoryLimits
 from regions.stores.objects import Objects, ObjectServerApplication
 from regions.stores.partitioner import partitions_in
 from regions.stores.settings import Settings
 from regions.stores.stamp import Port, StoreLocation, StoreRegion
 
-_People = TypeVar("_People")
 _PREFIX = "DARKROOM_"
 _TOPOLOGY = f"{_PREFIX}TOPOLOGY"
 SECRETS_VARIABLE = f"{_PREFIX}SECRETS"
@@ -42,6 +42,7 @@ _SECRET_VARIABLES = {
     "s3": "S3_KEYS",
     "catalog": "CATALOG_LOGIN",
     "feeds": "FEEDS_PASSWORD",
+    "limits": "LIMITS_PASSWORD",
     "settings": "SETTINGS_TOKEN",
 }
 
@@ -140,6 +141,10 @@ class Config:
         """The password for the region's Redis, in the file `{region}.feeds`; None without it."""
         return self._secret_if_any(f"{region}.feeds")
 
+    def limits_password(self, region: str) -> str | None:
+        """The password for the Redis of the region's limits, in the file `{region}.limits`; None without it."""
+        return self._secret_if_any(f"{region}.limits")
+
     def settings_token(self, region: str) -> str | None:
         """The ACL token for the region's Consul, in the file `{region}.settings`; None without it."""
         return self._secret_if_any(f"{region}.settings")
@@ -171,25 +176,6 @@ class Stores:
     def close(self) -> None:
         for store in (self.catalog, self.feeds, self.events, self.settings):
             store.close()
-
-
-def read_signers(file: Path) -> Signers:
-    """Raises TopologyError."""
-    return _read_people(file, "signers", parse_signers)
-
-
-def read_operators(file: Path) -> dict[str, Operator]:
-    """Raises TopologyError."""
-    return _read_people(file, "operators", parse_operators)
-
-
-def _read_people(file: Path, what: str, parse: Callable[[Any], _People]) -> _People:
-    try:
-        return parse(json.loads(file.read_text()))
-    except OSError as error:
-        raise TopologyError(f"the {what} {file} can't be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise TopologyError(f"the {what} {file} can't be read: {error}") from error
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
@@ -359,6 +345,21 @@ def locate_settings(config: Config, region: str) -> StoreLocation[Settings]:
 
             return consul.settings(url, config.settings_token(region), now_ms)
     raise _no_adapter("settings", url, "sqlite, consul")
+
+
+@_reporting_a_missing_client()
+def open_limits(config: Config, region: str) -> RateLimits:
+    """Nothing has to be prepared, and Redis may be away. Raises TopologyError, ClientMissing."""
+    url = config.topology.regions[region].limits
+    own = MemoryLimits(lambda: time.monotonic_ns() // 1000)
+    match urlsplit(url).scheme:
+        case "memory":
+            return own
+        case "redis":
+            from regions.stores.redis import adapter as redis
+
+            return redis.limits(url, own, config.limits_password(region))
+    raise _no_adapter("limits", url, "memory, redis")
 
 
 def open_object_server(config: Config, region: str) -> ObjectServerApplication:

@@ -101,6 +101,16 @@ class Unprocessable(Problem):
     status, slug, title = 422, "unprocessable", "The request is well formed but can't be carried out"
 
 
+class TooManyRequests(Problem):
+    """Nothing was done. The member `limit` names the limit that has too little left."""
+
+    status, slug, title = 429, "too-many-requests", "This is more than a fair share"
+
+    def __init__(self, detail: str, limit: str, retry_after_s: int) -> None:
+        super().__init__(detail, limit=limit)
+        self.retry_after_s = retry_after_s
+
+
 class HeadTooLarge(Problem):
     status, slug, title = 431, "head-too-large", "The request's header is over its limit"
 

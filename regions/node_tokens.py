@@ -29,6 +29,10 @@ HEADER = "Darkroom-Node"
 GRANT_HEADER = "Darkroom-Node-Grant"
 """The request header with the token of another edge, which the shield shows for it."""
 
+CLIENT_HEADER = "Darkroom-Client"
+"""The request header in which an edge names its client's address. It counts only beside the edge's own token, which
+does not cover it."""
+
 MAX_CHARS = 2048
 _ALGORITHM = "EdDSA"
 _TTL_S = 60

@@ -2,9 +2,11 @@
 
 The text is `{"act": TEXT, "signature": SIGNATURE}`; the act is a text within the text, so that what was signed is
 compared byte by byte. The keys are those that the statement lists for its operators, Ed25519 (RFC 8032). Who can write
-to the settings can remove an act, but can neither change one nor sign one as somebody else. Pure.
+to the settings can remove an act, but can neither change one, nor sign one as somebody else, nor copy one to another
+region or time. Pure.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from regions import keys
 from regions.residency.statement import Operator, Role
+from regions.stores.settings import act_key
 
 _SIGNED = b"darkroom act 1\n"
 _MAX_CHARS = 4000
@@ -33,10 +36,24 @@ class Act:
 
 
 def signed_text(act: Act, private: Ed25519PrivateKey) -> str:
-    shortened = act.about[:MAX_ABOUT_CHARS]
-    text = json.dumps(asdict(act) | {"about": shortened}, ensure_ascii=False, sort_keys=True)
+    text = _text(act)
     signature = keys.to_base64(private.sign(_SIGNED + text.encode()))
     return json.dumps({"act": text, "signature": signature}, ensure_ascii=False)
+
+
+def key_of(act: Act) -> str:
+    """Where its record is kept. No other act has this key, so that a copy elsewhere is no record of anything."""
+    return act_key(act.at_ms, hashlib.sha256(_text(act).encode()).hexdigest()[:16])
+
+
+def verified_at(key: str, text: str, region: str, operators: Mapping[str, Operator]) -> Act:
+    """The act whose record is kept at `key` in a region. Raises ValueError, as `verified`, if it belongs elsewhere."""
+    act = verified(text, operators)
+    if act.region != region:
+        raise ValueError(f"{act.operator} did it in {act.region}")
+    if key_of(act) != key:
+        raise ValueError(f"it is a copy of what {act.operator} did once")
+    return act
 
 
 def verified(text: str, operators: Mapping[str, Operator]) -> Act:
@@ -55,6 +72,10 @@ def verified(text: str, operators: Mapping[str, Operator]) -> Act:
 def role_of(operator: Operator, *allowed: Role) -> Role | None:
     """The first of the allowed roles that is one of the operator's."""
     return next((role for role in allowed if role in operator.roles), None)
+
+
+def _text(act: Act) -> str:
+    return json.dumps(asdict(act) | {"about": act.about[:MAX_ABOUT_CHARS]}, ensure_ascii=False, sort_keys=True)
 
 
 def _parsed(text: str) -> tuple[Act, str, str]:

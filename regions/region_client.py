@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import urllib3
 
@@ -17,10 +16,13 @@ from regions.breaker import BreakerLimits
 from regions.bulkheads import AdmittedCall, BulkheadLimits, Bulkheads
 from regions.errors import BadGateway, Unavailable
 from regions.node_tokens import Call, NodeSigner
+from regions.request_target import request_target
 
 _CONNECT_S = 1.0
 _CHUNK_BYTES = 64 * 1024
-_MAX_REGIONS = 64
+# A region's number has 6 bits, and there are a few witnesses. One connection pool less than there are origins, and each
+# poll opens a new connection.
+_MAX_ORIGINS = 100
 # Of an origin's 16 threads, those that may wait for one region. The others wait for a moment if all are busy.
 _AT_ONCE = 6
 # Silence is shorter than the deadline of any request, so that the first one that runs into it opens the breaker. A poll
@@ -55,7 +57,7 @@ class RegionClient:
         self, signer: NodeSigner, limits: BulkheadLimits = LIMITS, clock_s: Callable[[], float] = time.monotonic
     ) -> None:
         self._signer, self._clock_s = signer, clock_s
-        self._http = urllib3.PoolManager(num_pools=_MAX_REGIONS, maxsize=_AT_ONCE, retries=False)
+        self._http = urllib3.PoolManager(num_pools=_MAX_ORIGINS, maxsize=_AT_ONCE, retries=False)
         self._bulkheads = Bulkheads(limits, clock_s)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="to other regions")
 
@@ -95,7 +97,7 @@ class RegionClient:
                 raise Unavailable(f"{wanted.name} did not answer: {type(error).__name__}") from error
 
     def _headers(self, wanted: RegionRequest) -> dict[str, str]:
-        target = urlsplit(wanted.origin).path.rstrip("/") + wanted.path
+        target = request_target(wanted.origin + wanted.path)
         token = self._signer.token(Call(wanted.name, wanted.method, target, wanted.body))
         return {node_tokens.HEADER: token, **({"Content-Type": "application/json"} if wanted.body else {})}
 

@@ -19,34 +19,35 @@ class SessionEnds:
     def __init__(self, catalog: Catalog, clock_ms: Callable[[], int]) -> None:
         self._catalog, self._clock_ms = catalog, clock_ms
 
-    def end(self, user_id: str, session_id: str) -> None:
-        """Idempotent, also if there is no such session. Raises Unavailable."""
+    def end(self, user_id: str, session_id: str) -> bool:
+        """Whether this user has such a session, and it has had tokens, which are to be refused now.
+
+        Idempotent, also if there is no such session. Raises Unavailable.
+        """
         for _ in range(_ATTEMPTS):
             session = self._catalog.sessions.get(user_id, session_id)
             if session is None:
-                return
+                return False
             ended = replace(session, version=session.version + 1, ended_at_ms=self._clock_ms())
             if session.ended_at_ms is not None or self._catalog.sessions.change(ended):
-                self._announce(session)
-                return
+                return self._announce(session)
         raise Unavailable("the session is being changed by too many others")
 
-    def _announce(self, session: UserSession) -> None:
+    def _announce(self, session: UserSession) -> bool:
         """Regions are recorded before their tokens are issued: without any there is nothing to be refused."""
         if session.regions:
             entry = EndedSession(session.session_id, self._clock_ms(), session.regions)
             self._catalog.ended_sessions.add(entry)
+        return bool(session.regions)
 
     def end_all(self, user_id: str, except_id: str | None = None) -> list[str]:
-        """The ids of those that were alive."""
+        """The ids of those that were alive and have had tokens."""
         session_ids = [
             session.session_id
             for session in self._catalog.sessions.of_user(user_id)
             if session.session_id != except_id and session.ended_at_ms is None
         ]
-        for session_id in session_ids:
-            self.end(user_id, session_id)
-        return session_ids
+        return [session_id for session_id in session_ids if self.end(user_id, session_id)]
 
     def close_account(self, user_id: str) -> list[str]:
         """Nobody can sign in any more; name, country and credentials are gone. Idempotent. Returns ended sessions.

@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One region. `origin` is the API's URL; `objects` to `settings` are the URLs of the five stores.
+    """One region. `origin` is the API's URL; `objects` to `settings` and `limits` are the URLs of its stores.
 
     `scheduler` is the address of a Dask scheduler; if it is empty, the processor starts a cluster of its own. Photos of
     more than `max_megapixels` are refused.
@@ -52,6 +52,7 @@ class Region:
     feeds: str
     events: str
     settings: str
+    limits: str = "memory:"
     scheduler: str = ""
     max_megapixels: int = MAX_PIXELS // 1_000_000
 

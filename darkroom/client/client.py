@@ -7,19 +7,22 @@
 Every method returns the JSON document of the API as it is (`docs/rooms.md`), and raises ClientError.
 """
 
+import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from darkroom.client.http import ClientError, HttpClient, Json, Unreachable
+from darkroom.client.http import ClientError, HttpClient, Json, Throttled, Unreachable
 from darkroom.client.keyring import UNAUTHENTICATED, Keyring, MemoryStore, SavedSession, SessionStore
 from darkroom.client.transfer import Progress, Source, Transfer, source_of
 from regions.waiting import attempts
 
-__all__ = ["Client", "ClientError", "OtherFile", "PhotoRejected", "Unreachable", "UploadInterrupted"]
+__all__ = ["Client", "ClientError", "OtherFile", "PhotoRejected", "Throttled", "Unreachable", "UploadInterrupted"]
 
 _GONE, _MISDIRECTED = 410, 421
 _DEFAULT_LIMIT = 30
+_PATIENCE_S = 3600
 
 
 class UploadInterrupted(ClientError):
@@ -138,23 +141,26 @@ class Client:
         progress: Progress | None = None,
         resume_id: str | None = None,
         begun: Callable[[str], None] | None = None,
+        throttled: Callable[[int], None] | None = None,
     ) -> str:
         """Uploads a file and returns the photo's id. The photo is being processed then; see `wait_until_ready`.
 
         Raises UploadInterrupted if the upload can be resumed, and OSError if the file can't be read. Raises OtherFile
         if `resume_id` is the upload of a file with another size or content. `progress` is called with the number of
         bytes just sent; the number is negative if bytes have to be sent again. `begun` is called with the id of a new
-        upload, before its first byte is sent.
+        upload, before its first byte is sent. If there were too many uploads for a while, this waits, for up to an
+        hour: `throttled` is called with the seconds of each wait. Raises Throttled if it would take longer.
         """
         source, progress = source_of(path_or_bytes), progress or (lambda size_bytes: None)
         begun = begun or (lambda upload_id: None)
+        begin = partial(self._begin, source, caption, throttled or (lambda seconds: None))
         try:
-            return self._upload(source, caption, progress, resume_id, begun)
+            return self._upload(source, progress, resume_id, begin, begun)
         except ClientError as error:
             if error.status != _GONE:
                 raise
         # The region was turned off during the upload, or the upload has expired: it has to start over.
-        return self._upload(source, caption, progress, None, begun)
+        return self._upload(source, progress, None, begin, begun)
 
     def photo(self, photo_id: str) -> Json:
         return self._json("GET", f"/v1/photos/{quote(photo_id)}")
@@ -269,16 +275,16 @@ class Client:
     def _upload(
         self,
         source: Source,
-        caption: str | None,
         progress: Progress,
         resume_id: str | None,
+        begin: Callable[[], Json],
         begun: Callable[[str], None],
     ) -> str:
         if resume_id:
             upload = self._json("GET", f"/v1/uploads/{quote(resume_id)}")
             _require_same_file(source, upload)
         else:
-            upload = self._begin(source, caption)
+            upload = begin()
             begun(str(upload["upload_id"]))
         upload_id = str(upload["upload_id"])
         if upload["status"] != "uploading":
@@ -292,7 +298,7 @@ class Client:
             raise UploadInterrupted(upload_id, error) from error
         return upload_id
 
-    def _begin(self, source: Source, caption: str | None) -> Json:
+    def _begin(self, source: Source, caption: str | None, throttled: Callable[[int], None]) -> Json:
         body: Json = {
             "filename": source.name,
             "size_bytes": source.size_bytes,
@@ -301,9 +307,17 @@ class Client:
         }
         if caption:
             body["caption"] = caption
-        # If this is sent twice, it creates a second upload, which nobody continues and which expires.
-        begun = self._json("POST", "/v1/uploads/init", body, repeatable=True)
-        return {**begun, "status": "uploading", "parts": [], "missing": begun["parts"]}
+        patience_s = _PATIENCE_S
+        while True:
+            try:
+                begun = self._json("POST", "/v1/uploads/init", body, repeatable=True)
+                return {**begun, "status": "uploading", "parts": [], "missing": begun["parts"]}
+            except Throttled as error:
+                patience_s -= max(1, error.retry_after_s)
+                if patience_s < 0:
+                    raise
+                throttled(error.retry_after_s)
+                time.sleep(error.retry_after_s)
 
 
 def _require_same_file(source: Source, upload: Json) -> None:

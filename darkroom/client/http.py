@@ -1,7 +1,9 @@
 """HTTP requests to Darkroom: connection pool, timeouts, retries, and errors made from problem documents."""
 
 import json
+import re
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,9 +13,12 @@ from urllib3.exceptions import HTTPError
 Json = dict[str, Any]
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)
-_TRANSIENT = (429, 502, 503, 504)
+_TRANSIENT = (502, 503, 504)
+_THROTTLED = 429
+_SHORT_WAIT_S, _SHORT_WAITS = 3, 4
 _IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")  # RFC 9110 section 9.2.2
 _POOL_SIZE = 8
+_SECONDS = re.compile("[0-9]{1,9}")
 
 
 class ClientError(Exception):
@@ -29,6 +34,14 @@ class Unreachable(ClientError):
 
     def __init__(self, url: str, error: HTTPError) -> None:
         super().__init__(0, f"{url} does not answer", str(getattr(error, "reason", None) or error), {})
+
+
+class Throttled(ClientError):
+    """There was too much for a while. Nothing was done; in `retry_after_s` seconds it may be."""
+
+    def __init__(self, retry_after_s: int, title: str, detail: str, document: Json) -> None:
+        super().__init__(_THROTTLED, title, detail, document)
+        self.retry_after_s = retry_after_s
 
 
 class HttpClient:
@@ -48,7 +61,7 @@ class HttpClient:
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Json:
-        """The response's JSON document, or `{}` if it has none. Raises ClientError.
+        """The response's JSON document, or `{}` if it has none. Raises ClientError; Throttled if the wait is not short.
 
         `repeatable` means that this POST may safely be sent twice: it gets an Idempotency-Key. `token` is an access
         token.
@@ -59,8 +72,7 @@ class HttpClient:
         data = None
         if body is not None:
             data, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
-        response = self._request(method, self._edge_url + path, data, sent, _retry(repeatable))
-        return _document(response.data)
+        return _document(self._patiently(method, self._edge_url + path, data, sent, _retry(repeatable)).data)
 
     def get_bytes(self, url: str) -> tuple[bytes, Mapping[str, str]]:
         """A public object and its headers. Raises ClientError. Sends no token: the URL may name another host."""
@@ -75,6 +87,19 @@ class HttpClient:
         if etag is None:
             raise ClientError(response.status, "The part was stored without an ETag", "the upload can't continue", {})
         return etag
+
+    def _patiently(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], retries: urllib3.Retry
+    ) -> urllib3.BaseHTTPResponse:
+        """Waits where a server asks for it and it is short: whatever the method, nothing was done."""
+        for _ in range(_SHORT_WAITS):
+            try:
+                return self._request(method, url, body, headers, retries)
+            except Throttled as error:
+                if error.retry_after_s > _SHORT_WAIT_S:
+                    raise
+                time.sleep(error.retry_after_s)
+        return self._request(method, url, body, headers, retries)
 
     def _request(
         self,
@@ -91,13 +116,22 @@ class HttpClient:
         if response.status >= 300:
             document = _document(response.data)
             title = str(document.get("title") or response.reason or "Rejected")
-            raise ClientError(response.status, title, str(document.get("detail") or ""), document)
+            detail, after = str(document.get("detail") or ""), response.headers.get("Retry-After", "")
+            if response.status == _THROTTLED and _SECONDS.fullmatch(after):
+                raise Throttled(int(after), title, detail, document)
+            raise ClientError(response.status, title, detail, document)
         return response
+
+
+class _Retry(urllib3.Retry):
+    """Leaves a 429 to `_patiently`: its wait may be long."""
+
+    RETRY_AFTER_STATUS_CODES = frozenset((503,))
 
 
 def _retry(repeatable_post: bool) -> urllib3.Retry:
     """Retries a refused connection for any request, but a lost response or a 503 only if repeating is harmless."""
-    return urllib3.Retry(
+    return _Retry(
         total=4,
         redirect=0,
         allowed_methods=(*_IDEMPOTENT, "POST") if repeatable_post else _IDEMPOTENT,

@@ -139,6 +139,7 @@ def _on_servers(name: str, servers: Servers) -> dict[str, str]:
         "objects": f"s3://darkroom-{name}?endpoint={servers.versitygw}&{dialect}",
         "catalog": f"cassandra://{servers.cassandra}/darkroom_{name.replace('-', '_')}",
         "feeds": f"redis://{servers.redis}/0?prefix=darkroom-{name}:",
+        "limits": f"redis://{servers.redis}/0?prefix=darkroom-{name}:",
         "events": f"kafka://{servers.kafka}/darkroom-{name}?partitions=4",
         "settings": f"consul://{servers.consul}/darkroom/{name}",
     }

@@ -16,7 +16,7 @@ _STORES = ("objects", "s3", "catalog", "feeds", "settings")
 _NEEDED: dict[str, tuple[str, ...]] = {
     "edge": ("node",),
     "witness": ("node",),
-    "origin": ("node", "users", *_STORES),
+    "origin": ("node", "users", "limits", *_STORES),
     "object-server": ("objects",),
     "processor": ("dask", *_STORES),
     "worker": ("dask", *_STORES),

@@ -271,6 +271,7 @@ _OPEN_PORT: Mapping[str, Callable[[Config, str], Any]] = {
     "objects": config.open_objects,
     "catalog": config.open_catalog,
     "feeds": config.open_feeds,
+    "limits": config.open_limits,
     "events": config.open_events,
     "settings": config.open_settings,
 }
@@ -278,6 +279,7 @@ _EXTRA_CHECKS: Mapping[str, Callable[[Any, Config, str], ProbeResult]] = {
     "objects": _no_extra_checks,
     "catalog": _check_catalog,
     "feeds": _no_extra_checks,
+    "limits": _no_extra_checks,
     "events": _check_events,
     "settings": _check_settings,
 }

@@ -24,7 +24,7 @@ from regions.config import Config
 from regions.operator_acts import Act
 from regions.records import rfc3339
 from regions.residency.statement import Operator, Role
-from regions.stores.settings import ACTS, Values, act_key
+from regions.stores.settings import ACTS, Values
 
 FOLDER = "operators"
 KEY_FILE = "DARKROOM_OPERATOR_KEY"
@@ -41,7 +41,7 @@ class ActingOperator:
     def begins(self, values: Values, region: str, command: str, about: str) -> None:
         """Logs the act, before it is done. Raises Unavailable, and CommandError if it could not be written."""
         act = Act(self.name, self.role, command, about, region, now_ms())
-        if not values.write(act_key(act.at_ms, os.urandom(4).hex()), operator_acts.signed_text(act, self.private), 0):
+        if not values.write(operator_acts.key_of(act), operator_acts.signed_text(act, self.private), 0):
             raise CommandError(f"{region} could not log this, so it was not done.", "Give the same command again.")
 
 
@@ -72,11 +72,11 @@ def command(options: Namespace) -> int:
     loaded, region = one_region.of(options)
     with closing(config.open_settings(loaded, region.name)) as settings:
         records = settings.values.tree(ACTS)
-        operators = _ever_listed(settings.values)
+        operators = [one.operators for one in statement_files.history(loaded, settings.values)]
     shown, forged = Table("when", "who", "role", "what", "about", box=None), 0
     for key in sorted(records, reverse=True)[: options.limit]:
         try:
-            act = _verified(records[key].value, operators)
+            act = _verified(key, records[key].value, region.name, operators)
         except ValueError as error:
             forged += 1
             shown.add_row("?", "?", "?", terminal.text(key), terminal.text(str(error)), style="bold red")
@@ -87,16 +87,12 @@ def command(options: Namespace) -> int:
     return 1 if forged else 0
 
 
-def _ever_listed(values: Values) -> list[Mapping[str, Operator]]:
-    return [statement.operators for statement in statement_files.history(values)]
-
-
-def _verified(text: str, operators: list[Mapping[str, Operator]]) -> Act:
+def _verified(key: str, text: str, region: str, operators: list[Mapping[str, Operator]]) -> Act:
     """By any statement that ever was: who is listed no longer may have acted before. Raises ValueError."""
     error = ValueError("no statement lists any operator")
     for listed in operators:
         try:
-            return operator_acts.verified(text, listed)
+            return operator_acts.verified_at(key, text, region, listed)
         except ValueError as problem:
             error = problem
     raise error

@@ -32,6 +32,7 @@ from regions.residency.statement import Purpose, Statement
 from regions.topology import home_of
 
 _HASH_CHARS = 12
+_MIN_HASH_CHARS = 8
 
 
 def load(options: Namespace) -> Config:
@@ -119,14 +120,15 @@ def history_of(loaded: Config, options: Namespace) -> list[Statement]:
     """Every statement that the region keeps which is named, or else the first."""
     region = options.region or next(iter(loaded.topology.regions))
     with closing(config.open_settings(loaded, region)) as settings:
-        return statement_files.history(settings.values)
+        return statement_files.history(loaded, settings.values)
 
 
 def the_named(statements: Sequence[Statement], name: str) -> Statement:
-    """By serial, or by the beginning of the hash. Raises CommandError."""
-    for statement in statements:
-        if str(statement.serial) == name or statement.hash.startswith(name):
-            return statement
+    """By serial, or by the first eight digits of the hash, or more. Raises CommandError."""
+    by_serial = [one for one in statements if str(one.serial) == name]
+    by_hash = [one for one in statements if len(name) >= _MIN_HASH_CHARS and one.hash.startswith(name)]
+    if found := by_serial or by_hash:
+        return found[0]
     raise CommandError(f"There was no statement {terminal.plain(name)}.", "See `darkroom policy history`.")
 
 

@@ -19,10 +19,10 @@ from darkroom.local.private_files import write_private
 from darkroom.operate import statement_files
 from darkroom.operate.places import places_of
 from darkroom.operate.policy_reports import history_of, load, the_named
-from regions import config, keys
+from regions import keys
 from regions.config import Config
 from regions.errors import StatementError
-from regions.residency import signatures, statement_document
+from regions.residency import people_files, signatures, statement_document
 from regions.residency.statement import Signers, Statement
 
 _HASH_CHARS = 12
@@ -50,15 +50,18 @@ def sign(options: Namespace) -> int:
     text, before = options.file.read_text(), newest(loaded)
     signers = before.signers if before else loaded.signers()
     text, found = _statement(loaded, text, options, before)
-    private = keys.private_key(options.key.read_text())
-    key_id = _key_id(signers, keys.public_text(private.public_key()))
+    private, following = keys.private_key(options.key.read_text()), statement_document.parse(text, "").signers
+    key_id = _key_id(signers, following, keys.public_text(private.public_key()))
     signed = signatures.sign(text, key_id, private, found)
     _show_changes(signatures.read_kept(signed), before)
     out.write_text(signed)
-    count = len(signatures.unpack(signed)[1])
-    console = Console()
-    console.print(f"[green]✓[/] {count} of {signers.threshold} signatures:", terminal.text(str(out)))
-    if count < signers.threshold:
+    signed_by = signatures.unpack(signed)[1].keys()
+    console, missing = Console(), 0
+    for team, whose in ((signers, ""), *(((following, " of the new team"),) if following != signers else ())):
+        count = len(signed_by & team.keys.keys())
+        missing += max(0, team.threshold - count)
+        console.print(f"[green]✓[/] {count} of {team.threshold} signatures{whose}:", terminal.text(str(out)))
+    if missing:
         console.print("The next officer: darkroom policy sign", terminal.text(str(out)), "--key FILE")
     else:
         console.print("Now anybody may: darkroom policy apply", terminal.text(str(out)))
@@ -86,19 +89,26 @@ def rollback(options: Namespace) -> int:
 def newest(loaded: Config) -> Statement | None:
     """What the next statement follows; None before the first one. Raises CommandError if a region can't be read."""
     found = statement_files.held(loaded)
-    if unreadable := [f"{region}: {what}" for region, what in found.items() if isinstance(what, str)]:
+    unreadable = [f"{region}: {what}" for region, what in found.items() if isinstance(what, str)]
+    if 2 * len(unreadable) >= len(found):
         raise CommandError(
-            f"Not every region's statement can be read. {'; '.join(unreadable)}",
+            f"The statement of a majority of the regions can't be read. {'; '.join(unreadable)}",
             "Start the store that is away; what is not valid, a running origin puts right.",
         )
-    return statement_files.highest(loaded)
+    if unreadable:
+        # A region that is lost must not block a change. What is in force, a majority has.
+        Console(stderr=True).print("[yellow]![/] Not asked:", terminal.text("; ".join(unreadable)))
+    held = [one for one in found.values() if isinstance(one, Statement)]
+    return max(held, key=lambda statement: statement.serial, default=None)
 
 
 def _signed_here(loaded: Config, policy_text: str, options: Namespace) -> str:
     before = newest(loaded)
     private = compliance.private_keys(options.data / compliance.FOLDER)
     signers = before.signers if before else loaded.signers()
-    return compliance.signed_by(private, _draft(loaded, policy_text, options, before), signers)
+    text = _draft(loaded, policy_text, options, before)
+    _show_changes(statement_document.parse(text, ""), before)
+    return compliance.signed_by(private, text, signers)
 
 
 def _statement(loaded: Config, text: str, options: Namespace, before: Statement | None) -> tuple[str, dict[str, str]]:
@@ -121,11 +131,11 @@ def _draft(loaded: Config, policy_text: str, options: Namespace, before: Stateme
     places = list(before.places.values()) if before and not options.places else places_of(loaded, before)
     signers = before.signers if before else loaded.signers()
     if options.signers:
-        signers = config.read_signers(options.signers)
+        signers = people_files.read_signers(options.signers)
     lease_s = options.lease or (before.lease_s if before else _LEASE_S)
     operators = before.operators if before else {}
     if options.operators:
-        operators = config.read_operators(options.operators)
+        operators = people_files.read_operators(options.operators)
     try:
         return statement_document.draft(policy_text, places, signers, options.because, before, lease_s, operators)
     except StatementError as error:
@@ -150,6 +160,7 @@ def _show_changes(statement: Statement, before: Statement | None) -> None:
             console.print("The operator", terminal.text(name), "has the roles:", roles)
     if before and before.signers != statement.signers:
         console.print("From the next statement on, others sign:", terminal.text(", ".join(statement.signers.keys)))
+        console.print("When it is in force, put their signers.json on every machine.")
 
 
 def _publish(loaded: Config, signed: str, options: Namespace) -> int:
@@ -168,9 +179,9 @@ def _publish(loaded: Config, signed: str, options: Namespace) -> int:
     return 0
 
 
-def _key_id(signers: Signers, public: str) -> str:
-    """Raises CommandError."""
-    for key_id, key in signers.keys.items():
+def _key_id(signers: Signers, following: Signers, public: str) -> str:
+    """Of the team that signs, or of the one that the statement appoints, which signs too. Raises CommandError."""
+    for key_id, key in [*signers.keys.items(), *following.keys.items()]:
         if key == public:
             return key_id
     raise CommandError(

@@ -1,7 +1,7 @@
 """Statements in the settings of the regions, as operators' commands read and publish them."""
 
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 
 from darkroom.command_error import CommandError
 from regions import config
@@ -9,9 +9,10 @@ from regions.config import Config
 from regions.errors import NotFound, StatementError, Unavailable
 from regions.residency.live import verified
 from regions.residency.settings_statement import from_history, store_in_history
-from regions.residency.signatures import read_kept
+from regions.residency.signatures import read_kept, unpack
 from regions.residency.statement import Statement
-from regions.stores.settings import HISTORY, STATEMENT, Values
+from regions.residency.statement_document import hash_of
+from regions.stores.settings import STATEMENT, Values
 
 
 def highest(loaded: Config) -> Statement | None:
@@ -36,6 +37,7 @@ def held(loaded: Config) -> dict[str, Statement | str | None]:
 def publish(loaded: Config, signed: str, regions: Iterable[str]) -> Statement:
     """Writes a signed statement to these regions, each by one conditional write, and returns it.
 
+    Those before it come into their history too, from any region that has them: without them nobody could verify it.
     Raises StatementError if it is not valid, CommandError if a region has a higher one, Unavailable.
     """
     statement = None
@@ -47,15 +49,17 @@ def publish(loaded: Config, signed: str, regions: Iterable[str]) -> Statement:
     return statement
 
 
-def history(values: Values) -> list[Statement]:
-    """Every statement that a region keeps, by serial. What can't be read is left out."""
-    found = []
-    for setting in values.tree(HISTORY).values():
-        try:
-            found.append(read_kept(setting.value))
-        except StatementError:
-            continue
-    return sorted(found, key=lambda statement: statement.serial)
+def history(loaded: Config, values: Values) -> list[Statement]:
+    """Every statement up to the one that the region holds, by serial. Raises StatementError, NotFound, Unavailable.
+
+    The one that it holds is verified, and each names the one before by its hash: so what somebody else has put into the
+    history, or changed there, is never read.
+    """
+    statement = statement_in(loaded, values)
+    found = [statement] if statement else []
+    while found and found[-1].previous:
+        found.append(read_kept(_authentic(from_history(values, found[-1].previous), found[-1].previous)))
+    return found[::-1]
 
 
 def statement_in(loaded: Config, values: Values) -> Statement | None:
@@ -66,15 +70,27 @@ def statement_in(loaded: Config, values: Values) -> Statement | None:
     return verified(setting.value, (), loaded.signers(), lambda hash: from_history(values, hash))
 
 
+def _authentic(signed: str, hash: str) -> str:
+    if hash_of(unpack(signed)[0]) != hash:
+        raise StatementError(f"the statement {hash[:12]} in the history is another one")
+    return signed
+
+
 def _publish(loaded: Config, region: str, values: Values, signed: str) -> Statement:
     setting = values.read(STATEMENT)
     before = None
     if setting is not None:
         try:
-            before = verified(setting.value, (), loaded.signers(), lambda hash: from_history(values, hash))
+            before = statement_in(loaded, values)
         except (StatementError, NotFound):
             before = None
-    statement = verified(signed, [before] if before else (), loaded.signers(), lambda hash: from_history(values, hash))
+    links: list[str] = []
+
+    def fetch(hash: str) -> str:
+        links.append(_anywhere(loaded, values, hash))
+        return links[-1]
+
+    statement = verified(signed, [before] if before else (), loaded.signers(), fetch)
     if before is not None and before.hash == statement.hash:
         return statement
     if before is not None and before.serial >= statement.serial:
@@ -82,10 +98,21 @@ def _publish(loaded: Config, region: str, values: Values, signed: str) -> Statem
             f"{region} has statement {before.serial} already, and this is {statement.serial}.",
             "Make it anew on top of that one: `darkroom policy sign`.",
         )
-    store_in_history(values, statement)
+    for one in [*map(read_kept, links), statement]:
+        store_in_history(values, one)
     values.write(STATEMENT, signed, setting.version if setting else 0)
     # An answer can be lost after the value was written. What is there counts.
     after = values.read(STATEMENT)
     if after is None or after.value != signed:
         raise CommandError(f"Somebody else has written a statement to {region} meanwhile.", "Look, and try again.")
     return statement
+
+
+def _anywhere(loaded: Config, values: Values, hash: str) -> str:
+    """From this region's history, or from any other's. Raises NotFound."""
+    with suppress(NotFound):
+        return from_history(values, hash)
+    for region in loaded.topology.regions:
+        with suppress(NotFound, Unavailable), closing(config.open_settings(loaded, region)) as settings:
+            return from_history(settings.values, hash)
+    raise NotFound(f"no region has the statement {hash[:12]}, which this one follows")

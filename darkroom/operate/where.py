@@ -28,6 +28,7 @@ from regions.clock import now_ms, now_s
 from regions.config import Config
 from regions.errors import Unavailable
 from regions.node_tokens import HEADER, Call, NodeSigner
+from regions.request_target import request_target
 from regions.residency.decide import Subject, subject_of
 from regions.residency.policy import Action
 from regions.residency.rules import Rules
@@ -128,9 +129,9 @@ def _at_edges(loaded: Config, home: Region, photo_id: str) -> Iterator[StoredByt
 def _inventory(http: urllib3.PoolManager, signer: NodeSigner, edge: Edge, photo_id: str) -> list[dict[str, Any]]:
     """What the edge has cached of the photo. An edge that does not answer may have cached anything: Unavailable."""
     try:
-        path = f"/edge/inventory/{photo_id}"
-        headers = {HEADER: signer.token(Call(edge.name, "GET", path))}
-        response = http.request("GET", edge.url + path, headers=headers, retries=urllib3.Retry(2, redirect=0))
+        url = f"{edge.url}/edge/inventory/{photo_id}"
+        headers = {HEADER: signer.token(Call(edge.name, "GET", request_target(url)))}
+        response = http.request("GET", url, headers=headers, retries=urllib3.Retry(2, redirect=0))
     except HTTPError as error:
         raise Unavailable(f"the inventory of the edge {edge.name} can't be read: {error}") from error
     if response.status != 200:

@@ -1,11 +1,16 @@
-"""Reads requests whole, on Waitress's event loop, and gives up those that arrive too slowly.
+"""Reads requests whole, on Waitress's event loop, and gives up clients that send or read too slowly.
 
 A head that is not wanted with its body (`TakesBody`), say because its URL's signature is wrong, costs no disk: the body
 is read, so that the client reads the response, and thrown away.
 """
 
+import fcntl
 import io
 import json
+import socket
+import struct
+import sys
+import termios
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
@@ -17,7 +22,7 @@ from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
 from waitress.utilities import Error
 
-from darkroom.processes.arrival_pace import ArrivalPace, PaceLimits
+from darkroom.processes.pace import Pace, PaceLimits
 from regions.errors import PROBLEM_JSON
 
 TakesBody = Callable[[str, str, str], bool]
@@ -40,8 +45,10 @@ class RequestChannel(HTTPChannel):  # type: ignore[misc]  # waitress has no type
         self.error_task_class = _ProblemTask
         self.has_served = False
         self._limits = limits
-        self._pace: ArrivalPace | None = None
+        self._arrival: Pace | None = None
         self._paced: _HeadParser | None = None
+        self._reading: Pace | None = None
+        self._sent_bytes = 0
         self._activity, self._activity_seen_s = 0.0, 0.0
 
     def is_busy(self) -> bool:
@@ -52,23 +59,45 @@ class RequestChannel(HTTPChannel):  # type: ignore[misc]  # waitress has no type
         super().service()
         self.has_served = True
 
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        sent_bytes = int(super().send(data, do_close=do_close))
+        self._sent_bytes += sent_bytes
+        return sent_bytes
+
     def give_up_if_late(self, now_s: float) -> None:
-        """Answers 408 to a request that arrives too slowly. Closes a connection on which nothing moves."""
+        """Answers 408 to a request that arrives too slowly, and ends a response that is taken too slowly.
+
+        Closes a connection on which nothing moves.
+        """
+        self._give_up_reader_if_slow(now_s)
         request = self.request
-        if self.requests:
-            self._pace = self._paced = None
-        elif request is None or self.total_outbufs_len:
-            self._pace = self._paced = None
+        if self.requests or self.total_outbufs_len:
+            self._arrival = self._paced = None
+        elif request is None:
+            self._arrival = self._paced = None
             if self.last_activity != self._activity:
                 self._activity, self._activity_seen_s = self.last_activity, now_s
             elif now_s - self._activity_seen_s > self._limits.idle_s:
                 self.will_close = True
         else:
-            if self._pace is None or self._paced is not request:
-                self._pace, self._paced = ArrivalPace(now_s), request
+            if self._arrival is None or self._paced is not request:
+                self._arrival, self._paced = Pace(now_s), request
             received_bytes = request.header_bytes_received + request.body_bytes_received
-            if self._pace.is_too_slow(now_s, received_bytes, self._limits):
+            if self._arrival.is_too_slow(now_s, received_bytes, self._limits):
                 self._end_with(_RequestTimeout("the request did not arrive in time"))
+
+    def _give_up_reader_if_slow(self, now_s: float) -> None:
+        """Also one for whom a thread waits: the thread is free then."""
+        if not self.total_outbufs_len:
+            self._reading = None
+            return
+        taken_bytes = self._sent_bytes - _unacknowledged_bytes(self.socket)
+        if self._reading is None:
+            self._reading = Pace(now_s, taken_bytes)
+        elif self._reading.is_too_slow(now_s, taken_bytes, self._limits):
+            # Not `will_close`: that waits until the client reads. Nor does the kernel keep what it has not sent.
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.handle_close()
 
     def _end_with(self, error: Error) -> None:
         with self.requests_lock:
@@ -89,6 +118,15 @@ class RequestChannel(HTTPChannel):  # type: ignore[misc]  # waitress has no type
         if self.request is not None:
             self.request.close()
         super().handle_close()
+
+
+def _unacknowledged_bytes(connection: socket.socket) -> int:
+    """What this machine has taken of what was sent, and the client's has not. It may be megabytes, so that a client
+    that reads slowly seems to stop for minutes where nobody can tell: there it is 0."""
+    try:
+        return int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0
 
 
 class _HeadParser(HTTPRequestParser):  # type: ignore[misc]

@@ -16,7 +16,7 @@ from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 
-from darkroom.processes.arrival_pace import LIMITS, PaceLimits
+from darkroom.processes.pace import LIMITS, PaceLimits
 from darkroom.processes.whole_requests import RequestChannel, TakesBody, any_body
 
 _THREADS = 16

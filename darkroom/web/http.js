@@ -2,6 +2,7 @@
 
 const DEADLINE_MS = 20_000;
 const ATTEMPTS = 4;
+const LONGEST_PAUSE_MS = 3000;
 const TRANSIENT = new Set([0, 429, 502, 503, 504]);
 
 /** A failed request. `slug` is the last part of the RFC 9457 `type`; `status` is 0 if there was no response. */
@@ -16,11 +17,13 @@ export class Problem extends Error {
 
 /** Calls `once` again while it fails because a server is unavailable. What it requests must be idempotent. */
 export async function repeated(once, signal) {
+  // A server that asks for a longer wait is not asked again here: the user decides, or the upload waits.
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await once();
     } catch (error) {
-      const again = error instanceof Problem && TRANSIENT.has(error.status) && attempt < ATTEMPTS;
+      const again = error instanceof Problem && TRANSIENT.has(error.status) && attempt < ATTEMPTS
+        && (error.retryAfterMs ?? 0) <= LONGEST_PAUSE_MS;
       if (!again) throw error;
       await pause(Math.max(backoffMs(attempt), error.retryAfterMs ?? 0), signal);
     }
@@ -58,7 +61,7 @@ export async function send(method, url, { body, signal, token, headers } = {}) {
   }
   if (response.ok) return text ? parsed(text, response.status) : null;
   const problem = new Problem(response.status, parsed(text, response.status));
-  problem.retryAfterMs = Math.min(10, Number(response.headers.get("Retry-After")) || 0) * 1000;
+  problem.retryAfterMs = Math.max(0, Number(response.headers.get("Retry-After")) || 0) * 1000;
   throw problem;
 }
 

@@ -17,6 +17,7 @@ const WORDS = {
   "too-large": ["This is too large", `A photo can have up to ${MAX_SIZE}, a text a few thousand characters.`],
   misdirected: ["This belongs to another region", "Reload the page, and try again."],
   unprocessable: ["This can't be accepted", "Correct what the message names, then try again."],
+  "too-many-requests": ["That was too much at once", "Nothing is lost. Wait a little, then try again."],
   "bad-gateway": ["Another server did not respond", "Nothing is lost. Try again in a moment."],
   unavailable: ["Darkroom is temporarily unavailable", "Nothing is lost. Try again in a moment."],
   "lease-lost": ["Darkroom is temporarily unavailable", "Nothing is lost. Try again in a moment."],
@@ -25,7 +26,7 @@ const WORDS = {
   unreachable: ["The server can't be reached", "Check your connection, then try again."],
 };
 const BY_STATUS = { 400: "bad-request", 401: "unauthenticated", 403: "forbidden", 404: "not-found", 409: "conflict",
-  410: "gone", 413: "too-large", 421: "misdirected", 422: "unprocessable", 429: "unavailable", 451: "residency",
+  410: "gone", 413: "too-large", 421: "misdirected", 422: "unprocessable", 429: "too-many-requests", 451: "residency",
   502: "bad-gateway", 503: "unavailable", 504: "bad-gateway" };
 const OURS = ["Something went wrong on our side", "The error has been logged. Try again in a moment."];
 

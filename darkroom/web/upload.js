@@ -7,6 +7,7 @@ const PARTS_AT_ONCE = 3;
 const ATTEMPTS = 5;
 const PART_DEADLINE_MS = 120_000;
 const POLL_FOR_MS = 180_000;
+const PATIENCE_MS = 3_600_000;
 
 /** Why the file can't be uploaded, or null if it can. */
 export function problemWith(file) {
@@ -16,18 +17,22 @@ export function problemWith(file) {
   return null;
 }
 
-/** Uploads the file; resolves to the photo's id. `onProgress(bytes)` gets the number of bytes sent of `file.size`. */
-export async function send(file, caption, onProgress, signal) {
+/**
+ * Uploads the file; resolves to the photo's id. `onProgress(bytes)` gets the number of bytes sent of `file.size`,
+ * `onThrottled(seconds)` how long it waits before it begins, if there were too many uploads.
+ */
+export async function send(file, caption, { onProgress, onThrottled }, signal) {
   const description = { filename: file.name.slice(0, 255), size_bytes: file.size, content_type: contentTypeOf(file) };
   const digest = await sha256(file);
   const body = { ...description, ...(digest ? { sha256: digest } : {}), ...(caption ? { caption } : {}) };
+  const sendIt = async () => sendOnce(file, await begin(body, onThrottled, signal), onProgress, signal);
   try {
-    return await sendOnce(file, body, onProgress, signal);
+    return await sendIt();
   } catch (error) {
     if (error.status !== 410) throw error;
   }
   // The region was turned off during the upload, or the upload has expired: it has to start over.
-  return sendOnce(file, body, onProgress, signal);
+  return sendIt();
 }
 
 /**
@@ -44,8 +49,21 @@ export async function waitUntilProcessed(photoId, onWait, signal) {
   }
 }
 
-async function sendOnce(file, body, onProgress, signal) {
-  const upload = await beginUpload(body, signal);
+/** Waits for up to an hour where the server says that there were too many uploads for a while. */
+async function begin(body, onThrottled, signal) {
+  for (let patienceMs = PATIENCE_MS; ; ) {
+    try {
+      return await beginUpload(body, signal);
+    } catch (error) {
+      patienceMs -= error.retryAfterMs;
+      if (error.status !== 429 || !(error.retryAfterMs > 0) || patienceMs < 0) throw error;
+      onThrottled(error.retryAfterMs / 1000);
+      await pause(error.retryAfterMs, signal);
+    }
+  }
+}
+
+async function sendOnce(file, upload, onProgress, signal) {
   try {
     const parts = await sendParts(file, upload, onProgress, signal);
     await completeUpload(upload.upload_id, parts, signal);

@@ -112,8 +112,8 @@ class Row {
     try {
       signal.throwIfAborted();
       this.become("sending", "Uploading …", this.button("Cancel", () => this.cancel()));
-      const sent = (bytes) => this.sent(bytes);
-      const photoId = await send(this.file, this.caption.value.trim(), sent, signal);
+      const on = { onProgress: (bytes) => this.sent(bytes), onThrottled: (seconds) => this.throttled(seconds) };
+      const photoId = await send(this.file, this.caption.value.trim(), on, signal);
       this.become("processing", "Processing …");
       this.finish(await waitUntilProcessed(photoId, (photo) => this.waits(photo), signal));
     } catch (error) {
@@ -127,6 +127,10 @@ class Row {
     this.bar.value = Math.min(bytes, this.file.size);
     const percent = Math.floor((100 * bytes) / this.file.size);
     this.note.textContent = percent < 100 ? `Uploading, ${percent} %` : "Finishing …";
+  }
+
+  throttled(seconds) {
+    this.note.textContent = `Too many uploads at once: going on in ${about(seconds)} …`;
   }
 
   waits(photo) {

@@ -5,14 +5,14 @@ from typing import Any
 
 import falcon
 
-from origin import fields, views
+from origin import fields, repeats, views
 from origin.accounts import account_views, passphrases, recovery_codes
 from origin.accounts.gate import AccountGate
 from origin.accounts.sign_ins import SignIns
 from origin.accounts.sign_up import LABEL_CHARS
 from origin.context import Context
 from regions import ids
-from regions.account_records import PASSPHRASE, RECOVERY_CODE, SCRIPT_SCOPES, Credential, Scope
+from regions.account_records import RECOVERY_CODE, SCRIPT_SCOPES, Scope
 from regions.errors import BadRequest, Conflict
 from regions.records import User
 
@@ -26,54 +26,61 @@ class AccountResource:
         self._catalog = context.stores.catalog
 
     def on_post_script_tokens(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
-        user, _ = self._gate.require_owner(request, user_id)
+        owner = self._gate.require_owner(request, user_id)
         body = fields.body(request)
         scopes, ends_at_ms = _scopes(body), self._ends_at_ms(body)
         label = fields.text(body, "label", LABEL_CHARS)
-        session = self._sign_ins.begin_script(user, label, scopes, ends_at_ms)
+        self._context.limiter.take(request, response, user=user_id)
+        repeats.require_first(self._context, request, user_id)
+        session = self._sign_ins.begin_script(owner.user, owner.session, label, scopes, ends_at_ms)
         response.status = falcon.HTTP_201
         response.media = {"session": session.session_id, "refresh_token": session.refresh_token}
 
     def on_post_recovery_codes(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         """New codes; the old ones are worth nothing any more."""
-        self._gate.require_owner(request, user_id)
+        owner = self._gate.require_owner(request, user_id)
+        self._context.limiter.take(request, response, user=user_id)
         codes = recovery_codes.new(recovery_codes.HOW_MANY, self._context.random)
-        old = [one for one in self._catalog.credentials.of_user(user_id) if one.kind == RECOVERY_CODE]
+        # The passphrase takes its own place: if it is changed meanwhile, who knew the old one gets no codes.
+        same = [one for one in owner.credentials if one.kind != RECOVERY_CODE]
         new = recovery_codes.credentials(codes, self._context.clock_ms())
-        if not self._catalog.credentials.replace(user_id, old, new):
+        repeats.require_first(self._context, request, user_id)
+        if not self._catalog.credentials.replace(user_id, owner.credentials, [*same, *new]):
             raise _changed_meanwhile()
         response.status = falcon.HTTP_201
         response.media = {"recovery_codes": codes}
 
     def on_put_passphrase(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         """All other sessions end."""
-        _, token = self._gate.require_owner(request, user_id)
+        owner = self._gate.require_owner(request, user_id)
         passphrase = passphrases.chosen(fields.body(request), "passphrase")
-        old = [one for one in self._catalog.credentials.of_user(user_id) if one.kind == PASSPHRASE]
-        verifier = self._context.passphrases.hash(passphrase)
-        new = Credential(PASSPHRASE, PASSPHRASE, verifier, self._context.clock_ms())
-        if not self._catalog.credentials.replace(user_id, old, [new]):
+        self._context.limiter.take(request, response, user=user_id)
+        before = passphrases.among(owner.credentials)
+        new = passphrases.credential(self._context.passphrases.hash(passphrase), self._context.clock_ms(), before)
+        if not self._catalog.credentials.replace(user_id, [before] if before else [], [new]):
             raise _changed_meanwhile()
-        ended = self._context.ends.end_all(user_id, token.session_id)
+        self._sign_ins.keep(owner.session, new)
+        ended = self._context.ends.end_all(user_id, owner.session.session_id)
         self._context.revoked.add(self._context.region.name, ended)
         response.status = falcon.HTTP_204
 
     def on_put_name(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         self._gate.require_owner(request, user_id)
         name = fields.text(fields.body(request), "name", 80)
+        self._context.limiter.take(request, response, user=user_id)
         if not self._catalog.users.rename(user_id, name):
             raise _changed_meanwhile()
         response.status = falcon.HTTP_204
 
     def on_get_export(self, request: falcon.Request, response: falcon.Response, user_id: str) -> None:
         """One page of one section of what this region has of the person."""
-        user, token = self._gate.require_owner(request, user_id)
+        user, session, _ = self._gate.require_owner(request, user_id)
         section = request.get_param("section", default="account")
         if section == "account":
             items: list[Any] = [account_views.account(user, self._catalog.credentials.of_user(user_id))]
             response.media = {"section": section, "items": items, "next": None}
         elif section == "sessions":
-            items = [account_views.session(one, token.session_id) for one in self._sign_ins.alive(user_id)]
+            items = [account_views.session(one, session.session_id) for one in self._sign_ins.alive(user_id)]
             response.media = {"section": section, "items": items, "next": None}
         elif section in _SECTIONS:
             response.media = {"section": section, **self._page(request, section, user)}

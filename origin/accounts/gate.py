@@ -4,13 +4,27 @@ An edge that ends TLS sees the passphrases that pass through it. So the routes o
 user's home, and only through the home's own shield, or directly. Elsewhere a 421 names the region and the shield's URL.
 """
 
+from typing import NamedTuple
+
 import falcon
 
+from origin.accounts import passphrases, refresh_tokens
 from origin.context import Context
 from regions import ids
+from regions.account_records import Credential, UserSession
 from regions.errors import BadRequest, Misdirected, NotFound
 from regions.records import User
-from regions.user_tokens import AccessToken
+
+
+class Owner(NamedTuple):
+    """Who asks about their own account, in which session, and what the account's credentials were when it was read.
+
+    What changes the account makes these a condition of its write. So it fails if the session ends with its passphrase.
+    """
+
+    user: User
+    session: UserSession
+    credentials: list[Credential]
 
 
 class AccountGate:
@@ -29,15 +43,24 @@ class AccountGate:
         if region != self._context.region.name:
             raise self.misdirected(region)
 
-    def require_owner(self, request: falcon.Request, user_id: str) -> tuple[User, AccessToken]:
-        """The user, who must be the one who asks. Raises Misdirected, Unauthenticated, Forbidden, NotFound."""
+    def require_owner(self, request: falcon.Request, user_id: str) -> Owner:
+        """The user, who must be the one who asks. The session's record counts, and not only its token.
+
+        So who was signed out a moment ago, by whatever process, changes no account any more. Raises Misdirected,
+        Unauthenticated, Forbidden, NotFound.
+        """
         self.require_own_shield(request)
         self.require_home(self._context.home_of(ids.USER, user_id).name)
         token = self._context.require_user(request, user_id)
-        user = self._context.stores.catalog.users.get(user_id)
+        catalog = self._context.stores.catalog
+        user, session = catalog.users.get(user_id), catalog.sessions.get(user_id, token.session_id)
         if user is None or user.deleted_at_ms is not None:
             raise NotFound(f"there is no user {user_id}")
-        return user, token
+        credentials = catalog.credentials.of_user(user_id)
+        passphrase, now_ms = passphrases.among(credentials), self._context.clock_ms()
+        if session is None or not refresh_tokens.is_alive(session, passphrase, now_ms):
+            raise refresh_tokens.invalid()
+        return Owner(user, session, credentials)
 
     def regions(self, names: list[str]) -> list[str]:
         """Those for which a client wants access tokens: this one, if it names none. Raises BadRequest."""

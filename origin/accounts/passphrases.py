@@ -6,7 +6,7 @@ gets a 503 soon, and nobody else waits.
 
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from regions.account_records import PASSPHRASE, Credential
 from regions.errors import BadRequest, Unavailable, Unprocessable
 
 MIN_CHARS, MAX_CHARS = 10, 256
@@ -47,21 +48,24 @@ AT_ONCE = 4
 
 
 class PassphraseHasher:
-    """At most `at_once` hashes are computed at a time, in 19 MiB each."""
+    """At most `at_once` hashes are computed at a time, in 19 MiB each; of new passphrases half as many.
+
+    So however many sign up, others can sign in.
+    """
 
     def __init__(self, cost: HashCost, at_once: int) -> None:
         self._argon2 = PasswordHasher(time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=1)
-        self._free = threading.Semaphore(at_once)
+        self._free, self._free_for_new = threading.Semaphore(at_once), threading.Semaphore(max(1, at_once // 2))
         self._nobodys = self._argon2.hash("nobody has this passphrase")
 
     def hash(self, passphrase: str) -> str:
         """Raises Unavailable if too many are being hashed."""
-        with self._slot():
+        with _slot(self._free_for_new), _slot(self._free):
             return self._argon2.hash(passphrase)
 
     def matches(self, verifier: str | None, passphrase: str) -> bool:
         """Whether it is the passphrase with this hash. Takes as long if there is none (None). Raises Unavailable."""
-        with self._slot():
+        with _slot(self._free):
             try:
                 return self._argon2.verify(verifier or self._nobodys, passphrase) and verifier is not None
             except (VerificationError, InvalidHashError):
@@ -71,14 +75,15 @@ class PassphraseHasher:
         """Whether it was hashed at another cost than ours."""
         return self._argon2.check_needs_rehash(verifier)
 
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        if not self._free.acquire(timeout=_WAIT_S):
-            raise Unavailable("too many people are signing in at this moment")
-        try:
-            yield
-        finally:
-            self._free.release()
+
+@contextmanager
+def _slot(free: threading.Semaphore) -> Iterator[None]:
+    if not free.acquire(timeout=_WAIT_S):
+        raise Unavailable("too many people are signing in at this moment")
+    try:
+        yield
+    finally:
+        free.release()
 
 
 def entered(source: dict[str, Any], field: str) -> str:
@@ -102,6 +107,20 @@ def chosen(source: dict[str, Any], field: str) -> str:
             f"{field} is one of the first that somebody would guess; choose another, such as four words"
         )
     return value
+
+
+def credential(verifier: str, now_ms: int, before: Credential | None) -> Credential:
+    """What the catalog keeps of one, in the place of the one `before`.
+
+    It is newer than that, also if a clock was set back: by its time a session says which passphrase it goes by.
+    """
+    at_ms = now_ms if before is None else max(now_ms, before.created_at_ms + 1)
+    return Credential(PASSPHRASE, PASSPHRASE, verifier, at_ms)
+
+
+def among(credentials: Iterable[Credential]) -> Credential | None:
+    """The passphrase of an account, whose credentials these are."""
+    return next((one for one in credentials if one.kind == PASSPHRASE), None)
 
 
 def _is_unicode(value: str) -> bool:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from regions.account_records import UserSession
+from regions.account_records import Credential, UserSession
 from regions.errors import Unauthenticated
 
 IDLE_MS = 90 * 24 * 3600 * 1000
@@ -76,9 +76,11 @@ def following(token: RefreshToken, idempotency_key: str | None, random: RandomBy
     return replace(token, secret=_encoded(digest))
 
 
-def meaning(token: RefreshToken, session: UserSession, following_one: RefreshToken, now_ms: int) -> Meaning:
-    """`following_one` is what `following` makes of the token in this request."""
-    if not is_alive(session, now_ms) or not _is(token.family, session.family_sha256):
+def meaning(
+    token: RefreshToken, session: UserSession, passphrase: Credential | None, following_one: RefreshToken, now_ms: int
+) -> Meaning:
+    """`passphrase` is the user's; `following_one` is what `following` makes of the token in this request."""
+    if not is_alive(session, passphrase, now_ms) or not _is(token.family, session.family_sha256):
         return Meaning.INVALID
     if _is(token.secret, session.refresh_sha256):
         return Meaning.ROTATE
@@ -87,7 +89,10 @@ def meaning(token: RefreshToken, session: UserSession, following_one: RefreshTok
     return Meaning.REUSED
 
 
-def is_alive(session: UserSession, now_ms: int) -> bool:
+def is_alive(session: UserSession, passphrase: Credential | None, now_ms: int) -> bool:
+    """A session ends with the passphrase by which it began, in that write: nobody has to live to end it."""
+    if not session.is_of(passphrase):
+        return False
     if session.ended_at_ms is not None or (session.ends_at_ms is not None and now_ms >= session.ends_at_ms):
         return False
     return session.is_script or now_ms - session.used_at_ms < IDLE_MS

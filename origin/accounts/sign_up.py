@@ -9,7 +9,6 @@ from origin.accounts.sign_ins import SignIns
 from origin.context import Context
 from origin.residency_guard import require_allowed
 from regions import ids
-from regions.account_records import PASSPHRASE, Credential
 from regions.errors import BadRequest, Conflict, Unavailable
 from regions.records import User
 from regions.residency.countries import ASSIGNED
@@ -39,17 +38,18 @@ class SignUpResource:
         passphrase = passphrases.chosen(body, "passphrase")
         label = fields.optional_text(body, "label", LABEL_CHARS) or ""
         user = self._new_user(handle, name, country)
+        self._context.limiter.take(request, response)
         if self._catalog.handles.owner(handle) is not None:
             raise _taken(handle)
         codes = recovery_codes.new(recovery_codes.HOW_MANY, self._context.random)
-        secret = Credential(PASSPHRASE, PASSPHRASE, self._context.passphrases.hash(passphrase), user.created_at_ms)
+        secret = passphrases.credential(self._context.passphrases.hash(passphrase), user.created_at_ms, None)
         self._catalog.users.add(user)
         credentials = [secret, *recovery_codes.credentials(codes, user.created_at_ms)]
         self._catalog.credentials.replace(user.user_id, [], credentials)
         if not self._catalog.handles.claim(handle, user.user_id):
             self._context.ends.close_account(user.user_id)
             raise _taken(handle)
-        session = self._sign_ins.begin(user, label, [user.home_region])
+        session = self._sign_ins.begin(user, secret, label, [user.home_region])
         response.status = falcon.HTTP_201
         response.media = account_views.signed_in(user, session) | {"recovery_codes": codes}
 

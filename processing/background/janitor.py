@@ -6,7 +6,7 @@ from functools import partial
 from processing.background import erasure, expired_uploads
 from processing.background.erasure import Erasure
 from processing.background.exclusive import Exclusive
-from processing.background.expired_uploads import ExpiredUploads
+from processing.background.expired_uploads import ExpiredUploads, ShardedSweep
 from processing.background.fanout import Fanout
 from regions import daemon
 from regions.clock import now_ms
@@ -37,7 +37,7 @@ def main(config: Config, region: str, process_name: str, stop: threading.Event) 
 
 
 def _loops(config: Config, region: str, process_name: str, stores: Stores, stop: threading.Event) -> list[daemon.Loop]:
-    """Each topic of the fan-out, the outbox, expired uploads and deleted accounts have a loop of their own.
+    """Each topic of the fan-out, the outbox, expired and stale uploads and deleted accounts have a loop of their own.
 
     The outbox sweep takes no lock. A request writes its event into the outbox, publishes it and removes it; the sweep
     does the same with events that have waited longer than a request takes. If the request is only slow, or two janitors
@@ -50,11 +50,13 @@ def _loops(config: Config, region: str, process_name: str, stores: Stores, stop:
     deletion = PhotoDeletion(stores.catalog, stores.objects, outbox, now_ms)
     erase = Erasure(stores.catalog, deletion, outbox, now_ms)
     erasures = Exclusive(stores.settings, erasure.LOCK, process_name, erase.run_once)
-    uploads = Exclusive(stores.settings, expired_uploads.LOCK, process_name, expired.run_once)
+    uploads = ShardedSweep(stores, expired, process_name)
+    stale = Exclusive(stores.settings, expired_uploads.STALE_LOCK, process_name, expired.abort_stale)
     fan_out = partial(consume, handle=fanout.handle, concurrency=_FANOUT_CONCURRENCY, stop=stop)
     return [
         *(partial(fan_out, stores.events, topic, FANOUT, process_name) for topic in topics_of(FANOUT)),
         partial(daemon.run_forever, outbox.run_once, OUTBOX_EVERY_S, stop, "outbox"),
         partial(daemon.run_forever, uploads.run_once, expired_uploads.EVERY_S, stop, "expired uploads"),
+        partial(daemon.run_forever, stale.run_once, expired_uploads.STALE_EVERY_S, stop, "stale uploads", True),
         partial(daemon.run_forever, erasures.run_once, erasure.EVERY_S, stop, "erasure of accounts"),
     ]

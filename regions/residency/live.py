@@ -11,7 +11,7 @@ sleeps (`boot_s`).
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ from regions.residency.exchange import Accepted, Exchange, Report
 from regions.residency.following import Following
 from regions.residency.rules import Rules
 from regions.residency.statement import Signers, Statement
-from regions.residency.statement_document import MAX_SERIAL, check_follows, hash_of
+from regions.residency.statement_document import check_follows, hash_of
 from regions.residency.statement_folder import StatementFolder
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 Fetch = Callable[[str], str]
 """The signed text of the statement with a hash. Raises Problem."""
 
-_MOST_STEPS_BACK = 100
+_MOST_LINKS = 10_000
+_MOST_CHARS = 200_000_000
 
 
 def boot_s() -> float:
@@ -39,36 +40,60 @@ def boot_s() -> float:
 
 
 def verified(signed: str, known: Iterable[Statement], root: Signers, fetch: Fetch) -> Statement:
-    """The statement, if the signers whom we know have signed it, or others whom they have appointed since.
+    """The statement, if those who may sign it have.
 
-    Those of the statement before it count; if we don't know that one, those of the newest before it that we know, which
-    are `root` if there is none. If they have not signed it, `fetch` gets those before it, one after the other. Raises
+    A statement is signed by the team that the one before lists. So it must follow one that we know, by a chain of which
+    `fetch` gets each link: a team that was replaced signs nothing that counts. A node that knows none yet trusts `root`
+    instead, for this statement or for one from which the chain goes on. One that has forgotten where a chain parts from
+    its own trusts the team of the lowest that it knows, for a statement that is no higher than that. Raises
     StatementError, and what `fetch` raises.
     """
     by_hash = {one.hash: one for one in known}
     kept = by_hash.get(hash_of(signatures.unpack(signed)[0]))
-    return kept if kept and kept.signed == signed else _verified(signed, by_hash, root, fetch, _MOST_STEPS_BACK)
+    if kept and kept.signed == signed:
+        return kept
+    lowest = min(by_hash.values(), key=lambda one: one.serial, default=None)
+    trusted, links = lowest.signers if lowest else root, [signed]
+    statement: Statement | None = None
+    size_chars, (serial, previous) = len(signed), signatures.previous_of(signed)
+    while previous not in by_hash:
+        if (not lowest or serial <= lowest.serial) and (statement := _signed_by(trusted, links[-1])):
+            links.pop()
+            break
+        if not previous:
+            raise StatementError("neither those who sign here nor any statement that is known stand behind it")
+        links.append(_link(fetch(previous), previous))
+        size_chars += len(links[-1])
+        if len(links) > _MOST_LINKS or size_chars > _MOST_CHARS:
+            raise StatementError("the chain of statements before it is too long")
+        after, (serial, previous) = serial, signatures.previous_of(links[-1])
+        if serial >= after:
+            raise StatementError("its serial is not lower than that of the one after it")
+    statement = statement or by_hash[previous]
+    while links:
+        statement = _following(links.pop(), statement)
+    return statement
 
 
-def _verified(
-    signed: str, known: Mapping[str, Statement], root: Signers, fetch: Fetch, steps: int, below: int = MAX_SERIAL + 1
-) -> Statement:
-    serial, previous = signatures.previous_of(signed)
-    if serial >= below:
-        raise StatementError("its serial is not lower than that of the one after it")
-    before = known.get(previous)
-    if before is None:
-        newest = max((one for one in known.values() if one.serial < serial), key=lambda one: one.serial, default=None)
-        try:
-            return signatures.verify(signed, newest.signers if newest else root)
-        except StatementError:
-            if not steps or not previous or serial <= (newest.serial if newest else 0) + 1:
-                raise
-        fetched = fetch(previous)
-        if hash_of(signatures.unpack(fetched)[0]) != previous:
-            raise StatementError("the statement before it is another one")
-        before = _verified(fetched, known, root, fetch, steps - 1, serial)
+def _signed_by(team: Signers, signed: str) -> Statement | None:
+    try:
+        return signatures.verify(signed, team)
+    except StatementError:
+        return None
+
+
+def _link(signed: str, hash: str) -> str:
+    if hash_of(signatures.unpack(signed)[0]) != hash:
+        raise StatementError("the statement before it is another one")
+    return signed
+
+
+def _following(signed: str, before: Statement) -> Statement:
+    """Where the team changes, both teams have signed (as in The Update Framework, 5.3.4): the new one can sign what is
+    next, and a node that trusts only the new one accepts this one."""
     statement = signatures.verify(signed, before.signers)
+    if statement.signers != before.signers:
+        signatures.verify(signed, statement.signers)
     check_follows(statement, before)
     return statement
 
@@ -97,8 +122,9 @@ class LiveRules:
         self.read_folder()
 
     def current(self) -> Rules:
+        """From memory: a disk that hangs delays no request."""
         with self._lock:
-            self._advance()
+            self._exchange.advance(self.clock_s())
             return replace(self._exchange.rules(self.clock_s()), now_ms=self._wall_ms())
 
     def take(self, signed: str, fetch: Fetch) -> Statement:
@@ -147,21 +173,22 @@ class LiveRules:
         """What another region answered to a question of `asked_s`."""
         with self._lock:
             self._exchange.hear(report, asked_s, self.clock_s())
-            self._note()
+        self._note()
 
     def settings_hold(self, statement: Statement | None, asked_s: float) -> None:
         """Our own region's settings hold this one, as of `asked_s`: from now on the region confirms it."""
         with self._lock:
-            if statement and self._confirm(statement):
-                with _disk_errors_logged():
-                    self._folder.note_confirmed(statement)
+            is_news = self._confirm(statement)
             self._held, self._held_at_s = statement, asked_s
+        if statement and is_news:
+            with _disk_errors_logged():
+                self._folder.note_confirmed(statement)
         self.hear(replace(self.report(), age_s=0.0), asked_s)
 
     def report(self) -> Report:
         """For those who ask this region."""
         with self._lock:
-            self._advance()
+            self._exchange.advance(self.clock_s())
             now_s, held = self.clock_s(), self._held
             rules = self._exchange.rules(now_s)
             in_force = rules.in_force
@@ -182,8 +209,9 @@ class LiveRules:
 
     def _accept(self, statement: Statement) -> None:
         with self._lock:
-            if (accepted := self._exchange.accept(statement)) in (Accepted.NEW, Accepted.FORKED):
-                _keep(self._folder, statement, accepted)
+            accepted = self._exchange.accept(statement)
+        if accepted in (Accepted.NEW, Accepted.FORKED):
+            _keep(self._folder, statement, accepted)
 
     def _take_between(self, statement: Statement, fetch: Fetch) -> None:
         """Those between the one in force and this one. Without them it would wait for the longest lease there can be.
@@ -191,7 +219,7 @@ class LiveRules:
         Not if none is in force: then a majority says what is, and history may be long.
         """
         try:
-            for _ in range(_MOST_STEPS_BACK):
+            for _ in range(_MOST_LINKS):
                 rules = self.current()
                 with self._lock:
                     missing = self._exchange.missing_before(statement)
@@ -212,14 +240,15 @@ class LiveRules:
         self._confirmed = statement
         return True
 
-    def _advance(self) -> None:
-        self._exchange.advance(self.clock_s())
-        self._note()
-
     def _note(self) -> None:
-        in_force = self._exchange.rules(self.clock_s()).in_force
-        if in_force is not None and self._noted != in_force.hash:
-            self._noted = in_force.hash
+        """On disk, what is in force now."""
+        with self._lock:
+            self._exchange.advance(self.clock_s())
+            in_force = self._exchange.rules(self.clock_s()).in_force
+            is_news = in_force is not None and self._noted != in_force.hash
+            if in_force is not None:
+                self._noted = in_force.hash
+        if in_force is not None and is_news:
             log.warning("a statement is in force", extra={"serial": in_force.serial, "hash": in_force.hash})
             with _disk_errors_logged():
                 self._folder.note_in_force({self.region: in_force.hash})
@@ -272,15 +301,17 @@ class FollowedRules:
                 known = self._following.statements
             statement = verified(fetch(hash), known, self._root, fetch)
             with self._lock:
-                if (accepted := self._following.accept(statement)) is not Accepted.KNOWN:
-                    _keep(self._folder, statement, accepted)
+                accepted = self._following.accept(statement)
+            if accepted is not Accepted.KNOWN:
+                _keep(self._folder, statement, accepted)
         with self._lock:
             before = self._following.in_force
             self._following.hear(report, asked_s)
-            if self._following.in_force != before:
-                with _disk_errors_logged():
-                    self._folder.note_in_force(self._following.in_force)
-                    self._folder.drop_before(self._following.statements[0].serial)
+            after, kept = self._following.in_force, self._following.statements
+        if after != before:
+            with _disk_errors_logged():
+                self._folder.note_in_force(after)
+                self._folder.drop_before(kept[0].serial)
 
     def signed(self, hash: str) -> str | None:
         with self._lock:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from regions.residency.decide import UNREADABLE, Decision, Subject, decide
 from regions.residency.policy import ANYWHERE, Action, Policy
-from regions.residency.statement import Purpose, StatedPlace, Statement
+from regions.residency.statement import Kind, Purpose, StatedPlace, Statement
 from regions.topology import Place
 
 _RESTING = (Action.REST_VARIANTS, Action.REST_METADATA, Action.CACHE)
@@ -96,15 +96,19 @@ def may_be_anywhere(policy: Policy, residency_class: str, action: Action) -> boo
 
 
 def _decide_by(statement: Statement, subject: Subject, action: Action, place_name: str, now_ms: int | None) -> Decision:
-    place = statement.places[place_name].place if place_name in statement.places else None
+    place, home = statement.places.get(place_name), statement.places.get(subject.home_region)
     if place is None and place_name:
-        no_place = f"the statement lists no place {place_name}"
-        return Decision(False, no_place, no_place, statement.hash)
-    home = statement.places.get(subject.home_region)
-    if home is None:
-        no_home = f"the statement lists no region {subject.home_region}"
-        return Decision(False, no_home, no_home, statement.hash)
-    return replace(decide(statement.policy, subject, action, place, now_ms), policy_version=statement.hash)
+        return _refused(f"the statement lists no place {place_name}", statement)
+    if place is not None and place.kind == Kind.WITNESS:
+        return _refused(f"{place_name} is a witness, which holds nothing and shows nothing", statement)
+    if home is None or home.kind != Kind.REGION:
+        return _refused(f"the statement lists no region {subject.home_region}", statement)
+    decision = decide(statement.policy, subject, action, place.place if place else None, now_ms)
+    return replace(decision, policy_version=statement.hash)
+
+
+def _refused(because: str, statement: Statement) -> Decision:
+    return Decision(False, because, because, statement.hash)
 
 
 def _keys(place: StatedPlace | None, purpose: Purpose) -> dict[str, str]:

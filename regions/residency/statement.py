@@ -19,7 +19,10 @@ MAX_LEASE_S = 300
 
 
 class Kind(StrEnum):
-    """A witness holds nothing: it only confirms statements, so that two regions and it have a majority of three."""
+    """A witness holds nothing: it only confirms statements, so that two regions and it have a majority of three.
+
+    So no rule allows anything at one (`rules`).
+    """
 
     REGION = "region"
     EDGE = "edge"

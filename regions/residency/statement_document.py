@@ -70,6 +70,22 @@ def check_follows(statement: Statement, previous: Statement) -> None:
             f"it adds or removes {', '.join(sorted(changed))}; one region or witness at a time, "
             "each when the statement before is in force"
         )
+    both = statement.signers.keys.keys() & previous.signers.keys.keys()
+    if renamed := [name for name in sorted(both) if statement.signers.keys[name] != previous.signers.keys[name]]:
+        raise StatementError(f"{', '.join(renamed)} had another key before; a new key needs a new name")
+    for name in sorted(statement.places.keys() & previous.places.keys()):
+        _require_common_keys(statement.places[name], previous.places[name])
+
+
+def _require_common_keys(now: StatedPlace, before: StatedPlace) -> None:
+    """A key counts when all statements list it that may be in force. A place that keeps none would be known to nobody
+    until the change is in force, and could not hear of it. One that is built anew has nobody to be known to."""
+    for purpose in now.keys.keys() & before.keys.keys():
+        if now.incarnation == before.incarnation and not now.keys[purpose].items() & before.keys[purpose].items():
+            raise StatementError(
+                f"{now.name} keeps none of its keys ({purpose}); state the new one beside the old, and take the old "
+                "out when that is in force"
+            )
 
 
 def hash_of(text: str) -> str:

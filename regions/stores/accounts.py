@@ -31,6 +31,7 @@ class UserCredentials(Protocol):
     def replace(self, user_id: str, old: Collection[Credential], new: Collection[Credential]) -> bool:
         """Removes the old and adds the new, in one write. One that has the id of an old one takes its place.
 
+        One that is old and new stays, as a condition of the write.
         False, and nothing changes, unless each old one is there with its verifier, and no other new one is there yet.
         """
         ...

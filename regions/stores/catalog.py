@@ -70,13 +70,19 @@ class Users(Protocol):
         ...
 
 
+UPLOAD_SHARDS = 16
+
+
 class Uploads(Protocol):
     def get(self, photo_id: str) -> Upload | None:
         """The upload by which this photo arrives or arrived; None if it was discarded."""
         ...
 
-    def expired(self, before_ms: int, limit: int) -> list[Upload]:
-        """Uploads that expired before `before_ms` and whose photo is still `uploading`, oldest first."""
+    def expired(self, before_ms: int, limit: int, shard: int) -> list[Upload]:
+        """Uploads that expired before `before_ms` and whose photo is still `uploading`, oldest first.
+
+        Each is in one of `UPLOAD_SHARDS` shards, so that several processes can look for them at once.
+        """
         ...
 
     def discard(self, photo_id: str) -> bool:

@@ -95,6 +95,25 @@ def test_the_page_says_about_how_long_a_photo_still_takes(ana, draw, jpeg):
     assert not waiting
 
 
+def test_an_upload_waits_where_there_were_too_many_and_goes_on(ana, draw):
+    """It shows for how long."""
+    refused = []
+
+    def refuse_once(route):
+        if refused:
+            state = ana.page.locator("[data-state=sending] .state")
+            expect(state).to_have_text("Too many uploads at once: going on in about 4 seconds …")
+            return route.continue_()
+        refused.append(route.request.url)
+        problem = {"type": "urn:darkroom:problem:too-many-requests", "status": 429, "detail": "too many uploads"}
+        route.fulfill(status=429, headers={"Retry-After": "4"}, json=problem)
+
+    ana.expected_errors = ("429",)
+    ana.page.route("**/v1/uploads/init", refuse_once)
+    ana.upload(draw(108))
+    assert len(refused) == 1
+
+
 def test_a_text_named_jpg_shows_the_reason(ana, jpeg):
     """It is uploaded, but can't be processed; the page shows the reason."""
     ana.choose(jpeg(b"To whom it may concern: this is a text.", "holiday.jpg"))

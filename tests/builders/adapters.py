@@ -18,6 +18,7 @@ from wsgiref.simple_server import make_server
 
 from regions.clock import now_ms
 from regions.stores.directory import adapter as directory
+from regions.stores.memory_limits import MemoryLimits
 from regions.stores.objects import RAW, VARIANTS
 from regions.stores.sqlite import adapter as sqlite
 from tests.builders.http import QuietHandler, running
@@ -109,6 +110,21 @@ def feeds_redis(folder: Path, clock: Clock) -> Iterator[Open]:
 
 
 @contextmanager
+def limits_memory(folder: Path, clock: Clock) -> Iterator[Open]:
+    """The memory of one process: every handle is the same one."""
+    limits = MemoryLimits(lambda: clock.now_ms() * 1000)
+    yield lambda: limits
+
+
+@contextmanager
+def limits_redis(folder: Path, clock: Clock) -> Iterator[Open]:
+    """Under a prefix of its own, by Redis' clock, and as a process uses it: with its own limits behind it."""
+    clock.use_real_time()
+    url = f"redis://{os.environ['DARKROOM_TEST_REDIS']}/0?prefix=test-{os.urandom(8).hex()}:"
+    yield lambda: adapter("redis").limits(url, MemoryLimits(lambda: clock.now_ms() * 1000))
+
+
+@contextmanager
 def events_sqlite(folder: Path, clock: Clock) -> Iterator[Open]:
     yield opener(sqlite.events, str(folder / "events.db"), clock.now_ms)
 
@@ -180,6 +196,7 @@ def objects_s3(folder: Path, clock: Clock) -> Iterator[Open]:
 ADAPTERS: dict[str, tuple[Opener, Opener, str]] = {
     "catalog": (catalog_sqlite, catalog_cassandra, "CASSANDRA"),
     "feeds": (feeds_sqlite, feeds_redis, "REDIS"),
+    "limits": (limits_memory, limits_redis, "REDIS"),
     "events": (events_sqlite, events_kafka, "KAFKA"),
     "settings": (settings_sqlite, settings_consul, "CONSUL"),
     "objects": (objects_directory, objects_s3, "VERSITYGW"),

@@ -189,10 +189,17 @@ class World:
     def apply(self, statement: Statement, region: str) -> bool:
         """As `darkroom policy apply` does; False if the region's settings are away."""
         try:
-            store_in_history(self.values[region], statement)
+            for one in self._with_those_before(statement):
+                store_in_history(self.values[region], one)
             return self.values[region].write(STATEMENT, statement.signed)
         except Unavailable:
             return False
+
+    def _with_those_before(self, statement: Statement) -> list[Statement]:
+        by_hash, found = {one.hash: one for one in self.by_text.values()}, [statement]
+        while found[-1].previous:
+            found.append(by_hash[found[-1].previous])
+        return found
 
     def start(self, node: Node, with_disk: bool = True) -> None:
         """Starts the process, or kills it and starts it again."""

@@ -93,10 +93,11 @@ class Compliance:
     team: int = 1
     threshold: int = 1
     latest: Statement | None = None
+    name: str = "officer"
     private: Mapping[str, Ed25519PrivateKey] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.private = {f"officer-{number}": Ed25519PrivateKey.generate() for number in range(1, self.team + 1)}
+        self.private = {f"{self.name}-{number}": Ed25519PrivateKey.generate() for number in range(1, self.team + 1)}
 
     @property
     def signers(self) -> Signers:
@@ -111,21 +112,26 @@ class Compliance:
         previous: Statement | None = None,
         lease_s: int = 60,
         because: str = "a test",
-        signers: Signers | None = None,
+        following: "Compliance | None" = None,
         by: int | None = None,
         operators: Mapping[str, Operator] | None = None,
     ) -> Statement:
-        """The next statement after `previous` (by default the latest), signed by as many as are needed, or `by`."""
+        """The next statement after `previous` (by default the latest), signed by as many as are needed, or `by`.
+
+        With `following`, that is the team from then on, which signs it too.
+        """
         previous = previous or self.latest
         text = statement_document.draft(
-            policy_text, places, signers or self.signers, because, previous, lease_s, operators
+            policy_text, places, (following or self).signers, because, previous, lease_s, operators
         )
-        self.latest = signatures.verify(self.signed(text, by or self.threshold), self.signers)
+        signed = self.signed(text, by or self.threshold)
+        if following is not None:
+            signed = following.signed(text, found=signatures.unpack(signed)[1])
+        self.latest = signatures.verify(signed, self.signers)
         return self.latest
 
-    def signed(self, text: str, by: int | None = None) -> str:
-        """The text with `by` signatures, by default all."""
-        found: dict[str, str] = {}
+    def signed(self, text: str, by: int | None = None, found: Mapping[str, str] | None = None) -> str:
+        """The text with `by` signatures, by default all, and those `found`."""
         signed = ""
         for key_id, key in list(self.private.items())[:by]:
             signed = signatures.sign(text, key_id, key, found)

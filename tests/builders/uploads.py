@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 import urllib3
 
+from regions.records import Upload
+from regions.stores.catalog import UPLOAD_SHARDS, Catalog
 from regions.stores.objects import RAW, Objects, raw_key
 from tests.builders.objects import send
 
@@ -22,6 +24,12 @@ def put_part(objects: Objects, clock) -> Callable[..., urllib3.BaseHTTPResponse]
         return send("PUT", signed.url, data, **signed.headers)
 
     return put_part
+
+
+def expired_uploads(catalog: Catalog, before_ms: int) -> list[Upload]:
+    """Those of all shards, oldest first."""
+    found = [upload for shard in range(UPLOAD_SHARDS) for upload in catalog.uploads.expired(before_ms, 10_000, shard)]
+    return sorted(found, key=lambda upload: upload.expires_at_ms)
 
 
 @pytest.fixture

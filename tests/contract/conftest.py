@@ -3,7 +3,7 @@
     catalog          a handle on a fresh, empty store
     open_catalog()   one more handle on the same store
 
-and the same for feeds, events, settings and objects.
+and the same for feeds, limits, events, settings and objects.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ import pytest
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
+from regions.stores.limits import RateLimits
 from regions.stores.objects import Objects
 from regions.stores.settings import Settings
 from tests.builders.adapters import SHARED, Clock, Handles, fresh_store, openers
@@ -34,6 +35,7 @@ def open_fixture(port: str) -> Callable[..., Iterator[Handles]]:
 
 open_catalog = open_fixture("catalog")
 open_feeds = open_fixture("feeds")
+open_limits = open_fixture("limits")
 open_events = open_fixture("events")
 open_settings = open_fixture("settings")
 open_objects = open_fixture("objects")
@@ -47,6 +49,11 @@ def catalog(open_catalog: Handles) -> Catalog:
 @pytest.fixture
 def feeds(open_feeds: Handles) -> Feeds:
     return open_feeds()
+
+
+@pytest.fixture
+def limits(open_limits: Handles) -> RateLimits:
+    return open_limits()
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ def code(number: int) -> Credential:
 
 
 def session(number: int = 1, user_id: str = ANA) -> UserSession:
-    return UserSession(user_id, f"s_{number}", 1, HOSTILE, 5, 6, "family", "refresh", ("eu-west",))
+    regions = ("eu-west",)
+    return UserSession(user_id, f"s_{number}", 1, HOSTILE, 5, 6, "family", "refresh", regions, passphrase_at_ms=4)
 
 
 def ended(at_ms: int, number: int = 1) -> EndedSession:
@@ -104,6 +105,15 @@ def test_credentials_that_are_not_as_expected_are_not_replaced(catalog, old, new
     assert catalog.credentials.replace(ANA, [], sorted(before, key=repr))
     assert not catalog.credentials.replace(ANA, old, new)
     assert set(catalog.credentials.of_user(ANA)) == before
+
+
+def test_a_credential_that_is_old_and_new_is_a_condition(catalog):
+    """So codes are replaced only while the passphrase is the same."""
+    assert catalog.credentials.replace(ANA, [], [passphrase("one"), code(1)])
+    assert catalog.credentials.replace(ANA, [passphrase("one"), code(1)], [passphrase("one"), code(2)])
+    assert set(catalog.credentials.of_user(ANA)) == {passphrase("one"), code(2)}
+    assert not catalog.credentials.replace(ANA, [passphrase("two"), code(2)], [passphrase("two"), code(3)])
+    assert set(catalog.credentials.of_user(ANA)) == {passphrase("one"), code(2)}
 
 
 def test_a_credential_is_used_once_by_many_at_once(open_catalog, threads):

@@ -8,7 +8,9 @@ from regions.clock import now_ms
 from regions.errors import BadRequest
 from regions.events.messages import follow_changed
 from regions.records import AuditEntry, Comment, Fingerprint, Location, Reason, Replica, Status, User, Variant
+from regions.stores.catalog import UPLOAD_SHARDS
 from tests.builders.samples import all_followers, all_pages
+from tests.builders.uploads import expired_uploads
 
 CURSORS = ["", "p_", "nonsense", "~~~~", "\x00", "' OR 1=1 --", "ü" * 64, "\ud800", "p_00000000000\n"]
 HOSTILE_TEXT = "'; DROP TABLE photos; -- \x00 \u202e ü 🙂"
@@ -126,8 +128,11 @@ def test_expired_uploads_come_oldest_first(catalog, sample):
     """Those that expired before the given time, but not the one that expires exactly then."""
     for number, expires_at_ms in enumerate([3000, 1000, 4000, 2000]):
         sample.create(sample.photo(number), expires_at_ms)
-    assert [upload.expires_at_ms for upload in catalog.uploads.expired(4000, 10)] == [1000, 2000, 3000]
-    assert [upload.expires_at_ms for upload in catalog.uploads.expired(4000, 2)] == [1000, 2000]
+    for shard in range(UPLOAD_SHARDS):
+        found = [upload.expires_at_ms for upload in catalog.uploads.expired(4000, 10, shard)]
+        assert found == sorted(found)
+        assert [upload.expires_at_ms for upload in catalog.uploads.expired(4000, 1, shard)] == found[:1]
+    assert [upload.expires_at_ms for upload in expired_uploads(catalog, 4000)] == [1000, 2000, 3000]
 
 
 def test_a_completed_upload_does_not_expire(catalog, sample):
@@ -138,7 +143,7 @@ def test_a_completed_upload_does_not_expire(catalog, sample):
     catalog.photos.update(replace(photos[0], status=Status.PROCESSING), {Status.UPLOADING}, None)
     catalog.uploads.discard(photos[1].photo_id)
     catalog.photos.delete(sample.tombstone(photos[2]), None)
-    assert catalog.uploads.expired(9999, 10) == []
+    assert expired_uploads(catalog, 9999) == []
 
 
 def test_the_summaries_of_several_photos_are_those_that_exist(catalog, sample):

@@ -17,7 +17,7 @@ from regions.stores.directory import adapter as directory
 from regions.stores.health import CheckResult, Level
 from regions.stores.objects import RAW, VARIANTS
 from regions.stores.sqlite import adapter as sqlite
-from tests.builders.adapters import ADAPTERS, adapter, fresh_store, openers
+from tests.builders.adapters import adapter, fresh_store, openers
 from tests.builders.http import QuietHandler, running
 from tests.builders.samples import Samples
 from tests.builders.stores import REGION_OF_STORES, created
@@ -111,7 +111,7 @@ WRITE_AND_READ = {
 
 
 @pytest.fixture(
-    params=[(port, opener) for port in ADAPTERS for opener in openers(port)], ids=lambda param: param[1].__name__
+    params=[(port, opener) for port in WRITE_AND_READ for opener in openers(port)], ids=lambda param: param[1].__name__
 )
 def port_and_store(request, tmp_path, clock) -> Iterator[tuple[str, Any]]:
     """Each adapter of each port, opened on a fresh store."""

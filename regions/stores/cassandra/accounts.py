@@ -61,7 +61,8 @@ class CassandraCredentials:
             return self._session.execute_conditional(*calls)
         except Unavailable:
             present = {_credential(row) for row in self._session.execute_serial(_CREDENTIALS, key(user_id))}
-            if set(old) & present or not set(new) <= present:
+            # One that takes its own place is no sign of either.
+            if (set(old) - set(new)) & present or not set(new) <= present:
                 raise
             return True
 

@@ -18,7 +18,7 @@ FIRST_YEAR = datetime.fromtimestamp(ids.EPOCH_MS / 1000, UTC).year
 OUTBOX_SHARDS = 4
 OUTBOX_MS = 60_000
 """The intents of one minute, in each shard, are one partition of the outbox."""
-EXPIRY_BUCKET_MS = 600_000
+EXPIRY_BUCKET_MS, EXPIRY_MINUTE_MS = 600_000, 60_000
 TOMBSTONES_PER_PARTITION = 5_000
 
 _DAY_MS = 86_400_000
@@ -41,8 +41,8 @@ def years(now_ms: int) -> list[int]:
     return list(range(year_at(now_ms + _DAY_MS), FIRST_YEAR - 1, -1))
 
 
-def shard_of(text: str) -> int:
-    return crc32(text.encode()) % OUTBOX_SHARDS
+def shard_of(text: str, shards: int = OUTBOX_SHARDS) -> int:
+    return crc32(text.encode()) % shards
 
 
 def tombstone_partition(position: int) -> int:

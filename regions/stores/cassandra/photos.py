@@ -173,12 +173,17 @@ class CassandraUploads:
             (columns.to_upload(photo_id, upload) for _, upload in self._session.execute(query, key(photo_id))), None
         )
 
-    def expired(self, before_ms: int, limit: int) -> list[Upload]:
-        return self._expiries.expired(before_ms, limit)
+    def expired(self, before_ms: int, limit: int, shard: int) -> list[Upload]:
+        return self._expiries.expired(before_ms, limit, shard)
 
     def discard(self, photo_id: str) -> bool:
+        """With its entry among those that expire: who looks for these would read it over and over otherwise."""
+        upload = self.get(photo_id)
         discard = f"DELETE {columns.PHOTO}, upload FROM photos WHERE photo_id = ? IF status = 'uploading'"
-        return self._session.execute_conditional((discard, key(photo_id)))
+        is_discarded = self._session.execute_conditional((discard, key(photo_id)))
+        if is_discarded and upload is not None:
+            self._expiries.remove(key(photo_id), upload.expires_at_ms)
+        return is_discarded
 
 
 def upload_states(session: CassandraSession, photo_ids: list[str]) -> list[tuple[str | None, Upload | None]]:

@@ -148,6 +148,12 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
                WITH {_SHORT_LIVED} AND default_time_to_live = 7200""",
         ),
         ("account_erasures", "(one int, user_id text, at_ms bigint, PRIMARY KEY (one, user_id))"),
+        (
+            "upload_expiries",
+            f"""(shard int, minute bigint, expires_at_ms bigint, photo_id text,
+                PRIMARY KEY ((shard, minute), expires_at_ms, photo_id)) WITH {_SHORT_LIVED}""",
+        ),
+        ("upload_expiry_minutes", f"(shard int, minute bigint, PRIMARY KEY (shard, minute)) WITH {_SHORT_LIVED}"),
         ("requests", f"(request text PRIMARY KEY, made text) WITH {_SHORT_LIVED}"),
     ),
 )

@@ -11,10 +11,7 @@ lost together with the rest of the set, and a set without it is not returned.
 import secrets
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from urllib.parse import parse_qs, urlsplit
 
-import redis
 from redis.backoff import FullJitterBackoff
 from redis.retry import Retry
 
@@ -22,6 +19,7 @@ from regions.errors import Unavailable
 from regions.stores.feeds import CAP
 from regions.stores.health import CheckResult, HealthCheck, Level, clock, run_checks
 from regions.stores.paging import exclusive_upper_bound
+from regions.stores.redis.connection import connect, errors_as_unavailable
 
 _COMPLETE = "~"
 # Two to four times as many feeds a second as the same commands in a pipeline, where writing and parsing the commands
@@ -56,24 +54,14 @@ class RedisFeeds:
     """`url` is `redis://host:port/DB?prefix=TEXT`; all keys start with the prefix. Safe to share between threads."""
 
     def __init__(self, url: str, password: str | None = None) -> None:
-        split = urlsplit(url)
-        self._prefix = parse_qs(split.query).get("prefix", [""])[0]
-        self._redis = redis.Redis.from_url(
-            split._replace(query="").geturl(),
-            password=password,
-            decode_responses=True,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            health_check_interval=30,
-            retry=_RETRY,
-        )
+        self._redis, self._prefix = connect(url, password, _TIMEOUT_S, _RETRY)
         self._add = self._redis.register_script(_ADD)
 
     def add(self, photo_id: str, user_ids: Collection[str]) -> None:
         """One round trip for each few hundred users. If it raises, some feeds may have the photo."""
         keys = [self._key(user_id) for user_id in user_ids]
         for round_trip in _slices(keys, _FEEDS_PER_ROUND_TRIP):
-            with _errors_as_unavailable(), self._redis.pipeline(transaction=False) as pipeline:
+            with errors_as_unavailable("the feeds"), self._redis.pipeline(transaction=False) as pipeline:
                 for feeds in _slices(round_trip, _FEEDS_PER_SCRIPT):
                     self._add(feeds, [photo_id, _TRIM_TO_RANK], client=pipeline)
                 pipeline.execute()
@@ -82,19 +70,19 @@ class RedisFeeds:
         key = self._key(user_id)
         # Never above `_COMPLETE`, which is not an id and must not be returned as one.
         bound = min(exclusive_upper_bound(before), _COMPLETE)
-        with _errors_as_unavailable(), self._redis.pipeline(transaction=False) as pipeline:
+        with errors_as_unavailable("the feeds"), self._redis.pipeline(transaction=False) as pipeline:
             pipeline.zscore(key, _COMPLETE)
             pipeline.zrevrangebylex(key, f"({bound}", "-", start=0, num=min(limit, CAP))
             complete, photo_ids = pipeline.execute()
         return list(photo_ids) if complete is not None else None
 
     def mark_complete(self, user_id: str) -> None:
-        with _errors_as_unavailable():
+        with errors_as_unavailable("the feeds"):
             self._redis.zadd(self._key(user_id), {_COMPLETE: 0})
 
     def remove(self, photo_ids: Collection[str], user_id: str) -> None:
         if photo_ids:
-            with _errors_as_unavailable():
+            with errors_as_unavailable("the feeds"):
                 self._redis.zrem(self._key(user_id), *photo_ids)
 
     def check_health(self) -> list[CheckResult]:
@@ -111,17 +99,17 @@ class RedisFeeds:
         self._redis.close()
 
     def _check_version(self) -> str:
-        with _errors_as_unavailable():
+        with errors_as_unavailable("the feeds"):
             return f"Redis {self._redis.info('server')['redis_version']}"
 
     def _check_clock(self) -> CheckResult:
-        with _errors_as_unavailable():
+        with errors_as_unavailable("the feeds"):
             sent_s = time.time()
             seconds, microseconds = self._redis.time()
             return clock(seconds + microseconds / 1e6, 0.0, sent_s, time.time())
 
     def _check_memory(self) -> str | CheckResult:
-        with _errors_as_unavailable():
+        with errors_as_unavailable("the feeds"):
             memory = self._redis.info("memory")
         used, limit_bytes, policy = memory["used_memory_human"], memory["maxmemory"], memory["maxmemory_policy"]
         if limit_bytes and not policy.startswith("allkeys"):
@@ -130,7 +118,7 @@ class RedisFeeds:
 
     def _check_write(self) -> str:
         key = self._key(f"health-check-{secrets.token_hex(8)}")
-        with _errors_as_unavailable():
+        with errors_as_unavailable("the feeds"):
             try:
                 self._add([key], ["health-check", _TRIM_TO_RANK])
                 self._redis.expire(key, _KEPT_S)
@@ -146,12 +134,3 @@ class RedisFeeds:
 
 def _slices(keys: list[str], size: int) -> Iterator[list[str]]:
     return (keys[start : start + size] for start in range(0, len(keys), size))
-
-
-@contextmanager
-def _errors_as_unavailable() -> Iterator[None]:
-    """Turns Redis' errors into Unavailable."""
-    try:
-        yield
-    except redis.RedisError as error:
-        raise Unavailable(f"the feeds do not answer: {type(error).__name__}") from error

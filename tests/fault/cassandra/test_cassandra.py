@@ -15,6 +15,7 @@ from regions.stores.catalog import Catalog
 from tests.builders import scripts
 from tests.builders.catalog_writes import ALL_WRITES, EVERYTHING, CatalogContents, acknowledgements
 from tests.builders.stores import created
+from tests.builders.uploads import expired_uploads
 
 KILLED = -9
 AGAIN_S = 30
@@ -163,7 +164,7 @@ def test_a_migration_that_was_cut_off_is_completed_by_the_next_process(url, sess
     dying.communicate(timeout=180)
     assert dying.returncode == KILLED
     catalog = open_at(0)
-    assert catalog.uploads.expired(now_ms(), 9) == []
+    assert expired_uploads(catalog, now_ms()) == []
     assert versions(session) == list(range(1, len(schema.MIGRATIONS) + 1))
 
 
@@ -187,7 +188,7 @@ def test_an_intent_without_an_event_is_dropped(killed_writers):
 def test_an_upload_whose_process_died_expires(killed_writers):
     """So that its parts are removed, before whichever request the process was killed."""
     catalog = killed_writers.open(LATER_MS)
-    expired = {upload.photo_id for upload in catalog.uploads.expired(now_ms(), EVERYTHING)}
+    expired = {upload.photo_id for upload in expired_uploads(catalog, now_ms())}
     numbers = range(0, 3 * killed_writers.steps, 3)
     photos = catalog.photos.summaries([ids.to_public(ids.PHOTO, number) for number in numbers]).values()
     uploading = {photo.photo_id for photo in photos if photo.status is Status.UPLOADING}

@@ -8,8 +8,9 @@ from cassandra.timestamps import MonotonicTimestampGenerator
 from regions import ids
 from regions.errors import Unavailable
 from regions.events.messages import follow_changed, photos_uploaded
-from regions.records import Comment, Photo, Status, Tombstone
+from regions.records import Comment, Photo, Status, Tombstone, Upload
 from regions.stores.cassandra.session import CassandraSession
+from tests.builders.uploads import expired_uploads
 
 DAY_MS, YEAR_MS = 86_400_000, 366 * 86_400_000
 MUCH_LATER_MS = 1_200_000
@@ -97,3 +98,37 @@ def test_a_minute_without_intents_is_closed(open_at, session):
     assert session.execute("SELECT minute FROM outbox_minutes") == minutes
     assert open_at(MUCH_LATER_MS).outbox.pending(9) == []
     assert session.execute("SELECT minute FROM outbox_minutes") == []
+
+
+def test_an_upload_of_a_version_before_shards_expires(open_at, session):
+    """Its entry lies in a bucket of ten minutes, and is removed when its photo has gone for an hour."""
+    catalog, photo_id = open_at(0), ids.to_public(ids.PHOTO, 1)
+    photo = Photo(photo_id, "u", "eu", "eu-west", Status.UPLOADING, "", 9, None, 1)
+    catalog.photos.create(photo, Upload(photo_id, "m", "a.jpg", 9, 5, DAY_MS))
+    session.use(session.address.keyspace)
+    (moved,) = session.execute("SELECT photo_id FROM upload_expiries")
+    session.execute("INSERT INTO expiries (bucket, expires_at_ms, photo_id) VALUES (?, ?, ?)", 144, DAY_MS, *moved)
+    session.execute("INSERT INTO expiry_buckets (one, bucket) VALUES (0, 144)")
+    _forget_new_entry(session)
+    assert [upload.photo_id for upload in expired_uploads(catalog, 2 * DAY_MS)] == [photo_id]
+    assert catalog.uploads.discard(photo_id)
+    assert expired_uploads(catalog, 2 * DAY_MS) == expired_uploads(catalog, 2 * DAY_MS) == []
+    assert session.execute("SELECT * FROM expiries") == session.execute("SELECT * FROM expiry_buckets") == []
+
+
+def test_nothing_is_left_of_an_upload_that_was_discarded(open_at, session):
+    """So that who looks for expired ones does not read it again."""
+    catalog, photo_id = open_at(0), ids.to_public(ids.PHOTO, 1)
+    photo = Photo(photo_id, "u", "eu", "eu-west", Status.UPLOADING, "", 9, None, 1)
+    catalog.photos.create(photo, Upload(photo_id, "m", "a.jpg", 9, 5, DAY_MS))
+    session.use(session.address.keyspace)
+    assert len(session.execute("SELECT * FROM upload_expiries")) == 1
+    assert catalog.uploads.discard(photo_id)
+    assert session.execute("SELECT * FROM upload_expiries") == []
+    assert expired_uploads(catalog, 2 * DAY_MS) == []
+    assert session.execute("SELECT * FROM upload_expiry_minutes") == []
+
+
+def _forget_new_entry(session: CassandraSession) -> None:
+    ((shard, minute),) = session.execute("SELECT DISTINCT shard, minute FROM upload_expiries")
+    session.execute("DELETE FROM upload_expiries WHERE shard = ? AND minute = ?", shard, minute)

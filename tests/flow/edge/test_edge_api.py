@@ -71,11 +71,12 @@ def test_two_regions_that_name_each_other_get_one_request_each(world, chicago):
 
 
 def test_the_origin_gets_the_edges_node_token_and_not_the_clients(world, chicago):
-    """Only those of the client's headers that the API reads are forwarded; Via and CDN-Loop are added."""
+    """Only those of the client's headers that the API reads are forwarded; Via, CDN-Loop and its address are added."""
     chicago.get(
         f"/v1/photos/{user_of(world, 'us-central')}?before=x",
         Darkroom_Node="x", Darkroom_Node_Grant="y", Darkroom_Grant="z", Connection="Accept", Accept="a/b",
         X_Other="1", X_Forwarded_For="::1", Accept_Language="pt", CDN_Loop="elsewhere", Via="1.1 proxy",
+        Darkroom_Client="203.0.113.9", Forwarded="for=203.0.113.9",
     )  # fmt: skip
     region = world.regions["us-central"]
     _, target, headers, _ = region.requests[-1]
@@ -83,7 +84,20 @@ def test_the_origin_gets_the_edges_node_token_and_not_the_clients(world, chicago
     assert region.sender(Call("us-central", "GET", target), headers) == "chicago"
     assert headers["cdn-loop"] == "elsewhere, darkroom-chicago"
     assert (headers["accept-language"], headers["via"]) == ("pt", "1.1 proxy, 1.1 chicago")
+    assert headers["darkroom-client"] == "127.0.0.1"
+    assert "203.0.113.9" not in str(headers)
     assert headers.keys() & {"darkroom-grant", "darkroom-node-grant", "x-other", "x-forwarded-for", "accept"} == set()
+
+
+@pytest.mark.parametrize("query", ["before=%c3%a9", "before=|[1]", "before=%zz", "before=../x?/"])
+def test_the_origin_gets_a_token_for_what_it_gets(world, chicago, query):
+    """Whatever characters the client has put into the query; those that no URI may contain are escaped on the way."""
+    path = f"/v1/photos/{user_of(world, 'us-central')}"
+    head = f"GET {path}?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert raw(chicago, head.encode()).startswith(b"HTTP/1.1 200 ")
+    region = world.regions["us-central"]
+    _, target, headers, _ = region.requests[-1]
+    assert region.sender(Call("us-central", "GET", target), headers) == "chicago"
 
 
 @pytest.mark.parametrize("name", ["SCRIPT_NAME", "PATH_INFO", "Accept_Language", "X!Y"])

@@ -32,6 +32,8 @@ class FakeEdge:
     served: Counter = field(default_factory=Counter)
     signature: int = 1
     oldest_valid_signature: int = 1
+    retry_after_s: int | None = None
+    """What the responses of `fail` ask the client to wait."""
     failures: list[tuple[str, int, bool]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -122,7 +124,10 @@ class Handler(JsonHandler):
         if status == DROP:
             self.close_connection = True
         else:
-            self.send(status, {}, {"title": "Not available for the moment", "detail": "on demand", "status": status})
+            headers = {} if self.edge.retry_after_s is None else {"Retry-After": str(self.edge.retry_after_s)}
+            self.send(
+                status, headers, {"title": "Not available for the moment", "detail": "on demand", "status": status}
+            )
 
     do_GET = do_PUT = do_POST = do_DELETE = do
 

@@ -4,7 +4,7 @@ import pytest
 from urllib3.exceptions import HTTPError
 
 from darkroom.client.client import OtherFile, PhotoRejected, UploadInterrupted
-from darkroom.client.http import ClientError, Unreachable
+from darkroom.client.http import ClientError, Throttled, Unreachable
 from darkroom.command_error import CommandError
 from darkroom.error_messages import explain, guarded, guarded_file
 from regions.errors import ClientMissing, NotFound, PolicyError, TopologyError
@@ -18,6 +18,7 @@ WORDS = [
     (ClientError(418, "I'm a teapot", "", {}), "I'm a teapot", ""),
     (ClientError(503, "Not available for the moment", "", {}), "Not available", "Try again"),
     (ClientError(422, "The request is well formed", "you can't follow yourself", {}), "follow yourself", ""),
+    (Throttled(240, "This is more than a fair share", "too many comments", {}), "too many comments", "about 4 minutes"),
     (UploadInterrupted("p_1", NOT_FOUND), "no photo p_1", "the same command again"),
     (OtherFile("a.jpg"), "a.jpg has another size or content", "without --resume"),
     (Unreachable("http://127.0.0.1:1", HTTPError("refused")), "http://127.0.0.1:1 does not answer", "darkroom up"),

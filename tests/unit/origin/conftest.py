@@ -37,6 +37,7 @@ from regions.residency.settings_statement import SettingsStatement
 from regions.residency.statement import Kind, Purpose, StatedPlace
 from regions.residency.statement_folder import StatementFolder
 from regions.stores.directory.objects import DirectoryObjects
+from regions.stores.memory_limits import MemoryLimits
 from regions.stores.settings import STATEMENT
 from regions.stores.sqlite import adapter as sqlite
 from regions.user_tokens import AccessToken
@@ -91,12 +92,21 @@ class Api:
         user: Person | None = None,
         node: str | None = None,
         presented_by: str | None = None,
+        connection: str = "192.0.2.1",
+        client: str | None = None,
         **query: Any,
     ) -> Result:
-        """As the server `node`, or for it as the shield `presented_by`."""
+        """As the server `node`, or for it as the shield `presented_by`.
+
+        Over a connection from that address, for a `client` of another one.
+        """
         raw = b"" if body is None else json.dumps(body).encode()
         headers = self._headers(user, node, method, path, raw, query, presented_by)
-        return self.client.simulate_request(method, path, body=raw, headers=headers, params=query)
+        if client is not None:
+            headers[node_tokens.CLIENT_HEADER] = client
+        return self.client.simulate_request(
+            method, path, body=raw, headers=headers, params=query, extras={"REMOTE_ADDR": connection}
+        )
 
     def send(self, path: str, raw: bytes, user: Person | None = None, node: str | None = None) -> Result:
         """POSTs raw bytes as the body."""
@@ -392,6 +402,7 @@ def _open(network: topology.Topology, region: str, folder: Path, clock: Clock) -
         region=node,
         topology=network,
         stores=stores,
+        limits=MemoryLimits(lambda: clock.now_ms() * 1000),
         rules=rules,
         outbox=OutboxPublisher(stores.catalog, stores.events, clock.now_ms),
         new_id=ids.IdGenerator(node.number, 0, 0, lambda: 1 << 62, clock.now_ms).next,

@@ -80,9 +80,11 @@ GUARDED = (
     "GET /v1/users/{user_id}",
     "PUT /v1/photos/{photo_id}/like",
     "POST /v1/photos/{photo_id}/comments",
-    "DELETE /v1/photos/{photo_id}/like",
 )
 """What shows one photo or profile, or is about one: 451 or 503 where that may not be served."""
+
+TAKEN_BACK = ("DELETE /v1/photos/{photo_id}/like", "DELETE /v1/photos/{photo_id}/comments/{comment_id}")
+"""What takes back a like or a comment: 204 in every state, through each place that the statement lists."""
 
 LISTS = ("GET /v1/users/{user_id}/photos", "GET /v1/users/{user_id}/feed")
 """What lists photos: without those that may not be served."""
@@ -293,6 +295,20 @@ def test_what_is_shown_where_in_each_state_of_the_statement(api, send, eva, stat
         shown = [photo["id"] for photo in response.json.get("items", ())]
         assert response.status_code == (200 if expected == 451 else expected), route
         assert bool(shown) is (expected == 200), route
+
+
+@pytest.mark.parametrize(("state", "number"), [*itertools.product(STATES, range(4))])
+def test_a_like_or_comment_can_be_taken_back_in_each_state_of_the_statement(api, things, send, eva, state, number):
+    """Both routes leave the region, whether or not it may be read where they come from."""
+    comment = api.request("POST", f"/v1/photos/{things['photo_id']}/comments", {"text": "Oh"}, eva).json
+    api.request("PUT", f"/v1/photos/{things['photo_id']}/like", user=eva)
+    things["comment_id"] = comment["id"]
+    state(api)
+    expected = 401 if STATES[state][number] == 401 else 204
+    for route in TAKEN_BACK:
+        assert send(route, NODES[number], eva).status_code == expected, route
+    assert (api.catalog.comments.get(things["photo_id"], comment["id"]) is None) == (expected == 204)
+    assert (api.catalog.likes.page(things["photo_id"], None, 9) == []) == (expected == 204)
 
 
 @pytest.mark.parametrize(("state", "number"), [*itertools.product(STATES, (1, 2, 3))])

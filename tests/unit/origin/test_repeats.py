@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from origin.accounts.passphrases import PassphraseHasher
 from regions import node_tokens
+from regions.errors import Unavailable
 from regions.node_tokens import Call
+from tests.builders.accounts import NEW_PASSPHRASE, PASSPHRASE, script_body
 
 KEY = "k" * 16
 BODY = {"filename": "a.jpg", "size_bytes": 9, "content_type": "image/jpeg"}
@@ -71,6 +74,58 @@ def test_what_a_process_that_died_has_not_made_is_made_by_the_repetition(api, an
         assert send(path, {"text": "Hello"}, ana).status_code == 500
     assert send(path, {"text": "Hello"}, ana).status_code == 201
     assert len(comments(api, path.split("/")[3])) == 1
+
+
+SIGN_IN, RECOVERY = "/v1/sessions", "/v1/sessions/recovery"
+
+
+@pytest.fixture
+def secret_making(api, ana):
+    """`secret_making(path)`: a body, with which it makes something that is shown once; and who asks for it."""
+    bodies = {
+        SIGN_IN: {"handle": ana.handle, "passphrase": PASSPHRASE},
+        RECOVERY: {"handle": ana.handle, "recovery_code": ana.recovery_codes[0], "new_passphrase": NEW_PASSPHRASE},
+        f"/v1/users/{ana.id}/confirmation": {"passphrase": PASSPHRASE},
+        f"/v1/users/{ana.id}/script-tokens": script_body(api),
+        f"/v1/users/{ana.id}/recovery-codes": {},
+    }
+    confirmed = api.confirmed(ana)
+    return lambda name: next((path, body, confirmed) for path, body in bodies.items() if path.endswith(name))
+
+
+SECRET_MAKING = [SIGN_IN, RECOVERY, "confirmation", "script-tokens", "recovery-codes"]
+
+
+@pytest.mark.parametrize("name", SECRET_MAKING)
+def test_what_is_shown_once_is_made_once(api, ana, send, secret_making, name):
+    """A recorded request shows it to nobody else, and takes nothing from who made it. A code is used up anyway."""
+    path, body, confirmed = secret_making(name)
+    first = send(path, body, confirmed)
+    assert first.status_code in (200, 201), first.text
+    before = [api.catalog.sessions.of_user(ana.id), api.catalog.credentials.of_user(ana.id)]
+    again = send(path, body, confirmed)
+    assert again.status_code == (401 if name == RECOVERY else 409), again.text
+    assert [api.catalog.sessions.of_user(ana.id), api.catalog.credentials.of_user(ana.id)] == before
+
+
+@pytest.mark.parametrize("name", [SIGN_IN, "confirmation", "script-tokens", "recovery-codes"])
+def test_another_key_makes_another_secret(send, secret_making, name):
+    """Who lost the answer asks anew."""
+    path, body, confirmed = secret_making(name)
+    first, second = send(path, body, confirmed), send(path, body, confirmed, "j" * 16)
+    assert first.status_code == second.status_code < 300
+
+
+def test_a_sign_in_that_could_not_be_answered_uses_up_no_key(send, secret_making, monkeypatch):
+    path, body, confirmed = secret_making(SIGN_IN)
+    with monkeypatch.context() as busy:
+        busy.setattr(PassphraseHasher, "matches", lambda *arguments: raising(Unavailable("busy")))
+        assert send(path, body, confirmed).status_code == 503
+    assert send(path, body, confirmed).status_code == 201
+
+
+def raising(error):
+    raise error
 
 
 @pytest.mark.parametrize("key", ["short", "k" * 65, "k" * 15 + " ", "k" * 15 + "ü"])

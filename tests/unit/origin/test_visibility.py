@@ -21,11 +21,9 @@ def hidden(api, ana, eva):
         ("GET", ""),
         ("DELETE", ""),
         ("PUT", "/like"),
-        ("DELETE", "/like"),
         ("GET", "/likes"),
         ("POST", "/comments"),
         ("GET", "/comments"),
-        ("DELETE", "/comments/{comment_id}"),
     ],
 )
 def test_for_others_it_is_as_if_it_did_not_exist(api, eva, hidden, method, rest):
@@ -36,6 +34,21 @@ def test_for_others_it_is_as_if_it_did_not_exist(api, eva, hidden, method, rest)
     for user, node in [(user, node) for user in users for node in (None, "lisbon", "eu-central")]:
         response = api.request(method, path, {"text": "Hi"} if method == "POST" else None, user, node)
         assert (response.status_code, response.json["detail"]) == (404, f"there is no photo {photo_id}")
+
+
+def test_a_like_or_comment_on_it_can_be_taken_back(api, eva, stranger, hidden):
+    """By who wrote it. Nobody else learns that there was anything."""
+    photo_id, comment_id = hidden
+    path = f"/v1/photos/{photo_id}"
+    for user in (stranger, None):
+        response = api.request("DELETE", f"{path}/comments/{comment_id}", user=user)
+        assert response.status_code == (404 if user else 401)
+    assert api.request("DELETE", f"{path}/comments/{comment_id}", user=stranger).json["detail"].endswith(photo_id)
+    for rest in ("like", f"comments/{comment_id}"):
+        assert api.request("DELETE", f"{path}/{rest}", user=eva).status_code == 204
+    api.set_visibility(photo_id, "public")
+    assert api.request("GET", f"{path}/likes").json["items"] == []
+    assert api.request("GET", f"{path}/comments").json["items"] == []
 
 
 def test_its_owner_sees_it_without_images(api, ana, hidden):
@@ -51,7 +64,6 @@ def test_its_owner_can_not_like_or_comment_on_it(api, ana, hidden):
     """409, as for one that is being processed."""
     photo_id, _ = hidden
     assert api.request("PUT", f"/v1/photos/{photo_id}/like", user=ana).status_code == 409
-    assert api.request("DELETE", f"/v1/photos/{photo_id}/like", user=ana).status_code == 409
     assert api.request("POST", f"/v1/photos/{photo_id}/comments", {"text": "Hm"}, ana).status_code == 409
 
 

@@ -57,6 +57,20 @@ def test_no_field_can_be_changed(field):
         operator_acts.verified(changed, {**everybody, "eva": replace(everybody["eva"], key=listed()["ana"].key)})
 
 
+@pytest.mark.parametrize("about", ["version 1", "ü" * 100_000])
+def test_its_record_counts_in_its_region_and_at_its_key_alone(about):
+    """So that who can write to the settings can't copy it: what was done once was done once."""
+    act = replace(ACT, about=about)
+    key, signed = operator_acts.key_of(act), operator_acts.signed_text(act, PRIVATE)
+    assert operator_acts.verified_at(key, signed, "eu-west", listed(*Role)).command == act.command
+    later = operator_acts.key_of(replace(act, at_ms=act.at_ms + 1))
+    for other in (f"{key}0", later, key[: -len(later.rpartition("-")[2])] + "0" * 16):
+        with pytest.raises(ValueError, match="a copy"):
+            operator_acts.verified_at(other, signed, "eu-west", listed(*Role))
+    with pytest.raises(ValueError, match="did it in eu-west"):
+        operator_acts.verified_at(key, signed, "us-central", listed(*Role))
+
+
 @given(st.text(max_size=60) | st.recursive(st.none() | st.text(), lambda one: st.lists(one)).map(json.dumps))
 def test_any_other_text_is_no_act(text):
     """Without another error."""

@@ -75,6 +75,29 @@ def test_a_request_proves_who_sends_it(client, origin):
     assert client.poll(to(origin), WAIT_S) == RegionReply(200, b'"eu-west"')
 
 
+def test_a_request_is_signed_as_it_arrives(client, origin):
+    """Whatever its path and query contain: what no URI may contain is escaped on the way."""
+    for path in ("/v1/details?a=%c3%a9", "/v1/details?a=|[1]{1}", "/v1/a/../details?a=%zz%"):
+        assert client.poll(to(origin, path), WAIT_S).status == 200
+
+
+def test_polls_of_all_regions_that_there_can_be_open_no_connection_twice(client):
+    """64 and a few witnesses."""
+    opened = []
+
+    class CountedHandler(SenderHandler):
+        def setup(self) -> None:
+            opened.append(self.client_address)
+            super().setup()
+
+    with ExitStack() as held:
+        urls = [held.enter_context(answering(CountedHandler)) for _ in range(70)]
+        for _ in range(2):
+            for url in urls:
+                assert client.poll(to(url), WAIT_S).status == 200
+    assert len(opened) == len(urls)
+
+
 def test_a_reply_has_an_end(client, origin):
     """In bytes, and in time if a byte comes now and then."""
     with pytest.raises(BadGateway):

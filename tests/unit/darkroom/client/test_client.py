@@ -1,11 +1,20 @@
 """The client against a real server that fails on demand."""
 
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
 
-from darkroom.client.client import Client, ClientError, OtherFile, PhotoRejected, Unreachable, UploadInterrupted
+from darkroom.client.client import (
+    Client,
+    ClientError,
+    OtherFile,
+    PhotoRejected,
+    Throttled,
+    Unreachable,
+    UploadInterrupted,
+)
 
 UPLOAD_ID = "p_00000000001"
 DROP = 0
@@ -80,6 +89,31 @@ def test_the_first_bytes_of_what_has_no_suffix_give_its_content_type(client, edg
     for photo in (head + PHOTO, unnamed):
         client.upload(photo)
         assert edge.init_body["content_type"] == content_type
+
+
+def test_an_upload_waits_as_long_as_the_server_asks_and_goes_on(client, edge, file):
+    """It says so, once for each wait; of a short one it says nothing."""
+    edge.retry_after_s = 4
+    edge.fail("POST /v1/uploads/init", 429)
+    waits: list[int] = []
+    begun_s = time.monotonic()
+    assert client.upload(file, throttled=waits.append) == UPLOAD_ID
+    assert waits == [4]
+    assert 4 <= time.monotonic() - begun_s < 10
+    edge.retry_after_s = 0
+    edge.fail("POST /v1/uploads/init", 429, 429)
+    assert client.upload(file, throttled=waits.append) == UPLOAD_ID
+    assert waits == [4]
+
+
+def test_nobody_waits_for_hours(client, edge, file):
+    """The error says how long it would be, and nothing was begun."""
+    edge.retry_after_s = 4000
+    edge.fail("POST /v1/uploads/init", 429)
+    with pytest.raises(Throttled) as refused:
+        client.upload(file)
+    assert (refused.value.status, refused.value.retry_after_s) == (429, 4000)
+    assert edge.served["POST /v1/uploads/init"] == 1
 
 
 @pytest.mark.parametrize("failure", [503, 500, DROP])

@@ -8,7 +8,9 @@ from darkroom.processes.entry_points import _KINDS
 
 REGIONS = ("eu-west", "eu-west-2")
 FILES = [f"{region}.{rest}" for region in REGIONS for rest in ("node.k1.pem", "node.k2.pem", "users.k1.pem")]
-FILES += [f"{region}.{store}" for region in REGIONS for store in ("objects", "s3", "catalog", "feeds", "settings")]
+FILES += [
+    f"{region}.{store}" for region in REGIONS for store in ("objects", "s3", "catalog", "feeds", "settings", "limits")
+]
 FILES += [f"eu-west.dask.{end}" for end in ("ca", "cert", "key")] + ["lisbon.node.k1.pem", "madrid.node.k1.pem", "x"]
 STORES = {"eu-west.objects", "eu-west.s3", "eu-west.catalog", "eu-west.feeds", "eu-west.settings"}
 NODE = {"eu-west.node.k1.pem", "eu-west.node.k2.pem"}
@@ -34,7 +36,7 @@ def given(tmp_path):
 def test_each_kind_of_process_gets_what_it_needs(given):
     """And nothing of a region whose name begins alike."""
     assert given("edge", "lisbon") == {"lisbon.node.k1.pem"}
-    assert given("origin", "eu-west") == STORES | NODE | {"eu-west.users.k1.pem"}
+    assert given("origin", "eu-west") == STORES | NODE | {"eu-west.users.k1.pem", "eu-west.limits"}
     assert given("object-server", "eu-west") == {"eu-west.objects"}
     assert given("janitor", "eu-west") == STORES
     assert given("processor", "eu-west") == given("worker", "eu-west") == STORES | DASK

@@ -4,12 +4,14 @@ import json
 from contextlib import closing
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from darkroom.cli import main
 from darkroom.operate import operators
-from regions import config
-from regions.residency.statement import Role
-from regions.stores.settings import ACTS, KNOWN_BAD
+from regions import config, keys, operator_acts
+from regions.operator_acts import Act
+from regions.residency.statement import Operator, Role
+from regions.stores.settings import ACTS, KNOWN_BAD, act_key, history_key
 from tests.builders.operators import state_operators
 from tests.builders.statements import Compliance
 from tests.builders.topologies import prepared_region
@@ -104,6 +106,22 @@ def test_a_forged_record_is_shown_as_one(topology, files, run, known_bad, capsys
     assert "has not signed it" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_copy_of_a_record_is_shown_as_forged(topology, files, run, known_bad, capsys):
+    """Whether it is one of this region, at another time, or one of another region."""
+    assert run(files["ana"], *known_bad) == 0
+    [(key, record)] = records(topology).items()
+    private = keys.private_key(files["ana"].read_text())
+    elsewhere = Act("ana", Role.MODERATOR, "known-bad set", "version 1", "us-central", 1_800_000_000_000)
+    copies = {f"{key[:-1]}x": record, act_key(1_800_000_000_000, "0" * 16): record}
+    copies[operator_acts.key_of(elsewhere)] = operator_acts.signed_text(elsewhere, private)
+    with closing(config.open_settings(config.load(topology, {}), "eu-west")) as settings:
+        for other, text in copies.items():
+            settings.values.write(other, text)
+    assert run(files["olga"], "acts", "eu-west") == 1
+    shown = capsys.readouterr().out
+    assert shown.count("known-bad set") == 1 and shown.count("?") == 3 * len(copies)
+
+
 def test_who_is_listed_no_longer_has_acted_all_the_same(topology, files, run, known_bad, team, capsys, tmp_path):
     """Records are checked by the statement of their time."""
     assert run(files["ana"], *known_bad) == 0
@@ -112,3 +130,17 @@ def test_who_is_listed_no_longer_has_acted_all_the_same(topology, files, run, kn
     assert run(later["olga"], *known_bad) == 0
     assert run(later["olga"], "acts", "eu-west") == 0
     assert "ana" in capsys.readouterr().out
+
+
+def test_what_somebody_has_put_into_the_history_lists_nobody(topology, files, run, capsys):
+    """A statement of their own, in which they are an operator, with an act that they have signed."""
+    private = Ed25519PrivateKey.generate()
+    mallory = Operator(frozenset(Role), keys.public_text(private.public_key()))
+    fake = Compliance().states(operators={"ana": mallory})
+    act = operator_acts.signed_text(Act("ana", Role.OPERATOR, "recover", "u_1", "eu-west", 7), private)
+    with closing(config.open_settings(config.load(topology, {}), "eu-west")) as settings:
+        settings.values.write(history_key(fake.hash), fake.signed)
+        settings.values.write(act_key(7, "x"), act)
+    assert run(files["olga"], "acts", "eu-west") == 1
+    assert run(files["olga"], "policy", "history") == 0
+    assert fake.hash[:8] not in capsys.readouterr().out

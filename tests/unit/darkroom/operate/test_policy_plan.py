@@ -29,8 +29,8 @@ def holding(photos: int, raw_bytes: int) -> Holding:
 
 def plan(text: str):
     """What the policy changes for three photos of the EU and two of others."""
-    before = Compliance().states()
-    after = Compliance().states(text, previous=before)
+    team = Compliance()
+    before, after = team.states(), team.states(text)
     return changes(before, after, {EU: holding(3, 300), WORLD: holding(2, 200)}, AT_MS)
 
 

@@ -134,11 +134,16 @@ def test_a_statement_that_others_have_overtaken_is_not_published(data, policy, c
 
 
 def test_who_signs_is_changed_by_a_statement(data, policy):
-    """Those of before sign it; from the next one on only the others do."""
+    """Both sign it: so nobody appoints a key that nobody has. From the next one on only the others do."""
     assert main(["policy", "new-key", str(data / "ana.pem")]) == 0
     private = keys.private_key((data / "ana.pem").read_text())
     (data / "next.json").write_text(signers_text(Signers(1, {"ana": keys.public_text(private.public_key())})))
-    assert run(data, "apply", policy, "--because", "Ana takes over.", "--signers", data / "next.json") == 0
+    first, officer = data / "first.statement", data / "compliance" / "officer-1.pem"
+    taking_over = ["--because", "Ana takes over.", "--signers", data / "next.json", "--out", first]
+    assert run(data, "sign", policy, "--key", officer, *taking_over) == 0
+    assert run(data, "apply", first) == 1
+    assert run(data, "sign", first, "--key", data / "ana.pem", "--out", first) == 0
+    assert run(data, "apply", first) == 0
     assert run(data, "apply", policy, "--because", "Officer 1 again.") == 1
     out = data / "hers.statement"
     assert run(data, "sign", policy, "--key", data / "ana.pem", "--out", out, "--because", "Ana's first.") == 0
@@ -146,10 +151,11 @@ def test_who_signs_is_changed_by_a_statement(data, policy):
     assert held(data)["eu-west"].serial == 3
 
 
-def test_a_region_whose_settings_hold_nothing_valid_keeps_anybody_from_stating(data, policy, capsys):
-    """What is newest can't be known then. The message names the region."""
+def test_one_region_whose_settings_hold_nothing_valid_blocks_no_change(data, policy, capsys):
+    """The message names it. Where a majority can't be asked, what is newest can't be known."""
     loaded = config.load(data / "topology.toml", {})
-    with closing(config.open_settings(loaded, "us-central")) as settings:
-        settings.values.write(STATEMENT, "policy: 1")
-    assert run(data, "apply", policy, "--because", "Sydney ends.") == 1
-    assert "us-central" in capsys.readouterr().err
+    for region, code in (("us-central", 0), ("eu-central", 1)):
+        with closing(config.open_settings(loaded, region)) as settings:
+            settings.values.write(STATEMENT, "policy: 1")
+        assert run(data, "apply", policy, "--because", "Sydney ends.") == code
+        assert region in capsys.readouterr().err

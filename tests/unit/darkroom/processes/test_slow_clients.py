@@ -1,12 +1,13 @@
 """Clients that send or read slowly cost the others of an origin and of an object server neither time nor an error."""
 
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import urllib3
@@ -16,7 +17,7 @@ WORST_S = 2.0
 ANSWER_BYTES = 32 << 20
 SERVE = f"""
 import io, socket, sys, time
-from darkroom.processes.arrival_pace import PaceLimits
+from darkroom.processes.pace import PaceLimits
 from darkroom.processes.wsgi import WsgiServer
 
 def application(environ, start_response):
@@ -26,6 +27,9 @@ def application(environ, start_response):
     if environ["PATH_INFO"] == "/large":
         start_response("200 OK", [("Content-Length", "{ANSWER_BYTES}")])
         return environ["wsgi.file_wrapper"](io.BytesIO(bytes({ANSWER_BYTES})))
+    if environ["PATH_INFO"] == "/generated":
+        start_response("200 OK", [("Content-Length", "{ANSWER_BYTES}")])
+        return (bytes(1 << 20) for _ in range({ANSWER_BYTES} >> 20))
     body = str(size_bytes).encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
@@ -46,8 +50,12 @@ class Served:
             self.process = subprocess.Popen(command, pass_fds=[listener.fileno()])
         self.url = f"http://127.0.0.1:{self.address[1]}"
 
-    def connect(self, sent: bytes = b"") -> socket.socket:
-        connection = socket.create_connection(self.address, WAIT_S)
+    def connect(self, sent: bytes = b"", receive_bytes: int = 1 << 20) -> socket.socket:
+        """The kernel keeps about `receive_bytes` for who does not read."""
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        connection.settimeout(WAIT_S)
+        connection.connect(self.address)
         connection.sendall(sent)
         return connection
 
@@ -136,18 +144,67 @@ def test_a_silent_connection_is_closed(impatient):
         assert connection.recv(1) == b""
 
 
+@contextmanager
+def slow_readers(served: Served, path: str, number: int):
+    """Each reads 2 KiB five times a second, of a large answer. Yields those whose connection has not ended."""
+    stop, open_ones = threading.Event(), set()
+
+    def read(connection: socket.socket) -> None:
+        while not stop.wait(0.2):
+            if not _received(connection, 2048):
+                open_ones.discard(connection)
+                return
+
+    with ExitStack() as held:
+        for _ in range(number):
+            connection = served.connect(receive_bytes=4096)
+            open_ones.add(held.enter_context(connection))
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        readers = [threading.Thread(target=read, args=[connection]) for connection in open_ones]
+        for reader in readers:
+            reader.start()
+        try:
+            yield open_ones
+        finally:
+            stop.set()
+            for reader in readers:
+                reader.join()
+
+
+def test_a_client_that_reads_slowly_is_given_up(impatient, eventually):
+    """At 10 KiB/s, which is less than a request may arrive with. Its answer is cut off."""
+    with slow_readers(impatient, "/large", 1) as open_ones:
+        eventually(lambda: not open_ones, WAIT_S)
+
+
+def test_no_thread_waits_for_clients_that_read_slowly(impatient):
+    """Not even where the application makes the answer piece by piece, and there are more of them than threads."""
+    with slow_readers(impatient, "/generated", 20):
+        assert impatient.worst_s(4) < WAIT_S / 2
+
+
+def test_a_client_that_reads_fast_enough_gets_its_whole_answer(impatient):
+    """However large it is: 32 MiB at 8 MiB/s, with pauses that are shorter than the server's patience."""
+    received_bytes = 0
+    with impatient.connect(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") as connection:
+        while piece := connection.recv(1 << 20):
+            received_bytes += len(piece)
+            time.sleep(len(piece) / (8 << 20))
+    assert received_bytes > ANSWER_BYTES
+
+
 def test_a_client_that_reads_nothing_is_given_up(impatient):
-    """Its answer is cut off."""
+    """Its connection ends, though it never reads."""
     with impatient.connect(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n") as connection:
-        time.sleep(4)
-        received = sum(len(piece) for piece in iter(lambda: _received(connection), b""))
-    assert received < ANSWER_BYTES
+        ended = select.poll()
+        ended.register(connection, select.POLLHUP)
+        assert ended.poll(10_000)
 
 
-def _received(connection: socket.socket) -> bytes:
+def _received(connection: socket.socket, size_bytes: int) -> bytes:
     try:
-        return connection.recv(1 << 20)
-    except ConnectionResetError:
+        return connection.recv(size_bytes)
+    except (ConnectionResetError, TimeoutError):
         return b""
 
 

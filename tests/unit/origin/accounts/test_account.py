@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from regions.records import User, rfc3339
-from tests.builders.accounts import PASSPHRASE
+from tests.builders.accounts import HOUR_MS, PASSPHRASE, change, recover, script_body
+from tests.builders.accounts import NEW_PASSPHRASE as NEW
 
-NEW = "another four words of a test"
-HOUR_MS = 3600 * 1000
 CHANGES = [
     ("POST", "script-tokens"),
     ("POST", "recovery-codes"),
@@ -19,20 +18,8 @@ CHANGES = [
 ]
 
 
-def change(api, user, method, what, body=None, **query):
-    path = f"/v1/users/{user.id}/{what}".rstrip("/")
-    return api.request(method, path, body or {}, user, **query)
-
-
-def recover(api, user, code, passphrase=NEW):
-    body = {"handle": user.handle, "recovery_code": code, "new_passphrase": passphrase}
-    return api.request("POST", "/v1/sessions/recovery", body)
-
-
 def script_token(api, user, scope=("read",), **changes):
-    ends_at = rfc3339(api.clock.now_ms() + HOUR_MS)
-    body = {"scope": list(scope), "ends_at": ends_at, "label": "Backup", **changes}
-    return change(api, api.confirmed(user), "POST", "script-tokens", body)
+    return change(api, api.confirmed(user), "POST", "script-tokens", script_body(api, scope, **changes))
 
 
 def script(api, user, *scope):

@@ -1,6 +1,7 @@
 """How passphrases are hashed: at OWASP's cost, a few at a time, and taking as long for nobody's."""
 
 import threading
+from contextlib import contextmanager
 
 import pytest
 from argon2 import PasswordHasher
@@ -41,22 +42,42 @@ def test_nobodys_passphrase_takes_as_long(monkeypatch):
     assert len(compared) == 1 and not hasher.is_outdated(compared[0])
 
 
-def test_only_a_few_are_hashed_at_once():
-    """One who comes when all are busy is refused soon, to come again."""
-    hasher = PassphraseHasher(CHEAP, 1)
+@contextmanager
+def hashing(hasher, monkeypatch):
+    """A new passphrase is being hashed, on another thread, until the block ends."""
     entered, leave = threading.Event(), threading.Event()
 
-    def occupy():
-        with hasher._slot():
-            entered.set()
-            leave.wait(10)
+    def slowly(argon2, passphrase):
+        entered.set()
+        leave.wait(10)
+        return "hashed"
 
-    thread = threading.Thread(target=occupy)
-    thread.start()
-    assert entered.wait(10)
-    with pytest.raises(Unavailable) as raised:
-        hasher.hash(TEXT)
-    assert raised.value.retry_after_s is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(PasswordHasher, "hash", slowly)
+        thread = threading.Thread(target=hasher.hash, args=(TEXT,))
+        thread.start()
+        assert entered.wait(10)
+    yield
     leave.set()
     thread.join()
+
+
+def test_only_a_few_are_hashed_at_once(monkeypatch):
+    """One who comes when all are busy is refused soon, to come again."""
+    hasher = PassphraseHasher(CHEAP, 1)
+    with hashing(hasher, monkeypatch):
+        for attempt in (lambda: hasher.hash(TEXT), lambda: hasher.matches(None, TEXT)):
+            with pytest.raises(Unavailable) as raised:
+                attempt()
+            assert raised.value.retry_after_s is not None
     assert hasher.matches(hasher.hash(TEXT), TEXT)
+
+
+def test_however_many_sign_up_others_can_sign_in(monkeypatch):
+    """New passphrases have half of the places only."""
+    hasher = PassphraseHasher(CHEAP, 2)
+    verifier = hasher.hash(TEXT)
+    with hashing(hasher, monkeypatch):
+        with pytest.raises(Unavailable):
+            hasher.hash(TEXT)
+        assert hasher.matches(verifier, TEXT)

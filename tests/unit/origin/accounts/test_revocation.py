@@ -4,6 +4,7 @@ import pytest
 
 from origin.accounts import revocation
 from origin.accounts.revocation import Position, RevocationReader, RevokedSessions, parse_page
+from regions.clock import steady_ms
 from regions.errors import BadGateway, Unavailable
 from tests.builders.embedded import Clock
 
@@ -42,12 +43,12 @@ def test_all_pages_are_read(clock, revoked):
 
 
 def test_an_entry_that_comes_late_is_not_missed(clock, revoked):
-    """Its time may be a few seconds before one that was read already."""
+    """Its time may be a minute before one that was read already: two clocks may both be 30 s off."""
     home = Home()
     reader = RevocationReader("eu-west", home.fetch, revoked, clock.now_ms)
     home.entries.append(Position(clock.at_ms, "s_1"))
     reader.run_once()
-    home.entries.append(Position(clock.at_ms - 5_000, "s_late"))
+    home.entries.append(Position(clock.at_ms - MINUTE_MS, "s_late"))
     reader.run_once()
     assert revoked.has("eu-west", "s_late")
 
@@ -61,6 +62,53 @@ def test_a_clock_that_is_ahead_hides_nothing(clock, revoked):
     home.entries.append(Position(clock.at_ms, "s_1"))
     reader.run_once()
     assert revoked.has("eu-west", "s_1") and revoked.has("eu-west", "s_tomorrow")
+
+
+def test_a_clock_that_was_set_forth_and_back_hides_nothing(clock, revoked):
+    """Neither what ended while it was ahead, by another clock, nor what ends after it."""
+    home = Home()
+    reader = RevocationReader("eu-west", home.fetch, revoked, clock.now_ms)
+    clock.advance(17 * MINUTE_MS)
+    home.entries.append(Position(clock.at_ms, "s_by_this_clock"))
+    reader.run_once()
+    home.entries.append(Position(clock.at_ms - 17 * MINUTE_MS, "s_meanwhile"))
+    reader.run_once()
+    clock.advance(-17 * MINUTE_MS)
+    home.entries.append(Position(clock.at_ms, "s_after"))
+    reader.run_once()
+    assert revoked.has("eu-west", "s_meanwhile") and revoked.has("eu-west", "s_after")
+
+
+def test_of_a_quiet_region_only_the_life_of_a_token_is_read(clock, revoked):
+    """However long ago its last session ended."""
+    home = Home()
+    reader = RevocationReader("eu-west", home.fetch, revoked, clock.now_ms)
+    for _ in range(3):
+        clock.advance(60 * MINUTE_MS)
+        reader.run_once()
+    assert home.asked[-1].at_ms >= clock.at_ms - 20 * MINUTE_MS
+
+
+def test_a_round_reads_what_is_new_alone(clock, revoked):
+    """And what may come late. Nothing has ended, or something has long ago: each minute read is a look-up."""
+    home = Home()
+    home.entries = [Position(clock.at_ms - 15 * MINUTE_MS, "s_1")]
+    reader = RevocationReader("eu-west", home.fetch, revoked, clock.now_ms)
+    for _ in range(2):
+        reader.run_once()
+        clock.advance(2_000)
+    assert home.asked[-1].at_ms >= clock.at_ms - 2 * MINUTE_MS
+
+
+def test_a_region_that_ends_more_than_a_round_reads_is_read_on(clock, revoked, monkeypatch):
+    """All within the minute that is read again: the next round must not begin where this one did."""
+    monkeypatch.setattr(revocation, "_MAX_PAGES", 2)
+    home = Home()
+    home.entries = [Position(clock.at_ms - 9 + number, f"s_{number}") for number in range(9)]
+    reader = RevocationReader("eu-west", home.fetch, revoked, clock.now_ms)
+    for _ in range(4):
+        reader.run_once()
+    assert all(revoked.has("eu-west", f"s_{number}") for number in range(9))
 
 
 def test_a_new_process_reads_what_ended_within_the_life_of_a_token(clock, revoked):
@@ -87,6 +135,23 @@ def test_a_region_that_ends_very_many_makes_others_forget_nothing(clock, revoked
     revoked.add("us-central", (f"s_{number}" for number in range(60_000)))
     assert revoked.has("eu-west", "s_1") and revoked.has("us-central", "s_59999")
     assert not revoked.has("us-central", "s_0")
+
+
+def test_what_is_forgotten_too_soon_is_alarmed(clock, revoked, caplog):
+    """Its tokens are good again. What is forgotten in time is not."""
+    revoked.add("eu-west", (f"s_{number}" for number in range(50_000)))
+    clock.advance(17 * MINUTE_MS)
+    revoked.add("eu-west", (f"t_{number}" for number in range(50_000)))
+    assert caplog.records == []
+    revoked.add("eu-west", ["s_1", "s_2"])
+    [alarm] = caplog.records
+    assert (alarm.levelname, alarm.of_region, alarm.sessions) == ("ERROR", "eu-west", 2)
+
+
+def test_the_clock_that_measures_how_long_something_is_kept_is_not_set_with_the_wall_clock(monkeypatch):
+    before_ms = steady_ms()
+    monkeypatch.setattr("time.time_ns", lambda: 0)
+    assert before_ms <= steady_ms() < before_ms + MINUTE_MS
 
 
 def test_a_region_that_never_comes_to_an_end_is_left(clock, revoked):

@@ -205,6 +205,16 @@ def test_nobody_sees_or_ends_another_users_sessions(api, ana, eva):
     assert feed(api, ana) == 200
 
 
+def test_nobody_ends_another_users_session_by_its_id(api, ana, eva):
+    """Which is in every access token. Nor does anybody fill the list of what has ended with ids that they made up."""
+    path, others = f"/v1/users/{eva.id}/sessions", [ana.session, "s_nothing", "x" * 40, "x" * 41]
+    for session in others:
+        assert api.request("DELETE", f"{path}/{session}", user=eva).status_code == 204
+    assert feed(api, ana) == 200 and api.refresh(ana.refresh_token).status_code == 200
+    assert not any(api.context.revoked.has("eu-west", session[:40]) for session in others)
+    assert api.catalog.ended_sessions.after(0, "", 9) == []
+
+
 def test_a_user_has_a_bounded_number_of_sessions(api, ana):
     """The one that was used least recently makes room."""
     for _ in range(MAX_SESSIONS):

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from regions.errors import NotFound, StatementError, Unavailable
+from regions.residency import live
 from regions.residency.exchange import Report
 from regions.residency.live import FollowedRules, LiveRules, verified
 from regions.residency.settings_statement import SettingsStatement, from_history
@@ -162,8 +163,7 @@ def test_a_restart_forgets_nothing_whatever_the_settings_are(settings, start, cl
     rules, watch = start()
     write(settings, FIRST.signed)
     bring_into_force(rules, watch, FIRST, clock)
-    for statement in (THIRD, SECOND):
-        rules.take(statement.signed, no_fetch)
+    rules.take(THIRD.signed, fetch_from({SECOND.hash: SECOND.signed}))
     settings.values.delete(STATEMENT)
     again = LiveRules("eu-west", rules._folder, TEAM.signers, clock)
     assert (again.current().in_force, list(again.current().pending)) == (FIRST, [SECOND, THIRD])
@@ -239,10 +239,10 @@ def test_a_process_starts_while_the_settings_are_away_and_finds_them_later(setti
 
 def chain(length: int) -> list[Statement]:
     """Each is signed by the team that the one before appointed."""
-    teams = [TEAM, *(Compliance() for _ in range(length))]
+    teams = [TEAM, *(Compliance(name=f"team-{number}") for number in range(length))]
     found: list[Statement] = []
     for team, following in pairwise(teams):
-        found.append(team.states(previous=found[-1] if found else None, signers=following.signers, by=1))
+        found.append(team.states(previous=found[-1] if found else None, following=following))
         team.latest = None
     return found
 
@@ -276,7 +276,7 @@ def test_who_was_a_signer_once_signs_nothing_more():
         with pytest.raises(StatementError):
             verified(forged.signed, known, TEAM.signers, fetch_from(BY_HASH))
     before = CHAIN[0]
-    own: dict[str, str] = {}
+    own = dict(BY_HASH)
     for _ in range(6):
         before = TEAM.states(previous=before)
         own[before.hash] = before.signed
@@ -300,8 +300,52 @@ def test_a_link_that_is_another_statement_proves_nothing():
             verified(CHAIN[3].signed, [], TEAM.signers, lambda hash, other=other: other)
 
 
-def test_an_endless_chain_ends():
-    """After a hundred steps."""
+def test_a_team_that_was_replaced_signs_nothing_that_counts_anywhere():
+    """Also where only the first statement is known, and far ahead, after one that nobody has."""
+    text = CHAIN[3].text.replace(CHAIN[3].previous, "0" * 64).replace('"serial": 4', '"serial": 7')
+    for known in (CHAIN[:1], CHAIN[1:2], CHAIN):
+        with pytest.raises((StatementError, NotFound)):
+            verified(TEAM.signed(text), known, TEAM.signers, fetch_from(BY_HASH))
+
+
+def test_who_trusts_the_new_team_alone_accepts_the_statement_that_appoints_it():
+    """And what it has signed since, but nothing that only the old team has signed."""
+    newest = Compliance(name="newest")
+    last, TEAM.latest = TEAM.states(previous=CHAIN[0], following=newest), None
+    assert verified(last.signed, [], newest.signers, no_fetch).hash == last.hash
+    after = newest.states(previous=last)
+    assert verified(after.signed, [], newest.signers, no_fetch).hash == after.hash
+    with pytest.raises(StatementError):
+        verified(FIRST.signed, [], newest.signers, no_fetch)
+
+
+def test_a_team_that_has_not_signed_is_not_appointed():
+    """So that nobody appoints keys that nobody has."""
+    signed = TEAM.signed(CHAIN[0].text)
+    assert verified(CHAIN[0].signed, [], TEAM.signers, no_fetch).hash == CHAIN[0].hash
+    second = CHAIN[1].signed
+    alone = json.dumps({**json.loads(second), "signatures": dict(list(json.loads(second)["signatures"].items())[:1])})
+    for known in (CHAIN[:1], []):
+        with pytest.raises((StatementError, NotFound)):
+            verified(alone, known, TEAM.signers, fetch_from({CHAIN[0].hash: signed}))
+
+
+def test_a_node_that_was_away_for_very_long_comes_back():
+    """However many statements, and teams, there were meanwhile."""
+    team = Compliance()
+    first = before = team.states()
+    links = {}
+    for number in range(150):
+        following = Compliance(name=f"team-{number}") if number % 50 == 49 else None
+        before = team.states(previous=before, following=following)
+        links[before.hash], team = before.signed, following or team
+    last = verified(before.signed, [first], Compliance().signers, fetch_from(links))
+    assert last.serial == 151
+
+
+def test_an_endless_chain_ends(monkeypatch):
+    """After so many links that no team has ever signed."""
+    monkeypatch.setattr(live, "_MOST_LINKS", 100)
     asked: list[str] = []
     stranger = Compliance()
     links: dict[str, str] = {}

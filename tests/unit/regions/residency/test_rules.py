@@ -106,8 +106,20 @@ def test_a_place_or_a_home_that_a_statement_does_not_list_gets_nothing():
     assert serves(Rules(more, (), True), "tokyo")
     assert not serves(Rules(FIRST, (), True), "lisbon", Subject("eu", "moon"))
     assert not serves(Rules(FIRST, (), True), "lisbon", Subject("moon", "eu-west"))
+    assert not serves(Rules(FIRST, (), True), "lisbon", Subject("eu", "frankfurt"))
     assert Rules(FIRST, (without,), True).place("sydney") is None
     assert Rules(FIRST, (more,), True).place("tokyo") is None
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("subject", [EU, WORLD])
+def test_nothing_is_allowed_at_a_witness(action, subject):
+    """Wherever it lies, with or without a lease, and as soon as any statement says that it is one."""
+    oslo = place("oslo", Kind.WITNESS, "EU")
+    listed, edge = after(places=[*DEPLOYED, oslo]), after(places=[*DEPLOYED, replace(oslo, kind=Kind.EDGE)])
+    for rules in (Rules(listed, (), True), Rules(listed, (), False), Rules(edge, (listed,), True)):
+        decision = rules.decide(subject, action, "oslo")
+        assert (decision.allowed, "is a witness" in decision.because) == (False, True)
 
 
 def test_a_place_that_a_pending_statement_moves_is_in_neither_jurisdiction():
@@ -123,17 +135,21 @@ def test_a_place_that_a_pending_statement_moves_is_in_neither_jurisdiction():
 
 
 def with_key(name: str, key_of: str) -> list[StatedPlace]:
-    keys = place(key_of, Kind.EDGE).keys[Purpose.NODE]
-    return [replace(one, keys={**one.keys, Purpose.NODE: keys}) if one.name == name else one for one in DEPLOYED]
+    """It has that key too."""
+    [added] = place(key_of, Kind.EDGE).keys[Purpose.NODE].values()
+    both = [replace(one, keys={Purpose.NODE: {**one.keys[Purpose.NODE], "k2": added}}) for one in DEPLOYED]
+    return [new if old.name == name else old for old, new in zip(DEPLOYED, both, strict=True)]
 
 
 def test_a_key_counts_if_all_statements_list_it():
     """A removed one counts no more at once, a new one when it is in force; a place that is listed nowhere has none."""
-    rolled = after(places=with_key("sydney", "another"))
-    before = FIRST.places["sydney"].keys[Purpose.NODE]
+    rolling = after(places=with_key("sydney", "another"))
+    before, both = (one.places["sydney"].keys[Purpose.NODE] for one in (FIRST, rolling))
+    assert len(both) == 2
     assert Rules(FIRST, (), False).public_keys("sydney", Purpose.NODE) == before
-    assert Rules(FIRST, (rolled,), True).public_keys("sydney", Purpose.NODE) == {}
-    assert Rules(rolled, (), True).public_keys("sydney", Purpose.NODE) == rolled.places["sydney"].keys[Purpose.NODE]
+    assert Rules(FIRST, (rolling,), True).public_keys("sydney", Purpose.NODE) == before
+    assert Rules(rolling, (), True).public_keys("sydney", Purpose.NODE) == both
+    assert Rules(rolling, (FIRST,), True).public_keys("sydney", Purpose.NODE) == before
     assert Rules(FIRST, (), True).public_keys("sydney", Purpose.USERS) == {}
     assert Rules(FIRST, (), True).public_keys("moon", Purpose.NODE) == {}
     assert Rules(None, (), True).public_keys("sydney", Purpose.NODE) == {}

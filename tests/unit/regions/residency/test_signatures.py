@@ -1,6 +1,7 @@
 """A statement counts if enough of the signers have signed exactly its text, and its text is exactly understood."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -9,7 +10,7 @@ from regions import keys
 from regions.errors import StatementError
 from regions.residency import signatures
 from regions.residency.statement import Signers
-from tests.builders.statements import Compliance
+from tests.builders.statements import DEPLOYED, Compliance, place
 
 TEAM = Compliance(team=3, threshold=2)
 STATEMENT = TEAM.states()
@@ -165,3 +166,23 @@ def test_what_is_not_exactly_understood_is_refused_although_it_is_signed(text):
     assert text != STATEMENT.text
     with pytest.raises(StatementError):
         signatures.verify(resigned(text), TEAM.signers)
+
+
+@pytest.mark.parametrize("incarnation", [1, 2])
+def test_a_place_keeps_one_of_its_keys_unless_it_is_built_anew(incarnation):
+    """Nobody would know it until the change is in force, and it could not hear of that."""
+    team = Compliance()
+    first = team.states()
+    rekeyed = replace(place("eu-central", number=2), keys=place("another").keys, incarnation=incarnation)
+    places = [rekeyed if one.name == "eu-central" else one for one in DEPLOYED]
+    if incarnation == 1:
+        with pytest.raises(StatementError, match="eu-central keeps none of its keys"):
+            team.states(places=places, previous=first)
+    else:
+        assert team.states(places=places, previous=first).serial == 2
+
+
+def test_a_key_of_another_officer_has_another_name():
+    """So that it is clear whose signature is missing."""
+    with pytest.raises(StatementError, match="officer-1 had another key before"):
+        TEAM.states(previous=STATEMENT, following=Compliance())

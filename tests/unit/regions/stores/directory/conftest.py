@@ -30,7 +30,7 @@ MINUTE_MS = 60_000
 SERVE = """
 import socket, sys
 from darkroom.processes.wsgi import WsgiServer
-from darkroom.processes.arrival_pace import PaceLimits
+from darkroom.processes.pace import PaceLimits
 from regions.clock import now_ms
 from regions.stores.directory.server import ObjectServer
 from tests.builders.stores import directory_objects

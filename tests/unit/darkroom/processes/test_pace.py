@@ -1,16 +1,16 @@
-"""When a request that arrives slowly is given up."""
+"""When a request that arrives slowly, or a response that is taken slowly, is given up."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darkroom.processes.arrival_pace import ArrivalPace, PaceLimits
+from darkroom.processes.pace import Pace, PaceLimits
 
 LIMITS = PaceLimits(grace_s=10, slowest_bytes_per_s=1000)
 
 
 def given_up_at(arrivals: list[tuple[float, int]]) -> float | None:
     """`arrivals` are (seconds since the last look, bytes that came in them)."""
-    pace, now_s, received_bytes = ArrivalPace(0), 0.0, 0
+    pace, now_s, received_bytes = Pace(0), 0.0, 0
     for passed_s, new_bytes in arrivals:
         now_s, received_bytes = now_s + passed_s, received_bytes + new_bytes
         if pace.is_too_slow(now_s, received_bytes, LIMITS):
