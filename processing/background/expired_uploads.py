@@ -16,8 +16,8 @@ LOCK, STALE_LOCK = "sweep-expired-uploads", "sweep-stale-uploads"
 # A `complete` request is accepted until the upload expires, and may still be working then. It has ended by this time.
 _GRACE_MS = 5 * 60 * 1000
 _PAGE = 500
-# As many as an origin has threads to begin uploads with; and to remove one takes fewer requests than to begin it.
-_AT_ONCE = 16
+# Twice as many as an origin has threads to begin uploads with; and to remove one takes no more requests.
+_AT_ONCE = 32
 # Twice the time that an upload may take. The catalog has no record of an unfinished one that is older than this.
 _STALE_MS = 48 * 3600 * 1000
 
@@ -56,7 +56,7 @@ class ExpiredUploads:
         # A `complete` request first joins the parts into the raw and then records that. If it was killed in
         # between, the raw exists although the photo never left `uploading`. If it did record, `discard` has done
         # nothing, the photo still exists, and its raw must stay.
-        if self._catalog.photos.get(upload.photo_id) is None:
+        if is_removed or self._catalog.photos.get(upload.photo_id) is None:
             self._objects.delete(RAW, raw_key(upload.photo_id))
         return is_removed
 
