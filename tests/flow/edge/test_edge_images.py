@@ -142,7 +142,7 @@ def test_a_statement_that_the_compliance_team_has_not_signed_is_ignored(own_worl
     home, chicago = own_world.regions["eu-west"], own_world.edges["chicago"]
     image, team = home.add("eu"), own_world.compliance
     wait_for(lambda: chicago.image(image).status == 200)
-    own_world.compliance = Compliance(latest=team.latest)
+    own_world.compliance = Compliance(latest=team.latest, name="stranger")
     own_world.state(DENYING)
     wait_for(lambda: "ALARM" in chicago.log_text())
     assert chicago.image(image).status == 200
