@@ -14,7 +14,7 @@ from edge.page import Page
 from edge.responses import Request, Response
 from edge.tombstones import KnownTombstones
 from regions import ids, node_tokens, tombstone_cursors, variant_names
-from regions.errors import MethodNotAllowed, Misdirected, NotFound
+from regions.errors import Forbidden, MethodNotAllowed, Misdirected, NotFound
 from regions.node_tokens import Call
 from regions.topology import Edge, Topology, home_of
 
@@ -46,6 +46,9 @@ class App:
         """Raises Problem."""
         path = request.head.path
         if path.startswith("/v1/"):
+            if node_tokens.HEADER.lower() in request.head.headers:
+                # An identity that is there and not valid is refused on every route. It goes no further in any case.
+                self._require_node(request)
             return self._forward.respond(request)
         allowed = ("POST",) if path == _TOMBSTONES else ("GET", "HEAD")
         if request.head.method not in allowed:
@@ -106,11 +109,16 @@ class App:
         return responses.from_json({"items": self._cache.inventory(photo_id)})
 
     def _requesting_edge(self, request: Request) -> str | None:
-        """The other edge whose node token the request has; None for an ordinary client. Raises Unauthenticated."""
-        if not request.header(node_tokens.HEADER.lower()):
+        """The other edge whose node token the request has; None for an ordinary client.
+
+        Raises Unauthenticated, and Forbidden if it is another kind of node, whose people have edges of their own.
+        """
+        if node_tokens.HEADER.lower() not in request.head.headers:
             return None
         name = self._require_node(request)
-        return name if name in self._topology.edges and name != self._edge.name else None
+        if not self._news.is_edge(name):
+            raise Forbidden("images are for edges and their clients")
+        return name if name != self._edge.name else None
 
     def _require_node(self, request: Request) -> str:
         """The node that proves that it makes this request. Raises Unauthenticated."""

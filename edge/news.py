@@ -15,7 +15,7 @@ from regions.errors import BadGateway, Problem, StatementError, Unavailable
 from regions.node_tokens import Call
 from regions.residency import reports
 from regions.residency.live import FollowedRules
-from regions.residency.statement import Purpose
+from regions.residency.statement import Kind, Purpose
 from regions.topology import Edge, Topology
 
 log = logging.getLogger(__name__)
@@ -73,6 +73,11 @@ class RegionNews:
         except (Problem, StatementError) as error:
             log.error("ALARM: a region's statement can't be used", extra={"of": region, "error": str(error)})
         return document
+
+    def is_edge(self, name: str) -> bool:
+        """By the statements that this edge knows."""
+        place = self._rules.everywhere().place(name)
+        return place is not None and place.kind == Kind.EDGE
 
     def _fetch_signed(self, region: str, hash: str) -> str:
         document = self._answered(self._node_client.request, region, "GET", f"statement/{hash}").json()

@@ -11,7 +11,7 @@ from regions.events.messages import Event
 from regions.events.topics import DEAD_LETTERS
 from regions.ids import MAX_PROCESSES
 from regions.processing_status import ProcessingStatus, total
-from regions.residency.statement import Statement
+from regions.residency.statement import Signers, Statement
 from regions.stores.health import CheckResult, Level
 from regions.topology import Topology
 
@@ -37,8 +37,8 @@ def readers(region: str, topology: Topology) -> list[Reader]:
     return [*topics.readers(other for other in topology.regions if other != region), DEAD]
 
 
-def evaluate_statement(found: Statement | Exception | None, topology: Topology) -> CheckResult:
-    """What a region's settings hold in place of a statement."""
+def evaluate_statement(found: Statement | Exception | None, topology: Topology, trusted: Signers) -> CheckResult:
+    """What a region's settings hold in place of a statement. `trusted` are those of this machine's signers.json."""
     if found is None:
         return CheckResult("statement", Level.FAILURE, "there is none, so nobody can sign up", _PUBLISH)
     if isinstance(found, Exception):
@@ -46,6 +46,10 @@ def evaluate_statement(found: Statement | Exception | None, topology: Topology) 
     if different := differences(found, topology):
         advice = "Correct the topology file, or have a statement signed that says otherwise. The statement counts."
         return CheckResult("statement", Level.WARNING, f"the topology has another {', '.join(different)}", advice)
+    if found.signers != trusted:
+        team = ", ".join(found.signers.keys)
+        advice = "Put the signers.json of the present team here: a team that was replaced may have lost its keys."
+        return CheckResult("statement", Level.WARNING, f"signers.json here is not that of {team}", advice)
     return CheckResult("statement", Level.OK, f"serial {found.serial}, {found.hash[:12]}, agrees with the topology")
 
 

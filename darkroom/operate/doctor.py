@@ -241,9 +241,9 @@ def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeRes
         try:
             found = statement_in(loaded, settings.values)
         except (StatementError, NotFound) as error:
-            return diagnosis.evaluate_statement(error, loaded.topology)
+            return diagnosis.evaluate_statement(error, loaded.topology, loaded.signers())
         hashes.extend([found.hash] if found else [])
-        return diagnosis.evaluate_statement(found, loaded.topology)
+        return diagnosis.evaluate_statement(found, loaded.topology, loaded.signers())
 
     def stores() -> str | CheckResult:
         different = unrecorded(loaded, region, settings.values)

@@ -294,9 +294,16 @@ def test_a_node_token_that_is_not_valid_is_refused(home, lisbon, world):
     forged = world.image_token("chicago", image).split(".")
     forged[1] = world.image_token("madrid", image).split(".")[1]
     elsewhere = (world.image_token("madrid", home.add()), world.image_token("madrid", image, "chicago"))
-    for token in (".".join(forged), "x", "a.b.c", *elsewhere):
+    for token in (".".join(forged), "x", "", "a.b.c", *elsewhere):
         response = lisbon.image(image, Darkroom_Node=token)
         assert (response.status, "Darkroom-Grant" in response.headers) == (401, False)
+        assert lisbon.get("/v1/photos/p_00000000001", Darkroom_Node=token).status == 401
+
+
+def test_a_region_that_asks_for_an_image_is_no_client(home, lisbon, world):
+    """It proves who it is, and images are for others."""
+    image = home.add()
+    assert lisbon.image(image, Darkroom_Node=world.image_token("us-central", image)).status == 403
 
 
 def test_only_an_edge_gets_the_grant_with_an_image(home, lisbon, world):

@@ -52,7 +52,7 @@ def stated(**changes) -> Statement:
 
 def test_a_statement_that_agrees_with_the_topology_is_ok():
     """The result names its serial."""
-    found = diagnosis.evaluate_statement(stated(), topology())
+    found = diagnosis.evaluate_statement(statement := stated(), topology(), statement.signers)
     assert (found.level, found.advice) == (Level.OK, "")
     assert "serial 1" in found.detail
 
@@ -62,7 +62,7 @@ def test_a_statement_that_agrees_with_the_topology_is_ok():
 )
 def test_a_statement_that_is_missing_or_not_valid_is_a_failure(found, detail):
     """The result has the reason and advice."""
-    result = diagnosis.evaluate_statement(found, topology())
+    result = diagnosis.evaluate_statement(found, topology(), Compliance().signers)
     assert (result.level, detail in result.detail) == (Level.FAILURE, True)
     assert "darkroom policy apply" in result.advice
 
@@ -70,9 +70,15 @@ def test_a_statement_that_is_missing_or_not_valid_is_a_failure(found, detail):
 def test_a_topology_that_differs_from_the_statement_is_a_warning():
     """The statement counts; the result names what the topology has otherwise."""
     changed = stated(sydney={"jurisdiction": "NZ"}, chicago={"url": "http://elsewhere"})
-    result = diagnosis.evaluate_statement(changed, topology())
+    result = diagnosis.evaluate_statement(changed, topology(), changed.signers)
     assert result.level is Level.WARNING
     assert "URL of chicago, jurisdiction of sydney" in result.detail
+
+
+def test_signers_of_another_team_are_a_warning():
+    """A node that starts anew would believe a team that was replaced."""
+    result = diagnosis.evaluate_statement(stated(), topology(), Compliance(name="old").signers)
+    assert (result.level, "officer-1" in result.detail) == (Level.WARNING, True)
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), st.sampled_from(["one", "two"])))
