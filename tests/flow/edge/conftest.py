@@ -457,8 +457,10 @@ def running(folder: Path, lease_s: int = 60) -> Iterator[World]:
 
 
 def settle(world: World) -> None:
-    """Waits until each edge has read the tombstones, so that it serves cached images without asking upstream."""
-    probe = {name: region.add("world") for name, region in world.regions.items()}
-    for name, edge in world.edges.items():
-        image = probe[EDGES[name][3] or "eu-west"]
-        wait_for(lambda edge=edge, image=image: edge.image(image).headers.get("Cache-Status") == f"{edge.name}; hit")
+    """Waits until each edge has heard from each region, so that it serves cached images without asking upstream."""
+    probes = [region.add("world") for region in world.regions.values()]
+    for edge in world.edges.values():
+        for image in probes:
+            wait_for(
+                lambda edge=edge, image=image: edge.image(image).headers.get("Cache-Status") == f"{edge.name}; hit"
+            )
