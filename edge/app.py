@@ -1,7 +1,8 @@
 """All routes of one edge."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from edge import responses, routing
 from edge.cache import Cache
@@ -12,6 +13,7 @@ from edge.news import RegionNews
 from edge.node_client import NodeClient, parse_json
 from edge.page import Page
 from edge.responses import Request, Response
+from edge.shared_answers import SharedAnswers
 from edge.tombstones import KnownTombstones
 from regions import ids, node_tokens, tombstone_cursors, variant_names
 from regions.errors import Forbidden, MethodNotAllowed, Misdirected, NotFound
@@ -40,6 +42,7 @@ class App:
     ) -> None:
         self._topology, self._edge, self._node_client, self._news = topology, edge, node_client, news
         self._cache, self._tombstones, self._images = cache, tombstones, images
+        self._polled = SharedAnswers()
         self._forward, self._page = Forward(topology, edge, node_client), page
 
     def __call__(self, request: Request) -> Response:
@@ -94,9 +97,13 @@ class App:
         self._require_node(request)
         body = parse_json(request.body)
         cursors = tombstone_cursors.parse(body.get("after") if isinstance(body, dict) else None)
+        document = self._polled.get(tuple(sorted(cursors.items())), lambda: self._fresh_tombstones(cursors))
+        return responses.from_json(document)
+
+    def _fresh_tombstones(self, cursors: Mapping[int, int]) -> Any:
         document = self._news.fetch(self._edge.shield_of, cursors)
         self._tombstones.apply(document)
-        return responses.from_json(document)
+        return document
 
     def _statement(self, request: Request, hash: str) -> Response:
         """The signed text of a statement."""
