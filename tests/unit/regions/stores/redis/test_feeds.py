@@ -9,6 +9,7 @@ import redis
 from regions.errors import Unavailable
 from regions.stores.health import Level
 from regions.stores.redis.feeds import RedisFeeds
+from tests.builders.redis_database import fresh_url
 
 pytestmark = pytest.mark.xdist_group("redis_database_7")
 
@@ -18,11 +19,7 @@ DATABASE = 7
 @pytest.fixture
 def url():
     """The URL of a database that only this file uses, with a prefix of its own."""
-    if "DARKROOM_TEST_REDIS" not in os.environ:
-        if os.environ.get("CI"):
-            pytest.fail("DARKROOM_TEST_REDIS must name the address of a Redis: python -m deploy.servers run -- pytest")
-        pytest.skip("DARKROOM_TEST_REDIS is not set: python -m deploy.servers run -- pytest")
-    return f"redis://{os.environ['DARKROOM_TEST_REDIS']}/{DATABASE}?prefix=test-{os.urandom(8).hex()}:"
+    return fresh_url(DATABASE)
 
 
 @pytest.fixture

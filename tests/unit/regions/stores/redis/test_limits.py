@@ -1,6 +1,5 @@
 """What only Redis does to limits: it does not answer, it forgets, and its clock steps."""
 
-import os
 import socket
 import time
 
@@ -13,6 +12,7 @@ from regions.stores.limits import Limit, Wanted, is_granted
 from regions.stores.memory_limits import MemoryLimits
 from regions.stores.redis import adapter
 from regions.stores.redis.limits import RedisLimits
+from tests.builders.redis_database import fresh_url
 
 pytestmark = pytest.mark.xdist_group("redis_database_8")
 
@@ -29,11 +29,7 @@ def silent():
 
 @pytest.fixture
 def url():
-    if "DARKROOM_TEST_REDIS" not in os.environ:
-        if os.environ.get("CI"):
-            pytest.fail("DARKROOM_TEST_REDIS must name the address of a Redis: python -m deploy.servers run -- pytest")
-        pytest.skip("DARKROOM_TEST_REDIS is not set: python -m deploy.servers run -- pytest")
-    return f"redis://{os.environ['DARKROOM_TEST_REDIS']}/{DATABASE}?prefix=test-{os.urandom(8).hex()}:"
+    return fresh_url(DATABASE)
 
 
 @pytest.fixture
