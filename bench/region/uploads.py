@@ -65,25 +65,32 @@ def _origins(folder: Path, servers: Mapping[str, Server], count: int) -> Iterato
     ports = {process.name: free_port() for process in machine.processes() if process.listens}
     data_folder.prepare(folder, machine, ports)
     with ExitStack() as stopped:
-        origins = [Server(_start(folder, free_port()), folder / f"origin-{number}") for number in range(count)]
-        for origin in origins:
+        origins = [Server(_start(folder, _REGION, free_port()), folder / f"origin-{number}") for number in range(count)]
+        # No statement is in force without a majority of the regions.
+        others = [
+            Server(_start(folder, region, ports[f"origin-{region}"]), folder / f"origin-{region}")
+            for region in machine.regions
+            if region != _REGION
+        ]
+        for origin in (*origins, *others):
             stopped.callback(origin.stop)
             origin.start()
-        for origin in origins:
+        for origin in (*origins, *others):
             origin.wait()
         yield [origin.address for origin in origins]
 
 
-def _start(folder: Path, port: int) -> Start:
-    command = [sys.executable, "-m", "darkroom", "run", "origin", _REGION, "--topology", str(folder / TOPOLOGY)]
+def _start(folder: Path, region: str, port: int) -> Start:
+    command = [sys.executable, "-m", "darkroom", "run", "origin", region, "--topology", str(folder / TOPOLOGY)]
     url = url_of(port)
     # Replaces the URL that the topology has for the region's origin, which names one of them only.
-    environment = {f"DARKROOM_{_REGION.upper().replace('-', '_')}_ORIGIN": url}
+    environment = {f"DARKROOM_{region.upper().replace('-', '_')}_ORIGIN": url}
     return Start("origin", url, command, lambda: _is_healthy(url), environment)
 
 
 def _is_healthy(url: str) -> bool:
-    return urllib3.request("GET", f"{url}/health", retries=False, timeout=2).status == 200
+    response = urllib3.request("GET", f"{url}/health", retries=False, timeout=2)
+    return response.status == 200 and response.json()["statement"] > 0
 
 
 def _sign_up(url: str, number: int) -> str:

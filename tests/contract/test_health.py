@@ -1,6 +1,5 @@
 """Every adapter of every port checks the health of its own store: it leaves nothing behind and gives advice."""
 
-import os
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -205,11 +204,13 @@ def test_a_closed_store_is_a_failure_with_advice(open_embedded):
 
 
 def test_a_damaged_file_is_a_failure_with_advice(open_embedded, tmp_path):
-    """A file whose last page is overwritten can still be opened."""
+    """One in which a table's first page is overwritten can still be opened."""
     open_embedded().close()
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        [(page_bytes,)] = connection.execute("PRAGMA page_size").fetchall()
+        [(page,)] = connection.execute("SELECT max(rootpage) FROM sqlite_master").fetchall()
     with (tmp_path / "store.db").open("r+b") as file:
-        page_bytes = int.from_bytes(file.read(18)[16:], "big")
-        file.seek(-page_bytes, os.SEEK_END)
+        file.seek((page - 1) * page_bytes)
         file.write(b"\xa5" * page_bytes)
     assert_advises(open_embedded().check_health(), "intact")
 
