@@ -8,6 +8,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from email.utils import formatdate
 from typing import Any
 
@@ -31,11 +32,16 @@ _BODILESS = (204, 304)
 
 
 class Connections:
-    """Serves `application` on at most `max_connections` connections. Others get a 503 with Retry-After."""
+    """Serves `application` on at most `max_connections` connections.
+
+    One more takes the place of the one that has waited longest for a request. If all are at work, it gets a 503.
+    """
 
     def __init__(self, application: Application, max_connections: int) -> None:
         self._application, self._max_connections = application, max_connections
         self._open = 0
+        # Those that wait for the head of a request, in the order in which they began to.
+        self._waiting: dict[socket.socket, None] = {}
 
     def handle(self, sock: socket.socket, address: tuple[Any, ...]) -> None:
         """One connection, from its first byte to its last. The client's `address` begins with its host."""
@@ -43,7 +49,7 @@ class Connections:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(_SEND_S)
-            if self._open > self._max_connections:
+            if self._open > self._max_connections and not self._close_longest_waiting():
                 return _refuse(sock, Unavailable("this edge has too many connections"))
             self._serve(sock, str(address[0]))
         except OSError:
@@ -52,9 +58,26 @@ class Connections:
             self._open -= 1
             sock.close()
 
+    def _close_longest_waiting(self) -> bool:
+        """Makes room, so that a flood of connections that send nothing displaces itself."""
+        if not self._waiting:
+            return False
+        longest = next(iter(self._waiting))
+        del self._waiting[longest]
+        with suppress(OSError):
+            longest.shutdown(socket.SHUT_RDWR)
+        return True
+
+    def _next_head(self, sock: socket.socket, received: "_ReceiveBuffer") -> bytes | None:
+        self._waiting[sock] = None
+        try:
+            return _read_head(sock, received)
+        finally:
+            self._waiting.pop(sock, None)
+
     def _serve(self, sock: socket.socket, client: str) -> None:
         received = _ReceiveBuffer(sock)
-        while (data := _read_head(sock, received)) is not None:
+        while (data := self._next_head(sock, received)) is not None:
             try:
                 head = parse_head(data)
                 request = Request(head, _read_body(sock, received, head), client)

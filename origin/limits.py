@@ -8,6 +8,8 @@ what no person does, and then each of them bounds what it costs others.
   an office does. IPv6 hands whole networks to each subscriber, so there it is the network, /64, that counts.
 - What is counted by an *account* that somebody only names stops guessing from many networks. Since anybody can use it
   up, and so keep its owner out for a while, it is ten times as much as one network has for that account.
+- One network has less than half of what a process can do of what is costly, so that a flood from one address leaves
+  room for others. One from a hundred addresses does not.
 - A passphrase costs 30 ms of a core and 19 MiB, on purpose (`passphrases`), and an account several writes. Five
   accounts a second in a process leave most of it to others.
 - Uploads are bounded by what is *unfinished*: honest clients finish what they begin, and get back what they took. What
@@ -50,8 +52,14 @@ class RouteLimit:
 
 
 SIGN_UPS = RouteLimit(Limit("sign-ups", 200, _HOUR_S), Who.NETWORK, "too many people signed up from your network")
+SIGN_UPS_NOW = RouteLimit(
+    Limit("sign-ups-now", 10, 5), Who.NETWORK, "too many people are signing up from your network just now"
+)
 SIGN_UPS_HERE = RouteLimit(Limit("sign-ups-here", 20, 4), Who.PROCESS, "too many people are signing up just now")
 SIGN_INS = RouteLimit(Limit("sign-ins", 600, 10 * _MINUTE_S), Who.NETWORK, "too many sign-ins from your network")
+SIGN_INS_NOW = RouteLimit(
+    Limit("sign-ins-now", 30, 10), Who.NETWORK, "too many people are signing in from your network just now"
+)
 GUESSES = RouteLimit(
     Limit("sign-ins-of-account", 20, 15 * _MINUTE_S),
     Who.ACCOUNT_AT_NETWORK,
@@ -91,8 +99,8 @@ LIKES = RouteLimit(Limit("likes", 600, 10 * _MINUTE_S), Who.USER, "too many like
 FOLLOWS = RouteLimit(Limit("follows", 600, 10 * _MINUTE_S), Who.USER, "too many follows")
 
 BY_ROUTE: Mapping[tuple[str, str], Sequence[RouteLimit]] = {
-    ("POST", "/v1/users"): (SIGN_UPS, SIGN_UPS_HERE),
-    ("POST", "/v1/sessions"): (SIGN_INS, GUESSES, GUESSES_ANYWHERE),
+    ("POST", "/v1/users"): (SIGN_UPS, SIGN_UPS_NOW, SIGN_UPS_HERE),
+    ("POST", "/v1/sessions"): (SIGN_INS, SIGN_INS_NOW, GUESSES, GUESSES_ANYWHERE),
     ("POST", "/v1/sessions/refresh"): (REFRESHES, REFRESHES_OF_SESSION),
     ("POST", "/v1/sessions/recovery"): (SIGN_INS, RECOVERIES, RECOVERIES_ANYWHERE),
     ("POST", "/v1/users/{user_id}/confirmation"): (CONFIRMATIONS,),

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from darkroom.command_error import CommandError
 from darkroom.local import compliance
+from darkroom.operate.policy_file import read_text
 from darkroom.operate.policy_reports import load
 from regions import config, ids
 from regions.clock import now_ms
@@ -107,7 +108,7 @@ def command(options: Namespace) -> int:
     before = compliance.statement_of(loaded)
     try:
         text = statement_document.draft(
-            options.file.read_text(), before.places.values(), before.signers, "A plan.", before, before.lease_s
+            read_text(options.file), before.places.values(), before.signers, "A plan.", before, before.lease_s
         )
     except StatementError as error:
         raise CommandError(f"{options.file}: {error}.", "`darkroom policy check FILE` says more.") from error

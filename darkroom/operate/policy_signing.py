@@ -18,6 +18,7 @@ from darkroom.local import compliance
 from darkroom.local.private_files import write_private
 from darkroom.operate import statement_files
 from darkroom.operate.places import places_of
+from darkroom.operate.policy_file import read_text
 from darkroom.operate.policy_reports import history_of, load, the_named
 from regions import keys
 from regions.config import Config
@@ -46,8 +47,8 @@ def sign(options: Namespace) -> int:
 
     What the signature is for is shown: an officer does not sign what they have not seen.
     """
-    loaded, out = load(options), options.out or options.file.with_suffix(".statement")
-    text, before = options.file.read_text(), newest(loaded)
+    loaded, text = load(options), read_text(options.file)
+    out, before = options.out or options.file.with_suffix(".statement"), newest(loaded)
     signers = before.signers if before else loaded.signers()
     text, found = _statement(loaded, text, options, before)
     private, following = keys.private_key(options.key.read_text()), statement_document.parse(text, "").signers
@@ -70,7 +71,7 @@ def sign(options: Namespace) -> int:
 
 def apply(options: Namespace) -> int:
     """Publishes a signed statement, or a policy file that the key in the data folder may sign alone."""
-    loaded, text = load(options), options.file.read_text()
+    loaded, text = load(options), read_text(options.file)
     try:
         signatures.unpack(text)
     except StatementError:

@@ -18,7 +18,7 @@ from typing import Any
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.task import ErrorTask
 from waitress.utilities import Error
 
@@ -130,15 +130,26 @@ def _unacknowledged_bytes(connection: socket.socket) -> int:
 
 
 class _HeadParser(HTTPRequestParser):  # type: ignore[misc]
-    """Throws a body away that is not wanted."""
+    """Throws a body away that is not wanted, and takes no chunks."""
+
+    chunked: bool
+    body_rcv: Any
+    error: Error | None
 
     def __init__(self, takes_body: TakesBody, settings: Adjustments) -> None:
         super().__init__(settings)
         self._takes_body = takes_body
 
     def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
-        if self.body_rcv is not None and not self._takes_body(self.command, self.path, self.query):
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError("the request line can't be read") from error
+        if self.chunked:
+            # Nobody needs them here, and Waitress reads chunk lines and trailers without a limit, on its event loop.
+            self.chunked, self.body_rcv = False, None
+            self.error = _LengthRequired("a body needs a Content-Length; chunks are not accepted")
+        elif self.body_rcv is not None and not self._takes_body(self.command, self.path, self.query):
             self.body_rcv.buf = _Discarded()
 
 
@@ -159,6 +170,11 @@ class _Discarded:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class _LengthRequired(Error):  # type: ignore[misc]
+    code = 411
+    reason = HTTPStatus.LENGTH_REQUIRED.phrase
 
 
 class _RequestTimeout(Error):  # type: ignore[misc]

@@ -24,6 +24,7 @@ _CONNECTIONS = 500
 _GRACEFUL_S = 5.0
 _SMALL_BODY_BYTES = 1 << 20
 _LOOK_S = 1
+_NEW_S = 2.0
 
 
 class WsgiServer:
@@ -110,8 +111,10 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
         """Called by Waitress for each new connection. Makes room for it, at the cost of the one idle for longest."""
         idle = [channel for channel in self.active_channels.values() if not channel.is_busy()]
         if len(self.active_channels) >= _CONNECTIONS and idle:
-            # Those that have sent a request before go last: a flood of silent ones displaces itself.
-            min(idle, key=lambda channel: (channel.has_served, channel.last_activity)).handle_close()
+            # Those that have sent a request before go last: a flood of silent ones displaces itself. But who has just
+            # come has had no time to send one.
+            new_s = time.time() - _NEW_S
+            min(idle, key=lambda one: (one.has_served or one.creation_time > new_s, one.last_activity)).handle_close()
         return RequestChannel(self._takes_body, self._limits, *arguments, **options)
 
     def maintenance(self, now: float) -> None:

@@ -136,8 +136,12 @@ class LiveRules:
 
     def read_folder(self) -> None:
         """What other processes of this node have kept there since."""
-        known = {one.hash for one in self.current().statements}
+        known = {one.hash: one for one in self.current().statements}
         kept = self._folder.statements(known)
+        for statement in known.values():
+            if not self._folder.has(statement):
+                with _disk_errors_logged():
+                    self._folder.keep(statement)
         with self._lock:
             for statement in kept:
                 self._exchange.accept(statement)

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 _WATCH_S = 3.0
 _PAUSE_S = 0.5
+_READ_AGAIN_S = 10.0
 
 
 class SettingsStatement:
@@ -28,6 +29,7 @@ class SettingsStatement:
     def __init__(self, settings: Settings, rules: LiveRules) -> None:
         self._values, self._rules = settings.values, rules
         self._mark = 0
+        self._read_at_s = float("-inf")
         self._holds: Statement | None = None
         self._stored: set[str] = set()
 
@@ -36,12 +38,14 @@ class SettingsStatement:
         know. Raises Unavailable, OSError."""
         self._rules.read_folder()
         highest = self._rules.highest
-        settled = self._holds is not None and highest is not None and self._holds.serial >= highest.serial
         asked_s = self._rules.clock_s()
+        settled = self._holds is not None and highest is not None and self._holds.serial >= highest.serial
+        # Who changes the store behind its port may leave no trace for a watch.
+        settled = settled and asked_s - self._read_at_s < _READ_AGAIN_S
         mark = self._values.watch(STATEMENT, self._mark, timeout_s if settled else 0.0)
         if mark != self._mark or not settled:
             # A change in between is not missed: the mark is older than what is read, so the next round reads again.
-            asked_s = self._rules.clock_s()
+            asked_s = self._read_at_s = self._rules.clock_s()
             self._holds = self._read_or_restore()
             self._mark = mark
         if self._holds is not None or self._rules.highest is None:
@@ -53,6 +57,8 @@ class SettingsStatement:
             self.watch_once()
         except Unavailable as error:
             log.error("the settings are unavailable", extra={"error": error.detail})
+        except Exception:  # what somebody has done to the settings must not keep a process from starting
+            log.exception("the settings can't be read")
 
     def run_forever(self, stop: threading.Event) -> None:
         daemon.run_forever(self._run_round, _PAUSE_S, stop, "statement in the settings", at_once=True)

@@ -38,6 +38,10 @@ class StatementFolder:
         if not path.exists() or self._read(path) is None:
             self._write(path, statement.signed)
 
+    def has(self, statement: Statement) -> bool:
+        """Whether its file is there."""
+        return self._path(statement).exists()
+
     def drop_before(self, serial: int) -> None:
         for path, (kept, _) in self._kept().items():
             if kept < serial:

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
+from regions.clock import now_ms
 from regions.events import messages
 from regions.records import Photo, Status, Tombstone
 from tests.builders.rooms import Room
+
+_HOUR_MS = 3_600_000
 
 OWNERS = 60
 """Numbered from 1. The owners of equal photos follow: each of those has one group, and nothing else."""
@@ -86,7 +89,9 @@ class Uploads:
         """Any thread may call it."""
         for each in planned:
             owner_id = self.room.user_id(each.owner)
-            photo, _ = self.room.uploaded(each.data, each.number, owner_id=owner_id, sha256=each.sha256)
+            photo, _ = self.room.uploaded(
+                each.data, each.number, owner_id=owner_id, sha256=each.sha256, expires_at_ms=now_ms() + _HOUR_MS
+            )
             self.complete_s[photo.photo_id] = time.time()
             self.planned[photo.photo_id] = each
 

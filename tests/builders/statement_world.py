@@ -56,6 +56,9 @@ class FolderInMemory:
     def keep(self, statement: Statement) -> None:
         self._kept[statement.hash] = statement
 
+    def has(self, statement: Statement) -> bool:
+        return statement.hash in self._kept
+
     def drop_before(self, serial: int) -> None:
         self._kept = {hash: one for hash, one in self._kept.items() if one.serial >= serial}
 

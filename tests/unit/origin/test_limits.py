@@ -149,23 +149,23 @@ def test_an_upload_that_is_begun_twice_with_one_key_is_counted_once(api, ana):
 
 
 def test_a_flood_of_sign_ups_is_bounded_for_each_network(api):
-    """Five hundred in two seconds: twenty, which one process makes at once, and five more each second."""
+    """Five hundred in two seconds: ten at once, and two more each second."""
     made = 0
     for number in range(500):
         api.clock.advance(4)
         made += api.request("POST", "/v1/users", sign_up_body(handle=f"bot_{number}")).status_code == 201
-    assert 29 <= made <= 30
+    assert 13 <= made <= 14
     for number in range(300):
-        api.clock.advance(200)
+        api.clock.advance(500)
         made += api.request("POST", "/v1/users", sign_up_body(handle=f"more_{number}")).status_code == 201
-    assert 200 <= made <= 205
+    assert 200 <= made <= 210
     assert api.request("POST", "/v1/users", sign_up_body(), connection="198.51.100.7").status_code == 201
 
 
 def test_a_client_is_counted_by_the_address_that_a_proven_edge_names(api):
     """And by that of its connection, whatever it says, if no edge proves that it speaks."""
-    for number in range(210):
-        api.clock.advance(200)
+    for number in range(220):
+        api.clock.advance(500)
         body = sign_up_body(handle=f"a_{number}")
         response = api.request("POST", "/v1/users", body, node="lisbon", client="2001:db8::1")
     assert response.status_code == 429
@@ -205,7 +205,9 @@ def test_an_unknown_handle_is_limited_as_a_known_one_is(api):
 
 def test_one_who_knows_the_passphrase_may_sign_in_often(api, ana):
     """What was taken for a guess is given back."""
-    assert statuses(api.sign_in(ana) for _ in range(60)) == [201] * 60
+    for _ in range(60):
+        api.clock.advance(400)
+        assert api.sign_in(ana).status_code == 201
     confirmation = f"/v1/users/{ana.id}/confirmation"
     newest = api.signed_in(ana)
     confirmed = (api.request("POST", confirmation, {"passphrase": PASSPHRASE}, newest) for _ in range(40))
@@ -248,7 +250,7 @@ def test_what_is_kept_names_nobody(api, ana):
         api.client = TestClient(create(replace(context, limits=Recording())))
         api.request("POST", "/v1/uploads/init", PHOTO, ana)
         api.sign_in(ana)
-    assert len(kept) == 14
+    assert len(kept) == 16
     assert all(len(key) == 32 and ana.id[2:] not in key for key in kept)
 
 

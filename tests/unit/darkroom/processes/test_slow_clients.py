@@ -129,6 +129,31 @@ def test_slow_uploads_leave_others_alone(patient):
                 sender.join()
 
 
+def test_who_stays_after_a_request_does_not_push_out_who_has_just_come(patient):
+    """More of them than connections are kept."""
+    with ExitStack() as held:
+        for _ in range(600):
+            connection = held.enter_context(patient.connect(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+            assert connection.recv(65_536).split()[1] == b"200"
+        assert patient.worst_s() < WORST_S
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX: " + b"a" * 9999, b"411"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", b"411"),
+        (b"GET http://[::1/health HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
+    ],
+    ids=["chunks", "chunks and a length", "an address that is none"],
+)
+def test_a_head_that_is_not_taken_is_answered_and_the_connection_ends(patient, head, status):
+    """Chunk lines and trailers would be read without a limit."""
+    with patient.connect(head) as connection:
+        answer = b"".join(iter(lambda: _received(connection, 65_536), b""))
+    assert answer.split()[1] == status
+
+
 @pytest.mark.parametrize("sent", [b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"])
 def test_a_request_that_does_not_arrive_is_answered_408(impatient, sent):
     """As a problem document; and the connection ends."""

@@ -3,6 +3,8 @@
 import errno
 import json
 import logging
+import shutil
+import sqlite3
 import threading
 from contextlib import ExitStack, closing
 from itertools import pairwise
@@ -235,6 +237,41 @@ def test_a_process_starts_while_the_settings_are_away_and_finds_them_later(setti
     finally:
         stop.set()
         watching.join()
+
+
+def test_what_was_changed_behind_the_port_is_noticed_within_seconds(settings, start, clock, tmp_path):
+    """A row that is gone leaves no trace for a watch. The statement is put back."""
+    rules, watch = start()
+    write(settings, FIRST.signed)
+    bring_into_force(rules, watch, FIRST, clock)
+    real, settings.values.read = settings.values.read, lambda key: None
+    clock.at_s += 5
+    watch.watch_once()
+    assert rules.report().hash == FIRST.hash
+    settings.values.read = real
+    with closing(sqlite3.connect(tmp_path / "settings.db")) as connection:
+        connection.execute("DELETE FROM settings WHERE key = ?", (STATEMENT,))
+        connection.commit()
+    clock.at_s += 11
+    watch.watch_once()
+    assert settings.values.read(STATEMENT).value == FIRST.signed
+
+
+def test_a_process_starts_whatever_is_in_its_settings(settings, start, clock, caplog, monkeypatch):
+    """And goes on when they are right again."""
+    monkeypatch.setattr(type(settings.values), "watch", lambda *_: 1 / 0)
+    rules, _ = start()
+    assert rules.highest is None and "can't be read" in caplog.text
+
+
+def test_a_folder_that_was_removed_is_written_again(settings, start, clock, folder):
+    """By the next round."""
+    rules, watch = start()
+    write(settings, FIRST.signed)
+    bring_into_force(rules, watch, FIRST, clock)
+    shutil.rmtree(folder._folder)
+    watch.watch_once()
+    assert [one.hash for one in folder.statements()] == [FIRST.hash]
 
 
 def chain(length: int) -> list[Statement]:
