@@ -138,10 +138,7 @@ class LiveRules:
         """What other processes of this node have kept there since."""
         known = {one.hash: one for one in self.current().statements}
         kept = self._folder.statements(known)
-        for statement in known.values():
-            if not self._folder.has(statement):
-                with _disk_errors_logged():
-                    self._folder.keep(statement)
+        _keep_missing(self._folder, known.values())
         with self._lock:
             for statement in kept:
                 self._exchange.accept(statement)
@@ -312,6 +309,7 @@ class FollowedRules:
             before = self._following.in_force
             self._following.hear(report, asked_s)
             after, kept = self._following.in_force, self._following.statements
+        _keep_missing(self._folder, kept)
         if after != before:
             with _disk_errors_logged():
                 self._folder.note_in_force(after)
@@ -331,6 +329,14 @@ def _keep(folder: StatementFolder, statement: Statement, accepted: Accepted) -> 
         log.error("ALARM: there are two statements with one serial; the stricter counts", extra=facts)
     with _disk_errors_logged():
         folder.keep(statement)
+
+
+def _keep_missing(folder: StatementFolder, statements: Iterable[Statement]) -> None:
+    """What somebody has removed from the disk is there again."""
+    for statement in statements:
+        if not folder.has(statement):
+            with _disk_errors_logged():
+                folder.keep(statement)
 
 
 @contextmanager
