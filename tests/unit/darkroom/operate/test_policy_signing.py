@@ -159,3 +159,13 @@ def test_one_region_whose_settings_hold_nothing_valid_blocks_no_change(data, pol
             settings.values.write(STATEMENT, "policy: 1")
         assert run(data, "apply", policy, "--because", "Sydney ends.") == code
         assert region in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["apply", "rollback", "show", "history"])
+def test_a_region_that_there_is_not_is_named_with_those_that_there_are(data, policy, capsys, command):
+    """And nothing is stated."""
+    arguments = {"apply": [policy, "--because", "Why."], "rollback": ["1", "--because", "Why."]}.get(command, [])
+    assert run(data, command, *arguments, "--region", "mars") == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "has no region mars. → It has eu-west, eu-central, us-central." in error
+    assert {one.serial for one in held(data).values()} == {1}
