@@ -133,7 +133,7 @@ def test_a_statement_that_others_have_overtaken_is_not_published(data, policy, c
     assert "statement 2 already" in " ".join(capsys.readouterr().err.split())
 
 
-def test_who_signs_is_changed_by_a_statement(data, policy):
+def test_who_signs_is_changed_by_a_statement(data, policy, capsys):
     """Both sign it: so nobody appoints a key that nobody has. From the next one on only the others do."""
     assert main(["policy", "new-key", str(data / "ana.pem")]) == 0
     private = keys.private_key((data / "ana.pem").read_text())
@@ -144,7 +144,10 @@ def test_who_signs_is_changed_by_a_statement(data, policy):
     assert run(data, "apply", first) == 1
     assert run(data, "sign", first, "--key", data / "ana.pem", "--out", first) == 0
     assert run(data, "apply", first) == 0
+    capsys.readouterr()
     assert run(data, "apply", policy, "--because", "Officer 1 again.") == 1
+    advice = capsys.readouterr().err
+    assert "darkroom policy sign --help" in advice and "port" not in advice
     out = data / "hers.statement"
     assert run(data, "sign", policy, "--key", data / "ana.pem", "--out", out, "--because", "Ana's first.") == 0
     assert run(data, "apply", out) == 0
