@@ -25,7 +25,7 @@ _ADVICE = {
     404: "Check the id: `darkroom feed` lists those of photos and of their owners.",
     409: "Check its current state with `darkroom photo ID`.",
     413: "Choose a smaller file.",
-    451: "The residency policy forbids it; `darkroom where PHOTO` shows the rules.",
+    451: "The residency policy forbids it. An operator sees the rule with `darkroom policy explain PHOTO --at EDGE`.",
 }
 
 

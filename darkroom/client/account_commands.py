@@ -7,7 +7,7 @@ from rich.table import Table
 
 from darkroom import terminal
 from darkroom.client import passphrase_entry, profiles
-from darkroom.client.client import Client
+from darkroom.client.client import WITH_REGION, Client
 from darkroom.client.http import ClientError, Json
 from darkroom.command_error import CommandError
 from darkroom.command_line import typed
@@ -56,10 +56,13 @@ def sign_up(client: Client, name: str, country: str, handle: str | None, passphr
 
 
 def signin(options: Namespace) -> int:
-    """With a recovery code, sets a new passphrase."""
-    url, name = addresses.edge_url(options.data, options.edge), options.profile or options.handle.partition("@")[0]
+    """Replaces an earlier session of the same user here. With a recovery code, sets a new passphrase."""
+    user_name, _, region = options.handle.partition("@")
+    if not region:
+        raise CommandError(f"{options.handle} names no region.", f"{WITH_REGION}.", 2)
+    url, name = addresses.edge_url(options.data, options.edge), options.profile or user_name
     if not options.replace:
-        profiles.require_unused(options.data, name)
+        profiles.require_unused(options.data, name, options.handle)
     client, console = Client(url), Console()
     if options.recovery_code:
         passphrase, is_generated = passphrase_entry.choose_passphrase(options.passphrase_file)

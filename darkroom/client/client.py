@@ -20,7 +20,9 @@ from regions.waiting import attempts
 
 __all__ = ["Client", "ClientError", "OtherFile", "PhotoRejected", "Throttled", "Unreachable", "UploadInterrupted"]
 
-_GONE, _MISDIRECTED = 410, 421
+WITH_REGION = "Write your handle with its region, such as ana@eu-west"
+
+_MALFORMED, _GONE, _MISDIRECTED = 400, 410, 421
 _DEFAULT_LIMIT = 30
 _PATIENCE_S = 3600
 
@@ -76,7 +78,7 @@ class Client:
         return self._begin_session(home, "/v1/users", body)
 
     def sign_in(self, handle: str, passphrase: str, label: str = "") -> Json:
-        """`handle` is written with its region, such as `ana@eu-west`."""
+        """`handle` is written with its region, such as `ana@eu-west`; ClientError with 400 without one."""
         body = {"handle": handle, "passphrase": passphrase, "label": label}
         return self._begin_session(self._home_of(handle), "/v1/sessions", body)
 
@@ -86,10 +88,14 @@ class Client:
         return self._begin_session(self._home_of(handle), "/v1/sessions/recovery", body)
 
     def sign_out(self) -> None:
-        """Ends this session at home."""
+        """Ends this session at home. One that has ended already is no error."""
         keyring = self._signed_in()
         saved = keyring.store.read()
-        keyring.home("DELETE", f"/v1/users/{saved.id}/sessions/{saved.session}")
+        try:
+            keyring.home("DELETE", f"/v1/users/{saved.id}/sessions/{saved.session}")
+        except ClientError as error:
+            if error.status != UNAUTHENTICATED:
+                raise
         self._keyring = None
 
     def sessions(self) -> Json:
@@ -254,7 +260,10 @@ class Client:
         return answer
 
     def _home_of(self, handle: str) -> Json:
-        return self._http.json("GET", f"/v1/homes?{urlencode({'region': handle.partition('@')[2]})}")
+        region = handle.partition("@")[2]
+        if not region:
+            raise ClientError(_MALFORMED, f"{handle} names no region", WITH_REGION, {})
+        return self._http.json("GET", f"/v1/homes?{urlencode({'region': region})}")
 
     def _signed_in(self) -> Keyring:
         if self._keyring is None:

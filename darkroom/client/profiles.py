@@ -66,10 +66,10 @@ class ProfileStore:
         write_private(path, json.dumps(asdict(found)).encode(), (accessed.st_atime_ns, accessed.st_mtime_ns))
 
 
-def require_unused(data: Path, name: str) -> None:
-    """Raises CommandError if there is such a profile."""
+def require_unused(data: Path, name: str, handle: str = "") -> None:
+    """Raises CommandError if there is such a profile, unless it is that of the user with this handle."""
     path = _path(data, name)
-    if path.exists():
+    if path.exists() and profile(data, name).handle != handle:
         raise CommandError(
             f"Somebody is signed in here as {profile_name(name)}, by {path}.",
             "Choose another name with --as NAME; --replace forgets that session here, and does not end it.",
@@ -103,8 +103,9 @@ def profile(data: Path, name: str | None) -> Profile:
         who = f"as {name}" if name else "yet"
         known = ", ".join(sorted(path.stem for path in stored))
         also = f" Signed in here: {known}." if known else ""
-        advice = f"Run `darkroom signup --name … --country …` or `darkroom signin HANDLE` first.{also}"
-        raise CommandError(f"Nobody has signed in {who}.", advice) from error
+        first = "Run `darkroom signup --name … --country …` or `darkroom signin HANDLE` first"
+        advice = f"{first}, or name another folder with --data.{also}"
+        raise CommandError(f"Nobody has signed in {who}: {data / _PROFILES} was looked in.", advice) from error
     except (ValueError, TypeError) as error:
         advice = "An older version wrote it, or it is damaged. Delete it, and sign in or up again."
         raise CommandError(f"{paths[-1]} can't be read.", advice) from error

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -28,6 +29,7 @@ _BEGINNING = f".{FOLDER}.new"
 _OFFICER = "officer-1"
 _OPERATOR = "operator-1"
 _OLD_POLICY = "residency/policy"
+_HAVE_IT_SIGNED = "Have it signed: `darkroom policy sign --help`."
 
 
 def keep_statement(data: Path, loaded: Config) -> None:
@@ -48,7 +50,17 @@ def keep_statement(data: Path, loaded: Config) -> None:
             statement.policy_text, places, statement.signers, "The ports of this machine have changed.",
             statement, int(statement.lease_s), statement.operators,
         )  # fmt: skip
-        publish(loaded, signed_by(private_keys(data / FOLDER), text, statement.signers), loaded.topology.regions)
+        advice = f"Start with the stated ports{_first_port(loaded, statement)}, or have the new ones signed: "
+        advice += "`darkroom policy sign --help`."
+        signed = signed_by(private_keys(data / FOLDER), text, statement.signers, advice)
+        publish(loaded, signed, loaded.topology.regions)
+
+
+def _first_port(loaded: Config, statement: Statement) -> str:
+    """The argument by which the first edge, and so all, get the ports that are stated."""
+    place = statement.places.get(next(iter(loaded.topology.edges), ""))
+    port = urlsplit(place.url).port if place else None
+    return f" (--port {port})" if port else ""
 
 
 def has_begun(data: Path, loaded: Config) -> bool:
@@ -92,14 +104,16 @@ def private_keys(folder: Path) -> dict[str, Ed25519PrivateKey]:
     return {file.stem: keys.private_key(file.read_text()) for file in sorted(folder.glob("*.pem"))}
 
 
-def signed_by(private: Mapping[str, Ed25519PrivateKey], text: str, signers: Signers) -> str:
+def signed_by(
+    private: Mapping[str, Ed25519PrivateKey], text: str, signers: Signers, advice: str = _HAVE_IT_SIGNED
+) -> str:
     """The text, signed by each of these keys that is one of the signers'. Raises CommandError if they are too few."""
     ours = {key_id: key for key_id, key in private.items() if key_id in signers.keys}
     if len(ours) < signers.threshold:
         raise CommandError(
             f"The statement needs {signers.threshold} signatures of the compliance team, and {len(ours)} of its keys"
             " are here.",
-            "Start with the ports that the statement has (--port), or have it signed: `darkroom policy sign --help`.",
+            advice,
         )
     signed, found = "", dict[str, str]()
     for key_id, key in ours.items():

@@ -91,7 +91,9 @@ def write(loaded: Config, regions: list[str], text: str, console: Console, opera
 def _write(loaded: Config, region: str, text: str, console: Console, operator: ActingOperator) -> bool:
     try:
         with closing(config.open_settings(loaded, region)) as settings:
-            operator.begins(settings.values, region, "known-bad set", f"version {moderation.parse(text).version}")
+            version = moderation.parse(text).version
+            about = f"version {version}" if version else "an empty list"
+            operator.begins(settings.values, region, "known-bad set", about)
             is_there = replace(settings.values, text)
     except Unavailable as error:
         console.print("[bold red]✗[/]", terminal.text(error.detail))

@@ -2,7 +2,9 @@
 
 import os
 from argparse import Namespace
+from pathlib import Path
 
+from darkroom import terminal
 from darkroom.command_error import CommandError
 from darkroom.local.addresses import TOPOLOGY
 from regions import config
@@ -12,11 +14,20 @@ from regions.topology import Region
 
 def of(options: Namespace) -> tuple[Config, Region]:
     """The configuration, and the region in it. Raises CommandError, TopologyError."""
-    file = options.topology or options.data / TOPOLOGY
-    loaded = config.load(file, os.environ)
-    region = loaded.topology.regions.get(options.region)
-    if region is None:
+    loaded = config.load(_file(options), os.environ)
+    return loaded, loaded.topology.regions[named_or_first(loaded, options)]
+
+
+def named_or_first(loaded: Config, options: Namespace) -> str:
+    """The region's name. Raises CommandError if the topology has none of that name."""
+    regions = loaded.topology.regions
+    name = next(iter(regions)) if options.region is None else str(options.region)
+    if name not in regions:
         raise CommandError(
-            f"{file} has no region {options.region}.", f"It has {', '.join(loaded.topology.regions)}.", 2
+            f"{_file(options)} has no region {terminal.plain(name)}.", f"It has {', '.join(regions)}.", 2
         )
-    return loaded, region
+    return name
+
+
+def _file(options: Namespace) -> Path:
+    return Path(options.topology or options.data / TOPOLOGY)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from darkroom import terminal
 from darkroom.command_error import CommandError
@@ -73,7 +73,7 @@ def command(options: Namespace) -> int:
     with closing(config.open_settings(loaded, region.name)) as settings:
         records = settings.values.tree(ACTS)
         operators = [one.operators for one in statement_files.history(loaded, settings.values)]
-    shown, forged = Table("when", "who", "role", "what", "about", box=None), 0
+    shown, forged = Table(Column("when", no_wrap=True), "who", "role", "what", "about", box=None), 0
     for key in sorted(records, reverse=True)[: options.limit]:
         try:
             act = _verified(key, records[key].value, region.name, operators)

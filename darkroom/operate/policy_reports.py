@@ -15,7 +15,7 @@ from darkroom import terminal
 from darkroom.command_error import CommandError
 from darkroom.local import compliance
 from darkroom.local.addresses import TOPOLOGY
-from darkroom.operate import statement_files
+from darkroom.operate import one_region, statement_files
 from regions import config, ids
 from regions.clock import now_ms, now_s
 from regions.config import Config
@@ -42,9 +42,9 @@ def load(options: Namespace) -> Config:
 def show(options: Namespace) -> int:
     """Prints a statement: its policy, or with --json all of it."""
     loaded = load(options)
-    statement = compliance.statement_of(loaded)
+    region, statement = one_region.named_or_first(loaded, options), compliance.statement_of(loaded)
     if options.statement is not None:
-        statement = the_named(history_of(loaded, options), options.statement)
+        statement = the_named(history_of(loaded, region), options.statement)
     sys.stdout.write(statement.text if options.json else statement.policy_text)
     return 0
 
@@ -52,7 +52,8 @@ def show(options: Namespace) -> int:
 def history(options: Namespace) -> int:
     """Every statement that a region keeps."""
     shown = Table("serial", "hash", "signed by", "because", box=None)
-    for statement in history_of(load(options), options):
+    loaded = load(options)
+    for statement in history_of(loaded, one_region.named_or_first(loaded, options)):
         by = ", ".join(signatures.unpack(statement.signed)[1])
         shown.add_row(
             str(statement.serial), statement.hash[:_HASH_CHARS], terminal.text(by), terminal.text(statement.because)
@@ -116,9 +117,8 @@ def explain(options: Namespace) -> int:
     return 0
 
 
-def history_of(loaded: Config, options: Namespace) -> list[Statement]:
-    """Every statement that the region keeps which is named, or else the first."""
-    region = options.region or next(iter(loaded.topology.regions))
+def history_of(loaded: Config, region: str) -> list[Statement]:
+    """Every statement that the region keeps."""
     with closing(config.open_settings(loaded, region)) as settings:
         return statement_files.history(loaded, settings.values)
 

@@ -16,7 +16,7 @@ from darkroom import terminal
 from darkroom.command_error import CommandError
 from darkroom.local import compliance
 from darkroom.local.private_files import write_private
-from darkroom.operate import statement_files
+from darkroom.operate import one_region, statement_files
 from darkroom.operate.places import places_of
 from darkroom.operate.policy_file import read_text
 from darkroom.operate.policy_reports import history_of, load, the_named
@@ -71,20 +71,22 @@ def sign(options: Namespace) -> int:
 
 def apply(options: Namespace) -> int:
     """Publishes a signed statement, or a policy file that the key in the data folder may sign alone."""
-    loaded, text = load(options), read_text(options.file)
+    loaded = load(options)
+    region, text = one_region.named_or_first(loaded, options), read_text(options.file)
     try:
         signatures.unpack(text)
     except StatementError:
         text = _signed_here(loaded, text, options)
-    return _publish(loaded, text, options)
+    return _publish(loaded, text, region)
 
 
 def rollback(options: Namespace) -> int:
     """The policy of an earlier statement, under a new serial, signed by the key in the data folder."""
     loaded = load(options)
-    earlier = the_named(history_of(loaded, options), options.statement)
+    region = one_region.named_or_first(loaded, options)
+    earlier = the_named(history_of(loaded, region), options.statement)
     options.file = Path(f"the policy of statement {earlier.serial}")
-    return _publish(loaded, _signed_here(loaded, earlier.policy_text, options), options)
+    return _publish(loaded, _signed_here(loaded, earlier.policy_text, options), region)
 
 
 def newest(loaded: Config) -> Statement | None:
@@ -164,8 +166,7 @@ def _show_changes(statement: Statement, before: Statement | None) -> None:
         console.print("When it is in force, put their signers.json on every machine.")
 
 
-def _publish(loaded: Config, signed: str, options: Namespace) -> int:
-    region = options.region or next(iter(loaded.topology.regions))
+def _publish(loaded: Config, signed: str, region: str) -> int:
     try:
         statement = statement_files.publish(loaded, signed, [region])
     except StatementError as error:

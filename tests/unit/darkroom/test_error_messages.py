@@ -18,6 +18,7 @@ WORDS = [
     (ClientError(418, "I'm a teapot", "", {}), "I'm a teapot", ""),
     (ClientError(503, "Not available for the moment", "", {}), "Not available", "Try again"),
     (ClientError(422, "The request is well formed", "you can't follow yourself", {}), "follow yourself", ""),
+    (ClientError(451, "Not shown here", "", {}), "Not shown here", "`darkroom policy explain PHOTO --at EDGE`"),
     (Throttled(240, "This is more than a fair share", "too many comments", {}), "too many comments", "about 4 minutes"),
     (UploadInterrupted("p_1", NOT_FOUND), "no photo p_1", "the same command again"),
     (OtherFile("a.jpg"), "a.jpg has another size or content", "without --resume"),

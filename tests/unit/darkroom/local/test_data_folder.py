@@ -128,8 +128,9 @@ def test_other_ports_are_stated_and_change_nothing_else(tmp_path):
     assert second.places["lisbon"].keys == first.places["lisbon"].keys
     (tmp_path / "compliance" / "officer-1.pem").unlink()
     prepare(tmp_path, MACHINE, ports)
-    with pytest.raises(CommandError, match="signatures"):
+    with pytest.raises(CommandError, match="signatures") as raised:
         prepare(tmp_path, MACHINE, PORTS)
+    assert f"(--port {ports['edge-lisbon']})" in raised.value.advice
 
 
 def test_a_policy_that_does_not_fit_is_published_nowhere(tmp_path):

@@ -1,6 +1,7 @@
 """Operators' commands ask who gives them, and keep what was done."""
 
 import json
+import re
 from contextlib import closing
 
 import pytest
@@ -75,6 +76,17 @@ def test_who_has_the_role_may_do_it_and_it_is_kept(topology, files, run, known_b
     assert "ana" in shown and "moderator" in shown and "known-bad set" in shown
 
 
+def test_the_time_of_an_act_is_whole_in_a_narrow_terminal(files, run, known_bad, capsys, monkeypatch):
+    """The other columns are folded. An empty list is called that."""
+    monkeypatch.setenv("COLUMNS", "60")
+    assert run(files["ana"], *known_bad) == 0
+    capsys.readouterr()
+    assert run(files["olga"], "acts", "eu-west") == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"[0-9-]{10}T[0-9:.]{8,12}Z ", shown)
+    assert "empty" in shown and "version" not in shown
+
+
 @pytest.mark.parametrize(("who", "error"), [("olga", "for the role moderator"), ("eva", "lists no operator with this")])
 def test_nobody_else_may_do_it(topology, files, run, known_bad, capsys, who, error):
     """And nothing of it is done or kept."""
@@ -99,7 +111,7 @@ def test_a_forged_record_is_shown_as_one(topology, files, run, known_bad, capsys
     assert run(files["ana"], *known_bad) == 0
     [(key, record)] = records(topology).items()
     document = json.loads(record)
-    document["act"] = document["act"].replace("version", "another version")
+    document["act"] = document["act"].replace("an empty", "another")
     with closing(config.open_settings(config.load(topology, {}), "eu-west")) as settings:
         settings.values.write(f"{key}-x", json.dumps(document))
     assert run(files["olga"], "acts", "eu-west") == 1

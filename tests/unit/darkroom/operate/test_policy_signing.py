@@ -133,7 +133,7 @@ def test_a_statement_that_others_have_overtaken_is_not_published(data, policy, c
     assert "statement 2 already" in " ".join(capsys.readouterr().err.split())
 
 
-def test_who_signs_is_changed_by_a_statement(data, policy):
+def test_who_signs_is_changed_by_a_statement(data, policy, capsys):
     """Both sign it: so nobody appoints a key that nobody has. From the next one on only the others do."""
     assert main(["policy", "new-key", str(data / "ana.pem")]) == 0
     private = keys.private_key((data / "ana.pem").read_text())
@@ -144,7 +144,10 @@ def test_who_signs_is_changed_by_a_statement(data, policy):
     assert run(data, "apply", first) == 1
     assert run(data, "sign", first, "--key", data / "ana.pem", "--out", first) == 0
     assert run(data, "apply", first) == 0
+    capsys.readouterr()
     assert run(data, "apply", policy, "--because", "Officer 1 again.") == 1
+    advice = capsys.readouterr().err
+    assert "darkroom policy sign --help" in advice and "port" not in advice
     out = data / "hers.statement"
     assert run(data, "sign", policy, "--key", data / "ana.pem", "--out", out, "--because", "Ana's first.") == 0
     assert run(data, "apply", out) == 0
@@ -159,3 +162,13 @@ def test_one_region_whose_settings_hold_nothing_valid_blocks_no_change(data, pol
             settings.values.write(STATEMENT, "policy: 1")
         assert run(data, "apply", policy, "--because", "Sydney ends.") == code
         assert region in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["apply", "rollback", "show", "history"])
+def test_a_region_that_there_is_not_is_named_with_those_that_there_are(data, policy, capsys, command):
+    """And nothing is stated."""
+    arguments = {"apply": [policy, "--because", "Why."], "rollback": ["1", "--because", "Why."]}.get(command, [])
+    assert run(data, command, *arguments, "--region", "mars") == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "has no region mars. → It has eu-west, eu-central, us-central." in error
+    assert {one.serial for one in held(data).values()} == {1}
