@@ -88,7 +88,7 @@ def start(root: Path, folder: Path, port: int, storage_port: int) -> Start:
     command = [
         "java",
         "-Xms512m",
-        "-Xmx512m",
+        "-Xmx1g",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         "-Xss512k",
