@@ -179,7 +179,7 @@ COMMANDS = (
         "for operators: issue a recovery code to a user who can't sign in any more",
         "darkroom.operate.recover:command",
         (
-            _argument("user", metavar="USER", help="the user's id"),
+            _argument("user", metavar="USER", help="their handle, like ana@eu-west, or their id"),
             _argument("--handle", metavar="HANDLE", help="for a user of version 0.2, who has none"),
             _TOPOLOGY,
         ),

@@ -80,7 +80,15 @@ def status(options: Namespace) -> int:
     shown = Table("region", "holds", "in force", "as of", "lease", box=None)
     for name, one in reports.items():
         shown.add_row(name, *_row(one))
-    Console().print(shown)
+    console = Console()
+    console.print(shown)
+    if any(isinstance(one, Report) and one.in_force != one.hash for one in reports.values()):
+        console.print(
+            "What a region holds forbids already. What it allows is allowed when it is in force: one lease after a"
+            " majority of the regions has confirmed it."
+        )
+    if not any(isinstance(one, Report) for one in reports.values()):
+        raise CommandError("No region answers.", "Is the system running? Start it with `darkroom up`.")
     return 0 if settled else 1
 
 

@@ -1,4 +1,4 @@
-"""`darkroom recover USER`: for somebody who has lost passphrase and recovery codes, or signed up before there were any.
+"""`darkroom recover HANDLE`: for somebody who has lost passphrase and recovery codes, or has had none in version 0.2.
 
 Issues one more recovery code. The operator must know that it goes to the right person: it is as good as a passphrase.
 """
@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from darkroom import terminal
 from darkroom.command_error import CommandError
 from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate import operators
@@ -19,6 +20,7 @@ from origin.accounts import recovery_codes
 from origin.accounts.sign_up import HANDLE
 from regions import config, ids, topology
 from regions.clock import now_ms
+from regions.config import Config
 from regions.errors import NotFound
 from regions.records import User
 from regions.residency.statement import Role
@@ -30,17 +32,33 @@ def command(options: Namespace) -> int:
     loaded = config.load(options.topology or options.data / TOPOLOGY, os.environ)
     if options.handle and not re.fullmatch(HANDLE, options.handle):
         raise CommandError(f"{options.handle!r} can't be a handle.", "It has 2 to 30 small letters, digits and _.", 2)
-    home = topology.home_of(loaded.topology, ids.USER, options.user)
+    region, user_id = _found(loaded, options.user)
     operator = operators.require(options, loaded, Role.OPERATOR)
-    with closing(config.open_settings(loaded, home.name)) as settings:
-        operator.begins(settings.values, home.name, "recover", options.user)
-    with closing(config.open_catalog(loaded, home.name)) as catalog:
-        user, code = issue(catalog, options.user, options.handle)
+    with closing(config.open_settings(loaded, region)) as settings:
+        operator.begins(settings.values, region, "recover", user_id)
+    with closing(config.open_catalog(loaded, region)) as catalog:
+        user, code = issue(catalog, user_id, options.handle)
     console = Console()
     console.print(f"[green]✓[/] A recovery code of [bold]{user.handle}@{user.home_region}[/]: [bold]{code}[/]")
     console.print(f"  It sets a new passphrase, once: darkroom signin {user.handle}@{user.home_region}", end="")
     console.print(f" --recovery-code {code}", soft_wrap=True)
     return 0
+
+
+def _found(loaded: Config, who: str) -> tuple[str, str]:
+    """The home region and the id of `ana@eu-west`, or of an id. Raises CommandError, NotFound, Unavailable."""
+    handle, at, region = who.rpartition("@")
+    if not at:
+        return topology.home_of(loaded.topology, ids.USER, who).name, who
+    if region not in loaded.topology.regions:
+        raise CommandError(
+            f"There is no region {terminal.plain(region)}.", f"There are {', '.join(loaded.topology.regions)}.", 2
+        )
+    with closing(config.open_catalog(loaded, region)) as catalog:
+        user_id = catalog.handles.owner(handle)
+    if user_id is None:
+        raise NotFound(f"there is nobody {terminal.plain(who)}")
+    return region, user_id
 
 
 def issue(catalog: Catalog, user_id: str, handle: str | None) -> tuple[User, str]:

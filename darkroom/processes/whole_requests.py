@@ -145,6 +145,10 @@ class _HeadParser(HTTPRequestParser):  # type: ignore[misc]
             super().parse_header(header_plus)
         except ValueError as error:
             raise ParsingError("the request line can't be read") from error
+        host = self.headers.get("HOST", "")
+        # RFC 9112, section 3.2. Waitress joins headers of one name with commas. 0.9 has no headers and no status.
+        if self.version not in ("1.0", "1.1") or "," in host or (self.version == "1.1" and not host):
+            raise ParsingError("a request is of HTTP/1.0 or 1.1, which has one Host")
         if self.chunked:
             # Nobody needs them here, and Waitress reads chunk lines and trailers without a limit, on its event loop.
             self.chunked, self.body_rcv = False, None

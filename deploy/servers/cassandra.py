@@ -70,6 +70,11 @@ memtable_offheap_space: 64MiB
 file_cache_size: 32MiB
 concurrent_reads: 16
 concurrent_writes: 16
+# The disk of a test machine may stall for seconds.
+read_request_timeout: 20s
+write_request_timeout: 20s
+cas_contention_timeout: 20s
+truncate_request_timeout: 60s
 """
 
 

@@ -54,9 +54,7 @@ def verify(signed: str, signers: Signers) -> Statement:
         key for key_id, key in signers.keys.items() if key_id in signatures and _verifies(key, signatures[key_id], text)
     }
     if len(valid) < signers.threshold:
-        raise StatementError(
-            f"{len(valid)} of its {len(signatures)} signatures are valid, and {signers.threshold} are needed"
-        )
+        raise StatementError(f"it has {len(valid)} valid signatures of the {signers.threshold} that it needs")
     return parse(text, signed)
 
 

@@ -10,6 +10,7 @@ from regions.stores.cassandra import adapter as cassandra
 from regions.stores.cassandra.address import parse_address
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.catalog import Catalog
+from tests.builders.keyspace import Keyspace
 from tests.builders.stores import created
 
 
@@ -20,14 +21,28 @@ def server(running_server):
         yield server
 
 
+@pytest.fixture(scope="package")
+def keyspace(server):
+    made = Keyspace(server.address)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def url(keyspace):
+    """One keyspace for all tests of this folder, empty for each."""
+    keyspace.empty()
+    return keyspace.url
+
+
 @pytest.fixture(scope="session")
 def numbers():
     return count(1)
 
 
 @pytest.fixture
-def url(server, numbers):
-    """A keyspace that does not exist yet."""
+def new_url(server, numbers):
+    """A keyspace that does not exist yet. Making its tables takes seconds, so it is for tests that change them."""
     return f"cassandra://{server.address}/fault_{next(numbers)}?datacenter=datacenter1&replication=1"
 
 

@@ -8,7 +8,6 @@ from regions import ids
 from regions.clock import now_ms
 from regions.records import Status
 from regions.stores.cassandra import adapter as cassandra
-from regions.stores.cassandra import schema
 from regions.stores.cassandra.address import parse_address
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.catalog import Catalog
@@ -17,7 +16,6 @@ from tests.builders.catalog_writes import ALL_WRITES, EVERYTHING, CatalogContent
 from tests.builders.stores import created
 from tests.builders.uploads import expired_uploads
 
-KILLED = -9
 AGAIN_S = 30
 # Older than any deletion that is still in progress; older than any intent that may still get its event.
 LATER_MS, MUCH_LATER_MS = 60_000, 1_200_000
@@ -27,7 +25,6 @@ pytestmark = pytest.mark.xdist_group("cassandra")
 COMMON = """
 import os, signal, sys
 from itertools import count
-from regions.stores.cassandra import schema
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.cassandra import adapter as cassandra
 from tests.builders.catalog_writes import write_all, write_for_ever
@@ -58,25 +55,6 @@ for step in count():
     if os.waitpid(child, 0)[1] != signal.SIGKILL:
         print("steps", step)
         break
-"""
-)
-
-OPEN = COMMON + "created(cassandra.catalog(sys.argv[1])).close()"
-
-# Opens the catalog and dies while it creates the sixth table.
-DIE_IN_MIGRATION = (
-    COMMON
-    + """
-change_schema, tables = CassandraSession.change_schema, count()
-schema._LOCK_S = 3
-
-def change(session, statement):
-    if next(tables) == 6:
-        os.kill(os.getpid(), signal.SIGKILL)
-    change_schema(session, statement)
-
-CassandraSession.change_schema = change
-created(cassandra.catalog(sys.argv[1]))
 """
 )
 
@@ -142,30 +120,6 @@ def killed_writers(server):
     writers = KilledWriters(url, scripts.output(BEFORE_EACH_REQUEST, url, timeout_s=300))
     yield writers
     writers.close()
-
-
-def versions(session: CassandraSession) -> list[int]:
-    session.use(session.address.keyspace)
-    return [version for (version,) in session.execute("SELECT version FROM schema_versions WHERE one = 0")]
-
-
-def test_two_processes_may_migrate_at_the_same_time(url, session, open_at):
-    """Both open the catalog; every version is recorded once, and the tables can be used."""
-    processes = [scripts.start(OPEN, url) for _ in range(2)]
-    printed = [process.communicate(timeout=180) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], printed
-    assert versions(session) == list(range(1, len(schema.MIGRATIONS) + 1))
-    assert open_at(0).photos.by_owner(ids.to_public(ids.USER, 1), None, 9) == []
-
-
-def test_a_migration_that_was_cut_off_is_completed_by_the_next_process(url, session, open_at):
-    """As soon as the lock of the dead process has expired."""
-    dying = scripts.start(DIE_IN_MIGRATION, url)
-    dying.communicate(timeout=180)
-    assert dying.returncode == KILLED
-    catalog = open_at(0)
-    assert expired_uploads(catalog, now_ms()) == []
-    assert versions(session) == list(range(1, len(schema.MIGRATIONS) + 1))
 
 
 def test_a_kill_before_any_request_leaves_nothing_half_done(killed_writers):

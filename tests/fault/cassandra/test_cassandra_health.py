@@ -3,12 +3,21 @@
 from dataclasses import replace
 from datetime import datetime
 
+import pytest
+
 from regions.records import Photo, Status, User, Variant
 from regions.stores.cassandra import adapter as cassandra
 from regions.stores.cassandra import schema
 from regions.stores.catalog import Catalog
 from regions.stores.health import Level
 from tests.builders.stores import created
+
+pytestmark = pytest.mark.xdist_group("cassandra")
+
+
+@pytest.fixture
+def url(new_url):
+    return new_url
 
 
 def problems(catalog: Catalog) -> dict[str, Level]:

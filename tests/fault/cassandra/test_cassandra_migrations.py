@@ -4,10 +4,19 @@ from dataclasses import replace
 
 import pytest
 
+from regions import ids
+from regions.clock import now_ms
 from regions.records import Fingerprint, Photo, Status
 from regions.stores.cassandra import schema
 from regions.stores.cassandra.partitions import partition_year
+from regions.stores.cassandra.session import CassandraSession
+from tests.builders import scripts
 from tests.builders.stores import STAMP
+from tests.builders.uploads import expired_uploads
+
+KILLED = -9
+
+pytestmark = pytest.mark.xdist_group("cassandra")
 
 PHOTO = Photo("p_00000000001", "u_00000000001", "eu", "eu-west", Status.READY, "At sea", 1, None, 1_800_000_000_000)
 OTHER = replace(PHOTO, photo_id="p_00000000002")
@@ -20,6 +29,35 @@ _COLUMNS = (
 _CREATE = f"UPDATE photos SET {', '.join(f'{name} = ?' for name in _COLUMNS.split(', '))} WHERE photo_id = ?"
 _LIST = "INSERT INTO photos_by_owner (owner_id, year, photo_id) VALUES (?, ?, ?)"
 _UNLIST = "DELETE FROM photos_by_owner WHERE owner_id = ? AND year = ? AND photo_id = ?"
+
+
+COMMON = """
+import os, signal, sys
+from itertools import count
+from regions.stores.cassandra import schema
+from regions.stores.cassandra.session import CassandraSession
+from regions.stores.cassandra import adapter as cassandra
+from tests.builders.stores import created
+"""
+
+OPEN = COMMON + "created(cassandra.catalog(sys.argv[1])).close()"
+
+# Opens the catalog and dies while it creates the sixth table.
+DIE_IN_MIGRATION = (
+    COMMON
+    + """
+change_schema, tables = CassandraSession.change_schema, count()
+schema._LOCK_S = 3
+
+def change(session, statement):
+    if next(tables) == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    change_schema(session, statement)
+
+CassandraSession.change_schema = change
+created(cassandra.catalog(sys.argv[1]))
+"""
+)
 
 
 class OldProgram:
@@ -43,6 +81,11 @@ class OldProgram:
         query = f"SELECT DISTINCT photo_id, {_COLUMNS} FROM photos WHERE photo_id = ?"
         [(_, _, _, _, _, caption, *_)] = self._session.execute(query, photo_id)
         return caption
+
+
+@pytest.fixture
+def url(new_url):
+    return new_url
 
 
 @pytest.fixture
@@ -104,3 +147,27 @@ def test_no_hash_is_left_of_a_photo_that_an_older_program_deletes(old, session, 
     old.delete(PHOTO)
     assert not new.photos.update(replace(PHOTO, perceptual_hash="aa"), {Status.PROCESSING}, None)
     assert session.execute("SELECT * FROM photos_by_owner") == []
+
+
+def versions(session: CassandraSession) -> list[int]:
+    session.use(session.address.keyspace)
+    return [version for (version,) in session.execute("SELECT version FROM schema_versions WHERE one = 0")]
+
+
+def test_two_processes_may_migrate_at_the_same_time(url, session, open_at):
+    """Both open the catalog; every version is recorded once, and the tables can be used."""
+    processes = [scripts.start(OPEN, url) for _ in range(2)]
+    printed = [process.communicate(timeout=180) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], printed
+    assert versions(session) == list(range(1, len(schema.MIGRATIONS) + 1))
+    assert open_at(0).photos.by_owner(ids.to_public(ids.USER, 1), None, 9) == []
+
+
+def test_a_migration_that_was_cut_off_is_completed_by_the_next_process(url, session, open_at):
+    """As soon as the lock of the dead process has expired."""
+    dying = scripts.start(DIE_IN_MIGRATION, url)
+    dying.communicate(timeout=180)
+    assert dying.returncode == KILLED
+    catalog = open_at(0)
+    assert expired_uploads(catalog, now_ms()) == []
+    assert versions(session) == list(range(1, len(schema.MIGRATIONS) + 1))

@@ -11,7 +11,6 @@ from regions.stores.cassandra import partitions
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.cassandra.tombstone_writer import TombstoneWriter
 from regions.stores.cassandra.tombstones import CassandraTombstones
-from tests.builders.keyspace import Keyspace
 
 JANITOR_AHEAD_MS = 60_000
 HOURS_S = 4 * 3600
@@ -23,20 +22,6 @@ pytestmark = pytest.mark.xdist_group("cassandra")
 def small(monkeypatch):
     """Partitions of three positions each."""
     monkeypatch.setattr(partitions, "TOMBSTONES_PER_PARTITION", 3)
-
-
-@pytest.fixture(scope="module")
-def keyspace(server):
-    made = Keyspace(server.address)
-    yield made
-    made.drop()
-
-
-@pytest.fixture
-def url(keyspace):
-    """One keyspace for all tests of this module, empty for each."""
-    keyspace.empty()
-    return keyspace.url
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_a_statement_that_agrees_with_the_topology_is_ok():
 
 
 @pytest.mark.parametrize(
-    ("found", "detail"), [(None, "there is none"), (StatementError("0 of its 1 signatures are valid"), "0 of its 1")]
+    ("found", "detail"), [(None, "there is none"), (StatementError("it has 0 valid signatures"), "it has 0 valid")]
 )
 def test_a_statement_that_is_missing_or_not_valid_is_a_failure(found, detail):
     """The result has the reason and advice."""

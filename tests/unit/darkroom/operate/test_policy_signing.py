@@ -172,3 +172,8 @@ def test_a_region_that_there_is_not_is_named_with_those_that_there_are(data, pol
     error = " ".join(capsys.readouterr().err.split())
     assert "has no region mars. → It has eu-west, eu-central, us-central." in error
     assert {one.serial for one in held(data).values()} == {1}
+
+
+def test_the_status_of_a_system_that_does_not_run_says_how_to_start_it(data, capsys):
+    assert run(data, "status") == 1
+    assert "No region answers." in capsys.readouterr().err

@@ -81,5 +81,8 @@ def test_the_command_prints_what_to_do_with_the_code(loaded, olga, tmp_path, cap
     arguments = ["recover", olga.user_id, "--topology", str(tmp_path / "topology.toml")]
     assert main([*arguments, "--handle", "Olga"]) == 2
     assert main([*arguments, "--handle", "olga"]) == 0
+    assert main(["recover", "olga@eu-west", *arguments[2:]]) == 0
+    for nobody, code in (("nobody@eu-west", 1), ("olga@mars", 2)):
+        assert main(["recover", nobody, *arguments[2:]]) == code
     out = capsys.readouterr().out
     assert "darkroom signin olga@eu-west" in out and "--recovery-code" in out

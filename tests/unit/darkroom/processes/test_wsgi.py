@@ -68,3 +68,22 @@ def test_a_proxy_protocol_line_is_rejected(url):
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), WAIT_S) as connection:
         connection.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(65_536).split()[1] == b"400"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/0.9\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost:\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    ],
+)
+def test_a_request_is_of_a_known_version_and_names_one_host(url, head):
+    """RFC 9112, section 3.2: what is in front of us might read the other Host."""
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), WAIT_S) as connection:
+        connection.sendall(head)
+        answer = connection.makefile("rb").read()
+    assert answer.split()[1] == b"400" and b"application/problem+json" in answer
