@@ -1,11 +1,17 @@
 """One keyspace of this process on the Cassandra under test: creating tables takes too long to do it for each test."""
 
 import os
-
-from cassandra.cluster import Cluster
+from collections import defaultdict
 
 from regions.stores.cassandra import adapter as cassandra
+from regions.stores.cassandra.address import parse_address
+from regions.stores.cassandra.session import CassandraSession
 from tests.builders.stores import created
+
+_PARTITION_KEYS = (
+    "SELECT table_name, column_name FROM system_schema.columns"
+    " WHERE keyspace_name = ? AND kind = 'partition_key' ALLOW FILTERING"
+)
 
 
 class Keyspace:
@@ -13,15 +19,11 @@ class Keyspace:
         self.name = f"test_{os.getpid()}_{os.urandom(4).hex()}"
         self.url = f"cassandra://{server}/{self.name}?datacenter=datacenter1&replication=1"
         created(cassandra.catalog(self.url)).close()
-        host, port = server.split(":")
-        self._cluster = Cluster([host], port=int(port), protocol_version=5)
-        self._session = self._cluster.connect(self.name)
-        tables = self._cluster.metadata.keyspaces[self.name].tables.values()
-        self._keys = {
-            table.name: [column.name for column in table.partition_key]
-            for table in tables
-            if table.name != "stamp" and not table.name.startswith("schema_")
-        }
+        self._session = CassandraSession(parse_address(self.url), None)
+        self._keys = defaultdict(list)
+        for table, column in self._session.execute(_PARTITION_KEYS, self.name):
+            if table != "stamp" and not table.startswith("schema_"):
+                self._keys[f"{self.name}.{table}"].append(column)
 
     def empty(self) -> None:
         """Deletes each partition, since truncating a table takes half a second.
@@ -29,25 +31,21 @@ class Keyspace:
         But heads of tombstones have timestamps of long ago, and what deletes them would hide those of the next test. So
         would the markers of deleted photos in the lists of their owners, whose timestamps are in the future.
         """
-        queries = {table: f"SELECT DISTINCT {', '.join(columns)} FROM {table}" for table, columns in self._keys.items()}
-        futures = {table: self._session.execute_async(query) for table, query in queries.items()}
-        partitions = {table: list(future.result()) for table, future in futures.items()}
-        if partitions["tombstones"]:
+        queries = [(f"SELECT DISTINCT {', '.join(columns)} FROM {table}",) for table, columns in self._keys.items()]
+        found = dict(zip(self._keys, self._session.execute_concurrent(queries), strict=True))
+        if found[f"{self.name}.tombstones"]:
             self._truncate("photos_by_owner")
-        deletions = []
-        for table, found in partitions.items():
-            where = " AND ".join(f"{column} = %s" for column in self._keys[table])
-            if found and table == "tombstone_heads":
-                self._truncate(table)
-                continue
-            for values in found:
-                deletions.append(self._session.execute_async(f"DELETE FROM {table} WHERE {where}", list(values)))
-        for deletion in deletions:
-            deletion.result()
+        if found.pop(f"{self.name}.tombstone_heads"):
+            self._truncate("tombstone_heads")
+        self._session.execute_concurrent(
+            (f"DELETE FROM {table} WHERE {' AND '.join(f'{column} = ?' for column in self._keys[table])}", *values)
+            for table, partitions in found.items()
+            for values in partitions
+        )
 
     def _truncate(self, table: str) -> None:
-        self._session.execute(f"TRUNCATE {table}", timeout=60)
+        self._session.change_schema(f"TRUNCATE {self.name}.{table}")
 
     def drop(self) -> None:
-        self._session.execute(f"DROP KEYSPACE {self.name}", timeout=60)
-        self._cluster.shutdown()
+        self._session.change_schema(f"DROP KEYSPACE {self.name}")
+        self._session.close()

@@ -1,11 +1,12 @@
 """A Cassandra of these tests' own, and ways to read its tables."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import count
 
 import pytest
 
 from regions.clock import now_ms
+from regions.errors import Unavailable
 from regions.stores.cassandra import adapter as cassandra
 from regions.stores.cassandra.address import parse_address
 from regions.stores.cassandra.session import CassandraSession
@@ -29,9 +30,17 @@ def keyspace(server):
 
 
 @pytest.fixture
-def url(keyspace):
+def url(keyspace, eventually):
     """One keyspace for all tests of this folder, empty for each."""
-    keyspace.empty()
+
+    def is_empty() -> bool:
+        # The test before may have killed the server: it is connected again after some seconds.
+        with suppress(Unavailable):
+            keyspace.empty()
+            return True
+        return False
+
+    eventually(is_empty)
     return keyspace.url
 
 
