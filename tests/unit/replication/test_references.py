@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from darkroom.local import compliance
 from regions import ids
 from regions.errors import NotFound, Unavailable, Unprocessable
 from regions.events import messages
@@ -53,7 +54,9 @@ def forbid_references(regions, region) -> None:
     """A statement by which references may not go to the US is pending for data of that region."""
     denial = "    rules:\n      - {deny: [reference], at: [us-central], because: A test.}\n"
     text = POLICY_TEXT.replace("    rules:\n", denial, 1)
-    stricter = Compliance().states(text, previous=regions.rules[region].in_force)
+    team = Compliance(private=compliance.private_keys(regions.data / compliance.FOLDER))
+    before = regions.rules[region].in_force
+    stricter = team.states(text, before.places.values(), previous=before)
     regions.rules[region] = replace(regions.rules[region], pending=(stricter,))
 
 
