@@ -380,6 +380,20 @@ def object_server_url(config: Config, region: str) -> str:
     return directory.server_url(config.topology.regions[region].objects)
 
 
+@_reporting_a_missing_client()
+def objects_url(config: Config, region: str) -> str:
+    """Where others reach the region's objects by signed URLs: scheme, host and port. Raises TopologyError."""
+    url = config.topology.regions[region].objects
+    match urlsplit(url).scheme:
+        case "directory":
+            return object_server_url(config, region)
+        case "s3":
+            from regions.stores.s3 import adapter as s3
+
+            return s3.public_url(url)
+    raise _no_adapter("objects", url, "directory, s3")
+
+
 def _no_adapter(port: str, url: str, schemes: str) -> TopologyError:
     return TopologyError(f"{url!r}: no adapter for {port} has the scheme {urlsplit(url).scheme!r}; known: {schemes}")
 

@@ -8,7 +8,7 @@ came out differently, or by another rule or policy, is logged at once.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cachetools import LRUCache
@@ -80,11 +80,13 @@ class AuditTrail:
             for action, made in decisions.items()
         }
 
-    def decide_for(self, rules: Rules, user_id: str, subject: Subject, action: Action, place: str) -> Decision:
-        """The same for one user whose profile may lie elsewhere. Raises Unavailable."""
-        decision = rules.decide(subject, action, place)
-        self._log({user_id: {action: decision}}, place, self._clock_ms())
-        return decision
+    def decide_subject(
+        self, rules: Rules, record_id: str, subject: Subject, actions: Iterable[Action], place: str
+    ) -> dict[Action, Decision]:
+        """The same for one photo or user whose record may lie elsewhere. Raises Unavailable."""
+        made = {action: rules.decide(subject, action, place) for action in actions}
+        self._log({record_id: made}, place, self._clock_ms())
+        return made
 
     def _log(self, by_record: Mapping[str, Mapping[Action, Decision]], place: str, now_ms: int) -> None:
         entries = [

@@ -46,6 +46,14 @@ class SignedPart:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class SignedPut:
+    """Where somebody PUTs one whole object. They must send `headers` as they are."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class Objects(Protocol):
     """A write that has returned survives kill -9.
 

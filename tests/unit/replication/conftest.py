@@ -5,47 +5,62 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from darkroom.local import data_folder
 from darkroom.local.compliance import statement_of
 from regions import ids
-from regions.config import Config, Stores, open_stores
+from regions.clock import now_s
+from regions.config import Config, Stores, objects_url, open_stores
 from regions.events import messages
 from regions.events.messages import Event
 from regions.records import Photo, Status, Tombstone, Upload, Variant
+from regions.node_tokens import NodeSigner
+from regions.region_client import RegionClient
+from regions.residency.audit import AuditTrail
 from regions.residency.rules import Rules
+from regions.residency.statement import Purpose
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
-from replication.handlers import LaneEnd, LaneHandlers
-from tests.builders.report_server import ReportServer
+from replication.border import Border
+from replication.handlers import Home, LaneHandlers
+from replication.transfer import Sender
+from tests.builders.region_servers import RegionServers
 
 NOW_MS = 1_900_000_000_000
 SIZES = (150, 320)
 
 
-class Hooked:
-    """A real object store that calls a function before or after each put, or after each chunk of a read.
+class HookedSender:
+    """A real sender that calls a function before or after each object that it sends, or after each chunk it reads.
 
     So tests can place an action exactly into the middle of a copy.
     """
 
-    def __init__(self, objects, before_put=None, after_put=None, in_read=None):
-        self._objects, self._before, self._after, self._in_read = objects, before_put, after_put, in_read
+    def __init__(self, sender, before_put=None, after_put=None):
+        self._sender, self._before, self._after = sender, before_put, after_put
+
+    def send(self, *arguments):
+        if self._before:
+            self._before()
+        self._sender.send(*arguments)
+        if self._after:
+            self._after()
+
+
+class HookedObjects:
+    """A real object store that calls a function after each chunk of a read."""
+
+    def __init__(self, objects, in_read):
+        self._objects, self._in_read = objects, in_read
 
     def __getattr__(self, name):
         return getattr(self._objects, name)
-
-    def put(self, *arguments):
-        if self._before:
-            self._before()
-        info = self._objects.put(*arguments)
-        if self._after:
-            self._after()
-        return info
 
     @contextmanager
     def open(self, bucket, key):
@@ -55,8 +70,7 @@ class Hooked:
     def _hooked(self, chunks):
         for chunk in chunks:
             yield chunk
-            if self._in_read:
-                self._in_read()
+            self._in_read()
 
 
 @dataclass
@@ -65,17 +79,30 @@ class Regions:
     config: Config
     stores: dict[str, Stores]
     rules: dict[str, Rules]
-    servers: dict[str, ReportServer]
+    servers: dict[str, RegionServers]
     numbers: Iterator[int]
+    hooks: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.everything = {"raw", *map(str, SIZES)}
+        self.audits = {name: AuditTrail(stores.catalog, lambda: NOW_MS) for name, stores in self.stores.items()}
 
     def lane(self, home: str, destination: str) -> LaneHandlers:
-        return LaneHandlers(self.end(home), self.end(destination), lambda: NOW_MS)
+        sender = HookedSender(Sender(objects_url(self.config, destination)), **self.hooks.get(destination, {}))
+        return LaneHandlers(
+            self.home(home), self.config.topology.regions[destination], self.border(home, destination), sender,
+            lambda: NOW_MS,
+        )  # fmt: skip
 
-    def end(self, region: str) -> LaneEnd:
-        return LaneEnd(self.config.topology.regions[region], self.stores[region], lambda: self.rules[region])
+    def home(self, region: str) -> Home:
+        node = self.config.topology.regions[region]
+        return Home(node, self.stores[region], lambda: self.rules[region], self.audits[region])
+
+    def border(self, home: str, destination: str) -> Border:
+        """That of the destination, as the home asks it."""
+        private = self.config.private_keys(home, Purpose.NODE)
+        listed = lambda: self.rules[home].public_keys(home, Purpose.NODE)  # noqa: E731
+        return Border(self.config.topology.regions[destination], RegionClient(NodeSigner(home, private, listed, now_s)))
 
     def lose_lease(self, region: str) -> None:
         """For data of that region, nobody knows what may cross."""
@@ -154,9 +181,13 @@ class Regions:
         return sorted((delivery.event for delivery in deliveries), key=lambda event: event.key)
 
     def hook(self, region: str, **hooks: Callable[[], object]) -> None:
-        """From now on calls `before_put`, `after_put` or `in_read` when that happens in the region's object store."""
+        """From now on, lanes call `before_put` or `after_put` when they send an object to the region."""
+        self.hooks[region] = hooks
+
+    def hook_reads(self, region: str, in_read: Callable[[], object]) -> None:
+        """From now on calls it after each chunk that is read in the region's object store."""
         stores = self.stores[region]
-        self.stores[region] = replace(stores, objects=Hooked(stores.objects, **hooks))
+        self.stores[region] = replace(stores, objects=HookedObjects(stores.objects, in_read))
 
     def audited(self, photo: Photo) -> set[tuple[str, str, bool]]:
         """Action, place and whether it was allowed, from the audit log of the photo's home."""
@@ -196,17 +227,19 @@ def sha256s_of(photo: Photo) -> set[str]:
 @pytest.fixture
 def regions(tmp_path: Path) -> Iterator[Regions]:
     machine = data_folder.read_machine()
-    servers = {name: ReportServer(name) for name in machine.regions}
+    servers = {name: RegionServers() for name in machine.regions}
     ports = {process.name: 1 for process in machine.processes()}
-    ports |= {f"origin-{name}": server.port for name, server in servers.items()}
+    ports |= {f"origin-{name}": server.ports["origin"] for name, server in servers.items()}
+    ports |= {f"object-server-{name}": server.ports["objects"] for name, server in servers.items()}
     config = data_folder.prepare(tmp_path, machine, ports)
     statement = statement_of(config)
-    for server in servers.values():
-        server.statement = statement
     opened = {name: open_stores(config, name) for name in config.topology.regions}
     rules = dict.fromkeys(opened, Rules(statement, (), leased=True))
-    yield Regions(tmp_path, config, opened, rules, servers, count())
-    for stores in opened.values():
-        stores.close()
+    made = Regions(tmp_path, config, opened, rules, servers, count())
+    for name, server in servers.items():
+        server.serve(config, name, opened[name], partial(made.rules.__getitem__, name))
+    yield made
     for server in servers.values():
         server.close()
+    for stores in opened.values():
+        stores.close()
