@@ -15,11 +15,11 @@ from origin.accounts.sessions_resource import SessionsResource
 from origin.accounts.sign_ins import SignIns
 from origin.accounts.sign_up import SignUpResource
 from origin.border.details_resource import DetailsResource
+from origin.border.ended_sessions import EndedSessionsResource, fetch_from, fetch_own
 from origin.border.follows_resource import FollowsResource
+from origin.border.grants import GrantsResource
 from origin.border.offers_resource import OffersResource
 from origin.border.receiving import Receiver
-from origin.border.ended_sessions import EndedSessionsResource, fetch_from, fetch_own
-from origin.border.grants import GrantsResource
 from origin.border.statements import StatementResource
 from origin.border.tombstones import TombstonesResource
 from origin.context import Context

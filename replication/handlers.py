@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from regions.events.set_aside import TEN_MINUTES, NotYet
+
 from regions import ids
 from regions.border.follows import Referenced
 from regions.border.offers import AnsweredObject, Offer
@@ -83,8 +85,9 @@ class LaneHandlers:
         author_id, follower_id = str(event.body["author_id"]), str(event.body["follower_id"])
         if not event.body["following"] or ids.parse(ids.USER, author_id).region != self._destination.number:
             return
-        follower = self._home.stores.catalog.users.get(follower_id)
-        if follower is None or follower.deleted_at_ms is not None:
+        catalog = self._home.stores.catalog
+        follower = catalog.users.get(follower_id)
+        if follower is None or author_id not in catalog.follows.followed_among(follower_id, [author_id]):
             return
         say = self._home.decide(follower_id, subject_of(follower), [Action.SAY], self._destination.name)
         if not say[Action.SAY].allowed:
@@ -159,5 +162,5 @@ class LaneHandlers:
         The home's record of the replica goes last: as long as it is there, the deletion is not confirmed.
         """
         if not self._border.delete(photo_id, deleted_at_ms):
-            raise NotYet(f"something of {photo_id} may still arrive at {self._destination.name}")
+            raise NotYet(f"something of {photo_id} may still arrive at {self._destination.name}", TEN_MINUTES)
         self._home.stores.catalog.replicas.remove(photo_id, self._destination.name)

@@ -5,7 +5,7 @@ Only the home of a photo may speak for it, and only of people whose class may ha
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import falcon

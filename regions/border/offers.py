@@ -37,7 +37,7 @@ _HEADER_VALUE = re.compile("[ -~]*")
 
 @dataclass(frozen=True, slots=True)
 class OfferedObject:
-    """The raw, if `variant` is empty, or the variant of that name. `sha256` is from the photo's record, never a store's.
+    """The raw if `variant` is empty, else the variant of that name. `sha256` is from the record, never from a store.
 
     Where it lies and what it is served as follows from its name, so that no sender chooses it.
     """

@@ -14,7 +14,7 @@ from origin.accounts.revocation import RevokedSessions
 from origin.app import create
 from origin.context import Context
 from regions import ids
-from regions.clock import now_ms, now_s
+from regions.clock import now_ms
 from regions.config import Config, Stores, open_object_server
 from regions.errors import Unavailable
 from regions.events.outbox import OutboxPublisher
@@ -65,8 +65,15 @@ class RegionServers:
         self.ports = {"origin": self._origin.server_port, "objects": self._objects.server_port}
         self._running = ExitStack()
 
-    def serve(self, config: Config, region: str, stores: Stores, rules: Callable[[], Rules]) -> None:
-        self._origin.set_app(create(context_of(config, region, stores, SetRules(region, rules))))
+    def serve(
+        self,
+        config: Config,
+        region: str,
+        stores: Stores,
+        rules: Callable[[], Rules],
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self._origin.set_app(create(context_of(config, region, stores, SetRules(region, rules), clock_ms)))
         self._objects.set_app(open_object_server(config, region))
         for server in (self._origin, self._objects):
             self._running.enter_context(running(server))
@@ -77,25 +84,25 @@ class RegionServers:
             server.server_close()
 
 
-def context_of(config: Config, region: str, stores: Stores, rules: Any) -> Context:
+def context_of(config: Config, region: str, stores: Stores, rules: Any, clock_ms: Callable[[], int]) -> Context:
     def listed() -> Any:
         return rules.current().public_keys(region, Purpose.NODE)
 
     node = config.topology.regions[region]
-    signer = NodeSigner(region, config.private_keys(region, Purpose.NODE), listed, now_s)
+    signer = NodeSigner(region, config.private_keys(region, Purpose.NODE), listed, lambda: clock_ms() // 1000)
     return Context(
         region=node,
         topology=config.topology,
         stores=stores,
         limits=MemoryLimits(lambda: time.monotonic_ns() // 1000),
         rules=rules,
-        outbox=OutboxPublisher(stores.catalog, stores.events, now_ms),
-        new_id=ids.IdGenerator(node.number, 0, 0, lambda: 1 << 62, now_ms).next,
-        clock_ms=now_ms,
+        outbox=OutboxPublisher(stores.catalog, stores.events, clock_ms),
+        new_id=ids.IdGenerator(node.number, 0, 0, lambda: 1 << 62, clock_ms).next,
+        clock_ms=clock_ms,
         user_keys=config.private_keys(region, Purpose.USERS),
         others=RegionClient(signer),
         passphrases=PassphraseHasher(CHEAP, at_once=4),
-        revoked=RevokedSessions(now_ms),
+        revoked=RevokedSessions(clock_ms),
         random=os.urandom,
     )
 

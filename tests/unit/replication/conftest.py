@@ -4,7 +4,7 @@ import hashlib
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from regions.events.set_aside import TEN_MINUTES, NotYet
 
 from darkroom.local import data_folder
 from darkroom.local.compliance import statement_of
 from regions import ids
-from regions.clock import now_s
 from regions.config import Config, Stores, objects_url, open_stores
 from regions.events import messages
 from regions.events.messages import Event
-from regions.records import Photo, Status, Tombstone, Upload, Variant
 from regions.node_tokens import NodeSigner
+from regions.records import Photo, Status, Tombstone, Upload, User, Variant
 from regions.region_client import RegionClient
 from regions.residency.audit import AuditTrail
 from regions.residency.rules import Rules
@@ -30,6 +30,7 @@ from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_ke
 from replication.border import Border
 from replication.handlers import Home, LaneHandlers
 from replication.transfer import Sender
+from tests.builders.embedded import Clock
 from tests.builders.region_servers import RegionServers
 
 NOW_MS = 1_900_000_000_000
@@ -80,18 +81,19 @@ class Regions:
     stores: dict[str, Stores]
     rules: dict[str, Rules]
     servers: dict[str, RegionServers]
+    clock: Clock
     numbers: Iterator[int]
     hooks: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.everything = {"raw", *map(str, SIZES)}
-        self.audits = {name: AuditTrail(stores.catalog, lambda: NOW_MS) for name, stores in self.stores.items()}
+        self.audits = {name: AuditTrail(stores.catalog, self.clock.now_ms) for name, stores in self.stores.items()}
 
     def lane(self, home: str, destination: str) -> LaneHandlers:
         sender = HookedSender(Sender(objects_url(self.config, destination)), **self.hooks.get(destination, {}))
         return LaneHandlers(
             self.home(home), self.config.topology.regions[destination], self.border(home, destination), sender,
-            lambda: NOW_MS,
+            self.clock.now_ms,
         )  # fmt: skip
 
     def home(self, region: str) -> Home:
@@ -102,7 +104,8 @@ class Regions:
         """That of the destination, as the home asks it."""
         private = self.config.private_keys(home, Purpose.NODE)
         listed = lambda: self.rules[home].public_keys(home, Purpose.NODE)  # noqa: E731
-        return Border(self.config.topology.regions[destination], RegionClient(NodeSigner(home, private, listed, now_s)))
+        signer = NodeSigner(home, private, listed, lambda: self.clock.now_ms() // 1000)
+        return Border(self.config.topology.regions[destination], RegionClient(signer))
 
     def lose_lease(self, region: str) -> None:
         """For data of that region, nobody knows what may cross."""
@@ -141,6 +144,33 @@ class Regions:
         stores.catalog.photos.create(photo, Upload(photo.photo_id, "m", "a.jpg", photo.size_bytes, photo.size_bytes, 1))
         assert stores.catalog.photos.update(ready, {Status.PROCESSING}, event)
         return ready, event
+
+    def add_user(self, region: str) -> User:
+        residency_class, country = ("eu", "PT") if region.startswith("eu") else ("world", "US")
+        user = User(self.new_id(ids.USER, region), "Bob", country, residency_class, region, NOW_MS)
+        self.stores[region].catalog.users.add(user)
+        return user
+
+    def follow(self, region: str, author_id: str, following: bool = True) -> Event:
+        """A new user of the region follows the author, or no longer does; the event is published there too."""
+        follower, stores = self.add_user(region), self.stores[region]
+        event = messages.follow_changed(follower.user_id, author_id, following, NOW_MS)
+        stores.catalog.follows.change(follower.user_id, author_id, following, event)
+        stores.events.publish([event])
+        return event
+
+    def add_follower(self, photo: Photo, region: str) -> None:
+        """Somebody there follows the photo's owner, whose home knows it."""
+        self.follow(region, photo.owner_id)
+        self.stores[photo.home_region].catalog.follows.add_follower_region(photo.owner_id, region)
+
+    def confirm_deletion(self, lane: LaneHandlers, event: Event) -> None:
+        """Handles it again when nothing of the photo can arrive any more."""
+        with suppress(NotYet):
+            lane.handle_deleted(event)
+            return
+        self.clock.advance(TEN_MINUTES.ms)
+        lane.handle_deleted(event)
 
     def delete(self, photo: Photo) -> Event:
         """Deletes as the owner does, at the photo's home: writes the tombstone and publishes its event."""
@@ -235,9 +265,9 @@ def regions(tmp_path: Path) -> Iterator[Regions]:
     statement = statement_of(config)
     opened = {name: open_stores(config, name) for name in config.topology.regions}
     rules = dict.fromkeys(opened, Rules(statement, (), leased=True))
-    made = Regions(tmp_path, config, opened, rules, servers, count())
+    made = Regions(tmp_path, config, opened, rules, servers, Clock(NOW_MS), count())
     for name, server in servers.items():
-        server.serve(config, name, opened[name], partial(made.rules.__getitem__, name))
+        server.serve(config, name, opened[name], partial(made.rules.__getitem__, name), made.clock.now_ms)
     yield made
     for server in servers.values():
         server.close()

@@ -13,7 +13,7 @@ def test_a_deletion_removes_the_copy_forever(regions):
     photo, event = regions.add_photo("eu-west")
     lane = regions.lane("eu-west", "eu-central")
     lane.handle_ready(event)
-    lane.handle_deleted(regions.delete(photo))
+    regions.confirm_deletion(lane, regions.delete(photo))
     catalog = regions.stores["eu-central"].catalog
     assert "eu-central" not in regions.files_of(photo)
     assert catalog.photos.get(photo.photo_id) is None

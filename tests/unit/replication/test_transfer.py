@@ -1,17 +1,23 @@
-"""Copying one object from one real store to another."""
+"""Sending one object from one real store to another's URL."""
 
 import hashlib
 import io
 
 import pytest
 
-from regions.errors import NotFound, Unprocessable
-from regions.stores.objects import RAW
-from replication.placement import ExpectedObject
-from replication.transfer import copy, is_stored
+from regions import ids
+from regions.border.offers import RAW_NAME, OfferedObject
+from regions.clock import now_ms
+from regions.config import objects_url
+from regions.errors import BadGateway, NotFound, Unavailable, Unprocessable
+from regions.stores.objects import RAW, SignedPut, raw_key
+from replication.transfer import Sender
+from tests.builders.http import JsonHandler, answering
 
 BODY = bytes(range(256)) * 10_000
-EXPECTED = ExpectedObject(RAW, "ab/photo", hashlib.sha256(BODY).hexdigest(), len(BODY), "image/jpeg")
+PHOTO_ID = ids.to_public(ids.PHOTO, 1 << 30)
+KEY = raw_key(PHOTO_ID)
+WANTED = OfferedObject(RAW_NAME, hashlib.sha256(BODY).hexdigest(), len(BODY), "image/jpeg")
 
 
 @pytest.fixture
@@ -24,53 +30,82 @@ def destination(regions):
     return regions.stores["eu-central"].objects
 
 
+@pytest.fixture
+def sender(regions):
+    return Sender(objects_url(regions.config, "eu-central"))
+
+
+def signed(destination, within_ms: int = 60_000) -> SignedPut:
+    until_ms = now_ms() + within_ms
+    return destination.sign_put(RAW, KEY, WANTED.size_bytes, WANTED.sha256, WANTED.content_type, "", until_ms)
+
+
 def upload(objects, body: bytes = BODY) -> None:
     """Uploads as a client does, so that the store was not given a SHA-256."""
-    multipart_id = objects.create_upload(RAW, EXPECTED.key)
+    multipart_id = objects.create_upload(RAW, KEY)
     size = len(body) // 2
     for number, part in ((1, body[:size]), (2, body[size:])):
         objects.write_part(multipart_id, number, io.BytesIO(part), len(part))
     objects.complete_upload(multipart_id, objects.list_parts(multipart_id))
 
 
-def test_a_copy_is_complete_and_has_the_checksum(source, destination):
+def test_a_copy_is_complete_and_has_the_checksum(source, destination, sender):
     """Even if only the photo's record, and not the source, has the SHA-256 of the upload."""
     upload(source)
-    assert copy(source, destination, EXPECTED) == len(BODY)
-    assert is_stored(destination, EXPECTED)
-    with destination.open(RAW, EXPECTED.key) as chunks:
+    sender.send(source, PHOTO_ID, WANTED, signed(destination))
+    info = destination.info(RAW, KEY)
+    assert (info.sha256, info.size_bytes, info.content_type) == (WANTED.sha256, len(BODY), "image/jpeg")
+    with destination.open(RAW, KEY) as chunks:
         assert b"".join(chunks) == BODY
 
 
-def test_a_second_copy_moves_no_bytes(source, destination):
-    """It does not even open the source."""
+def test_what_another_process_has_brought_meanwhile_is_no_error(source, destination, sender):
     upload(source)
-    copy(source, destination, EXPECTED)
-    source.delete(RAW, EXPECTED.key)
-    assert copy(source, destination, EXPECTED) == 0
+    for _ in range(2):
+        sender.send(source, PHOTO_ID, WANTED, signed(destination))
+    assert destination.info(RAW, KEY).sha256 == WANTED.sha256
 
 
 @pytest.mark.parametrize(
     "body", [BODY[:-1], BODY + b"!", BODY[:-1] + b"!"], ids=["shorter", "longer", "as long but different"]
 )
-def test_bytes_that_differ_from_the_record_never_become_visible(source, destination, body):
+def test_bytes_that_differ_from_the_record_never_become_visible(source, destination, sender, body):
     """The copy fails, and the destination has no object."""
     upload(source, body)
     with pytest.raises(Unprocessable):
-        copy(source, destination, EXPECTED)
-    assert destination.info(RAW, EXPECTED.key) is None
+        sender.send(source, PHOTO_ID, WANTED, signed(destination))
+    assert destination.info(RAW, KEY) is None
 
 
-def test_an_object_that_the_source_does_not_have_is_not_found(source, destination):
-    """And the destination has no object."""
+def test_an_object_that_the_source_does_not_have_is_not_found(source, destination, sender):
     with pytest.raises(NotFound):
-        copy(source, destination, EXPECTED)
-    assert destination.info(RAW, EXPECTED.key) is None
+        sender.send(source, PHOTO_ID, WANTED, signed(destination))
+    assert destination.info(RAW, KEY) is None
 
 
-def test_wrong_bytes_at_the_destination_are_replaced(source, destination):
-    """Another object under the same key does not count as the copy."""
+def test_a_url_that_has_run_out_is_no_fault_of_the_object(source, destination, sender):
+    """Its event is tried again, with a new one."""
     upload(source)
-    destination.put(RAW, EXPECTED.key, [b"other"], hashlib.sha256(b"other").hexdigest(), "image/jpeg")
-    assert copy(source, destination, EXPECTED) == len(BODY)
-    assert is_stored(destination, EXPECTED)
+    with pytest.raises(Unavailable, match="403"):
+        sender.send(source, PHOTO_ID, WANTED, signed(destination, within_ms=-1))
+
+
+class Internal(JsonHandler):
+    """Something in this region that another region would like this process to write to."""
+
+    requests: list[str] = []
+
+    def do_PUT(self):
+        self.requests.append(self.path)
+        self.send(200, {}, {})
+
+
+def test_nothing_is_sent_to_a_server_that_is_not_the_destinations_store(source, sender):
+    """Whatever URL it answers."""
+    upload(source)
+    with answering(Internal) as url:
+        port = url.rpartition(":")[2]
+        for named in (url, f"http://localhost:{port}", f"http://127.0.0.1.example:{port}", f"//127.0.0.1:{port}", ""):
+            with pytest.raises(BadGateway, match="not its own"):
+                sender.send(source, PHOTO_ID, WANTED, SignedPut(f"{named}/v1/kv/residency", {}))
+    assert Internal.requests == []
