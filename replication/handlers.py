@@ -7,14 +7,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from regions.events.set_aside import TEN_MINUTES, NotYet
-
 from regions import ids
 from regions.border.follows import Referenced
 from regions.border.offers import AnsweredObject, Offer
 from regions.config import Stores
 from regions.errors import NotFound, Problem, Unavailable, Unprocessable
 from regions.events.messages import Event, is_again, photo_referenced
+from regions.events.set_aside import TEN_MINUTES, NotYet
 from regions.records import Photo
 from regions.residency.audit import AuditTrail
 from regions.residency.decide import Subject, subject_of

@@ -6,7 +6,6 @@ Pure: no clock, no store. Fails closed, as the rules do: what nothing was decide
 from collections.abc import Iterator, Mapping
 
 from regions.border.offers import RAW_NAME, AnsweredObject, ObjectState, Offer, OfferedObject, Reference
-from regions.border.photo_record import without_home_fields
 from regions.errors import Unprocessable
 from regions.records import Photo, Replica
 from regions.residency.decide import Decision, subject_of
@@ -27,7 +26,7 @@ def offer_of(photo: Photo, decisions: Decisions) -> Offer:
         photo.photo_id,
         subject_of(photo),
         tuple(_objects(photo, decisions)),
-        without_home_fields(photo) if _allows(decisions, Action.REST_METADATA) else None,
+        photo if _allows(decisions, Action.REST_METADATA) else None,
         Reference(photo.owner_id, photo.created_at_ms) if _allows(decisions, Action.REFERENCE) else None,
     )
 

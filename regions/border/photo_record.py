@@ -36,16 +36,6 @@ def incoming(document: Mapping[str, Any], photo_id: str, home_region: str) -> Ph
     return Photo(photo_id=photo_id, home_region=home_region, status=Status.READY, **values)
 
 
-def without_home_fields(photo: Photo) -> Photo:
-    """As it is elsewhere: `incoming` of `outgoing`."""
-    return Photo(
-        photo_id=photo.photo_id,
-        home_region=photo.home_region,
-        status=photo.status,
-        **{name: getattr(photo, name) for name in READERS},
-    )
-
-
 def _variants(value: Any) -> tuple[Variant, ...]:
     return tuple(map(_variant, bounds.objects(value, MAX_VARIANTS)))
 

@@ -5,19 +5,19 @@ the regions, is one step of the process that makes it. A process runs on a green
 another one go on in between, kill it, or let time pass.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import greenlet
-from regions.events.set_aside import NotYet
 
 from origin.border.receiving import PUT_LASTS_MS, Receiver
 from regions import ids
 from regions.border.offers import Answer, Offer, answer_document, offer_document, parse_answer, parse_offer
-from regions.errors import Unavailable
+from regions.errors import Problem, Unavailable
 from regions.events.messages import Event, photo_deleted, photo_ready
+from regions.events.set_aside import NotYet
 from regions.records import AuditEntry, Location, Photo, Replica, Status, Tombstone, Variant
 from regions.residency.audit import AuditTrail
 from regions.residency.decide import Decision, Subject
@@ -111,6 +111,7 @@ class ObjectStore:
 
     clock_ms: Callable[[], int]
     stored: dict[tuple[str, str], ObjectInfo] = field(default_factory=dict)
+    begun: int = 0
     puts: int = 0
 
     def info(self, bucket: str, key: str) -> ObjectInfo | None:
@@ -119,11 +120,11 @@ class ObjectStore:
     def delete(self, bucket: str, key: str) -> None:
         self.stored.pop((bucket, key), None)
 
-    def list(self, bucket: str, prefix: str) -> list[ObjectInfo]:
-        return [info for (of, key), info in self.stored.items() if of == bucket and key.startswith(prefix)]
+    def list(self, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+        return iter([info for (of, key), info in self.stored.items() if of == bucket and key.startswith(prefix)])
 
-    def list_uploads(self, bucket: str, key: str) -> list[str]:
-        return []
+    def list_uploads(self, bucket: str, key: str) -> tuple[str, ...]:
+        return ()
 
     def sign_put(
         self, bucket: str, key: str, size_bytes: int, sha256: str, content_type: str, cache: str, expires_ms: int
@@ -138,6 +139,7 @@ class ObjectStore:
         if self.clock_ms() >= int(expires_ms):
             raise Unavailable("403")
         begun_ms = self.clock_ms()
+        self.begun += 1
         step()
         if self.clock_ms() > begun_ms + PUT_LASTS_MS:
             raise Unavailable("too slow")
@@ -257,7 +259,7 @@ class Process:
     def _attempt(self) -> None:
         try:
             self.work()
-        except (Unavailable, NotYet):
+        except (Problem, NotYet):
             return
         except greenlet.GreenletExit:
             return

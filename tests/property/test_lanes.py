@@ -1,4 +1,4 @@
-"""Laws of a lane, checked on the code of both its ends, in any order of their steps, with kills and with time passing."""
+"""Laws of a lane, checked on the code of both its ends: in any order of steps, with kills, and while time passes."""
 
 from dataclasses import replace
 
@@ -24,6 +24,7 @@ ACTIONS = (Action.REST_RAW, Action.REST_VARIANTS, Action.REST_METADATA, Action.R
 OBJECTS = {Action.REST_RAW: {"raw/raw"}, Action.REST_VARIANTS: {"variants/150.jpg", "variants/320.jpg"}}
 decisions = st.fixed_dictionaries({action: st.booleans() for action in ACTIONS})
 everything = dict.fromkeys(ACTIONS, True)
+kills = st.lists(st.integers(0, 1), max_size=60)
 MINUTE_MS = 60_000
 
 
@@ -52,21 +53,26 @@ WORK = (delete_at_home, deliver_deletion, deliver_photo, deliver_photo)
 KILL_ALL, A_MINUTE = len(WORK), len(WORK) + 1
 
 
-@given(decisions, decisions, st.lists(st.integers(0, A_MINUTE), max_size=150))
+schedules = st.lists(st.tuples(st.integers(0, A_MINUTE), st.integers(1, 40)), max_size=12)
+"""Who goes on, and for how many steps; or how many minutes pass."""
+
+
+@given(decisions, decisions, schedules)
 @settings(max_examples=300, deadline=None)
 def test_a_tombstone_wins_in_any_order_of_steps(at_home, there, schedule):
     """Two deliveries of the photo and its deletion interleave in any order; any may be killed, or be slow."""
     world = World(at_home, there)
     confirmed_puts.clear()
     processes = [Process(lambda work=work: work(world)) for work in WORK]
-    for choice in schedule:
+    for choice, count in schedule:
         if choice == KILL_ALL:
             for process in processes:
                 process.kill()
         elif choice == A_MINUTE:
-            world.now_ms += MINUTE_MS
+            world.now_ms += count * MINUTE_MS
         else:
-            processes[choice].go_on()
+            for _ in range(count):
+                processes[choice].go_on()
     for process in processes:
         process.finish(world)
     assert world.destination.tombstoned == {PHOTO_ID: Tombstone(PHOTO_ID, "", DELETED_AT_MS)}
@@ -74,7 +80,7 @@ def test_a_tombstone_wins_in_any_order_of_steps(at_home, there, schedule):
     assert confirmed_puts == [world.objects.puts]
 
 
-@given(decisions, decisions, st.lists(st.integers(0, 1), max_size=60), st.booleans())
+@given(decisions, decisions, kills, st.booleans())
 @settings(deadline=None)
 def test_the_destination_gets_exactly_what_both_ends_allow(at_home, there, schedule, has_followers):
     """However often the event is delivered, and wherever a delivery is killed."""
@@ -144,3 +150,20 @@ def test_wrong_bytes_at_the_destination_are_replaced():
         world.objects.stored[place] = replace(info, sha256="00" * 32)
     deliver_photo(world)
     assert world.objects.stored == right
+
+
+def test_a_deletion_is_not_confirmed_while_a_slow_put_may_end():
+    """It began before its URL ran out."""
+    world = World(everything, everything)
+    copying = Process(lambda: deliver_photo(world))
+    while not world.destination.expected_ms:
+        copying.go_on()
+    world.now_ms += 4 * MINUTE_MS
+    while not world.objects.begun:
+        copying.go_on()
+    world.now_ms += 2 * MINUTE_MS
+    delete_at_home(world)
+    assert not world.delete(PHOTO_ID, DELETED_AT_MS)
+    copying.finish(world)
+    assert world.objects.puts == 1
+    assert world.kept() == set()

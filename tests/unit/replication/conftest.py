@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from regions.events.set_aside import TEN_MINUTES, NotYet
 
 from darkroom.local import data_folder
 from darkroom.local.compliance import statement_of
@@ -20,6 +19,7 @@ from regions import ids
 from regions.config import Config, Stores, objects_url, open_stores
 from regions.events import messages
 from regions.events.messages import Event
+from regions.events.set_aside import TEN_MINUTES, NotYet
 from regions.node_tokens import NodeSigner
 from regions.records import Photo, Status, Tombstone, Upload, User, Variant
 from regions.region_client import RegionClient

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from typing import ClassVar
 
 import pytest
 
@@ -93,7 +94,7 @@ def test_a_url_that_has_run_out_is_no_fault_of_the_object(source, destination, s
 class Internal(JsonHandler):
     """Something in this region that another region would like this process to write to."""
 
-    requests: list[str] = []
+    requests: ClassVar[list[str]] = []
 
     def do_PUT(self):
         self.requests.append(self.path)
