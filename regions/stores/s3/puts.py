@@ -30,6 +30,14 @@ PART_BYTES = 8 << 20
 _CONDITION_FAILED = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
+_HEADER_NAMES = {
+    "ContentType": "Content-Type",
+    "CacheControl": "Cache-Control",
+    "IfNoneMatch": "If-None-Match",
+    "ChecksumSHA256": "x-amz-checksum-sha256",
+}
+
+
 class Puts:
     """Writes of whole objects. `bucket` is S3's name of the bucket in all methods."""
 
@@ -44,6 +52,22 @@ class Puts:
         if len(first) < PART_BYTES:
             return self._put_at_once(bucket, replace(info, size_bytes=len(first)), first)
         return self._put_in_parts(bucket, info, chain([first], pieces))
+
+    def signed(self, info: ObjectInfo) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        """For a put by somebody else: what to sign of it, and the headers that go with the URL.
+
+        Where the store can't compare a SHA-256, none is signed: `info` then has None, and the bytes must be read before
+        they count. Where it has no conditions, the URL works more than once, for the same bytes. Raises Unavailable if
+        it has neither: whoever has the URL could replace the bytes when they have been read.
+        """
+        if not (self._accepts_checksums or self._conditional):
+            raise Unavailable("the object store can compare no SHA-256 and knows no If-None-Match")
+        condition = {"IfNoneMatch": "*"} if self._conditional else {}
+        checksum = self._checksum(bytes.fromhex(str(info.sha256)))
+        request = {**_headers(info if checksum else replace(info, sha256=None)), **checksum, **condition}
+        headers = {_HEADER_NAMES[name]: value for name, value in request.items() if name in _HEADER_NAMES}
+        headers |= {f"x-amz-meta-{name}": value for name, value in request.get("Metadata", {}).items()}
+        return {**request, "ContentLength": info.size_bytes}, headers
 
     def _put_at_once(self, bucket: str, info: ObjectInfo, body: bytearray) -> ObjectInfo:
         digest = hashlib.sha256(body)
@@ -127,5 +151,6 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[bytearray]:
 
 
 def _headers(info: ObjectInfo) -> Mapping[str, Any]:
-    headers = {"ContentType": info.content_type, "Metadata": {"sha256": info.sha256}}
-    return {**headers, "CacheControl": info.cache_control} if info.cache_control else headers
+    metadata = {"Metadata": {"sha256": info.sha256}} if info.sha256 else {}
+    cache = {"CacheControl": info.cache_control} if info.cache_control else {}
+    return {"ContentType": info.content_type, **metadata, **cache}
