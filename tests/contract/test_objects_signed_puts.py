@@ -59,7 +59,7 @@ def test_an_original_may_be_sent_without_cache_control(objects, clock):
 
 
 def test_an_object_may_be_sent_piece_by_piece(objects, sign):
-    """From an iterator, by whoever streams it from another store. It may be larger than a part."""
+    """From an iterator, as when it is streamed from another store. It may be larger than a part."""
     data = grain(9 * CHUNK_BYTES + 17)
     pieces = (data[at : at + 99_999] for at in range(0, len(data), 99_999))
     assert send_put(sign(data), pieces, **{"Content-Length": str(len(data))}).status == 200
@@ -123,7 +123,7 @@ def test_an_object_that_is_there_is_not_replaced(objects, sign):
 
 
 def test_of_several_senders_at_once_one_succeeds(objects, sign):
-    """The others are told that it is there, or that it is being written."""
+    """The others get 412, or 409 while it is being written."""
     signed = sign(grain(CHUNK_BYTES))
     with ThreadPoolExecutor(4) as threads:
         statuses = sorted(threads.map(lambda _: send_put(signed, grain(CHUNK_BYTES)).status, range(4)))
@@ -167,7 +167,7 @@ def test_each_header_that_was_signed_must_be_sent(objects, sign):
 
 
 def test_a_cache_control_where_none_was_signed_is_refused_or_seen(objects, clock):
-    """Whoever verifies what was sent finds it in `info`."""
+    """The one who verifies what was sent finds it in `info`."""
     signed = objects.sign_put(VARIANTS, KEY, len(PHOTO), sha256(PHOTO), "image/jpeg", "", clock.now_ms() + MINUTE_MS)
     status = send_put(signed, **{"Cache-Control": "no-cache"}).status
     assert status == 403 or objects.info(VARIANTS, KEY).cache_control == "no-cache"

@@ -56,23 +56,22 @@ class Puts:
     def signed(self, info: ObjectInfo) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         """For a put by somebody else: what to sign of it, and the headers that go with the URL.
 
-        Where the store can't compare a SHA-256, none is signed: `info` then has None, and the bytes must be read before
-        they count. Where it has no conditions, the URL works more than once, for the same bytes. Raises Unavailable if
-        it has neither: whoever has the URL could replace the bytes when they have been read.
+        The hash is signed as a checksum, and not as metadata, so that `info` has it only if the store has computed it.
+        A store without conditions takes the same bytes again, until the URL expires. Raises Unavailable if it has no
+        checksums either: the sender could replace the bytes after they were read and found good.
         """
         if not (self._accepts_checksums or self._conditional):
             raise Unavailable("the object store can compare no SHA-256 and knows no If-None-Match")
         condition = {"IfNoneMatch": "*"} if self._conditional else {}
         checksum = self._checksum(bytes.fromhex(str(info.sha256)))
-        request = {**_headers(info if checksum else replace(info, sha256=None)), **checksum, **condition}
-        headers = {_HEADER_NAMES[name]: value for name, value in request.items() if name in _HEADER_NAMES}
-        headers |= {f"x-amz-meta-{name}": value for name, value in request.get("Metadata", {}).items()}
+        request = {**_headers(info), **checksum, **condition}
+        headers = {_HEADER_NAMES[name]: value for name, value in request.items()}
         return {**request, "ContentLength": info.size_bytes}, headers
 
     def _put_at_once(self, bucket: str, info: ObjectInfo, body: bytearray) -> ObjectInfo:
         digest = hashlib.sha256(body)
         require_sha256(digest.hexdigest(), str(info.sha256))
-        request = {"Bucket": bucket, "Key": info.key, "Body": body, **_headers(info)}
+        request = {"Bucket": bucket, "Key": info.key, "Body": body, **_headers_with_hash(info)}
         request |= self._checksum(digest.digest())
         with errors_as_unavailable():
             self._write_unless_same(bucket, info, lambda **condition: self._s3.put_object(**request, **condition))
@@ -81,7 +80,7 @@ class Puts:
     def _put_in_parts(self, bucket: str, info: ObjectInfo, pieces: Iterable[bytearray]) -> ObjectInfo:
         kind = {"ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE"} if self._accepts_checksums else {}
         with errors_as_unavailable():
-            created = self._s3.create_multipart_upload(Bucket=bucket, Key=info.key, **_headers(info), **kind)
+            created = self._s3.create_multipart_upload(Bucket=bucket, Key=info.key, **_headers_with_hash(info), **kind)
         upload = MultipartUpload(self._s3, bucket, info.key, created["UploadId"])
         try:
             info, sent = self._send(upload, info, pieces)
@@ -151,6 +150,9 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[bytearray]:
 
 
 def _headers(info: ObjectInfo) -> Mapping[str, Any]:
-    metadata = {"Metadata": {"sha256": info.sha256}} if info.sha256 else {}
     cache = {"CacheControl": info.cache_control} if info.cache_control else {}
-    return {"ContentType": info.content_type, **metadata, **cache}
+    return {"ContentType": info.content_type, **cache}
+
+
+def _headers_with_hash(info: ObjectInfo) -> Mapping[str, Any]:
+    return {**_headers(info), "Metadata": {"sha256": info.sha256}}

@@ -132,7 +132,7 @@ def test_the_url_of_a_part_does_not_write_an_object(server, upload, key):
 
 
 def test_senders_at_the_same_time_write_one_object(server, key):
-    """One gets 200, and the others 412, whoever is first to have sent all of it."""
+    """One gets 200, and the others 412, although all of them have sent it whole."""
     data = random.Random(9).randbytes(1 << 20)
     request = encoded(server, server.signed_put(key, data), data)
     with ThreadPoolExecutor(8) as senders:
