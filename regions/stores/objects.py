@@ -122,10 +122,10 @@ class Objects(Protocol):
     ) -> SignedPut:
         """A URL that takes exactly these bytes, once: checksum, length, type and `If-None-Match: *` are signed.
 
-        Sends no request. Raises BadRequest for what can't be signed (`object_rules.require_sendable`). Who uses it gets
+        Sends no request. Raises BadRequest for what can't be signed (`object_rules.require_sendable`). The sender gets
 
-        - 200: the object is stored as by `put`, and `info` has what was signed. A store that can't compare a SHA-256 has
-          None for it: then the bytes have to be read before they count;
+        - 200: the object is stored as by `put`, and `info` has what was signed. From a store that can't compare a
+          SHA-256, it has None as the hash: then the bytes have to be read before they count;
         - 412: there is an object already, whichever it is;
         - 400: these are other bytes, or they ended early;
         - 403: the URL has expired or was altered, or a header is missing or another one;
