@@ -25,11 +25,12 @@ from waitress.utilities import Error
 from darkroom.processes.pace import Pace, PaceLimits
 from regions.errors import PROBLEM_JSON
 
-TakesBody = Callable[[str, str, str], bool]
-"""(method, path, query) → whether a body sent with this head may be kept. It must not wait: the event loop asks."""
+TakesBody = Callable[[str, str, str, int], bool]
+"""(method, path, query, Content-Length) → whether a body sent with this head may be kept. It must not wait: the event
+loop asks."""
 
 
-def any_body(method: str, path: str, query: str) -> bool:
+def any_body(method: str, path: str, query: str, size_bytes: int) -> bool:
     return True
 
 
@@ -133,6 +134,7 @@ class _HeadParser(HTTPRequestParser):  # type: ignore[misc]
     """Throws a body away that is not wanted, and takes no chunks."""
 
     chunked: bool
+    content_length: int
     body_rcv: Any
     error: Error | None
 
@@ -153,8 +155,11 @@ class _HeadParser(HTTPRequestParser):  # type: ignore[misc]
             # Nobody needs them here, and Waitress reads chunk lines and trailers without a limit, on its event loop.
             self.chunked, self.body_rcv = False, None
             self.error = _LengthRequired("a body needs a Content-Length; chunks are not accepted")
-        elif self.body_rcv is not None and not self._takes_body(self.command, self.path, self.query):
+        elif self.body_rcv is not None and not self._wants_body():
             self.body_rcv.buf = _Discarded()
+
+    def _wants_body(self) -> bool:
+        return self._takes_body(self.command, self.path, self.query, self.content_length)
 
 
 class _Discarded:

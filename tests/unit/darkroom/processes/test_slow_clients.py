@@ -34,7 +34,7 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 
-takes = lambda method, path, query: path != "/unwanted"
+takes = lambda method, path, query, size_bytes: path != "/unwanted"
 limits = PaceLimits(grace_s=float(sys.argv[2]), idle_s=float(sys.argv[2]))
 WsgiServer(socket.socket(fileno=int(sys.argv[1])), application, 8 << 20, takes, limits).run()
 """

@@ -137,7 +137,7 @@ def test_nothing_else_is_served(server, path):
 def test_other_methods_are_rejected(server, key, method):
     """405, with the methods that are allowed."""
     response = server.request(method, server.put(key, PHOTO))
-    assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert (response.status, response.headers["Allow"]) == (405, "GET, HEAD, PUT, OPTIONS")
 
 
 @pytest.mark.parametrize("path", ["/object/raw/../../secret", "/object/raw/%2e%2e/%2e%2e/secret", "/object/../tmp/x"])
