@@ -11,7 +11,7 @@ from regions import ids
 from regions.border.follows import Referenced
 from regions.border.offers import AnsweredObject, Offer
 from regions.config import Stores
-from regions.errors import NotFound, Problem, Unavailable, Unprocessable
+from regions.errors import NotFound, Problem, Unprocessable
 from regions.events.messages import Event, is_again, photo_referenced
 from regions.events.set_aside import TEN_MINUTES, NotYet
 from regions.records import Photo
@@ -38,10 +38,7 @@ class Home:
 
     def decide(self, record_id: str, subject: Subject, actions: Sequence[Action], place: str) -> Decisions:
         """Logged before it returns. Raises Unavailable also if nobody can tell now: then the event is retried."""
-        made = self.audit.decide_subject(self.rules(), record_id, subject, actions, place)
-        if undecided := next((decision for decision in made.values() if decision.passing), None):
-            raise Unavailable(undecided.because)
-        return made
+        return self.audit.decide_subject(self.rules(), record_id, subject, actions, place)
 
 
 class LaneHandlers:

@@ -15,6 +15,8 @@ from regions.breaker import BreakerLimits
 from regions.bulkheads import BulkheadLimits
 from regions.clock import now_ms, now_s
 from regions.config import Config, open_stores
+from regions.events import lanes
+from regions.events.lanes import LaneTopic
 from regions.events.subscription import consume
 from regions.events.topics import ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, lane_group
 from regions.node_tokens import NodeSigner
@@ -51,11 +53,11 @@ def main(config: Config, region: str, process_name: str, stop: threading.Event) 
         signer = _signer(config, region, rules)
         following = _following(config, rules, signer)
         client = RegionClient(signer, _BORDER)
-        lanes = [partial(_run_lane, config, home, name, client, process_name, stop) for name in others]
+        running = [partial(_run_lane, config, home, name, client, process_name, stop) for name in others]
         erase = partial(erasure.handle_deleted, home.stores.objects)
         erasing = partial(consume, home.stores.events, PHOTO_DELETED, ERASURE, process_name, erase, _DELETIONS, stop)
         asking = [partial(following.run_forever, name, stop) for name in config.topology.regions]
-        daemon.run_together([*lanes, erasing, *asking], stop)
+        daemon.run_together([*running, erasing, *asking], stop)
     finally:
         home.stores.close()
 
@@ -65,15 +67,12 @@ def _run_lane(
 ) -> None:
     destination, sender = config.topology.regions[name], Sender(configuration.objects_url(config, name))
     lane = LaneHandlers(home, destination, Border(destination, client), sender, now_ms)
-    events, group = home.stores.events, lane_group(name)
-    daemon.run_together(
-        [
-            partial(consume, events, PHOTO_DELETED, group, process_name, lane.handle_deleted, _DELETIONS, stop),
-            partial(consume, events, PHOTO_READY, group, process_name, lane.handle_ready, _COPIES, stop),
-            partial(consume, events, FOLLOW_CHANGED, group, process_name, lane.handle_followed, _FOLLOWS, stop),
-        ],
-        stop,
-    )
+    topics = {
+        PHOTO_DELETED: LaneTopic(lane.handle_deleted, _DELETIONS),
+        PHOTO_READY: LaneTopic(lane.handle_ready, _COPIES),
+        FOLLOW_CHANGED: LaneTopic(lane.handle_followed, _FOLLOWS),
+    }
+    daemon.run_together(lanes.loops(home.stores.events, lane_group(name), process_name, topics, stop), stop)
 
 
 def _open_home(config: Config, region: str, rules: FollowedRules) -> Home:

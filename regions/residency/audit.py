@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from cachetools import LRUCache
 
+from regions.errors import Unavailable
 from regions.records import AuditEntry, Photo, PhotoSummary, User
 from regions.residency.decide import Decision, Subject, subject_of
 from regions.residency.policy import Action
@@ -82,8 +83,13 @@ class AuditTrail:
     def decide_subject(
         self, rules: Rules, record_id: str, subject: Subject, actions: Iterable[Action], place: str
     ) -> dict[Action, Decision]:
-        """The same for one photo or user whose record may lie elsewhere. Raises Unavailable."""
+        """The same for one photo or user whose record may lie elsewhere.
+
+        Raises Unavailable also if nobody can tell now: that is no decision, and is not logged.
+        """
         made = {action: rules.decide(subject, action, place) for action in actions}
+        if undecided := next((decision for decision in made.values() if decision.passing), None):
+            raise Unavailable(undecided.because)
         self._log({record_id: made}, place, self._clock_ms())
         return made
 

@@ -88,16 +88,20 @@ def tell(rules: FollowedRules, statement: Statement, *homes: str) -> None:
 
 @dataclass
 class Compliance:
-    """Signs statements with `threshold` of `team` keys; `latest` is the one that it signed last."""
+    """Signs statements with `threshold` of `team` keys; `latest` is the one that it signed last.
+
+    With `private`, these are the keys of an existing team.
+    """
 
     team: int = 1
     threshold: int = 1
     latest: Statement | None = None
     name: str = "officer"
-    private: Mapping[str, Ed25519PrivateKey] = field(init=False)
+    private: Mapping[str, Ed25519PrivateKey] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.private = {f"{self.name}-{number}": Ed25519PrivateKey.generate() for number in range(1, self.team + 1)}
+        names = [f"{self.name}-{number}" for number in range(1, self.team + 1)]
+        self.private = self.private or {name: Ed25519PrivateKey.generate() for name in names}
 
     @property
     def signers(self) -> Signers:

@@ -23,7 +23,8 @@ MUTANTS = {
         receiving, "        if missing:\n", "        if False:\n", WINS,
     ),
     "the receiver does not look for a tombstone before it gives out URLs": (
-        receiving, "        if self._is_deleted(offer.photo_id):\n            return DELETED\n        for one", "        for one",
+        receiving, "        if self._is_deleted(offer.photo_id):\n            return DELETED\n        for one",
+        "        for one",
         WINS,
     ),
     "a deletion is confirmed while a PUT may be under way": (
@@ -39,10 +40,12 @@ MUTANTS = {
         WINS,
     ),
     "the owner's id crosses with a deletion": (
-        receiving, 'Tombstone(photo_id, "", deleted_at_ms)', 'Tombstone(photo_id, "u_0000003XAJo", deleted_at_ms)', WINS,
+        receiving, 'Tombstone(photo_id, "", deleted_at_ms)', 'Tombstone(photo_id, "u_0000003XAJo", deleted_at_ms)',
+        WINS,
     ),
     "the home removes its record of the replica before the deletion is confirmed": (
-        handlers, "if not self._border.delete(photo_id, deleted_at_ms):", "if self._border.delete(photo_id, deleted_at_ms) is None:",
+        handlers, "if not self._border.delete(photo_id, deleted_at_ms):",
+        "if self._border.delete(photo_id, deleted_at_ms) is None:",
         WINS,
     ),
     "the receiver takes what the home allows": (

@@ -121,7 +121,7 @@ def test_a_raw_that_opens_but_cannot_be_read_is_not_retried_forever(regions):
     regions.hook_reads("eu-west", fail)
     with pytest.raises(Unprocessable, match="can't be read to its end: Input/output error"):
         regions.lane("eu-west", "eu-central").handle_ready(event)
-    assert "eu-central" not in regions.files_of(photo)
+    assert "raw" not in regions.files_of(photo)["eu-central"]
 
 
 def test_an_unknown_photo_is_an_error(regions):
@@ -150,6 +150,7 @@ def test_without_a_lease_nothing_bound_to_a_place_leaves_its_jurisdiction(region
     """Within it, copies go on, and so does what may be anywhere."""
     european, event = regions.add_photo("eu-west")
     regions.lose_lease("eu-west")
+    regions.add_follower(european, "us-central")
     regions.lane("eu-west", "eu-central").handle_ready(event)
     assert regions.files_of(european)["eu-central"] == regions.everything
     with pytest.raises(Unavailable, match="majority"):
@@ -160,7 +161,7 @@ def test_a_photo_that_was_processed_again_brings_its_new_variants_and_no_referen
     """Twice is the same as once. Its followers' feeds have it already."""
     photo, event = regions.add_photo("eu-west")
     home, there = regions.stores["eu-west"], regions.stores["eu-central"]
-    home.catalog.follows.add_follower_region(photo.owner_id, "eu-central")
+    regions.add_follower(photo, "eu-central")
     regions.lane("eu-west", "eu-central").handle_ready(event)
     data = b"smaller"
     new = replace(photo.variants[0], sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), recipe=2)

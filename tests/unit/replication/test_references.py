@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from darkroom.local import compliance
 from regions import ids
 from regions.errors import NotFound, Unavailable, Unprocessable
 from regions.events.topics import PHOTO_REFERENCED
@@ -52,7 +53,9 @@ def forbid_references(regions, region) -> None:
     """A statement by which references may not go to the US is pending for data of that region."""
     denial = "    rules:\n      - {deny: [reference], at: [us-central], because: A test.}\n"
     text = POLICY_TEXT.replace("    rules:\n", denial, 1)
-    stricter = Compliance().states(text, previous=regions.rules[region].in_force)
+    team = Compliance(private=compliance.private_keys(regions.data / compliance.FOLDER))
+    before = regions.rules[region].in_force
+    stricter = team.states(text, before.places.values(), previous=before)
     regions.rules[region] = replace(regions.rules[region], pending=(stricter,))
 
 
@@ -77,29 +80,18 @@ def test_a_new_follower_elsewhere_gets_references_to_the_latest_photos(regions):
     assert regions.audited(photo) == regions.audited(other) == {("reference", "us-central", True)}
 
 
-class WatchedPhotos:
-    """The photos of a real catalog. Each time they are listed, remembers in which regions their owner has followers."""
-
-    def __init__(self, catalog):
-        self._catalog, self.follower_regions = catalog, []
-
-    def __getattr__(self, name):
-        return getattr(self._catalog.photos, name)
-
-    def by_owner(self, owner_id, before, limit):
-        self.follower_regions.append(self._catalog.follows.follower_regions(owner_id))
-        return self._catalog.photos.by_owner(owner_id, before, limit)
-
-
-def test_the_followers_region_is_recorded_before_photos_are_listed(regions):
+def test_the_followers_region_is_recorded_before_photos_are_listed(regions, monkeypatch):
     """So the opposite lane publishes a reference to a photo that becomes ready between the two."""
-    stores = regions.stores["eu-west"]
-    photos = WatchedPhotos(stores.catalog)
-    regions.stores["eu-west"] = replace(stores, catalog=replace(stores.catalog, photos=photos))
-    regions.lane("us-central", "eu-west").handle_followed(
-        regions.follow("us-central", regions.new_id(ids.USER, "eu-west"))
-    )
-    assert photos.follower_regions == [{"us-central"}]
+    catalog, seen = regions.stores["eu-west"].catalog, []
+    by_owner, author_id = catalog.photos.by_owner, regions.new_id(ids.USER, "eu-west")
+
+    def watched(*arguments):
+        seen.append(catalog.follows.follower_regions(author_id))
+        return by_owner(*arguments)
+
+    monkeypatch.setattr(catalog.photos, "by_owner", watched)
+    regions.lane("us-central", "eu-west").handle_followed(regions.follow("us-central", author_id))
+    assert seen == [{"us-central"}]
 
 
 def test_a_new_follower_gets_at_most_a_hundred_references(regions):
