@@ -74,7 +74,7 @@ def test_the_origin_gets_the_edges_node_token_and_not_the_clients(world, chicago
     """Only those of the client's headers that the API reads are forwarded; Via, CDN-Loop and its address are added."""
     chicago.get(
         f"/v1/photos/{user_of(world, 'us-central')}?before=x",
-        Darkroom_Node="x", Darkroom_Node_Grant="y", Darkroom_Grant="z", Connection="Accept", Accept="a/b",
+        Darkroom_Node_Grant="y", Darkroom_Grant="z", Connection="Accept", Accept="a/b",
         X_Other="1", X_Forwarded_For="::1", Accept_Language="pt", CDN_Loop="elsewhere", Via="1.1 proxy",
         Darkroom_Client="203.0.113.9", Forwarded="for=203.0.113.9",
     )  # fmt: skip

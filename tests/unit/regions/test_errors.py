@@ -5,7 +5,7 @@ import json
 import pytest
 
 from regions import errors
-from regions.errors import Misdirected, Problem, ResidencyDenied, SignInFailed
+from regions.errors import Misdirected, Problem, ResidencyDenied, SignInFailed, TooManyRequests
 
 
 def kinds() -> list[type[Problem]]:
@@ -13,7 +13,7 @@ def kinds() -> list[type[Problem]]:
     return [kind for kind in found if isinstance(kind, type) and issubclass(kind, Problem)]
 
 
-PLAIN = [kind for kind in kinds() if kind not in (Misdirected, ResidencyDenied, SignInFailed)]
+PLAIN = [kind for kind in kinds() if kind not in (Misdirected, ResidencyDenied, SignInFailed, TooManyRequests)]
 
 
 @pytest.mark.parametrize("kind", PLAIN, ids=lambda kind: kind.__name__)

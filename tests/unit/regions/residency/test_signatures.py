@@ -24,7 +24,7 @@ def test_two_of_three_are_enough_and_one_is_not():
     """Any two."""
     assert signatures.verify(TEAM.signed(STATEMENT.text, 2), TEAM.signers).hash == STATEMENT.hash
     assert signatures.verify(TEAM.signed(STATEMENT.text, 3), TEAM.signers).hash == STATEMENT.hash
-    with pytest.raises(StatementError, match="1 of its 1 signatures"):
+    with pytest.raises(StatementError, match="1 valid signatures of the 2"):
         signatures.verify(TEAM.signed(STATEMENT.text, 1), TEAM.signers)
 
 
