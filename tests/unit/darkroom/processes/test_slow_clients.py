@@ -154,7 +154,7 @@ def test_a_head_that_is_not_taken_is_answered_and_the_connection_ends(patient, h
     assert answer.split()[1] == status
 
 
-@pytest.mark.parametrize("sent", [b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"])
+@pytest.mark.parametrize("sent", [b"GET / HT", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"])
 def test_a_request_that_does_not_arrive_is_answered_408(impatient, sent):
     """As a problem document; and the connection ends."""
     with impatient.connect(sent) as connection:

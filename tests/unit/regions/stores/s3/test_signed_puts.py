@@ -60,11 +60,11 @@ def test_another_hash_can_not_be_claimed_for_the_bytes(strict):
     assert strict.objects.info(RAW, KEY) is None
 
 
-@pytest.mark.parametrize("said", [{}, {"sha256": sha256(OTHER)}])
-def test_the_hash_is_the_one_that_the_store_has_computed(strict, said):
+@pytest.mark.parametrize("metadata", [{}, {"sha256": sha256(OTHER)}])
+def test_the_hash_is_the_one_that_the_store_has_computed(strict, metadata):
     """Not one that a sender has named."""
     bucket = strict.address.bucket(RAW)
-    strict.client.put_object(Bucket=bucket, Key=KEY, Body=PHOTO, ChecksumAlgorithm="SHA256", Metadata=said)
+    strict.client.put_object(Bucket=bucket, Key=KEY, Body=PHOTO, ChecksumAlgorithm="SHA256", Metadata=metadata)
     assert strict.objects.info(RAW, KEY).sha256 == sha256(PHOTO)
 
 
