@@ -19,7 +19,7 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a store knows of an object. `sha256` is None if the store never saw it whole (a multipart upload)."""
+    """What a store knows of an object. `sha256` is None if the store has not computed it, as for a multipart upload."""
 
     key: str
     size_bytes: int
@@ -133,7 +133,8 @@ class Objects(Protocol):
         - 409, from some stores: somebody else is writing this object at the moment.
 
         Only a 200 changes anything. A request that has no response may have been carried out: sent again it gets 412.
-        "Once" ends with the object: when it is deleted, the URL, until it expires, brings it back.
+        "Once" ends with the object: when it is deleted, the URL, until it expires, brings it back; and so does a body
+        that began to arrive before, at some stores however slowly it comes.
         """
         ...
 

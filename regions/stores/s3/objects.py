@@ -136,7 +136,8 @@ class S3Objects:
         cache_control: str,
         expires_at_ms: int,
     ) -> SignedPut:
-        """The URL must not have expired when the first byte arrives.
+        """The URL must not have expired when the first byte arrives. How long the rest may take, only the store limits:
+        versitygw 1.8 still waits for it more than a minute after the URL has expired.
 
         S3 refuses every further header with `x-amz-`, but lets a sender add Content-Encoding, -Disposition, -Language,
         Expires and, where none is signed, Cache-Control. Stores that lack checksums or conditions: see `Puts.signed`.
