@@ -20,7 +20,7 @@ from regions.residency.statement import Kind
 
 _MAX_AT_MS = 1 << 53
 # Of this process's 16 threads, those that one region may occupy.
-_AT_ONCE = 4
+_AT_ONCE = 6
 
 
 class OffersResource:
