@@ -8,7 +8,7 @@
 
 An event that is published twice is in the log twice, as in Kafka. Publishers trim the log: with each event that they
 add, they remove up to two of the oldest of its partition, if those are older than a week and every group that ever
-existed has committed them. A topic without groups keeps everything; so do the dead letters, whoever has read them.
+existed has committed them. Dead letters are kept, even if a group has read them.
 """
 
 import secrets
