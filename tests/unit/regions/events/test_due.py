@@ -114,7 +114,7 @@ def test_what_can_not_be_read_is_handed_over_at_once(events, consumer, waiting):
 
 
 def test_it_waits_no_longer_than_until_the_first_is_due(scripted, clock, waiting):
-    """Whoever asks for more time."""
+    """Even if there is more time."""
     source = Scripted([Delivery(waiting(1), 0, 1)])
     reader, _ = scripted(source)
     assert reader.poll(9, 5.0) == []
