@@ -108,11 +108,8 @@ class ThreadedWork:
                 self._handle(event)
             else:
                 self._last_step(event, step)
-        except Unavailable as error:
-            log.warning("will be retried", extra=_fields(event, step) | {"error": error.detail})
-            return error
-        except NotYet as error:
-            log.info("too early", extra=_fields(event, step) | {"error": str(error)})
+        except (Unavailable, NotYet) as error:
+            log.warning("will be retried", extra=_fields(event, step) | {"error": str(error)})
             return error
         except Exception as error:  # a poisoned event may raise anything in its handler
             log.exception("attempt failed", extra=_fields(event, step))
@@ -165,11 +162,8 @@ class AsyncWork:
                 await self._handle(event)
             else:
                 await self._loop.run_in_executor(self._threads, self._last_step, event, step)
-        except Unavailable as error:
-            log.warning("will be retried", extra=_fields(event, step) | {"error": error.detail})
-            return error
-        except NotYet as error:
-            log.info("too early", extra=_fields(event, step) | {"error": str(error)})
+        except (Unavailable, NotYet) as error:
+            log.warning("will be retried", extra=_fields(event, step) | {"error": str(error)})
             return error
         except Exception as error:  # a poisoned event may raise anything in its handler
             log.exception("attempt failed", extra=_fields(event, step))
