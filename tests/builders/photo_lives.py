@@ -4,6 +4,7 @@ A photo is absent, then there for its owner (hidden), then ready for everybody, 
 answers is one order for all clients; edges, and feeds in other regions, hear of the photo's end within a bound.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,12 @@ class Life:
     upload: Operation | None = None
     deletes: list[Operation] = field(default_factory=list)
     sights: list[PhotoSight] = field(default_factory=list)
+
+    @property
+    def acknowledged_s(self) -> float:
+        """From when on its owner can count on it."""
+        is_acknowledged = self.upload is not None and self.upload.outcome is Outcome.OK
+        return self.upload.returned_s if is_acknowledged else math.inf
 
     def first_ready(self) -> Operation | None:
         """The sight by whose end the photo surely was ready."""
@@ -131,19 +138,18 @@ def _state(read: Operation) -> State:
 
 def _of_life(life: Life, moments: Moments) -> Iterator[Violation]:
     ready, gone = life.first_ready(), life.first_gone()
-    gone_everywhere_s = moments.everywhere_s(gone.returned_s) if gone else float("inf")
+    gone_everywhere_s = moments.everywhere_s(gone.returned_s) if gone else math.inf
     for sight in life.sights:
         read, what = sight.operation, f"{life.photo_id} is {sight.state.value}"
-        gone_s = float("inf") if gone is None else gone.returned_s if sight.at_home else gone_everywhere_s
+        gone_s = math.inf if gone is None else gone.returned_s if sight.at_home else gone_everywhere_s
         if sight.state is State.ABSENT:
             yield from _of_absence(life, sight, ready, moments)
         elif read.invoked_s > gone_s:
             yield Violation(Guarantee.RESURRECTED, read, what, gone)
         elif sight.state is State.HIDDEN and ready is not None and read.invoked_s > ready.returned_s:
             yield Violation(of_stale_read(read, ready), read, f"{life.photo_id} is {read.value} again", ready)
-        elif sight.state is State.HIDDEN and _is_acknowledged(life.upload):
-            if read.invoked_s > moments.ready_s(life.upload.returned_s):
-                yield Violation(Guarantee.EVENTUAL, read, f"{life.photo_id} is {read.value}", life.upload)
+        elif sight.state is State.HIDDEN and read.invoked_s > moments.ready_s(life.acknowledged_s):
+            yield Violation(Guarantee.EVENTUAL, read, f"{life.photo_id} is {read.value}", life.upload)
 
 
 def _of_absence(life: Life, sight: PhotoSight, ready: Operation | None, moments: Moments) -> Iterator[Violation]:
@@ -154,9 +160,10 @@ def _of_absence(life: Life, sight: PhotoSight, ready: Operation | None, moments:
     patience_s = 0.0 if sight.at_home else moments.bounds.refused_s
     if ready is not None and read.invoked_s > ready.returned_s + patience_s:
         yield Violation(of_stale_read(read, ready), read, what, ready)
-    elif _is_acknowledged(life.upload) and read.process == life.owner and read.kind is not Kind.PHOTOS:
-        if sight.at_home and read.invoked_s > life.upload.returned_s:
-            yield Violation(Guarantee.READ_YOUR_WRITES, read, what, life.upload)
+        return
+    is_owners = read.process == life.owner and sight.at_home and read.kind is not Kind.PHOTOS
+    if is_owners and read.invoked_s > life.acknowledged_s:
+        yield Violation(Guarantee.READ_YOUR_WRITES, read, what, life.upload)
 
 
 def _of_feed(done: Sequence[Operation], lives: dict[str, Life], moments: Moments) -> Iterator[Violation]:
@@ -188,7 +195,7 @@ def _late(
     life: Life, ready: Operation | None, changes: Sequence[Operation], read: Operation, moments: Moments
 ) -> Operation | None:
     """What should have brought the photo into the feed by now; None if nothing must have."""
-    follows = [one for one in changes if one.kind is Kind.FOLLOW and _is_acknowledged(one)]
+    follows = [one for one in changes if one.kind is Kind.FOLLOW and one.outcome is Outcome.OK]
     unfollows = [one for one in changes if one.kind is Kind.UNFOLLOW]
     if ready is None or not follows:
         return None
@@ -202,10 +209,6 @@ def _late(
 def _may_be_between(writes: Iterable[Operation], first: Operation, last: Operation, moments: Moments) -> bool:
     """Whether one of these may have taken effect after the first had begun, and before the last had returned."""
     return any(one.invoked_s < last.returned_s and moments.bounds.until_s(one) >= first.invoked_s for one in writes)
-
-
-def _is_acknowledged(operation: Operation | None) -> bool:
-    return operation is not None and operation.outcome is Outcome.OK
 
 
 def _first_to_end(operations: Iterable[Operation]) -> Operation | None:

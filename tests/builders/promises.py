@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from tests.builders.history import Absence, Kind, Operation, Outcome
+from tests.builders.history import Absence, Operation, Outcome
 
 HomeOf = Callable[[str], Any]
 """The home region of a user or photo, by id."""

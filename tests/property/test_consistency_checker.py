@@ -116,8 +116,16 @@ MISTAKES: dict[str, tuple[Guarantee, list[Step]]] = {
 }
 
 ALLOWED: dict[str, list[Step]] = {
-    "a like without an answer is there": [*READY, (BOB, Kind.LIKE, PHOTO, None, LOST), (BOB, Kind.LIKES, PHOTO, (BOB,))],
-    "a like without an answer is not there": [*READY, (BOB, Kind.LIKE, PHOTO, None, LOST), (BOB, Kind.LIKES, PHOTO, ())],
+    "a like without an answer is there": [
+        *READY,
+        (BOB, Kind.LIKE, PHOTO, None, LOST),
+        (BOB, Kind.LIKES, PHOTO, (BOB,)),
+    ],
+    "a like without an answer is not there": [
+        *READY,
+        (BOB, Kind.LIKE, PHOTO, None, LOST),
+        (BOB, Kind.LIKES, PHOTO, ()),
+    ],
     "a like without an answer comes late": [
         *READY,
         (BOB, Kind.LIKE, PHOTO, None, LOST),
@@ -134,17 +142,33 @@ ALLOWED: dict[str, list[Step]] = {
     "a deleted photo is still in a feed elsewhere": [*FOLLOWED, DELETED, IN_FEED],
     "a deleted photo is still at an edge": [*READY, DELETED, (BOB, Kind.IMAGE, PHOTO, True)],
     "and comes and goes there until all has spread": [
-        *FOLLOWED, DELETED, IN_FEED, (BOB, Kind.FEED, BOB, Feed(())), IN_FEED,
+        *FOLLOWED,
+        DELETED,
+        IN_FEED,
+        (BOB, Kind.FEED, BOB, Feed(())),
+        IN_FEED,
     ],
-    "a deletion without an answer has had no effect": [*READY, (*DELETED, LOST), (BOB, Kind.PHOTO, PHOTO, "ready", LATER)],
+    "a deletion without an answer has had no effect": [
+        *READY,
+        (*DELETED, LOST),
+        (BOB, Kind.PHOTO, PHOTO, "ready", LATER),
+    ],
     "a deletion without an answer comes late": [
-        *READY, (*DELETED, LOST), (BOB, Kind.PHOTO, PHOTO, "ready"), (BOB, Kind.PHOTO, PHOTO, NOT_FOUND, LATER),
+        *READY,
+        (*DELETED, LOST),
+        (BOB, Kind.PHOTO, PHOTO, "ready"),
+        (BOB, Kind.PHOTO, PHOTO, NOT_FOUND, LATER),
     ],
     "a photo whose home does not answer is not in the feed": [
-        *FOLLOWED, IN_FEED, (BOB, Kind.FEED, BOB, Feed((), (PHOTO,)), LATER),
+        *FOLLOWED,
+        IN_FEED,
+        (BOB, Kind.FEED, BOB, Feed((), (PHOTO,)), LATER),
     ],
     "an unfollow without an answer empties the feed": [
-        *FOLLOWED, IN_FEED, (BOB, Kind.UNFOLLOW, ANA, None, LOST), (BOB, Kind.FEED, BOB, Feed(()), LATER),
+        *FOLLOWED,
+        IN_FEED,
+        (BOB, Kind.UNFOLLOW, ANA, None, LOST),
+        (BOB, Kind.FEED, BOB, Feed(()), LATER),
     ],
     "a photo is not yet in a feed": [*FOLLOWED, (BOB, Kind.FEED, BOB, Feed(()))],
     "a photo is not there for others before it is ready": [READY[0], (BOB, Kind.PHOTO, PHOTO, NOT_FOUND)],
@@ -155,7 +179,7 @@ ALLOWED: dict[str, list[Step]] = {
         (ANA, Kind.UNCOMMENT, PHOTO, "how blue"),
         (ANA, Kind.COMMENTS, PHOTO, ("how blue",)),
     ],
-}  # fmt: skip
+}
 
 
 def as_operations(steps, begin_s, gap_s):
