@@ -38,13 +38,23 @@ class Album:
     """By photo, oldest first."""
     images: dict[str, str] = field(default_factory=dict)
     """The path of each photo that was seen ready."""
+    deleted: set[str] = field(default_factory=set)
+    """Perhaps: somebody has asked for it."""
     comments: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By text: the photo and the comment's id."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def recent(self, of: str | None = None) -> list[str]:
+    def recent(self, count: int) -> list[str]:
         with self.lock:
-            return [photo_id for photo_id, owner in self.owners.items() if of in (None, owner)][-_RECENT:]
+            return list(self.owners)[-count:]
+
+    def alive(self) -> list[str]:
+        """The latest that may still be there, and were seen ready."""
+        with self.lock:
+            return [photo_id for photo_id in self.owners if self._is_alive(photo_id)][-_RECENT:]
+
+    def _is_alive(self, photo_id: str) -> bool:
+        return photo_id in self.images and photo_id not in self.deleted
 
 
 class Participant:
@@ -115,17 +125,23 @@ class Participant:
         if kind in (Kind.PHOTOS, Kind.NAME):
             return self._dice.choice(self._everybody), None
         if kind is Kind.UNCOMMENT:
-            texts = [
-                text for text, (photo_id, _) in list(self._album.comments.items()) if self._may_remove(text, photo_id)
-            ]
+            comments = list(self._album.comments.items())
+            texts = [text for text, (photo_id, _) in comments if self._may_remove(text, photo_id)][-_RECENT:]
             return (self._album.comments[text := self._dice.choice(texts)][0], text) if texts else None
-        photo_ids = self._album.recent(self.id if kind is Kind.DELETE else None)
-        if kind is Kind.IMAGE:
-            photo_ids = [photo_id for photo_id in photo_ids if photo_id in self._album.images]
+        photo_ids = self._photos_for(kind)
         return (self._dice.choice(photo_ids), mark if kind is Kind.COMMENT else None) if photo_ids else None
 
+    def _photos_for(self, kind: Kind) -> list[str]:
+        """Who looks does so also at what was deleted, and at what was deleted a while ago."""
+        if kind.is_read:
+            looked_at = self._album.recent(self._dice.choice((_RECENT, 6 * _RECENT)))
+            return [one for one in looked_at if kind is not Kind.IMAGE or one in self._album.images]
+        alive = self._album.alive()
+        return [one for one in alive if self._album.owners[one] == self.id] if kind is Kind.DELETE else alive
+
     def _may_remove(self, text: str, photo_id: str) -> bool:
-        return text.startswith(f"{self.id} ") or self._album.owners.get(photo_id) == self.id
+        is_own = text.startswith(f"{self.id} ") or self._album.owners.get(photo_id) == self.id
+        return is_own and photo_id not in self._album.deleted
 
     def _act(self, kind: Kind, target: str, value: Any, recording: Recording) -> None:
         client, album = self._client, self._album
@@ -133,6 +149,7 @@ class Participant:
             case Kind.UPLOAD:
                 self._upload(value, recording)
             case Kind.DELETE:
+                album.deleted.add(target)
                 client.delete(target)
             case Kind.LIKE:
                 client.like(target)
