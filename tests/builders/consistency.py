@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.builders import photo_lives
-from tests.builders.history import NOT_FOUND, Absence, Kind, Operation, Outcome
+from tests.builders.history import NOT_FOUND, Absence, Completion, Operation, Verb
 from tests.builders.promises import Bounds, Guarantee, HomeOf, Moments, Violation, of_stale_read
 from tests.builders.registers import Sight, Stale, Write, initial, stale_sights
 
@@ -20,15 +20,15 @@ LIKE, COMMENT, FOLLOW, NAME = "like", "comment", "follow", "name"
 Key = tuple[str, str, str]
 """A register: its kind, what it belongs to (a photo, a follower, a user), and which it is of those."""
 
-_WRITES: Mapping[Kind, tuple[str, bool]] = {
-    Kind.LIKE: (LIKE, True),
-    Kind.UNLIKE: (LIKE, False),
-    Kind.COMMENT: (COMMENT, True),
-    Kind.UNCOMMENT: (COMMENT, False),
-    Kind.FOLLOW: (FOLLOW, True),
-    Kind.UNFOLLOW: (FOLLOW, False),
+_WRITES: Mapping[Verb, tuple[str, bool]] = {
+    Verb.LIKE: (LIKE, True),
+    Verb.UNLIKE: (LIKE, False),
+    Verb.COMMENT: (COMMENT, True),
+    Verb.UNCOMMENT: (COMMENT, False),
+    Verb.FOLLOW: (FOLLOW, True),
+    Verb.UNFOLLOW: (FOLLOW, False),
 }
-_LISTS = {Kind.LIKES: LIKE, Kind.COMMENTS: COMMENT, Kind.FOLLOWING: FOLLOW}
+_LISTS = {Verb.LIKES: LIKE, Verb.COMMENTS: COMMENT, Verb.FOLLOWING: FOLLOW}
 
 
 def check(
@@ -39,8 +39,8 @@ def check(
     bounds: Bounds,
 ) -> list[Violation]:
     """Earliest first. `names` are those with which users signed up, by id."""
-    is_blank = lambda one: one.outcome is not Outcome.OK and one.kind.is_read  # noqa: E731
-    done = [one for one in operations if one.outcome is not Outcome.FAILED and not is_blank(one)]
+    is_blank = lambda one: one.completion is not Completion.OK and one.verb.is_read  # noqa: E731
+    done = [one for one in operations if one.completion is not Completion.FAILED and not is_blank(one)]
     done.sort(key=lambda one: (one.invoked_s, one.returned_s))
     seen = _Registers(bounds)
     for operation in done:
@@ -62,18 +62,18 @@ class _Registers:
     lists: list[tuple[str, Operation]] = field(default_factory=list)
 
     def add(self, operation: Operation) -> None:
-        if operation.kind in _WRITES:
-            kind, value = _WRITES[operation.kind]
+        if operation.verb in _WRITES:
+            kind, value = _WRITES[operation.verb]
             self._write(_key_of(kind, operation), value, operation)
-        elif operation.kind is Kind.RENAME:
+        elif operation.verb is Verb.RENAME:
             self._write((NAME, operation.target, ""), operation.value, operation)
-        elif operation.kind is Kind.NAME:
+        elif operation.verb is Verb.NAME:
             self.sights[NAME, operation.target, ""].append(Sight(operation.value, operation))
-        elif operation.kind is Kind.FEED:
+        elif operation.verb is Verb.FEED:
             for author in {owner for _, owner, _ in operation.value.photos}:
                 self.sights[FOLLOW, operation.process, author].append(Sight(True, operation))
-        elif operation.kind in _LISTS and operation.value is not NOT_FOUND:
-            self.lists.append((_LISTS[operation.kind], operation))
+        elif operation.verb in _LISTS and operation.value is not NOT_FOUND:
+            self.lists.append((_LISTS[operation.verb], operation))
 
     def stale(self, names: Mapping[str, str]) -> Iterator[tuple[Key, Stale]]:
         """A list says of each that ever was in it, or was to be, whether it is in it now."""
@@ -91,7 +91,7 @@ class _Registers:
                 yield key, stale
 
     def _write(self, key: Key, value: Any, operation: Operation) -> None:
-        until_s, is_certain = self.bounds.until_s(operation), operation.outcome is Outcome.OK
+        until_s, is_certain = self.bounds.until_s(operation), operation.completion is Completion.OK
         times = operation.invoked_s, operation.returned_s, until_s
         self.writes[key].append(Write(value, *times, certain=is_certain, by=operation))
 
@@ -113,11 +113,11 @@ def _of_register(key: Key, stale: Stale) -> Violation:
 
 def _listed_twice(done: Sequence[Operation]) -> Iterator[Violation]:
     for read in done:
-        if read.kind in _LISTS and read.value is not NOT_FOUND:
+        if read.verb in _LISTS and read.value is not NOT_FOUND:
             listed = list(read.value)
-        elif read.kind is Kind.PHOTOS:
+        elif read.verb is Verb.PHOTOS:
             listed = [photo_id for photo_id, _, _ in read.value]
-        elif read.kind is Kind.FEED:
+        elif read.verb is Verb.FEED:
             listed = [photo_id for photo_id, _, _ in read.value.photos]
         else:
             continue

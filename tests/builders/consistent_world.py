@@ -15,14 +15,14 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from tests.builders.history import NOT_FOUND, Absence, Feed, Kind, Operation, Outcome
+from tests.builders.history import NOT_FOUND, Absence, Completion, Feed, Operation, Verb
 from tests.builders.promises import Bounds, Moments
 
 HOMES = 3
 _KINDS = {
-    Kind.UPLOAD: 6, Kind.DELETE: 3, Kind.LIKE: 6, Kind.UNLIKE: 4, Kind.COMMENT: 5, Kind.UNCOMMENT: 3, Kind.FOLLOW: 5,
-    Kind.UNFOLLOW: 2, Kind.RENAME: 2, Kind.PHOTO: 8, Kind.PHOTOS: 6, Kind.LIKES: 8, Kind.COMMENTS: 8, Kind.FEED: 12,
-    Kind.FOLLOWING: 3, Kind.NAME: 3, Kind.IMAGE: 10,
+    Verb.UPLOAD: 6, Verb.DELETE: 3, Verb.LIKE: 6, Verb.UNLIKE: 4, Verb.COMMENT: 5, Verb.UNCOMMENT: 3, Verb.FOLLOW: 5,
+    Verb.UNFOLLOW: 2, Verb.RENAME: 2, Verb.PHOTO: 8, Verb.PHOTOS: 6, Verb.LIKES: 8, Verb.COMMENTS: 8, Verb.FEED: 12,
+    Verb.FOLLOWING: 3, Verb.NAME: 3, Verb.IMAGE: 10,
 }  # fmt: skip
 """How often each is chosen."""
 
@@ -86,8 +86,8 @@ class ConsistentWorld:
         """One operation of the user, and then the next one."""
         if self._now_s > until_s:
             return
-        kind = self.dice.choices(list(_KINDS), list(_KINDS.values()))[0]
-        if (chosen := self._choose(user, kind)) is None:
+        verb = self.dice.choices(list(_KINDS), list(_KINDS.values()))[0]
+        if (chosen := self._choose(user, verb)) is None:
             self._at(self._now_s + 0.1, lambda: self._next(user, until_s))
             return
         target, value = chosen
@@ -95,86 +95,86 @@ class ConsistentWorld:
         returned_s = invoked_s + took_s
         self._at(returned_s + self.dice.uniform(0.001, 0.5), lambda: self._next(user, until_s))
         lost = self.dice.random() < 0.15
-        if lost and not kind.is_read:
-            self._lose(user, kind, target, value, invoked_s, returned_s)
+        if lost and not verb.is_read:
+            self._lose(user, verb, target, value, invoked_s, returned_s)
             return
         at_s = self.dice.uniform(invoked_s, returned_s)
-        self._at(at_s, lambda: self._finish(user, kind, target, value, invoked_s, returned_s, lost))
-        if took_s > self.bounds.repeated_s and not kind.is_read and self.dice.random() < 0.5:
+        self._at(at_s, lambda: self._finish(user, verb, target, value, invoked_s, returned_s, lost))
+        if took_s > self.bounds.repeated_s and not verb.is_read and self.dice.random() < 0.5:
             again_s = self.dice.uniform(at_s, returned_s + self.bounds.late_s)
-            self._at(again_s, lambda: self._write(user, kind, target, value))
+            self._at(again_s, lambda: self._write(user, verb, target, value))
 
-    def _lose(self, user: str, kind: Kind, target: str, value: Any, invoked_s: float, returned_s: float) -> None:
+    def _lose(self, user: str, verb: Verb, target: str, value: Any, invoked_s: float, returned_s: float) -> None:
         """It has an effect in time, later, or never."""
-        known = target if kind is not Kind.UPLOAD or self.dice.random() < 0.5 else ""
-        self.operations.append(Operation(user, kind, known, value, invoked_s, returned_s, Outcome.UNKNOWN))
+        known = target if verb is not Verb.UPLOAD or self.dice.random() < 0.5 else ""
+        self.operations.append(Operation(user, verb, known, value, invoked_s, returned_s, Completion.UNKNOWN))
         if self.dice.random() < 0.7:
             latest_s = returned_s if self.dice.random() < 0.5 else returned_s + 20
-            self._at(self.dice.uniform(invoked_s, latest_s), lambda: self._write(user, kind, target, value))
+            self._at(self.dice.uniform(invoked_s, latest_s), lambda: self._write(user, verb, target, value))
 
     def _finish(
-        self, user: str, kind: Kind, target: str, value: Any, invoked_s: float, returned_s: float, lost: bool
+        self, user: str, verb: Verb, target: str, value: Any, invoked_s: float, returned_s: float, lost: bool
     ) -> None:
-        outcome = Outcome.FAILED if lost else Outcome.OK
-        if kind.is_read:
-            value = None if lost else self._read(user, kind, target)
-        elif not self._write(user, kind, target, value):
-            outcome = Outcome.FAILED
-        self.operations.append(Operation(user, kind, target, value, invoked_s, returned_s, outcome))
+        outcome = Completion.FAILED if lost else Completion.OK
+        if verb.is_read:
+            value = None if lost else self._read(user, verb, target)
+        elif not self._write(user, verb, target, value):
+            outcome = Completion.FAILED
+        self.operations.append(Operation(user, verb, target, value, invoked_s, returned_s, outcome))
 
-    def _choose(self, user: str, kind: Kind) -> tuple[str, Any] | None:
+    def _choose(self, user: str, verb: Verb) -> tuple[str, Any] | None:
         """Target and value; None if there is nothing that it could be about."""
         number = next(self._numbers)
-        if kind is Kind.UPLOAD:
+        if verb is Verb.UPLOAD:
             return f"p-{home_of(user)}-{number}", f"caption {number}"
-        if kind is Kind.RENAME:
+        if verb is Verb.RENAME:
             return user, f"name {number}"
-        if kind in (Kind.FEED, Kind.FOLLOWING):
+        if verb in (Verb.FEED, Verb.FOLLOWING):
             return user, None
-        if kind in (Kind.FOLLOW, Kind.UNFOLLOW, Kind.PHOTOS, Kind.NAME):
+        if verb in (Verb.FOLLOW, Verb.UNFOLLOW, Verb.PHOTOS, Verb.NAME):
             return self.dice.choice(self.users), None
         if not self._photos:
             return None
         photo = self.dice.choice([*self._photos.values()][-12:])
-        if kind is Kind.DELETE and photo.owner != user:
+        if verb is Verb.DELETE and photo.owner != user:
             return None
-        if kind is Kind.UNCOMMENT:
+        if verb is Verb.UNCOMMENT:
             return (photo.photo_id, self.dice.choice(photo.comments)) if photo.comments else None
-        return photo.photo_id, f"comment {number}" if kind is Kind.COMMENT else None
+        return photo.photo_id, f"comment {number}" if verb is Verb.COMMENT else None
 
-    def _write(self, user: str, kind: Kind, target: str, value: Any) -> bool:
+    def _write(self, user: str, verb: Verb, target: str, value: Any) -> bool:
         """Whether the system takes it."""
-        if kind is Kind.UPLOAD:
+        if verb is Verb.UPLOAD:
             if target not in self._photos:
                 photo = self._photos[target] = _Photo(target, user, value)
                 self._at(self._now_s + self.dice.uniform(0.1, 4), lambda: self._become_ready(photo))
-        elif kind is Kind.RENAME:
+        elif verb is Verb.RENAME:
             self._names[user] = value
-        elif kind is Kind.FOLLOW:
+        elif verb is Verb.FOLLOW:
             self._following.add((user, target))
             for photo in [*self._photos.values()]:
                 if photo.owner == target and photo.ready:
                     self._bring(photo, user)
-        elif kind is Kind.UNFOLLOW:
+        elif verb is Verb.UNFOLLOW:
             self._following.discard((user, target))
         else:
-            return self._write_about(self._photos.get(target), user, kind, value)
+            return self._write_about(self._photos.get(target), user, verb, value)
         return True
 
-    def _write_about(self, photo: _Photo | None, user: str, kind: Kind, value: Any) -> bool:
-        if photo is None or (photo.gone and kind is not Kind.DELETE):
+    def _write_about(self, photo: _Photo | None, user: str, verb: Verb, value: Any) -> bool:
+        if photo is None or (photo.gone and verb is not Verb.DELETE):
             return False
-        if kind is Kind.DELETE and not photo.gone:
+        if verb is Verb.DELETE and not photo.gone:
             photo.gone = True
             for place in {*map(home_of, self.users), *self.users} - {home_of(photo.photo_id)}:
                 self._at(self._within_bound_s(), lambda place=place: self._known_gone.add((place, photo.photo_id)))
-        elif kind is Kind.LIKE:
+        elif verb is Verb.LIKE:
             photo.likes.add(user)
-        elif kind is Kind.UNLIKE:
+        elif verb is Verb.UNLIKE:
             photo.likes.discard(user)
-        elif kind is Kind.COMMENT and value not in photo.comments:
+        elif verb is Verb.COMMENT and value not in photo.comments:
             photo.comments.append(value)
-        elif kind is Kind.UNCOMMENT and value in photo.comments:
+        elif verb is Verb.UNCOMMENT and value in photo.comments:
             photo.comments.remove(value)
         return True
 
@@ -198,27 +198,27 @@ class ConsistentWorld:
         latest_s = Moments(self.bounds, self.absences).everywhere_s(self._now_s)
         return self.dice.uniform(self._now_s, latest_s)
 
-    def _read(self, user: str, kind: Kind, target: str) -> Any:
-        if kind is Kind.NAME:
+    def _read(self, user: str, verb: Verb, target: str) -> Any:
+        if verb is Verb.NAME:
             return self._names[target]
-        if kind is Kind.FOLLOWING:
+        if verb is Verb.FOLLOWING:
             return tuple(author for follower, author in sorted(self._following) if follower == user)
-        if kind is Kind.PHOTOS:
+        if verb is Verb.PHOTOS:
             mine = [photo for photo in self._photos.values() if photo.owner == target and photo.ready]
             return tuple((photo.photo_id, photo.owner, photo.caption) for photo in mine if not photo.gone)
-        if kind is Kind.FEED:
+        if verb is Verb.FEED:
             return self._feed(user)
-        return self._read_about(self._photos[target], user, kind)
+        return self._read_about(self._photos[target], user, verb)
 
-    def _read_about(self, photo: _Photo, user: str, kind: Kind) -> Any:
-        if kind is Kind.IMAGE:
+    def _read_about(self, photo: _Photo, user: str, verb: Verb) -> Any:
+        if verb is Verb.IMAGE:
             is_refused = self._now_s < photo.ready_at_s + self.bounds.refused_s and self.dice.random() < 0.5
             return photo.ready and not is_refused and self._is_shown(photo, user)
         if photo.gone or not (photo.ready or user == photo.owner):
             return NOT_FOUND
-        if kind is Kind.LIKES:
+        if verb is Verb.LIKES:
             return tuple(sorted(photo.likes))
-        if kind is Kind.COMMENTS:
+        if verb is Verb.COMMENTS:
             return tuple(photo.comments)
         return "ready" if photo.ready else "processing"
 

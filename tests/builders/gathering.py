@@ -14,7 +14,7 @@ from darkroom.client.client import Client
 from darkroom.client.keyring import MemoryStore
 from regions import ids
 from tests.builders.consistency import check
-from tests.builders.history import History, Kind
+from tests.builders.history import History, Verb
 from tests.builders.lossy_link import lossy_link
 from tests.builders.participants import READS, Album, Participant
 from tests.builders.promises import Bounds, Violation
@@ -43,14 +43,16 @@ class Gathering:
             for done in [threads.submit(work, one) for one in self.participants]:
                 done.result()
 
-    def work(self, kinds: dict[Kind, int], for_s: float) -> None:
+    def begin(self, within_s: float) -> None:
+        self.together(lambda one: one.begin(within_s))
+
+    def work(self, verbs: dict[Verb, int], for_s: float) -> None:
         until_s = time.monotonic() + for_s
-        self.together(lambda one: one.work(kinds, lambda: time.monotonic() > until_s))
+        self.together(lambda one: one.work(verbs, lambda: time.monotonic() > until_s))
 
     def settle(self, bounds: Bounds) -> None:
         """All photos become ready; they read on until all must have spread; then each looks at everything."""
-        until_s = time.monotonic() + bounds.ready_s
-        self.together(lambda one: one.wait_for_own_photos(lambda: time.monotonic() > until_s))
+        self.together(lambda one: one.wait_for_own_photos(2 * bounds.ready_s))
         self.work(READS, bounds.elsewhere_s)
         self.together(Participant.look_at_everything)
 

@@ -16,14 +16,14 @@ NOT_FOUND = None
 """What a read has seen that was answered 404."""
 
 
-class Outcome(StrEnum):
+class Completion(StrEnum):
     OK = "ok"
     FAILED = "failed"
     """It has had no effect, and a read has seen nothing."""
     UNKNOWN = "unknown"
 
 
-class Kind(StrEnum):
+class Verb(StrEnum):
     """What `target` and `value` are of each operation."""
 
     UPLOAD = "upload"
@@ -80,17 +80,17 @@ class Operation:
     """`process` is a user's id: each user is one process. `edge` is what it went through."""
 
     process: str
-    kind: Kind
+    verb: Verb
     target: str
     value: Any
     invoked_s: float
     returned_s: float
-    outcome: Outcome = Outcome.OK
+    completion: Completion = Completion.OK
     edge: str = ""
 
     def __str__(self) -> str:
         when = f"{self.invoked_s:8.3f} … {self.returned_s:8.3f}"
-        return f"{when} {self.process} {self.kind} {self.target} {self.value!r} {self.outcome} at {self.edge}"
+        return f"{when} {self.process} {self.verb} {self.target} {self.value!r} {self.completion} at {self.edge}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +116,16 @@ class History:
             return list(self._operations)
 
     @contextmanager
-    def recorded(self, process: str, kind: Kind, target: str, value: Any, edge: str) -> Iterator["Recording"]:
-        """For one operation. The block says in the Recording what became of it; else its outcome is unknown."""
-        recording = Recording(target, value)
+    def recorded(self, process: str, verb: Verb, target: str, value: Any, edge: str) -> Iterator["OpenOperation"]:
+        """For one operation. The block says in the OpenOperation what came of it; else that is unknown."""
+        begun = OpenOperation(target, value)
         invoked_s = self._clock_s()
         try:
-            yield recording
+            yield begun
         finally:
-            one = Operation(process, kind, recording.target, recording.value, invoked_s, self._clock_s())
+            one = Operation(process, verb, begun.target, begun.value, invoked_s, self._clock_s())
             with self._lock:
-                self._operations.append(replace(one, outcome=recording.outcome, edge=edge))
+                self._operations.append(replace(one, completion=begun.completion, edge=edge))
 
     @contextmanager
     def absence(self, what: str) -> Iterator[None]:
@@ -137,7 +137,7 @@ class History:
 
 
 @dataclass(slots=True)
-class Recording:
+class OpenOperation:
     target: str
     value: Any
-    outcome: Outcome = Outcome.UNKNOWN
+    completion: Completion = Completion.UNKNOWN

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from tests.builders.history import NOT_FOUND, Kind, Operation, Outcome
+from tests.builders.history import NOT_FOUND, Completion, Operation, Verb
 from tests.builders.promises import Guarantee, HomeOf, Moments, Violation, of_stale_read
 
 READY_STATUS = "ready"
@@ -44,7 +44,7 @@ class Life:
     @property
     def acknowledged_s(self) -> float:
         """From when on its owner can count on it."""
-        is_acknowledged = self.upload is not None and self.upload.outcome is Outcome.OK
+        is_acknowledged = self.upload is not None and self.upload.completion is Completion.OK
         return self.upload.returned_s if is_acknowledged else math.inf
 
     def first_ready(self) -> Operation | None:
@@ -53,7 +53,7 @@ class Life:
 
     def first_gone(self) -> Operation | None:
         """By whose end it surely was deleted: an acknowledged deletion, or the first who missed it."""
-        acknowledged = [delete for delete in self.deletes if delete.outcome is Outcome.OK]
+        acknowledged = [delete for delete in self.deletes if delete.completion is Completion.OK]
         ready = self.first_ready()
         missed = [
             sight.operation
@@ -75,17 +75,17 @@ def violations(done: Sequence[Operation], home_of: HomeOf, moments: Moments) -> 
     lives = _lives(done, home_of)
     for life in lives.values():
         yield from _of_life(life, moments)
-    for follower in sorted({one.process for one in done if one.kind is Kind.FEED}):
+    for follower in sorted({one.process for one in done if one.verb is Verb.FEED}):
         yield from _of_feed([one for one in done if one.process == follower], lives, moments)
 
 
 def captions(operation: Operation) -> Iterator[tuple[str, str]]:
     """The photos of which an operation says the caption: (photo, caption)."""
-    if operation.kind is Kind.UPLOAD and operation.target:
+    if operation.verb is Verb.UPLOAD and operation.target:
         yield operation.target, operation.value
-    elif operation.kind is Kind.PHOTOS:
+    elif operation.verb is Verb.PHOTOS:
         yield from ((photo_id, caption) for photo_id, _, caption in operation.value)
-    elif operation.kind is Kind.FEED:
+    elif operation.verb is Verb.FEED:
         yield from ((photo_id, caption) for photo_id, _, caption in operation.value.photos)
 
 
@@ -98,18 +98,18 @@ def _lives(done: Sequence[Operation], home_of: HomeOf) -> dict[str, Life]:
         return found
 
     for one in done:
-        if one.kind is Kind.UPLOAD and one.target:
+        if one.verb is Verb.UPLOAD and one.target:
             life(one.target, one.process).upload = one
-        elif one.kind is Kind.DELETE:
+        elif one.verb is Verb.DELETE:
             life(one.target).deletes.append(one)
-        elif one.kind in (Kind.PHOTOS, Kind.FEED):
-            for photo_id, owner, _ in one.value if one.kind is Kind.PHOTOS else one.value.photos:
-                is_home = one.kind is Kind.PHOTOS or home_of(photo_id) == home_of(one.process)
+        elif one.verb in (Verb.PHOTOS, Verb.FEED):
+            for photo_id, owner, _ in one.value if one.verb is Verb.PHOTOS else one.value.photos:
+                is_home = one.verb is Verb.PHOTOS or home_of(photo_id) == home_of(one.process)
                 life(photo_id, owner).sights.append(PhotoSight(State.READY, is_home, one))
-        elif one.kind is Kind.IMAGE:
+        elif one.verb is Verb.IMAGE:
             state = State.READY if one.value else State.ABSENT
             life(one.target).sights.append(PhotoSight(state, False, one))
-        elif one.kind in (Kind.PHOTO, Kind.LIKES, Kind.COMMENTS):
+        elif one.verb in (Verb.PHOTO, Verb.LIKES, Verb.COMMENTS):
             life(one.target).sights.append(PhotoSight(_state(one), True, one))
     _add_missing(done, lives)
     return lives
@@ -121,7 +121,7 @@ def _add_missing(done: Sequence[Operation], lives: dict[str, Life]) -> None:
     for life in lives.values():
         photos_of[life.owner].append(life)
     for one in done:
-        if one.kind is Kind.PHOTOS:
+        if one.verb is Verb.PHOTOS:
             listed = {photo_id for photo_id, _, _ in one.value}
             for life in photos_of[one.target]:
                 if life.photo_id not in listed:
@@ -131,7 +131,7 @@ def _add_missing(done: Sequence[Operation], lives: dict[str, Life]) -> None:
 def _state(read: Operation) -> State:
     if read.value is NOT_FOUND:
         return State.ABSENT
-    if read.kind is not Kind.PHOTO:
+    if read.verb is not Verb.PHOTO:
         return State.THERE
     return State.READY if read.value == READY_STATUS else State.HIDDEN
 
@@ -161,7 +161,7 @@ def _of_absence(life: Life, sight: PhotoSight, ready: Operation | None, moments:
     if ready is not None and read.invoked_s > ready.returned_s + patience_s:
         yield Violation(of_stale_read(read, ready), read, what, ready)
         return
-    is_owners = read.process == life.owner and sight.at_home and read.kind is not Kind.PHOTOS
+    is_owners = read.process == life.owner and sight.at_home and read.verb is not Verb.PHOTOS
     if is_owners and read.invoked_s > life.acknowledged_s:
         yield Violation(Guarantee.READ_YOUR_WRITES, read, what, life.upload)
 
@@ -171,18 +171,18 @@ def _of_feed(done: Sequence[Operation], lives: dict[str, Life], moments: Moments
     changes: dict[str, list[Operation]] = defaultdict(list)
     last_seen: dict[str, Operation] = {}
     for one in done:
-        if one.kind in (Kind.FOLLOW, Kind.UNFOLLOW):
+        if one.verb in (Verb.FOLLOW, Verb.UNFOLLOW):
             changes[one.target].append(one)
     ready = {life.photo_id: found for life in lives.values() if life.owner in changes and (found := life.first_ready())}
     for read in done:
-        if read.kind is not Kind.FEED:
+        if read.verb is not Verb.FEED:
             continue
         listed = {photo_id for photo_id, _, _ in read.value.photos}
         for photo_id in (last_seen.keys() | ready.keys()) - listed - set(read.value.unavailable):
             life = lives[photo_id]
             if life.may_be_deleted(read):
                 continue
-            seen, unfollows = last_seen.get(photo_id), [one for one in changes[life.owner] if one.kind is Kind.UNFOLLOW]
+            seen, unfollows = last_seen.get(photo_id), [one for one in changes[life.owner] if one.verb is Verb.UNFOLLOW]
             if seen and not _may_be_between(unfollows, seen, read, moments):
                 yield Violation(Guarantee.MONOTONIC_READS, read, f"{photo_id} is in the feed no more", seen)
                 del last_seen[photo_id]
@@ -195,8 +195,8 @@ def _late(
     life: Life, ready: Operation | None, changes: Sequence[Operation], read: Operation, moments: Moments
 ) -> Operation | None:
     """What should have brought the photo into the feed by now; None if nothing must have."""
-    follows = [one for one in changes if one.kind is Kind.FOLLOW and one.outcome is Outcome.OK]
-    unfollows = [one for one in changes if one.kind is Kind.UNFOLLOW]
+    follows = [one for one in changes if one.verb is Verb.FOLLOW and one.completion is Completion.OK]
+    unfollows = [one for one in changes if one.verb is Verb.UNFOLLOW]
     if ready is None or not follows:
         return None
     follow = max((one for one in follows), key=lambda one: one.invoked_s)

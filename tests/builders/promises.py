@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from tests.builders.history import Absence, Operation, Outcome
+from tests.builders.history import Absence, Completion, Operation
 
 HomeOf = Callable[[str], Any]
 """The home region of a user or photo, by id."""
@@ -38,7 +38,7 @@ class Violation:
 def of_stale_read(read: Operation, evidence: Operation) -> Guarantee:
     if read.process != evidence.process:
         return Guarantee.LINEARIZABLE
-    return Guarantee.MONOTONIC_READS if evidence.kind.is_read else Guarantee.READ_YOUR_WRITES
+    return Guarantee.MONOTONIC_READS if evidence.verb.is_read else Guarantee.READ_YOUR_WRITES
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Bounds:
 
     def until_s(self, write: Operation) -> float:
         """The last moment at which it may take effect."""
-        if write.outcome is not Outcome.OK:
+        if write.completion is not Completion.OK:
             return float("inf")
         took_s = write.returned_s - write.invoked_s
         return write.returned_s + (self.late_s if took_s > self.repeated_s else 0.0)
@@ -72,6 +72,7 @@ class Moments:
     def __init__(self, bounds: Bounds, absences: Sequence[Absence]) -> None:
         self.bounds = bounds
         self._absences = sorted(absences, key=lambda one: one.from_s)
+        self._known: dict[tuple[float, float], float] = {}
 
     def everywhere_s(self, since_s: float) -> float:
         """When what happened at `since_s` is known everywhere."""
@@ -82,7 +83,10 @@ class Moments:
 
     def _quiet(self, since_s: float, for_s: float) -> float:
         """The end of the first time of that length in which nothing is away."""
-        for absence in self._absences:
-            if absence.from_s < since_s + for_s and since_s < absence.to_s:
-                since_s = absence.to_s
-        return since_s + for_s
+        if (since_s, for_s) not in self._known:
+            begin_s = since_s
+            for absence in self._absences:
+                if absence.from_s < begin_s + for_s and begin_s < absence.to_s:
+                    begin_s = absence.to_s
+            self._known[since_s, for_s] = begin_s + for_s
+        return self._known[since_s, for_s]

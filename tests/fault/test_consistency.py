@@ -12,7 +12,7 @@ from random import Random, SystemRandom
 import pytest
 
 from tests.builders.gathering import gathering, killing
-from tests.builders.history import Kind, Outcome
+from tests.builders.history import Completion, Verb
 from tests.builders.participants import ALL
 from tests.builders.promises import Bounds
 
@@ -32,14 +32,15 @@ def seed() -> int:
 def test_clients_see_what_is_promised_whatever_is_killed(own_system, seed):
     """Read your writes, monotonic reads, nothing resurrected, nothing twice, and nothing acknowledged is lost."""
     with gathering(own_system, seed) as gathered:
+        gathered.begin(BOUNDS.ready_s)
         with killing(gathered, Random(seed)):
             gathered.work(ALL, FOR_S)
         gathered.settle(BOUNDS)
     found = gathered.violations(BOUNDS)
-    done = Counter((one.kind, one.outcome) for one in gathered.history.operations)
-    sys.stdout.write("".join(f"{count:6} {kind} {outcome}\n" for (kind, outcome), count in sorted(done.items())))
+    done = Counter((one.verb, one.completion) for one in gathered.history.operations)
+    sys.stdout.write("".join(f"{count:6} {verb} {outcome}\n" for (verb, outcome), count in sorted(done.items())))
     sys.stdout.write(f"{len(gathered.lost)} answers lost; killed: {[one.what for one in gathered.history.absences]}\n")
     assert not found, "\n".join(map(str, found))
-    assert all(done[kind, Outcome.OK] for kind in Kind), done
+    assert all(done[verb, Completion.OK] for verb in Verb), done
     assert gathered.lost
     assert gathered.history.absences

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders.gathering import Gathering, gathering, restart
-from tests.builders.history import Kind
+from tests.builders.history import Verb
 from tests.builders.participants import ALL
 from tests.builders.promises import Bounds, Guarantee, Violation
 from tests.conftest import System
@@ -29,19 +29,19 @@ AT_A_TIME_S, AT_MOST_S = 4, 40
 
 @dataclass(frozen=True)
 class Mistake:
-    """`before` becomes `after`, in a file that these kinds of processes read. `kinds` are done more often than else."""
+    """`before` becomes `after`, in a file that these kinds of processes read. `verbs` are done more often than else."""
 
     file: str
     before: str
     after: str
     processes: tuple[str, ...]
-    found_by: set[tuple[Guarantee, Kind]]
-    kinds: dict[Kind, int] = field(default_factory=dict)
+    found_by: set[tuple[Guarantee, Verb]]
+    verbs: dict[Verb, int] = field(default_factory=dict)
     lost_one_in: int = 60
 
 
 READS_OF_LIKES = {
-    (guarantee, Kind.LIKES)
+    (guarantee, Verb.LIKES)
     for guarantee in (Guarantee.READ_YOUR_WRITES, Guarantee.MONOTONIC_READS, Guarantee.LINEARIZABLE)
 }
 MISTAKES = {
@@ -50,8 +50,8 @@ MISTAKES = {
         "        for photo_id in photo_ids:\n            self._delete(photo_id)\n",
         "",
         ("edge",),
-        {(Guarantee.RESURRECTED, Kind.IMAGE)},
-        {Kind.IMAGE: 40, Kind.DELETE: 6, Kind.UPLOAD: 8},
+        {(Guarantee.RESURRECTED, Verb.IMAGE)},
+        {Verb.IMAGE: 40, Verb.DELETE: 6, Verb.UPLOAD: 8},
     ),
     "an edge answers from an old response": Mistake(
         "edge/forward.py",
@@ -69,8 +69,8 @@ MISTAKES = {
         "    key = key_of(request)\n    if key is None:\n        return made\n",
         "    return made\n    key = key_of(request)\n",
         ("origin",),
-        {(Guarantee.ONCE, Kind.COMMENTS)},
-        {Kind.COMMENT: 30, Kind.COMMENTS: 30},
+        {(Guarantee.ONCE, Verb.COMMENTS)},
+        {Verb.COMMENT: 30, Verb.COMMENTS: 30},
         lost_one_in=8,
     ),
     "the fan-out forgets references": Mistake(
@@ -78,8 +78,8 @@ MISTAKES = {
         "    if event.topic in (PHOTO_READY, PHOTO_REFERENCED):\n",
         "    if event.topic == PHOTO_READY:\n",
         ("janitor",),
-        {(Guarantee.EVENTUAL, Kind.FEED)},
-        {Kind.FOLLOW: 8, Kind.UNFOLLOW: 0, Kind.FEED: 30},
+        {(Guarantee.EVENTUAL, Verb.FEED)},
+        {Verb.FOLLOW: 8, Verb.UNFOLLOW: 0, Verb.FEED: 30},
     ),
     "a deletion has no event": Mistake(
         "regions/photo_deletion.py",
@@ -87,8 +87,8 @@ MISTAKES = {
         "            self._outbox.publish(event)\n",
         "        self._catalog.photos.delete(Tombstone(photo.photo_id, photo.owner_id, at_ms), None)\n",
         ("origin", "janitor"),
-        {(Guarantee.RESURRECTED, Kind.FEED)},
-        {Kind.FOLLOW: 8, Kind.UNFOLLOW: 0, Kind.FEED: 30, Kind.DELETE: 6, Kind.UPLOAD: 8},
+        {(Guarantee.RESURRECTED, Verb.FEED)},
+        {Verb.FOLLOW: 8, Verb.UNFOLLOW: 0, Verb.FEED: 30, Verb.DELETE: 6, Verb.UPLOAD: 8},
     ),
 }
 
@@ -133,10 +133,11 @@ def write_newer(file: Path, text: str) -> None:
 def found_in(gathered: Gathering, mistake: Mistake) -> list[Violation]:
     """Those that the mistake is known by, as soon as there is one; else all."""
     violations: list[Violation] = []
+    gathered.begin(BOUNDS.ready_s)
     for _ in range(AT_MOST_S // AT_A_TIME_S):
-        gathered.work(ALL | mistake.kinds, AT_A_TIME_S)
+        gathered.work(ALL | mistake.verbs, AT_A_TIME_S)
         violations = gathered.violations(BOUNDS)
-        if known := [one for one in violations if (one.guarantee, one.operation.kind) in mistake.found_by]:
+        if known := [one for one in violations if (one.guarantee, one.operation.verb) in mistake.found_by]:
             return known
     return violations
 
@@ -145,5 +146,5 @@ def found_in(gathered: Gathering, mistake: Mistake) -> list[Violation]:
 def test_a_mistake_in_the_running_program_is_found(copied_system, program, mistake):
     with planted(copied_system, program, mistake), gathering(copied_system, 1, mistake.lost_one_in) as gathered:
         found = found_in(gathered, mistake)
-    kinds = {(one.guarantee, one.operation.kind) for one in found}
-    assert kinds & mistake.found_by, "\n".join(map(str, found))
+    found_by = {(one.guarantee, one.operation.verb) for one in found}
+    assert found_by & mistake.found_by, "\n".join(map(str, found))
