@@ -195,13 +195,13 @@ def _late(
     life: Life, ready: Operation | None, changes: Sequence[Operation], read: Operation, moments: Moments
 ) -> Operation | None:
     """What should have brought the photo into the feed by now; None if nothing must have."""
-    follows = [one for one in changes if one.verb is Verb.FOLLOW and one.completion is Completion.OK]
     unfollows = [one for one in changes if one.verb is Verb.UNFOLLOW]
-    if ready is None or not follows:
+    follows = [one for one in changes if one.verb is Verb.FOLLOW and one.completion is Completion.OK]
+    lasting = (one for one in follows if not _may_be_between(unfollows, one, read, moments))
+    follow = _first_to_end(lasting)
+    if ready is None or follow is None:
         return None
-    follow = max((one for one in follows), key=lambda one: one.invoked_s)
-    since_s = max(follow.returned_s, ready.returned_s)
-    if read.invoked_s <= moments.everywhere_s(since_s) or _may_be_between(unfollows, follow, read, moments):
+    if read.invoked_s <= moments.everywhere_s(max(follow.returned_s, ready.returned_s)):
         return None
     return ready if ready.returned_s > follow.returned_s else follow
 
