@@ -22,6 +22,8 @@ ALL = READS | {
     Verb.UPLOAD: 4, Verb.DELETE: 3, Verb.LIKE: 7, Verb.UNLIKE: 5, Verb.COMMENT: 6, Verb.UNCOMMENT: 4, Verb.FOLLOW: 4,
     Verb.UNFOLLOW: 2, Verb.RENAME: 1,
 }  # fmt: skip
+_MAY_BE_GONE = (Verb.PHOTO, Verb.LIKES, Verb.COMMENTS, Verb.IMAGE)
+"""No user ever is."""
 _PAGE = 100
 _TRIES = 6
 _RECENT = 8
@@ -114,8 +116,10 @@ class Participant:
                 self._act(verb, target, value, operation)
                 operation.completion = Completion.OK
             except ClientError as error:
-                if verb.is_read and error.status == 404:
+                if verb in _MAY_BE_GONE and error.status == 404:
                     operation.value, operation.completion = False if verb is Verb.IMAGE else NOT_FOUND, Completion.OK
+                elif verb.is_read and error.status == 404:
+                    raise
                 elif verb.is_read or error.status in _REFUSED:
                     operation.completion = Completion.FAILED
         return operation.value if operation.completion is Completion.OK else ...
