@@ -48,17 +48,17 @@ def main(config: Config, region: str, process_name: str, stop: threading.Event) 
     home = daemon.open_when_available(partial(_open_home, config, region, rules), region, stop)
     if home is None:
         return
+    client = RegionClient(_signer(config, region, rules), _BORDER)
     try:
         others = [name for name in config.topology.regions if name != region]
-        signer = _signer(config, region, rules)
-        following = _following(config, rules, signer)
-        client = RegionClient(signer, _BORDER)
+        following = _following(config, rules, client)
         running = [partial(_run_lane, config, home, name, client, process_name, stop) for name in others]
         erase = partial(erasure.handle_deleted, home.stores.objects)
         erasing = partial(consume, home.stores.events, PHOTO_DELETED, ERASURE, process_name, erase, _DELETIONS, stop)
         asking = [partial(following.run_forever, name, stop) for name in config.topology.regions]
         daemon.run_together([*running, erasing, *asking], stop)
     finally:
+        client.close()
         home.stores.close()
 
 
@@ -88,6 +88,6 @@ def _signer(config: Config, region: str, rules: FollowedRules) -> NodeSigner:
     return NodeSigner(region, config.private_keys(region, Purpose.NODE), listed, now_s)
 
 
-def _following(config: Config, rules: FollowedRules, signer: NodeSigner) -> FollowingLoop:
-    client = StatementClient(RegionClient(signer))
-    return FollowingLoop(rules, client, {name: one.origin for name, one in config.topology.regions.items()})
+def _following(config: Config, rules: FollowedRules, client: RegionClient) -> FollowingLoop:
+    origins = {name: one.origin for name, one in config.topology.regions.items()}
+    return FollowingLoop(rules, StatementClient(client), origins)

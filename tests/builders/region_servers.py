@@ -52,6 +52,10 @@ class SetRules:
 
 class _Threaded(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    is_away = False
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        return not self.is_away
 
 
 class RegionServers:
@@ -77,6 +81,10 @@ class RegionServers:
         self._objects.set_app(open_object_server(config, region))
         for server in (self._origin, self._objects):
             self._running.enter_context(running(server))
+
+    def set_away(self, is_away: bool) -> None:
+        """While it is, connections are closed without an answer."""
+        self._origin.is_away = self._objects.is_away = is_away
 
     def close(self) -> None:
         self._running.close()
