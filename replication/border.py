@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from regions.border.follows import Referenced, parse_references
-from regions.border.offers import Answer, Offer, offer_document, parse_answer
+from regions.border.offers import Offer, OfferAnswer, offer_document, parse_answer
 from regions.errors import BadGateway, Unavailable, Unprocessable
 from regions.region_client import RegionClient, RegionRequest
 from regions.topology import Region
@@ -27,11 +27,11 @@ class Border:
     def __init__(self, region: Region, client: RegionClient) -> None:
         self._region, self._client = region, client
 
-    def offer(self, offer: Offer) -> Answer:
+    def offer(self, offer: Offer) -> OfferAnswer:
         path = f"/border/v1/photos/{offer.photo_id}/offer"
         return self._put(path, offer_document(offer), lambda document: parse_answer(document, offer))
 
-    def arrived(self, offer: Offer) -> Answer:
+    def arrived(self, offer: Offer) -> OfferAnswer:
         path = f"/border/v1/photos/{offer.photo_id}"
         return self._put(path, offer_document(offer), lambda document: parse_answer(document, offer))
 
@@ -70,5 +70,5 @@ class Border:
             detail = str(json.loads(body)["detail"])[:_MAX_DETAIL_CHARS]
         except (ValueError, KeyError, TypeError, RecursionError):
             detail = "without a reason"
-        said = f"{self._region.name} answered {status}: {detail}"
-        return Unavailable(said) if status >= 500 or status in (401, 408, 429) else Unprocessable(said)
+        refusal = f"{self._region.name} answered {status}: {detail}"
+        return Unavailable(refusal) if status >= 500 or status in (401, 408, 429) else Unprocessable(refusal)

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Home:
+class LaneHome:
     """A lane's own end. `rules()` are those that its statements make now, and `audit` logs what is decided by them."""
 
     region: Region
@@ -45,7 +45,7 @@ class LaneHandlers:
     """From the region `home` to the region `destination`."""
 
     def __init__(
-        self, home: Home, destination: Region, border: Border, sender: Sender, clock_ms: Callable[[], int]
+        self, home: LaneHome, destination: Region, border: Border, sender: Sender, clock_ms: Callable[[], int]
     ) -> None:
         self._home, self._destination, self._border, self._sender = home, destination, border, sender
         self._clock_ms = clock_ms

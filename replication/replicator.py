@@ -28,7 +28,7 @@ from regions.residency.peers import StatementClient
 from regions.residency.statement import Purpose
 from replication import erasure
 from replication.border import Border
-from replication.handlers import Home, LaneHandlers
+from replication.handlers import LaneHandlers, LaneHome
 from replication.transfer import Sender
 
 _COPIES, _DELETIONS, _FOLLOWS = 4, 4, 2
@@ -63,7 +63,7 @@ def main(config: Config, region: str, process_name: str, stop: threading.Event) 
 
 
 def _run_lane(
-    config: Config, home: Home, name: str, client: RegionClient, process_name: str, stop: threading.Event
+    config: Config, home: LaneHome, name: str, client: RegionClient, process_name: str, stop: threading.Event
 ) -> None:
     destination, sender = config.topology.regions[name], Sender(configuration.objects_url(config, name))
     lane = LaneHandlers(home, destination, Border(destination, client), sender, now_ms)
@@ -75,10 +75,10 @@ def _run_lane(
     daemon.run_together(lanes.loops(home.stores.events, lane_group(name), process_name, topics, stop), stop)
 
 
-def _open_home(config: Config, region: str, rules: FollowedRules) -> Home:
+def _open_home(config: Config, region: str, rules: FollowedRules) -> LaneHome:
     stores = open_stores(config, region)
     audit = AuditTrail(stores.catalog, now_ms)
-    return Home(config.topology.regions[region], stores, partial(rules.of, region), audit)
+    return LaneHome(config.topology.regions[region], stores, partial(rules.of, region), audit)
 
 
 def _signer(config: Config, region: str, rules: FollowedRules) -> NodeSigner:

@@ -14,7 +14,7 @@ from regions.border.offers import OfferedObject
 from regions.errors import BadGateway, Unavailable, Unprocessable
 from regions.stores.objects import Objects, SignedPut
 
-_CONNECT_S, _SILENCE_S, _WITHIN_S = 2.0, 20.0, 300.0
+_CONNECT_S, _IDLE_S, _WITHIN_S = 2.0, 20.0, 300.0
 _CONNECTIONS = 32
 _MAX_REPLY_BYTES = 4096
 _STORED, _THERE_ALREADY = (200, 201, 204), 412
@@ -37,7 +37,7 @@ class Sender:
         with objects.open(wanted.bucket, key) as chunks:
             body = _exactly(chunks, wanted.size_bytes, key, self._clock_s() + _WITHIN_S, self._clock_s)
             headers = {**put.headers, "Content-Length": str(wanted.size_bytes)}
-            timeout = urllib3.Timeout(connect=_CONNECT_S, read=_SILENCE_S)
+            timeout = urllib3.Timeout(connect=_CONNECT_S, read=_IDLE_S)
             try:
                 response = self._http.request(
                     "PUT", put.url, body=body, headers=headers, timeout=timeout, preload_content=False, redirect=False

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from regions.border.offers import DELETED, Answer, AnsweredObject, ObjectState, Offer, OfferedObject
+from regions.border.offers import DELETED, AnsweredObject, ObjectState, Offer, OfferAnswer, OfferedObject
 from regions.config import Stores
 from regions.events.messages import photo_referenced
 from regions.records import Tombstone
@@ -46,7 +46,7 @@ class Receiver:
         self._name, self._stores, self._rules, self._audit = name, stores, rules, audit
         self._clock_ms = clock_ms
 
-    def offered(self, offer: Offer) -> Answer:
+    def offered(self, offer: Offer) -> OfferAnswer:
         """Raises Unavailable."""
         decisions = self._decisions(offer)
         objects = {one.variant: self._answered(offer, one, decisions[one.action]) for one in offer.objects}
@@ -60,7 +60,7 @@ class Receiver:
             objects[one.variant] = self._with_put(offer.photo_id, one, objects[one.variant], expires_at_ms)
         return self._answer(offer, objects, decisions)
 
-    def arrived(self, offer: Offer) -> Answer:
+    def arrived(self, offer: Offer) -> OfferAnswer:
         """After the PUTs. What is there counts from now on: nothing of it did before. Raises Unavailable."""
         decisions = self._decisions(offer)
         objects = {one.variant: self._answered(offer, one, decisions[one.action]) for one in offer.objects}
@@ -129,9 +129,9 @@ class Receiver:
 
     def _answer(
         self, offer: Offer, objects: Mapping[str, AnsweredObject], decisions: Mapping[Action, Decision]
-    ) -> Answer:
+    ) -> OfferAnswer:
         metadata, reference = decisions.get(Action.REST_METADATA), decisions.get(Action.REFERENCE)
-        return Answer(False, objects, bool(metadata and metadata.allowed), bool(reference and reference.allowed))
+        return OfferAnswer(False, objects, bool(metadata and metadata.allowed), bool(reference and reference.allowed))
 
     def _is_deleted(self, photo_id: str) -> bool:
         return self._stores.catalog.tombstones.get(photo_id) is not None

@@ -114,7 +114,7 @@ class AnsweredObject:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OfferAnswer:
     """`objects` by variant. `deleted`: the photo has a tombstone there, so that nothing of it may come any more."""
 
     deleted: bool
@@ -123,7 +123,7 @@ class Answer:
     reference: bool = False
 
 
-DELETED = Answer(True, {})
+DELETED = OfferAnswer(True, {})
 
 
 def offer_document(offer: Offer) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def parse_offer(document: Mapping[str, Any], photo_id: str, home_region: str) ->
     return offer
 
 
-def answer_document(answer: Answer) -> dict[str, Any]:
+def answer_document(answer: OfferAnswer) -> dict[str, Any]:
     return {
         "deleted": answer.deleted,
         "objects": {
@@ -171,12 +171,12 @@ def answer_document(answer: Answer) -> dict[str, Any]:
     }
 
 
-def parse_answer(document: Mapping[str, Any], offer: Offer) -> Answer:
+def parse_answer(document: Mapping[str, Any], offer: Offer) -> OfferAnswer:
     """To this offer. What was not offered is left out, and what is not answered is an error."""
     if bounds.boolean(document["deleted"]):
         return DELETED
     objects = {one.variant: _answered(document["objects"][one.variant]) for one in offer.objects}
-    return Answer(False, objects, bounds.boolean(document["metadata"]), bounds.boolean(document["reference"]))
+    return OfferAnswer(False, objects, bounds.boolean(document["metadata"]), bounds.boolean(document["reference"]))
 
 
 def _object(item: Mapping[str, Any]) -> OfferedObject:

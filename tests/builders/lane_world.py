@@ -14,7 +14,7 @@ import greenlet
 
 from origin.border.receiving import PUT_LASTS_MS, Receiver
 from regions import ids
-from regions.border.offers import Answer, Offer, answer_document, offer_document, parse_answer, parse_offer
+from regions.border.offers import Offer, OfferAnswer, answer_document, offer_document, parse_answer, parse_offer
 from regions.errors import Problem, Unavailable
 from regions.events.messages import Event, photo_deleted, photo_ready
 from regions.events.set_aside import NotYet
@@ -23,7 +23,7 @@ from regions.residency.audit import AuditTrail
 from regions.residency.decide import Decision, Subject
 from regions.residency.policy import Action
 from regions.stores.objects import VARIANTS, ObjectInfo, SignedPut
-from replication.handlers import Home, LaneHandlers
+from replication.handlers import LaneHandlers, LaneHome
 
 HOME, DESTINATION = "eu-west", "eu-central"
 PHOTO_ID, OWNER_ID = ids.to_public(ids.PHOTO, 7 << 22), ids.to_public(ids.USER, 5 << 22)
@@ -180,16 +180,16 @@ class World:
     def lane(self) -> LaneHandlers:
         """Of a process that has just started."""
         audit = AuditTrail(self._home_ports.catalog, lambda: self.now_ms)
-        home = Home(SimpleNamespace(name=HOME), self._home_ports, lambda: self.rules[HOME], audit)
+        home = LaneHome(SimpleNamespace(name=HOME), self._home_ports, lambda: self.rules[HOME], audit)
         destination = SimpleNamespace(name=DESTINATION)
         return LaneHandlers(home, destination, self, self, lambda: self.now_ms)
 
     # The border, as documents that cross it.
 
-    def offer(self, offer: Offer) -> Answer:
+    def offer(self, offer: Offer) -> OfferAnswer:
         return self._answered(offer, self._receiver.offered)
 
-    def arrived(self, offer: Offer) -> Answer:
+    def arrived(self, offer: Offer) -> OfferAnswer:
         return self._answered(offer, self._receiver.arrived)
 
     def delete(self, photo_id: str, deleted_at_ms: int) -> bool:
@@ -202,7 +202,7 @@ class World:
         step()
         self.objects.take(put.url)
 
-    def _answered(self, offer: Offer, receive: Callable[[Offer], Answer]) -> Answer:
+    def _answered(self, offer: Offer, receive: Callable[[Offer], OfferAnswer]) -> OfferAnswer:
         step()
         received = parse_offer(offer_document(offer), offer.photo_id, HOME)
         self.require_logged(HOME, received)

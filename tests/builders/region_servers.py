@@ -2,13 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIServer, make_server
 
+from darkroom.local.machine import Machine
 from origin.accounts.passphrases import HashCost, PassphraseHasher
 from origin.accounts.revocation import RevokedSessions
 from origin.app import create
@@ -90,6 +91,13 @@ class RegionServers:
         self._running.close()
         for server in (self._origin, self._objects):
             server.server_close()
+
+
+def ports_of(machine: Machine, servers: Mapping[str, RegionServers]) -> dict[str, int]:
+    """For `data_folder.prepare`: those of these servers; nothing listens for the other processes."""
+    ports = {process.name: 1 for process in machine.processes()}
+    ports |= {f"origin-{region}": server.ports["origin"] for region, server in servers.items()}
+    return ports | {f"object-server-{region}": server.ports["objects"] for region, server in servers.items()}
 
 
 def context_of(config: Config, region: str, stores: Stores, rules: Any, clock_ms: Callable[[], int]) -> Context:

@@ -29,9 +29,9 @@ from regions.residency.rules import Rules
 from regions.residency.statement import Purpose
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
 from replication.border import Border
-from replication.handlers import Home, LaneHandlers
+from replication.handlers import LaneHandlers, LaneHome
 from replication.transfer import Sender
-from tests.builders.region_servers import RegionServers
+from tests.builders.region_servers import RegionServers, ports_of
 
 NOW_MS = 1_900_000_000_000
 SIZES = (150, 320)
@@ -109,9 +109,9 @@ class Regions:
             self.clock.now_ms,
         )  # fmt: skip
 
-    def home(self, region: str) -> Home:
+    def home(self, region: str) -> LaneHome:
         node = self.config.topology.regions[region]
-        return Home(node, self.stores[region], lambda: self.rules[region], self.audits[region])
+        return LaneHome(node, self.stores[region], lambda: self.rules[region], self.audits[region])
 
     def border(self, home: str, destination: str) -> Border:
         """That of the destination, as the home asks it."""
@@ -271,10 +271,7 @@ def sha256s_of(photo: Photo) -> set[str]:
 def regions(tmp_path: Path) -> Iterator[Regions]:
     machine = data_folder.read_machine()
     servers = {name: RegionServers() for name in machine.regions}
-    ports = {process.name: 1 for process in machine.processes()}
-    ports |= {f"origin-{name}": server.ports["origin"] for name, server in servers.items()}
-    ports |= {f"object-server-{name}": server.ports["objects"] for name, server in servers.items()}
-    config = data_folder.prepare(tmp_path, machine, ports)
+    config = data_folder.prepare(tmp_path, machine, ports_of(machine, servers))
     statement = statement_of(config)
     opened = {name: open_stores(config, name) for name in config.topology.regions}
     rules = dict.fromkeys(opened, Rules(statement, (), leased=True))

@@ -80,7 +80,7 @@ def test_the_receiver_decides_by_its_own_statement(api, photo):
 
 
 def test_what_arrived_counts_when_it_was_verified(api, photo):
-    """The metadata is there from then on, and what is missing is told."""
+    """The metadata is there from then on, and the answer names what is missing."""
     before = send(api, photo).json
     assert before["objects"]["150.jpg"]["state"] == "missing"
     put_variant(api, photo)
@@ -215,7 +215,7 @@ def test_a_reference_is_published_only_if_somebody_here_follows_the_owner(api, a
 
 
 def test_without_a_lease_nothing_is_taken_that_is_bound_to_places(api, photo, unused_id):
-    """It is said to come again, and nothing is logged. A deletion waits for nothing."""
+    """It is to be tried again later, and nothing is logged. A deletion waits for nothing."""
     bound = "    rules:\n      - {allow: [rest_variants], at: [eu-west], because: A test.}\n"
     api.set_policy(POLICY_TEXT.replace("    rules:\n", bound))
     api.lose_lease()
@@ -225,7 +225,7 @@ def test_without_a_lease_nothing_is_taken_that_is_bound_to_places(api, photo, un
 
 
 def test_one_region_occupies_only_a_few_threads(api, photo, monkeypatch):
-    """The others are told to come again."""
+    """The others are to be tried again later."""
     going_on, entered = threading.Event(), threading.Semaphore(0)
     receive = offers_resource.parse_offer
 
