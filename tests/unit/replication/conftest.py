@@ -115,10 +115,13 @@ class Regions:
 
     def border(self, home: str, destination: str) -> Border:
         """That of the destination, as the home asks it."""
+        return Border(self.config.topology.regions[destination], self.client(home))
+
+    def client(self, home: str) -> RegionClient:
         private = self.config.private_keys(home, Purpose.NODE)
         listed = lambda: self.rules[home].public_keys(home, Purpose.NODE)  # noqa: E731
         signer = NodeSigner(home, private, listed, lambda: self.clock.now_ms() // 1000)
-        return Border(self.config.topology.regions[destination], RegionClient(signer))
+        return RegionClient(signer)
 
     def lose_lease(self, region: str) -> None:
         """For data of that region, nobody knows what may cross."""
