@@ -8,7 +8,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from tests.builders.line_faults import Span
+from tests.builders.line_faults import BodyPart
 
 _MOST_HEAD_BYTES = 1 << 16
 _START = re.compile(rb"(?:HTTP/1\.\d (?P<status>\d{3})|(?P<method>[A-Z]+) )")
@@ -31,9 +31,9 @@ class BodyTracker:
         self._text = b""
         self._message = self._offset = self._left = 0
         self._is_chunked = False
-        self._spans: list[Span] = []
+        self._spans: list[BodyPart] = []
 
-    def feed(self, piece: bytes) -> Sequence[Span]:
+    def feed(self, piece: bytes) -> Sequence[BodyPart]:
         """The parts of bodies in the piece that follows the last one."""
         self._spans, at = [], 0
         while at < len(piece):
@@ -75,7 +75,7 @@ class BodyTracker:
 
     def _data(self, piece: bytes, at: int) -> int:
         end = min(len(piece), at + self._left)
-        self._spans.append(Span(at, end, self._offset, self._message))
+        self._spans.append(BodyPart(at, end, self._offset, self._message))
         self._offset, self._left = self._offset + end - at, self._left - (end - at)
         if not self._left:
             self._step = self._chunk_end if self._is_chunked else self._head

@@ -92,7 +92,7 @@ def _direction(document: Mapping[str, Any]) -> OneDirection:
     return OneDirection(**{**document, "fault": parsed})
 
 
-class Span(NamedTuple):
+class BodyPart(NamedTuple):
     """Part of a body: bytes `start` to `end` of a piece, the first of which is number `offset` of the body."""
 
     start: int
@@ -117,7 +117,7 @@ class Aim:
             return False
         return self._has_struck or (self.fault.after_bytes == 0 and not self.fault.in_body)
 
-    def next_hit(self, start: int, end: int, bodies: Sequence[Span]) -> int | None:
+    def next_hit(self, start: int, end: int, bodies: Sequence[BodyPart]) -> int | None:
         """The first byte of `start` to `end` of a piece that is struck; None if all of them pass. Ask in order."""
         if self.fault is None:
             return None
@@ -131,7 +131,7 @@ class Aim:
         at = start + self.fault.after_bytes - self._passed_bytes
         return at if not self._has_struck and at < end else None
 
-    def _hit_in_body(self, start: int, end: int, bodies: Sequence[Span]) -> int | None:
+    def _hit_in_body(self, start: int, end: int, bodies: Sequence[BodyPart]) -> int | None:
         assert self.fault is not None
         for span in bodies:
             at = max(start, span.start, span.start + self.fault.after_bytes - span.offset)

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from regions.events.messages import Event
+from regions.events.topics import PHOTOS_UPLOADED
 from tests.builders import canary
 from tests.builders.canary import Needle, object_needles, search
+from tests.builders.stores import created
 
 NAMES = ("cassandra", "kafka", "redis", "consul", "versitygw")
 
@@ -39,15 +42,16 @@ def caption(ana):
 
 
 def test_what_was_published_is_found_in_a_segment(servers, ana):
-    """Of Kafka's log, as its producer compresses nothing."""
-    from pykafka import KafkaClient
+    """Of Kafka's log, as our producer compresses nothing."""
+    from regions.stores.kafka import adapter
 
-    client = KafkaClient(hosts="{}:{}".format(*address("KAFKA")))
-    with client.topics[b"canaries"].get_sync_producer() as producer:
-        producer.produce(ana.caption.encode())
-    found = search(servers / "kafka", [caption(ana)])
-    assert {(Path(one.file).parent.name.rpartition("-")[0], one.form) for one in found} == {("canaries", "UTF-8")}
-    assert {Path(one.file).suffix for one in found} == {".log"}
+    prefix = f"canary-{os.urandom(8).hex()}"
+    url = "kafka://{}:{}/{}?partitions=1".format(*address("KAFKA"), prefix)
+    with closing(created(adapter.events(url))) as events:
+        events.publish([Event(PHOTOS_UPLOADED, "p_1", "1", 0, {"caption": ana.caption})])
+        found = search(servers / "kafka", [caption(ana)])
+    files = {Path(one.file) for one in found}
+    assert {(file.parent.name, file.suffix) for file in files} == {(f"{prefix}.{PHOTOS_UPLOADED}-0", ".log")}
 
 
 def test_a_row_is_found_in_the_log_and_in_a_table(servers, ana, eventually):
@@ -84,14 +88,14 @@ def test_a_value_is_found_in_what_redis_appends(servers, ana):
 
 
 def test_a_setting_is_found_in_the_log_of_consul(servers, ana):
-    """In that of Raft."""
+    """In that of Raft, its write-ahead log."""
     import consul
 
     host, port = address("CONSUL")
     key = f"canary-{os.urandom(8).hex()}"
     client = consul.Consul(host, port, scheme="http", verify=True)
     client.kv.put(key, ana.caption)
-    assert "raft.db" in {Path(one.file).name for one in search(servers / "consul", [caption(ana)])}
+    assert {Path(one.file).suffix for one in search(servers / "consul", [caption(ana)])} == {".wal"}
     client.kv.delete(key)
 
 

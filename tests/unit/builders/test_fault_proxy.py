@@ -25,7 +25,7 @@ PATIENCE_S = 0.3
 DELAY_S = 0.1
 
 
-class Server:
+class Upstream:
     """What arrived at an HTTP server behind a proxy, and the proxy."""
 
     def __init__(self):
@@ -67,7 +67,7 @@ class Server:
 
 @pytest.fixture
 def server():
-    return Server()
+    return Upstream()
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_a_server_that_cant_be_reached_is_a_connection_that_is_reset():
 
 
 def test_a_stalled_line_accepts_and_says_nothing(proxy, http, server):
-    """The request never arrives, and nobody is told that the connection is of no use."""
+    """The request never arrives, and nobody learns that the connection is of no use."""
     stall = LineFault(FaultKind.STALL)
     proxy.apply(HEALTHY.struck(requests=stall, responses=stall))
     with pytest.raises(ReadTimeoutError):

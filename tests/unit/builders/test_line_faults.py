@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import line_faults
-from tests.builders.line_faults import Aim, FaultKind, LineFault, Span, distant, from_text, random_faults, to_text
+from tests.builders.line_faults import Aim, BodyPart, FaultKind, LineFault, distant, from_text, random_faults, to_text
 
 NAMES = {"corrupt", "far", "one way", "reset", "slow", "stalled", "truncated"}
 
@@ -28,10 +28,10 @@ def test_a_fault_strikes_once_after_its_bytes(after_bytes, sizes):
 def test_a_fault_in_bodies_strikes_each_message_once():
     """And none whose body is not longer than what passes first."""
     aim = Aim(LineFault(FaultKind.CORRUPT, 3, in_body=True))
-    bodies = [Span(10, 15, 0, 1), Span(20, 23, 0, 2), Span(30, 32, 0, 3)]
+    bodies = [BodyPart(10, 15, 0, 1), BodyPart(20, 23, 0, 2), BodyPart(30, 32, 0, 3)]
     assert aim.next_hit(0, 32, bodies) == 13
     assert aim.next_hit(13, 32, bodies) is None
-    assert aim.next_hit(0, 9, [Span(2, 9, 2, 3)]) == 3
+    assert aim.next_hit(0, 9, [BodyPart(2, 9, 2, 3)]) == 3
 
 
 @pytest.mark.parametrize("seed", range(3))
