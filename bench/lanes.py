@@ -41,7 +41,7 @@ class Distance:
     goal: float
 
 
-LOADS = (Load("200 KB", 200_000, 1500), Load("5 MB", 5_000_000, 100))
+LOADS = (Load("200 KB", 200_000, 600), Load("5 MB", 5_000_000, 100))
 DISTANCES = (Distance("loopback", None, 1.0), Distance("80 ms", distant(_ROUND_TRIP_S), 1.1))
 
 
