@@ -10,14 +10,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler
+from itertools import islice
 
+import psutil
 import pytest
 import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
 from tests.builders import fault_proxy
 from tests.builders.http import answering
-from tests.builders.line_faults import HEALTHY, FaultKind, Line, LineFault, OneDirection, distant
+from tests.builders.line_faults import HEALTHY, FaultKind, Line, LineFault, OneDirection, distant, random_faults
 
 BODY = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(256)) * 12
 HEAD_BYTES = len(b"HTTP/1.1 200 OK\r\nContent-Length: 98304\r\n\r\n")
@@ -337,6 +339,24 @@ def test_a_line_is_healthy_again(proxy, http, kind, in_body):
         is_right = False
     proxy.apply(HEALTHY)
     assert not is_right and http.request("GET", "/").data == BODY
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_line_is_healthy_after_any_faults(proxy, http, eventually, seed):
+    """Drawn at random, while several clients go on; and it has let go of all connections that ended."""
+    for spell in islice(random_faults(seed), 14):
+        proxy.apply(spell.line)
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(lambda number: tried(http, number), range(8)))
+    proxy.apply(HEALTHY)
+    assert http.request("GET", "/3").data == BODY * 3
+    http.close()
+    eventually(lambda: not [one for one in psutil.Process(proxy.process_id).net_connections() if one.raddr])
+
+
+def tried(http, number):
+    with suppress(HTTPError):
+        http.request("GET" if number % 2 else "PUT", "/", body=BODY, timeout=PATIENCE_S)
 
 
 def test_a_fault_that_is_applied_again_begins_again(proxy, connection):
