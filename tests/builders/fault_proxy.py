@@ -9,6 +9,9 @@ of a connection, so one connection gets as much a second as the line has, as on 
 large enough window; and as there, the first byte of a connection waits a round trip longer, for TCP's handshake. Times
 are those of epoll, up to 1 ms late. A server that can't be reached is a connection that is reset.
 
+Two processes that contend for something on a server of this machine mostly wait for its cores, and show nothing of what
+they wait for in a data centre: with a delay they wait for responses, as they do there.
+
 `python -m tests.builders.fault_proxy PORT` prints the port on which it listens. Each line of its input is the JSON of a
 line, and answered when it is in force. It ends with its input.
 """
