@@ -24,7 +24,7 @@ _MB = 1e6
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class ObjectSet:
     """So many objects that a copy takes seconds."""
 
     name: str
@@ -41,7 +41,7 @@ class Distance:
     goal: float
 
 
-LOADS = (Load("200 KB", 200_000, 600), Load("5 MB", 5_000_000, 100))
+OBJECT_SETS = (ObjectSet("200 KB", 200_000, 600), ObjectSet("5 MB", 5_000_000, 100))
 DISTANCES = (Distance("loopback", None, 1.0), Distance("80 ms", distant(_ROUND_TRIP_S), 1.1))
 
 
@@ -51,14 +51,14 @@ def run() -> list[harness.Measurement]:
         raise harness.NotMeasured("versitygw is not installed. `make servers-install` installs it, once.")
     try:
         with store_pair.running() as pair:
-            return [row for load in LOADS for row in _of_load(pair, load)]
+            return [row for kind in OBJECT_SETS for row in _of_kind(pair, kind)]
     except ServerError as error:
         sys.exit(str(error))
 
 
-def _of_load(pair: StorePair, load: Load) -> list[harness.Measurement]:
-    objects = pair.fill(load.count, load.size_bytes)
-    return [row for distance in DISTANCES for row in rows(load, distance, measured(pair, objects, distance))]
+def _of_kind(pair: StorePair, kind: ObjectSet) -> list[harness.Measurement]:
+    objects = pair.fill(kind.count, kind.size_bytes)
+    return [row for distance in DISTANCES for row in rows(kind, distance, measured(pair, objects, distance))]
 
 
 def measured(pair: StorePair, objects: Sequence[CopiedObject], distance: Distance) -> dict[str, dict[str, float]]:
@@ -84,12 +84,12 @@ def _fastest(
     return partial(copy, min(taken_s, key=taken_s.__getitem__))
 
 
-def rows(load: Load, distance: Distance, found: Mapping[str, Mapping[str, float]]) -> list[harness.Measurement]:
+def rows(kind: ObjectSet, distance: Distance, found: Mapping[str, Mapping[str, float]]) -> list[harness.Measurement]:
     """`found` is what `measured` returns. The goal is set beside rclone."""
-    rates = interleaved_runs.rates(load.count, found["wall_s"])
+    rates = interleaved_runs.rates(kind.count, found["wall_s"])
     peers = {name: rate for name, rate in rates.items() if name != "ours"}
     missing = {} if rclone.NAME in peers else rclone.MISSING
-    figure = f"copies of {load.name}, {distance.name}"
+    figure = f"copies of {kind.name}, {distance.name}"
 
     def row(
         what: str, unit: str, values: Mapping[str, float], more_is_better: bool, goal: float | None
@@ -106,16 +106,16 @@ def rows(load: Load, distance: Distance, found: Mapping[str, Mapping[str, float]
             missing=missing,
         )
 
-    megabytes = {name: rate * load.size_bytes / _MB for name, rate in rates.items()}
+    megabytes = {name: rate * kind.size_bytes / _MB for name, rate in rates.items()}
     return [
         row("MB/s", "MB/s", megabytes, True, distance.goal),
         row("objects a second", "1/s", rates, True, None),
         *(
-            row(f"core-seconds a thousand, {who}", "s", _per_thousand(load, found[measure]), False, None)
+            row(f"core-seconds a thousand, {who}", "s", _per_thousand(kind, found[measure]), False, None)
             for who, measure in (("the copier's", "core_s"), ("both servers'", "servers_core_s"))
         ),
     ]
 
 
-def _per_thousand(load: Load, core_s: Mapping[str, float]) -> dict[str, float]:
-    return {name: each_s * 1000 / load.count for name, each_s in core_s.items()}
+def _per_thousand(kind: ObjectSet, core_s: Mapping[str, float]) -> dict[str, float]:
+    return {name: each_s * 1000 / kind.count for name, each_s in core_s.items()}

@@ -8,7 +8,7 @@ from bench import __main__ as command
 from bench import harness, lanes
 from bench.copies import rclone, store_pair
 
-LOAD = lanes.Load("200 KB", 200_000, 500)
+SET = lanes.ObjectSet("200 KB", 200_000, 500)
 FOUND = {
     "wall_s": {"ours": 2.0, rclone.NAME: 2.5, "threads": 1.0},
     "core_s": {"ours": 1.0, rclone.NAME: 2.0, "threads": 0.5},
@@ -30,7 +30,7 @@ def test_servers_that_are_not_installed_are_named_with_what_installs_them(tmp_pa
 @pytest.mark.parametrize(("goal", "outcome"), [(1.1, harness.GoalResult.HOLDS), (1.3, harness.GoalResult.MISSED)])
 def test_the_goal_is_set_beside_rclone(goal, outcome):
     """Threads without a border show what it costs, and decide nothing."""
-    rate, each, *_ = lanes.rows(LOAD, lanes.Distance("80 ms", None, goal), FOUND)
+    rate, each, *_ = lanes.rows(SET, lanes.Distance("80 ms", None, goal), FOUND)
     assert (rate.figure, rate.unit, rate.ours) == ("copies of 200 KB, 80 ms: MB/s", "MB/s", 50.0)
     assert (rate.ratio, rate.outcome) == (1.25, outcome)
     assert (each.ours, each.peers, each.outcome) == (250.0, {rclone.NAME: 200.0, "threads": 500.0}, "published")
@@ -38,12 +38,12 @@ def test_the_goal_is_set_beside_rclone(goal, outcome):
 
 def test_core_seconds_are_of_a_thousand_objects():
     """Fewer are better."""
-    *_, copier, servers = lanes.rows(LOAD, lanes.DISTANCES[0], FOUND)
+    *_, copier, servers = lanes.rows(SET, lanes.DISTANCES[0], FOUND)
     assert (copier.ours, copier.peers[rclone.NAME], copier.ratio) == (2.0, 4.0, 2.0)
     assert servers.ours == 2.0
 
 
 def test_nothing_is_judged_without_rclone():
     """And the table says how to get it."""
-    rate, *_ = lanes.rows(LOAD, lanes.DISTANCES[0], without_rclone())
+    rate, *_ = lanes.rows(SET, lanes.DISTANCES[0], without_rclone())
     assert rate.outcome is harness.GoalResult.NOT_JUDGED and "bench-peers" in rate.missing[rclone.NAME]

@@ -27,7 +27,7 @@ PATIENCE_S = 0.3
 DELAY_S = 0.1
 
 
-class Upstream:
+class RecordingServer:
     """What arrived at an HTTP server behind a proxy, and the proxy."""
 
     def __init__(self):
@@ -69,7 +69,7 @@ class Upstream:
 
 @pytest.fixture
 def server():
-    return Upstream()
+    return RecordingServer()
 
 
 @pytest.fixture
