@@ -159,7 +159,9 @@ def open_app(config: Config, region: str, process_name: str) -> App:
         random=secrets.token_bytes,
     )
     registered = registration.Registration(stores.settings, service)
-    atexit.register(registration.keep(number, registered, [statement, peers, *revocation_readers(context)]))
+    keeper = registration.Keeper(number, registered, [statement, peers, *revocation_readers(context)])
+    atexit.register(keeper.leave)
+    keeper.start()
     return create(context)
 
 

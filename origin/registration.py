@@ -5,7 +5,7 @@ Both are withdrawn when the process ends.
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from regions import daemon
@@ -53,24 +53,29 @@ class Loop(Protocol):
     def run_forever(self, stop: threading.Event) -> None: ...
 
 
-def keep(number: ProcessNumber, registration: Registration, others: Sequence[Loop]) -> Callable[[], None]:
-    """Renews the first two and runs what else must go on, such as watching the policy, each on a thread of its own.
+class Keeper:
+    """Renews number and registration, and runs what else must go on, such as watching the policy, each on a thread.
 
-    Call the returned function to withdraw number and registration, and make no more ids.
+    See to it that `leave` is called before you call `start`: the process may be stopped at any moment from then on.
     """
-    stop = threading.Event()
-    loops: list[Loop] = [number, registration, *others]
-    threads = [
-        threading.Thread(target=one.run_forever, args=[stop], daemon=True, name=type(one).__name__) for one in loops
-    ]
-    for thread in threads:
-        thread.start()
 
-    def leave() -> None:
-        stop.set()
-        registration.withdraw()
-        number.release()
-        for thread in threads:
-            thread.join(_END_S)
+    def __init__(self, number: ProcessNumber, registration: Registration, others: Sequence[Loop]) -> None:
+        self._number, self._registration, self._stop = number, registration, threading.Event()
+        loops: list[Loop] = [number, registration, *others]
+        self._threads = [
+            threading.Thread(target=one.run_forever, args=[self._stop], daemon=True, name=type(one).__name__)
+            for one in loops
+        ]
 
-    return leave
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def leave(self) -> None:
+        """Withdraws number and registration, so that no more ids are made."""
+        self._stop.set()
+        self._registration.withdraw()
+        self._number.release()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(_END_S)

@@ -55,10 +55,11 @@ def test_registration_and_number_are_released_at_the_end(settings, clock, eventu
     """The service is gone, the number is free, and the process makes no more ids."""
     number = ProcessNumber(settings, 1, SELF.instance, clock.now_ms)
     rules = LiveRules("eu-west", StatementFolder(tmp_path), Compliance().signers)
-    leave = registration.keep(number, Registration(settings, SELF), [SettingsStatement(settings, rules)])
+    keeper = registration.Keeper(number, Registration(settings, SELF), [SettingsStatement(settings, rules)])
+    keeper.start()
     eventually(lambda: settings.services.healthy("origin") == [SELF])
     taken = ids.parse(PHOTO, number.new_id(PHOTO)).process
-    leave()
+    keeper.leave()
     assert settings.services.healthy("origin") == []
     with pytest.raises(LeaseLost):
         number.new_id(PHOTO)
@@ -66,3 +67,13 @@ def test_registration_and_number_are_released_at_the_end(settings, clock, eventu
     following = ProcessNumber(settings, 1, "another", clock.now_ms)
     assert ids.parse(PHOTO, following.new_id(PHOTO)).process == taken
     assert [thread.name for thread in threading.enumerate() if thread.name in KEPT] == []
+
+
+def test_who_is_stopped_before_the_start_leaves_all_the_same(settings, clock, tmp_path):
+    """As a process that gets SIGTERM while it opens."""
+    number = ProcessNumber(settings, 1, SELF.instance, clock.now_ms)
+    keeper = registration.Keeper(number, Registration(settings, SELF), [])
+    keeper.leave()
+    keeper.start()
+    keeper.leave()
+    assert settings.services.healthy("origin") == []
