@@ -1,7 +1,7 @@
 """The other end of a lane: another region's border API. Every answer is read within its bounds.
 
-Raises Unavailable while the region does not answer, Unprocessable for what it refuses for good, BadGateway for an
-answer that is none.
+Raises Unavailable while the region does not answer, ResidencyDenied for what its rules forbid, Unprocessable for what
+else it refuses, BadGateway for an answer that is none.
 """
 
 import json
@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 
 from regions.border.follows import Referenced, parse_references
 from regions.border.offers import Offer, OfferAnswer, offer_document, parse_answer
-from regions.errors import BadGateway, Unavailable, Unprocessable
+from regions.errors import BadGateway, Problem, ResidencyDenied, Unavailable, Unprocessable
 from regions.region_client import RegionClient, RegionRequest
 from regions.topology import Region
 
 _WITHIN_S = 10.0
 _MAX_REPLY_BYTES = 1 << 20
 _MAX_DETAIL_CHARS = 500
+_AWAY = (401, 408, 429, 502, 503, 504)
 
 Parsed = TypeVar("Parsed")
 
@@ -36,7 +37,10 @@ class Border:
         return self._put(path, offer_document(offer), lambda document: parse_answer(document, offer))
 
     def delete(self, photo_id: str, deleted_at_ms: int) -> bool:
-        """Whether nothing of the photo can arrive there any more. If not, ask again in ten minutes."""
+        """Whether nothing of the photo can arrive there any more. If not, ask again in ten minutes.
+
+        That is as long as anything may still arrive; when the region says so, its clock decides.
+        """
         path, body = f"/border/v1/photos/{photo_id}", {"deleted_at_ms": deleted_at_ms}
         return self._ask("DELETE", path, body, lambda document: document["again_at_ms"] is None)
 
@@ -64,11 +68,16 @@ class Border:
         except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise BadGateway(f"{region.name} sent no valid answer") from error
 
-    def _refused(self, status: int, body: bytes) -> Unavailable | Unprocessable:
-        """What may pass is Unavailable: a 401 comes from a clock or a key, which people put right."""
+    def _refused(self, status: int, body: bytes) -> Problem:
+        """What says that the region is away is Unavailable, and a 401, which comes from a clock or a key.
+
+        All else is set aside: a defect there must not stop the events behind this one.
+        """
         try:
             detail = str(json.loads(body)["detail"])[:_MAX_DETAIL_CHARS]
         except (ValueError, KeyError, TypeError, RecursionError):
             detail = "without a reason"
         refusal = f"{self._region.name} answered {status}: {detail}"
-        return Unavailable(refusal) if status >= 500 or status in (401, 408, 429) else Unprocessable(refusal)
+        if status == 451:
+            return ResidencyDenied(refusal, "")
+        return Unavailable(refusal) if status in _AWAY else Unprocessable(refusal)

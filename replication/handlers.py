@@ -11,7 +11,7 @@ from regions import ids
 from regions.border.follows import Referenced
 from regions.border.offers import AnsweredObject, Offer
 from regions.config import Stores
-from regions.errors import NotFound, Problem, Unprocessable
+from regions.errors import NotFound, Problem, ResidencyDenied, Unavailable
 from regions.events.messages import Event, is_again, photo_referenced
 from regions.events.set_aside import TEN_MINUTES, NotYet
 from regions.records import Photo
@@ -83,12 +83,18 @@ class LaneHandlers:
             return
         catalog = self._home.stores.catalog
         follower = catalog.users.get(follower_id)
-        if follower is None or author_id not in catalog.follows.followed_among(follower_id, [author_id]):
+        if follower is None or follower.deleted_at_ms is not None:
+            return
+        if author_id not in catalog.follows.followed_among(follower_id, [author_id]):
             return
         say = self._home.decide(follower_id, subject_of(follower), [Action.SAY], self._destination.name)
         if not say[Action.SAY].allowed:
             return
-        references = self._border.follow(follower_id, follower.residency_class, author_id)
+        try:
+            references = self._border.follow(follower_id, follower.residency_class, author_id)
+        except ResidencyDenied:
+            # As if this end had decided so.
+            return
         now_ms = self._clock_ms()
         events = [
             photo_referenced(one.photo_id, one.owner_id, one.created_at_ms, now_ms, follower_id)
@@ -132,7 +138,10 @@ class LaneHandlers:
         return self._home.decide(photo.photo_id, subject_of(photo), actions, place)
 
     def _send(self, offer: Offer, answered: Mapping[str, AnsweredObject]) -> list[Problem]:
-        """Sends what is missing there. Goes on after an error that concerns one object; returns those errors."""
+        """Sends what is missing there; returns the errors. Goes on after one that concerns a single object.
+
+        Whatever goes wrong, what has arrived is to count: the record and the reference do not wait for the raw.
+        """
         errors: list[Problem] = []
         for wanted in offer.objects:
             put = answered[wanted.variant].put
@@ -141,7 +150,9 @@ class LaneHandlers:
             try:
                 self._sender.send(self._home.stores.objects, offer.photo_id, wanted, put)
                 log.info("sent", extra={"key": wanted.key(offer.photo_id), "moved_bytes": wanted.size_bytes})
-            except (NotFound, Unprocessable) as error:
+            except Unavailable as error:
+                return [error, *errors]
+            except Problem as error:
                 errors.append(error)
         return errors
 

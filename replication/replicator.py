@@ -65,7 +65,7 @@ def main(config: Config, region: str, process_name: str, stop: threading.Event) 
 def _run_lane(
     config: Config, home: LaneHome, name: str, client: RegionClient, process_name: str, stop: threading.Event
 ) -> None:
-    destination, sender = config.topology.regions[name], Sender(configuration.objects_url(config, name))
+    destination, sender = config.topology.regions[name], Sender(configuration.object_address(config, name))
     lane = LaneHandlers(home, destination, Border(destination, client), sender, now_ms)
     topics = {
         PHOTO_DELETED: LaneTopic(lane.handle_deleted, _DELETIONS),

@@ -6,7 +6,6 @@ there.
 
 import time
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
 
 import urllib3
 
@@ -16,15 +15,18 @@ from regions.stores.objects import Objects, SignedPut
 
 _CONNECT_S, _IDLE_S, _WITHIN_S = 2.0, 20.0, 300.0
 _CONNECTIONS = 32
-_MAX_REPLY_BYTES = 4096
 _STORED, _THERE_ALREADY = (200, 201, 204), 412
+_AWAY = (408, 429, 502, 503, 504)
 
 
 class Sender:
-    """To the store that other regions reach at `store_url`, and to no other. Any number of threads may call it."""
+    """To the store in which `address_of(bucket, key)` is an object's URL without a query, and to no other.
 
-    def __init__(self, store_url: str, clock_s: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._clock_s = urlsplit(store_url), clock_s
+    Any number of threads may call it.
+    """
+
+    def __init__(self, address_of: Callable[[str, str], str], clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._address_of, self._clock_s = address_of, clock_s
         self._http = urllib3.PoolManager(num_pools=2, maxsize=_CONNECTIONS, retries=False)
 
     def send(self, objects: Objects, photo_id: str, wanted: OfferedObject, put: SignedPut) -> None:
@@ -32,8 +34,11 @@ class Sender:
 
         Raises Unavailable if the destination's store does not take it now.
         """
-        self._require_its_store(put.url)
         key = wanted.key(photo_id)
+        # Another region names the URL: it must not make this process write to anything else. It is compared as text,
+        # since two parsers may read one URL in two ways.
+        if put.url.partition("?")[0] != self._address_of(wanted.bucket, key):
+            raise BadGateway("the destination names another URL than that of the object in its store")
         with objects.open(wanted.bucket, key) as chunks:
             body = _exactly(chunks, wanted.size_bytes, key, self._clock_s() + _WITHIN_S, self._clock_s)
             headers = {**put.headers, "Content-Length": str(wanted.size_bytes)}
@@ -42,30 +47,27 @@ class Sender:
                 response = self._http.request(
                     "PUT", put.url, body=body, headers=headers, timeout=timeout, preload_content=False, redirect=False
                 )
-                try:
-                    reply = response.read(_MAX_REPLY_BYTES)
-                finally:
+                if response.length_remaining == 0:
                     response.release_conn()
+                else:
+                    # Not read: it might come a byte at a time.
+                    response.close()
             except urllib3.exceptions.HTTPError as error:
                 raise Unavailable(f"the store of the destination did not take {key}: {type(error).__name__}") from error
         if response.status not in (*_STORED, _THERE_ALREADY):
-            raise _refusal(response.status, key, reply)
-
-    def _require_its_store(self, url: str) -> None:
-        """Another region names the URL: it must not make this process write to anything else. Raises BadGateway."""
-        named, store = urlsplit(url), self._store
-        host, own = named.hostname or "", store.hostname or ""
-        # S3 may have the bucket's name before its host.
-        is_own = host == own or host.endswith(f".{own}")
-        if not own or not is_own or (named.scheme, named.port) != (store.scheme, store.port):
-            raise BadGateway(f"the destination names a store at {host[:100]}, which is not its own")
+            raise _refusal(response.status, key)
 
 
-def _refusal(status: int, key: str, reply: bytes) -> Unavailable | Unprocessable:
-    """400 is S3's answer to bytes that have another checksum; 403 to a URL that has run out."""
-    if status in (400, 422):
+def _refusal(status: int, key: str) -> Unavailable | Unprocessable:
+    """Only what says that the store is away is tried again in its place; all else is set aside, and stops no other.
+
+    400 is S3's answer to bytes that have another checksum.
+    """
+    if status in _AWAY:
+        return Unavailable(f"the store of the destination answered {status} to {key}")
+    if status == 400:
         return Unprocessable(f"{key} is not stored: its bytes do not have the recorded SHA-256")
-    return Unavailable(f"the store of the destination answered {status} to {key}")
+    return Unprocessable(f"the store of the destination answered {status} to {key}")
 
 
 def _exactly(
@@ -84,7 +86,7 @@ def _exactly(
             if left_bytes < 0:
                 break
             if clock_s() > give_up_s:
-                raise TimeoutError
+                raise Unprocessable(f"{key} was not sent within {_WITHIN_S:g} s")
             yield chunk
     except Unavailable as error:
         raise Unprocessable(f"{key} can't be read to its end: {error.detail}") from error

@@ -12,6 +12,7 @@ from origin.residency_guard import require_allowed
 from regions import ids
 from regions.border.follows import Referenced, references_document
 from regions.border.photo_record import MAX_CLASS_CHARS
+from regions.errors import NotFound
 from regions.residency.audit import AuditTrail
 from regions.residency.decide import Subject
 from regions.residency.policy import Action
@@ -34,14 +35,22 @@ class FollowsResource:
         self._context.require_home(ids.USER, author_id)
         residency_class = fields.text(fields.body(request), "residency_class", MAX_CLASS_CHARS)
         require_may_have_homes(self._context, region, residency_class)
-        self._require_say(follower_id, Subject(residency_class, region))
-        self._catalog.follows.add_follower_region(author_id, region)
-        response.media = references_document(self._references(author_id, region))
+        with self._context.slots.of(region):
+            self._require_say(follower_id, Subject(residency_class, region))
+            self._require_author(author_id)
+            self._catalog.follows.add_follower_region(author_id, region)
+            response.media = references_document(self._references(author_id, region))
 
     def _require_say(self, follower_id: str, follower: Subject) -> None:
         """Raises ResidencyDenied if the follow of this person may not rest here. Raises Unavailable."""
         rules, here = self._context.rules.current(), self._context.region.name
         require_allowed(self._audit.decide_subject(rules, follower_id, follower, [Action.SAY], here)[Action.SAY])
+
+    def _require_author(self, author_id: str) -> None:
+        """Raises NotFound, so that no row is kept of somebody who never was."""
+        author = self._catalog.users.get(author_id)
+        if author is None or author.deleted_at_ms is not None:
+            raise NotFound(f"there is no user {author_id}")
 
     def _references(self, author_id: str, region: str) -> list[Referenced]:
         """To the latest photos that may be referred to there. Raises Unavailable."""

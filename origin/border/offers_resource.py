@@ -3,8 +3,6 @@
 Only the home of a photo may speak for it, and only of people whose class may have its home there.
 """
 
-import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,19 +12,15 @@ from origin import fields
 from origin.border.receiving import Receiver
 from origin.context import Context
 from regions import ids
+from regions.border.bounds import MAX_AT_MS
 from regions.border.offers import Offer, answer_document, parse_offer
-from regions.errors import BadRequest, Forbidden, Unavailable
+from regions.errors import BadRequest, Forbidden
 from regions.residency.statement import Kind
-
-_MAX_AT_MS = 1 << 53
-# Of this process's 16 threads, those that one region may occupy.
-_AT_ONCE = 6
 
 
 class OffersResource:
     def __init__(self, context: Context, receiver: Receiver) -> None:
         self._context, self._receiver = context, receiver
-        self._free: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(_AT_ONCE))
 
     def on_put_offer(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         """What of the offer is there already, where to PUT the rest, and which rule refuses it."""
@@ -40,7 +34,7 @@ class OffersResource:
 
     def on_delete(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         with self._sent_by(request, photo_id):
-            deleted_at_ms = fields.integer(fields.body(request), "deleted_at_ms", 0, _MAX_AT_MS)
+            deleted_at_ms = fields.integer(fields.body(request), "deleted_at_ms", 0, MAX_AT_MS)
             response.media = {"again_at_ms": self._receiver.delete(photo_id, deleted_at_ms).again_at_ms}
 
     @contextmanager
@@ -48,13 +42,8 @@ class OffersResource:
         """The photo's home, which sends this. Raises Unauthenticated, Forbidden, NotFound, Unavailable."""
         region = self._context.nodes.require(request, Kind.REGION)
         require_speaks_for(self._context, region, ids.PHOTO, photo_id)
-        free = self._free[region]
-        if not free.acquire(blocking=False):
-            raise Unavailable(f"{region} has {_AT_ONCE} requests here already")
-        try:
+        with self._context.slots.of(region):
             yield region
-        finally:
-            free.release()
 
     def _offer(self, request: falcon.Request, photo_id: str, home: str) -> Offer:
         try:

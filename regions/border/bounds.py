@@ -13,7 +13,7 @@ from regions.errors import NotFound
 Value = TypeVar("Value")
 
 _SHA256 = re.compile("[0-9a-f]{64}")
-_MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999, the last one of RFC 3339
+MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999, the last one of RFC 3339
 
 
 def text(value: Any, most: int) -> str:
@@ -38,7 +38,7 @@ def boolean(value: Any) -> bool:
 
 def at_ms(value: Any) -> int:
     """Unix time in milliseconds."""
-    return integer(value, _MAX_AT_MS)
+    return integer(value, MAX_AT_MS)
 
 
 def sha256(value: Any) -> str:

@@ -29,9 +29,9 @@ _MAX_WORDS = 1000
 _MAX_URL_CHARS = 4000
 _MAX_HEADERS, _MAX_HEADER_CHARS = 20, 500
 # A newer program may have formats that this one does not know.
-_VARIANT = re.compile(r"[1-9][0-9]{0,4}(\.v[1-9][0-9]{0,3})?\.([a-z0-9]{1,8})")
+_VARIANT = re.compile(r"[1-9][0-9]{0,4}(\.v([2-9]|[1-9][0-9]{1,3}))?\.([a-z0-9]{1,8})")
 # What a signed PUT may make us send: nothing that says whom the request is for, or where its body ends.
-_HEADER = re.compile("content-type|cache-control|if-none-match|x-[a-z0-9-]{1,60}")
+_HEADER = re.compile("content-type|cache-control|if-none-match|x-amz-checksum-sha256|x-amz-sdk-checksum-algorithm")
 _HEADER_VALUE = re.compile("[ -~]*")
 
 

@@ -55,8 +55,9 @@ _DELAY_OF = {delay.topic: delay for delay in DELAYS}
 class NotYet(Exception):
     """A lane's handler raises this to be called again after `delay`, when nothing failed but it is too early.
 
-    An exception and no return value, so that a handler returns only when its event is done, from however deep. It is
-    not counted as an attempt. Only handlers of lanes may raise it: a group without delays has only the dead letters.
+    An exception and no return value, so that a handler returns only when its event is done, from however deep. No
+    further attempt follows at once, as after an error. Only handlers of lanes may raise it: a group without delays has
+    only the dead letters.
     """
 
     def __init__(self, detail: str, delay: Delay) -> None:

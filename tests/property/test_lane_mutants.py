@@ -31,6 +31,14 @@ MUTANTS = {
         receiving, "expires_at_ms + PUT_LASTS_MS", "expires_at_ms",
         (laws.test_a_deletion_is_not_confirmed_while_a_slow_put_may_end, ()),
     ),
+    "a deletion looks until when a PUT may arrive before it writes the tombstone": (
+        receiving,
+        "        catalog.photos.delete(Tombstone(photo_id, \"\", deleted_at_ms), None)\n"
+        "        until_ms = catalog.arrivals.until(photo_id)\n",
+        "        until_ms = catalog.arrivals.until(photo_id)\n"
+        "        catalog.photos.delete(Tombstone(photo_id, \"\", deleted_at_ms), None)\n",
+        (laws.test_a_tombstone_wins_wherever_a_deletion_falls_into_a_copy, ()),
+    ),
     "a deletion is confirmed at once": (
         receiving, "until_ms if until_ms is not None and until_ms > self._clock_ms() else None", "None", WINS,
     ),

@@ -1,5 +1,6 @@
 """Laws of a lane, checked on the code of both its ends: in any order of steps, with kills, and while time passes."""
 
+import itertools
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -167,3 +168,25 @@ def test_a_deletion_is_not_confirmed_while_a_slow_put_may_end():
     copying.finish(world)
     assert world.objects.puts == 1
     assert world.kept() == set()
+
+
+def test_a_tombstone_wins_wherever_a_deletion_falls_into_a_copy():
+    """After each step of the copy, with the copy going on after each step of the deletion."""
+    for copied, deleted in itertools.product(range(26), range(12)):
+        world = World(everything, everything)
+        copying, deleting = (
+            Process(lambda world=world: deliver_photo(world)),
+            Process(lambda world=world: world.lane().handle_deleted(DELETED)),
+        )
+        for _ in range(copied):
+            copying.go_on()
+        delete_at_home(world)
+        for _ in range(deleted):
+            deleting.go_on()
+        for _ in range(9):
+            copying.go_on()
+        deleting.finish(world)
+        puts = world.objects.puts
+        copying.finish(world)
+        assert (world.kept(), world.destination.stored, world.home.recorded) == (set(), {}, {}), (copied, deleted)
+        assert world.objects.puts == puts, (copied, deleted)

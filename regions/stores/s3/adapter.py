@@ -21,12 +21,11 @@ def objects(url: str, access_key: str, secret_key: str) -> StoreLocation[Objects
     )
 
 
-def public_url(url: str) -> str:
-    """Where signed URLs lead: their host is this one, or a bucket's name before it. Raises TopologyError."""
-    service = parse_address(url).service
-    if service.endpoint:
-        return service.endpoint
-    # As botocore signs: the region of the oldest buckets has the name without a region.
-    return (
-        "https://s3.amazonaws.com" if service.region == _LEGACY_REGION else f"https://s3.{service.region}.amazonaws.com"
-    )
+def object_address(url: str, bucket: str, key: str) -> str:
+    """The object's URL, as botocore signs it, without the signature. Raises TopologyError."""
+    address = parse_address(url)
+    service, name = address.service, address.bucket(bucket)
+    # The region of the oldest buckets has the host without a region.
+    host = "s3.amazonaws.com" if service.region == _LEGACY_REGION else f"s3.{service.region}.amazonaws.com"
+    scheme, _, host = (service.endpoint or f"https://{host}").partition("://")
+    return f"{scheme}://{host}/{name}/{key}" if service.style == "path" else f"{scheme}://{name}.{host}/{key}"

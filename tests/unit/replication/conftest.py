@@ -17,7 +17,7 @@ from darkroom.local import data_folder
 from darkroom.local.compliance import statement_of
 from regions import ids
 from regions.clock import now_ms
-from regions.config import Config, Stores, objects_url, open_stores
+from regions.config import Config, Stores, object_address, open_stores
 from regions.events import messages
 from regions.events.messages import Event
 from regions.events.set_aside import TEN_MINUTES, NotYet
@@ -103,7 +103,7 @@ class Regions:
         self.audits = {name: AuditTrail(stores.catalog, self.clock.now_ms) for name, stores in self.stores.items()}
 
     def lane(self, home: str, destination: str) -> LaneHandlers:
-        sender = HookedSender(Sender(objects_url(self.config, destination)), **self.hooks.get(destination, {}))
+        sender = HookedSender(Sender(object_address(self.config, destination)), **self.hooks.get(destination, {}))
         return LaneHandlers(
             self.home(home), self.config.topology.regions[destination], self.border(home, destination), sender,
             self.clock.now_ms,

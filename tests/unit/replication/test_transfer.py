@@ -9,7 +9,7 @@ import pytest
 from regions import ids
 from regions.border.offers import RAW_NAME, OfferedObject
 from regions.clock import now_ms
-from regions.config import objects_url
+from regions.config import object_address
 from regions.errors import BadGateway, NotFound, Unavailable, Unprocessable
 from regions.stores.objects import RAW, SignedPut, raw_key
 from replication.transfer import Sender
@@ -33,7 +33,7 @@ def destination(regions):
 
 @pytest.fixture
 def sender(regions):
-    return Sender(objects_url(regions.config, "eu-central"))
+    return Sender(object_address(regions.config, "eu-central"))
 
 
 def signed(destination, within_ms: int = 60_000) -> SignedPut:
@@ -84,10 +84,10 @@ def test_an_object_that_the_source_does_not_have_is_not_found(source, destinatio
     assert destination.info(RAW, KEY) is None
 
 
-def test_a_url_that_has_run_out_is_no_fault_of_the_object(source, destination, sender):
-    """Its event is tried again, with a new one."""
+def test_a_url_that_has_run_out_is_an_error(source, destination, sender):
+    """Its event is tried again, with a new one, and does not stop those behind it."""
     upload(source)
-    with pytest.raises(Unavailable, match="403"):
+    with pytest.raises(Unprocessable, match="403"):
         sender.send(source, PHOTO_ID, WANTED, signed(destination, within_ms=-1))
 
 
@@ -101,12 +101,41 @@ class Internal(JsonHandler):
         self.send(200, {}, {})
 
 
-def test_nothing_is_sent_to_a_server_that_is_not_the_destinations_store(source, sender):
-    """Whatever URL it answers."""
+def test_nothing_is_sent_to_anything_but_the_object_in_the_destinations_store(source, regions):
+    """Whatever URL it answers, and however parsers of URLs read it: another server, another path, another object."""
     upload(source)
+    address_of = object_address(regions.config, "eu-central")
+    right = address_of(RAW, KEY)
+    store = right.removeprefix("http://").partition("/")[0]
     with answering(Internal) as url:
-        port = url.rpartition(":")[2]
-        for named in (url, f"http://localhost:{port}", f"http://127.0.0.1.example:{port}", f"//127.0.0.1:{port}", ""):
-            with pytest.raises(BadGateway, match="not its own"):
-                sender.send(source, PHOTO_ID, WANTED, SignedPut(f"{named}/v1/kv/residency", {}))
+        internal = url.removeprefix("http://")
+        for named in (
+            f"{url}/v1/kv/residency", f"http://{internal}\\@{store}/object/{RAW}/{KEY}", f"{right}/../../../v1/kv/a",
+            f"http://{store}@{internal}/object/{RAW}/{KEY}", f"http://{internal}#{right}", f"//{internal}/", "", "?",
+            address_of(RAW, "aa/p_00000000000"), right.replace("http://", "HTTP://"), f" {right}", f"{right}/",
+            f"http://127.0.0.1:99999999/object/{RAW}/{KEY}", "http://[::1/", f"{right}%2e",
+        ):  # fmt: skip
+            with pytest.raises(BadGateway, match="another URL"):
+                Sender(address_of).send(source, PHOTO_ID, WANTED, SignedPut(named, {}))
     assert Internal.requests == []
+
+
+class Refusing(JsonHandler):
+    status = 0
+
+    def do_PUT(self):
+        self.body()
+        self.send(self.status, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, Unprocessable), (404, Unprocessable), (411, Unprocessable), (413, Unprocessable), (500, Unprocessable),
+     (429, Unavailable), (502, Unavailable), (503, Unavailable), (504, Unavailable)],
+)  # fmt: skip
+def test_only_a_store_that_is_away_is_waited_for(source, monkeypatch, status, error):
+    """What is refused for another reason, or by a defect there, would stop the events behind it."""
+    upload(source)
+    monkeypatch.setattr(Refusing, "status", status)
+    with answering(Refusing) as url, pytest.raises(error):
+        Sender(lambda bucket, key: url).send(source, PHOTO_ID, WANTED, SignedPut(url, {}))
