@@ -13,7 +13,9 @@ from regions.border.offers import OfferedObject
 from regions.errors import BadGateway, Unavailable, Unprocessable
 from regions.stores.objects import Objects, SignedPut
 
-_CONNECT_S, _IDLE_S, _WITHIN_S = 2.0, 20.0, 300.0
+_CONNECT_S, _IDLE_S, _WITHIN_S = 5.0, 20.0, 300.0
+# urllib3 gives each piece as long as it gives a connection to be made: so at least 25 KiB/s.
+_PIECE_BYTES = 128 << 10
 _CONNECTIONS = 32
 _STORED, _THERE_ALREADY = (200, 201, 204), 412
 _AWAY = (408, 429, 502, 503, 504)
@@ -87,7 +89,8 @@ def _exactly(
                 break
             if clock_s() > give_up_s:
                 raise Unprocessable(f"{key} was not sent within {_WITHIN_S:g} s")
-            yield chunk
+            for start in range(0, len(chunk), _PIECE_BYTES):
+                yield chunk[start : start + _PIECE_BYTES]
     except Unavailable as error:
         raise Unprocessable(f"{key} can't be read to its end: {error.detail}") from error
     if left_bytes:

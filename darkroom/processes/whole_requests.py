@@ -39,6 +39,7 @@ class RequestChannel(HTTPChannel):  # type: ignore[misc]  # waitress has no type
 
     request: "_HeadParser | None"
     connected: bool
+    sent_continue: bool
 
     def __init__(self, takes_body: TakesBody, limits: PaceLimits, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -55,6 +56,32 @@ class RequestChannel(HTTPChannel):  # type: ignore[misc]  # waitress has no type
     def is_busy(self) -> bool:
         """True while a whole request waits, is handled, or has a response that is not sent yet."""
         return bool(self.requests or self.total_outbufs_len)
+
+    def received(self, data: bytes) -> bool:
+        """Takes one request at a time. What a client sends behind it, before it has the response, is thrown away, and
+        the response ends the connection, as RFC 9112 (section 9.3.2) allows: it would occupy the loop and the threads
+        with thousands of requests at once. No client of ours pipelines.
+        """
+        if not data:
+            return False
+        with self.requests_lock:
+            if self.will_close or self.close_when_flushed or self.requests:
+                return False
+            if self.request is None:
+                self.request = self.parser_class(self.adj)
+            request, taken_bytes = self.request, 0
+            while taken_bytes < len(data) and not request.completed:
+                taken_bytes += request.received(data[taken_bytes:])
+                if request.expect_continue and request.headers_finished and not self.sent_continue:
+                    self.send_continue()
+            if request.completed:
+                self.request, self.sent_continue = None, False
+                if not request.empty:
+                    if taken_bytes < len(data):
+                        request.headers["CONNECTION"] = "close"
+                    self.requests.append(request)
+                    self.server.add_task(self)
+        return True
 
     def service(self) -> None:
         super().service()

@@ -17,6 +17,8 @@ from regions.border.offers import Offer, answer_document, parse_offer
 from regions.errors import BadRequest, Forbidden
 from regions.residency.statement import Kind
 
+_AHEAD_MS = 10 * 60_000
+
 
 class OffersResource:
     def __init__(self, context: Context, receiver: Receiver) -> None:
@@ -42,6 +44,9 @@ class OffersResource:
         """The photo's home, which sends this. Raises Unauthenticated, Forbidden, NotFound, Unavailable."""
         region = self._context.nodes.require(request, Kind.REGION)
         require_speaks_for(self._context, region, ids.PHOTO, photo_id)
+        if ids.parse(ids.PHOTO, photo_id).at_ms > self._context.clock_ms() + _AHEAD_MS:
+            # Feeds are in the order of ids: photos of the future would push all others out of them.
+            raise BadRequest("the photo's id was made in the future")
         with self._context.slots.of(region):
             yield region
 

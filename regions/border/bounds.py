@@ -6,12 +6,16 @@ Everything raises TypeError or ValueError for another value; who reads a documen
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
+from unicodedata import category
 
 from regions import ids
 from regions.errors import NotFound
 
 Value = TypeVar("Value")
 
+# UAX #9: they change the order in which the text after them is displayed.
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
 _SHA256 = re.compile("[0-9a-f]{64}")
 MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999, the last one of RFC 3339
 
@@ -22,6 +26,21 @@ def text(value: Any, most: int) -> str:
         raise TypeError(f"expected a string of at most {most} characters")
     value.encode()
     return value
+
+
+def shown_text(value: Any, most: int) -> str:
+    """Without control characters, which may make a text appear to say something else."""
+    checked = text(value, most)
+    if any(category(letter) == "Cc" and letter not in "\n\t" for letter in checked) or _BIDI.search(checked):
+        raise ValueError("a text with control characters")
+    return checked
+
+
+def base64(value: Any, most: int) -> str:
+    checked = text(value, most)
+    if not _BASE64.fullmatch(checked):
+        raise ValueError("no base64")
+    return checked
 
 
 def integer(value: Any, most: int, least: int = 0) -> int:

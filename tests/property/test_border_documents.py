@@ -1,5 +1,6 @@
 """The documents of the border: what one end writes the other reads unchanged, and any other document is refused."""
 
+import base64
 import json
 from contextlib import suppress
 
@@ -38,20 +39,25 @@ variants = st.builds(
     Variant, st.integers(1, 99_999), st.integers(0, 9999), st.integers(0, 9999), sizes, sha256s, st.integers(1, 9999),
     st.sampled_from(sorted(FORMATS)),
 )  # fmt: skip
+bidi_controls = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+shown = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=bidi_controls)
+captions = st.text(shown, max_size=MAX_CAPTION_CHARS)
+placeholders = st.none() | st.binary(max_size=40).map(lambda data: base64.b64encode(data).decode())
 optional_texts = st.none() | texts.map(lambda text: text[:40])
 
 
 @st.composite
 def offers(draw) -> Offer:
     photo_id, owner_id, residency_class = draw(photo_ids), draw(user_ids), draw(texts)
-    shown = draw(st.lists(variants, max_size=6, unique_by=lambda one: one.name))
+    of_photo = draw(st.lists(variants, max_size=6, unique_by=lambda one: one.name))
     photo = Photo(
         photo_id, owner_id, residency_class, HOME, Status.READY,
-        draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=MAX_CAPTION_CHARS)), draw(sizes),
+        draw(captions), draw(sizes),
         draw(st.none() | sha256s), draw(times), draw(optional_texts), draw(st.none() | st.integers(0, 1 << 20)), None,
-        draw(optional_texts), draw(optional_texts), draw(optional_texts), tuple(shown),
+        draw(optional_texts), draw(optional_texts), draw(optional_texts), tuple(of_photo),
+        placeholder=draw(placeholders),
     )  # fmt: skip
-    objects = [OfferedObject(one.name, one.sha256, one.size_bytes) for one in shown]
+    objects = [OfferedObject(one.name, one.sha256, one.size_bytes) for one in of_photo]
     raw = OfferedObject("", draw(sha256s), draw(sizes), draw(st.sampled_from(CONTENT_TYPES)))
     return Offer(
         photo_id,

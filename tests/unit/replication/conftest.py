@@ -33,7 +33,7 @@ from replication.handlers import LaneHandlers, LaneHome
 from replication.transfer import Sender
 from tests.builders.region_servers import RegionServers, ports_of
 
-NOW_MS = 1_900_000_000_000
+NOW_MS = now_ms() - 3_600_000
 SIZES = (150, 320)
 
 
@@ -170,6 +170,8 @@ class Regions:
     def follow(self, region: str, author_id: str, following: bool = True) -> Event:
         """A new user of the region follows the author, or no longer does; the event is published there too."""
         follower, stores = self.add_user(region), self.stores[region]
+        home = next(one for one in self.stores if self.config.topology.regions[one].number == number_of(author_id))
+        self.stores[home].catalog.users.add(replace(follower, user_id=author_id, home_region=home))
         event = messages.follow_changed(follower.user_id, author_id, following, NOW_MS)
         stores.catalog.follows.change(follower.user_id, author_id, following, event)
         stores.events.publish([event])
@@ -256,6 +258,10 @@ class Regions:
         described = path.with_name(path.name.removeprefix(".").removesuffix(".json")) if is_metadata else path
         bucket, _, key = described.as_posix().partition("/")
         return names.get(key, path.as_posix()) if bucket in (RAW, VARIANTS) else path.as_posix()
+
+
+def number_of(user_id: str) -> int:
+    return ids.parse(ids.USER, user_id).region
 
 
 def bytes_of(photo_id: str, size: int, size_bytes: int) -> bytes:

@@ -76,16 +76,16 @@ def test_a_corrupt_photo_is_set_aside_and_blocks_no_other(regions, eventually):
 
 
 def test_copies_wait_for_a_statement_and_deletions_do_not(regions, eventually):
-    """A photo is deleted while the home's origin has none; the other is copied when it has one."""
+    """A photo is deleted while no origin has one; the other is copied when they have."""
     waiting, _ = regions.add_photo("eu-west")
     deleted, _ = regions.add_photo("eu-west")
-    stated = regions.rules["eu-west"]
-    regions.rules["eu-west"] = Rules(None, (), leased=False)
+    stated = dict(regions.rules)
+    regions.rules.update(dict.fromkeys(stated, Rules(None, (), leased=False)))
     regions.delete(deleted)
     with replicator(regions, "eu-west"):
         eventually(lambda: not regions.files_of(deleted))
         assert regions.files_of(waiting) == {"eu-west": regions.everything}
-        regions.rules["eu-west"] = stated
+        regions.rules.update(stated)
         eventually(lambda: regions.replicas(waiting))
     assert regions.published("eu-west", DEAD_LETTERS) == []
 

@@ -8,6 +8,7 @@ import pytest
 
 from origin.border.receiving import PUT_LASTS_MS, PUT_MS
 from origin.border.slots import AT_ONCE
+from regions import ids
 from regions.border.offers import Offer, OfferedObject, Reference, offer_document
 from regions.errors import Unavailable
 from regions.events.messages import follow_changed
@@ -128,7 +129,7 @@ def test_a_deletion_is_confirmed_when_nothing_can_arrive_any_more(api, photo):
 
 @pytest.mark.parametrize("at_ms", [-1, 1.5, True, "1", None, 1 << 53, 253_402_300_800_000])
 def test_a_deletion_at_no_time_is_refused(api, photo, at_ms):
-    """Cassandra's driver writes times that it can't read again, and whoever lists tombstones would stumble over it."""
+    """Cassandra's driver writes times that it can't read again, and who lists tombstones would stumble over it."""
     path = f"/border/v1/photos/{photo.photo_id}"
     assert api.request("DELETE", path, {"deleted_at_ms": at_ms}, node="us-central").status_code == 400
     assert is_untouched(api, photo)
@@ -149,6 +150,16 @@ def test_only_the_home_of_a_photo_speaks_for_it(api, ana, photo, unused_id):
             assert response.status_code == 403, response.text
     assert api.catalog.photos.get(ours.photo_id) is not None
     assert list(api.objects.list(RAW, raw_key(ours.photo_id))) != []
+
+
+def test_a_photo_of_the_future_is_refused(api, photo):
+    """It would stay at the head of all feeds."""
+    made = ids.parse(ids.PHOTO, photo.photo_id)
+    future = ids.compose(made._replace(at_ms=made.at_ms + 11 * 60_000))
+    other = replace(photo, photo_id=ids.to_public(ids.PHOTO, future))
+    for response in (send(api, other, "/offer"), send(api, other), delete(api, other)):
+        assert response.status_code == 400
+    assert is_untouched(api, other)
 
 
 @pytest.mark.parametrize("region", [0, 1])
@@ -202,9 +213,10 @@ def test_what_is_out_of_bounds_is_refused_and_leaves_no_trace(api, photo, change
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("caption", "x" * 2201), ("caption", "\ud800"), ("width", -1), ("created_at_ms", 1 << 60), ("sha256", "x"),
-        ("camera", "x" * 301), ("variants", [{"size": 0}]), ("variants", "x"), ("recipe", 0), ("size_bytes", 1 << 40),
-        ("residency_class", "eu"), ("owner_id", "u_00000000001"),
+        ("caption", "x" * 2201), ("caption", "\ud800"), ("caption", "a\u202eb"), ("caption", "\0"), ("width", -1),
+        ("placeholder", "!!!"), ("created_at_ms", 1 << 60), ("sha256", "x"), ("camera", "x" * 301), ("recipe", 0),
+        ("variants", [{"size": 0}]), ("variants", "x"), ("size_bytes", 1 << 40), ("residency_class", "eu"),
+        ("owner_id", "u_00000000001"),
     ],
 )  # fmt: skip
 def test_metadata_out_of_bounds_is_refused(api, photo, name, value):
