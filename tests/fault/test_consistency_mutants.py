@@ -47,8 +47,8 @@ READS_OF_LIKES = {
 MISTAKES = {
     "an edge keeps what was deleted": Mistake(
         "edge/tombstones.py",
-        "        for photo_id in photo_ids:\n            self._delete(photo_id)\n",
-        "",
+        "            if self._is_of(region, photo_id):\n                self._delete(photo_id)\n",
+        "            pass\n",
         ("edge",),
         {(Guarantee.RESURRECTED, Verb.IMAGE)},
         {Verb.IMAGE: 40, Verb.DELETE: 6, Verb.UPLOAD: 8},

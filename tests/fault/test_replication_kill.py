@@ -15,6 +15,7 @@ import pytest
 from darkroom.local import data_folder
 from darkroom.local.compliance import statement_of
 from regions import ids
+from regions.clock import now_ms
 from regions.config import open_stores
 from regions.events import messages
 from regions.records import Photo, Status, Tombstone, Upload
@@ -24,7 +25,7 @@ from tests.builders.region_servers import RegionServers, ports_of
 
 PHOTOS = 16
 SIZE_BYTES = 8_000_000
-NOW_MS = 1_900_000_000_000
+NOW_MS = now_ms() - 3_600_000
 
 
 def body_of(number: int) -> bytes:
