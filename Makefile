@@ -8,7 +8,7 @@ WORKERS ?= 2
 MINUTES ?= 5
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fuzz check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-ready bench-stores bench-walls bench-origin servers servers-install clean
+.PHONY: help up demo test fuzz consistency check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-ready bench-stores bench-walls bench-origin servers servers-install clean
 
 help:  ## this list
 	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -32,6 +32,10 @@ fuzz: $(VENV)/test  ## hostile pictures for MINUTES=5, each made by a seed; cras
 	@mkdir -p "$(DATA)"
 	@DARKROOM_FUZZ_MINUTES=$(MINUTES) DARKROOM_FUZZ_SEED=$(SEED) DARKROOM_FUZZ_FIRST=$(FIRST) \
 		$(BIN)/pytest -q -s -p no:cacheprovider --basetemp "$(DATA)/fuzz" tests/unit/processing/imaging/test_fuzz.py
+
+consistency: $(VENV)/test  ## clients in three regions for MINUTES=5, while processes are killed: do they see what is promised?
+	@DARKROOM_CONSISTENCY_S=$$(( $(MINUTES) * 60 )) DARKROOM_CONSISTENCY_SEED=$(SEED) \
+		$(BIN)/pytest -q -s -p no:cacheprovider tests/fault/test_consistency.py
 
 servers: servers-install  ## Cassandra, Kafka, Redis, Consul and S3 on loopback, until Ctrl-C (SERVERS=1 make up uses them)
 	@$(BIN)/python -m deploy.servers up

@@ -98,7 +98,10 @@ _DRAFT = (
 _BEFORE = _argument("--before", metavar="PHOTO", help="show photos older than this one")
 _LIMIT = _argument("--limit", type=int, default=20, help="how many to show (default: 20)")
 
-GROUPS = {"policy": "for operators and the compliance team: check and test a policy, sign it, and put it in force"}
+GROUPS = {
+    "policy": "for operators and the compliance team: check and test a policy, sign it, and put it in force",
+    "lanes": "for operators: the lanes, which copy from one region to another",
+}
 """The groups of commands, each with its help."""
 
 COMMANDS = (
@@ -359,6 +362,18 @@ COMMANDS = (
             _argument("--until", type=day_ms, metavar="DATE", help="only photos before this day or time (UTC)"),
             _argument("--failed", action="store_true", help="also those that have failed"),
             _argument("--restart", action="store_true", help="begin anew instead of going on where the last run was"),
+        ),
+        needs_service=True,
+    ),
+    Command(
+        "lanes retry",
+        "for operators: what lanes gave up after a week becomes events again, which they try at once",
+        "darkroom.operate.retry_lanes:command",
+        (
+            _argument("--region", metavar="REGION", help="only lanes from this region (default: from each)"),
+            _argument("--to", metavar="REGION", help="only lanes to this region (default: to each)"),
+            _argument("--dry-run", action="store_true", help="only say what there is, by lane and cause"),
+            _TOPOLOGY,
         ),
         needs_service=True,
     ),

@@ -7,7 +7,7 @@ from regions.events.topics import PROCESS_OF_GROUP, TABLE
 PICTURE = Path(__file__).with_name("topics.svg")
 
 _ROW, _TOP, _HEIGHT = 34, 64, 26
-_COLUMNS = {"topic": (20, 290), "group": (400, 140), "process": (630, 120)}
+_COLUMNS = {"topic": (20, 310), "group": (400, 140), "process": (630, 120)}
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#1f2933}.head{font-weight:600}rect{fill:#f5f7fa;stroke:#9aa5b1;rx:5}"
     "line{stroke:#7b8794;stroke-width:1.4}.note{fill:#616e7c;font-size:12px}"
@@ -51,7 +51,7 @@ def _box(column: str, row: int, text: str) -> str:
 
 
 def _note(row: int, text: str) -> str:
-    return f'<text class="note" x="{_COLUMNS["topic"][0] + 145}" y="{_TOP + _ROW * row + 11}">{text}</text>'
+    return f'<text class="note" x="{_COLUMNS["topic"][0] + 175}" y="{_TOP + _ROW * row + 11}">{text}</text>'
 
 
 def _arrow(start: str, start_row: int, end: str, end_row: int) -> str:

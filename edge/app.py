@@ -102,7 +102,7 @@ class App:
 
     def _fresh_tombstones(self, cursors: Mapping[int, int]) -> Any:
         document = self._news.fetch(self._edge.shield_of, cursors)
-        self._tombstones.apply(document)
+        self._tombstones.apply(self._edge.shield_of, document)
         return document
 
     def _statement(self, request: Request, hash: str) -> Response:

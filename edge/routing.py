@@ -28,6 +28,14 @@ def require_public(path: str) -> None:
         raise NotFound(f"nothing is served at {path[:100]}")
 
 
+def is_home_of(topology: Topology, region: str, photo_id: str) -> bool:
+    """Whether the photo's home is the region; False for what is no id of a photo."""
+    try:
+        return ids.parse(ids.PHOTO, photo_id).region == topology.regions[region].number
+    except NotFound:
+        return False
+
+
 def region_for(topology: Topology, edge: Edge, path: str, authorization: str) -> Region:
     """The region of the first id in the path; else the one that the token is for; else the one nearest to the edge.
 

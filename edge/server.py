@@ -19,6 +19,7 @@ from gevent.event import Event
 from gevent.server import StreamServer
 from gevent.socket import socket as GeventSocket
 
+from edge import routing
 from edge.app import App
 from edge.cache import Cache
 from edge.connections import Connections
@@ -90,7 +91,8 @@ def serve(config: Config, name: str, listener: socket.socket | None, web_folder:
     cache = Cache(folder, _MEMORY_BYTES, _DISK_BYTES)
     grant_cache = GrantCache(time.monotonic)
     flights = Flights(topology.regions, _MAX_FLIGHTS, _MAX_FLIGHT_BYTES)
-    tombstones = KnownTombstones(news.poll, cache.purge, SavedCursors(folder), time.monotonic)
+    is_of = partial(routing.is_home_of, topology)
+    tombstones = KnownTombstones(news.poll, cache.purge, SavedCursors(folder), time.monotonic, is_of)
     upstreams = _upstreams(topology, edge, node_client, grant_cache, permissions, flights)
     images = Images(name, upstreams, cache, grant_cache, permissions, tombstones, flights, time.monotonic)
     app = App(topology, edge, node_client, news, cache, tombstones, images, Page(web_folder))

@@ -34,6 +34,7 @@ class KnownTombstones:
     """The tombstones that this edge has read.
 
     `fetch(region, cursors)` returns the JSON of `POST /edge/tombstones`. `purge(photo_id)` removes all cached copies.
+    `is_of(region, photo_id)` is whether the photo's home is the region.
     """
 
     def __init__(
@@ -42,8 +43,9 @@ class KnownTombstones:
         purge: Callable[[str], None],
         saved: SavedCursors,
         clock_s: Callable[[], float],
+        is_of: Callable[[str, str], bool],
     ) -> None:
-        self._fetch, self._purge, self._saved, self._clock_s = fetch, purge, saved, clock_s
+        self._fetch, self._purge, self._saved, self._clock_s, self._is_of = fetch, purge, saved, clock_s, is_of
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._cursors_by_region: dict[str, dict[int, int]] = {}
         self._complete_at_s: dict[str, float] = {}
@@ -60,15 +62,20 @@ class KnownTombstones:
         """How long ago this edge last had all tombstones of the region; infinite before the first time."""
         return self._clock_s() - self._complete_at_s.get(region, -math.inf)
 
-    def apply(self, document: Any) -> dict[int, int]:
-        """Deletes the photos in the document and returns the cursors at which it ends. Raises BadGateway."""
+    def apply(self, region: str, document: Any) -> dict[int, int]:
+        """Deletes those photos in the document whose home is the region, which sent it. Returns the cursors at its end.
+
+        Those of others, of which it had copies, their own homes list: no region deletes another's photos. Raises
+        BadGateway.
+        """
         try:
             photo_ids = [str(item["photo_id"]) for item in document["items"]]
             cursors = tombstone_cursors.parse(document["after"])
         except (KeyError, TypeError, BadRequest) as error:
             raise BadGateway("the tombstones can't be read") from error
         for photo_id in photo_ids:
-            self._delete(photo_id)
+            if self._is_of(region, photo_id):
+                self._delete(photo_id)
         return cursors
 
     def run_once(self, region: str) -> int:
@@ -78,7 +85,7 @@ class KnownTombstones:
             # The time before the request: a photo that is deleted while the response is under way is not in it.
             requested_at_s, before = self._clock_s(), self._cursors(region)
             document = self._fetch(region, before)
-            cursors = self.apply(document)
+            cursors = self.apply(region, document)
             self._set_cursors(region, cursors)
             count += len(document["items"])
             if document.get("complete") is True:

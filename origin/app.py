@@ -16,7 +16,10 @@ from origin.accounts.sign_ins import SignIns
 from origin.accounts.sign_up import SignUpResource
 from origin.border.details_resource import DetailsResource
 from origin.border.ended_sessions import EndedSessionsResource, fetch_from, fetch_own
+from origin.border.follows_resource import FollowsResource
 from origin.border.grants import GrantsResource
+from origin.border.offers_resource import OffersResource
+from origin.border.receiving import Receiver
 from origin.border.statements import StatementResource
 from origin.border.tombstones import TombstonesResource
 from origin.context import Context
@@ -92,8 +95,17 @@ def create(context: Context) -> App:
     app.add_route("/v1/statement", statement)
     app.add_route("/v1/statement/{hash}", statement, suffix="signed")
     app.add_route("/v1/ended-sessions", EndedSessionsResource(context))
+    _add_border(app, context, audit)
     _add_accounts(app, context, gate)
     return app
+
+
+def _add_border(app: App, context: Context, audit: AuditTrail) -> None:
+    receiver = Receiver(context.region.name, context.stores, context.rules, audit, context.clock_ms)
+    offers = OffersResource(context, receiver)
+    app.add_route("/border/v1/photos/{photo_id}/offer", offers, suffix="offer")
+    app.add_route("/border/v1/photos/{photo_id}", offers)
+    app.add_route("/border/v1/follows/{follower_id}/{author_id}", FollowsResource(context, audit))
 
 
 def _add_accounts(app: App, context: Context, gate: AccountGate) -> None:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from origin import scopes
 from origin.accounts.passphrases import PassphraseHasher
 from origin.accounts.revocation import RevokedSessions
+from origin.border.slots import RegionSlots
 from origin.limiter import Limiter, secret_of
 from origin.node_gate import NodeGate
 from regions import ids, keys, node_tokens, topology
@@ -51,6 +52,11 @@ class Context:
     def limiter(self) -> Limiter:
         """Bounds what anybody may do in a while."""
         return Limiter(self.limits, self.nodes, secret_of(self.user_keys), self.random(8).hex())
+
+    @cached_property
+    def slots(self) -> RegionSlots:
+        """Bounds what one region occupies."""
+        return RegionSlots()
 
     @property
     def ends(self) -> SessionEnds:

@@ -36,7 +36,8 @@ class ResidencyGuard:
         """
         if place != home:
             subject = Subject(residency_class, home)
-            require_allowed(self._audit.decide_for(self._rules.current(), user_id, subject, Action.SAY, place))
+            made = self._audit.decide_subject(self._rules.current(), user_id, subject, [Action.SAY], place)
+            require_allowed(made[Action.SAY])
 
 
 def require_allowed(decision: Decision) -> None:

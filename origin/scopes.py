@@ -52,6 +52,10 @@ NEEDED: Mapping[tuple[str, str], Scope | None] = {
     ("POST", "/v1/tombstones"): None,
     ("POST", "/v1/details"): None,
     ("POST", "/v1/ended-sessions"): None,
+    ("PUT", "/border/v1/photos/{photo_id}/offer"): None,
+    ("PUT", "/border/v1/photos/{photo_id}"): None,
+    ("DELETE", "/border/v1/photos/{photo_id}"): None,
+    ("PUT", "/border/v1/follows/{follower_id}/{author_id}"): None,
     ("GET", "/v1/statement"): None,
     ("GET", "/v1/statement/{hash}"): None,
 }

@@ -151,7 +151,7 @@ class Processor:
                 task.result()
 
     def _consume(self, topic: str, loop: asyncio.AbstractEventLoop, stop: threading.Event) -> None:
-        last_steps = LastSteps(self._stores.events, PROCESSOR, self._photos.give_up)
-        work = AsyncWork(self._handlers[topic], last_steps, loop, self._threads)
+        last_step = LastSteps(self._stores.events, PROCESSOR, self._photos.give_up).take
+        work = AsyncWork(self._handlers[topic], last_step, loop, self._threads)
         window = _BACKFILL_WINDOW if topic == PHOTOS_BACKFILL else _WINDOW
         consume_with(self._stores.events, topic, PROCESSOR, self._name, work, window, stop)

@@ -8,9 +8,10 @@ all variables of this kind.
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -378,6 +379,22 @@ def object_server_url(config: Config, region: str) -> str:
     from regions.stores.directory import adapter as directory
 
     return directory.server_url(config.topology.regions[region].objects)
+
+
+@_reporting_a_missing_client()
+def object_address(config: Config, region: str) -> Callable[[str, str], str]:
+    """Of a bucket and a key, the URL by which others reach the object, without the signature. Raises TopologyError."""
+    url = config.topology.regions[region].objects
+    match urlsplit(url).scheme:
+        case "directory":
+            from regions.stores.directory import adapter as directory
+
+            return partial(directory.object_address, url)
+        case "s3":
+            from regions.stores.s3 import adapter as s3
+
+            return partial(s3.object_address, url)
+    raise _no_adapter("objects", url, "directory, s3")
 
 
 def _no_adapter(port: str, url: str, schemes: str) -> TopologyError:

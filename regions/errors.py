@@ -76,6 +76,10 @@ class LengthRequired(Problem):
     status, slug, title = 411, "length-required", "Say how long the body is"
 
 
+class PreconditionFailed(Problem):
+    status, slug, title = 412, "precondition-failed", "A condition of the request does not hold"
+
+
 class TooLarge(Problem):
     status, slug, title = 413, "too-large", "The body is over its limit"
 

@@ -202,7 +202,10 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """A verified copy of a photo's objects in another region, and the rule that allowed it."""
+    """A verified copy of a photo's objects in another region, and the rule that allowed it.
+
+    `missing` is how many objects the region may have and does not have yet.
+    """
 
     photo_id: str
     region: str
@@ -211,6 +214,7 @@ class Replica:
     rule: str
     policy_version: str
     at_ms: int
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,11 @@ class RegionClient:
         """The regions that do not answer at the moment."""
         return self._bulkheads.refused()
 
+    def close(self) -> None:
+        """Waits for nothing: what is under way ends by its deadline. Idempotent."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._http.clear()
+
     def _sent(self, call: AdmittedCall, wanted: RegionRequest, within_s: float) -> RegionReply:
         with call:
             deadline_s = self._clock_s() + within_s

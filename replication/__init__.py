@@ -1,8 +1,8 @@
-"""The only package that moves stored bytes across a border: one lane to each other region, and erasure at home.
+"""The only package that brings stored bytes over a border: one lane to each other region, and erasure at home.
 
-In come `photo_ready`, `photo_deleted` and `follow_changed` from the home region's event log; out go verified copies,
-metadata, tombstones and references. Writes the objects, catalog and event log of the destination; at the photo's home
-it writes the replicas and the audit log, and erases the objects of deleted photos.
-Read `placement` and `instructions`, which are pure and decide; then `handlers`, `transfer` and `erasure`, which act;
-then `replicator`, which assembles a process.
+In come `photo_ready`, `photo_deleted` and `follow_changed` from the home region's event log; out go offers, objects and
+deletions to the other region's border, and references into the home's own event log. Writes the replicas and the audit
+log of the home, erases the objects of its deleted photos, and opens no other region's stores.
+Read `placement`, which is pure and decides; then `border` and `transfer`, which speak to the other region, `handlers`
+and `erasure`, which act; then `replicator`, which assembles a process.
 """

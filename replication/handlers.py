@@ -1,64 +1,65 @@
-"""The event handlers of one lane: they read the state at both ends, and execute the instructions that follow from it.
+"""The event handlers of one lane: they read the state at home, decide, and talk to the destination's border.
 
 Every handler may be called again with the same event, and by any number of processes at the same time.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from regions import ids
+from regions.border.follows import Referenced
+from regions.border.offers import AnsweredObject, Offer
 from regions.config import Stores
-from regions.errors import NotFound, Problem, Unavailable, Unprocessable
-from regions.events.messages import Event, is_again
-from regions.records import Photo, Tombstone
-from regions.residency.decide import Decision, subject_of
+from regions.errors import NotFound, Problem, ResidencyDenied, Unavailable
+from regions.events.messages import Event, is_again, photo_referenced
+from regions.events.set_aside import TEN_MINUTES, NotYet
+from regions.records import Photo
+from regions.residency.audit import AuditTrail
+from regions.residency.decide import Subject, subject_of
 from regions.residency.policy import Action
 from regions.residency.rules import Rules
-from regions.stores import photo_objects
-from regions.stores.feeds import BACKFILL
 from regions.topology import Region
-from replication import instructions, transfer
-from replication.placement import expected_objects, placement_of
+from replication.border import Border
+from replication.placement import AT_REST, Decisions, offer_of, replica_of
+from replication.transfer import Sender
 
 log = logging.getLogger(__name__)
 
-_AUDIT_TAIL = 50
-"""How many of a photo's latest audit entries are read, to find out which decisions are recorded already."""
-
 
 @dataclass(frozen=True)
-class LaneEnd:
-    """A region as one end of a lane. `rules` are those for data whose home it is, as they are when called."""
+class LaneHome:
+    """A lane's own end. `rules()` are those that its statements make now, and `audit` logs what is decided by them."""
 
     region: Region
     stores: Stores
     rules: Callable[[], Rules]
+    audit: AuditTrail
+
+    def decide(self, record_id: str, subject: Subject, actions: Sequence[Action], place: str) -> Decisions:
+        """Logged before it returns. Raises Unavailable also if nobody can tell now: then the event is retried."""
+        return self.audit.decide_subject(self.rules(), record_id, subject, actions, place)
 
 
 class LaneHandlers:
     """From the region `home` to the region `destination`."""
 
-    def __init__(self, home: LaneEnd, destination: LaneEnd, clock_ms: Callable[[], int]) -> None:
-        self._home, self._destination, self._clock_ms = home, destination, clock_ms
+    def __init__(
+        self, home: LaneHome, destination: Region, border: Border, sender: Sender, clock_ms: Callable[[], int]
+    ) -> None:
+        self._home, self._destination, self._border, self._sender = home, destination, border, sender
+        self._clock_ms = clock_ms
 
     def handle_ready(self, event: Event) -> None:
-        """Copies what may be stored at the destination, and publishes a reference if the owner has followers there.
+        """Brings what may be stored at the destination, and a reference if the owner has followers there.
 
         Raises NotFound or Unprocessable for an object that the home does not have or that is corrupt, after it has
-        copied the others; Unprocessable, before it copies anything, if the raw has no recorded SHA-256 to verify by.
+        brought the others; Unprocessable, before it brings anything, if the raw has no recorded SHA-256 to verify by.
 
-        A deletion may run at the same time, in another process and without a common lock. So this checks for a
-        tombstone twice. The first check only saves work. The second one, after the last object, closes the
-        race. It depends on the destination's tombstone, which the deletion writes before it erases there. The one at
-        home only saves work.
-
-        - The tombstone is written before the second check. Then this finds it, and erases what it has copied.
-        - The tombstone is written after the second check. Then all copies are already stored, and the deletion, which
-          erases after that, finds them.
-
-        The second check also runs if copying fails. If this process dies before it, its event is not committed, and
-        the next delivery finds the tombstone in the first check.
+        A deletion may run at the same time, in another process and without a common lock. The destination looks for
+        its own tombstone after all that arrived (`origin.border.receiving`). This looks for the one at home: before,
+        to save work, and after, because a deletion may have been handled while this one brought an object. If this
+        process dies in between, its event is not committed, and the next delivery finds the tombstone.
         """
         photo_id = event.key
         if self._delete_if_tombstoned(photo_id):
@@ -69,110 +70,104 @@ class LaneHandlers:
             self._delete_if_tombstoned(photo_id)
 
     def handle_deleted(self, event: Event) -> None:
-        self._delete_at_destination(Tombstone(event.key, "", event.at_ms))
+        """Raises NotYet as long as something of the photo may still arrive there."""
+        self._delete_at_destination(event.key, event.at_ms)
 
     def handle_followed(self, event: Event) -> None:
-        """If the author's home is the destination: records the follower's region there, and fetches references.
+        """If the author's home is the destination: tells it, and keeps references to the author's latest photos here.
 
-        The lane's `home` is the follower's here, so the references go from the destination to the home.
-
-        The order closes a race with a photo that becomes ready meanwhile. The region is recorded before the photos are
-        listed. So either the photo is ready before the listing, which then contains it, or the lane from the author's
-        home to the follower's handles its `photo_ready` after the region was recorded, and publishes the reference.
+        Both ends decide on the follow, which rests there, and on each reference, which rests here.
         """
-        author_id = str(event.body["author_id"])
-        if not event.body["following"] or ids.parse(ids.USER, author_id).region != self._destination.region.number:
+        author_id, follower_id = str(event.body["author_id"]), str(event.body["follower_id"])
+        if not event.body["following"] or ids.parse(ids.USER, author_id).region != self._destination.number:
             return
-        author_home, follower_home = self._destination, self._home
-        author_home.stores.catalog.follows.add_follower_region(author_id, follower_home.region.name)
-        photos = author_home.stores.catalog.photos.by_owner(author_id, None, BACKFILL)
-        rules, place = author_home.rules(), follower_home.region.name
-        audit = author_home.stores.catalog.audit
-        decided = []
-        for photo in photos:
-            decision = rules.decide(subject_of(photo), Action.REFERENCE, place)
-            _require_decided(decision)
-            decided.append((photo, decision, audit.latest(photo.photo_id, _AUDIT_TAIL)))
-        steps = instructions.on_followed(str(event.body["follower_id"]), decided, place, self._clock_ms())
-        _execute_all(steps, author_home.stores, follower_home.stores)
+        catalog = self._home.stores.catalog
+        follower = catalog.users.get(follower_id)
+        if follower is None or follower.deleted_at_ms is not None:
+            return
+        if author_id not in catalog.follows.followed_among(follower_id, [author_id]):
+            return
+        say = self._home.decide(follower_id, subject_of(follower), [Action.SAY], self._destination.name)
+        if not say[Action.SAY].allowed:
+            return
+        try:
+            references = self._border.follow(follower_id, follower.residency_class, author_id)
+        except ResidencyDenied:
+            # As if this end had decided so.
+            return
+        now_ms = self._clock_ms()
+        events = [
+            photo_referenced(one.photo_id, one.owner_id, one.created_at_ms, now_ms, follower_id)
+            for one in references
+            if self._may_rest_here(one)
+        ]
+        if events:
+            self._home.stores.events.publish(events)
+
+    def _may_rest_here(self, referenced: Referenced) -> bool:
+        subject = Subject(referenced.residency_class, self._destination.name)
+        made = self._home.decide(referenced.photo_id, subject, [Action.REFERENCE], self._home.region.name)
+        return made[Action.REFERENCE].allowed
 
     def _replicate(self, photo_id: str, again: bool) -> None:
         photo = self._home.stores.catalog.photos.get(photo_id)
         if photo is None:
             raise NotFound(f"there is no photo {photo_id} at {self._home.region.name}")
-        if photo.is_public:
-            steps = instructions.on_ready(self._read_state(photo, again), self._clock_ms())
-            _execute_all(steps, self._home.stores, self._destination.stores)
+        if not photo.is_public:
+            return
+        decisions = self._decide(photo, again)
+        offer = offer_of(photo, decisions)
+        if offer.is_empty:
+            return
+        answer = self._border.offer(offer)
+        if answer.deleted:
+            return
+        errors = self._send(offer, answer.objects)
+        arrived = self._border.arrived(offer)
+        replica = replica_of(offer, decisions, arrived.objects, self._destination.name, self._clock_ms())
+        if replica is not None and not arrived.deleted:
+            self._home.stores.catalog.replicas.put(replica)
+        if errors:
+            raise errors[0]
 
-    def _read_state(self, photo: Photo, again: bool) -> instructions.PhotoState:
-        home, destination, photo_id = self._home.stores, self._destination.stores, photo.photo_id
-        placement = placement_of(self._home.rules(), photo, self._destination.region.name)
-        for decision in (*placement.at_rest.values(), placement.reference):
-            _require_decided(decision)
-        expected = expected_objects(photo, placement)
-        replicas = {replica.region: replica for replica in home.catalog.replicas.of_photo(photo_id)}
-        return instructions.PhotoState(
-            photo,
-            placement,
-            [one for one in expected if not transfer.is_stored(destination.objects, one)],
-            destination.catalog.photos.get(photo_id),
-            replicas.get(self._destination.region.name),
-            not again and self._destination.region.name in home.catalog.follows.follower_regions(photo.owner_id),
-            home.catalog.audit.latest(photo_id, _AUDIT_TAIL),
-        )
+    def _decide(self, photo: Photo, again: bool) -> Decisions:
+        """Whether the photo may be referred to is decided only if there is a follower who does not have it yet."""
+        place, follows = self._destination.name, self._home.stores.catalog.follows
+        is_awaited = not again and place in follows.follower_regions(photo.owner_id)
+        actions = [*AT_REST, *([Action.REFERENCE] if is_awaited else [])]
+        return self._home.decide(photo.photo_id, subject_of(photo), actions, place)
+
+    def _send(self, offer: Offer, answered: Mapping[str, AnsweredObject]) -> list[Problem]:
+        """Sends what is missing there; returns the errors. Goes on after one that concerns a single object.
+
+        Whatever goes wrong, what has arrived is to count: the record and the reference do not wait for the raw.
+        """
+        errors: list[Problem] = []
+        for wanted in offer.objects:
+            put = answered[wanted.variant].put
+            if put is None:
+                continue
+            try:
+                self._sender.send(self._home.stores.objects, offer.photo_id, wanted, put)
+                log.info("sent", extra={"key": wanted.key(offer.photo_id), "moved_bytes": wanted.size_bytes})
+            except Unavailable as error:
+                return [error, *errors]
+            except Problem as error:
+                errors.append(error)
+        return errors
 
     def _delete_if_tombstoned(self, photo_id: str) -> bool:
-        """Whether the photo has a tombstone at either end; if so, nothing of it is at the destination any more."""
-        home, destination = self._home.stores.catalog, self._destination.stores.catalog
-        tombstone = home.tombstones.get(photo_id) or destination.tombstones.get(photo_id)
+        """Whether the photo has a tombstone; if so, nothing of it is at the destination any more."""
+        tombstone = self._home.stores.catalog.tombstones.get(photo_id)
         if tombstone is not None:
-            self._delete_at_destination(tombstone)
+            self._delete_at_destination(photo_id, tombstone.deleted_at_ms)
         return tombstone is not None
 
-    def _delete_at_destination(self, tombstone: Tombstone) -> None:
-        steps = instructions.on_deleted(tombstone, self._destination.region.name)
-        _execute_all(steps, self._home.stores, self._destination.stores)
+    def _delete_at_destination(self, photo_id: str, deleted_at_ms: int) -> None:
+        """Only the photo's id and the time of the deletion cross, not the owner's id.
 
-
-def _require_decided(decision: Decision) -> None:
-    """Raises Unavailable if nobody can tell at the moment what may cross: then the event is retried."""
-    if decision.passing:
-        raise Unavailable(decision.because)
-
-
-def _execute_all(steps: Sequence[instructions.Instruction], home: Stores, destination: Stores) -> None:
-    """Continues after NotFound or Unprocessable, but skips RecordReplica then; raises the first error at the end.
-
-    `home` are the stores of the photo's home.
-    """
-    errors: list[Problem] = []
-    for instruction in steps:
-        if errors and isinstance(instruction, instructions.RecordReplica):
-            continue
-        try:
-            _execute(instruction, home, destination)
-        except (NotFound, Unprocessable) as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
-
-
-def _execute(instruction: instructions.Instruction, home: Stores, destination: Stores) -> None:
-    match instruction:
-        case instructions.Audit(entries):
-            home.catalog.audit.append(entries)
-        case instructions.CopyObject(expected):
-            moved_bytes = transfer.copy(home.objects, destination.objects, expected)
-            log.info("copied", extra={"bucket": expected.bucket, "key": expected.key, "moved_bytes": moved_bytes})
-        case instructions.PutMetadata(photo):
-            destination.catalog.photos.put_replica_metadata(photo)
-        case instructions.RecordReplica(replica):
-            home.catalog.replicas.put(replica)
-        case instructions.PublishReferences(events):
-            destination.events.publish(events)
-        case instructions.PutTombstone(tombstone):
-            destination.catalog.photos.delete(tombstone, None)
-        case instructions.EraseObjects(photo_id):
-            photo_objects.delete_all(destination.objects, photo_id)
-        case instructions.RemoveReplica(photo_id, region):
-            home.catalog.replicas.remove(photo_id, region)
+        The home's record of the replica goes last: as long as it is there, the deletion is not confirmed.
+        """
+        if not self._border.delete(photo_id, deleted_at_ms):
+            raise NotYet(f"something of {photo_id} may still arrive at {self._destination.name}", TEN_MINUTES)
+        self._home.stores.catalog.replicas.remove(photo_id, self._destination.name)

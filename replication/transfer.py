@@ -1,48 +1,97 @@
-"""Copies one object from one region's store to another's, verified by the SHA-256 in the photo's record."""
+"""Sends one object from this region's store to another region's, by a signed PUT. The bytes pass through this process.
 
-from collections.abc import Iterator
+The destination's store compares them with the SHA-256 that its region signed, so what is corrupt here never counts
+there.
+"""
 
-from regions.errors import Unavailable, Unprocessable
-from regions.stores.objects import Objects
-from replication.placement import ExpectedObject
+import time
+from collections.abc import Callable, Iterator
+
+import urllib3
+
+from regions.border.offers import OfferedObject
+from regions.errors import BadGateway, Unavailable, Unprocessable
+from regions.stores.objects import Objects, SignedPut
+
+_CONNECT_S, _IDLE_S, _WITHIN_S = 5.0, 20.0, 300.0
+# urllib3 gives each piece as long as it gives a connection to be made: so at least 25 KiB/s.
+_PIECE_BYTES = 128 << 10
+_CONNECTIONS = 32
+_STORED, _THERE_ALREADY = (200, 201, 204), 412
+_AWAY = (408, 429, 502, 503, 504)
 
 
-def is_stored(objects: Objects, expected: ExpectedObject) -> bool:
-    """Whether the store has the object with the expected checksum and size, by its metadata; reads no bytes again."""
-    info = objects.info(expected.bucket, expected.key)
-    return info is not None and (info.sha256, info.size_bytes) == (expected.sha256, expected.size_bytes)
+class Sender:
+    """To the store in which `address_of(bucket, key)` is an object's URL without a query, and to no other.
 
-
-def copy(source: Objects, destination: Objects, expected: ExpectedObject) -> int:
-    """Streams the object, and returns how many bytes moved: 0 if the destination has the copy already.
-
-    The copy becomes visible at the destination only if its bytes have the recorded SHA-256, so a corrupt source is
-    detected, too. Raises NotFound if the source does not have the object, Unprocessable if its bytes are not the
-    recorded ones or end early.
+    Any number of threads may call it.
     """
-    # Checked again although the lane has checked: another process may have copied the object meanwhile.
-    if is_stored(destination, expected):
-        return 0
-    with source.open(expected.bucket, expected.key) as chunks:
-        info = destination.put(
-            expected.bucket,
-            expected.key,
-            _to_the_end(chunks, expected.key),
-            expected.sha256,
-            expected.content_type,
-            expected.cache_control,
-        )
-    return info.size_bytes
+
+    def __init__(self, address_of: Callable[[str, str], str], clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._address_of, self._clock_s = address_of, clock_s
+        self._http = urllib3.PoolManager(num_pools=2, maxsize=_CONNECTIONS, retries=False)
+
+    def send(self, objects: Objects, photo_id: str, wanted: OfferedObject, put: SignedPut) -> None:
+        """Raises NotFound if the object is not here, Unprocessable if its bytes are not the recorded ones or end early.
+
+        Raises Unavailable if the destination's store does not take it now.
+        """
+        key = wanted.key(photo_id)
+        # Another region names the URL: it must not make this process write to anything else. It is compared as text,
+        # since two parsers may read one URL in two ways.
+        if put.url.partition("?")[0] != self._address_of(wanted.bucket, key):
+            raise BadGateway("the destination names another URL than that of the object in its store")
+        with objects.open(wanted.bucket, key) as chunks:
+            body = _exactly(chunks, wanted.size_bytes, key, self._clock_s() + _WITHIN_S, self._clock_s)
+            headers = {**put.headers, "Content-Length": str(wanted.size_bytes)}
+            timeout = urllib3.Timeout(connect=_CONNECT_S, read=_IDLE_S)
+            try:
+                response = self._http.request(
+                    "PUT", put.url, body=body, headers=headers, timeout=timeout, preload_content=False, redirect=False
+                )
+                if response.length_remaining == 0:
+                    response.release_conn()
+                else:
+                    # Not read: it might come a byte at a time.
+                    response.close()
+            except urllib3.exceptions.HTTPError as error:
+                raise Unavailable(f"the store of the destination did not take {key}: {type(error).__name__}") from error
+        if response.status not in (*_STORED, _THERE_ALREADY):
+            raise _refusal(response.status, key)
 
 
-def _to_the_end(chunks: Iterator[bytes], key: str) -> Iterator[bytes]:
-    """Turns Unavailable in the middle of the object into Unprocessable.
+def _refusal(status: int, key: str) -> Unavailable | Unprocessable:
+    """Only what says that the store is away is tried again in its place; all else is set aside, and stops no other.
+
+    400 is S3's answer to bytes that have another checksum.
+    """
+    if status in _AWAY:
+        return Unavailable(f"the store of the destination answered {status} to {key}")
+    if status == 400:
+        return Unprocessable(f"{key} is not stored: its bytes do not have the recorded SHA-256")
+    return Unprocessable(f"the store of the destination answered {status} to {key}")
+
+
+def _exactly(
+    chunks: Iterator[bytes], size_bytes: int, key: str, give_up_s: float, clock_s: Callable[[], float]
+) -> Iterator[bytes]:
+    """The chunks, if they are that many bytes in all. Turns Unavailable in the middle into Unprocessable.
 
     Unavailable means "retry for as long as it takes". But a source that opens an object and then can't read it, for
     example because of a bad sector, will never succeed, and its event must not block others for that long. If the
     source really became unavailable in the middle, the next attempt fails to open the object and retries as usual.
     """
+    left_bytes = size_bytes
     try:
-        yield from chunks
+        for chunk in chunks:
+            left_bytes -= len(chunk)
+            if left_bytes < 0:
+                break
+            if clock_s() > give_up_s:
+                raise Unprocessable(f"{key} was not sent within {_WITHIN_S:g} s")
+            for start in range(0, len(chunk), _PIECE_BYTES):
+                yield chunk[start : start + _PIECE_BYTES]
     except Unavailable as error:
         raise Unprocessable(f"{key} can't be read to its end: {error.detail}") from error
+    if left_bytes:
+        raise Unprocessable(f"{key} does not have the {size_bytes} bytes that are recorded")

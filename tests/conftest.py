@@ -80,11 +80,12 @@ class Person:
 class System:
     """`darkroom up` in a folder of its own and on free ports; on the real servers of the folder `servers`, if given.
 
-    `objects` is each region's object store, as in `addresses.json`.
+    `objects` is each region's object store, as in `addresses.json`. `program` is a copy of ours that runs instead.
     """
 
     data: Path
     servers: Path | None = None
+    program: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     edges: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -103,6 +104,8 @@ class System:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                cwd=self.program,
+                env=None if self.program is None else {**os.environ, "PYTHONPATH": str(self.program)},
             )
         eventually(lambda: addresses.exists() and self._is_healthy(), _START_S, self.log_tail)
 
@@ -231,14 +234,14 @@ def own_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 def start_system() -> Callable[..., Iterator[System]]:
     """For a fixture of a module's or folder's own: `yield from start_system(folder)`.
 
-    A second argument, `folder_of_servers`, makes it one on real servers. The fixture's scope should be as small as it
-    can: an idle system, too, slows the tests that run beside it.
+    A second argument, `folder_of_servers`, makes it one on real servers, a third one of a copy of the program. The
+    fixture's scope should be as small as it can: an idle system, too, slows the tests that run beside it.
     """
     return _running
 
 
-def _running(data: Path, servers: Path | None = None) -> Iterator[System]:
-    running = System(data, servers)
+def _running(data: Path, servers: Path | None = None, program: Path | None = None) -> Iterator[System]:
+    running = System(data, servers, program)
     try:
         running.start()
         yield running

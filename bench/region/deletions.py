@@ -13,7 +13,6 @@ from typing import Any
 
 from bench import harness
 from bench.ports.created_store import created
-from bench.region.delaying_proxy import delayed
 from bench.region.processes import Done, Ready, number_of, per_second, repeated, run_at_once
 from regions import ids
 from regions.clock import now_ms
@@ -23,6 +22,8 @@ from regions.records import Photo, Status, Tombstone, Upload
 from regions.stores.cassandra import adapter as cassandra
 from regions.stores.cassandra.session import CassandraSession
 from regions.stores.catalog import Catalog
+from tests.builders import fault_proxy
+from tests.builders.line_faults import Line, OneDirection
 
 PROCESSES = (1, 2, 4, 8)
 BEFORE = {1: "222", 8: "47 with 16 processes"}
@@ -30,7 +31,7 @@ BEFORE = {1: "222", 8: "47 with 16 processes"}
 each process a chain of its own, and not measured by this benchmark: nobody noted with which machine and delay."""
 
 _KEYSPACE = "bench_deletions"
-_DELAY_MS = 5.0
+_FAR = Line(responses=OneDirection(delay_s=0.005))
 _WITHIN_S = 4.0
 # Six round trips after one another take 30 ms or more.
 _PHOTOS = 150
@@ -41,9 +42,9 @@ _CREATED_AT_ONCE = 16
 def rows(address: str) -> list[harness.Measurement]:
     photos = _create_photos(f"cassandra://{address}/{_KEYSPACE}")
     measured = {}
-    with delayed(address, _DELAY_MS) as far:
+    with fault_proxy.running(int(address.rpartition(":")[2]), _FAR) as proxy:
         for count in PROCESSES:
-            workers = [(f"cassandra://{far}/{_KEYSPACE}", photos.pop()) for _ in range(count)]
+            workers = [(f"cassandra://{proxy.address}/{_KEYSPACE}", photos.pop()) for _ in range(count)]
             measured[count] = run_at_once(_delete, workers)
     return [row for count, parts in measured.items() for row in rows_of(count, parts, measured[1])]
 

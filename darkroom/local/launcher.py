@@ -181,7 +181,7 @@ def _program(
         descriptor = sockets[process.name].fileno()
         command += ["--fd", str(descriptor)]
         inherited.append(descriptor)
-    secrets = process_secrets.give(process, machine.regions, data / data_folder.SECRETS, data / process_secrets.FOLDER)
+    secrets = process_secrets.give(process, data / data_folder.SECRETS, data / process_secrets.FOLDER)
     # What lies beside the topology is the same for all.
     environ = {"TMPDIR": str(data / data_folder.SCRATCH), config.SECRETS_VARIABLE: str(secrets)}
     return Program(process.name, tuple(command), _log(data, process.name), tuple(inherited), environ)

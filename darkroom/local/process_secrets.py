@@ -5,7 +5,6 @@ put where (docs/operating.md).
 """
 
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 from darkroom.local.machine import Process
@@ -26,23 +25,17 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 """By kind: the second word of its files' names, after the name of its node."""
 
 
-def needed(process: Process, regions: Iterable[str]) -> list[str]:
-    """What the names of its files begin with, each up to a dot or the end.
-
-    A replicator reads and writes the stores of every region, until regions meet at a border of their own.
-    """
-    own = [f"{process.node}.{word}" for word in _NEEDED[process.kind]]
-    if process.kind != "replicator":
-        return own
-    return own + [f"{region}.{word}" for region in regions if region != process.node for word in _STORES]
+def needed(process: Process) -> list[str]:
+    """What the names of its files begin with, each up to a dot or the end."""
+    return [f"{process.node}.{word}" for word in _NEEDED[process.kind]]
 
 
-def give(process: Process, regions: Iterable[str], secrets: Path, folder: Path) -> Path:
+def give(process: Process, secrets: Path, folder: Path) -> Path:
     """The process's own folder, with copies of its secrets as they are now."""
     own = folder / process.name
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(mode=0o700, parents=True)
-    words = set(needed(process, regions))
+    words = set(needed(process))
     for file in secrets.iterdir():
         if file.name in words or ".".join(file.name.split(".")[:2]) in words:
             shutil.copyfile(file, own / file.name)

@@ -104,7 +104,10 @@ def evaluate_lag(behind: Mapping[Reader, int]) -> list[CheckResult]:
     waiting = [f"{group} {topic} {count}" for (topic, group), count in behind.items() if count and topic != DEAD[0]]
     results = [CheckResult("lag", Level.OK, ", ".join(waiting) or "nothing waits")]
     if dead:
-        advice = "Find the cause in the logs of the groups that gave them up, fix it, and publish them again."
+        advice = (
+            "Find the cause in the logs of the groups that gave them up, and fix it. `darkroom lanes retry` makes those"
+            " of lanes events again, and `--dry-run` says which there are since the last time."
+        )
         results.append(CheckResult("dead letters", Level.WARNING, f"{dead} events were given up", advice))
     return results
 

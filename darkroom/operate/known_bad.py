@@ -4,7 +4,6 @@ A list is checked before a byte of it is written, since photos wait while a regi
 only in place of the one that was there when the command began, so of two people who do this at once, one hears of it.
 """
 
-import os
 import sys
 from argparse import Namespace
 from contextlib import closing
@@ -15,7 +14,6 @@ from rich.table import Table
 
 from darkroom import terminal
 from darkroom.command_error import CommandError
-from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate import one_region, operators
 from darkroom.operate.operators import ActingOperator
 from processing import moderation
@@ -41,20 +39,11 @@ def command(options: Namespace) -> int:
             "Give `darkroom known-bad set FILE`, or `darkroom known-bad show`.",
             2,
         )
-    loaded, regions = _regions(options)
+    loaded, regions = one_region.named_or_all(options)
     if options.action == "set":
         text, operator = checked(options.file), operators.require(options, loaded, Role.MODERATOR)
         return write(loaded, regions, text, Console(), operator)
     return get(loaded, regions) if options.action == "get" else show(loaded, regions, Console())
-
-
-def _regions(options: Namespace) -> tuple[Config, list[str]]:
-    """The configuration, and the region that is named or else all. Raises CommandError, TopologyError."""
-    if options.region is not None:
-        loaded, region = one_region.of(options)
-        return loaded, [region.name]
-    loaded = config.load(options.topology or options.data / TOPOLOGY, os.environ)
-    return loaded, list(loaded.topology.regions)
 
 
 def checked(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""The region that an operator's command names."""
+"""The region that an operator's command names, or all of them."""
 
 import os
 from argparse import Namespace
@@ -16,6 +16,12 @@ def of(options: Namespace) -> tuple[Config, Region]:
     """The configuration, and the region in it. Raises CommandError, TopologyError."""
     loaded = config.load(_file(options), os.environ)
     return loaded, loaded.topology.regions[named_or_first(loaded, options)]
+
+
+def named_or_all(options: Namespace) -> tuple[Config, list[str]]:
+    """The configuration, and the region's name, or without one those of all. Raises CommandError, TopologyError."""
+    loaded = config.load(_file(options), os.environ)
+    return loaded, list(loaded.topology.regions) if options.region is None else [named_or_first(loaded, options)]
 
 
 def named_or_first(loaded: Config, options: Namespace) -> str:

@@ -25,11 +25,12 @@ from waitress.utilities import Error
 from darkroom.processes.pace import Pace, PaceLimits
 from regions.errors import PROBLEM_JSON
 
-TakesBody = Callable[[str, str, str], bool]
-"""(method, path, query) → whether a body sent with this head may be kept. It must not wait: the event loop asks."""
+TakesBody = Callable[[str, str, str, int], bool]
+"""(method, path, query, Content-Length) → whether a body sent with this head may be kept. It must not wait: the event
+loop asks."""
 
 
-def any_body(method: str, path: str, query: str) -> bool:
+def any_body(method: str, path: str, query: str, size_bytes: int) -> bool:
     return True
 
 
@@ -38,6 +39,7 @@ class RequestChannel(HTTPChannel):  # type: ignore[misc]  # waitress has no type
 
     request: "_HeadParser | None"
     connected: bool
+    sent_continue: bool
 
     def __init__(self, takes_body: TakesBody, limits: PaceLimits, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -54,6 +56,32 @@ class RequestChannel(HTTPChannel):  # type: ignore[misc]  # waitress has no type
     def is_busy(self) -> bool:
         """True while a whole request waits, is handled, or has a response that is not sent yet."""
         return bool(self.requests or self.total_outbufs_len)
+
+    def received(self, data: bytes) -> bool:
+        """Takes one request at a time. What a client sends behind it, before it has the response, is thrown away, and
+        the response ends the connection, as RFC 9112 (section 9.3.2) allows: it would occupy the loop and the threads
+        with thousands of requests at once. No client of ours pipelines.
+        """
+        if not data:
+            return False
+        with self.requests_lock:
+            if self.will_close or self.close_when_flushed or self.requests:
+                return False
+            if self.request is None:
+                self.request = self.parser_class(self.adj)
+            request, taken_bytes = self.request, 0
+            while taken_bytes < len(data) and not request.completed:
+                taken_bytes += request.received(data[taken_bytes:])
+                if request.expect_continue and request.headers_finished and not self.sent_continue:
+                    self.send_continue()
+            if request.completed:
+                self.request, self.sent_continue = None, False
+                if not request.empty:
+                    if taken_bytes < len(data):
+                        request.headers["CONNECTION"] = "close"
+                    self.requests.append(request)
+                    self.server.add_task(self)
+        return True
 
     def service(self) -> None:
         super().service()
@@ -133,6 +161,7 @@ class _HeadParser(HTTPRequestParser):  # type: ignore[misc]
     """Throws a body away that is not wanted, and takes no chunks."""
 
     chunked: bool
+    content_length: int
     body_rcv: Any
     error: Error | None
 
@@ -153,8 +182,11 @@ class _HeadParser(HTTPRequestParser):  # type: ignore[misc]
             # Nobody needs them here, and Waitress reads chunk lines and trailers without a limit, on its event loop.
             self.chunked, self.body_rcv = False, None
             self.error = _LengthRequired("a body needs a Content-Length; chunks are not accepted")
-        elif self.body_rcv is not None and not self._takes_body(self.command, self.path, self.query):
+        elif self.body_rcv is not None and not self._wants_body():
             self.body_rcv.buf = _Discarded()
+
+    def _wants_body(self) -> bool:
+        return self._takes_body(self.command, self.path, self.query, self.content_length)
 
 
 class _Discarded:

@@ -5,10 +5,12 @@ reading slowly. Serves on a socket that is already bound, in this process.
 """
 
 import logging
+import os
 import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from waitress import wasyncore
@@ -106,6 +108,14 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
         self._takes_body, self._limits = takes_body, limits
         address = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(application, connections, True, listener, None, settings, address, bind_socket=False)
+        # Workers pull the trigger while they hold a connection's lock, and the loop, which alone empties the pipe, may
+        # wait for that lock: a write to a full pipe would never return.
+        os.set_blocking(self.trigger.trigger, False)
+
+    def pull_trigger(self) -> None:
+        # A full pipe wakes the loop all the same.
+        with suppress(BlockingIOError):
+            super().pull_trigger()
 
     def channel_class(self, *arguments: Any, **options: Any) -> HTTPChannel:
         """Called by Waitress for each new connection. Makes room for it, at the cost of the one idle for longest."""

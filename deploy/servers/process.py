@@ -51,6 +51,12 @@ class Server:
     def address(self) -> str:
         return self._spec.address
 
+    @property
+    def process_id(self) -> int:
+        """Of a server that was started."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Returns when the process runs, which is before it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from regions import daemon, user_tokens
+from regions.border import bounds
 from regions.errors import Problem, Unavailable
 
 EVERY_S = 2.0
@@ -121,9 +122,12 @@ def parse_page(document: Any) -> tuple[list[Position], Position | None]:
     """Of another region's response. Raises Unavailable."""
     try:
         entries = [
-            Position(int(item["at_ms"]), str(item["session_id"])[:_MAX_ID_CHARS]) for item in document["items"][:PAGE]
+            Position(bounds.at_ms(item["at_ms"]), bounds.text(item["session_id"], _MAX_ID_CHARS))
+            for item in bounds.objects(document["items"], PAGE)
         ]
         following = document["next"]
-        return entries, None if following is None else Position(int(following["at_ms"]), str(following["session_id"]))
+        if following is None:
+            return entries, None
+        return entries, Position(bounds.at_ms(following["at_ms"]), bounds.text(following["session_id"], _MAX_ID_CHARS))
     except (KeyError, TypeError, ValueError) as error:
         raise Unavailable("the response is not a list of ended sessions") from error

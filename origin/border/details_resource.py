@@ -23,12 +23,13 @@ class DetailsResource:
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         region = self._context.nodes.require(request, Kind.REGION)
         photo_ids = fields.texts(fields.body(request), "ids", MAX_DETAILS, 20)
-        found = self._catalog.photos.summaries(photo_ids)
-        public = [photo for photo in found.values() if photo.is_public]
-        response.media = {
-            "items": [details.outgoing(photo) for photo in self._guard.visible(public, region)],
-            "gone": [photo_id for photo_id in photo_ids if photo_id not in found and self._is_ours(photo_id)],
-        }
+        with self._context.slots.of(region):
+            found = self._catalog.photos.summaries(photo_ids)
+            public = [photo for photo in found.values() if photo.is_public]
+            response.media = {
+                "items": [details.outgoing(photo) for photo in self._guard.visible(public, region)],
+                "gone": [photo_id for photo_id in photo_ids if photo_id not in found and self._is_ours(photo_id)],
+            }
 
     def _is_ours(self, photo_id: str) -> bool:
         """Only the catalog of a photo's home region knows for certain that the photo does not exist."""

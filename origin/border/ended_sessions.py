@@ -31,7 +31,8 @@ class EndedSessionsResource:
         region = self._context.nodes.require(request, Kind.REGION)
         body = fields.body(request)
         at_ms, session_id = fields.integer(body, "after_ms", 0, _MAX_MS), fields.optional_text(body, "after", 40) or ""
-        entries = self._context.stores.catalog.ended_sessions.after(at_ms, session_id, PAGE)
+        with self._context.slots.of(region):
+            entries = self._context.stores.catalog.ended_sessions.after(at_ms, session_id, PAGE)
         last = entries[-1] if len(entries) == PAGE else None
         response.media = {
             "items": [{"at_ms": one.at_ms, "session_id": one.session_id} for one in entries if region in one.regions],

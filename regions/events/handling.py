@@ -4,7 +4,8 @@ Instructions out, outcomes in. Those who carry them out, on threads or on an eve
 
 When handling raises Unavailable, a store is down: the event is retried for as long as that lasts. Any other error
 counts as an attempt. After `ATTEMPTS` of them the event goes to the dead letters with its error, so that one poisoned
-event does not block the rest for long. What can't be read as an event goes there at once. Pure.
+event does not block the rest for long. What can't be read as an event goes there at once. In place of the dead letters,
+a lane has topics with a delay (`set_aside`), and its handlers may ask to be called again later: NotYet. Pure.
 """
 
 from collections.abc import Generator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from regions.errors import Unavailable
 from regions.events.messages import Event, Unreadable
+from regions.events.set_aside import Delay, NotYet
 
 ATTEMPTS = 5
 
@@ -23,14 +25,20 @@ class Handle:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Report that the event goes to the dead letters, because of `error`."""
+    """Report that the event is given up, because of `error`."""
 
     error: Exception
 
 
 @dataclass(frozen=True, slots=True)
-class PublishDeadLetter:
+class PublishFailure:
+    """Publish the event with its error, as a dead letter or, of a lane, to be tried again after a delay.
+
+    `delay` is the one that its handler asked for, if it did.
+    """
+
     error: str
+    delay: Delay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +49,21 @@ class Pause:
     error: Exception
 
 
-Instruction = Handle | GiveUp | PublishDeadLetter | Pause
+Instruction = Handle | GiveUp | PublishFailure | Pause
 Instructions = Generator[Instruction, Exception | None, None]
 """Send each instruction's outcome: the error that it raised, or None. At the end, the event is done."""
 
 
 def instructions(event: Event | Unreadable) -> Instructions:
     if isinstance(event, Unreadable):
-        yield from _until_published(event.error)
-    elif (error := (yield from _attempts())) is not None:
+        yield from _until_published(PublishFailure(event.error))
+        return
+    error = yield from _attempts()
+    if isinstance(error, NotYet):
+        yield from _until_published(PublishFailure(str(error), error.delay))
+    elif error is not None:
         yield from _while_unavailable(GiveUp(error))
-        yield from _until_published(repr(error))
+        yield from _until_published(PublishFailure(repr(error)))
 
 
 def _attempts() -> Generator[Instruction, Exception | None, Exception | None]:
@@ -63,23 +75,23 @@ def _attempts() -> Generator[Instruction, Exception | None, Exception | None]:
             yield Pause(unavailable_count, error)
             continue
         failed += 1
-        if failed >= ATTEMPTS:
+        if failed >= ATTEMPTS or isinstance(error, NotYet):
             return error
         yield Pause(failed, error)
     return None
 
 
 def _while_unavailable(instruction: Instruction) -> Instructions:
-    """Repeats it while a store is down. Another error of giving up must not keep the event from the dead letters."""
+    """Repeats it while a store is down. Another error of giving up must not keep the event from being published."""
     failed = 0
     while isinstance(error := (yield instruction), Unavailable):
         failed += 1
         yield Pause(failed, error)
 
 
-def _until_published(error: str) -> Instructions:
-    """Tries for as long as it takes, whatever goes wrong: without a dead letter, the event would be lost."""
+def _until_published(instruction: PublishFailure) -> Instructions:
+    """Tries for as long as it takes, whatever goes wrong: otherwise the event would be lost."""
     failed = 0
-    while (failure := (yield PublishDeadLetter(error))) is not None:
+    while (failure := (yield instruction)) is not None:
         failed += 1
         yield Pause(failed, failure)

@@ -30,11 +30,11 @@ from regions.records import Photo
 
 VERSION = 1
 MAX_EVENT_BYTES = 512 * 1024
-"""Of the key and the text together, for every topic but the dead letters."""
+"""Of the key and the text together, for every topic but the `ENVELOPES`."""
 MAX_UNREADABLE_CHARS = 32 * 1024
-_MAX_ERROR_CHARS = 2000
-MAX_LETTER_BYTES = MAX_EVENT_BYTES + 64 * 1024
-"""A dead letter: an event with the largest error. As JSON, a character has at most 6 bytes, or 12 beyond U+FFFF."""
+MAX_ERROR_CHARS = 2000
+MAX_ENVELOPE_BYTES = MAX_EVENT_BYTES + 64 * 1024
+"""An event with the largest error. As JSON, a character has at most 6 bytes, or 12 beyond U+FFFF."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +76,28 @@ def read(topic: str, position: str, text: str) -> Event | Unreadable:
 
 
 def to_text(event: Event) -> str:
-    return json.dumps(_to_json(event), separators=(",", ":"))
+    return json.dumps(to_document(event), separators=(",", ":"))
 
 
 def from_text(text: str) -> Event:
     """Raises UnreadableEvent."""
     try:
         value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableEvent(f"not an event: {type(error).__name__}") from error
+    return from_document(value)
+
+
+def to_document(event: Event) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in _FIELDS} | dict(event.extra)
+
+
+def from_document(value: Any) -> Event:
+    """The inverse of `to_document`, for any JSON value. Raises UnreadableEvent."""
+    try:
         topic, key, event_id, at_ms, body, version = (value[name] for name in _FIELDS)
         extra = {name: part for name, part in value.items() if name not in _FIELDS}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (TypeError, KeyError, AttributeError) as error:
         raise UnreadableEvent(f"not an event: {type(error).__name__}") from error
     types = {str: (topic, key, event_id), int: (at_ms, version), dict: (body,)}
     if not all(isinstance(part, kind) for kind, parts in types.items() for part in parts):
@@ -155,13 +167,9 @@ def dead_letter(event: Event | Unreadable, group: str, error: str, at_ms: int) -
     if isinstance(event, Unreadable):
         content: dict[str, Any] = {"text": event.text[:MAX_UNREADABLE_CHARS]}
     else:
-        content = {"event": _to_json(event)}
-    body = content | {"group": group, "error": error[:_MAX_ERROR_CHARS]}
+        content = {"event": to_document(event)}
+    body = content | {"group": group, "error": error[:MAX_ERROR_CHARS]}
     return Event(DEAD_LETTERS, event.key, f"{DEAD_LETTERS}:{group}:{event.event_id}", at_ms, body)
-
-
-def _to_json(event: Event) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in _FIELDS} | dict(event.extra)
 
 
 def _photo_event(topic: str, photo_id: str, owner_id: str, created_at_ms: int, at_ms: int) -> Event:

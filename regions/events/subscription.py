@@ -2,7 +2,8 @@
 
 An offset is committed only when its event and all earlier ones of the partition are done (`CommitWindow`). A crash or a
 rebalance between handling and commit delivers the events behind the last commit again, so handling must be idempotent.
-Nothing is skipped: an offset is committed when its event is handled or is in the dead letters (`handling`).
+Nothing is skipped: an offset is committed when its event is handled, or published elsewhere with its error, as
+`handling` says.
 
 Events of one key are handled one after another, in order. Other keys run in parallel, as far as the number of events
 that may be unfinished at once allows: events that wait for their key count too.
@@ -16,13 +17,14 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
+from typing import Protocol
 
 from regions import daemon
 from regions.errors import Unavailable
 from regions.events.commit_window import CommitWindow
 from regions.events.messages import Unreadable
 from regions.events.work import EventWork, HandleEvent, LastSteps, ThreadedWork, jittered_s
-from regions.stores.events import Delivery, Events
+from regions.stores.events import Consumer, Delivery, Events
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,12 @@ _IDLE_S = 1.0
 _BUSY_S = 0.05
 # The pause after a failed round is that of this attempt: 0.8 to 1.6 s.
 _FAILED_ROUND_ATTEMPT = 5
+
+
+class ConsumerSource(Protocol):
+    """What a subscription needs of an event log: `consumer`, as `Events` has it."""
+
+    def consumer(self, topic: str, group: str, member: str) -> Consumer: ...
 
 
 class Subscription:
@@ -46,7 +54,7 @@ class Subscription:
 
     def __init__(
         self,
-        events: Events,
+        events: ConsumerSource,
         topic: str,
         group: str,
         member: str,
@@ -184,12 +192,18 @@ def consume(
     stop: threading.Event,
 ) -> None:
     """Handles events on threads, as soon as the event log is available and until `stop` is set."""
-    work = ThreadedWork(handle, LastSteps(events, group, None), concurrency)
+    work = ThreadedWork(handle, LastSteps(events, group, None).take, concurrency)
     consume_with(events, topic, group, process_name, work, concurrency, stop)
 
 
 def consume_with(
-    events: Events, topic: str, group: str, process_name: str, work: EventWork, concurrency: int, stop: threading.Event
+    events: ConsumerSource,
+    topic: str,
+    group: str,
+    process_name: str,
+    work: EventWork,
+    concurrency: int,
+    stop: threading.Event,
 ) -> None:
     """The same with work of one's own."""
     subscribe = partial(Subscription, events, topic, group, process_name, work, concurrency)

@@ -11,8 +11,9 @@ from typing import Protocol
 
 from regions.clock import now_ms
 from regions.errors import Unavailable
-from regions.events.handling import GiveUp, Handle, Instruction, Instructions, Pause, PublishDeadLetter, instructions
+from regions.events.handling import GiveUp, Handle, Instruction, Instructions, Pause, PublishFailure, instructions
 from regions.events.messages import Event, Unreadable, dead_letter
+from regions.events.set_aside import NotYet
 from regions.retry import backoff_s
 from regions.stores.events import Events
 
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 HandleEvent = Callable[[Event], None]
 GiveUpEvent = Callable[[Event, Exception], None]
+TakeLastStep = Callable[[Event | Unreadable, Instruction], None]
+"""Carries out GiveUp and PublishFailure."""
 PauseS = Callable[[int], float]
 
 
@@ -31,7 +34,7 @@ class EventWork(Protocol):
     """What a subscription does with events. Several subscriptions may share one."""
 
     def start(self, event: Event | Unreadable) -> Future[None]:
-        """Returns at once. The future ends when the event is handled or in the dead letters.
+        """Returns at once. The future ends when the event is handled, or published elsewhere with its error.
 
         It fails or is cancelled only if the process is stopping: then the event must be delivered again.
         """
@@ -59,7 +62,7 @@ class LastSteps:
         match step, event:
             case GiveUp(error), Event() if self._give_up is not None:
                 self._give_up(event, error)
-            case PublishDeadLetter(error=text), _:
+            case PublishFailure(error=text), _:
                 self._events.publish([dead_letter(event, self._group, text, now_ms())])
 
 
@@ -72,11 +75,11 @@ class ThreadedWork:
     def __init__(
         self,
         handle: HandleEvent,
-        last_steps: LastSteps,
+        last_step: TakeLastStep,
         concurrency: int,
         pause_s: PauseS = jittered_s,
     ) -> None:
-        self._handle, self._last_steps, self._pause_s = handle, last_steps, pause_s
+        self._handle, self._last_step, self._pause_s = handle, last_step, pause_s
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="events")
         self._stop = threading.Event()
 
@@ -104,9 +107,9 @@ class ThreadedWork:
             if isinstance(step, Handle) and isinstance(event, Event):
                 self._handle(event)
             else:
-                self._last_steps.take(event, step)
-        except Unavailable as error:
-            log.warning("will be retried", extra=_fields(event, step) | {"error": error.detail})
+                self._last_step(event, step)
+        except (Unavailable, NotYet) as error:
+            log.warning("will be retried", extra=_fields(event, step) | {"error": str(error)})
             return error
         except Exception as error:  # a poisoned event may raise anything in its handler
             log.exception("attempt failed", extra=_fields(event, step))
@@ -123,12 +126,12 @@ class AsyncWork:
     def __init__(
         self,
         handle: Callable[[Event], Awaitable[None]],
-        last_steps: LastSteps,
+        last_step: TakeLastStep,
         loop: asyncio.AbstractEventLoop,
         threads: ThreadPoolExecutor,
         pause_s: PauseS = jittered_s,
     ) -> None:
-        self._handle, self._last_steps, self._pause_s = handle, last_steps, pause_s
+        self._handle, self._last_step, self._pause_s = handle, last_step, pause_s
         self._loop, self._threads = loop, threads
         self._stop = asyncio.Event()
 
@@ -158,9 +161,9 @@ class AsyncWork:
             if isinstance(step, Handle) and isinstance(event, Event):
                 await self._handle(event)
             else:
-                await self._loop.run_in_executor(self._threads, self._last_steps.take, event, step)
-        except Unavailable as error:
-            log.warning("will be retried", extra=_fields(event, step) | {"error": error.detail})
+                await self._loop.run_in_executor(self._threads, self._last_step, event, step)
+        except (Unavailable, NotYet) as error:
+            log.warning("will be retried", extra=_fields(event, step) | {"error": str(error)})
             return error
         except Exception as error:  # a poisoned event may raise anything in its handler
             log.exception("attempt failed", extra=_fields(event, step))

@@ -8,11 +8,12 @@ came out differently, or by another rule or policy, is logged at once.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cachetools import LRUCache
 
+from regions.errors import Unavailable
 from regions.records import AuditEntry, Photo, PhotoSummary, User
 from regions.residency.decide import Decision, Subject, subject_of
 from regions.residency.policy import Action
@@ -36,12 +37,11 @@ def new_entries(entries: Sequence[AuditEntry], already_logged: Sequence[AuditEnt
 
     `already_logged` is in the order of logging.
     """
-    last = {(entry.photo_id, entry.action, entry.place): entry for entry in already_logged}
+    last = {_about(entry): entry for entry in already_logged}
     return [
         entry
         for entry in entries
-        if (logged := last.get((entry.photo_id, entry.action, entry.place))) is None
-        or replace(logged, at_ms=entry.at_ms) != entry
+        if (logged := last.get(_about(entry))) is None or replace(logged, at_ms=entry.at_ms) != entry
     ]
 
 
@@ -50,7 +50,7 @@ class AuditTrail:
 
     def __init__(self, catalog: Catalog, clock_ms: Callable[[], int]) -> None:
         self._catalog, self._clock_ms = catalog, clock_ms
-        self._logged: LRUCache[AuditEntry, AuditEntry] = LRUCache(_MAX_REMEMBERED)
+        self._logged: LRUCache[tuple[str, str, str], AuditEntry] = LRUCache(_MAX_REMEMBERED)
         self._lock = threading.Lock()
 
     def decide(
@@ -80,11 +80,18 @@ class AuditTrail:
             for action, made in decisions.items()
         }
 
-    def decide_for(self, rules: Rules, user_id: str, subject: Subject, action: Action, place: str) -> Decision:
-        """The same for one user whose profile may lie elsewhere. Raises Unavailable."""
-        decision = rules.decide(subject, action, place)
-        self._log({user_id: {action: decision}}, place, self._clock_ms())
-        return decision
+    def decide_subject(
+        self, rules: Rules, record_id: str, subject: Subject, actions: Iterable[Action], place: str
+    ) -> dict[Action, Decision]:
+        """The same for one photo or user whose record may lie elsewhere.
+
+        Raises Unavailable also if nobody can tell now: that is no decision, and is not logged.
+        """
+        made = {action: rules.decide(subject, action, place) for action in actions}
+        if undecided := next((decision for decision in made.values() if decision.passing), None):
+            raise Unavailable(undecided.because)
+        self._log({record_id: made}, place, self._clock_ms())
+        return made
 
     def _log(self, by_record: Mapping[str, Mapping[Action, Decision]], place: str, now_ms: int) -> None:
         entries = [
@@ -96,14 +103,14 @@ class AuditTrail:
             self._catalog.audit.append(unlogged)
             # Only now: if the append failed, the next request must log the decision.
             with self._lock:
-                self._logged.update({_timeless(entry): entry for entry in unlogged})
+                self._logged.update({_about(entry): entry for entry in unlogged})
 
     def _logged_lately(self, entries: Sequence[AuditEntry]) -> list[AuditEntry]:
         with self._lock:
-            logged = [(entry, self._logged.get(_timeless(entry))) for entry in entries]
+            logged = [(entry, self._logged.get(_about(entry))) for entry in entries]
         return [last for entry, last in logged if last and entry.at_ms - last.at_ms < _LOG_AGAIN_AFTER_MS]
 
 
-def _timeless(entry: AuditEntry) -> AuditEntry:
-    """Equal for two entries that differ only in their time."""
-    return replace(entry, at_ms=0)
+def _about(entry: AuditEntry) -> tuple[str, str, str]:
+    """What was decided on, whatever the decision."""
+    return entry.photo_id, entry.action, entry.place

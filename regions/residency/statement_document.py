@@ -75,6 +75,20 @@ def check_follows(statement: Statement, previous: Statement) -> None:
         raise StatementError(f"{', '.join(renamed)} had another key before; a new key needs a new name")
     for name in sorted(statement.places.keys() & previous.places.keys()):
         _require_common_keys(statement.places[name], previous.places[name])
+    _require_same_numbers(statement, previous)
+
+
+def _require_same_numbers(statement: Statement, previous: Statement) -> None:
+    """Who has a region's number speaks for every id that was made with it."""
+    for region in (place for place in previous.places.values() if place.kind == Kind.REGION):
+        now = statement.places.get(region.name)
+        if now is not None and now.number != region.number:
+            raise StatementError(f"{region.name} has the number {region.number} for good: it is in all of its ids")
+        other = statement.region_numbered(region.number)
+        if other is not None and other.name != region.name:
+            raise StatementError(
+                f"{other.name} can't have the number {region.number}: it is in the ids of {region.name}"
+            )
 
 
 def _require_common_keys(now: StatedPlace, before: StatedPlace) -> None:

@@ -219,6 +219,30 @@ class Replicas(Protocol):
     def of_photo(self, photo_id: str) -> list[Replica]: ...
 
 
+class Arrivals(Protocol):
+    """Which copies of other regions' photos may still arrive here.
+
+    An offer and a deletion of one photo may run at the same time, in two processes and without a common lock. Each
+    writes first and reads then: the offer calls `expect` and then looks for a tombstone, the deletion writes its
+    tombstone and then calls `until`. So at least one of the two sees the other.
+    """
+
+    def expect(self, photo_id: str, until_ms: int) -> None:
+        """A copy of the photo may arrive until this Unix time. When it returns, every process sees it.
+
+        Of several times the latest counts, in whatever order they come. An hour after it the record may be forgotten.
+        """
+        ...
+
+    def until(self, photo_id: str) -> int | None:
+        """The time up to which a copy may arrive, which may be over; None if none is expected, or it is forgotten."""
+        ...
+
+
+FORGET_AFTER_MS = 3_600_000
+"""How long a record of `Arrivals` is kept at least after its time."""
+
+
 class AuditLog(Protocol):
     def append(self, entries: Iterable[AuditEntry]) -> None: ...
 
@@ -266,6 +290,7 @@ class Catalog:
     comments: Comments
     follows: Follows
     replicas: Replicas
+    arrivals: Arrivals
     audit: AuditLog
     outbox: OutboxTable
     handles: Handles

@@ -1,6 +1,7 @@
 """The rules of the objects port that every adapter checks in the same way. Pure.
 
-Which buckets and keys exist, how parts are numbered and ordered, and when an upload or a put has kept its promise.
+Which buckets and keys exist, how parts are numbered and ordered, what a signed put may promise, and when an upload or a
+put has kept its promise.
 The format of a multipart id belongs to each adapter, but it is built from the same key segments.
 """
 
@@ -8,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from regions.errors import BadRequest, Conflict, Unprocessable
+from regions.image_limits import MAX_RAW_BYTES
 from regions.stores.objects import RAW, VARIANTS, ObjectInfo, Part
 
 BUCKETS = (RAW, VARIANTS)
@@ -20,6 +22,10 @@ SEGMENT = "[A-Za-z0-9_][A-Za-z0-9._-]*"
 KEY = re.compile(f"{SEGMENT}(?:/{SEGMENT})*")
 MAX_KEY_CHARS = 200
 MAX_PARTS = 10_000
+_SHA256 = re.compile("[0-9a-f]{64}")
+# No two spaces in a row: S3's signatures count them as one.
+_FIELD_VALUE = re.compile("[!-~]+(?: [!-~]+)*")
+_MAX_FIELD_CHARS = 200
 
 
 def require_bucket(bucket: str) -> None:
@@ -32,6 +38,20 @@ def require_bucket_and_key(bucket: str, key: str) -> None:
     if len(key) > MAX_KEY_CHARS or not KEY.fullmatch(key):
         raise BadRequest("no object can have that key")
     require_bucket(bucket)
+
+
+def require_sendable(info: ObjectInfo) -> None:
+    """Raises BadRequest unless a URL can be signed for a put of this object: all of it becomes part of a request.
+
+    No object is larger than a raw. An object may have no cache control.
+    """
+    if not 0 <= info.size_bytes <= MAX_RAW_BYTES:
+        raise BadRequest(f"an object has 0 to {MAX_RAW_BYTES} bytes")
+    if not _SHA256.fullmatch(info.sha256 or ""):
+        raise BadRequest("a SHA-256 is 64 hexadecimal digits, in lower case")
+    for value in (info.content_type, info.cache_control or "-"):
+        if len(value) > _MAX_FIELD_CHARS or not _FIELD_VALUE.fullmatch(value):
+            raise BadRequest("that is not the value of a Content-Type or Cache-Control header")
 
 
 def require_part_number(number: int) -> None:

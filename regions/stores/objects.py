@@ -19,7 +19,7 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a store knows of an object. `sha256` is None if the store never saw it whole (a multipart upload)."""
+    """What a store knows of an object. `sha256` is None if the store has not computed it, as for a multipart upload."""
 
     key: str
     size_bytes: int
@@ -44,6 +44,14 @@ class SignedPart:
     number: int
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPut:
+    """Where somebody PUTs one whole object. They must send `headers` as they are, and Content-Length."""
+
+    url: str
+    headers: Mapping[str, str]
 
 
 class Objects(Protocol):
@@ -102,6 +110,34 @@ class Objects(Protocol):
         """A URL that serves the object until it expires. Sends no request."""
         ...
 
+    def sign_put(
+        self,
+        bucket: str,
+        key: str,
+        size_bytes: int,
+        sha256: str,  # in hexadecimal
+        content_type: str,
+        cache_control: str,  # may be empty
+        expires_at_ms: int,
+    ) -> SignedPut:
+        """A URL that takes exactly these bytes, once: checksum, length, type and `If-None-Match: *` are signed.
+
+        Sends no request. Raises BadRequest for what can't be signed (`object_rules.require_sendable`). The sender gets
+
+        - 200: the object is stored as by `put`, and `info` has what was signed. From a store that can't compare a
+          SHA-256, it has None as the hash: then the bytes have to be read before they count;
+        - 412: there is an object already, whichever it is;
+        - 400: these are other bytes, or they ended early;
+        - 403: the URL has expired or was altered, or a header is missing or another one;
+        - 400, 403 or 413: the body has another length;
+        - 409, from some stores: somebody else is writing this object at the moment.
+
+        Only a 200 changes anything. A request that has no response may have been carried out: sent again it gets 412.
+        "Once" ends with the object: when it is deleted, the URL, until it expires, brings it back; and so does a body
+        that began to arrive before, at some stores however slowly it comes.
+        """
+        ...
+
     def delete(self, bucket: str, key: str) -> None:
         """Idempotent."""
         ...
@@ -144,5 +180,5 @@ class ObjectServerApplication(Protocol):
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any], /) -> Iterable[bytes]: ...
 
-    def takes_body(self, method: str, path: str, query: str) -> bool:
-        """Whether a body sent with this head may be kept. Does not wait."""
+    def takes_body(self, method: str, path: str, query: str, size_bytes: int) -> bool:
+        """Whether a body of `size_bytes` sent with this head may be kept. Does not wait."""

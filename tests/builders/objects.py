@@ -1,7 +1,8 @@
-"""Shared by the tests of object stores: bytes, hashes, and shortcuts to put, read, list and send."""
+"""Shared by the tests of object stores: bytes, hashes, altered URLs, and shortcuts to put, read, list and send."""
 
 import hashlib
 import random
+from collections.abc import Iterator
 
 import urllib3
 
@@ -30,5 +31,19 @@ def keys(objects: Objects, bucket: str, prefix: str = "") -> list[str]:
     return sorted(info.key for info in objects.list(bucket, prefix))
 
 
-def send(method: str, url: str, body: bytes | None = None, **headers: str) -> urllib3.BaseHTTPResponse:
+def send(
+    method: str, url: str, body: bytes | Iterator[bytes] | None = None, **headers: str
+) -> urllib3.BaseHTTPResponse:
     return urllib3.request(method, url, body=body, headers=headers, retries=False, timeout=20)
+
+
+def with_other_end(text: str) -> str:
+    return text[:-1] + ("1" if text[-1] == "0" else "0")
+
+
+def altered_urls(url: str) -> list[str]:
+    """Variants of the URL with one change each: at the end of its path, or at the end of a value in its query."""
+    path, _, query = url.partition("?")
+    pairs = query.split("&")
+    changed = [[*pairs[:at], with_other_end(pair), *pairs[at + 1 :]] for at, pair in enumerate(pairs)]
+    return [f"{with_other_end(path)}?{query}", *(f"{path}?{'&'.join(pairs)}" for pairs in changed)]

@@ -18,5 +18,5 @@ def threaded(
     pause_s: Callable[[int], float] = jittered_s,
 ) -> Subscription:
     """As `consume` makes it, and with what to do before an event goes to the dead letters."""
-    work = ThreadedWork(handle, LastSteps(events, group, give_up), concurrency, pause_s)
+    work = ThreadedWork(handle, LastSteps(events, group, give_up).take, concurrency, pause_s)
     return Subscription(events, topic, group, member, work, concurrency, pause_s)

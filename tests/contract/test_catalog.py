@@ -495,6 +495,21 @@ def test_there_is_one_replica_for_each_photo_and_region(catalog, sample):
     assert catalog.replicas.of_photo(photo_id) == [replica(photo_id, "eu-north")]
 
 
+def test_a_replica_counts_the_objects_that_are_missing(catalog, sample):
+    """Until a later write has all of them. Each region has a count of its own, which goes with its replica."""
+    photo_id = sample.create_ready(1).photo_id
+    partly = replace(replica(photo_id, "us-east"), missing=3)
+    catalog.replicas.put(partly)
+    catalog.replicas.put(replica(photo_id, "eu-north"))
+    assert {one.region: one.missing for one in catalog.replicas.of_photo(photo_id)} == {"us-east": 3, "eu-north": 0}
+    catalog.replicas.put(replace(partly, missing=0, at_ms=2))
+    assert {one.missing for one in catalog.replicas.of_photo(photo_id)} == {0}
+    catalog.replicas.put(partly)
+    catalog.replicas.remove(photo_id, "us-east")
+    catalog.replicas.put(replica(photo_id, "us-east"))
+    assert {one.missing for one in catalog.replicas.of_photo(photo_id)} == {0}
+
+
 def test_the_audit_gives_the_newest_entries_oldest_first(catalog, sample):
     """In the order in which they were appended, not in that of their times."""
     mine, theirs = sample.photo_id(1), sample.photo_id(2)

@@ -169,6 +169,7 @@ def test_a_malicious_key_is_rejected(objects, key):
         lambda: objects.info(RAW, key),
         lambda: objects.delete(RAW, key),
         lambda: objects.sign_get(RAW, key, 1),
+        lambda: objects.sign_put(RAW, key, 1, sha256(b"x"), "image/jpeg", "", 1),
         lambda: objects.open(RAW, key).__enter__(),
     ):
         with pytest.raises(BadRequest):

@@ -1,24 +1,12 @@
 """What the signed URLs of every object store do when a client uses them, by HTTP."""
 
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, variant_key
-from tests.builders.objects import grain, put, send, whole
+from tests.builders.objects import altered_urls, grain, put, send, whole
 from tests.builders.uploads import KEY, MINUTE_MS, multipart_id, put_part
 
 __all__ = ["multipart_id", "put_part"]
 
 PHOTO = "p_00000000abc"
-
-
-def with_other_end(text: str) -> str:
-    return text[:-1] + ("1" if text[-1] == "0" else "0")
-
-
-def altered_urls(url: str) -> list[str]:
-    """Variants of the URL with one change each: at the end of its path, or at the end of a value in its query."""
-    path, _, query = url.partition("?")
-    pairs = query.split("&")
-    changed = [[*pairs[:at], with_other_end(pair), *pairs[at + 1 :]] for at, pair in enumerate(pairs)]
-    return [f"{with_other_end(path)}?{query}", *(f"{path}?{'&'.join(pairs)}" for pairs in changed)]
 
 
 def test_a_part_over_its_size_is_rejected(objects, multipart_id, put_part):

@@ -15,6 +15,7 @@ COMMON = """
 import hashlib, io, os, signal, sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from regions.stores.directory.signing import SignedContent
 from regions.stores.objects import RAW, VARIANTS
 from tests.builders.stores import directory_objects
 
@@ -40,6 +41,12 @@ def upload(store, key, parts):
         acknowledge("part", multipart_id, number)
     store.complete_upload(multipart_id, store.list_parts(multipart_id))
     acknowledge("complete", key, 0)
+
+def receive(store, key):
+    data = text(key, 0)
+    content = SignedContent(hashlib.sha256(data).hexdigest(), "image/jpeg", "")
+    store.put_new(VARIANTS, key, io.BytesIO(data), len(data), content)
+    acknowledge("receive", key, 0)
 
 def delete(store, key):
     store.delete(VARIANTS, key)
@@ -80,6 +87,7 @@ def write_all(store):
     put(store, "ab/p/150.jpg", 2)
     upload(store, "ab/whole", 1)
     upload(store, "ab/joined", 2)
+    receive(store, "ab/received")
     delete(store, "ab/p/150.jpg")
 
 for step in count():
@@ -96,9 +104,11 @@ for step in count():
 """
 )
 
-P, WHOLE, JOINED = "ab/p/150.jpg", "ab/whole", "ab/joined"
+P, WHOLE, JOINED, RECEIVED = "ab/p/150.jpg", "ab/whole", "ab/joined", "ab/received"
+UPLOADS = {WHOLE: 0, JOINED: 0}
 # What exists after each acknowledged write of `write_all`: keys and versions.
-CONTENTS = [{}, {P: 1}, {P: 2}, {P: 2, WHOLE: 0}, {P: 2, WHOLE: 0, JOINED: 0}, {WHOLE: 0, JOINED: 0}]
+CONTENTS = [{}, {P: 1}, {P: 2}, {P: 2, WHOLE: 0}, {P: 2, **UPLOADS}, {P: 2, **UPLOADS, RECEIVED: 0}]
+CONTENTS += [{**UPLOADS, RECEIVED: 0}]
 
 
 def text(key: str, version: int) -> bytes:

@@ -7,6 +7,7 @@ from functools import partial
 from regions.clock import now_ms
 from regions.stores.cassandra import accounts, health, schema
 from regions.stores.cassandra.address import parse_address
+from regions.stores.cassandra.arrivals import CassandraArrivals
 from regions.stores.cassandra.deletion import Deletion
 from regions.stores.cassandra.expiries import CassandraExpiries
 from regions.stores.cassandra.follows import CassandraFollows
@@ -66,6 +67,7 @@ def _catalog(session: CassandraSession, clock_ms: Callable[[], int]) -> Catalog:
         comments=CassandraComments(session, lists),
         follows=CassandraFollows(session, outbox),
         replicas=CassandraReplicas(session),
+        arrivals=CassandraArrivals(session, clock_ms),
         audit=CassandraAuditLog(session, uuids, clock_ms),
         outbox=outbox,
         handles=accounts.CassandraHandles(session),

@@ -1,8 +1,9 @@
 """Records as typed columns: which columns a record has, and how its values become columns and back. Pure.
 
-An operator can read them in cqlsh, a reader takes only those that it needs, and `ALTER TABLE … ADD` and `ALTER TYPE …
-ADD` evolve them: a program names the columns that it knows, and takes the first fields of a type. Times are CQL
-timestamps, which the driver takes as Unix milliseconds and gives as `datetime` in UTC without a zone.
+An operator can read them in cqlsh, a reader takes only those that it needs, and `ALTER TABLE … ADD` evolves them: a
+program names the columns that it knows. A type gets no more fields: a program that does not know them could read its
+values, but not write any, since the driver wants a value for each field. What is new gets a column of its own. Times
+are CQL timestamps, which the driver takes as Unix milliseconds and gives as `datetime` in UTC without a zone.
 """
 
 from collections.abc import Sequence
@@ -166,9 +167,9 @@ def from_replica(replica: Replica) -> Values:
     return replica.raw, replica.variants, replica.rule, replica.policy_version, replica.at_ms
 
 
-def to_replica(photo_id: str, region: str, values: Values) -> Replica:
+def to_replica(photo_id: str, region: str, values: Values, missing: int) -> Replica:
     raw, variants, rule, policy_version, at = values[:5]
-    return Replica(photo_id, region, raw, variants, rule, policy_version, unix_ms(at))
+    return Replica(photo_id, region, raw, variants, rule, policy_version, unix_ms(at), missing)
 
 
 def from_audit_entry(entry: AuditEntry) -> Values:

@@ -15,24 +15,24 @@ class CassandraReplicas:
         self._session = session
 
     def put(self, replica: Replica) -> None:
-        put = f"UPDATE photos SET replicas[?] = ? {UNLESS_DELETED}"
-        self._session.execute_conditional(
-            (put, key(replica.region), columns.from_replica(replica), key(replica.photo_id))
-        )
+        put = f"UPDATE photos SET replicas[?] = ?, replicas_missing[?] = ? {UNLESS_DELETED}"
+        region = key(replica.region)
+        values = region, columns.from_replica(replica), region, replica.missing or None
+        self._session.execute_conditional((put, *values, key(replica.photo_id)))
 
     def remove(self, photo_id: str, region: str) -> None:
         # The condition is not needed, but the order of Paxos is. Cassandra keeps the write with the highest timestamp;
         # a conditional write gets its timestamp from Paxos, a plain one from the driver's clock. With a clock that is
         # behind, a plain delete would lose to a `put` that came before it.
-        remove = "DELETE replicas[?] FROM photos WHERE photo_id = ? IF replicas[?] != null"
-        self._session.execute_conditional((remove, key(region), key(photo_id), key(region)))
+        remove = "DELETE replicas[?], replicas_missing[?] FROM photos WHERE photo_id = ? IF replicas[?] != null"
+        self._session.execute_conditional((remove, key(region), key(region), key(photo_id), key(region)))
 
     def of_photo(self, photo_id: str) -> list[Replica]:
-        query = "SELECT DISTINCT photo_id, replicas FROM photos WHERE photo_id = ?"
+        query = "SELECT DISTINCT photo_id, replicas, replicas_missing FROM photos WHERE photo_id = ?"
         rows = self._session.execute(query, key(photo_id))
         return [
-            columns.to_replica(photo_id, region, values)
-            for _, replicas in rows
+            columns.to_replica(photo_id, region, values, (missing or {}).get(region, 0))
+            for _, replicas, missing in rows
             for region, values in sorted((replicas or {}).items())
         ]
 

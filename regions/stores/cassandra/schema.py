@@ -156,6 +156,11 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("upload_expiry_minutes", f"(shard int, minute bigint, PRIMARY KEY (shard, minute)) WITH {_SHORT_LIVED}"),
         ("requests", f"(request text PRIMARY KEY, made text) WITH {_SHORT_LIVED}"),
     ),
+    (
+        ("arrivals", f"(photo_id text PRIMARY KEY, until_ms bigint) WITH {_SHORT_LIVED}"),
+        # By region, and not a field of the type `replica`, as `columns` explains.
+        ("ADD photos", "replicas_missing map<text, int> static"),
+    ),
 )
 """Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a
 user-defined type, and `ADD name` adds a column to a table: its name and type."""

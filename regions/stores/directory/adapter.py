@@ -31,6 +31,11 @@ def server_url(url: str) -> str:
     return parse_qs(urlsplit(url).query).get("server", [""])[0]
 
 
+def object_address(url: str, bucket: str, key: str) -> str:
+    """The object's URL at the store's object server, without the signature."""
+    return f"{server_url(url)}/object/{bucket}/{key}"
+
+
 def _open(url: str, secret: bytes, ours: StoreRegion) -> DirectoryObjects:
     root = _root(url)
     opened = DirectoryObjects(str(root), server_url(url), secret)

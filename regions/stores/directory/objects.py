@@ -17,13 +17,14 @@ from pathlib import Path
 from regions.stores import disk_space, objects_health
 from regions.stores.directory import files as files
 from regions.stores.directory import stamped_folder
+from regions.stores.directory.bodies import Readable, exactly
 from regions.stores.directory.files import errors_as_unavailable
-from regions.stores.directory.signing import Claim, signed_url
+from regions.stores.directory.signing import Claim, SignedContent, signed_url
 from regions.stores.directory.stored_objects import StoredObjects
-from regions.stores.directory.uploads import DirectoryUploads, Readable, require_part
+from regions.stores.directory.uploads import DirectoryUploads, require_part
 from regions.stores.health import CheckResult, HealthCheck, run_checks
-from regions.stores.object_rules import BUCKETS, require_bucket_and_key, require_sha256
-from regions.stores.objects import CHUNK_BYTES, ObjectInfo, Part, SignedPart
+from regions.stores.object_rules import BUCKETS, require_bucket_and_key, require_sendable, require_sha256
+from regions.stores.objects import CHUNK_BYTES, ObjectInfo, Part, SignedPart, SignedPut
 from regions.stores.same_file import SameFile
 
 _REACH = "Mount the disk of the store; for a new store run `darkroom prepare`."
@@ -77,18 +78,17 @@ class DirectoryObjects:
         self, bucket: str, key: str, chunks: Iterable[bytes], sha256: str, content_type: str, cache_control: str = ""
     ) -> ObjectInfo:
         require_bucket_and_key(bucket, key)
-        digest, size_bytes = hashlib.sha256(), 0
-        with self._scratch.file() as file:
-            for chunk in chunks:
-                digest.update(chunk)
-                size_bytes += len(chunk)
-                with errors_as_unavailable():
-                    files.write_all(file, chunk)
-            require_sha256(digest.hexdigest(), sha256)
-            info = ObjectInfo(key, size_bytes, sha256, content_type, cache_control)
-            with errors_as_unavailable():
-                self._stored.commit(file, bucket, info)
-        return info
+        return self._write(bucket, key, chunks, SignedContent(sha256, content_type, cache_control), replaces=True)
+
+    def put_new(self, bucket: str, key: str, stream: Readable, size_bytes: int, content: SignedContent) -> ObjectInfo:
+        """For the object server: takes exactly `size_bytes` from the stream, and stores them as `put` would.
+
+        Raises PreconditionFailed if there is an object already, BadRequest if the stream ends early, and Unprocessable
+        if the bytes have another SHA-256. Nothing is stored then.
+        """
+        # Before the bytes are read, as far as it is known then.
+        self._stored.require_absent(bucket, key)
+        return self._write(bucket, key, exactly(stream, size_bytes), content, replaces=False)
 
     def info(self, bucket: str, key: str) -> ObjectInfo | None:
         """None also if the bytes are not as many as were written."""
@@ -108,6 +108,23 @@ class DirectoryObjects:
         require_bucket_and_key(bucket, key)
         return signed_url(self.secret, self._server_url, Claim("GET", f"/object/{bucket}/{key}", None, expires_at_ms))
 
+    def sign_put(
+        self,
+        bucket: str,
+        key: str,
+        size_bytes: int,
+        sha256: str,
+        content_type: str,
+        cache_control: str,
+        expires_at_ms: int,
+    ) -> SignedPut:
+        """The URL must not have expired when the last byte arrives."""
+        require_bucket_and_key(bucket, key)
+        require_sendable(ObjectInfo(key, size_bytes, sha256, content_type, cache_control))
+        content = SignedContent(sha256, content_type, cache_control)
+        claim = Claim("PUT", f"/object/{bucket}/{key}", size_bytes, expires_at_ms, content)
+        return SignedPut(signed_url(self.secret, self._server_url, claim), content.headers())
+
     def delete(self, bucket: str, key: str) -> None:
         self._stored.delete(bucket, key)
 
@@ -118,6 +135,22 @@ class DirectoryObjects:
     def list(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]:
         """Also lists files that were not written through this store, with their true size and without a hash."""
         return self._stored.list(bucket, prefix)
+
+    def _write(
+        self, bucket: str, key: str, chunks: Iterable[bytes], content: SignedContent, replaces: bool
+    ) -> ObjectInfo:
+        digest, size_bytes = hashlib.sha256(), 0
+        with self._scratch.file() as file:
+            for chunk in chunks:
+                digest.update(chunk)
+                size_bytes += len(chunk)
+                with errors_as_unavailable():
+                    files.write_all(file, chunk)
+            require_sha256(digest.hexdigest(), content.sha256)
+            info = ObjectInfo(key, size_bytes, content.sha256, content.content_type, content.cache_control)
+            with errors_as_unavailable():
+                self._stored.commit(file, bucket, info, replaces)
+        return info
 
     def _describe(self) -> str:
         self._stored.require_mounted()

@@ -2,6 +2,7 @@
 
     PUT      /part/{multipart id}/{number}    exactly as many bytes as were signed; responds with the part's ETag
     GET HEAD /object/{bucket}/{key}           the bytes, or one range of them
+    PUT      /object/{bucket}/{key}           the bytes and headers that were signed, if there is no object yet
     GET HEAD /health
 
 An object may be anything that somebody uploaded, so browsers must neither run it nor guess its type. Web pages of any
@@ -22,15 +23,18 @@ from regions import byte_ranges
 from regions.errors import (
     PROBLEM_JSON,
     BadRequest,
+    Forbidden,
     LengthRequired,
     MethodNotAllowed,
     NotFound,
     Problem,
     RangeNotSatisfiable,
     TooLarge,
+    Unprocessable,
 )
+from regions.image_limits import MAX_RAW_BYTES
 from regions.stores.directory.objects import DirectoryObjects
-from regions.stores.directory.signing import Claim, read_claim
+from regions.stores.directory.signing import Claim, SignedContent, read_claim
 from regions.stores.objects import RAW, ObjectInfo
 
 log = logging.getLogger(__name__)
@@ -38,11 +42,16 @@ log = logging.getLogger(__name__)
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 
-_MAX_PART_BYTES = 64 << 20
 _LENGTH = re.compile("[0-9]{1,18}")
 _PART = re.compile("/part/([^/]+)/([0-9]{1,5})")
 _OBJECT = re.compile("/object/([^/]+)/(.+)")
 _SPACES = re.compile("=[ \t]+")
+_SIGNED_HEADERS = {
+    "Content-Type": "CONTENT_TYPE",
+    "Cache-Control": "HTTP_CACHE_CONTROL",
+    "If-None-Match": "HTTP_IF_NONE_MATCH",
+}
+"""The headers that a URL may bind, and their names in WSGI."""
 
 _ALWAYS = {
     "Access-Control-Allow-Origin": "*",
@@ -73,7 +82,8 @@ class ObjectServer:
     (PEP 3333), so that no client occupies a thread by sending or reading slowly. It asks `takes_body` about each head.
     """
 
-    max_body_bytes = _MAX_PART_BYTES
+    max_body_bytes = MAX_RAW_BYTES
+    """A whole object may be a raw. Of a body that is kept, the URL says the size."""
 
     def __init__(self, store: DirectoryObjects, clock_ms: Callable[[], int]) -> None:
         self._store, self._clock_ms = store, clock_ms
@@ -84,13 +94,13 @@ class ObjectServer:
         start_response(line, list({**_ALWAYS, **response.headers}.items()))
         return response.body
 
-    def takes_body(self, method: str, path: str, query: str) -> bool:
-        """Whether a body sent with this head may be kept: only if the URL is signed."""
+    def takes_body(self, method: str, path: str, query: str, size_bytes: int) -> bool:
+        """Whether a body of `size_bytes` sent with this head may be kept: only if the URL is signed for that size."""
         try:
-            read_claim(self._store.secret, method, path, query, self._clock_ms())
+            claim = read_claim(self._store.secret, method, path, query, self._clock_ms())
         except Problem:
             return False
-        return method == "PUT"
+        return method == "PUT" and size_bytes == claim.size_bytes
 
     def _respond(self, environ: Environ) -> ServerResponse:
         try:
@@ -110,22 +120,29 @@ class ObjectServer:
             _require_method(method, "PUT")
             return self._put_part(environ, found[1], int(found[2]))
         if found := _OBJECT.fullmatch(path):
-            _require_method(method, "GET", "HEAD")
-            return self._get_object(environ, found[1], found[2])
+            _require_method(method, "GET", "HEAD", "PUT")
+            answer = self._put_object if method == "PUT" else self._get_object
+            return answer(environ, found[1], found[2])
         if path == "/health":
             _require_method(method, "GET", "HEAD")
             return _document(method, 200, "application/json", {"status": "ok"})
         raise NotFound(f"nothing is served at {path[:200]}")
 
     def _put_part(self, environ: Environ, multipart_id: str, number: int) -> ServerResponse:
-        claim = self._claim(environ)
-        size_bytes = _content_length(environ)
-        if size_bytes > (claim.size_bytes or 0):
-            raise TooLarge(f"the URL takes exactly {claim.size_bytes} bytes, not {size_bytes}")
-        if size_bytes != claim.size_bytes:
-            raise BadRequest(f"the URL takes exactly {claim.size_bytes} bytes, not {size_bytes}")
+        size_bytes = _signed_length(environ, self._claim(environ))
         part = self._store.write_part(multipart_id, number, environ["wsgi.input"], size_bytes)
         return ServerResponse(200, {"ETag": part.etag, "Content-Length": "0"})
+
+    def _put_object(self, environ: Environ, bucket: str, key: str) -> ServerResponse:
+        claim = self._claim(environ)
+        content = _signed_content(environ, claim)
+        size_bytes = _signed_length(environ, claim)
+        try:
+            self._store.put_new(bucket, key, environ["wsgi.input"], size_bytes, content)
+        except Unprocessable as error:
+            # As S3 answers.
+            raise BadRequest(error.detail) from error
+        return ServerResponse(200, {"ETag": f'"{content.sha256}"', "Content-Length": "0"})
 
     def _get_object(self, environ: Environ, bucket: str, key: str) -> ServerResponse:
         self._claim(environ)
@@ -178,10 +195,30 @@ def _strong_validator(file: FileIO) -> str:
     return f"{at.st_mtime_ns:x}-{at.st_size:x}"
 
 
+def _signed_length(environ: Environ, claim: Claim) -> int:
+    size_bytes = _content_length(environ)
+    if size_bytes > (claim.size_bytes or 0):
+        raise TooLarge(f"the URL takes exactly {claim.size_bytes} bytes, not {size_bytes}")
+    if size_bytes != claim.size_bytes:
+        raise BadRequest(f"the URL takes exactly {claim.size_bytes} bytes, not {size_bytes}")
+    return size_bytes
+
+
+def _signed_content(environ: Environ, claim: Claim) -> SignedContent:
+    """Raises Forbidden unless the request has exactly the headers that were signed."""
+    if claim.content is None:
+        raise Forbidden("the URL was not signed for an object")
+    signed = claim.content.headers()
+    for name, variable in _SIGNED_HEADERS.items():
+        if environ.get(variable, "") != signed.get(name, ""):
+            raise Forbidden(f"the URL was signed with another {name}")
+    return claim.content
+
+
 def _content_length(environ: Environ) -> int:
     text = environ.get("CONTENT_LENGTH", "")
     if not text:
-        raise LengthRequired("a part needs a Content-Length")
+        raise LengthRequired("a body needs a Content-Length")
     if not _LENGTH.fullmatch(text):
         raise BadRequest("Content-Length is not a number of bytes")
     return int(text)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from regions.errors import BadRequest, NotFound, Unavailable
+from regions.errors import BadRequest, NotFound, PreconditionFailed, Unavailable
 from regions.stores.directory import files as files
 from regions.stores.directory import metadata
 from regions.stores.directory.files import MISSING, Scratch, errors_as_unavailable
@@ -38,13 +38,18 @@ class StoredObjects:
     def __init__(self, root: Path, scratch: Scratch, stamp: SameFile) -> None:
         self._root, self._scratch, self._stamp = root, scratch, stamp
 
-    def commit(self, file: FileIO, bucket: str, info: ObjectInfo) -> None:
+    def commit(self, file: FileIO, bucket: str, info: ObjectInfo, replaces: bool = True) -> None:
         """Syncs a file and renames it to its location. If the file is already linked there, its other name stays:
-        rename does nothing when both names are the same file (POSIX)."""
+        rename does nothing when both names are the same file (POSIX).
+
+        Raises PreconditionFailed, and changes nothing, if it may not replace an object that is there.
+        """
         location = self._locate(bucket, info.key)
         mtime_ns = files.sync_with_unique_mtime(file)
         files.make_folder(location.guard, location.bucket)
         with files.locked(location.guard):
+            if not replaces:
+                self.require_absent(bucket, info.key)
             # Under the lock, because a delete removes empty folders.
             files.make_folder(location.data.parent, location.bucket)
             with self._scratch.file() as metadata_file:
@@ -60,6 +65,10 @@ class StoredObjects:
             return None
         file.close()
         return info
+
+    def require_absent(self, bucket: str, key: str) -> None:
+        if self.info(bucket, key) is not None:
+            raise PreconditionFailed("there is an object already")
 
     def open_file(self, bucket: str, key: str) -> tuple[ObjectInfo, FileIO]:
         """The metadata and the bytes of an object; the caller closes the file. Raises NotFound."""

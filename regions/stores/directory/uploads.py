@@ -18,10 +18,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from typing import Protocol
 
-from regions.errors import BadRequest, NotFound
+from regions.errors import NotFound
 from regions.stores.directory import files as files
+from regions.stores.directory.bodies import Readable, exactly
 from regions.stores.directory.files import Scratch, errors_as_unavailable
 from regions.stores.directory.stamped_folder import MULTIPART
 from regions.stores.directory.stored_objects import StoredObjects
@@ -37,16 +37,12 @@ from regions.stores.object_rules import (
     require_part_number,
     require_part_order,
 )
-from regions.stores.objects import CHUNK_BYTES, ObjectInfo, Part
+from regions.stores.objects import ObjectInfo, Part
 
 log = logging.getLogger(__name__)
 
 _MULTIPART_ID = re.compile(f"[0-9a-f]{{32}}~({'|'.join(BUCKETS)})~({SEGMENT}(?:~{SEGMENT})*)")
 _PART_FILE = re.compile(r"([0-9]{5})\.([0-9]+)\.([0-9a-f]{32})")
-
-
-class Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
 
 
 class DirectoryUploads:
@@ -189,13 +185,9 @@ def _checked_file(folder: Path, part: Part) -> Path:
 
 def _receive(stream: Readable, file: FileIO, size_bytes: int) -> str:
     """Copies exactly that many bytes and returns their MD5, in hexadecimal."""
-    digest, left_bytes = hashlib.md5(usedforsecurity=False), size_bytes
-    while left_bytes:
-        chunk = stream.read(min(left_bytes, CHUNK_BYTES))
-        if not chunk:
-            raise BadRequest(f"the body ended {left_bytes} bytes early")
+    digest = hashlib.md5(usedforsecurity=False)
+    for chunk in exactly(stream, size_bytes):
         digest.update(chunk)
-        left_bytes -= len(chunk)
         with errors_as_unavailable():
             files.write_all(file, chunk)
     return digest.hexdigest()

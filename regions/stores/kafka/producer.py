@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pykafka.protocol import Message, ProduceRequest, ProduceResponse
 
 from regions.errors import TooLarge, Unavailable
-from regions.events.messages import MAX_EVENT_BYTES, MAX_LETTER_BYTES, Event, to_text
-from regions.events.topics import DEAD_LETTERS
+from regions.events.messages import MAX_ENVELOPE_BYTES, MAX_EVENT_BYTES, Event, to_text
+from regions.events.topics import ENVELOPES
 from regions.retry import backoff_s
 from regions.stores.kafka.cluster import KafkaCluster
 from regions.stores.kafka.connection import RESPONSE_S, BrokerAddress
@@ -18,7 +18,7 @@ from regions.stores.partitioner import partition_of
 TopicPartition = tuple[bytes, int]
 
 # All messages that one request has for a partition become one batch, and a consumer must be able to fetch it whole.
-_MAX_BATCH_BYTES = MAX_LETTER_BYTES + 1024
+_MAX_BATCH_BYTES = MAX_ENVELOPE_BYTES + 1024
 _PUBLISH_S = 8.0
 # If no broker answers, the caller should know soon. If a broker answers with an error, as while a leader is being
 # elected, it is worth trying until `_PUBLISH_S` have passed.
@@ -86,7 +86,7 @@ class Producer:
 
 def _to_message(event: Event) -> Message:
     key, value = event.key.encode(), to_text(event).encode()
-    most_bytes = MAX_LETTER_BYTES if event.topic == DEAD_LETTERS else MAX_EVENT_BYTES
+    most_bytes = MAX_ENVELOPE_BYTES if event.topic in ENVELOPES else MAX_EVENT_BYTES
     if len(key) + len(value) > most_bytes:
         raise TooLarge(f"an event may have {most_bytes} bytes")
     return Message(value, partition_key=key)

@@ -1,8 +1,9 @@
 """Reads of S3: an object's metadata, and its bytes, resumed when a connection breaks."""
 
+import base64
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -21,13 +22,23 @@ def find_info(s3: Any, bucket: str, key: str) -> ObjectInfo | None:
     """The metadata of an object; None if S3 has none. `bucket` is S3's name of it. Raises Unavailable."""
     with errors_as_unavailable():
         try:
-            head = s3.head_object(Bucket=bucket, Key=key)
+            head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
         except ClientError as error:
             if status(error) != 404:
                 raise
             return None
-    cache_control, sha256 = head.get("CacheControl", ""), head["Metadata"].get("sha256")
-    return ObjectInfo(key, head["ContentLength"], sha256, head.get("ContentType", UNKNOWN_TYPE), cache_control)
+    sha256, content_type = _sha256(head), head.get("ContentType", UNKNOWN_TYPE)
+    return ObjectInfo(key, head["ContentLength"], sha256, content_type, head.get("CacheControl", ""))
+
+
+def _sha256(head: Mapping[str, Any]) -> str | None:
+    """The checksum that the store has computed of a whole object. That of an object in several parts is not one of its
+    bytes; `Puts` writes the hash of those itself, into the metadata."""
+    try:
+        checksum = base64.b64decode(head.get("ChecksumSHA256", ""), validate=True)
+    except ValueError:
+        checksum = b""
+    return checksum.hex() if len(checksum) == 32 else head["Metadata"].get("sha256")
 
 
 class Download:

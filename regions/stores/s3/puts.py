@@ -30,6 +30,14 @@ PART_BYTES = 8 << 20
 _CONDITION_FAILED = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
+_HEADER_NAMES = {
+    "ContentType": "Content-Type",
+    "CacheControl": "Cache-Control",
+    "IfNoneMatch": "If-None-Match",
+    "ChecksumSHA256": "x-amz-checksum-sha256",
+}
+
+
 class Puts:
     """Writes of whole objects. `bucket` is S3's name of the bucket in all methods."""
 
@@ -45,10 +53,25 @@ class Puts:
             return self._put_at_once(bucket, replace(info, size_bytes=len(first)), first)
         return self._put_in_parts(bucket, info, chain([first], pieces))
 
+    def signed(self, info: ObjectInfo) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        """For a put by somebody else: what to sign of it, and the headers that go with the URL.
+
+        The hash is signed as a checksum, and not as metadata, so that `info` has it only if the store has computed it.
+        A store without conditions takes the same bytes again, until the URL expires. Raises Unavailable if it has no
+        checksums either: the sender could replace the bytes after they were read and found good.
+        """
+        if not (self._accepts_checksums or self._conditional):
+            raise Unavailable("the object store can compare no SHA-256 and knows no If-None-Match")
+        condition = {"IfNoneMatch": "*"} if self._conditional else {}
+        checksum = self._checksum(bytes.fromhex(str(info.sha256)))
+        request = {**_headers(info), **checksum, **condition}
+        headers = {_HEADER_NAMES[name]: value for name, value in request.items()}
+        return {**request, "ContentLength": info.size_bytes}, headers
+
     def _put_at_once(self, bucket: str, info: ObjectInfo, body: bytearray) -> ObjectInfo:
         digest = hashlib.sha256(body)
         require_sha256(digest.hexdigest(), str(info.sha256))
-        request = {"Bucket": bucket, "Key": info.key, "Body": body, **_headers(info)}
+        request = {"Bucket": bucket, "Key": info.key, "Body": body, **_headers_with_hash(info)}
         request |= self._checksum(digest.digest())
         with errors_as_unavailable():
             self._write_unless_same(bucket, info, lambda **condition: self._s3.put_object(**request, **condition))
@@ -57,7 +80,7 @@ class Puts:
     def _put_in_parts(self, bucket: str, info: ObjectInfo, pieces: Iterable[bytearray]) -> ObjectInfo:
         kind = {"ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE"} if self._accepts_checksums else {}
         with errors_as_unavailable():
-            created = self._s3.create_multipart_upload(Bucket=bucket, Key=info.key, **_headers(info), **kind)
+            created = self._s3.create_multipart_upload(Bucket=bucket, Key=info.key, **_headers_with_hash(info), **kind)
         upload = MultipartUpload(self._s3, bucket, info.key, created["UploadId"])
         try:
             info, sent = self._send(upload, info, pieces)
@@ -127,5 +150,9 @@ def _pieces(chunks: Iterable[bytes]) -> Iterator[bytearray]:
 
 
 def _headers(info: ObjectInfo) -> Mapping[str, Any]:
-    headers = {"ContentType": info.content_type, "Metadata": {"sha256": info.sha256}}
-    return {**headers, "CacheControl": info.cache_control} if info.cache_control else headers
+    cache = {"CacheControl": info.cache_control} if info.cache_control else {}
+    return {"ContentType": info.content_type, **cache}
+
+
+def _headers_with_hash(info: ObjectInfo) -> Mapping[str, Any]:
+    return {**_headers(info), "Metadata": {"sha256": info.sha256}}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from regions.clock import now_ms
 from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.feeds import Feeds
@@ -22,8 +23,8 @@ PARTITIONS = 4
 """How many a topic gets when the file is created, unless the URL says another number."""
 
 
-def catalog(path: str) -> StoreLocation[Catalog]:
-    return stamped_file.location(path, records.SCHEMA, _catalog)
+def catalog(path: str, clock_ms: Callable[[], int] = now_ms) -> StoreLocation[Catalog]:
+    return stamped_file.location(path, records.SCHEMA, partial(_catalog, clock_ms=clock_ms))
 
 
 def feeds(path: str) -> StoreLocation[Feeds]:
@@ -39,7 +40,7 @@ def settings(path: str, clock_ms: Callable[[], int]) -> StoreLocation[Settings]:
     return stamped_file.location(path, settings_values.SCHEMA, partial(_settings, clock_ms=clock_ms))
 
 
-def _catalog(database: Database) -> Catalog:
+def _catalog(database: Database, clock_ms: Callable[[], int]) -> Catalog:
     database.truncate_log_regularly()
     return Catalog(
         users=SqliteUsers(database),
@@ -50,6 +51,7 @@ def _catalog(database: Database) -> Catalog:
         comments=SqliteComments(database),
         follows=SqliteFollows(database),
         replicas=records.SqliteReplicas(database),
+        arrivals=records.SqliteArrivals(database, clock_ms),
         audit=records.SqliteAuditLog(database),
         outbox=records.SqliteOutbox(database),
         handles=accounts.SqliteHandles(database),

@@ -8,7 +8,7 @@
 
 An event that is published twice is in the log twice, as in Kafka. Publishers trim the log: with each event that they
 add, they remove up to two of the oldest of its partition, if those are older than a week and every group that ever
-existed has committed them. A topic without groups, such as the dead letters, keeps everything.
+existed has committed them. Dead letters are kept, even if a group has read them.
 """
 
 import secrets
@@ -18,7 +18,7 @@ from sqlite3 import Connection
 
 from regions.errors import StoreMissing
 from regions.events.messages import Event, read, to_text
-from regions.events.topics import TOPICS
+from regions.events.topics import DEAD_LETTERS, TOPICS
 from regions.stores.events import Consumer, Delivery
 from regions.stores.health import CheckResult
 from regions.stores.partitioner import partition_of
@@ -236,4 +236,9 @@ def _append(connection: Connection, event: Event, partition: int, now_ms: int) -
         "INSERT INTO log (topic, partition, offset, published_ms, event) VALUES (?, ?, ?, ?, ?)",
         (event.topic, partition, offset, now_ms, to_text(event)),
     )
-    connection.execute(_TRIM, {"topic": event.topic, "partition": partition, "most": 2, "before_ms": now_ms - _KEEP_MS})
+    if event.topic != DEAD_LETTERS:
+        _trim(connection, event.topic, partition, now_ms)
+
+
+def _trim(connection: Connection, topic: str, partition: int, now_ms: int) -> None:
+    connection.execute(_TRIM, {"topic": topic, "partition": partition, "most": 2, "before_ms": now_ms - _KEEP_MS})

@@ -5,18 +5,20 @@ and the order of the outbox are the order of commits. Photos and uploads are in 
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from sqlite3 import Connection
 
 from regions.events.messages import Event, UnreadableEvent, from_text
 from regions.records import AuditEntry, Replica, Tombstone, from_json_text, to_json_text
-from regions.stores.catalog import TombstoneEntry, TombstonePage
+from regions.stores.catalog import FORGET_AFTER_MS, TombstoneEntry, TombstonePage
+from regions.stores.sqlite.database import Database
 from regions.stores.sqlite.rows import UNLESS_DELETED, Table
 
 log = logging.getLogger(__name__)
 
 _DAY_MS = 86_400_000
+_FORGOTTEN_AT_ONCE = 100
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (user_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
@@ -86,6 +88,9 @@ CREATE TABLE IF NOT EXISTS replicas (
     photo_id TEXT NOT NULL, region TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (photo_id, region)
 ) WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS arrivals (photo_id TEXT PRIMARY KEY, until_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS arrivals_by_time ON arrivals (until_ms);
+
 CREATE TABLE IF NOT EXISTS audit (
     position INTEGER PRIMARY KEY AUTOINCREMENT, photo_id TEXT NOT NULL, record TEXT NOT NULL
 );
@@ -125,6 +130,27 @@ class SqliteReplicas(Table):
 
     def of_photo(self, photo_id: str) -> list[Replica]:
         return self._records(Replica, "SELECT record FROM replicas WHERE photo_id = ? ORDER BY region", photo_id)
+
+
+class SqliteArrivals(Table):
+    def __init__(self, database: Database, clock_ms: Callable[[], int]) -> None:
+        super().__init__(database)
+        self._clock_ms = clock_ms
+
+    def expect(self, photo_id: str, until_ms: int) -> None:
+        """Removes what is forgotten in the same write: more than it adds, and never so much that others wait."""
+        forget = """DELETE FROM arrivals WHERE photo_id IN
+                    (SELECT photo_id FROM arrivals WHERE until_ms < ? ORDER BY until_ms LIMIT ?)"""
+        upsert = """INSERT INTO arrivals (photo_id, until_ms) VALUES (?, ?)
+                    ON CONFLICT (photo_id) DO UPDATE SET until_ms = max(until_ms, excluded.until_ms)"""
+        with self._database.writing() as connection:
+            connection.execute(forget, (self._clock_ms() - FORGET_AFTER_MS, _FORGOTTEN_AT_ONCE))
+            connection.execute(upsert, (photo_id, until_ms))
+
+    def until(self, photo_id: str) -> int | None:
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT until_ms FROM arrivals WHERE photo_id = ?", (photo_id,)).fetchone()
+        return int(row[0]) if row else None
 
 
 class SqliteAuditLog(Table):

@@ -1,13 +1,15 @@
 """Migrations of a keyspace that has rows, with a program of the version before still running."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from regions import ids
 from regions.clock import now_ms
-from regions.records import Fingerprint, Photo, Status
+from regions.records import Fingerprint, Photo, Replica, Status
 from regions.stores.cassandra import schema
+from regions.stores.cassandra.address import parse_address
 from regions.stores.cassandra.partitions import partition_year
 from regions.stores.cassandra.session import CassandraSession
 from tests.builders import scripts
@@ -76,6 +78,11 @@ class OldProgram:
         delete = "UPDATE photos SET status = 'deleted', deleted_at = 1 WHERE photo_id = ? IF deleted_at = null"
         assert self._session.execute_conditional((delete, photo.photo_id))
         self._session.execute(_UNLIST, photo.owner_id, partition_year(photo.photo_id), photo.photo_id)
+
+    def put_replica(self, photo: Photo) -> None:
+        put = "UPDATE photos SET replicas[?] = ? WHERE photo_id = ? IF deleted_at = null"
+        values = "us-central", (True, True, "policy.yaml:1", "v1", 5), photo.photo_id
+        assert self._session.execute_conditional((put, *values))
 
     def caption(self, photo_id: str) -> str:
         query = f"SELECT DISTINCT photo_id, {_COLUMNS} FROM photos WHERE photo_id = ?"
@@ -147,6 +154,21 @@ def test_no_hash_is_left_of_a_photo_that_an_older_program_deletes(old, session, 
     old.delete(PHOTO)
     assert not new.photos.update(replace(PHOTO, perceptual_hash="aa"), {Status.PROCESSING}, None)
     assert session.execute("SELECT * FROM photos_by_owner") == []
+
+
+def test_a_replica_of_an_older_program_lacks_nothing(old, url, open_at):
+    """Also one that it writes later, whether it was started before the migration or afterwards."""
+    old.put(PHOTO)
+    old.put_replica(PHOTO)
+    new, expected = open_at(0), Replica(PHOTO.photo_id, "us-central", True, True, "policy.yaml:1", "v1", 5)
+    assert new.replicas.of_photo(PHOTO.photo_id) == [expected]
+    old.put_replica(PHOTO)
+    with closing(CassandraSession(parse_address(url), None)) as session:
+        session.use(session.address.keyspace)
+        OldProgram(session).put_replica(PHOTO)
+    assert new.replicas.of_photo(PHOTO.photo_id) == [expected]
+    new.replicas.put(replace(expected, missing=2))
+    assert new.replicas.of_photo(PHOTO.photo_id) == [replace(expected, missing=2)]
 
 
 def versions(session: CassandraSession) -> list[int]:

@@ -27,7 +27,7 @@ def test_the_edge_knows_each_route_of_accounts_that_the_origin_has():
     """Otherwise any edge would forward it, with a passphrase in it."""
     for (method, route), needed in scopes.NEEDED.items():
         path = route.format_map(dict.fromkeys(("photo_id", "comment_id", "author_id", "upload_id", "name", "hash"), "x")
-                                | {"user_id": USER, "session_id": "s_1"})  # fmt: skip
+                                | {"user_id": USER, "session_id": "s_1", "follower_id": USER})  # fmt: skip
         public = route.startswith("/v1/sessions") or (method, route) == ("POST", "/v1/users")
         expected = public or needed in (Scope.SESSIONS, Scope.ACCOUNT)
         assert account_routes.is_account(method, path) is expected, (method, route)

@@ -68,7 +68,9 @@ def cache(tmp_path):
 
 @pytest.fixture
 def tombstones(home, cache, tmp_path):
-    tombstones = KnownTombstones(home.tombstones, cache.purge, SavedCursors(tmp_path), lambda: home.now_s)
+    tombstones = KnownTombstones(
+        home.tombstones, cache.purge, SavedCursors(tmp_path), lambda: home.now_s, lambda region, photo_id: True
+    )
     tombstones.run_once("eu-west")
     return tombstones
 
@@ -283,7 +285,7 @@ def test_a_tombstone_leaves_nothing_of_requests_that_are_under_way(images, fligh
 
     requests = [gevent.spawn(request, name) for name in names]
     gevent.sleep(pause_s)
-    tombstones.apply({"items": [{"photo_id": PHOTO}], "after": {"0": 1}})
+    tombstones.apply("eu-west", {"items": [{"photo_id": PHOTO}], "after": {"0": 1}})
     gevent.joinall(requests, timeout=20, raise_error=True)
     with gevent.Timeout(20):
         while flights._flights:
@@ -294,7 +296,7 @@ def test_a_tombstone_leaves_nothing_of_requests_that_are_under_way(images, fligh
 def test_a_deleted_photo_is_refused_without_asking_the_upstream(home, get, tombstones, cache):
     """The tombstone takes precedence over the copy, the grant and the origin."""
     get()
-    tombstones.apply({"items": [{"photo_id": PHOTO}], "after": {"0": 1}})
+    tombstones.apply("eu-west", {"items": [{"photo_id": PHOTO}], "after": {"0": 1}})
     with pytest.raises(NotFound):
         get()
     assert (cache.inventory(PHOTO), len(home.requested)) == ([], 1)

@@ -38,13 +38,18 @@ class Source:
         return {"items": items, "complete": page == unread, "after": after}
 
 
+def always(region: str, photo_id: str) -> bool:
+    """Each photo is of the region that lists it."""
+    return True
+
+
 class StartedEdge:
     """What a start of the edge reads and purges. `fail_after` purges, the process is killed."""
 
     def __init__(self, source: Source, folder, fail_after: int | None = None) -> None:
         self.purged: list[str] = []
         self._fail_after = fail_after
-        self.tombstones = KnownTombstones(source.fetch, self.purge, SavedCursors(folder), lambda: source.now_s)
+        self.tombstones = KnownTombstones(source.fetch, self.purge, SavedCursors(folder), lambda: source.now_s, always)
 
     def purge(self, photo_id: str) -> None:
         if len(self.purged) == self._fail_after:
@@ -101,7 +106,9 @@ def test_the_age_counts_from_a_page_that_was_complete_even_if_it_was_not_empty(s
 def test_a_source_that_does_not_go_on_is_not_asked_again_and_again(source, tmp_path):
     """It says that there is more, and sends the same page each time."""
     page = {"items": [{"photo_id": "a"}], "after": {"0": 1}, "complete": False}
-    tombstones = KnownTombstones(lambda region, cursors: page, lambda photo_id: None, SavedCursors(tmp_path), float)
+    tombstones = KnownTombstones(
+        lambda region, cursors: page, lambda photo_id: None, SavedCursors(tmp_path), float, always
+    )
     with pytest.raises(BadGateway):
         tombstones.run_once(REGION)
 
@@ -139,7 +146,7 @@ def test_the_age_is_infinite_until_the_last_tombstone_is_read_and_grows_from_the
 def test_an_unreadable_document_changes_nothing(edge, tombstones, document):
     """502, and nothing is purged."""
     with pytest.raises(BadGateway):
-        tombstones.apply(document)
+        tombstones.apply(REGION, document)
     assert edge.purged == []
 
 
@@ -215,3 +222,13 @@ def test_cursors_are_saved_only_when_they_change(source, tombstones, file):
     before = file.stat().st_ino
     tombstones.run_once(REGION)
     assert file.stat().st_ino == before
+
+
+def test_no_region_deletes_the_photos_of_another(source, tmp_path):
+    """It may list those of which it had copies: their own homes list them too."""
+    purged, source.chains[0] = [], ["ours", "another's", ""]
+    is_of = lambda region, photo_id: (region, photo_id) == (REGION, "ours")  # noqa: E731
+    tombstones = KnownTombstones(source.fetch, purged.append, SavedCursors(tmp_path), lambda: source.now_s, is_of)
+    tombstones.run_once(REGION)
+    assert purged == ["ours"]
+    assert "another's" not in tombstones

@@ -19,7 +19,7 @@ IMPORTS = [
     ("origin/feed.py", "from regions.stores.sqlite import adapter", "origin.feed", "regions.stores.sqlite.adapter"),
     ("edge/images.py", "from regions.stores.redis import feeds", "edge.images", "regions.stores.redis.feeds"),
     ("origin/feed.py", "from processing import job", "origin", "processing"),
-    ("replication/instructions.py", "from origin import views", "replication", "origin"),
+    ("replication/placement.py", "from origin import views", "replication", "origin"),
     ("regions/retry.py", "from edge import http1", "regions", "edge"),
     ("edge/http1.py", "from darkroom import terminal", "edge", "darkroom"),
     (

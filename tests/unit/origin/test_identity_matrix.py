@@ -70,6 +70,10 @@ ROWS = {
     "POST /v1/ended-sessions": REGIONS,
     "GET /v1/statement": PLACES,
     "GET /v1/statement/{hash}": PLACES,
+    "PUT /border/v1/photos/{photo_id}/offer": REGIONS,
+    "PUT /border/v1/photos/{photo_id}": REGIONS,
+    "DELETE /border/v1/photos/{photo_id}": REGIONS,
+    "PUT /border/v1/follows/{follower_id}/{author_id}": REGIONS,
 }
 """For each node, whether the handler itself answers (True), or with which status it is refused."""
 
@@ -96,6 +100,10 @@ BODIES = {
     "POST /v1/tombstones": {"after": {}},
     "POST /v1/details": {"ids": ["p_00000000001"]},
     "POST /v1/ended-sessions": {"after_ms": 0},
+    "PUT /border/v1/photos/{photo_id}/offer": {"residency_class": "world", "objects": []},
+    "PUT /border/v1/photos/{photo_id}": {"residency_class": "world", "objects": []},
+    "DELETE /border/v1/photos/{photo_id}": {"deleted_at_ms": 1},
+    "PUT /border/v1/follows/{follower_id}/{author_id}": {"residency_class": "world"},
 }
 REFUSALS = (401, 403, 421)
 
@@ -110,13 +118,17 @@ def things(api, ana, eva):
     return {
         "user_id": ana.id, "author_id": eva.id, "photo_id": photo_id, "comment_id": comment["id"],
         "upload_id": api.start_upload(ana)["upload_id"], "name": "640.jpg", "session_id": ana.session,
-        "hash": api.context.rules.current().in_force.hash,
+        "hash": api.context.rules.current().in_force.hash, "follower_id": eva.id,
     }  # fmt: skip
 
 
 @pytest.fixture
-def send(api, things, ana, eva):
-    """`send("GET /v1/photos/{photo_id}", "sydney")`: the response, to Ana, or to Eva where a feed is asked for."""
+def send(api, things, ana, eva, unused_id):
+    """`send("GET /v1/photos/{photo_id}", "sydney")`: the response, to Ana, or to Eva where a feed is asked for.
+
+    At the border us-central speaks for a photo and a user of its own.
+    """
+    theirs = things | {"photo_id": unused_id("p", 2), "follower_id": unused_id("u", 2)}
 
     def send(route, node, user=ana):
         method, path = route.split(" ")
@@ -125,7 +137,8 @@ def send(api, things, ana, eva):
         body = BODIES.get(route)
         if route == "POST /v1/sessions":
             body = {"handle": ana.handle, "passphrase": PASSPHRASE}
-        return api.request(method, path.format(**things), body, user, node or None)
+        named = theirs if path.startswith("/border/") else things
+        return api.request(method, path.format(**named), body, user, node or None)
 
     return send
 

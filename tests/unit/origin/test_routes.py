@@ -35,6 +35,9 @@ WRONG = {
     "text": {},
     "filename": None,
     "after": {"x": -1},
+    "residency_class": 1,
+    "objects": {},
+    "deleted_at_ms": "x",
 }
 BODIES = (None, {}, [], WRONG)
 QUERIES = ({}, {"before": "x", "limit": "x", "after": "x", "place": "x"})
@@ -45,7 +48,7 @@ def routes(api) -> list[str]:
 
 
 @pytest.fixture
-def real(api, ana):
+def real(api, ana, unused_id):
     """An existing thing for each kind of argument."""
     photo_id = api.ready(ana)
     text = {"text": "Hello"}
@@ -53,7 +56,7 @@ def real(api, ana):
     upload_id = api.start_upload(ana)["upload_id"]
     return {"user_id": ana.id, "author_id": ana.id, "photo_id": photo_id, "comment_id": comment_id,
             "upload_id": upload_id, "name": "640.jpg", "session_id": "s_0000000000000000",
-            "hash": "ab" * 32}  # fmt: skip
+            "hash": "ab" * 32, "follower_id": unused_id("u", 2)}  # fmt: skip
 
 
 def test_no_route_fails_on_any_method_or_argument(api, ana, real):
@@ -86,5 +89,7 @@ def paths(template: str, real: dict[str, str], wrong: str | None) -> list[str]:
 def test_there_are_routes_with_ids_of_every_kind(api):
     """So that the tests above try them all."""
     arguments = {name for route in routes(api) for name in re.findall("{([a-z_]+)}", route)}
-    assert arguments == {"user_id", "author_id", "photo_id", "comment_id", "upload_id", "name", "session_id", "hash"}
+    assert arguments == {
+        "user_id", "author_id", "follower_id", "photo_id", "comment_id", "upload_id", "name", "session_id", "hash"
+    }  # fmt: skip
     assert {ids.PHOTO, ids.USER, ids.COMMENT} == set("puc")

@@ -60,6 +60,13 @@ RECORDS = [
 ]
 
 
+def test_a_replica_of_an_older_version_lacks_nothing():
+    """Then only a copy that had everything was recorded."""
+    older = {"photo_id": "p_1", "region": "eu-north", "raw": True, "variants": True, "rule": "policy.yaml:1"}
+    text = json.dumps(older | {"policy_version": "v", "at_ms": 1})
+    assert records.from_json_text(records.Replica, text).missing == 0
+
+
 @given(photos)
 def test_a_photo_goes_through_json_unchanged(photo):
     """Every field, also empty ones. The status is an enum again."""

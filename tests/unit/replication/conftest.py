@@ -4,48 +4,64 @@ import hashlib
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from darkroom.local import data_folder
 from darkroom.local.compliance import statement_of
 from regions import ids
-from regions.config import Config, Stores, open_stores
+from regions.clock import now_ms
+from regions.config import Config, Stores, object_address, open_stores
 from regions.events import messages
 from regions.events.messages import Event
-from regions.records import Photo, Status, Tombstone, Upload, Variant
+from regions.events.set_aside import TEN_MINUTES, NotYet
+from regions.node_tokens import NodeSigner
+from regions.records import Photo, Status, Tombstone, Upload, User, Variant
+from regions.region_client import RegionClient
+from regions.residency.audit import AuditTrail
 from regions.residency.rules import Rules
+from regions.residency.statement import Purpose
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, raw_key, variant_key
-from replication.handlers import LaneEnd, LaneHandlers
-from tests.builders.report_server import ReportServer
+from replication.border import Border
+from replication.handlers import LaneHandlers, LaneHome
+from replication.transfer import Sender
+from tests.builders.region_servers import RegionServers, ports_of
 
-NOW_MS = 1_900_000_000_000
+NOW_MS = now_ms() - 3_600_000
 SIZES = (150, 320)
 
 
-class Hooked:
-    """A real object store that calls a function before or after each put, or after each chunk of a read.
+class HookedSender:
+    """A real sender that calls a function before or after each object that it sends, or after each chunk it reads.
 
     So tests can place an action exactly into the middle of a copy.
     """
 
-    def __init__(self, objects, before_put=None, after_put=None, in_read=None):
-        self._objects, self._before, self._after, self._in_read = objects, before_put, after_put, in_read
+    def __init__(self, sender, before_put=None, after_put=None):
+        self._sender, self._before, self._after = sender, before_put, after_put
+
+    def send(self, *arguments):
+        if self._before:
+            self._before()
+        self._sender.send(*arguments)
+        if self._after:
+            self._after()
+
+
+class HookedObjects:
+    """A real object store that calls a function after each chunk of a read."""
+
+    def __init__(self, objects, in_read):
+        self._objects, self._in_read = objects, in_read
 
     def __getattr__(self, name):
         return getattr(self._objects, name)
-
-    def put(self, *arguments):
-        if self._before:
-            self._before()
-        info = self._objects.put(*arguments)
-        if self._after:
-            self._after()
-        return info
 
     @contextmanager
     def open(self, bucket, key):
@@ -55,8 +71,20 @@ class Hooked:
     def _hooked(self, chunks):
         for chunk in chunks:
             yield chunk
-            if self._in_read:
-                self._in_read()
+            self._in_read()
+
+
+class AheadClock:
+    """The machine's clock, by which processes go too; a test may set it ahead."""
+
+    def __init__(self) -> None:
+        self._ahead_ms = 0
+
+    def now_ms(self) -> int:
+        return now_ms() + self._ahead_ms
+
+    def advance(self, ms: int) -> None:
+        self._ahead_ms += ms
 
 
 @dataclass
@@ -65,17 +93,35 @@ class Regions:
     config: Config
     stores: dict[str, Stores]
     rules: dict[str, Rules]
-    servers: dict[str, ReportServer]
+    servers: dict[str, RegionServers]
+    clock: AheadClock
     numbers: Iterator[int]
+    hooks: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.everything = {"raw", *map(str, SIZES)}
+        self.audits = {name: AuditTrail(stores.catalog, self.clock.now_ms) for name, stores in self.stores.items()}
 
     def lane(self, home: str, destination: str) -> LaneHandlers:
-        return LaneHandlers(self.end(home), self.end(destination), lambda: NOW_MS)
+        sender = HookedSender(Sender(object_address(self.config, destination)), **self.hooks.get(destination, {}))
+        return LaneHandlers(
+            self.home(home), self.config.topology.regions[destination], self.border(home, destination), sender,
+            self.clock.now_ms,
+        )  # fmt: skip
 
-    def end(self, region: str) -> LaneEnd:
-        return LaneEnd(self.config.topology.regions[region], self.stores[region], lambda: self.rules[region])
+    def home(self, region: str) -> LaneHome:
+        node = self.config.topology.regions[region]
+        return LaneHome(node, self.stores[region], lambda: self.rules[region], self.audits[region])
+
+    def border(self, home: str, destination: str) -> Border:
+        """That of the destination, as the home asks it."""
+        return Border(self.config.topology.regions[destination], self.client(home))
+
+    def client(self, home: str) -> RegionClient:
+        private = self.config.private_keys(home, Purpose.NODE)
+        listed = lambda: self.rules[home].public_keys(home, Purpose.NODE)  # noqa: E731
+        signer = NodeSigner(home, private, listed, lambda: self.clock.now_ms() // 1000)
+        return RegionClient(signer)
 
     def lose_lease(self, region: str) -> None:
         """For data of that region, nobody knows what may cross."""
@@ -114,6 +160,35 @@ class Regions:
         stores.catalog.photos.create(photo, Upload(photo.photo_id, "m", "a.jpg", photo.size_bytes, photo.size_bytes, 1))
         assert stores.catalog.photos.update(ready, {Status.PROCESSING}, event)
         return ready, event
+
+    def add_user(self, region: str) -> User:
+        residency_class, country = ("eu", "PT") if region.startswith("eu") else ("world", "US")
+        user = User(self.new_id(ids.USER, region), "Bob", country, residency_class, region, NOW_MS)
+        self.stores[region].catalog.users.add(user)
+        return user
+
+    def follow(self, region: str, author_id: str, following: bool = True) -> Event:
+        """A new user of the region follows the author, or no longer does; the event is published there too."""
+        follower, stores = self.add_user(region), self.stores[region]
+        home = next(one for one in self.stores if self.config.topology.regions[one].number == number_of(author_id))
+        self.stores[home].catalog.users.add(replace(follower, user_id=author_id, home_region=home))
+        event = messages.follow_changed(follower.user_id, author_id, following, NOW_MS)
+        stores.catalog.follows.change(follower.user_id, author_id, following, event)
+        stores.events.publish([event])
+        return event
+
+    def add_follower(self, photo: Photo, region: str) -> None:
+        """Somebody there follows the photo's owner, whose home knows it."""
+        self.follow(region, photo.owner_id)
+        self.stores[photo.home_region].catalog.follows.add_follower_region(photo.owner_id, region)
+
+    def confirm_deletion(self, lane: LaneHandlers, event: Event) -> None:
+        """Handles it again when nothing of the photo can arrive any more."""
+        with suppress(NotYet):
+            lane.handle_deleted(event)
+            return
+        self.clock.advance(TEN_MINUTES.ms)
+        lane.handle_deleted(event)
 
     def delete(self, photo: Photo) -> Event:
         """Deletes as the owner does, at the photo's home: writes the tombstone and publishes its event."""
@@ -154,9 +229,13 @@ class Regions:
         return sorted((delivery.event for delivery in deliveries), key=lambda event: event.key)
 
     def hook(self, region: str, **hooks: Callable[[], object]) -> None:
-        """From now on calls `before_put`, `after_put` or `in_read` when that happens in the region's object store."""
+        """From now on, lanes call `before_put` or `after_put` when they send an object to the region."""
+        self.hooks[region] = hooks
+
+    def hook_reads(self, region: str, in_read: Callable[[], object]) -> None:
+        """From now on calls it after each chunk that is read in the region's object store."""
         stores = self.stores[region]
-        self.stores[region] = replace(stores, objects=Hooked(stores.objects, **hooks))
+        self.stores[region] = replace(stores, objects=HookedObjects(stores.objects, in_read))
 
     def audited(self, photo: Photo) -> set[tuple[str, str, bool]]:
         """Action, place and whether it was allowed, from the audit log of the photo's home."""
@@ -181,6 +260,10 @@ class Regions:
         return names.get(key, path.as_posix()) if bucket in (RAW, VARIANTS) else path.as_posix()
 
 
+def number_of(user_id: str) -> int:
+    return ids.parse(ids.USER, user_id).region
+
+
 def bytes_of(photo_id: str, size: int, size_bytes: int) -> bytes:
     return random.Random(f"{photo_id}/{size}").randbytes(size_bytes)
 
@@ -196,17 +279,16 @@ def sha256s_of(photo: Photo) -> set[str]:
 @pytest.fixture
 def regions(tmp_path: Path) -> Iterator[Regions]:
     machine = data_folder.read_machine()
-    servers = {name: ReportServer(name) for name in machine.regions}
-    ports = {process.name: 1 for process in machine.processes()}
-    ports |= {f"origin-{name}": server.port for name, server in servers.items()}
-    config = data_folder.prepare(tmp_path, machine, ports)
+    servers = {name: RegionServers() for name in machine.regions}
+    config = data_folder.prepare(tmp_path, machine, ports_of(machine, servers))
     statement = statement_of(config)
-    for server in servers.values():
-        server.statement = statement
     opened = {name: open_stores(config, name) for name in config.topology.regions}
     rules = dict.fromkeys(opened, Rules(statement, (), leased=True))
-    yield Regions(tmp_path, config, opened, rules, servers, count())
-    for stores in opened.values():
-        stores.close()
+    made = Regions(tmp_path, config, opened, rules, servers, AheadClock(), count())
+    for name, server in servers.items():
+        server.serve(config, name, opened[name], partial(made.rules.__getitem__, name), made.clock.now_ms)
+    yield made
     for server in servers.values():
         server.close()
+    for stores in opened.values():
+        stores.close()

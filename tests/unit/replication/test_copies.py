@@ -67,7 +67,7 @@ def test_decisions_are_on_the_audit_log_of_the_home_before_bytes_are_copied(regi
 
 
 def test_a_denial_is_on_the_audit_log(regions):
-    """With the rule that denied it and the hash of the statement."""
+    """At both ends, with the rule that denied it and the hash of the statement."""
     photo, event = regions.add_photo("us-central")
     regions.lane("us-central", "eu-west").handle_ready(event)
     assert ("rest_raw", "eu-west", False) in regions.audited(photo)
@@ -77,7 +77,7 @@ def test_a_denial_is_on_the_audit_log(regions):
 
 
 def test_a_second_delivery_copies_nothing(regions):
-    """No object is written again, and no decision is logged twice."""
+    """No object is sent again, and no decision is logged twice."""
     photo, event = regions.add_photo("eu-west")
     regions.lane("eu-west", "eu-central").handle_ready(event)
     entries = regions.stores["eu-west"].catalog.audit.latest(photo.photo_id, 100)
@@ -89,13 +89,15 @@ def test_a_second_delivery_copies_nothing(regions):
 
 
 def test_a_corrupt_raw_is_rejected_and_the_variants_are_copied(regions):
-    """No replica is recorded, because it would not be complete."""
+    """The replica is recorded as it is: without a raw, of which one object is missing."""
     photo, event = regions.add_photo("eu-west")
     regions.corrupt(photo)
     with pytest.raises(Unprocessable, match="SHA-256"):
         regions.lane("eu-west", "eu-central").handle_ready(event)
     assert regions.files_of(photo)["eu-central"] == {"150", "320"}
-    assert regions.replicas(photo) == []
+    assert regions.replicas(photo) == [("eu-central", False, True)]
+    [replica] = regions.stores["eu-west"].catalog.replicas.of_photo(photo.photo_id)
+    assert replica.missing == 1
 
 
 def test_a_missing_raw_is_an_error_and_the_variants_are_copied(regions):
@@ -116,10 +118,10 @@ def test_a_raw_that_opens_but_cannot_be_read_is_not_retried_forever(regions):
     def fail():
         raise Unavailable("Input/output error")
 
-    regions.hook("eu-west", in_read=fail)
+    regions.hook_reads("eu-west", fail)
     with pytest.raises(Unprocessable, match="can't be read to its end: Input/output error"):
         regions.lane("eu-west", "eu-central").handle_ready(event)
-    assert "eu-central" not in regions.files_of(photo)
+    assert "raw" not in regions.files_of(photo)["eu-central"]
 
 
 def test_an_unknown_photo_is_an_error(regions):
@@ -148,6 +150,7 @@ def test_without_a_lease_nothing_bound_to_a_place_leaves_its_jurisdiction(region
     """Within it, copies go on, and so does what may be anywhere."""
     european, event = regions.add_photo("eu-west")
     regions.lose_lease("eu-west")
+    regions.add_follower(european, "us-central")
     regions.lane("eu-west", "eu-central").handle_ready(event)
     assert regions.files_of(european)["eu-central"] == regions.everything
     with pytest.raises(Unavailable, match="majority"):
@@ -158,7 +161,7 @@ def test_a_photo_that_was_processed_again_brings_its_new_variants_and_no_referen
     """Twice is the same as once. Its followers' feeds have it already."""
     photo, event = regions.add_photo("eu-west")
     home, there = regions.stores["eu-west"], regions.stores["eu-central"]
-    home.catalog.follows.add_follower_region(photo.owner_id, "eu-central")
+    regions.add_follower(photo, "eu-central")
     regions.lane("eu-west", "eu-central").handle_ready(event)
     data = b"smaller"
     new = replace(photo.variants[0], sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), recipe=2)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from regions.errors import NotFound
+from regions.events.set_aside import NotYet
 from regions.records import Tombstone
 from regions.residency.rules import Rules
 from regions.stores.objects import RAW, raw_key
@@ -13,7 +13,7 @@ def test_a_deletion_removes_the_copy_forever(regions):
     photo, event = regions.add_photo("eu-west")
     lane = regions.lane("eu-west", "eu-central")
     lane.handle_ready(event)
-    lane.handle_deleted(regions.delete(photo))
+    regions.confirm_deletion(lane, regions.delete(photo))
     catalog = regions.stores["eu-central"].catalog
     assert "eu-central" not in regions.files_of(photo)
     assert catalog.photos.get(photo.photo_id) is None
@@ -35,11 +35,15 @@ def test_a_deletion_in_the_middle_of_a_copy_wins(regions, moment):
     def delete_once():
         if not deletions:
             deletions.append(regions.delete(photo))
-            regions.lane("eu-west", "eu-central").handle_deleted(deletions[0])
+            with pytest.raises(NotYet):
+                regions.lane("eu-west", "eu-central").handle_deleted(deletions[0])
 
     regions.hook("eu-central", **{moment: delete_once})
-    regions.lane("eu-west", "eu-central").handle_ready(event)
-    assert deletions
+    lane = regions.lane("eu-west", "eu-central")
+    with pytest.raises(NotYet):
+        lane.handle_ready(event)
+    assert "eu-central" not in regions.files_of(photo)
+    regions.confirm_deletion(lane, deletions[0])
     assert "eu-central" not in regions.files_of(photo)
     assert regions.stores["eu-central"].catalog.photos.get(photo.photo_id) is None
     assert regions.replicas(photo) == []
@@ -55,7 +59,7 @@ def test_a_copy_that_fails_because_of_a_deletion_leaves_nothing(regions):
             regions.stores["eu-west"].objects.delete(RAW, raw_key(photo.photo_id))
 
     regions.hook("eu-central", after_put=delete_at_home)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotYet):
         regions.lane("eu-west", "eu-central").handle_ready(event)
     assert "eu-central" not in regions.files_of(photo)
 
@@ -89,5 +93,5 @@ def test_a_deletion_needs_no_statement(regions):
     lane = regions.lane("eu-west", "eu-central")
     lane.handle_ready(event)
     regions.rules["eu-west"] = Rules(None, (), leased=False)
-    lane.handle_deleted(regions.delete(photo))
+    regions.confirm_deletion(lane, regions.delete(photo))
     assert "eu-central" not in regions.files_of(photo)

@@ -7,10 +7,18 @@ from contextlib import contextmanager
 
 import pytest
 
-from regions import ids
-from regions.config import open_stores
-from regions.events import messages
-from regions.events.topics import DEAD_LETTERS, ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, PHOTO_REFERENCED
+from regions.events.set_aside import parse
+from regions.events.topics import (
+    DEAD_LETTERS,
+    ERASURE,
+    FOLLOW_CHANGED,
+    LANES_IN_A_MINUTE,
+    LANES_IN_TEN_MINUTES,
+    PHOTO_DELETED,
+    PHOTO_READY,
+    PHOTO_REFERENCED,
+)
+from regions.residency.rules import Rules
 from replication.replicator import main
 
 
@@ -36,43 +44,48 @@ def leaves_no_thread():
 
 
 def test_a_photo_is_copied_and_deleted_everywhere(regions, eventually):
-    """With metadata and a replica record; after the deletion no region has a byte of it, not even its home."""
+    """With metadata and a replica record; after the deletion no region has a byte of it, not even its home.
+
+    The record stays until nothing of it can arrive any more.
+    """
     photo, _ = regions.add_photo("eu-west")
     with replicator(regions, "eu-west"):
         eventually(lambda: regions.replicas(photo))
         assert regions.files_of(photo) == dict.fromkeys(("eu-west", "eu-central"), regions.everything)
         regions.delete(photo)
-        eventually(lambda: not regions.files_of(photo) and not regions.replicas(photo))
+        eventually(lambda: not regions.files_of(photo))
         others = ("eu-central", "us-central")
         eventually(lambda: all(regions.stores[one].catalog.tombstones.get(photo.photo_id) for one in others))
+        [waiting] = eventually(lambda: regions.published("eu-west", LANES_IN_TEN_MINUTES))
+    assert parse(waiting).event.topic == PHOTO_DELETED
+    assert regions.replicas(photo) == [("eu-central", True, True)]
 
 
-def test_a_corrupt_photo_goes_to_the_dead_letters_and_blocks_no_other(regions, eventually):
-    """Its dead letter has the error, the photos after it are copied, and the lane has no lag."""
+def test_a_corrupt_photo_is_set_aside_and_blocks_no_other(regions, eventually):
+    """With its error; the photos after it are copied, and the lane has no lag."""
     corrupt, _ = regions.add_photo("eu-west")
     regions.corrupt(corrupt)
     later = [regions.add_photo("eu-west", size_bytes=1000)[0] for _ in range(8)]
     with replicator(regions, "eu-west"):
         eventually(lambda: all(regions.replicas(photo) for photo in later))
-        [letter] = eventually(lambda: regions.published("eu-west", DEAD_LETTERS))
+        [waiting] = eventually(lambda: regions.published("eu-west", LANES_IN_A_MINUTE))
         eventually(lambda: regions.lag("eu-west", PHOTO_READY, "lane-eu-central") == 0)
-    assert letter.body["event"]["key"] == corrupt.photo_id
-    assert (letter.body["group"], "SHA-256" in letter.body["error"]) == ("lane-eu-central", True)
-    assert regions.replicas(corrupt) == []
+    one = parse(waiting)
+    assert (one.event.key, one.group, "SHA-256" in one.error) == (corrupt.photo_id, "lane-eu-central", True)
+    assert regions.replicas(corrupt) == [("eu-central", False, True)]
 
 
 def test_copies_wait_for_a_statement_and_deletions_do_not(regions, eventually):
-    """A photo is deleted while no origin tells of one; the other is copied when its home does."""
+    """A photo is deleted while no origin has one; the other is copied when they have."""
     waiting, _ = regions.add_photo("eu-west")
     deleted, _ = regions.add_photo("eu-west")
-    stated = regions.rules["eu-west"].in_force
-    for server in regions.servers.values():
-        server.statement = None
+    stated = dict(regions.rules)
+    regions.rules.update(dict.fromkeys(stated, Rules(None, (), leased=False)))
     regions.delete(deleted)
     with replicator(regions, "eu-west"):
         eventually(lambda: not regions.files_of(deleted))
         assert regions.files_of(waiting) == {"eu-west": regions.everything}
-        regions.servers["eu-west"].statement = stated
+        regions.rules.update(stated)
         eventually(lambda: regions.replicas(waiting))
     assert regions.published("eu-west", DEAD_LETTERS) == []
 
@@ -80,16 +93,11 @@ def test_copies_wait_for_a_statement_and_deletions_do_not(regions, eventually):
 def test_an_unavailable_region_delays_only_its_own_lane(regions, eventually):
     """Its events are handled when it is available again."""
     photo, _ = regions.add_photo("eu-west")
-    regions.stores["eu-west"].catalog.follows.add_follower_region(photo.owner_id, "us-central")
-    folder, moved = regions.data / "regions" / "us-central", regions.data / "moved"
-    regions.stores["us-central"].close()
-    folder.rename(moved)
-    folder.write_text("not a folder, so no store can be opened here")
+    regions.add_follower(photo, "us-central")
+    regions.servers["us-central"].set_away(True)
     with replicator(regions, "eu-west"):
         eventually(lambda: regions.replicas(photo))
-        folder.unlink()
-        moved.rename(folder)
-        regions.stores["us-central"] = open_stores(regions.config, "us-central")
+        regions.servers["us-central"].set_away(False)
         [reference] = eventually(lambda: regions.published("us-central", PHOTO_REFERENCED))
     assert reference.key == photo.photo_id
 
@@ -107,8 +115,7 @@ def test_a_replicator_waits_for_its_own_region(regions, eventually):
 def test_a_new_follower_elsewhere_gets_the_latest_photos(regions, eventually):
     """The replicator of the follower's region fetches the references from the author's home."""
     photo, _ = regions.add_photo("eu-west")
-    event = messages.follow_changed(regions.new_id(ids.USER, "us-central"), photo.owner_id, True, 1)
-    regions.stores["us-central"].events.publish([event])
+    regions.follow("us-central", photo.owner_id)
     with replicator(regions, "us-central"):
         [reference] = eventually(lambda: regions.published("us-central", PHOTO_REFERENCED))
         eventually(lambda: regions.lag("us-central", FOLLOW_CHANGED, "lane-eu-west") == 0)

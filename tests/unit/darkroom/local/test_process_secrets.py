@@ -26,7 +26,7 @@ def given(tmp_path):
         (secrets / name).write_text(name)
 
     def given(kind, node) -> set[str]:
-        folder = process_secrets.give(Process(kind, node, False), REGIONS, secrets, tmp_path / "given")
+        folder = process_secrets.give(Process(kind, node, False), secrets, tmp_path / "given")
         assert folder.stat().st_mode & 0o777 == 0o700
         return {file.name for file in folder.iterdir()}
 
@@ -39,13 +39,8 @@ def test_each_kind_of_process_gets_what_it_needs(given):
     assert given("origin", "eu-west") == STORES | NODE | {"eu-west.users.k1.pem", "eu-west.limits"}
     assert given("object-server", "eu-west") == {"eu-west.objects"}
     assert given("janitor", "eu-west") == STORES
+    assert given("replicator", "eu-west") == STORES | NODE
     assert given("processor", "eu-west") == given("worker", "eu-west") == STORES | DASK
-
-
-def test_a_replicator_gets_the_stores_of_all_regions_and_no_other_key(given):
-    """It writes into them."""
-    others = {name.replace("eu-west", "eu-west-2") for name in STORES}
-    assert given("replicator", "eu-west") == STORES | NODE | others
 
 
 def test_every_kind_is_in_the_table():

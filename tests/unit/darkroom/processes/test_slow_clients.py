@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 import urllib3
@@ -34,7 +34,7 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 
-takes = lambda method, path, query: path != "/unwanted"
+takes = lambda method, path, query, size_bytes: path != "/unwanted"
 limits = PaceLimits(grace_s=float(sys.argv[2]), idle_s=float(sys.argv[2]))
 WsgiServer(socket.socket(fileno=int(sys.argv[1])), application, 8 << 20, takes, limits).run()
 """
@@ -260,3 +260,38 @@ def test_what_has_begun_ends_after_sigterm():
         assert time.monotonic() - began < 5
     with pytest.raises(ConnectionRefusedError):
         served.connect()
+
+
+def pipelining(served, stop, path: bytes) -> None:
+    """Sends requests without end on a connection after the other, and reads nothing."""
+    request = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path
+    while not stop.is_set():
+        with suppress(OSError), served.connect() as connection:
+            connection.settimeout(0.2)
+            while not stop.is_set():
+                connection.send(request * 100)
+
+
+@pytest.mark.parametrize("path", [b"/", b"/large"])
+def test_clients_that_pipeline_without_end_cost_the_others_no_error(patient, path):
+    """While it lasts, and afterwards: one request of each connection is answered."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=pipelining, args=(patient, stop, path)) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    try:
+        worst_s = patient.worst_s()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(WAIT_S)
+    assert worst_s < WORST_S
+    assert patient.worst_s(0.5) < WORST_S
+
+
+def test_what_is_sent_behind_a_request_is_not_answered(patient):
+    """The response says that the connection ends."""
+    with patient.connect(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3) as connection:
+        answer = b"".join(iter(lambda: _received(connection, 65_536), b""))
+    assert answer.count(b"HTTP/1.1 200") == 1
+    assert b"connection: close" in answer.lower()

@@ -178,8 +178,11 @@ def test_a_region_that_does_not_answer_is_unavailable(clock, revoked):
 
 @pytest.mark.parametrize(
     "document",
-    [None, [], {}, {"items": 1, "next": None}, {"items": [{}], "next": None}, {"items": [], "next": {"at_ms": "x"}},
-     {"items": [{"at_ms": None, "session_id": "s"}], "next": None}, {"items": []}],
+    [
+        None, [], {}, {"items": 1, "next": None}, {"items": [{}], "next": None}, {"items": []},
+        {"items": [], "next": {"at_ms": "x"}}, {"items": [], "next": {"at_ms": 1 << 80, "session_id": "s"}},
+        *({"items": [{"at_ms": at_ms, "session_id": "s"}], "next": None} for at_ms in (None, float("inf"), True, -1)),
+    ],
 )  # fmt: skip
 def test_a_page_of_another_form_is_unavailable(document):
     with pytest.raises(Unavailable):

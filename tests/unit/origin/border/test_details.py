@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 import pytest
 
 from origin.border import details
+from regions import ids
 from regions.errors import BadGateway
 from regions.records import PhotoSummary, Status
 
@@ -38,7 +39,8 @@ def test_only_requested_photos_can_be_gone():
     "wrong",
     [
         {"owner_id": "p_00000000001"}, {"owner_id": 7}, {"owner_id": "u_" + "0" * 5000},
-        {"caption": ["a"]}, {"caption": "a" * 2201}, {"caption": None},
+        {"owner_id": ids.to_public(ids.USER, ids.compose(ids.Snowflake(ids.EPOCH_MS, 5, 0, 0)))},
+        {"caption": "a\u202eb"}, {"placeholder": "%%%"}, {"caption": ["a"]}, {"caption": "a" * 2201}, {"caption": None},
         {"residency_class": "e" * 81}, {"residency_class": []},
         {"created_at_ms": "now"}, {"created_at_ms": -1}, {"created_at_ms": 10**20}, {"created_at_ms": True},
         {"width": 1.5}, {"height": -1}, {"height": 1 << 40},

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regions.errors import Unavailable
-from regions.events.handling import ATTEMPTS, GiveUp, Handle, Pause, PublishDeadLetter, instructions
+from regions.events.handling import ATTEMPTS, GiveUp, Handle, Pause, PublishFailure, instructions
 from regions.events.messages import Event, Unreadable
+from regions.events.set_aside import TEN_MINUTES, NotYet
 
 EVENT = Event("photo_ready", "p_1", "photo_ready:1", 1, {})
 ERRORS = st.sampled_from([Unavailable("down"), ValueError("poison")])
@@ -29,7 +30,7 @@ def carried_out(event, outcomes) -> list:
 def test_an_event_is_handled_or_in_the_dead_letters_in_the_end(errors):
     """It ends with one of the two, and a pause comes between any two attempts at the same thing."""
     taken = carried_out(EVENT, errors)
-    assert isinstance(taken[-1], Handle | PublishDeadLetter)
+    assert isinstance(taken[-1], Handle | PublishFailure)
     for before, after in pairwise(taken):
         assert type(before) is not type(after)
 
@@ -46,4 +47,13 @@ def test_an_event_is_attempted_so_often_while_stores_are_available(errors):
 
 def test_what_can_not_be_read_is_not_handled():
     unreadable = Unreadable("photo_ready", "", "unreadable:1", "{", "not an event")
-    assert carried_out(unreadable, []) == [PublishDeadLetter("not an event")]
+    assert carried_out(unreadable, []) == [PublishFailure("not an event")]
+
+
+@given(st.lists(ERRORS, max_size=ATTEMPTS - 1))
+def test_a_handler_that_finds_it_too_early_is_called_again_after_its_delay(errors):
+    """At once, without further attempts and without being given up."""
+    taken = carried_out(EVENT, [*errors, NotYet("in a moment", TEN_MINUTES), ValueError("poison")])
+    assert taken[-1] == taken[-3] == PublishFailure("in a moment", TEN_MINUTES)
+    assert taken.count(Handle()) == len(errors) + 1
+    assert not any(isinstance(step, GiveUp) for step in taken)

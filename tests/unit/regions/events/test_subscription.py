@@ -15,8 +15,8 @@ from regions.errors import TooLarge, Unavailable
 from regions.events import subscription as subscription_module
 from regions.events.handling import ATTEMPTS
 from regions.events.messages import (
+    MAX_ENVELOPE_BYTES,
     MAX_EVENT_BYTES,
-    MAX_LETTER_BYTES,
     MAX_UNREADABLE_CHARS,
     Event,
     Unreadable,
@@ -208,11 +208,11 @@ def test_every_dead_letter_fits_into_an_event_log(text, error):
     longest = "\U0001f600" * 40_000
     for content in (text, longest):
         unreadable = dead_letter(Unreadable(PHOTO_READY, "", "unreadable:1", content, error), "group", error, 1)
-        assert len(to_text(unreadable).encode()) <= MAX_LETTER_BYTES
+        assert len(to_text(unreadable).encode()) <= MAX_ENVELOPE_BYTES
     body = {"text": "x" * (MAX_EVENT_BYTES - len(to_text(replace(event(1), body={"text": ""}))) - len("p_1"))}
     largest = replace(event(1), body=body)
     assert len(to_text(largest).encode()) + len(largest.key) == MAX_EVENT_BYTES
-    assert len(to_text(dead_letter(largest, "group", error + longest, 1)).encode()) <= MAX_LETTER_BYTES
+    assert len(to_text(dead_letter(largest, "group", error + longest, 1)).encode()) <= MAX_ENVELOPE_BYTES
 
 
 def test_closing_leaves_the_group_although_the_commit_fails(events, subscribe, handle, monkeypatch):

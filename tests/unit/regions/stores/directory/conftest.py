@@ -20,7 +20,7 @@ import pytest
 from regions.clock import now_ms
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.directory.server import ObjectServer
-from regions.stores.objects import IMMUTABLE, RAW, VARIANTS
+from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, SignedPut
 from tests.builders.stores import directory_objects
 
 SECRET = b"secret"
@@ -90,6 +90,7 @@ class RunningServer:
     store: DirectoryObjects
     root: Path
     address: tuple[str, int]
+    process: subprocess.Popen[bytes]
 
     def connect(self) -> Connection:
         return Connection(self.address)
@@ -114,6 +115,11 @@ class RunningServer:
     def part_url(self, upload: str, size_bytes: int, number: int = 1, expires_in_ms: int = MINUTE_MS) -> str:
         return self.store.sign_part(upload, number, size_bytes, now_ms() + expires_in_ms).url
 
+    def signed_put(self, key: str, data: bytes, expires_in_ms: int = MINUTE_MS) -> SignedPut:
+        """For a variant of these bytes."""
+        expires_at_ms, digest = now_ms() + expires_in_ms, hashlib.sha256(data).hexdigest()
+        return self.store.sign_put(VARIANTS, key, len(data), digest, "image/jpeg", IMMUTABLE, expires_at_ms)
+
     def put(self, key: str, data: bytes, bucket: str = VARIANTS, content_type: str = "image/jpeg") -> str:
         """Stores an object and returns its URL."""
         self.store.put(bucket, key, [data], hashlib.sha256(data).hexdigest(), content_type, IMMUTABLE)
@@ -134,7 +140,7 @@ def opened(root: Path, grace_s: float) -> Iterator[RunningServer]:
         command = [sys.executable, "-c", SERVE, str(root), str(descriptor), str(grace_s)]
         server = subprocess.Popen(command, pass_fds=[descriptor])
     try:
-        yield RunningServer(directory_objects(str(root), "http://object-server", SECRET), root, address)
+        yield RunningServer(directory_objects(str(root), "http://object-server", SECRET), root, address, server)
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait(RESPONSE_S)

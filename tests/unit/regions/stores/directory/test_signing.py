@@ -8,24 +8,27 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from regions.errors import Forbidden
-from regions.stores.directory.signing import Claim, read_claim, sign, signed_url, verify
+from regions.stores.directory.signing import Claim, SignedContent, read_claim, sign, signed_url, verify
 
 SECRET = b"a secret"
 NOW_MS = 1_800_000_000_000
 CLAIM = Claim("PUT", "/part/abc/1", 5_000_000, NOW_MS + 60_000)
 
+contents = st.builds(SignedContent, st.text(min_size=1, max_size=70), st.text(max_size=30), st.text(max_size=30))
 claims = st.builds(
     Claim,
     st.sampled_from(["GET", "PUT"]),
     st.text(max_size=30).map("/".__add__),
     st.none() | st.integers(0, 10**17),
     st.integers(NOW_MS + 1, 10**17),
+    st.none() | contents,
 )
 changes = st.one_of(
     st.fixed_dictionaries({"method": st.sampled_from(["GET", "PUT", "DELETE"])}),
     st.fixed_dictionaries({"path": st.text(max_size=30).map("/".__add__)}),
     st.fixed_dictionaries({"size_bytes": st.none() | st.integers(0, 10**17)}),
     st.fixed_dictionaries({"expires_at_ms": st.integers(NOW_MS + 1, 10**17)}),
+    st.fixed_dictionaries({"content": st.none() | contents}),
 )
 
 
@@ -38,7 +41,7 @@ def query_of(claim: Claim, **changes: str) -> str:
 
 @given(claims)
 def test_what_was_signed_is_read_back(claim):
-    """Method, path, size and expiry, whatever the path contains."""
+    """Method, path, size, expiry and content, whatever characters they have."""
     assert read_claim(SECRET, claim.method, claim.path, query_of(claim), NOW_MS) == claim
 
 
@@ -48,15 +51,19 @@ def test_any_altered_claim_is_rejected(claim, change):
     altered = replace(claim, **change)
     assume(altered != claim)
     assert not verify(SECRET, altered, sign(SECRET, claim))
-    query = urlencode(
-        {
-            **({} if altered.size_bytes is None else {"size": altered.size_bytes}),
-            "expires": altered.expires_at_ms,
-            "signature": sign(SECRET, claim),
-        }
-    )
+    query = query_of(altered, signature=sign(SECRET, claim))
     with pytest.raises(Forbidden):
         read_claim(SECRET, altered.method, altered.path, query, NOW_MS)
+
+
+@given(claims, st.data())
+def test_a_claim_with_one_word_of_its_content_changed_is_rejected(claim, data):
+    """Not even a word that moves from one to the next."""
+    assume(claim.content is not None)
+    name = data.draw(st.sampled_from(["sha256", "content_type", "cache_control"]))
+    content = replace(claim.content, **{name: data.draw(st.text(min_size=1, max_size=30))})
+    assume(content != claim.content)
+    assert not verify(SECRET, replace(claim, content=content), sign(SECRET, claim))
 
 
 @given(claims, st.text(max_size=70))

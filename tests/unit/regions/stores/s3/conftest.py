@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -43,8 +43,18 @@ class Store:
         return connect(self.address.service, self.credentials)
 
     def prepare(self) -> None:
-        """Reads the stamp through `objects` too, so that its later requests are only those of the test."""
         stamped_buckets.create(self.address, self.credentials, STAMP)
+        self._read_stamp()
+
+    def opened_as(self, checksums: str, conditional: bool) -> "Store":
+        """The same store, as if it had these features of S3."""
+        service = replace(self.address.service, checksums=checksums)
+        store = Store(replace(self.address, service=service, conditional=conditional), self.credentials)
+        store._read_stamp()
+        return store
+
+    def _read_stamp(self) -> None:
+        """Through `objects`, so that its later requests are only those of the test."""
         assert self.objects.info(RAW, "missing") is None
 
     def put(self, key: str, data: bytes) -> ObjectInfo:

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -82,20 +81,17 @@ def test_a_large_object_can_be_replaced(strict):
 
 def test_a_store_without_checksums_gets_the_hash_in_the_signature(strict):
     """For small and large objects, also without conditional writes."""
-    service = replace(strict.address.service, checksums="when_required")
-    strict.address = replace(strict.address, service=service, conditional=False)
+    store = strict.opened_as(checksums="when_required", conditional=False)
     for size_bytes in (7, PART_BYTES + 7):
         data = grain(size_bytes)
-        assert strict.put(KEY, data) == strict.objects.info(RAW, KEY)
-        assert strict.whole(KEY) == data
+        assert store.put(KEY, data) == store.objects.info(RAW, KEY)
+        assert store.whole(KEY) == data
 
 
 @pytest.mark.parametrize("checksums", ["when_supported", "when_required"])
 def test_bytes_are_sent_with_their_hash(proxied, proxy, checksums):
     """As a checksum, or only in the signature if the store does not support checksums."""
-    service = replace(proxied.address.service, checksums=checksums)
-    store = type(proxied)(replace(proxied.address, service=service), proxied.credentials)
-    assert store.objects.info(RAW, KEY) is None
+    store = proxied.opened_as(checksums, conditional=False)
     proxy.fail()
     store.put(KEY, b"a photo")
     headers = {name.lower(): value for name, value in proxy.requests[0].headers.items()}

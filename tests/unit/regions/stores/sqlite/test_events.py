@@ -211,6 +211,15 @@ def test_events_of_a_topic_without_groups_are_kept(events, clock, count_stored):
     assert count_stored() == 11
 
 
+def test_dead_letters_are_kept_although_somebody_has_read_them(events, clock, count_stored):
+    """Who reads them handles those of one group only."""
+    events.publish([event(number, topic=DEAD_LETTERS) for number in range(10)])
+    commit_all(events, "retry-lane-us-central", DEAD_LETTERS)
+    clock.at_ms += 100 * DAY_MS
+    events.publish([event(10, topic=DEAD_LETTERS)])
+    assert count_stored() == 11
+
+
 def test_a_new_group_starts_at_the_oldest_event_in_the_log(events, clock):
     """And events that were trimmed don't count as lag."""
     events.publish([event(number) for number in range(10)])

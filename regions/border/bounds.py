@@ -1,0 +1,87 @@
+"""Reads values of another region's documents, each within its bounds: its program may be newer, broken or hostile.
+
+Everything raises TypeError or ValueError for another value; who reads a document turns these into a problem. Pure.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+from unicodedata import category
+
+from regions import ids
+from regions.errors import NotFound
+
+Value = TypeVar("Value")
+
+# UAX #9: they change the order in which the text after them is displayed.
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
+_SHA256 = re.compile("[0-9a-f]{64}")
+MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999, the last one of RFC 3339
+
+
+def text(value: Any, most: int) -> str:
+    """At most `most` characters, all of which UTF-8 can encode."""
+    if not isinstance(value, str) or len(value) > most:
+        raise TypeError(f"expected a string of at most {most} characters")
+    value.encode()
+    return value
+
+
+def shown_text(value: Any, most: int) -> str:
+    """Without control characters, which may make a text appear to say something else."""
+    checked = text(value, most)
+    if any(category(letter) == "Cc" and letter not in "\n\t" for letter in checked) or _BIDI.search(checked):
+        raise ValueError("a text with control characters")
+    return checked
+
+
+def base64(value: Any, most: int) -> str:
+    checked = text(value, most)
+    if not _BASE64.fullmatch(checked):
+        raise ValueError("no base64")
+    return checked
+
+
+def integer(value: Any, most: int, least: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise TypeError(f"expected a whole number from {least} to {most}")
+    return value
+
+
+def boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("expected true or false")
+    return value
+
+
+def at_ms(value: Any) -> int:
+    """Unix time in milliseconds."""
+    return integer(value, MAX_AT_MS)
+
+
+def sha256(value: Any) -> str:
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise TypeError("expected a SHA-256 in lower-case hex")
+    return value
+
+
+def id_of(kind: str, value: Any) -> str:
+    """A valid id of that kind."""
+    checked = text(value, 20)
+    try:
+        ids.parse(kind, checked)
+    except NotFound as error:
+        raise ValueError(error.detail) from error
+    return checked
+
+
+def optional(read: Callable[[Any], Value]) -> Callable[[Any], Value | None]:
+    """The same, or None."""
+    return lambda value: None if value is None else read(value)
+
+
+def objects(value: Any, most: int) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or len(value) > most or not all(isinstance(item, dict) for item in value):
+        raise TypeError(f"expected a list of at most {most} objects")
+    return value

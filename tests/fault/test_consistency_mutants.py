@@ -1,0 +1,150 @@
+"""Five mistakes that a careless editor could make, each in another part: the consistency check finds each of them.
+
+One system runs from a copy of the program. A mistake is planted in a file of the copy, and the processes that use it
+are killed, so that they start again with it.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.builders.gathering import Gathering, gathering, restart
+from tests.builders.history import Verb
+from tests.builders.participants import ALL
+from tests.builders.promises import Bounds, Guarantee, Violation
+from tests.conftest import System
+
+pytestmark = pytest.mark.xdist_group("consistency mutants")
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("regions", "origin", "processing", "replication", "edge", "darkroom", "deploy")
+BOUNDS = Bounds(elsewhere_s=8)
+AT_A_TIME_S, AT_MOST_S = 4, 40
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """`before` becomes `after`, in a file that these kinds of processes read. `verbs` are done more often than else."""
+
+    file: str
+    before: str
+    after: str
+    processes: tuple[str, ...]
+    found_by: set[tuple[Guarantee, Verb]]
+    verbs: dict[Verb, int] = field(default_factory=dict)
+    lost_one_in: int = 60
+
+
+READS_OF_LIKES = {
+    (guarantee, Verb.LIKES)
+    for guarantee in (Guarantee.READ_YOUR_WRITES, Guarantee.MONOTONIC_READS, Guarantee.LINEARIZABLE)
+}
+MISTAKES = {
+    "an edge keeps what was deleted": Mistake(
+        "edge/tombstones.py",
+        "            if self._is_of(region, photo_id):\n                self._delete(photo_id)\n",
+        "            pass\n",
+        ("edge",),
+        {(Guarantee.RESURRECTED, Verb.IMAGE)},
+        {Verb.IMAGE: 40, Verb.DELETE: 6, Verb.UPLOAD: 8},
+    ),
+    "an edge answers from an old response": Mistake(
+        "edge/forward.py",
+        "        reply = self._reply(request, headers, home)\n",
+        '        known = self.__dict__.setdefault("known", {})\n'
+        '        is_known = head.method == "GET" and head.path.endswith("/likes")\n'
+        "        reply = known.get(head.target) if is_known else None\n"
+        "        reply = reply or self._reply(request, headers, home)\n"
+        "        known[head.target] = reply\n",
+        ("edge",),
+        READS_OF_LIKES,
+    ),
+    "an origin ignores the Idempotency-Key": Mistake(
+        "origin/repeats.py",
+        "    key = key_of(request)\n    if key is None:\n        return made\n",
+        "    return made\n    key = key_of(request)\n",
+        ("origin",),
+        {(Guarantee.ONCE, Verb.COMMENTS)},
+        {Verb.COMMENT: 30, Verb.COMMENTS: 30},
+        lost_one_in=8,
+    ),
+    "the fan-out forgets references": Mistake(
+        "processing/background/fanout.py",
+        "    if event.topic in (PHOTO_READY, PHOTO_REFERENCED):\n",
+        "    if event.topic == PHOTO_READY:\n",
+        ("janitor",),
+        {(Guarantee.EVENTUAL, Verb.FEED)},
+        {Verb.FOLLOW: 8, Verb.UNFOLLOW: 0, Verb.FEED: 30},
+    ),
+    "a deletion has no event": Mistake(
+        "regions/photo_deletion.py",
+        "        if self._catalog.photos.delete(Tombstone(photo.photo_id, photo.owner_id, at_ms), event):\n"
+        "            self._outbox.publish(event)\n",
+        "        self._catalog.photos.delete(Tombstone(photo.photo_id, photo.owner_id, at_ms), None)\n",
+        ("origin", "janitor"),
+        {(Guarantee.RESURRECTED, Verb.FEED)},
+        {Verb.FOLLOW: 8, Verb.UNFOLLOW: 0, Verb.FEED: 30, Verb.DELETE: 6, Verb.UPLOAD: 8},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("program")
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def copied_system(program: Path, tmp_path_factory, start_system: Callable[..., Iterator[System]]) -> Iterator[System]:
+    yield from start_system(tmp_path_factory.mktemp("copied_system"), None, program)
+
+
+@contextmanager
+def planted(system: System, program: Path, mistake: Mistake) -> Iterator[None]:
+    file = program / mistake.file
+    text = file.read_text()
+    assert text.count(mistake.before) == 1, (
+        f"{mistake.before!r} is in {mistake.file} {text.count(mistake.before)} times"
+    )
+    names = [name for name in system.pids() if name.startswith(tuple(f"{kind}-" for kind in mistake.processes))]
+    try:
+        write_newer(file, text.replace(mistake.before, mistake.after))
+        restart(system, names)
+        yield
+    finally:
+        write_newer(file, text)
+        restart(system, names)
+
+
+def write_newer(file: Path, text: str) -> None:
+    """So that what Python has compiled of it is out of date for sure, which it sees by the second."""
+    at_s = file.stat().st_mtime + 10
+    file.write_text(text)
+    os.utime(file, (at_s, at_s))
+
+
+def found_in(gathered: Gathering, mistake: Mistake) -> list[Violation]:
+    """Those that the mistake is known by, as soon as there is one; else all."""
+    violations: list[Violation] = []
+    gathered.begin(BOUNDS.ready_s)
+    for _ in range(AT_MOST_S // AT_A_TIME_S):
+        gathered.work(ALL | mistake.verbs, AT_A_TIME_S)
+        violations = gathered.violations(BOUNDS)
+        if known := [one for one in violations if (one.guarantee, one.operation.verb) in mistake.found_by]:
+            return known
+    return violations
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_in_the_running_program_is_found(copied_system, program, mistake):
+    with planted(copied_system, program, mistake), gathering(copied_system, 1, mistake.lost_one_in) as gathered:
+        found = found_in(gathered, mistake)
+    found_by = {(one.guarantee, one.operation.verb) for one in found}
+    assert found_by & mistake.found_by, "\n".join(map(str, found))

@@ -1,0 +1,142 @@
+"""The documents of the border: what one end writes the other reads unchanged, and any other document is refused."""
+
+import base64
+import json
+from contextlib import suppress
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regions import ids
+from regions.border import bounds
+from regions.border.follows import Referenced, parse_references, references_document
+from regions.border.offers import (
+    AnsweredObject,
+    ObjectState,
+    Offer,
+    OfferAnswer,
+    OfferedObject,
+    Reference,
+    answer_document,
+    offer_document,
+    parse_answer,
+    parse_offer,
+)
+from regions.image_limits import CONTENT_TYPES
+from regions.records import MAX_CAPTION_CHARS, Photo, Status, Variant
+from regions.residency.decide import Subject
+from regions.stores.objects import SignedPut
+from regions.variant_names import CONTENT_TYPES as FORMATS
+
+HOME = "us-central"
+sha256s = st.binary(min_size=32, max_size=32).map(bytes.hex)
+times = st.integers(0, 253_402_300_799_999)
+sizes = st.integers(0, 32 << 20)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+numbers = st.integers(0, (1 << 63) - 1)
+photo_ids, user_ids = numbers.map(lambda one: ids.to_public("p", one)), numbers.map(lambda one: ids.to_public("u", one))
+variants = st.builds(
+    Variant, st.integers(1, 99_999), st.integers(0, 9999), st.integers(0, 9999), sizes, sha256s, st.integers(1, 9999),
+    st.sampled_from(sorted(FORMATS)),
+)  # fmt: skip
+bidi_controls = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+shown = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=bidi_controls)
+captions = st.text(shown, max_size=MAX_CAPTION_CHARS)
+placeholders = st.none() | st.binary(max_size=40).map(lambda data: base64.b64encode(data).decode())
+optional_texts = st.none() | texts.map(lambda text: text[:40])
+
+
+@st.composite
+def offers(draw) -> Offer:
+    photo_id, owner_id, residency_class = draw(photo_ids), draw(user_ids), draw(texts)
+    of_photo = draw(st.lists(variants, max_size=6, unique_by=lambda one: one.name))
+    photo = Photo(
+        photo_id, owner_id, residency_class, HOME, Status.READY,
+        draw(captions), draw(sizes),
+        draw(st.none() | sha256s), draw(times), draw(optional_texts), draw(st.none() | st.integers(0, 1 << 20)), None,
+        draw(optional_texts), draw(optional_texts), draw(optional_texts), tuple(of_photo),
+        placeholder=draw(placeholders),
+    )  # fmt: skip
+    objects = [OfferedObject(one.name, one.sha256, one.size_bytes) for one in of_photo]
+    raw = OfferedObject("", draw(sha256s), draw(sizes), draw(st.sampled_from(CONTENT_TYPES)))
+    return Offer(
+        photo_id,
+        Subject(residency_class, HOME),
+        (*objects, *([raw] if draw(st.booleans()) else [])),
+        draw(st.none() | st.just(photo)),
+        draw(st.none() | st.just(Reference(owner_id, draw(times)))),
+    )
+
+
+def crossed(document):
+    """As the other end gets it."""
+    return json.loads(json.dumps(document))
+
+
+@given(offers())
+def test_an_offer_is_read_as_it_was_written(offer):
+    assert parse_offer(crossed(offer_document(offer)), offer.photo_id, HOME) == offer
+
+
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+headers = st.dictionaries(
+    st.sampled_from(["Content-Type", "Cache-Control", "If-None-Match", "x-amz-checksum-sha256"]),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=100),
+)
+puts = st.none() | st.builds(SignedPut, words, headers)
+answered = st.builds(AnsweredObject, st.sampled_from(ObjectState), words, words, puts)
+
+
+@given(offers(), st.data())
+def test_an_answer_is_read_as_it_was_written(offer, data):
+    answer = OfferAnswer(
+        False, {one.variant: data.draw(answered) for one in offer.objects}, data.draw(st.booleans()), True
+    )
+    assert parse_answer(crossed(answer_document(answer)), offer) == answer
+
+
+@given(numbers, st.lists(st.tuples(numbers, times, texts), max_size=9))
+def test_references_are_read_as_they_were_written(author, made):
+    author_id = ids.to_public("u", author)
+    region = ids.take_apart(author).region
+    references = [
+        Referenced(ids.to_public("p", ids.compose(ids.take_apart(number)._replace(region=region))), author_id, *rest)
+        for number, *rest in made
+    ]
+    assert parse_references(crossed(references_document(references)), author_id) == references
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=20), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(offers(), st.data())
+def test_a_document_with_anything_in_any_place_is_read_or_refused(offer, data):
+    """By an error that both ends turn into a problem, and by no other."""
+    document = crossed(offer_document(offer))
+    target = document
+    for _ in range(data.draw(st.integers(1, 4))):
+        keys = range(len(target)) if isinstance(target, list) else list(target)
+        if not keys:
+            break
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(target[key], (dict, list)) or data.draw(st.booleans()):
+            target[key] = data.draw(anything)
+            break
+        target = target[key]
+    with suppress(KeyError, TypeError, ValueError):
+        read = parse_offer(document, offer.photo_id, HOME)
+        assert len({one.variant for one in read.objects}) == len(read.objects)
+        for one in read.objects:
+            assert ".." not in one.key(offer.photo_id) and one.size_bytes >= 0
+
+
+@given(anything)
+def test_no_value_is_taken_for_another_type(value):
+    """True is no number, and 1.0 no whole one."""
+    for read, kind in ((lambda one: bounds.integer(one, 10), int), (bounds.boolean, bool), (bounds.sha256, str)):
+        with suppress(TypeError, ValueError):
+            assert type(read(value)) is kind

@@ -1,0 +1,81 @@
+"""docs/border.yaml says what is sent over a border: it has every route, and each document is as it says."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from falcon import inspect
+from jsonschema import Draft202012Validator
+
+from regions.records import Location
+from tests.unit.origin.border.test_offers import delete, document_of, photo, put_variant, send  # noqa: F401
+
+DESCRIBED = yaml.safe_load((Path(__file__).parents[4] / "docs" / "border.yaml").read_text())
+
+
+def valid(schema: dict[str, Any], document: Any) -> None:
+    Draft202012Validator(DESCRIBED | schema).validate(document)
+
+
+def schema_of(path: str, method: str, status: str = "200") -> dict[str, Any]:
+    response = DESCRIBED["paths"][path][method]["responses"][status]
+    if "$ref" in response:
+        response = DESCRIBED["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    [content] = response["content"].values()
+    return content["schema"]
+
+
+def test_every_route_of_the_border_is_described(api):
+    """And nothing else is."""
+    routes = {
+        f"{one.method} {route.path}"
+        for route in inspect.inspect_routes(api.client.app)
+        for one in route.methods
+        if not one.internal and route.path.startswith("/border/")
+    }
+    described = {
+        f"{method.upper()} {path}"
+        for path, item in DESCRIBED["paths"].items()
+        for method in item
+        if method != "parameters"
+    }
+    assert routes == described
+
+
+def test_the_description_is_valid():
+    """All that it refers to is there."""
+    for name, schema in DESCRIBED["components"]["schemas"].items():
+        assert name
+        Draft202012Validator.check_schema(schema)
+    text = (Path(__file__).parents[4] / "docs" / "border.yaml").read_text()
+    for kind, name in re.findall("#/components/([a-zA-Z]+)/([A-Za-z_0-9]+)", text):
+        assert name in DESCRIBED["components"][kind]
+
+
+@pytest.mark.parametrize("without", [set(), {"metadata", "reference"}])
+def test_what_a_lane_offers_is_as_described(photo, without):  # noqa: F811
+    document = document_of(replace(photo, location=Location(1, 2), near_duplicate_of=photo.photo_id))
+    valid({"$ref": "#/components/schemas/Offer"}, document | dict.fromkeys(without))
+
+
+def test_what_an_origin_answers_is_as_described(api, ana, photo, unused_id):  # noqa: F811
+    """For each state of an object, with and without a tombstone, and for what is refused."""
+    path = "/border/v1/photos/{photo_id}"
+    put_schema, deleted_schema = schema_of(path, "put"), schema_of(path, "delete")
+    valid(put_schema, send(api, photo, "/offer").json)
+    valid(deleted_schema, delete(api, replace(photo, photo_id=unused_id("p", 2)[:-1] + "0")).json)
+    put_variant(api, photo)
+    valid(put_schema, send(api, photo).json)
+    valid(deleted_schema, delete(api, photo).json)
+    valid(put_schema, send(api, photo).json)
+    problem = DESCRIBED["components"]["responses"]["Problem"]["content"]["application/problem+json"]["schema"]
+    valid(problem, send(api, photo, residency_class="eu").json)
+    api.ready(ana)
+    follows = "/border/v1/follows/{follower_id}/{author_id}"
+    named = follows.format(follower_id=unused_id("u", 2), author_id=ana.id)
+    answer = api.request("PUT", named, {"residency_class": "world"}, node="us-central").json
+    assert len(answer["references"]) == 1
+    valid(schema_of(follows, "put"), answer)

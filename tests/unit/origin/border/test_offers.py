@@ -1,0 +1,278 @@
+"""What an origin takes from another region's lane, which may be hostile: its keys and stores may be an attacker's."""
+
+import hashlib
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from origin.border.receiving import PUT_LASTS_MS, PUT_MS
+from origin.border.slots import AT_ONCE
+from regions import ids
+from regions.border.offers import Offer, OfferedObject, Reference, offer_document
+from regions.errors import Unavailable
+from regions.events.messages import follow_changed
+from regions.events.topics import PHOTO_REFERENCED
+from regions.records import Photo, Status, Variant
+from regions.residency.decide import Subject
+from regions.stores.objects import RAW, VARIANTS, raw_key, variant_key
+from tests.builders.statements import POLICY_TEXT
+
+SMALL, BODY = b"a small picture", b"an original"
+SHA256S = {body: hashlib.sha256(body).hexdigest() for body in (SMALL, BODY)}
+
+
+@pytest.fixture
+def photo(unused_id) -> Photo:
+    """Of us-central, ready there."""
+    return Photo(
+        unused_id("p", 2), unused_id("u", 2), "world", "us-central", Status.READY, "At sea", len(BODY), SHA256S[BODY],
+        1, "image/jpeg", variants=(Variant(150, 150, 100, len(SMALL), SHA256S[SMALL]),),
+    )  # fmt: skip
+
+
+def offer_of(photo: Photo) -> Offer:
+    return Offer(
+        photo.photo_id,
+        Subject(photo.residency_class, photo.home_region),
+        (
+            OfferedObject("150.jpg", SHA256S[SMALL], len(SMALL)),
+            OfferedObject("", SHA256S[BODY], len(BODY), "image/jpeg"),
+        ),
+        photo,
+        Reference(photo.owner_id, photo.created_at_ms),
+    )
+
+
+def document_of(photo: Photo, **changes):
+    return offer_document(offer_of(photo)) | changes
+
+
+def send(api, photo: Photo, path="", node="us-central", **changes):
+    return api.request("PUT", f"/border/v1/photos/{photo.photo_id}{path}", document_of(photo, **changes), node=node)
+
+
+def put_variant(api, photo: Photo, body: bytes = SMALL) -> None:
+    """As if it had come by the URL."""
+    key = variant_key(photo.photo_id, "150.jpg")
+    api.objects.put(VARIANTS, key, [body], hashlib.sha256(body).hexdigest(), "image/jpeg")
+
+
+def delete(api, photo: Photo, node="us-central"):
+    return api.request("DELETE", f"/border/v1/photos/{photo.photo_id}", {"deleted_at_ms": 5}, node=node)
+
+
+def is_untouched(api, photo: Photo) -> bool:
+    catalog = api.catalog
+    return (
+        catalog.photos.get(photo.photo_id) is None
+        and catalog.tombstones.get(photo.photo_id) is None
+        and catalog.arrivals.until(photo.photo_id) is None
+        and api.published(PHOTO_REFERENCED) == []
+    )
+
+
+def test_the_receiver_decides_by_its_own_statement(api, photo):
+    """An American raw may not rest in eu-west, whatever the sender thinks; its variants may."""
+    answer = send(api, photo, "/offer").json
+    assert answer["objects"]["150.jpg"]["state"] == "missing"
+    assert answer["objects"]["150.jpg"]["url"].startswith("http://objects.test/")
+    denied = answer["objects"][""]
+    assert denied["state"] == "denied" and denied["rule"].startswith("policy.yaml:") and "url" not in denied
+
+
+def test_what_arrived_counts_when_it_was_verified(api, photo):
+    """The metadata is there from then on, and the answer names what is missing."""
+    before = send(api, photo).json
+    assert before["objects"]["150.jpg"]["state"] == "missing"
+    put_variant(api, photo)
+    assert send(api, photo).json["objects"]["150.jpg"]["state"] == "stored"
+    assert api.catalog.photos.get(photo.photo_id) == photo
+
+
+@pytest.mark.parametrize("body", [SMALL[:-1], SMALL[:-1] + b"!"])
+def test_other_bytes_than_those_offered_do_not_count(api, photo, body):
+    """They are removed, since they would be in the way of the right ones."""
+    put_variant(api, photo, body)
+    assert send(api, photo).json["objects"]["150.jpg"]["state"] == "missing"
+    assert api.objects.info(VARIANTS, variant_key(photo.photo_id, "150.jpg")) is None
+
+
+def test_both_the_offer_and_the_answer_may_come_twice(api, photo):
+    put_variant(api, photo)
+    for path in ("/offer", "/offer", "", ""):
+        assert send(api, photo, path).json["objects"]["150.jpg"]["state"] == "stored"
+    entries = api.catalog.audit.latest(photo.photo_id, 20)
+    assert len(entries) == 4
+
+
+def test_nothing_comes_after_a_tombstone(api, photo):
+    """Neither a URL nor metadata; and what has arrived meanwhile is erased."""
+    assert delete(api, photo).json == {"again_at_ms": None}
+    put_variant(api, photo)
+    for path in ("/offer", ""):
+        assert send(api, photo, path).json["deleted"] is True
+    assert api.catalog.photos.get(photo.photo_id) is None
+    assert api.objects.info(VARIANTS, variant_key(photo.photo_id, "150.jpg")) is None
+
+
+def test_a_deletion_is_confirmed_when_nothing_can_arrive_any_more(api, photo):
+    """Until the last URL has run out, and a PUT that began with it has ended."""
+    send(api, photo, "/offer")
+    again_at_ms = delete(api, photo).json["again_at_ms"]
+    assert again_at_ms == api.clock.now_ms() + PUT_MS + PUT_LASTS_MS
+    put_variant(api, photo)
+    api.clock.at_ms = again_at_ms
+    assert delete(api, photo).json == {"again_at_ms": None}
+    assert list(api.objects.list(VARIANTS, "")) == []
+
+
+@pytest.mark.parametrize("at_ms", [-1, 1.5, True, "1", None, 1 << 53, 253_402_300_800_000])
+def test_a_deletion_at_no_time_is_refused(api, photo, at_ms):
+    """Cassandra's driver writes times that it can't read again, and who lists tombstones would stumble over it."""
+    path = f"/border/v1/photos/{photo.photo_id}"
+    assert api.request("DELETE", path, {"deleted_at_ms": at_ms}, node="us-central").status_code == 400
+    assert is_untouched(api, photo)
+
+
+def test_nothing_is_kept_of_an_author_who_never_was(api, unused_id):
+    author_id = unused_id("u", 0)
+    path = f"/border/v1/follows/{unused_id('u', 2)}/{author_id}"
+    assert api.request("PUT", path, {"residency_class": "world"}, node="us-central").status_code == 404
+    assert api.catalog.follows.follower_regions(author_id) == set()
+
+
+def test_only_the_home_of_a_photo_speaks_for_it(api, ana, photo, unused_id):
+    """Not for photos of others, nor of this region, nor of a region that the statement does not list."""
+    ours = replace(photo, photo_id=api.ready(ana))
+    for other in (replace(photo, photo_id=unused_id("p", 1)), ours, replace(photo, photo_id=unused_id("p", 9))):
+        for response in (send(api, other, "/offer"), send(api, other), delete(api, other)):
+            assert response.status_code == 403, response.text
+    assert api.catalog.photos.get(ours.photo_id) is not None
+    assert list(api.objects.list(RAW, raw_key(ours.photo_id))) != []
+
+
+def test_a_photo_of_the_future_is_refused(api, photo):
+    """It would stay at the head of all feeds."""
+    made = ids.parse(ids.PHOTO, photo.photo_id)
+    future = ids.compose(made._replace(at_ms=made.at_ms + 11 * 60_000))
+    other = replace(photo, photo_id=ids.to_public(ids.PHOTO, future))
+    for response in (send(api, other, "/offer"), send(api, other), delete(api, other)):
+        assert response.status_code == 400
+    assert is_untouched(api, other)
+
+
+@pytest.mark.parametrize("region", [0, 1])
+def test_nobody_gets_a_photo_of_a_user_who_lives_elsewhere(api, photo, unused_id, region):
+    other = replace(photo, owner_id=unused_id("u", region))
+    for path in ("/offer", ""):
+        assert send(api, other, path).status_code == 403
+    assert is_untouched(api, other)
+
+
+@pytest.mark.parametrize("residency_class", ["eu", "nobody", ""])
+def test_nobody_has_a_class_that_has_no_home_there(api, photo, residency_class):
+    """A European of us-central would be refused by nothing else."""
+    other = replace(photo, residency_class=residency_class)
+    for path in ("/offer", ""):
+        assert send(api, other, path).status_code == 403
+    assert is_untouched(api, other)
+
+
+OBJECT = {"variant": "150.jpg", "sha256": SHA256S[SMALL], "size_bytes": 15, "raw_type": ""}
+BAD = {
+    "no class": {"residency_class": None},
+    "no objects": {"objects": None},
+    "objects that are none": {"objects": [1]},
+    "more objects than a photo has": {"objects": [OBJECT | {"variant": f"{one}.jpg"} for one in range(1, 150)]},
+    "an object twice": {"objects": [OBJECT, OBJECT]},
+    "a name that leads elsewhere": {"objects": [OBJECT | {"variant": "../x.jpg"}]},
+    "a name of no variant": {"objects": [OBJECT | {"variant": "150"}]},
+    "no checksum": {"objects": [OBJECT | {"sha256": "ab"}]},
+    "a checksum in capitals": {"objects": [OBJECT | {"sha256": SHA256S[SMALL].upper()}]},
+    "a negative size": {"objects": [OBJECT | {"size_bytes": -1}]},
+    "a size beyond all bounds": {"objects": [OBJECT | {"size_bytes": 1 << 40}]},
+    "a size with a fraction": {"objects": [OBJECT | {"size_bytes": 15.5}]},
+    "a size that is true": {"objects": [OBJECT | {"size_bytes": True}]},
+    "metadata that is a list": {"metadata": []},
+    "metadata without an owner": {"metadata": {"caption": "x"}},
+    "a reference to nobody": {"reference": {"owner_id": "u_x", "created_at_ms": 1}},
+    "a reference in the far future": {"reference": {"owner_id": "u_00000000001", "created_at_ms": 1 << 60}},
+}
+
+
+@pytest.mark.parametrize("changes", BAD.values(), ids=BAD.keys())
+def test_what_is_out_of_bounds_is_refused_and_leaves_no_trace(api, photo, changes):
+    for path in ("/offer", ""):
+        response = send(api, photo, path, **changes)
+        assert response.status_code == 400, response.text
+        assert response.json["type"] == "urn:darkroom:problem:bad-request"
+    assert is_untouched(api, photo)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("caption", "x" * 2201), ("caption", "\ud800"), ("caption", "a\u202eb"), ("caption", "\0"), ("width", -1),
+        ("placeholder", "!!!"), ("created_at_ms", 1 << 60), ("sha256", "x"), ("camera", "x" * 301), ("recipe", 0),
+        ("variants", [{"size": 0}]), ("variants", "x"), ("size_bytes", 1 << 40), ("residency_class", "eu"),
+        ("owner_id", "u_00000000001"),
+    ],
+)  # fmt: skip
+def test_metadata_out_of_bounds_is_refused(api, photo, name, value):
+    """Also if it names another owner or class than the rest of the offer."""
+    metadata = document_of(photo)["metadata"] | {name: value}
+    assert send(api, photo, metadata=metadata).status_code in (400, 403)
+    assert is_untouched(api, photo)
+
+
+def test_what_is_the_owners_alone_is_not_taken(api, photo):
+    """Whatever a newer or hostile program sends."""
+    more = {"location": {"latitude": 1.0, "longitude": 1.0}, "status": "rejected", "home_region": "eu-west", "new": 1}
+    assert send(api, photo, metadata=document_of(photo)["metadata"] | more).status_code == 200
+    assert api.catalog.photos.get(photo.photo_id) == photo
+
+
+def test_a_reference_is_published_only_if_somebody_here_follows_the_owner(api, ana, photo):
+    assert send(api, photo).json["reference"] is True
+    assert api.published(PHOTO_REFERENCED) == []
+    follow = follow_changed(ana.id, photo.owner_id, True, 1)
+    api.catalog.follows.change(ana.id, photo.owner_id, True, follow)
+    send(api, photo)
+    assert [event.key for event in api.published(PHOTO_REFERENCED)] == [photo.photo_id]
+
+
+def test_without_a_lease_nothing_is_taken_that_is_bound_to_places(api, photo, unused_id):
+    """It is to be tried again later, and nothing is logged. A deletion waits for nothing."""
+    bound = "    rules:\n      - {allow: [rest_variants], at: [eu-west], because: A test.}\n"
+    api.set_policy(POLICY_TEXT.replace("    rules:\n", bound))
+    api.lose_lease()
+    assert send(api, photo, "/offer").status_code == 503
+    assert api.catalog.audit.latest(photo.photo_id, 9) == []
+    assert delete(api, photo).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/border/v1/photos/{photo}", None),
+        ("PUT", "/border/v1/photos/{photo}/offer", None),
+        ("DELETE", "/border/v1/photos/{photo}", {"deleted_at_ms": 1}),
+        ("PUT", "/border/v1/follows/{follower}/{ana}", {"residency_class": "world"}),
+        ("POST", "/v1/details", {"ids": []}),
+        ("POST", "/v1/ended-sessions", {"after_ms": 0}),
+    ],
+)
+def test_one_region_occupies_only_a_few_threads(api, ana, photo, unused_id, method, path, body):
+    """It is to try again; others are answered."""
+    path = path.format(photo=photo.photo_id, follower=unused_id("u", 2), ana=ana.id)
+    document = document_of(photo) if body is None else body
+    with ExitStack() as taken:
+        for _ in range(AT_ONCE):
+            taken.enter_context(api.context.slots.of("us-central"))
+        assert api.request(method, path, document, node="us-central").status_code == 503
+        with pytest.raises(Unavailable), api.context.slots.of("us-central"):
+            pass
+        with api.context.slots.of("eu-central"):
+            pass
+    assert api.request(method, path, document, node="us-central").status_code == 200
