@@ -53,12 +53,18 @@ def history(loaded: Config, values: Values) -> list[Statement]:
     """Every statement up to the one that the region holds, by serial. Raises StatementError, NotFound, Unavailable.
 
     The one that it holds is verified, and each names the one before by its hash: so what somebody else has put into the
-    history, or changed there, is never read.
+    history, or changed there, is never read. Raises CommandError where one of those before is missing or another one.
     """
     statement = statement_in(loaded, values)
     found = [statement] if statement else []
-    while found and found[-1].previous:
-        found.append(read_kept(_authentic(from_history(values, found[-1].previous), found[-1].previous)))
+    while found and (previous := found[-1].previous):
+        try:
+            found.append(read_kept(_authentic(from_history(values, previous), previous)))
+        except (NotFound, StatementError) as error:
+            raise CommandError(
+                f"Statement {found[-1].serial - 1} ({previous[:12]}) can't be read in this region's history.",
+                "Somebody has changed or removed it. Another region has it too: name one with --region.",
+            ) from error
     return found[::-1]
 
 

@@ -177,3 +177,20 @@ def test_a_region_that_there_is_not_is_named_with_those_that_there_are(data, pol
 def test_the_status_of_a_system_that_does_not_run_says_how_to_start_it(data, capsys):
     assert run(data, "status") == 1
     assert "No region answers." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("broken", ["garbage", None])
+def test_a_history_that_somebody_has_changed_is_named_as_such(data, policy, capsys, broken):
+    """And another region's is advised."""
+    assert run(data, "apply", policy, "--because", "Sydney ends.") == 0
+    first = held(data)["eu-west"].previous
+    loaded = config.load(data / "topology.toml", {})
+    with closing(config.open_settings(loaded, "eu-west")) as settings:
+        [key] = [key for key in settings.values.tree("residency/history/") if first in key]
+        settings.values.delete(key)
+        if broken:
+            settings.values.write(key, broken)
+    capsys.readouterr()
+    assert run(data, "history", "--region", "eu-west") == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert f"Statement 1 ({first[:12]}) can't be read in this region's history. → Somebody has changed" in error
