@@ -37,7 +37,7 @@ class OffersResource:
     def on_delete(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         with self._sent_by(request, photo_id):
             deleted_at_ms = fields.integer(fields.body(request), "deleted_at_ms", 0, MAX_AT_MS)
-            response.media = {"again_at_ms": self._receiver.delete(photo_id, deleted_at_ms).again_at_ms}
+            response.media = {"again_at_ms": self._receiver.delete(photo_id, deleted_at_ms)}
 
     @contextmanager
     def _sent_by(self, request: falcon.Request, photo_id: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ A deletion may run at the same time, in any process, without a common lock. Two 
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 from regions.border.offers import DELETED, AnsweredObject, ObjectState, Offer, OfferAnswer, OfferedObject
 from regions.config import Stores
@@ -28,13 +28,6 @@ PUT_MS = 5 * 60_000
 PUT_LASTS_MS = 5 * 60_000
 """How long one that was begun may take."""
 _FOLLOWERS_PAGE, _MAX_PAGES = 1, 32
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """If nothing of the photo can arrive any more, `again_at_ms` is None; else the lane asks again then (Unix time)."""
-
-    again_at_ms: int | None
 
 
 class Receiver:
@@ -77,14 +70,17 @@ class Receiver:
             self._stores.events.publish([event])
         return answer
 
-    def delete(self, photo_id: str, deleted_at_ms: int) -> Confirmation:
-        """Needs no policy, because nothing may delay a deletion. Raises Unavailable."""
+    def delete(self, photo_id: str, deleted_at_ms: int) -> int | None:
+        """Until when something of the photo may still arrive, so that the lane must ask again (Unix time); None: never.
+
+        Needs no policy, because nothing may delay a deletion. Raises Unavailable.
+        """
         catalog = self._stores.catalog
         # Without the owner's id, which did not cross the border.
         catalog.photos.delete(Tombstone(photo_id, "", deleted_at_ms), None)
         until_ms = catalog.arrivals.until(photo_id)
         photo_objects.delete_all(self._stores.objects, photo_id)
-        return Confirmation(until_ms if until_ms is not None and until_ms > self._clock_ms() else None)
+        return until_ms if until_ms is not None and until_ms > self._clock_ms() else None
 
     def _decisions(self, offer: Offer) -> Mapping[Action, Decision]:
         """This region's own, logged before anything is done. Raises Unavailable if nobody can tell at the moment."""
@@ -125,7 +121,7 @@ class Receiver:
             wanted.bucket, wanted.key(photo_id), wanted.size_bytes, wanted.sha256, wanted.content_type,
             wanted.cache_control, expires_at_ms,
         )  # fmt: skip
-        return AnsweredObject(answered.state, answered.rule, answered.because, put)
+        return replace(answered, put=put)
 
     def _answer(
         self, offer: Offer, objects: Mapping[str, AnsweredObject], decisions: Mapping[Action, Decision]

@@ -194,9 +194,9 @@ class World:
 
     def delete(self, photo_id: str, deleted_at_ms: int) -> bool:
         step()
-        confirmation = self._receiver.delete(photo_id, deleted_at_ms)
+        again_at_ms = self._receiver.delete(photo_id, deleted_at_ms)
         step()
-        return confirmation.again_at_ms is None
+        return again_at_ms is None
 
     def send(self, objects: Any, photo_id: str, wanted: Any, put: SignedPut) -> None:
         step()

@@ -40,11 +40,12 @@ MUTANTS = {
         (laws.test_a_tombstone_wins_wherever_a_deletion_falls_into_a_copy, ()),
     ),
     "a deletion is confirmed at once": (
-        receiving, "until_ms if until_ms is not None and until_ms > self._clock_ms() else None", "None", WINS,
+        receiving, "return until_ms if until_ms is not None and until_ms > self._clock_ms() else None", "return None",
+        WINS,
     ),
     "a deletion erases nothing": (
-        receiving, "        photo_objects.delete_all(self._stores.objects, photo_id)\n        return Confirmation",
-        "        return Confirmation",
+        receiving, "        photo_objects.delete_all(self._stores.objects, photo_id)\n        return until_ms",
+        "        return until_ms",
         WINS,
     ),
     "the owner's id crosses with a deletion": (
