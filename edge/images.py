@@ -25,7 +25,7 @@ from regions.errors import BadGateway, NotFound, RangeNotSatisfiable, ResidencyD
 
 _ATTEMPTS = 2
 # A request for which there is a copy does not need the upstream, and so waits no longer than this for it.
-_CONFIRMATION_S = 1.5
+_CONFIRMATION_S = 1.0
 
 
 class Upstream(Protocol):

@@ -12,7 +12,7 @@ from regions.events import messages
 from regions.records import User
 from regions.region_client import RegionRequest
 
-_AUTHOR_S = 1.5
+_AUTHOR_S = 1.0
 
 
 class PeopleResource:
