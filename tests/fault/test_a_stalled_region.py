@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -24,8 +26,6 @@ BOUND_S = 2.0
 RATE = 225
 STALLED = "eu-west"
 FOR_S = 7.0
-ROUNDS = 3
-"""This machine's disk may stand still for seconds by itself. A region that costs others anything does so each time."""
 PAUSE_S = 0.5
 PHOTOS, FAR_PHOTOS = 14, 4
 SIZES = ("150", "320", "640", "1080")
@@ -57,15 +57,6 @@ class World:
         handle = f"someone_{random.randrange(1 << 40)}"
         assert Client(self.system.edges[edge]).sign_up("Carol", "US", handle, PASSPHRASE)["home_region"] == "us-central"
 
-    def slowest(self, sign_up_at: str) -> list[tuple[str, float]]:
-        """What took longest in a while, the longest first."""
-        self.took_s.clear()
-        end_s = time.monotonic() + FOR_S
-        while time.monotonic() < end_s:
-            self.act(sign_up_at)
-            time.sleep(PAUSE_S)
-        return sorted(self.took_s, key=lambda one: -one[1])[:5]
-
     def act(self, sign_up_at: str) -> None:
         """Once all that somebody does who does not need eu-west."""
         bob = self.bob
@@ -79,8 +70,16 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(own_system: System, eventually) -> World:
-    ana, bob = own_system.person("Ana", "PT", "lisbon"), own_system.person("Bob", "US", "chicago")
+def system_in_memory(start_system) -> Iterator[System]:
+    """Its data are in memory: a disk that stands still for seconds, as a busy machine has, is no stalled region."""
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        yield from start_system(Path(folder))
+
+
+@pytest.fixture(scope="module")
+def world(system_in_memory: System, eventually) -> World:
+    system = system_in_memory
+    ana, bob = system.person("Ana", "PT", "lisbon"), system.person("Bob", "US", "chicago")
     bob.client.follow(bob.id, ana.id)
     far, near = uploaded(ana, range(FAR_PHOTOS)), uploaded(bob, range(10, 10 + PHOTOS))
     eventually(lambda: {photo["id"] for photo in far} <= set(bob.feed_ids()))
@@ -88,7 +87,7 @@ def world(own_system: System, eventually) -> World:
         (edge, path_of(photo["variants"][size])) for photo in near for size in SIZES for edge in ("chicago", "sydney")
     ]
     far_images = [path_of(photo["variants"][size]) for photo in far for size in SIZES]
-    return World(own_system, bob, [photo["id"] for photo in near], far_images, itertools.cycle(looks))
+    return World(system, bob, [photo["id"] for photo in near], far_images, itertools.cycle(looks))
 
 
 def uploaded(person: Person, seeds: Iterable[int]) -> list[dict[str, Any]]:
@@ -138,13 +137,16 @@ def test_who_does_not_need_a_stalled_region_gets_no_error_and_waits_for_two_seco
     world, process, pause_s, sign_up_at, eventually
 ):
     """Sign-up, feed, like, upload and first looks at another region, through the edge that is flooded."""
+    world.took_s.clear()
     chicago = world.system.edges["chicago"]
     number = ids.parse(ids.PHOTO, world.far_images[0].split("/")[2]).region
     unknown = [] if process.startswith("object-server") else [unknown_image(number) for _ in range(2000)]
     with stalled(world.system, process, pause_s), flooding(chicago, RATE, [*world.far_images, *unknown]) as flood:
-        rounds = [world.slowest(sign_up_at)]
-        while rounds[-1][0][1] >= BOUND_S and len(rounds) < ROUNDS:
-            rounds.append(world.slowest(sign_up_at))
-    assert rounds[-1][0][1] < BOUND_S, rounds
+        end_s = time.monotonic() + FOR_S
+        while time.monotonic() < end_s:
+            world.act(sign_up_at)
+            time.sleep(PAUSE_S)
+    slowest = sorted(world.took_s, key=lambda one: -one[1])[:5]
+    assert slowest[0][1] < BOUND_S, slowest
     assert pause_s or flood.statuses["503"] > RATE, "the flood met no stalled region"
     eventually(lambda: urllib3.request("GET", chicago + world.far_images[0], retries=False).status == 200, within_s=20)
