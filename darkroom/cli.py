@@ -315,7 +315,7 @@ COMMANDS = (
     ),
     Command(
         "policy status",
-        "which statement each region holds, and for how long it may go on if it hears of no other",
+        "which statement each region holds, and for how long it may go on alone; exit 1 until all are one",
         "darkroom.operate.policy_reports:status",
         (_argument("--json", action="store_true", help="for programs"), _TOPOLOGY),
         needs_service=True,

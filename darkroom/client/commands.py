@@ -150,6 +150,10 @@ def photo(options: Namespace) -> int:
 
 def follow(options: Namespace) -> int:
     client, profile = signed_in(options)
+    if "@" in options.author:
+        raise CommandError(
+            f"{options.author} is a handle.", "Give their id, u_…; their `darkroom signup` printed it.", 2
+        )
     client.follow(profile.id, options.author)
     author = client.user(options.author)
     Console().print(

@@ -140,9 +140,18 @@ def _draft(loaded: Config, policy_text: str, options: Namespace, before: Stateme
     if options.operators:
         operators = people_files.read_operators(options.operators)
     try:
-        return statement_document.draft(policy_text, places, signers, options.because, before, lease_s, operators)
+        drafted = statement_document.draft(policy_text, places, signers, options.because, before, lease_s, operators)
     except StatementError as error:
         raise CommandError(f"{options.file}: {error}.", "`darkroom policy check FILE` says more.") from error
+    if before and _decides(statement_document.parse(drafted, "")) == _decides(before):
+        raise CommandError(
+            f"Statement {before.serial} says all of this already.", "See it with `darkroom policy show`."
+        )
+    return drafted
+
+
+def _decides(statement: Statement) -> tuple[object, ...]:
+    return statement.policy_text, statement.places, statement.signers, statement.operators, statement.lease_s
 
 
 def _show_changes(statement: Statement, before: Statement | None) -> None:

@@ -89,6 +89,13 @@ def test_somebody_elses_session_is_replaced_only_when_asked(tmp_path, url, saved
     assert token(tmp_path) == "second"
 
 
+def test_somebody_is_followed_by_their_id(url, signin, tmp_path, capsys):
+    """A handle is for signing in. The message says where the id is."""
+    assert signin("ana@eu-west") == 0
+    assert main(["follow", "bob@us-central", "--data", str(tmp_path)]) == 2
+    assert "bob@us-central is a handle" in capsys.readouterr().err
+
+
 def test_a_handle_without_its_region_is_explained(url, signin, capsys):
     """By the command and by the client."""
     assert signin("dan") == 2

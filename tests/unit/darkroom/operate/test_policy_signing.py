@@ -76,6 +76,14 @@ def test_without_a_reason_nothing_is_stated(data, policy, capsys):
     assert {one.serial for one in held(data).values()} == {1}
 
 
+def test_a_statement_that_would_change_nothing_is_not_made(data, policy, capsys):
+    """The history would have one more, and everybody would wait for a lease."""
+    assert run(data, "apply", policy, "--because", "Sydney ends.") == 0
+    assert run(data, "apply", policy, "--because", "Sydney ends again.") == 1
+    assert "Statement 2 says all of this already" in capsys.readouterr().err
+    assert held(data)["eu-west"].serial == 2
+
+
 def test_a_policy_with_a_mistake_is_not_stated(data, policy, capsys):
     """The message has its line."""
     policy.write_text(policy.read_text().replace("[sydney]", "[sidney]", 1))
@@ -145,6 +153,7 @@ def test_who_signs_is_changed_by_a_statement(data, policy, capsys):
     assert run(data, "sign", first, "--key", data / "ana.pem", "--out", first) == 0
     assert run(data, "apply", first) == 0
     capsys.readouterr()
+    policy.write_text(shipped_policy())
     assert run(data, "apply", policy, "--because", "Officer 1 again.") == 1
     advice = capsys.readouterr().err
     assert "darkroom policy sign --help" in advice and "port" not in advice
