@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from regions.errors import BadGateway
+from regions.untrusted_text import SHA256
 from regions.variant_names import CONTENT_TYPES
 
 GRANT_HEADER = "Darkroom-Grant"
@@ -18,7 +19,6 @@ MAX_IMAGE_BYTES = 16 * 1024 * 1024
 _MAX_CLASS = 80
 
 _GRANT = re.compile(r'class="((?:[ !#-\[\]-~]|\\["\\]){1,160})", cache=\?([01])')
-_SHA256 = re.compile("[0-9a-f]{64}")
 _DIGEST = re.compile("sha-256=:([A-Za-z0-9+/]{43}=):")
 _NUMBER = re.compile("[0-9]{1,10}")
 
@@ -96,7 +96,7 @@ def from_origin(document: Any, home: str, now_s: float) -> OriginGrant:
         raise BadGateway("the origin's response has no readable grant") from error
     if not isinstance(residency_class, str) or not 0 < len(residency_class) <= _MAX_CLASS:
         raise BadGateway("the origin's response has no readable grant")
-    if type(size_bytes) is not int or not _SHA256.fullmatch(sha256):
+    if type(size_bytes) is not int or not SHA256.fullmatch(sha256):
         raise BadGateway("the origin's response has no readable grant")
     return OriginGrant(Grant(sha256, residency_class, home, now_s), url, _checked_size(size_bytes))
 

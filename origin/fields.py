@@ -12,17 +12,13 @@ import falcon
 
 from regions import ids
 from regions.errors import BadRequest, NotFound, TooLarge
+from regions.untrusted_text import has_controls
 
 MAX_BODY_BYTES = 64 * 1024
 DEFAULT_LIMIT, MAX_LIMIT = 30, 100
 
 Document = dict[str, Any]
 
-# Control characters, and halves of surrogate pairs, which UTF-8 can't encode.
-_NOT_TEXT = ("Cc", "Cs")
-# These change the order in which the text after them is displayed (Unicode UAX #9), and so can make another user's
-# text appear to say something else.
-_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Letters and symbols that are displayed as nothing: the Hangul fillers, and Braille without a dot.
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
@@ -58,8 +54,7 @@ def text(source: Document, name: str, most: int, pattern: str | None = None, lin
     if not isinstance(value, str) or not _is_visible(value) or len(value) > most:
         raise BadRequest(f"{name} must be a string of 1 to {most} characters")
     value = value.strip().replace("\r\n", "\n")
-    allowed = "\n\t" if lines else ""
-    if any((category(letter) in _NOT_TEXT or letter in _BIDI_CONTROLS) and letter not in allowed for letter in value):
+    if has_controls(value, "\n\t" if lines else ""):
         raise BadRequest(f"{name} contains control characters")
     if pattern is not None and not re.fullmatch(pattern, value):
         raise BadRequest(f"{name} must match {pattern}")

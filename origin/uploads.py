@@ -17,6 +17,7 @@ from regions.events import messages
 from regions.image_limits import CONTENT_TYPES, MAX_RAW_BYTES
 from regions.records import MAX_CAPTION_CHARS, Photo, Status, Upload, rfc3339
 from regions.stores.objects import RAW, Part, raw_key
+from regions.untrusted_text import SHA256
 
 PART_SIZE_BYTES = 5 * 1024 * 1024
 
@@ -176,7 +177,7 @@ class UploadsResource:
             status=Status.UPLOADING,
             caption=fields.optional_text(body, "caption", MAX_CAPTION_CHARS, lines=True) or "",
             size_bytes=fields.integer(body, "size_bytes", 1, MAX_RAW_BYTES),
-            sha256=fields.optional_text(body, "sha256", 64, "[0-9a-f]{64}"),
+            sha256=fields.optional_text(body, "sha256", 64, SHA256.pattern),
             created_at_ms=self._context.clock_ms(),
             content_type=content_type,
         )

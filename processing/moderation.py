@@ -20,6 +20,7 @@ from functools import lru_cache
 import numpy as np
 
 from regions.stores.settings import MAX_VALUE_BYTES
+from regions.untrusted_text import SHA256
 
 DISTANCE_BITS = 31
 """Of 18 million pairs of pictures that have nothing in common none is as close; by their tail, one in 80 million is."""
@@ -28,7 +29,6 @@ MAX_DISTANCE_BITS = 40
 MAX_ENTRIES = MAX_VALUE_BYTES // len(f"phash {'0' * 64}\n")
 """As many as a setting can hold: 7,355. For each photo, all are compared; each goes to a worker once, in 33 bytes."""
 
-_SHA256 = re.compile("[0-9a-f]{64}")
 _PHASH = re.compile("[0-9a-f]{64}")
 _OLD_PHASH = re.compile("[0-9a-f]{16}")
 _DISTANCE = re.compile("[0-9]{1,2}")
@@ -63,7 +63,7 @@ def parse(text: str) -> KnownBad:
         match line.partition("#")[0].split():
             case []:
                 continue
-            case ["sha256", digest] if _SHA256.fullmatch(digest):
+            case ["sha256", digest] if SHA256.fullmatch(digest):
                 sha256s.add(digest)
             case ["phash", value, *bits] if _PHASH.fullmatch(value) and _is_distance(bits):
                 hashes += bytes.fromhex(value)

@@ -7,6 +7,8 @@ this module uses neither HTTP servers nor stores.
 from typing import Any
 
 PROBLEM_JSON = "application/problem+json"
+AWAY_STATUSES = frozenset({408, 429, 502, 503, 504})
+"""How a server says that it, or what it needs, is away or has too much to do: the same request may succeed later."""
 
 
 class Problem(Exception):

@@ -10,14 +10,13 @@ from typing import Any, TypeVar
 
 from regions.border.follows import Referenced, parse_references
 from regions.border.offers import Offer, OfferAnswer, offer_document, parse_answer
-from regions.errors import BadGateway, Problem, ResidencyDenied, Unavailable, Unprocessable
+from regions.errors import AWAY_STATUSES, BadGateway, Problem, ResidencyDenied, Unavailable, Unprocessable
 from regions.region_client import RegionClient, RegionRequest
 from regions.topology import Region
 
 _WITHIN_S = 10.0
 _MAX_REPLY_BYTES = 1 << 20
 _MAX_DETAIL_CHARS = 500
-_AWAY = (401, 408, 429, 502, 503, 504)
 
 Parsed = TypeVar("Parsed")
 
@@ -80,4 +79,4 @@ class Border:
         refusal = f"{self._region.name} answered {status}: {detail}"
         if status == 451:
             return ResidencyDenied(refusal, "")
-        return Unavailable(refusal) if status in _AWAY else Unprocessable(refusal)
+        return Unavailable(refusal) if status in (401, *AWAY_STATUSES) else Unprocessable(refusal)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import urllib3
 
 from regions.border.offers import OfferedObject
-from regions.errors import BadGateway, Unavailable, Unprocessable
+from regions.errors import AWAY_STATUSES, BadGateway, Unavailable, Unprocessable
 from regions.stores.objects import Objects, SignedPut
 
 _CONNECT_S, _IDLE_S, _WITHIN_S = 5.0, 20.0, 300.0
@@ -18,7 +18,6 @@ _CONNECT_S, _IDLE_S, _WITHIN_S = 5.0, 20.0, 300.0
 _PIECE_BYTES = 128 << 10
 _CONNECTIONS = 32
 _STORED, _THERE_ALREADY = (200, 201, 204), 412
-_AWAY = (408, 429, 502, 503, 504)
 
 
 class Sender:
@@ -65,7 +64,7 @@ def _refusal(status: int, key: str) -> Unavailable | Unprocessable:
 
     400 is S3's answer to bytes that have another checksum.
     """
-    if status in _AWAY:
+    if status in AWAY_STATUSES:
         return Unavailable(f"the store of the destination answered {status} to {key}")
     if status == 400:
         return Unprocessable(f"{key} is not stored: its bytes do not have the recorded SHA-256")

@@ -26,8 +26,14 @@ def named_or_all(options: Namespace) -> tuple[Config, list[str]]:
 
 def named_or_first(loaded: Config, options: Namespace) -> str:
     """The region's name. Raises CommandError if the topology has none of that name."""
+    if options.region is None:
+        return next(iter(loaded.topology.regions))
+    return require(loaded, options, str(options.region))
+
+
+def require(loaded: Config, options: Namespace, name: str) -> str:
+    """The name, if the topology has a region with it; else raises CommandError."""
     regions = loaded.topology.regions
-    name = next(iter(regions)) if options.region is None else str(options.region)
     if name not in regions:
         raise CommandError(
             f"{_file(options)} has no region {terminal.plain(name)}.", f"It has {', '.join(regions)}.", 2

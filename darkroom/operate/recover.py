@@ -15,7 +15,7 @@ from rich.console import Console
 from darkroom import terminal
 from darkroom.command_error import CommandError
 from darkroom.local.addresses import TOPOLOGY
-from darkroom.operate import operators
+from darkroom.operate import one_region, operators
 from origin.accounts import recovery_codes
 from origin.accounts.sign_up import HANDLE
 from regions import config, ids, topology
@@ -32,7 +32,7 @@ def command(options: Namespace) -> int:
     loaded = config.load(options.topology or options.data / TOPOLOGY, os.environ)
     if options.handle and not re.fullmatch(HANDLE, options.handle):
         raise CommandError(f"{options.handle!r} can't be a handle.", "It has 2 to 30 small letters, digits and _.", 2)
-    region, user_id = _found(loaded, options.user)
+    region, user_id = _found(loaded, options)
     operator = operators.require(options, loaded, Role.OPERATOR)
     with closing(config.open_settings(loaded, region)) as settings:
         operator.begins(settings.values, region, "recover", user_id)
@@ -45,15 +45,13 @@ def command(options: Namespace) -> int:
     return 0
 
 
-def _found(loaded: Config, who: str) -> tuple[str, str]:
+def _found(loaded: Config, options: Namespace) -> tuple[str, str]:
     """The home region and the id of `ana@eu-west`, or of an id. Raises CommandError, NotFound, Unavailable."""
+    who = options.user
     handle, at, region = who.rpartition("@")
     if not at:
         return topology.home_of(loaded.topology, ids.USER, who).name, who
-    if region not in loaded.topology.regions:
-        raise CommandError(
-            f"There is no region {terminal.plain(region)}.", f"There are {', '.join(loaded.topology.regions)}.", 2
-        )
+    one_region.require(loaded, options, region)
     with closing(config.open_catalog(loaded, region)) as catalog:
         user_id = catalog.handles.owner(handle)
     if user_id is None:

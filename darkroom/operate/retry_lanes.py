@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from darkroom import terminal
-from darkroom.command_error import CommandError
 from darkroom.operate import one_region, operators
 from regions import config
 from regions.clock import now_ms
@@ -57,9 +56,8 @@ def cause_of(error: str) -> str:
 def command(options: Namespace) -> int:
     """Runs `darkroom lanes retry`."""
     loaded, homes = one_region.named_or_all(options)
-    if options.to is not None and options.to not in loaded.topology.regions:
-        known = ", ".join(loaded.topology.regions)
-        raise CommandError(f"There is no region {terminal.plain(options.to)}.", f"There are {known}.", 2)
+    if options.to is not None:
+        one_region.require(loaded, options, options.to)
     if not options.dry_run:
         _log_act(options, loaded, homes)
     found = {

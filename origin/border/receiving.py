@@ -117,11 +117,10 @@ class Receiver:
     def _with_put(
         self, photo_id: str, wanted: OfferedObject, answered: AnsweredObject, expires_at_ms: int
     ) -> AnsweredObject:
-        put = self._stores.objects.sign_put(
-            wanted.bucket, wanted.key(photo_id), wanted.size_bytes, wanted.sha256, wanted.content_type,
-            wanted.cache_control, expires_at_ms,
-        )  # fmt: skip
-        return replace(answered, put=put)
+        info = ObjectInfo(
+            wanted.key(photo_id), wanted.size_bytes, wanted.sha256, wanted.content_type, wanted.cache_control
+        )
+        return replace(answered, put=self._stores.objects.sign_put(wanted.bucket, info, expires_at_ms))
 
     def _answer(
         self, offer: Offer, objects: Mapping[str, AnsweredObject], decisions: Mapping[Action, Decision]

@@ -9,6 +9,7 @@ from regions.errors import NotFound
 from regions.residency import reports
 from regions.residency.live import LiveRules
 from regions.residency.statement import Kind
+from regions.untrusted_text import SHA256
 
 _ANY = (Kind.REGION, Kind.EDGE, Kind.WITNESS)
 
@@ -27,7 +28,7 @@ class StatementResource:
     def on_get_signed(self, request: falcon.Request, response: falcon.Response, hash: str) -> None:
         """The signed text of a statement that is in force, pending, or was in force once."""
         self._nodes.require(request, *_ANY)
-        if not reports.HASH.fullmatch(hash):
+        if not SHA256.fullmatch(hash):
             raise NotFound("a statement is named by its hash")
         signed = self._rules.signed(hash) or self._history(hash)
         response.media = {"signed": signed}

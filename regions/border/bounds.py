@@ -6,17 +6,14 @@ Everything raises TypeError or ValueError for another value; who reads a documen
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
-from unicodedata import category
 
 from regions import ids
 from regions.errors import NotFound
+from regions.untrusted_text import SHA256, has_controls
 
 Value = TypeVar("Value")
 
-# UAX #9: they change the order in which the text after them is displayed.
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
-_SHA256 = re.compile("[0-9a-f]{64}")
 MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999, the last one of RFC 3339
 
 
@@ -31,7 +28,7 @@ def text(value: Any, most: int) -> str:
 def shown_text(value: Any, most: int) -> str:
     """Without control characters, which may make a text appear to say something else."""
     checked = text(value, most)
-    if any(category(letter) == "Cc" and letter not in "\n\t" for letter in checked) or _BIDI.search(checked):
+    if has_controls(checked, "\n\t"):
         raise ValueError("a text with control characters")
     return checked
 
@@ -61,7 +58,7 @@ def at_ms(value: Any) -> int:
 
 
 def sha256(value: Any) -> str:
-    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+    if not isinstance(value, str) or not SHA256.fullmatch(value):
         raise TypeError("expected a SHA-256 in lower-case hex")
     return value
 

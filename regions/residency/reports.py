@@ -4,13 +4,12 @@ Pure. The document comes from another server, which may be hostile: everything i
 """
 
 import math
-import re
 from typing import Any
 
 from regions.errors import BadGateway
 from regions.residency.exchange import Report
+from regions.untrusted_text import SHA256
 
-HASH = re.compile("[0-9a-f]{64}")
 _MAX_SERIAL = 1 << 40
 _MOST_S = 1e9
 _MOST_PENDING = 50
@@ -53,7 +52,7 @@ def _serial(value: Any) -> int:
 
 
 def _hash(value: Any) -> str:
-    if not isinstance(value, str) or (value and not HASH.fullmatch(value)):
+    if not isinstance(value, str) or (value and not SHA256.fullmatch(value)):
         raise ValueError("a hash is 64 hexadecimal digits")
     return value
 

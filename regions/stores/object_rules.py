@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from regions.errors import BadRequest, Conflict, Unprocessable
 from regions.image_limits import MAX_RAW_BYTES
 from regions.stores.objects import RAW, VARIANTS, ObjectInfo, Part
+from regions.untrusted_text import SHA256
 
 BUCKETS = (RAW, VARIANTS)
 UNKNOWN_TYPE = "application/octet-stream"
@@ -22,7 +23,6 @@ SEGMENT = "[A-Za-z0-9_][A-Za-z0-9._-]*"
 KEY = re.compile(f"{SEGMENT}(?:/{SEGMENT})*")
 MAX_KEY_CHARS = 200
 MAX_PARTS = 10_000
-_SHA256 = re.compile("[0-9a-f]{64}")
 # No two spaces in a row: S3's signatures count them as one.
 _FIELD_VALUE = re.compile("[!-~]+(?: [!-~]+)*")
 _MAX_FIELD_CHARS = 200
@@ -47,7 +47,7 @@ def require_sendable(info: ObjectInfo) -> None:
     """
     if not 0 <= info.size_bytes <= MAX_RAW_BYTES:
         raise BadRequest(f"an object has 0 to {MAX_RAW_BYTES} bytes")
-    if not _SHA256.fullmatch(info.sha256 or ""):
+    if not SHA256.fullmatch(info.sha256 or ""):
         raise BadRequest("a SHA-256 is 64 hexadecimal digits, in lower case")
     for value in (info.content_type, info.cache_control or "-"):
         if len(value) > _MAX_FIELD_CHARS or not _FIELD_VALUE.fullmatch(value):

@@ -110,17 +110,8 @@ class Objects(Protocol):
         """A URL that serves the object until it expires. Sends no request."""
         ...
 
-    def sign_put(
-        self,
-        bucket: str,
-        key: str,
-        size_bytes: int,
-        sha256: str,  # in hexadecimal
-        content_type: str,
-        cache_control: str,  # may be empty
-        expires_at_ms: int,
-    ) -> SignedPut:
-        """A URL that takes exactly these bytes, once: checksum, length, type and `If-None-Match: *` are signed.
+    def sign_put(self, bucket: str, info: ObjectInfo, expires_at_ms: int) -> SignedPut:
+        """A URL that takes exactly this object, once: checksum, length, type and `If-None-Match: *` are signed.
 
         Sends no request. Raises BadRequest for what can't be signed (`object_rules.require_sendable`). The sender gets
 

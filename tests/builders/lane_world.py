@@ -6,7 +6,7 @@ another one go on in between, kill it, or let time pass.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -126,10 +126,8 @@ class ObjectStore:
     def list_uploads(self, bucket: str, key: str) -> tuple[str, ...]:
         return ()
 
-    def sign_put(
-        self, bucket: str, key: str, size_bytes: int, sha256: str, content_type: str, cache: str, expires_ms: int
-    ) -> SignedPut:
-        claim = "|".join(map(str, (bucket, key, size_bytes, sha256, content_type, cache, expires_ms)))
+    def sign_put(self, bucket: str, info: ObjectInfo, expires_ms: int) -> SignedPut:
+        claim = "|".join(map(str, (bucket, *astuple(info), expires_ms)))
         return SignedPut(f"http://objects/{claim}", {})
 
     def take(self, url: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from regions.errors import BadRequest, NotFound, Unprocessable
 from regions.stores.objects import CHUNK_BYTES, IMMUTABLE, RAW, VARIANTS, raw_key, variant_key, variant_prefix
-from tests.builders.objects import grain, keys, put, sha256, whole
+from tests.builders.objects import grain, image, keys, put, sha256, whole
 
 PHOTO = "p_00000000abc"
 KEY = raw_key(PHOTO)
@@ -169,7 +169,7 @@ def test_a_malicious_key_is_rejected(objects, key):
         lambda: objects.info(RAW, key),
         lambda: objects.delete(RAW, key),
         lambda: objects.sign_get(RAW, key, 1),
-        lambda: objects.sign_put(RAW, key, 1, sha256(b"x"), "image/jpeg", "", 1),
+        lambda: objects.sign_put(RAW, image(key, b"x"), 1),
         lambda: objects.open(RAW, key).__enter__(),
     ):
         with pytest.raises(BadRequest):

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,7 +12,7 @@ import urllib3
 from regions.errors import BadRequest
 from regions.image_limits import MAX_RAW_BYTES
 from regions.stores.objects import CHUNK_BYTES, IMMUTABLE, RAW, VARIANTS, Objects, SignedPut
-from tests.builders.objects import altered_urls, grain, keys, put, send, sha256, whole
+from tests.builders.objects import altered_urls, grain, image, keys, put, send, sha256, whole
 from tests.builders.uploads import KEY, MINUTE_MS
 
 PHOTO = b"a photo of the harbour"
@@ -25,8 +26,7 @@ def sign(objects: Objects, clock) -> Sign:
     """Signs a put of these bytes as a variant, for a minute."""
 
     def sign(data: bytes = PHOTO, key: str = KEY, valid_ms: int = MINUTE_MS, bucket: str = VARIANTS) -> SignedPut:
-        expires_at_ms = clock.now_ms() + valid_ms
-        return objects.sign_put(bucket, key, len(data), sha256(data), "image/jpeg", IMMUTABLE, expires_at_ms)
+        return objects.sign_put(bucket, image(key, data), clock.now_ms() + valid_ms)
 
     return sign
 
@@ -51,7 +51,7 @@ def test_an_object_that_was_sent_is_stored_as_if_it_had_been_put(objects, open_o
 
 def test_an_original_may_be_sent_without_cache_control(objects, clock):
     """Into the other bucket."""
-    signed = objects.sign_put(RAW, KEY, len(PHOTO), sha256(PHOTO), "image/heic", "", clock.now_ms() + MINUTE_MS)
+    signed = objects.sign_put(RAW, image(KEY, PHOTO, "image/heic", ""), clock.now_ms() + MINUTE_MS)
     assert send_put(signed).status == 200
     info = objects.info(RAW, KEY)
     assert (info.sha256, info.content_type, info.cache_control) == (sha256(PHOTO), "image/heic", "")
@@ -168,7 +168,7 @@ def test_each_header_that_was_signed_must_be_sent(objects, sign):
 
 def test_a_cache_control_where_none_was_signed_is_refused_or_seen(objects, clock):
     """The one who verifies what was sent finds it in `info`."""
-    signed = objects.sign_put(VARIANTS, KEY, len(PHOTO), sha256(PHOTO), "image/jpeg", "", clock.now_ms() + MINUTE_MS)
+    signed = objects.sign_put(VARIANTS, image(KEY, PHOTO, cache_control=""), clock.now_ms() + MINUTE_MS)
     status = send_put(signed, **{"Cache-Control": "no-cache"}).status
     assert status == 403 or objects.info(VARIANTS, KEY).cache_control == "no-cache"
 
@@ -197,7 +197,7 @@ def test_a_url_for_writing_can_not_read(objects, sign):
 )
 def test_what_no_request_could_say_is_not_signed(objects, changed):
     """It comes from another region, which may send anything."""
-    signable = {"size_bytes": 1, "sha256": sha256(b"x"), "content_type": "image/jpeg", "cache_control": ""}
-    assert objects.sign_put(RAW, KEY, **signable, expires_at_ms=1).url
+    signable = image(KEY, b"x")
+    assert objects.sign_put(RAW, signable, 1).url
     with pytest.raises(BadRequest):
-        objects.sign_put(RAW, KEY, **{**signable, **changed}, expires_at_ms=1)
+        objects.sign_put(RAW, replace(signable, **changed), 1)

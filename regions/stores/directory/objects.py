@@ -108,21 +108,12 @@ class DirectoryObjects:
         require_bucket_and_key(bucket, key)
         return signed_url(self.secret, self._server_url, Claim("GET", f"/object/{bucket}/{key}", None, expires_at_ms))
 
-    def sign_put(
-        self,
-        bucket: str,
-        key: str,
-        size_bytes: int,
-        sha256: str,
-        content_type: str,
-        cache_control: str,
-        expires_at_ms: int,
-    ) -> SignedPut:
+    def sign_put(self, bucket: str, info: ObjectInfo, expires_at_ms: int) -> SignedPut:
         """The URL must not have expired when the last byte arrives."""
-        require_bucket_and_key(bucket, key)
-        require_sendable(ObjectInfo(key, size_bytes, sha256, content_type, cache_control))
-        content = SignedContent(sha256, content_type, cache_control)
-        claim = Claim("PUT", f"/object/{bucket}/{key}", size_bytes, expires_at_ms, content)
+        require_bucket_and_key(bucket, info.key)
+        require_sendable(info)
+        content = SignedContent(str(info.sha256), info.content_type, info.cache_control)
+        claim = Claim("PUT", f"/object/{bucket}/{info.key}", info.size_bytes, expires_at_ms, content)
         return SignedPut(signed_url(self.secret, self._server_url, claim), content.headers())
 
     def delete(self, bucket: str, key: str) -> None:

@@ -126,25 +126,15 @@ class S3Objects:
     def sign_get(self, bucket: str, key: str, expires_at_ms: int) -> str:
         return self._sign("get_object", self._locate(bucket, key), expires_at_ms)
 
-    def sign_put(
-        self,
-        bucket: str,
-        key: str,
-        size_bytes: int,
-        sha256: str,
-        content_type: str,
-        cache_control: str,
-        expires_at_ms: int,
-    ) -> SignedPut:
+    def sign_put(self, bucket: str, info: ObjectInfo, expires_at_ms: int) -> SignedPut:
         """The URL must not have expired when the first byte arrives. How long the rest may take, only the store limits:
         versitygw 1.8 still waits for it more than a minute after the URL has expired.
 
         S3 refuses every further header with `x-amz-`, but lets a sender add Content-Encoding, -Disposition, -Language,
         Expires and, where none is signed, Cache-Control. Stores that lack checksums or conditions: see `Puts.signed`.
         """
-        info = ObjectInfo(key, size_bytes, sha256, content_type, cache_control)
         require_sendable(info)
-        location = self._locate(bucket, key)
+        location = self._locate(bucket, info.key)
         request, headers = self._puts.signed(info)
         return SignedPut(self._sign("put_object", {**location, **request}, expires_at_ms), headers)
 

@@ -14,6 +14,7 @@ from regions.errors import BadGateway, NotFound, Unavailable, Unprocessable
 from regions.stores.objects import RAW, SignedPut, raw_key
 from replication.transfer import Sender
 from tests.builders.http import JsonHandler, answering
+from tests.builders.objects import image
 
 BODY = bytes(range(256)) * 10_000
 PHOTO_ID = ids.to_public(ids.PHOTO, 1 << 30)
@@ -37,8 +38,7 @@ def sender(regions):
 
 
 def signed(destination, within_ms: int = 60_000) -> SignedPut:
-    until_ms = now_ms() + within_ms
-    return destination.sign_put(RAW, KEY, WANTED.size_bytes, WANTED.sha256, WANTED.content_type, "", until_ms)
+    return destination.sign_put(RAW, image(KEY, BODY, WANTED.content_type, ""), now_ms() + within_ms)
 
 
 def upload(objects, body: bytes = BODY) -> None:

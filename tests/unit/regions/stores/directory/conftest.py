@@ -21,6 +21,7 @@ from regions.clock import now_ms
 from regions.stores.directory.objects import DirectoryObjects
 from regions.stores.directory.server import ObjectServer
 from regions.stores.objects import IMMUTABLE, RAW, VARIANTS, SignedPut
+from tests.builders.objects import image
 from tests.builders.stores import directory_objects
 
 SECRET = b"secret"
@@ -117,8 +118,7 @@ class RunningServer:
 
     def signed_put(self, key: str, data: bytes, expires_in_ms: int = MINUTE_MS) -> SignedPut:
         """For a variant of these bytes."""
-        expires_at_ms, digest = now_ms() + expires_in_ms, hashlib.sha256(data).hexdigest()
-        return self.store.sign_put(VARIANTS, key, len(data), digest, "image/jpeg", IMMUTABLE, expires_at_ms)
+        return self.store.sign_put(VARIANTS, image(key, data), now_ms() + expires_in_ms)
 
     def put(self, key: str, data: bytes, bucket: str = VARIANTS, content_type: str = "image/jpeg") -> str:
         """Stores an object and returns its URL."""

@@ -11,7 +11,7 @@ import urllib3
 from regions.clock import now_ms
 from regions.errors import Unavailable
 from regions.stores.objects import IMMUTABLE, RAW, SignedPut
-from tests.builders.objects import sha256
+from tests.builders.objects import image, sha256
 
 KEY = "ab/p_00000000abc"
 PHOTO = b"a photo of the harbour"
@@ -19,8 +19,7 @@ OTHER = PHOTO[::-1]
 
 
 def sign(store, data: bytes = PHOTO) -> SignedPut:
-    expires_at_ms = now_ms() + 60_000
-    return store.objects.sign_put(RAW, KEY, len(data), sha256(data), "image/jpeg", IMMUTABLE, expires_at_ms)
+    return store.objects.sign_put(RAW, image(KEY, data), now_ms() + 60_000)
 
 
 def send(signed: SignedPut, body: bytes = PHOTO, **headers: str) -> int:
