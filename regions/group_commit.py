@@ -24,7 +24,7 @@ class _Waiting(NamedTuple, Generic[Item, Outcome]):
 
 class GroupCommit(Generic[Item, Outcome]):
     """`commit_all` gets one group after the other, never two at once, and returns the outcome of each, in order: one
-    that is an error is raised to whoever handed that item in. What it raises, all of the group get.
+    that is an error is raised to the thread that handed that item in. What it raises, all of the group get.
 
     A group weighs at most `most`, unless it has a single item; `weigh` gives an item's weight, at least 1. Safe for
     threads. Who waits for longer than `wait_s` gets Unavailable. `name` is for the thread.
