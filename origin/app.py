@@ -14,6 +14,7 @@ from origin.accounts.revocation import Fetch, RevocationReader, RevokedSessions
 from origin.accounts.sessions_resource import SessionsResource
 from origin.accounts.sign_ins import SignIns
 from origin.accounts.sign_up import SignUpResource
+from origin.border.batches import BatchThreads
 from origin.border.details_resource import DetailsResource
 from origin.border.ended_sessions import EndedSessionsResource, fetch_from, fetch_own
 from origin.border.follows_resource import FollowsResource
@@ -102,9 +103,10 @@ def create(context: Context) -> App:
 
 def _add_border(app: App, context: Context, audit: AuditTrail) -> None:
     receiver = Receiver(context.region.name, context.stores, context.rules, audit, context.clock_ms)
-    offers = OffersResource(context, receiver)
-    app.add_route("/border/v1/photos/{photo_id}/offer", offers, suffix="offer")
-    app.add_route("/border/v1/photos/{photo_id}", offers)
+    offers = OffersResource(context, receiver, BatchThreads())
+    app.add_route("/border/v1/offers", offers, suffix="offers")
+    app.add_route("/border/v1/arrivals", offers, suffix="arrivals")
+    app.add_route("/border/v1/deletions", offers, suffix="deletions")
     app.add_route("/border/v1/follows/{follower_id}/{author_id}", FollowsResource(context, audit))
 
 

@@ -18,6 +18,11 @@ def install(app: falcon.App[falcon.Request, falcon.Response]) -> None:
     app.add_error_handler(Problem, _problem)
 
 
+def of_item(error: Exception, path: str) -> dict[str, Any]:
+    """The document for an error of one item of a request, whose other items are answered. Logs it as for a request."""
+    return _logged(error, path) if isinstance(error, Problem) else _internal(error, path)
+
+
 def _respond(response: falcon.Response, document: dict[str, Any]) -> None:
     response.status = document["status"]
     response.content_type = PROBLEM_JSON
@@ -25,11 +30,9 @@ def _respond(response: falcon.Response, document: dict[str, Any]) -> None:
 
 
 def _problem(request: falcon.Request, response: falcon.Response, problem: Problem, params: object) -> None:
-    if problem.status >= 500:
-        log.error("request failed", extra={"path": request.path, "problem": problem.slug, "detail": problem.detail})
     if problem.retry_after_s is not None:
         response.set_header("Retry-After", str(problem.retry_after_s))
-    _respond(response, problem.document())
+    _respond(response, _logged(problem, request.path))
 
 
 def _falcon_error(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, params: object) -> None:
@@ -46,5 +49,15 @@ def _falcon_error(request: falcon.Request, response: falcon.Response, error: fal
 
 
 def _unexpected(request: falcon.Request, response: falcon.Response, error: Exception, params: object) -> None:
-    log.error("unexpected error in a handler", exc_info=error, extra={"path": request.path})
-    _respond(response, Problem("an internal error; it has been logged").document())
+    _respond(response, _internal(error, request.path))
+
+
+def _logged(problem: Problem, path: str) -> dict[str, Any]:
+    if problem.status >= 500:
+        log.error("request failed", extra={"path": path, "problem": problem.slug, "detail": problem.detail})
+    return problem.document()
+
+
+def _internal(error: Exception, path: str) -> dict[str, Any]:
+    log.error("unexpected error in a handler", exc_info=error, extra={"path": path})
+    return Problem("an internal error; it has been logged").document()

@@ -1,82 +1,130 @@
 """The other end of a lane: another region's border API. Every answer is read within its bounds.
 
+What a lane's threads ask at the same time goes together, in one request (`regions.group_commit`): a round trip between
+regions is long, and each photo needs two.
+
 Raises Unavailable while the region does not answer, ResidencyDenied for what its rules forbid, Unprocessable for what
 else it refuses, BadGateway for an answer that is none.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
+from regions.border.batches import (
+    MAX_BYTES,
+    PROBLEM,
+    batch_text,
+    parse_answers,
+    parse_detail,
+    parse_problem,
+    weight,
+)
 from regions.border.follows import Referenced, parse_references
 from regions.border.offers import Offer, OfferAnswer, offer_document, parse_answer
 from regions.errors import AWAY_STATUSES, BadGateway, Problem, ResidencyDenied, Unavailable, Unprocessable
+from regions.group_commit import GroupCommit
 from regions.region_client import RegionClient, RegionRequest
 from regions.topology import Region
 
+AT_ONCE = 3
+"""Requests with batches: one of each kind."""
 _WITHIN_S = 10.0
+_WAIT_S = 3 * _WITHIN_S
+"""For the batch that is under way, the one that waits, and this one."""
 _MAX_REPLY_BYTES = 1 << 20
-_MAX_DETAIL_CHARS = 500
 
 Parsed = TypeVar("Parsed")
+Received = TypeVar("Received")
 
 
 class Border:
-    """That of one region, as the node of `client` asks it. Any number of threads may call it."""
+    """That of one region, as the node of `client` asks it. Any number of threads may call it. Close it at the end."""
 
     def __init__(self, region: Region, client: RegionClient) -> None:
         self._region, self._client = region, client
+        self._offers = self._batches("offers", "offers")
+        self._arrivals = self._batches("arrivals", "offers")
+        self._deletions = self._batches("deletions", "deletions")
 
     def offer(self, offer: Offer) -> OfferAnswer:
-        path = f"/border/v1/photos/{offer.photo_id}/offer"
-        return self._put(path, offer_document(offer), lambda document: parse_answer(document, offer))
+        return self._in_batch(self._offers, offer_document(offer), lambda answer: parse_answer(answer, offer))
 
     def arrived(self, offer: Offer) -> OfferAnswer:
-        path = f"/border/v1/photos/{offer.photo_id}"
-        return self._put(path, offer_document(offer), lambda document: parse_answer(document, offer))
+        return self._in_batch(self._arrivals, offer_document(offer), lambda answer: parse_answer(answer, offer))
 
     def delete(self, photo_id: str, deleted_at_ms: int) -> bool:
         """Whether nothing of the photo can arrive there any more. If not, ask again in ten minutes.
 
         That is as long as anything may still arrive; when the region says so, its clock decides.
         """
-        path, body = f"/border/v1/photos/{photo_id}", {"deleted_at_ms": deleted_at_ms}
-        return self._ask("DELETE", path, body, lambda document: document["again_at_ms"] is None)
+        deletion = {"photo_id": photo_id, "deleted_at_ms": deleted_at_ms}
+        return self._in_batch(self._deletions, deletion, lambda answer: answer["again_at_ms"] is None)
 
     def follow(self, follower_id: str, residency_class: str, author_id: str) -> list[Referenced]:
         path, body = f"/border/v1/follows/{follower_id}/{author_id}", {"residency_class": residency_class}
-        return self._put(path, body, lambda document: parse_references(document, author_id))
+        return self._put(path, _text(body), lambda document: parse_references(document, author_id))
 
-    def _put(self, path: str, body: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], Parsed]) -> Parsed:
-        return self._ask("PUT", path, body, parse)
+    def close(self) -> None:
+        """Waits for what is under way. Idempotent."""
+        for batches in (self._offers, self._arrivals, self._deletions):
+            batches.close()
 
-    def _ask(
-        self, method: str, path: str, body: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], Parsed]
+    def _batches(self, route: str, kind: str) -> "GroupCommit[bytes, Mapping[str, Any]]":
+        return GroupCommit(partial(self._put_batch, route, kind), MAX_BYTES, _WAIT_S, f"{route} to a region", weight)
+
+    def _put_batch(self, route: str, kind: str, items: Sequence[bytes]) -> list[dict[str, Any]]:
+        return self._put(
+            f"/border/v1/{route}", batch_text(kind, items), lambda document: parse_answers(document, len(items))
+        )
+
+    def _in_batch(
+        self,
+        batches: "GroupCommit[bytes, Mapping[str, Any]]",
+        item: Mapping[str, Any],
+        parse: Callable[[Mapping[str, Any]], Parsed],
     ) -> Parsed:
+        answer = batches.commit(_text(item))
+        if PROBLEM in answer:
+            raise self._parsed(answer[PROBLEM], lambda problem: self._refused(*parse_problem(problem)))
+        return self._parsed(answer, parse)
+
+    def _put(self, path: str, body: bytes, parse: Callable[[Mapping[str, Any]], Parsed]) -> Parsed:
         region = self._region
-        text = json.dumps(body, separators=(",", ":")).encode()
-        wanted = RegionRequest(region.name, region.origin, method, path, text, _MAX_REPLY_BYTES)
+        wanted = RegionRequest(region.name, region.origin, "PUT", path, body, _MAX_REPLY_BYTES)
         try:
             reply = self._client.start(wanted, _WITHIN_S).result(_WITHIN_S)
         except TimeoutError as error:
             raise Unavailable(f"{region.name} took too long") from error
         if reply.status != 200:
-            raise self._refused(reply.status, reply.body)
-        try:
-            return parse(json.loads(reply.body))
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise BadGateway(f"{region.name} sent no valid answer") from error
+            raise self._refused(reply.status, _detail(reply.body))
+        return self._parsed(reply.body, lambda text: parse(json.loads(text)))
 
-    def _refused(self, status: int, body: bytes) -> Problem:
+    def _parsed(self, received: Received, parse: Callable[[Received], Parsed]) -> Parsed:
+        try:
+            return parse(received)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise BadGateway(f"{self._region.name} sent no valid answer") from error
+
+    def _refused(self, status: int, detail: str) -> Problem:
         """What says that the region is away is Unavailable, and a 401, which comes from a clock or a key.
 
         All else is set aside: a defect there must not stop the events behind this one.
         """
-        try:
-            detail = str(json.loads(body)["detail"])[:_MAX_DETAIL_CHARS]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            detail = "without a reason"
         refusal = f"{self._region.name} answered {status}: {detail}"
         if status == 451:
             return ResidencyDenied(refusal, "")
         return Unavailable(refusal) if status in (401, *AWAY_STATUSES) else Unprocessable(refusal)
+
+
+def _text(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _detail(body: bytes) -> str:
+    """Of a problem document, whatever else it has: the status counts."""
+    try:
+        return parse_detail(json.loads(body))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "without a reason"

@@ -7,6 +7,7 @@ unavailable delays only its own lane, and a deletion never waits behind copies.
 
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 
 from regions import config as configuration
@@ -26,18 +27,19 @@ from regions.residency.following_loop import FollowingLoop
 from regions.residency.live import FollowedRules
 from regions.residency.peers import StatementClient
 from regions.residency.statement import Purpose
-from replication import erasure
+from replication import border, erasure
 from replication.border import Border
 from replication.handlers import LaneHandlers, LaneHome
 from replication.transfer import Sender
 
-_COPIES, _DELETIONS, _FOLLOWS = 4, 4, 2
-"""How many events of a topic a lane handles at once."""
+_COPIES, _DELETIONS, _FOLLOWS = 48, 16, 2
+"""How many events of a topic a lane handles at once. A copy waits for four round trips and more, and has at most 1 MiB
+in memory; what deletions and copies ask goes together in few requests."""
 _BORDER = BulkheadLimits(
-    at_once=_COPIES,
-    queued=_DELETIONS + _FOLLOWS,
-    queue_s=5.0,
-    breaker=BreakerLimits(waiting=3, silent_s=5.0, first_open_s=1.0, max_open_s=5.0),
+    at_once=border.AT_ONCE + _FOLLOWS,
+    queued=0,
+    queue_s=0.0,
+    breaker=BreakerLimits(waiting=2, silent_s=5.0, first_open_s=1.0, max_open_s=5.0),
 )
 """Events wait anyhow while a region is away, so it may be asked again soon."""
 
@@ -66,13 +68,14 @@ def _run_lane(
     config: Config, home: LaneHome, name: str, client: RegionClient, process_name: str, stop: threading.Event
 ) -> None:
     destination, sender = config.topology.regions[name], Sender(configuration.object_address(config, name))
-    lane = LaneHandlers(home, destination, Border(destination, client), sender, now_ms)
-    topics = {
-        PHOTO_DELETED: LaneTopic(lane.handle_deleted, _DELETIONS),
-        PHOTO_READY: LaneTopic(lane.handle_ready, _COPIES),
-        FOLLOW_CHANGED: LaneTopic(lane.handle_followed, _FOLLOWS),
-    }
-    daemon.run_together(lanes.loops(home.stores.events, lane_group(name), process_name, topics, stop), stop)
+    with closing(Border(destination, client)) as there:
+        lane = LaneHandlers(home, destination, there, sender, now_ms)
+        topics = {
+            PHOTO_DELETED: LaneTopic(lane.handle_deleted, _DELETIONS),
+            PHOTO_READY: LaneTopic(lane.handle_ready, _COPIES),
+            FOLLOW_CHANGED: LaneTopic(lane.handle_followed, _FOLLOWS),
+        }
+        daemon.run_together(lanes.loops(home.stores.events, lane_group(name), process_name, topics, stop), stop)
 
 
 def _open_home(config: Config, region: str, rules: FollowedRules) -> LaneHome:

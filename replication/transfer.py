@@ -16,7 +16,7 @@ from regions.stores.objects import Objects, SignedPut
 _CONNECT_S, _IDLE_S, _WITHIN_S = 5.0, 20.0, 300.0
 # urllib3 gives each piece as long as it gives a connection to be made: so at least 25 KiB/s.
 _PIECE_BYTES = 128 << 10
-_CONNECTIONS = 32
+_CONNECTIONS = 64
 _STORED, _THERE_ALREADY = (200, 201, 204), 412
 
 

@@ -3,62 +3,78 @@
 Only the home of a photo may speak for it, and only of people whose class may have its home there.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import falcon
 
 from origin import fields
+from origin.border.batches import BatchThreads
 from origin.border.receiving import Receiver
 from origin.context import Context
 from regions import ids
-from regions.border.bounds import MAX_AT_MS
-from regions.border.offers import Offer, answer_document, parse_offer
+from regions.border import bounds
+from regions.border.batches import MAX_ITEMS
+from regions.border.offers import Offer, OfferAnswer, answer_document, parse_offer
 from regions.errors import BadRequest, Forbidden
 from regions.residency.statement import Kind
 
 _AHEAD_MS = 10 * 60_000
 
+AnswerTo = Callable[[str, fields.Document], Mapping[str, Any]]
+
 
 class OffersResource:
-    def __init__(self, context: Context, receiver: Receiver) -> None:
-        self._context, self._receiver = context, receiver
+    """Each route takes many items of one region, and answers each by itself."""
 
-    def on_put_offer(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        """What of the offer is there already, where to PUT the rest, and which rule refuses it."""
-        with self._sent_by(request, photo_id) as home:
-            response.media = answer_document(self._receiver.offered(self._offer(request, photo_id, home)))
+    def __init__(self, context: Context, receiver: Receiver, threads: BatchThreads) -> None:
+        self._context, self._receiver, self._threads = context, receiver, threads
 
-    def on_put(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        """The same offer, once what was missing has been PUT: what is there is verified, and counts from now on."""
-        with self._sent_by(request, photo_id) as home:
-            response.media = answer_document(self._receiver.arrived(self._offer(request, photo_id, home)))
+    def on_put_offers(self, request: falcon.Request, response: falcon.Response) -> None:
+        """What of each offer is there already, where to PUT the rest, and which rule refuses it."""
+        self._answer(request, response, "offers", partial(self._offered, self._receiver.offered))
 
-    def on_delete(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
-        with self._sent_by(request, photo_id):
-            deleted_at_ms = fields.integer(fields.body(request), "deleted_at_ms", 0, MAX_AT_MS)
-            response.media = {"again_at_ms": self._receiver.delete(photo_id, deleted_at_ms)}
+    def on_put_arrivals(self, request: falcon.Request, response: falcon.Response) -> None:
+        """The same offers, once what was missing has been PUT: what is there is verified, and counts from now on."""
+        self._answer(request, response, "offers", partial(self._offered, self._receiver.arrived))
 
-    @contextmanager
-    def _sent_by(self, request: falcon.Request, photo_id: str) -> Iterator[str]:
-        """The photo's home, which sends this. Raises Unauthenticated, Forbidden, NotFound, Unavailable."""
+    def on_put_deletions(self, request: falcon.Request, response: falcon.Response) -> None:
+        self._answer(request, response, "deletions", self._deleted)
+
+    def _answer(self, request: falcon.Request, response: falcon.Response, kind: str, answer: AnswerTo) -> None:
         region = self._context.nodes.require(request, Kind.REGION)
+        items = fields.objects(fields.body(request), kind, MAX_ITEMS)
+        with self._context.slots.of(region):
+            response.media = self._threads.answered(region, request.path, items, partial(answer, region))
+
+    def _offered(
+        self, receive: Callable[[Offer], OfferAnswer], region: str, item: fields.Document
+    ) -> Mapping[str, Any]:
+        try:
+            offer = parse_offer(item, region)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadRequest(f"this is no offer: {error}") from error
+        self._require_home(region, offer.photo_id)
+        for owner_id in offer.owner_ids:
+            require_speaks_for(self._context, region, ids.USER, owner_id)
+        require_may_have_homes(self._context, region, offer.subject.residency_class)
+        return answer_document(receive(offer))
+
+    def _deleted(self, region: str, item: fields.Document) -> Mapping[str, Any]:
+        try:
+            photo_id, deleted_at_ms = bounds.id_of(ids.PHOTO, item["photo_id"]), bounds.at_ms(item["deleted_at_ms"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadRequest(f"this is no deletion: {error}") from error
+        self._require_home(region, photo_id)
+        return {"again_at_ms": self._receiver.delete(photo_id, deleted_at_ms)}
+
+    def _require_home(self, region: str, photo_id: str) -> None:
+        """Raises Forbidden, BadRequest."""
         require_speaks_for(self._context, region, ids.PHOTO, photo_id)
         if ids.parse(ids.PHOTO, photo_id).at_ms > self._context.clock_ms() + _AHEAD_MS:
             # Feeds are in the order of ids: photos of the future would push all others out of them.
             raise BadRequest("the photo's id was made in the future")
-        with self._context.slots.of(region):
-            yield region
-
-    def _offer(self, request: falcon.Request, photo_id: str, home: str) -> Offer:
-        try:
-            offer = parse_offer(fields.body(request), photo_id, home)
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadRequest(f"this is no offer: {error}") from error
-        for owner_id in offer.owner_ids:
-            require_speaks_for(self._context, home, ids.USER, owner_id)
-        require_may_have_homes(self._context, home, offer.subject.residency_class)
-        return offer
 
 
 def require_speaks_for(context: Context, region: str, kind: str, public_id: str) -> None:

@@ -129,6 +129,7 @@ DELETED = OfferAnswer(True, {})
 def offer_document(offer: Offer) -> dict[str, Any]:
     reference = offer.reference
     return {
+        "photo_id": offer.photo_id,
         "residency_class": offer.subject.residency_class,
         "objects": [
             {"variant": one.variant, "sha256": one.sha256, "size_bytes": one.size_bytes, "raw_type": one.raw_type}
@@ -139,8 +140,9 @@ def offer_document(offer: Offer) -> dict[str, Any]:
     }
 
 
-def parse_offer(document: Mapping[str, Any], photo_id: str, home_region: str) -> Offer:
+def parse_offer(document: Mapping[str, Any], home_region: str) -> Offer:
     """Of a photo of the region that sends it."""
+    photo_id = bounds.id_of(ids.PHOTO, document["photo_id"])
     residency_class = bounds.text(document["residency_class"], photo_record.MAX_CLASS_CHARS)
     metadata, reference = document.get("metadata"), document.get("reference")
     objects = tuple(map(_object, bounds.objects(document["objects"], photo_record.MAX_VARIANTS + 1)))

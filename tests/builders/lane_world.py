@@ -202,7 +202,7 @@ class World:
 
     def _answered(self, offer: Offer, receive: Callable[[Offer], OfferAnswer]) -> OfferAnswer:
         step()
-        received = parse_offer(offer_document(offer), offer.photo_id, HOME)
+        received = parse_offer(offer_document(offer), HOME)
         self.require_logged(HOME, received)
         document = answer_document(receive(received))
         step()

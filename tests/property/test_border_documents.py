@@ -7,8 +7,9 @@ from contextlib import suppress
 from hypothesis import given
 from hypothesis import strategies as st
 
+from origin.fields import MAX_BODY_BYTES
 from regions import ids
-from regions.border import bounds
+from regions.border import batches, bounds
 from regions.border.follows import Referenced, parse_references, references_document
 from regions.border.offers import (
     AnsweredObject,
@@ -75,7 +76,7 @@ def crossed(document):
 
 @given(offers())
 def test_an_offer_is_read_as_it_was_written(offer):
-    assert parse_offer(crossed(offer_document(offer)), offer.photo_id, HOME) == offer
+    assert parse_offer(crossed(offer_document(offer)), HOME) == offer
 
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
@@ -93,6 +94,18 @@ def test_an_answer_is_read_as_it_was_written(offer, data):
         False, {one.variant: data.draw(answered) for one in offer.objects}, data.draw(st.booleans()), True
     )
     assert parse_answer(crossed(answer_document(answer)), offer) == answer
+
+
+@given(st.lists(st.integers(2, 9000), min_size=1, max_size=99))
+def test_a_batch_within_its_weight_is_within_what_an_origin_takes(sizes):
+    items, left = list[bytes](), batches.MAX_BYTES
+    for size in sizes:
+        item = b'"' + b"x" * (size - 2) + b'"'
+        left -= batches.weight(item)
+        items += [item] if left >= 0 else []
+    assert len(items) <= batches.MAX_ITEMS
+    assert len(batches.batch_text("offers", items)) < MAX_BODY_BYTES
+    assert json.loads(batches.batch_text("offers", items)) == {"offers": [json.loads(item) for item in items]}
 
 
 @given(numbers, st.lists(st.tuples(numbers, times, texts), max_size=9))
@@ -128,10 +141,10 @@ def test_a_document_with_anything_in_any_place_is_read_or_refused(offer, data):
             break
         target = target[key]
     with suppress(KeyError, TypeError, ValueError):
-        read = parse_offer(document, offer.photo_id, HOME)
+        read = parse_offer(document, HOME)
         assert len({one.variant for one in read.objects}) == len(read.objects)
         for one in read.objects:
-            assert ".." not in one.key(offer.photo_id) and one.size_bytes >= 0
+            assert ".." not in one.key(read.photo_id) and one.size_bytes >= 0
 
 
 @given(anything)

@@ -5,6 +5,6 @@ tables of `schema.MIGRATIONS` and nothing else.
 
 `adapter` puts it together. Read `session` (deadlines, retries, consistency), `schema`, `partitions`, then `photos` (one
 partition per photo), `outbox` (intents and events), `deletion`, then how deletions are listed (`tombstones`,
-`tombstone_writer`, `group_commit`), `expiries`, and `social` and `records` for the rest. `health` holds the checks that
+`tombstone_writer`), `expiries`, and `social` and `records` for the rest. `health` holds the checks that
 `darkroom doctor` runs.
 """

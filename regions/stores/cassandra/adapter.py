@@ -5,13 +5,13 @@ from contextlib import closing
 from functools import partial
 
 from regions.clock import now_ms
+from regions.group_commit import GroupCommit
 from regions.stores.cassandra import accounts, health, schema
 from regions.stores.cassandra.address import parse_address
 from regions.stores.cassandra.arrivals import CassandraArrivals
 from regions.stores.cassandra.deletion import Deletion
 from regions.stores.cassandra.expiries import CassandraExpiries
 from regions.stores.cassandra.follows import CassandraFollows
-from regions.stores.cassandra.group_commit import GroupCommit
 from regions.stores.cassandra.outbox import CassandraOutbox
 from regions.stores.cassandra.partitions import TimeUuidGenerator
 from regions.stores.cassandra.photos import CassandraPhotos, CassandraUploads, upload_states
@@ -24,6 +24,8 @@ from regions.stores.cassandra.tombstone_writer import TombstoneWriter
 from regions.stores.cassandra.tombstones import CassandraTombstones
 from regions.stores.catalog import Catalog
 from regions.stores.stamp import Stamp, StoreLocation, StoreRegion, require_region
+
+_TOMBSTONES_AT_ONCE, _DELETION_WAITS_S = 200, 15.0
 
 
 def catalog(
@@ -55,7 +57,8 @@ def _opened(session: CassandraSession, ours: StoreRegion) -> CassandraSession:
 
 def _catalog(session: CassandraSession, clock_ms: Callable[[], int]) -> Catalog:
     uuids, lists = TimeUuidGenerator(clock_ms), YearlyLists(session, clock_ms)
-    deletion = Deletion(session, GroupCommit(TombstoneWriter(session).commit), clock_ms)
+    order = GroupCommit(TombstoneWriter(session).commit, _TOMBSTONES_AT_ONCE, _DELETION_WAITS_S, "tombstones")
+    deletion = Deletion(session, order, clock_ms)
     outbox = CassandraOutbox(session, uuids, clock_ms, deletion.resume)
     expiries = CassandraExpiries(session, lambda photo_ids: upload_states(session, photo_ids))
     return Catalog(

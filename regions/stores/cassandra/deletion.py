@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from regions.group_commit import GroupCommit
 from regions.records import Tombstone
 from regions.stores.cassandra.address import key
-from regions.stores.cassandra.group_commit import GroupCommit
 from regions.stores.cassandra.partitions import partition_year, years
 from regions.stores.cassandra.rows import SELECT_TOMBSTONE, to_tombstone
 from regions.stores.cassandra.session import Call, CassandraSession
@@ -22,7 +22,9 @@ class Deletion:
     deletion is then still marked as incomplete, and the sweep calls `resume`.
     """
 
-    def __init__(self, session: CassandraSession, order: GroupCommit, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, session: CassandraSession, order: GroupCommit[Tombstone, None], clock_ms: Callable[[], int]
+    ) -> None:
         self._session, self._order, self._clock_ms = session, order, clock_ms
 
     def finish(self, tombstone: Tombstone) -> None:
@@ -33,7 +35,7 @@ class Deletion:
             calls.append(("DELETE FROM likes WHERE photo_id = ? AND year = ?", photo_id, year))
             calls.append(("DELETE FROM comments WHERE photo_id = ? AND year = ?", photo_id, year))
         self._session.execute_concurrent(calls)
-        self._order.append(tombstone)
+        self._order.commit(tombstone)
 
     def resume(self, photo_id: str) -> bool:
         """Finishes a deletion whose process has probably died; False if the photo has no tombstone.

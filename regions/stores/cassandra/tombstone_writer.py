@@ -61,8 +61,8 @@ class TombstoneWriter:
         self._session, self._clock_s = session, clock_s
         self._reserved: _Reserved | None = None
 
-    def commit(self, tombstones: Sequence[Tombstone]) -> None:
-        """Lists them, in this order: when it returns, no reader misses any. 1 to 5,000 of them.
+    def commit(self, tombstones: Sequence[Tombstone]) -> list[None]:
+        """Lists them, in this order: when it returns None for each, no reader misses any. 1 to 5,000 of them.
 
         Raises Unavailable: then some may be listed nonetheless.
         """
@@ -81,6 +81,7 @@ class TombstoneWriter:
         if not chain or chain[0][0] != own.partition + 1:
             self._reserved = None
             raise Unavailable("another process has continued this process's chain of tombstones")
+        return [None] * len(tombstones)
 
     def _partition_for(self, count: int) -> _Reserved:
         """The partition that this process has, or a new one if that has no room or is some hours old."""

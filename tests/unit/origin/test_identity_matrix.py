@@ -70,9 +70,9 @@ ROWS = {
     "POST /v1/ended-sessions": REGIONS,
     "GET /v1/statement": PLACES,
     "GET /v1/statement/{hash}": PLACES,
-    "PUT /border/v1/photos/{photo_id}/offer": REGIONS,
-    "PUT /border/v1/photos/{photo_id}": REGIONS,
-    "DELETE /border/v1/photos/{photo_id}": REGIONS,
+    "PUT /border/v1/offers": REGIONS,
+    "PUT /border/v1/arrivals": REGIONS,
+    "PUT /border/v1/deletions": REGIONS,
     "PUT /border/v1/follows/{follower_id}/{author_id}": REGIONS,
 }
 """For each node, whether the handler itself answers (True), or with which status it is refused."""
@@ -100,9 +100,9 @@ BODIES = {
     "POST /v1/tombstones": {"after": {}},
     "POST /v1/details": {"ids": ["p_00000000001"]},
     "POST /v1/ended-sessions": {"after_ms": 0},
-    "PUT /border/v1/photos/{photo_id}/offer": {"residency_class": "world", "objects": []},
-    "PUT /border/v1/photos/{photo_id}": {"residency_class": "world", "objects": []},
-    "DELETE /border/v1/photos/{photo_id}": {"deleted_at_ms": 1},
+    "PUT /border/v1/offers": {"offers": []},
+    "PUT /border/v1/arrivals": {"offers": []},
+    "PUT /border/v1/deletions": {"deletions": []},
     "PUT /border/v1/follows/{follower_id}/{author_id}": {"residency_class": "world"},
 }
 REFUSALS = (401, 403, 421)

@@ -23,9 +23,9 @@ FOR_SERVERS = {
     ("POST", "/v1/tombstones"),
     ("POST", "/v1/details"),
     ("POST", "/v1/ended-sessions"),
-    ("PUT", "/border/v1/photos/{photo_id}/offer"),
-    ("PUT", "/border/v1/photos/{photo_id}"),
-    ("DELETE", "/border/v1/photos/{photo_id}"),
+    ("PUT", "/border/v1/offers"),
+    ("PUT", "/border/v1/arrivals"),
+    ("PUT", "/border/v1/deletions"),
     ("PUT", "/border/v1/follows/{follower_id}/{author_id}"),
 }
 ENDS_SOMETHING = {

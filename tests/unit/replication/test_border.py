@@ -1,11 +1,17 @@
 """What a lane makes of another region's answers, which may be an attacker's."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
+from typing import ClassVar
 
 import pytest
 
 from regions import ids
+from regions.border.batches import MAX_ITEMS
 from regions.border.offers import ObjectState, Offer, OfferedObject
 from regions.errors import BadGateway, ResidencyDenied, Unavailable, Unprocessable
 from regions.residency.decide import Subject
@@ -22,7 +28,7 @@ ANSWER = {"deleted": False, "objects": {"": PUT}, "metadata": True, "reference":
 
 @pytest.fixture
 def answer(regions):
-    """`answer(status, document)`: what the lane has of this answer to its offer."""
+    """`answer(status, document)`: what the lane has of this answer to its request, of whatever kind."""
 
     def ask(status, document, call=lambda one: one.offer(OFFER)):
         class Hostile(JsonHandler):
@@ -30,19 +36,29 @@ def answer(regions):
                 self.body()
                 self.send(status, {"Location": "http://127.0.0.1:1/"}, document)
 
-            do_DELETE = do_PUT
-
-        with answering(Hostile) as url:
-            other = replace(regions.config.topology.regions["eu-central"], origin=url)
-            return call(Border(other, regions.client("eu-west")))
+        with answering(Hostile) as url, border_at(regions, url) as border:
+            return call(border)
 
     return ask
 
 
-def test_a_good_answer_is_read(answer):
+@pytest.fixture
+def answer_item(answer):
+    """The same of an answer to one item of a batch."""
+    return lambda document, *call: answer(200, {"answers": [document]}, *call)
+
+
+@contextmanager
+def border_at(regions, url: str):
+    other = replace(regions.config.topology.regions["eu-central"], origin=url)
+    with closing(Border(other, regions.client("eu-west"))) as border:
+        yield border
+
+
+def test_a_good_answer_is_read(answer_item):
     """Unknown fields, and objects that were not offered, are ignored."""
     more = ANSWER | {"new": 1, "objects": {"": PUT | {"new": 1}, "640.jpg": {"state": "x"}}}
-    found = answer(200, more)
+    found = answer_item(more)
     assert found.objects.keys() == {""}
     assert (found.objects[""].state, found.objects[""].put.url) == (ObjectState.MISSING, "http://objects/x")
 
@@ -55,9 +71,17 @@ def test_a_good_answer_is_read(answer):
         ANSWER | {"objects": {"": PUT | {"url": "x" * 4001}}}, ANSWER | {"objects": {"": PUT | {"url": 1}}},
     ],
 )  # fmt: skip
-def test_an_answer_that_is_none_is_refused(answer, document):
+def test_an_answer_that_is_none_is_refused(answer, answer_item, document):
+    """Whether it is that to one item, or to all."""
+    for ask in (answer_item, partial(answer, 200)):
+        with pytest.raises(BadGateway):
+            ask(document)
+
+
+@pytest.mark.parametrize("answers", [[], [ANSWER, ANSWER], ANSWER, None, 1])
+def test_each_item_has_one_answer(answer, answers):
     with pytest.raises(BadGateway):
-        answer(200, document)
+        answer(200, {"answers": answers})
 
 
 @pytest.mark.parametrize(
@@ -68,43 +92,94 @@ def test_an_answer_that_is_none_is_refused(answer, document):
         {"Cache-Control": "\u00e9"}, {"Cache-Control": "x" * 501}, {"Cache-Control": 1}, [],
     ],
 )  # fmt: skip
-def test_a_signed_put_may_not_ask_for_any_header(answer, headers):
+def test_a_signed_put_may_not_ask_for_any_header(answer_item, headers):
     """It would make this process say to its own servers what another region wants."""
     with pytest.raises(BadGateway):
-        answer(200, ANSWER | {"objects": {"": PUT | {"headers": headers}}})
+        answer_item(ANSWER | {"objects": {"": PUT | {"headers": headers}}})
 
 
 def test_an_answer_without_end_is_refused(answer):
     with pytest.raises(BadGateway, match="more than"):
-        answer(200, ANSWER | {"new": "x" * (1 << 20)})
+        answer(200, {"answers": [ANSWER | {"new": "x" * (1 << 20)}]})
 
 
 @pytest.mark.parametrize("status", [401, 408, 429, 502, 503, 504])
-def test_what_may_pass_is_tried_again(answer, status):
+def test_what_may_pass_is_tried_again(answer, answer_item, status):
+    """Both of the whole request and of one item."""
     with pytest.raises(Unavailable, match=f"{status}: because"):
         answer(status, {"detail": "because"})
+    with pytest.raises(Unavailable, match=f"{status}: because"):
+        answer_item({"problem": {"status": status, "detail": "because"}})
 
 
 @pytest.mark.parametrize("status", [201, 302, 400, 403, 404, 500])
-def test_what_is_refused_for_good_is_set_aside(answer, status):
+def test_what_is_refused_for_good_is_set_aside(answer, answer_item, status):
     """A redirection is not followed: the answer must be the region's own."""
     with pytest.raises(Unprocessable, match=f"eu-central answered {status}"):
         answer(status, json.loads('{"detail": 7}'))
+    if status >= 400:
+        with pytest.raises(Unprocessable, match=f"eu-central answered {status}"):
+            answer_item({"problem": {"status": status, "detail": 7}})
 
 
-def test_what_the_other_rules_forbid_is_a_denial(answer):
+@pytest.mark.parametrize("problem", [None, {}, {"status": 200, "detail": ""}, {"status": "403", "detail": ""}, [], 1])
+def test_a_problem_that_is_none_is_refused(answer_item, problem):
+    with pytest.raises(BadGateway):
+        answer_item({"problem": problem})
+
+
+def test_what_the_other_rules_forbid_is_a_denial(answer, answer_item):
     with pytest.raises(ResidencyDenied):
         answer(451, {"detail": "because"})
+    with pytest.raises(ResidencyDenied):
+        answer_item({"problem": {"status": 451, "detail": "because"}})
 
 
 @pytest.mark.parametrize("document", [{}, {"again_at_ms": None, "x": 1}, {"again_at_ms": 7}])
-def test_a_deletion_is_confirmed_by_null_and_by_nothing_else(answer, document):
+def test_a_deletion_is_confirmed_by_null_and_by_nothing_else(answer_item, document):
     call = lambda one: one.delete(PHOTO_ID, 5)  # noqa: E731
     if not document:
         with pytest.raises(BadGateway):
-            answer(200, document, call)
+            answer_item(document, call)
     else:
-        assert answer(200, document, call) is (document["again_at_ms"] is None)
+        assert answer_item(document, call) is (document["again_at_ms"] is None)
+
+
+class Gathering(JsonHandler):
+    """Answers each item with its own photo's number; the first request only when it may go on."""
+
+    batches: ClassVar[list[list[str]]] = []
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def do_PUT(self):
+        [items] = json.loads(self.body()).values()
+        self.batches.append([item["photo_id"] for item in items])
+        self.begun.set()
+        assert self.may_go_on.wait(20)
+        answers = [{"again_at_ms": None if item["deleted_at_ms"] % 2 else 7} for item in items]
+        for number, item in enumerate(items):
+            if item["deleted_at_ms"] == 13:
+                answers[number] = {"problem": {"status": 403, "detail": "unlucky"}}
+        self.send(200, {}, {"answers": answers})
+
+
+def test_what_is_asked_during_a_request_goes_together_in_the_next(regions):
+    """As many as a batch may have. Each gets its own answer, and one that is refused stops no other."""
+    count = 2 * MAX_ITEMS
+    with answering(Gathering) as url, border_at(regions, url) as border, ThreadPoolExecutor(count) as threads:
+        first = threads.submit(border.delete, PHOTO_ID, 1)
+        assert Gathering.begun.wait(20)
+        others = [threads.submit(border.delete, PHOTO_ID, number) for number in range(2, count + 1)]
+        wait(others, timeout=0.2)
+        Gathering.may_go_on.set()
+        assert first.result(20) is True
+        for number, other in enumerate(others, 2):
+            if number == 13:
+                with pytest.raises(Unprocessable, match="unlucky"):
+                    other.result(20)
+            else:
+                assert other.result(20) is bool(number % 2)
+    assert [len(batch) for batch in Gathering.batches] == [1, MAX_ITEMS, MAX_ITEMS - 1]
 
 
 REFERENCE = {

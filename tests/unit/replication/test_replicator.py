@@ -37,10 +37,11 @@ def replicator(regions, region: str):
 
 @pytest.fixture(autouse=True)
 def leaves_no_thread():
-    """All threads that a replicator started have ended when it ends."""
+    """All threads that a replicator started have ended when it ends; those of the origins that it asked go on."""
     before = set(threading.enumerate())
     yield
-    assert {thread for thread in threading.enumerate() if thread not in before} == set()
+    left = [thread.name for thread in threading.enumerate() if thread not in before]
+    assert [name for name in left if not name.startswith("border of ")] == []
 
 
 def test_a_photo_is_copied_and_deleted_everywhere(regions, eventually):

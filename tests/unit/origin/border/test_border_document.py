@@ -11,9 +11,19 @@ from falcon import inspect
 from jsonschema import Draft202012Validator
 
 from regions.records import Location
-from tests.unit.origin.border.test_offers import delete, document_of, photo, put_variant, send  # noqa: F401
+from tests.unit.origin.border.test_offers import (  # noqa: F401
+    delete,
+    document_of,
+    other_than,
+    photo,
+    put_variant,
+    send,
+)
 
 DESCRIBED = yaml.safe_load((Path(__file__).parents[4] / "docs" / "border.yaml").read_text())
+
+ANSWER, DELETED = ({"$ref": f"#/components/schemas/{name}"} for name in ("Answer", "Deleted"))
+DELETION = {"photo_id": "p_0000003XAJo", "deleted_at_ms": 5}
 
 
 def valid(schema: dict[str, Any], document: Any) -> None:
@@ -63,16 +73,18 @@ def test_what_a_lane_offers_is_as_described(photo, without):  # noqa: F811
 
 def test_what_an_origin_answers_is_as_described(api, ana, photo, unused_id):  # noqa: F811
     """For each state of an object, with and without a tombstone, and for what is refused."""
-    path = "/border/v1/photos/{photo_id}"
-    put_schema, deleted_schema = schema_of(path, "put"), schema_of(path, "delete")
-    valid(put_schema, send(api, photo, "/offer").json)
-    valid(deleted_schema, delete(api, replace(photo, photo_id=unused_id("p", 2)[:-1] + "0")).json)
+    valid(ANSWER, send(api, photo, "offers").json)
+    valid(DELETED, delete(api, other_than(photo)).json)
     put_variant(api, photo)
-    valid(put_schema, send(api, photo).json)
-    valid(deleted_schema, delete(api, photo).json)
-    valid(put_schema, send(api, photo).json)
-    problem = DESCRIBED["components"]["responses"]["Problem"]["content"]["application/problem+json"]["schema"]
-    valid(problem, send(api, photo, residency_class="eu").json)
+    valid(ANSWER, send(api, photo).json)
+    valid(DELETED, delete(api, photo).json)
+    valid(ANSWER, send(api, photo).json)
+    valid({"$ref": "#/components/schemas/Problem"}, send(api, photo, residency_class="eu").json)
+    for route, item in (("offers", document_of(photo)), ("arrivals", document_of(photo)), ("deletions", DELETION)):
+        kind = "deletions" if route == "deletions" else "offers"
+        answered = api.request("PUT", f"/border/v1/{route}", {kind: [item, {}]}, node="us-central").json
+        assert len(answered["answers"]) == 2
+        valid(schema_of(f"/border/v1/{route}", "put"), answered)
     api.ready(ana)
     follows = "/border/v1/follows/{follower_id}/{author_id}"
     named = follows.format(follower_id=unused_id("u", 2), author_id=ana.id)

@@ -2,13 +2,14 @@
 
 import hashlib
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from origin.border.receiving import PUT_LASTS_MS, PUT_MS
 from origin.border.slots import AT_ONCE
 from regions import ids
+from regions.border.batches import MAX_ITEMS
 from regions.border.offers import Offer, OfferedObject, Reference, offer_document
 from regions.errors import Unavailable
 from regions.events.messages import follow_changed
@@ -48,8 +49,33 @@ def document_of(photo: Photo, **changes):
     return offer_document(offer_of(photo)) | changes
 
 
-def send(api, photo: Photo, path="", node="us-central", **changes):
-    return api.request("PUT", f"/border/v1/photos/{photo.photo_id}{path}", document_of(photo, **changes), node=node)
+@dataclass(frozen=True)
+class Outcome:
+    """Of one item: what its request alone would have been answered with."""
+
+    status_code: int
+    json: dict
+
+    @property
+    def text(self) -> str:
+        return str(self.json)
+
+
+def ask(api, route: str, *items, node="us-central") -> list[Outcome]:
+    kind = "deletions" if route == "deletions" else "offers"
+    response = api.request("PUT", f"/border/v1/{route}", {kind: list(items)}, node=node)
+    if response.status_code != 200:
+        return [Outcome(response.status_code, response.json) for _ in items]
+    problems = [answer.get("problem") for answer in response.json["answers"]]
+    return [
+        Outcome(problem["status"], problem) if problem else Outcome(200, answer)
+        for problem, answer in zip(problems, response.json["answers"], strict=True)
+    ]
+
+
+def send(api, photo: Photo, route="arrivals", node="us-central", **changes) -> Outcome:
+    [outcome] = ask(api, route, document_of(photo, **changes), node=node)
+    return outcome
 
 
 def put_variant(api, photo: Photo, body: bytes = SMALL) -> None:
@@ -58,8 +84,9 @@ def put_variant(api, photo: Photo, body: bytes = SMALL) -> None:
     api.objects.put(VARIANTS, key, [body], hashlib.sha256(body).hexdigest(), "image/jpeg")
 
 
-def delete(api, photo: Photo, node="us-central"):
-    return api.request("DELETE", f"/border/v1/photos/{photo.photo_id}", {"deleted_at_ms": 5}, node=node)
+def delete(api, photo: Photo, deleted_at_ms=5) -> Outcome:
+    [outcome] = ask(api, "deletions", {"photo_id": photo.photo_id, "deleted_at_ms": deleted_at_ms})
+    return outcome
 
 
 def is_untouched(api, photo: Photo) -> bool:
@@ -74,7 +101,7 @@ def is_untouched(api, photo: Photo) -> bool:
 
 def test_the_receiver_decides_by_its_own_statement(api, photo):
     """An American raw may not rest in eu-west, whatever the sender thinks; its variants may."""
-    answer = send(api, photo, "/offer").json
+    answer = send(api, photo, "offers").json
     assert answer["objects"]["150.jpg"]["state"] == "missing"
     assert answer["objects"]["150.jpg"]["url"].startswith("http://objects.test/")
     denied = answer["objects"][""]
@@ -100,8 +127,8 @@ def test_other_bytes_than_those_offered_do_not_count(api, photo, body):
 
 def test_both_the_offer_and_the_answer_may_come_twice(api, photo):
     put_variant(api, photo)
-    for path in ("/offer", "/offer", "", ""):
-        assert send(api, photo, path).json["objects"]["150.jpg"]["state"] == "stored"
+    for route in ("offers", "offers", "arrivals", "arrivals"):
+        assert send(api, photo, route).json["objects"]["150.jpg"]["state"] == "stored"
     entries = api.catalog.audit.latest(photo.photo_id, 20)
     assert len(entries) == 4
 
@@ -110,15 +137,15 @@ def test_nothing_comes_after_a_tombstone(api, photo):
     """Neither a URL nor metadata; and what has arrived meanwhile is erased."""
     assert delete(api, photo).json == {"again_at_ms": None}
     put_variant(api, photo)
-    for path in ("/offer", ""):
-        assert send(api, photo, path).json["deleted"] is True
+    for route in ("offers", "arrivals"):
+        assert send(api, photo, route).json["deleted"] is True
     assert api.catalog.photos.get(photo.photo_id) is None
     assert api.objects.info(VARIANTS, variant_key(photo.photo_id, "150.jpg")) is None
 
 
 def test_a_deletion_is_confirmed_when_nothing_can_arrive_any_more(api, photo):
     """Until the last URL has run out, and a PUT that began with it has ended."""
-    send(api, photo, "/offer")
+    send(api, photo, "offers")
     again_at_ms = delete(api, photo).json["again_at_ms"]
     assert again_at_ms == api.clock.now_ms() + PUT_MS + PUT_LASTS_MS
     put_variant(api, photo)
@@ -130,8 +157,7 @@ def test_a_deletion_is_confirmed_when_nothing_can_arrive_any_more(api, photo):
 @pytest.mark.parametrize("at_ms", [-1, 1.5, True, "1", None, 1 << 53, 253_402_300_800_000])
 def test_a_deletion_at_no_time_is_refused(api, photo, at_ms):
     """Cassandra's driver writes times that it can't read again, and who lists tombstones would stumble over it."""
-    path = f"/border/v1/photos/{photo.photo_id}"
-    assert api.request("DELETE", path, {"deleted_at_ms": at_ms}, node="us-central").status_code == 400
+    assert delete(api, photo, at_ms).status_code == 400
     assert is_untouched(api, photo)
 
 
@@ -146,7 +172,7 @@ def test_only_the_home_of_a_photo_speaks_for_it(api, ana, photo, unused_id):
     """Not for photos of others, nor of this region, nor of a region that the statement does not list."""
     ours = replace(photo, photo_id=api.ready(ana))
     for other in (replace(photo, photo_id=unused_id("p", 1)), ours, replace(photo, photo_id=unused_id("p", 9))):
-        for response in (send(api, other, "/offer"), send(api, other), delete(api, other)):
+        for response in (send(api, other, "offers"), send(api, other), delete(api, other)):
             assert response.status_code == 403, response.text
     assert api.catalog.photos.get(ours.photo_id) is not None
     assert list(api.objects.list(RAW, raw_key(ours.photo_id))) != []
@@ -157,7 +183,7 @@ def test_a_photo_of_the_future_is_refused(api, photo):
     made = ids.parse(ids.PHOTO, photo.photo_id)
     future = ids.compose(made._replace(at_ms=made.at_ms + 11 * 60_000))
     other = replace(photo, photo_id=ids.to_public(ids.PHOTO, future))
-    for response in (send(api, other, "/offer"), send(api, other), delete(api, other)):
+    for response in (send(api, other, "offers"), send(api, other), delete(api, other)):
         assert response.status_code == 400
     assert is_untouched(api, other)
 
@@ -165,8 +191,8 @@ def test_a_photo_of_the_future_is_refused(api, photo):
 @pytest.mark.parametrize("region", [0, 1])
 def test_nobody_gets_a_photo_of_a_user_who_lives_elsewhere(api, photo, unused_id, region):
     other = replace(photo, owner_id=unused_id("u", region))
-    for path in ("/offer", ""):
-        assert send(api, other, path).status_code == 403
+    for route in ("offers", "arrivals"):
+        assert send(api, other, route).status_code == 403
     assert is_untouched(api, other)
 
 
@@ -174,13 +200,15 @@ def test_nobody_gets_a_photo_of_a_user_who_lives_elsewhere(api, photo, unused_id
 def test_nobody_has_a_class_that_has_no_home_there(api, photo, residency_class):
     """A European of us-central would be refused by nothing else."""
     other = replace(photo, residency_class=residency_class)
-    for path in ("/offer", ""):
-        assert send(api, other, path).status_code == 403
+    for route in ("offers", "arrivals"):
+        assert send(api, other, route).status_code == 403
     assert is_untouched(api, other)
 
 
 OBJECT = {"variant": "150.jpg", "sha256": SHA256S[SMALL], "size_bytes": 15, "raw_type": ""}
 BAD = {
+    "no photo": {"photo_id": None},
+    "an id of something else": {"photo_id": "u_00000000001"},
     "no class": {"residency_class": None},
     "no objects": {"objects": None},
     "objects that are none": {"objects": [1]},
@@ -203,8 +231,8 @@ BAD = {
 
 @pytest.mark.parametrize("changes", BAD.values(), ids=BAD.keys())
 def test_what_is_out_of_bounds_is_refused_and_leaves_no_trace(api, photo, changes):
-    for path in ("/offer", ""):
-        response = send(api, photo, path, **changes)
+    for route in ("offers", "arrivals"):
+        response = send(api, photo, route, **changes)
         assert response.status_code == 400, response.text
         assert response.json["type"] == "urn:darkroom:problem:bad-request"
     assert is_untouched(api, photo)
@@ -242,12 +270,58 @@ def test_a_reference_is_published_only_if_somebody_here_follows_the_owner(api, a
     assert [event.key for event in api.published(PHOTO_REFERENCED)] == [photo.photo_id]
 
 
+def other_than(photo: Photo) -> Photo:
+    return replace(photo, photo_id=f"{photo.photo_id[:-1]}0")
+
+
+def test_one_bad_item_fails_alone(api, ana, photo):
+    """Whatever is wrong with it; each has its answer in its place."""
+    good, other = document_of(photo), other_than(photo)
+    denied = document_of(other, residency_class="eu", metadata=None)
+    bad = [good | {"photo_id": api.ready(ana)}, {}, denied, good | {"objects": 1}]
+    for route in ("offers", "arrivals"):
+        outcomes = ask(api, route, bad[0], good, *bad[1:], document_of(other))
+        assert [one.status_code for one in outcomes] == [403, 200, 400, 403, 400, 200]
+    deletions = [{"photo_id": one.photo_id, "deleted_at_ms": 5} for one in (photo, other)]
+    outcomes = ask(api, "deletions", deletions[0], {"photo_id": ana.id}, deletions[1])
+    assert [one.status_code for one in outcomes] == [200, 400, 200]
+    assert all(api.catalog.tombstones.get(one.photo_id) for one in (photo, other))
+
+
+def test_a_defect_in_one_item_fails_no_other(api, photo, monkeypatch):
+    """It is an internal error, without its text."""
+    other = other_than(photo)
+    until = api.catalog.arrivals.until
+
+    def failing(photo_id):
+        if photo_id == photo.photo_id:
+            raise ZeroDivisionError("a secret")
+        return until(photo_id)
+
+    monkeypatch.setattr(api.catalog.arrivals, "until", failing)
+    deletions = [{"photo_id": one.photo_id, "deleted_at_ms": 5} for one in (photo, other)]
+    failed, deleted = ask(api, "deletions", *deletions)
+    assert (failed.status_code, deleted.json) == (500, {"again_at_ms": None})
+    assert "secret" not in failed.text
+
+
+@pytest.mark.parametrize("route", ["offers", "arrivals", "deletions"])
+def test_a_batch_is_bounded(api, route):
+    """In items, and in bytes as any body is; none may also be there."""
+    assert {one.status_code for one in ask(api, route, *[{}] * (MAX_ITEMS + 1))} == {400}
+    assert {one.status_code for one in ask(api, route, *[{}] * MAX_ITEMS)} == {400}
+    assert [one.status_code for one in ask(api, route, {"new": "x" * (64 << 10)})] == [413]
+    for body in ({}, {"offers": None, "deletions": None}, {"offers": [1], "deletions": [1]}):
+        assert api.request("PUT", f"/border/v1/{route}", body, node="us-central").status_code == 400
+    assert ask(api, route) == []
+
+
 def test_without_a_lease_nothing_is_taken_that_is_bound_to_places(api, photo, unused_id):
     """It is to be tried again later, and nothing is logged. A deletion waits for nothing."""
     bound = "    rules:\n      - {allow: [rest_variants], at: [eu-west], because: A test.}\n"
     api.set_policy(POLICY_TEXT.replace("    rules:\n", bound))
     api.lose_lease()
-    assert send(api, photo, "/offer").status_code == 503
+    assert send(api, photo, "offers").status_code == 503
     assert api.catalog.audit.latest(photo.photo_id, 9) == []
     assert delete(api, photo).status_code == 200
 
@@ -255,24 +329,23 @@ def test_without_a_lease_nothing_is_taken_that_is_bound_to_places(api, photo, un
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("PUT", "/border/v1/photos/{photo}", None),
-        ("PUT", "/border/v1/photos/{photo}/offer", None),
-        ("DELETE", "/border/v1/photos/{photo}", {"deleted_at_ms": 1}),
+        ("PUT", "/border/v1/offers", {"offers": []}),
+        ("PUT", "/border/v1/arrivals", {"offers": []}),
+        ("PUT", "/border/v1/deletions", {"deletions": []}),
         ("PUT", "/border/v1/follows/{follower}/{ana}", {"residency_class": "world"}),
         ("POST", "/v1/details", {"ids": []}),
         ("POST", "/v1/ended-sessions", {"after_ms": 0}),
     ],
 )
-def test_one_region_occupies_only_a_few_threads(api, ana, photo, unused_id, method, path, body):
+def test_one_region_occupies_only_a_few_threads(api, ana, unused_id, method, path, body):
     """It is to try again; others are answered."""
-    path = path.format(photo=photo.photo_id, follower=unused_id("u", 2), ana=ana.id)
-    document = document_of(photo) if body is None else body
+    path = path.format(follower=unused_id("u", 2), ana=ana.id)
     with ExitStack() as taken:
         for _ in range(AT_ONCE):
             taken.enter_context(api.context.slots.of("us-central"))
-        assert api.request(method, path, document, node="us-central").status_code == 503
+        assert api.request(method, path, body, node="us-central").status_code == 503
         with pytest.raises(Unavailable), api.context.slots.of("us-central"):
             pass
         with api.context.slots.of("eu-central"):
             pass
-    assert api.request(method, path, document, node="us-central").status_code == 200
+    assert api.request(method, path, body, node="us-central").status_code == 200
