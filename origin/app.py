@@ -34,6 +34,7 @@ from regions.events.outbox import OutboxPublisher
 from regions.node_tokens import NodeSigner
 from regions.process_number import ProcessNumber
 from regions.region_client import RegionClient
+from regions.residency import reports
 from regions.residency.audit import AuditTrail
 from regions.residency.live import LiveRules
 from regions.residency.peers import Peers, StatementClient
@@ -90,11 +91,11 @@ def create(context: Context) -> App:
     app.add_route("/v1/photos/{photo_id}/comments/{comment_id}", photos, suffix="comment")
     app.add_route("/v1/grants/{photo_id}/{name}", GrantsResource(context, audit))
     app.add_route("/v1/tombstones", TombstonesResource(context))
-    app.add_route("/v1/details", DetailsResource(context, guard))
+    app.add_route("/border/v1/details", DetailsResource(context, guard))
     statement = StatementResource(context.nodes, context.rules, partial(from_history, context.stores.settings.values))
-    app.add_route("/v1/statement", statement)
-    app.add_route("/v1/statement/{hash}", statement, suffix="signed")
-    app.add_route("/v1/ended-sessions", EndedSessionsResource(context))
+    app.add_route(reports.PATH, statement)
+    app.add_route(reports.PATH + "/{hash}", statement, suffix="signed")
+    app.add_route("/border/v1/ended-sessions", EndedSessionsResource(context))
     _add_border(app, context, audit)
     _add_accounts(app, context, gate)
     return app
@@ -105,7 +106,7 @@ def _add_border(app: App, context: Context, audit: AuditTrail) -> None:
     offers = OffersResource(context, receiver)
     app.add_route("/border/v1/photos/{photo_id}/offer", offers, suffix="offer")
     app.add_route("/border/v1/photos/{photo_id}", offers)
-    app.add_route("/border/v1/follows/{follower_id}/{author_id}", FollowsResource(context, audit))
+    app.add_route("/border/v1/followers/{author_id}", FollowsResource(context, audit))
 
 
 def _add_accounts(app: App, context: Context, gate: AccountGate) -> None:

@@ -44,8 +44,8 @@ class Border:
         path, body = f"/border/v1/photos/{photo_id}", {"deleted_at_ms": deleted_at_ms}
         return self._ask("DELETE", path, body, lambda document: document["again_at_ms"] is None)
 
-    def follow(self, follower_id: str, residency_class: str, author_id: str) -> list[Referenced]:
-        path, body = f"/border/v1/follows/{follower_id}/{author_id}", {"residency_class": residency_class}
+    def follow(self, residency_class: str, author_id: str) -> list[Referenced]:
+        path, body = f"/border/v1/followers/{author_id}", {"residency_class": residency_class}
         return self._put(path, body, lambda document: parse_references(document, author_id))
 
     def _put(self, path: str, body: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], Parsed]) -> Parsed:

@@ -91,7 +91,7 @@ class LaneHandlers:
         if not say[Action.SAY].allowed:
             return
         try:
-            references = self._border.follow(follower_id, follower.residency_class, author_id)
+            references = self._border.follow(follower.residency_class, author_id)
         except ResidencyDenied:
             # As if this end had decided so.
             return

@@ -10,6 +10,9 @@ from typing import Any
 from regions.errors import BadGateway
 from regions.residency.exchange import Report
 
+PATH = "/border/v1/statement"
+"""Where an origin answers the report of its region; followed by `/HASH`, the signed text of a statement."""
+
 HASH = re.compile("[0-9a-f]{64}")
 _MAX_SERIAL = 1 << 40
 _MOST_S = 1e9

@@ -21,12 +21,12 @@ from tests.builders.uploads import expired_uploads
 READS = ("GET",)
 FOR_SERVERS = {
     ("POST", "/v1/tombstones"),
-    ("POST", "/v1/details"),
-    ("POST", "/v1/ended-sessions"),
+    ("POST", "/border/v1/details"),
+    ("POST", "/border/v1/ended-sessions"),
     ("PUT", "/border/v1/photos/{photo_id}/offer"),
     ("PUT", "/border/v1/photos/{photo_id}"),
     ("DELETE", "/border/v1/photos/{photo_id}"),
-    ("PUT", "/border/v1/follows/{follower_id}/{author_id}"),
+    ("PUT", "/border/v1/followers/{author_id}"),
 }
 ENDS_SOMETHING = {
     ("DELETE", "/v1/users/{user_id}"),
