@@ -102,7 +102,7 @@ def create(context: Context) -> App:
 
 
 def _add_border(app: App, context: Context, audit: AuditTrail) -> None:
-    receiver = Receiver(context.region.name, context.stores, context.rules, audit, context.clock_ms)
+    receiver = Receiver(context.region.name, context.stores, context.rules, audit, context.limiter, context.clock_ms)
     offers = OffersResource(context, receiver)
     app.add_route("/border/v1/photos/{photo_id}/offer", offers, suffix="offer")
     app.add_route("/border/v1/photos/{photo_id}", offers)

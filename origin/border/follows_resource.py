@@ -36,6 +36,7 @@ class FollowsResource:
         residency_class = fields.text(fields.body(request), "residency_class", MAX_CLASS_CHARS)
         require_may_have_homes(self._context, region, residency_class)
         with self._context.slots.of(region):
+            self._context.limiter.take(request, response, region=region)
             self._require_say(Subject(residency_class, region))
             self._require_author(author_id)
             self._catalog.follows.add_follower_region(author_id, region)

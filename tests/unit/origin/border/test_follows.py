@@ -1,9 +1,13 @@
 """What the home of an author learns when somebody of another region follows them."""
 
+from dataclasses import replace
 
-def follow(api, author_id: str, residency_class: str = "world"):
+from origin.limits import BY_ROUTE, REGION_FOLLOWS
+
+
+def follow(api, author_id: str, residency_class: str = "world", node: str = "us-central"):
     body = {"residency_class": residency_class}
-    return api.request("PUT", f"/border/v1/followers/{author_id}", body, node="us-central")
+    return api.request("PUT", f"/border/v1/followers/{author_id}", body, node=node)
 
 
 def test_new_photos_go_to_the_followers_region_from_now_on(api, ana):
@@ -29,3 +33,13 @@ def test_a_class_that_has_no_home_there_follows_nobody(api, ana):
 def test_an_author_of_another_region_is_asked_for_there(api, unused_id):
     answer = follow(api, unused_id("u", 1))
     assert (answer.status_code, answer.json["region"]) == (421, "eu-central")
+
+
+def test_a_region_that_says_so_without_end_is_to_wait(api, ana, monkeypatch):
+    """429 says for how long; another region does not wait for it."""
+    few = replace(REGION_FOLLOWS, limit=replace(REGION_FOLLOWS.limit, most=2))
+    monkeypatch.setitem(BY_ROUTE, ("PUT", "/border/v1/followers/{author_id}"), (few,))
+    assert [follow(api, ana.id).status_code for _ in range(3)] == [200, 200, 429]
+    assert follow(api, ana.id, "eu", "eu-central").status_code == 200
+    api.clock.advance(86_400_000 // 2)
+    assert follow(api, ana.id).status_code == 200
