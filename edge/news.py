@@ -64,7 +64,7 @@ class RegionNews:
     def _fetch(self, region: str, cursors: Mapping[int, int], send: Callable[..., Reply]) -> Any:
         asked_s = self._rules.clock_s()
         body = json.dumps({"after": tombstone_cursors.to_document(cursors)}).encode()
-        document = self._answered(send, region, "POST", "tombstones", body).json()
+        document = self._answered(send, region, "POST", "/v1/tombstones", "/edge/tombstones", body).json()
         if not isinstance(document, dict):
             raise BadGateway(f"{region} sent no tombstones")
         try:
@@ -80,22 +80,23 @@ class RegionNews:
         return place is not None and place.kind == Kind.EDGE
 
     def _fetch_signed(self, region: str, hash: str) -> str:
-        document = self._answered(self._node_client.request, region, "GET", f"statement/{hash}").json()
+        paths = (f"{reports.PATH}/{hash}", f"/edge/statement/{hash}")
+        document = self._answered(self._node_client.request, region, "GET", *paths).json()
         if not isinstance(document, dict) or not isinstance(document.get("signed"), str):
             raise BadGateway(f"{region} sent no statement")
         return str(document["signed"])
 
     def _answered(
-        self, send: Callable[..., Reply], region: str, method: str, path: str, body: bytes | None = None
+        self, send: Callable[..., Reply], region: str, method: str, at_origin: str, at_shield: str, body: bytes = b""
     ) -> Reply:
-        """A shield asks its own origin; all other edges ask the region's shield."""
+        """A shield asks its own origin; all other edges ask the region's shield. Each has a path for it."""
         if self._edge.shield_of == region:
-            receiver, url, within_s = region, f"{self._topology.regions[region].origin}/v1", _ORIGIN_S
+            receiver, url, within_s = region, self._topology.regions[region].origin + at_origin, _ORIGIN_S
         else:
             shield = self._topology.shield_of(region)
-            receiver, url, within_s = shield.name, f"{shield.url}/edge", _SHIELD_S
+            receiver, url, within_s = shield.name, shield.url + at_shield, _SHIELD_S
         headers = {"Content-Type": "application/json"} if body else {}
-        reply = send(receiver, method, f"{url}/{path}", headers, body, within_s)
+        reply = send(receiver, method, url, headers, body or None, within_s)
         if reply.status != 200:
-            raise BadGateway(f"{receiver} responded to {method} {path[:20]} with {reply.status}")
+            raise BadGateway(f"{receiver} responded to {method} {at_shield[:20]} with {reply.status}")
         return reply

@@ -35,6 +35,7 @@ from regions.events.outbox import OutboxPublisher
 from regions.node_tokens import NodeSigner
 from regions.process_number import ProcessNumber
 from regions.region_client import RegionClient
+from regions.residency import reports
 from regions.residency.audit import AuditTrail
 from regions.residency.live import LiveRules
 from regions.residency.peers import Peers, StatementClient
@@ -91,23 +92,23 @@ def create(context: Context) -> App:
     app.add_route("/v1/photos/{photo_id}/comments/{comment_id}", photos, suffix="comment")
     app.add_route("/v1/grants/{photo_id}/{name}", GrantsResource(context, audit))
     app.add_route("/v1/tombstones", TombstonesResource(context))
-    app.add_route("/v1/details", DetailsResource(context, guard))
+    app.add_route("/border/v1/details", DetailsResource(context, guard))
     statement = StatementResource(context.nodes, context.rules, partial(from_history, context.stores.settings.values))
-    app.add_route("/v1/statement", statement)
-    app.add_route("/v1/statement/{hash}", statement, suffix="signed")
-    app.add_route("/v1/ended-sessions", EndedSessionsResource(context))
+    app.add_route(reports.PATH, statement)
+    app.add_route(reports.PATH + "/{hash}", statement, suffix="signed")
+    app.add_route("/border/v1/ended-sessions", EndedSessionsResource(context))
     _add_border(app, context, audit)
     _add_accounts(app, context, gate)
     return app
 
 
 def _add_border(app: App, context: Context, audit: AuditTrail) -> None:
-    receiver = Receiver(context.region.name, context.stores, context.rules, audit, context.clock_ms)
+    receiver = Receiver(context.region.name, context.stores, context.rules, audit, context.limiter, context.clock_ms)
     offers = OffersResource(context, receiver, BatchThreads())
     app.add_route("/border/v1/offers", offers, suffix="offers")
     app.add_route("/border/v1/arrivals", offers, suffix="arrivals")
     app.add_route("/border/v1/deletions", offers, suffix="deletions")
-    app.add_route("/border/v1/follows/{follower_id}/{author_id}", FollowsResource(context, audit))
+    app.add_route("/border/v1/followers/{author_id}", FollowsResource(context, audit))
 
 
 def _add_accounts(app: App, context: Context, gate: AccountGate) -> None:

@@ -117,4 +117,4 @@ class FeedResource:
     def _request(self, home: str, photo_ids: Sequence[str]) -> RegionRequest:
         """For details that may not be stored here. They are used for one response and then dropped."""
         body, origin = json.dumps({"ids": list(photo_ids)}).encode(), self._context.topology.regions[home].origin
-        return RegionRequest(home, origin, "POST", "/v1/details", body, _MAX_RESPONSE_BYTES)
+        return RegionRequest(home, origin, "POST", "/border/v1/details", body, _MAX_RESPONSE_BYTES)

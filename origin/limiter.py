@@ -10,7 +10,7 @@ import falcon
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from origin import limits as route_limits
-from origin.limits import BY_ROUTE, GIVEN_BACK, RouteLimit, Who
+from origin.limits import BY_ROUTE, GIVEN_BACK, REFERENCES, REGION_BYTES, RouteLimit, Who
 from origin.node_gate import NodeGate
 from regions.node_tokens import CLIENT_HEADER
 from regions.stores.limits import RateLimits, Unit, Wanted, is_granted
@@ -32,6 +32,7 @@ class Limiter:
         user: str = "",
         account: str = "",
         session: str = "",
+        region: str = "",
         size_bytes: int = 0,
     ) -> list[Wanted]:
         """What was taken. Raises TooManyRequests, and then nothing was. Either way the response says what is left."""
@@ -43,6 +44,7 @@ class Limiter:
             Who.ACCOUNT_AT_NETWORK: f"{account} {network}",
             Who.SESSION: session,
             Who.PROCESS: self._process,
+            Who.REGION: region,
         }
         limits = BY_ROUTE[request.method, request.uri_template or ""]
         wanted = self._wanted(limits, who, size_bytes)
@@ -51,6 +53,16 @@ class Limiter:
         if not is_granted(standings):
             raise route_limits.refusal(limits, standings)
         return wanted
+
+    def take_bytes(self, region: str, size_bytes: int) -> None:
+        """What the region may PUT here. Raises TooManyRequests, and then nothing was taken."""
+        standings = self._limits.take(self._wanted([REGION_BYTES], {Who.REGION: region}, size_bytes))
+        if not is_granted(standings):
+            raise route_limits.refusal([REGION_BYTES], standings)
+
+    def may_refer(self, author_id: str) -> bool:
+        """Whether feeds take one more photo of this author of another region for now."""
+        return is_granted(self._limits.take(self._wanted([REFERENCES], {Who.AUTHOR: author_id}, 0)))
 
     def give_back(self, taken: Sequence[Wanted]) -> None:
         """What of it costs nothing, if the request ended well."""

@@ -12,6 +12,9 @@ what no person does, and then each of them bounds what it costs others.
   room for others. One from a hundred addresses does not.
 - A passphrase costs 30 ms of a core and 19 MiB, on purpose (`passphrases`), and an account several writes. Five
   accounts a second in a process leave most of it to others.
+- What another region brings is bounded by what the people of a large one do, twenty million, on their busiest day: it
+  fills disks here, and one that is in an attacker's hands stops at nothing. It is to wait then, and nothing is lost.
+  Of one author it brings references to at most half of what a feed holds at once, so that other authors stay in it.
 - Uploads are bounded by what is *unfinished*: honest clients finish what they begin, and get back what they took. What
   is never finished comes back within a day, when it has expired. So somebody can promise at most 10 GiB at once.
 """
@@ -23,10 +26,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from regions.errors import TooManyRequests
+from regions.stores.feeds import CAP
 from regions.stores.limits import Limit, Standing, Unit
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
-_GIB = 1 << 30
+_GIB, _TIB = 1 << 30, 1 << 40
 
 
 class Who(StrEnum):
@@ -40,6 +44,9 @@ class Who(StrEnum):
     ACCOUNT_AT_NETWORK = "account at a network"
     SESSION = "session"
     PROCESS = "process"
+    REGION = "region"
+    AUTHOR = "author"
+    """Whose photos another region brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,13 @@ UNFINISHED_BYTES = RouteLimit(
 COMMENTS = RouteLimit(Limit("comments", 100, 10 * _MINUTE_S), Who.USER, "too many comments")
 LIKES = RouteLimit(Limit("likes", 600, 10 * _MINUTE_S), Who.USER, "too many likes")
 FOLLOWS = RouteLimit(Limit("follows", 600, 10 * _MINUTE_S), Who.USER, "too many follows")
+REGION_BYTES = RouteLimit(
+    Limit("bytes-of-region", 100 * _TIB, _DAY_S, Unit.BYTES), Who.REGION, "too many bytes were offered by your region"
+)
+REGION_FOLLOWS = RouteLimit(
+    Limit("follows-of-region", 20_000_000, _DAY_S), Who.REGION, "too many people of your region follow somebody here"
+)
+REFERENCES = RouteLimit(Limit("references", CAP // 2, _DAY_S), Who.AUTHOR, "too many photos of one author")
 
 BY_ROUTE: Mapping[tuple[str, str], Sequence[RouteLimit]] = {
     ("POST", "/v1/users"): (SIGN_UPS, SIGN_UPS_NOW, SIGN_UPS_HERE),
@@ -114,6 +128,7 @@ BY_ROUTE: Mapping[tuple[str, str], Sequence[RouteLimit]] = {
     ("PUT", "/v1/photos/{photo_id}/like"): (LIKES,),
     ("DELETE", "/v1/photos/{photo_id}/like"): (LIKES,),
     ("POST", "/v1/photos/{photo_id}/comments"): (COMMENTS,),
+    ("PUT", "/border/v1/followers/{author_id}"): (REGION_FOLLOWS,),
 }
 GIVEN_BACK = (GUESSES, GUESSES_ANYWHERE, RECOVERIES, RECOVERIES_ANYWHERE, CONFIRMATIONS, UNFINISHED, UNFINISHED_BYTES)
 """What costs nothing if it ends well: a passphrase that was right, an upload that was finished."""

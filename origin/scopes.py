@@ -50,14 +50,14 @@ NEEDED: Mapping[tuple[str, str], Scope | None] = {
     # Servers.
     ("GET", "/v1/grants/{photo_id}/{name}"): None,
     ("POST", "/v1/tombstones"): None,
-    ("POST", "/v1/details"): None,
-    ("POST", "/v1/ended-sessions"): None,
+    ("POST", "/border/v1/details"): None,
+    ("POST", "/border/v1/ended-sessions"): None,
     ("PUT", "/border/v1/offers"): None,
     ("PUT", "/border/v1/arrivals"): None,
     ("PUT", "/border/v1/deletions"): None,
-    ("PUT", "/border/v1/follows/{follower_id}/{author_id}"): None,
-    ("GET", "/v1/statement"): None,
-    ("GET", "/v1/statement/{hash}"): None,
+    ("PUT", "/border/v1/followers/{author_id}"): None,
+    ("GET", "/border/v1/statement"): None,
+    ("GET", "/border/v1/statement/{hash}"): None,
 }
 
 

@@ -18,6 +18,7 @@ from regions.config import Config
 from regions.errors import NotFound
 from regions.node_tokens import NodeSigner
 from regions.region_client import RegionClient
+from regions.residency import reports
 from regions.residency.live import LiveRules
 from regions.residency.peers import Peers, StatementClient
 from regions.residency.statement import Purpose
@@ -64,8 +65,8 @@ def create(rules: LiveRules) -> falcon.App[falcon.Request, falcon.Response]:
     problems.install(app)
     statement = StatementResource(NodeGate(rules.region, rules, now_ms), rules, _no_history)
     app.add_route("/health", HealthOfWitness(rules))
-    app.add_route("/v1/statement", statement)
-    app.add_route("/v1/statement/{hash}", statement, suffix="signed")
+    app.add_route(reports.PATH, statement)
+    app.add_route(reports.PATH + "/{hash}", statement, suffix="signed")
     return app
 
 

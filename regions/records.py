@@ -228,7 +228,8 @@ class Tombstone:
 class AuditEntry:
     """One residency decision, with the policy's version, so that an audit can make it again and compare.
 
-    `photo_id` is a user's id if the decision was about that user's profile.
+    `photo_id` is a user's id if the decision was about that user's profile, and "CLASS REGION" if it was about
+    somebody of whom no more is known here: who follows from another region.
     """
 
     photo_id: str

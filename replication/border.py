@@ -62,8 +62,8 @@ class Border:
         deletion = {"photo_id": photo_id, "deleted_at_ms": deleted_at_ms}
         return self._in_batch(self._deletions, deletion, lambda answer: answer["again_at_ms"] is None)
 
-    def follow(self, follower_id: str, residency_class: str, author_id: str) -> list[Referenced]:
-        path, body = f"/border/v1/follows/{follower_id}/{author_id}", {"residency_class": residency_class}
+    def follow(self, residency_class: str, author_id: str) -> list[Referenced]:
+        path, body = f"/border/v1/followers/{author_id}", {"residency_class": residency_class}
         return self._put(path, _text(body), lambda document: parse_references(document, author_id))
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from regions import ids
+from regions.border.bounds import is_of_the_future
 from regions.border.follows import Referenced
 from regions.border.offers import AnsweredObject, Offer
 from regions.config import Stores
@@ -91,7 +92,7 @@ class LaneHandlers:
         if not say[Action.SAY].allowed:
             return
         try:
-            references = self._border.follow(follower_id, follower.residency_class, author_id)
+            references = self._border.follow(follower.residency_class, author_id)
         except ResidencyDenied:
             # As if this end had decided so.
             return
@@ -99,7 +100,7 @@ class LaneHandlers:
         events = [
             photo_referenced(one.photo_id, one.owner_id, one.created_at_ms, now_ms, follower_id)
             for one in references
-            if self._may_rest_here(one)
+            if not is_of_the_future(one.photo_id, now_ms) and self._may_rest_here(one)
         ]
         if events:
             self._home.stores.events.publish(events)

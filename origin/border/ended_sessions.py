@@ -50,7 +50,7 @@ def fetch_own(context: Context, after: Position) -> tuple[list[Position], Positi
 def fetch_from(context: Context, region: Region, after: Position) -> tuple[list[Position], Position | None]:
     """The same from another region's origin. Raises Unavailable, BadGateway."""
     body = json.dumps({"after_ms": max(0, after.at_ms), "after": after.session_id}).encode()
-    wanted = RegionRequest(region.name, region.origin, "POST", "/v1/ended-sessions", body, _MAX_REPLY_BYTES)
+    wanted = RegionRequest(region.name, region.origin, "POST", "/border/v1/ended-sessions", body, _MAX_REPLY_BYTES)
     reply = context.others.poll(wanted, _PAGE_S)
     try:
         document = json.loads(reply.body) if reply.status == 200 else None

@@ -1,12 +1,13 @@
 """Follows across a border: somebody of another region follows an author of this one.
 
-From then on references to the author's new photos go to that region. The answer has those to the latest ones.
+From then on references to the author's new photos go to that region. The answer has those to the latest ones. Who it
+is stays at home: here only their region and class count, and those are what the audit log has.
 """
 
 import falcon
 
 from origin import fields
-from origin.border.offers_resource import require_may_have_homes, require_speaks_for
+from origin.border.offers_resource import require_may_have_homes
 from origin.context import Context
 from origin.residency_guard import require_allowed
 from regions import ids
@@ -25,26 +26,27 @@ class FollowsResource:
         self._context, self._audit = context, audit
         self._catalog = context.stores.catalog
 
-    def on_put(self, request: falcon.Request, response: falcon.Response, follower_id: str, author_id: str) -> None:
+    def on_put(self, request: falcon.Request, response: falcon.Response, author_id: str) -> None:
         """The order closes a race with a photo that becomes ready meanwhile. The region is recorded before the photos
         are listed. So either the photo is ready before the listing, which then contains it, or the lane to the
         follower's region handles its `photo_ready` after the region was recorded, and brings the reference.
         """
         region = self._context.nodes.require(request, Kind.REGION)
-        require_speaks_for(self._context, region, ids.USER, follower_id)
         self._context.require_home(ids.USER, author_id)
         residency_class = fields.text(fields.body(request), "residency_class", MAX_CLASS_CHARS)
         require_may_have_homes(self._context, region, residency_class)
         with self._context.slots.of(region):
-            self._require_say(follower_id, Subject(residency_class, region))
+            self._context.limiter.take(request, response, region=region)
+            self._require_say(Subject(residency_class, region))
             self._require_author(author_id)
             self._catalog.follows.add_follower_region(author_id, region)
             response.media = references_document(self._references(author_id, region))
 
-    def _require_say(self, follower_id: str, follower: Subject) -> None:
-        """Raises ResidencyDenied if the follow of this person may not rest here. Raises Unavailable."""
+    def _require_say(self, follower: Subject) -> None:
+        """Raises ResidencyDenied if the follow of such a person may not rest here. Raises Unavailable."""
         rules, here = self._context.rules.current(), self._context.region.name
-        require_allowed(self._audit.decide_subject(rules, follower_id, follower, [Action.SAY], here)[Action.SAY])
+        somebody = f"{follower.residency_class} {follower.home_region}"
+        require_allowed(self._audit.decide_subject(rules, somebody, follower, [Action.SAY], here)[Action.SAY])
 
     def _require_author(self, author_id: str) -> None:
         """Raises NotFound, so that no row is kept of somebody who never was."""

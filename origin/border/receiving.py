@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from origin.limiter import Limiter
 from regions.border.offers import DELETED, AnsweredObject, ObjectState, Offer, OfferAnswer, OfferedObject
 from regions.config import Stores
 from regions.events.messages import photo_referenced
@@ -34,18 +35,20 @@ class Receiver:
     """In the region `name`. Every method may be called again with the same, by any process."""
 
     def __init__(
-        self, name: str, stores: Stores, rules: LiveRules, audit: AuditTrail, clock_ms: Callable[[], int]
-    ) -> None:
+        self, name: str, stores: Stores, rules: LiveRules, audit: AuditTrail, limiter: Limiter,
+        clock_ms: Callable[[], int],
+    ) -> None:  # fmt: skip
         self._name, self._stores, self._rules, self._audit = name, stores, rules, audit
-        self._clock_ms = clock_ms
+        self._limiter, self._clock_ms = limiter, clock_ms
 
     def offered(self, offer: Offer) -> OfferAnswer:
-        """Raises Unavailable."""
+        """Raises Unavailable, TooManyRequests."""
         decisions = self._decisions(offer)
         objects = {one.variant: self._answered(offer, one, decisions[one.action]) for one in offer.objects}
         missing = [one for one in offer.objects if objects[one.variant].state is ObjectState.MISSING]
         expires_at_ms = self._clock_ms() + PUT_MS
         if missing:
+            self._limiter.take_bytes(offer.subject.home_region, sum(one.size_bytes for one in missing))
             self._stores.catalog.arrivals.expect(offer.photo_id, expires_at_ms + PUT_LASTS_MS)
         if self._is_deleted(offer.photo_id):
             return DELETED
@@ -64,8 +67,8 @@ class Receiver:
         if self._is_deleted(offer.photo_id):
             photo_objects.delete_all(self._stores.objects, offer.photo_id)
             return DELETED
-        if offer.reference and answer.reference and self._is_followed(offer.reference.owner_id):
-            reference = offer.reference
+        reference = offer.reference if answer.reference else None
+        if reference and self._is_followed(reference.owner_id) and self._limiter.may_refer(reference.owner_id):
             event = photo_referenced(offer.photo_id, reference.owner_id, reference.created_at_ms, self._clock_ms())
             self._stores.events.publish([event])
         return answer

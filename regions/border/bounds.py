@@ -14,6 +14,8 @@ from regions.untrusted_text import SHA256, has_controls
 Value = TypeVar("Value")
 
 _BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
+AHEAD_MS = 10 * 60_000
+"""How far another region's clock may be ahead, which puts the time into an id."""
 MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999, the last one of RFC 3339
 
 
@@ -71,6 +73,11 @@ def id_of(kind: str, value: Any) -> str:
     except NotFound as error:
         raise ValueError(error.detail) from error
     return checked
+
+
+def is_of_the_future(photo_id: str, now_ms: int) -> bool:
+    """Feeds are in the order of ids: such a photo would stay at the head of all of them."""
+    return ids.parse(ids.PHOTO, photo_id).at_ms > now_ms + AHEAD_MS
 
 
 def optional(read: Callable[[Any], Value]) -> Callable[[Any], Value | None]:

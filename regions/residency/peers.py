@@ -17,9 +17,6 @@ from regions.residency.signatures import MAX_CHARS
 
 log = logging.getLogger(__name__)
 
-PATH = "/v1/statement"
-"""Answers the report of a region; followed by `/HASH`, the signed text of a statement."""
-
 _EVERY_S = 1.0
 _ANSWER_S = 2.0
 _MAX_REPLY_BYTES = 4 * MAX_CHARS
@@ -33,11 +30,11 @@ class StatementClient:
 
     def report(self, name: str, url: str) -> Report:
         """What the region `name` answers at its origin's URL. Raises BadGateway, Unavailable."""
-        return reports.from_document(self._get(name, url, PATH), name)
+        return reports.from_document(self._get(name, url, reports.PATH), name)
 
     def signed(self, name: str, url: str, hash: str) -> str:
         """The signed text of a statement that the region has. Raises BadGateway, Unavailable."""
-        document = self._get(name, url, f"{PATH}/{hash}")
+        document = self._get(name, url, f"{reports.PATH}/{hash}")
         if not isinstance(document, dict) or not isinstance(document.get("signed"), str):
             raise BadGateway(f"{name} sent no statement")
         return str(document["signed"])

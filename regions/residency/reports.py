@@ -10,6 +10,8 @@ from regions.errors import BadGateway
 from regions.residency.exchange import Report
 from regions.untrusted_text import SHA256
 
+PATH = "/border/v1/statement"
+"""Where an origin answers the report of its region; followed by `/HASH`, the signed text of a statement."""
 _MAX_SERIAL = 1 << 40
 _MOST_S = 1e9
 _MOST_PENDING = 50

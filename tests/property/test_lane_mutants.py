@@ -64,7 +64,7 @@ MUTANTS = {
         receiving, "offer.metadata and answer.metadata and", "offer.metadata and", EXACTLY,
     ),
     "the receiver publishes references without a decision": (
-        receiving, "offer.reference and answer.reference and", "offer.reference and", EXACTLY,
+        receiving, "offer.reference if answer.reference else None", "offer.reference", EXACTLY,
     ),
     "the home offers what it does not allow": (
         placement, "return action in decisions and decisions[action].allowed", "return action in decisions", EXACTLY,

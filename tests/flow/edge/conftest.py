@@ -121,7 +121,7 @@ class Region:
             return self._grant(path, headers)
         if path == "/v1/tombstones":
             return self._tombstone_page(json.loads(body)["after"].get("0", 0), headers, body)
-        if path.startswith("/v1/statement/"):
+        if path.startswith("/border/v1/statement/"):
             self.sender(Call(self.name, "GET", path), headers)
             return 200, {}, {"signed": self.world.signed[path.rpartition("/")[2]]}
         self.requests.append((method, target, headers, body))

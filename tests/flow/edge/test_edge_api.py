@@ -149,7 +149,8 @@ def test_an_error_that_is_not_a_problem_document_becomes_one(world, lisbon, stat
     [
         "/v1/grants/p_00000000000/320?place=lisbon",
         "/v1/tombstones",
-        "/v1/details",
+        "/border/v1/details",
+        "/border/v1/statement",
         "/v1/%67rants/p_00000000000/320?place=lisbon",
         "/v1//grants/p_00000000000/320",
         "/v1/users/../grants/p_00000000000/320",

@@ -94,10 +94,11 @@ MUTANTS: dict[str, tuple[ModuleType, str, str, Finder]] = {
     ),
     "nobody is a server": (
         node_gate, "        if not name:\n", "        if not name:\n            return name\n        if False:\n",
-        row("GET /v1/statement", ""),
+        row("GET /border/v1/statement", ""),
     ),
     "an edge is as good as a region": (
-        node_gate, "place is None or place.kind not in kinds", "place is None", row("POST /v1/details", "sydney"),
+        node_gate, "place is None or place.kind not in kinds", "place is None",
+        row("POST /border/v1/details", "sydney"),
     ),
     "every edge is a shield": (grants, "self._context.shield_name() != shield", "False", row(GRANT, "frankfurt")),
     "the edge behind the shield is not asked for": (

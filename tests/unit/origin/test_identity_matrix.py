@@ -66,14 +66,14 @@ ROWS = {
     "DELETE /v1/photos/{photo_id}/comments/{comment_id}": OPEN,
     "GET /v1/grants/{photo_id}/{name}": SHIELD,
     "POST /v1/tombstones": EDGES,
-    "POST /v1/details": REGIONS,
-    "POST /v1/ended-sessions": REGIONS,
-    "GET /v1/statement": PLACES,
-    "GET /v1/statement/{hash}": PLACES,
+    "POST /border/v1/details": REGIONS,
+    "POST /border/v1/ended-sessions": REGIONS,
+    "GET /border/v1/statement": PLACES,
+    "GET /border/v1/statement/{hash}": PLACES,
     "PUT /border/v1/offers": REGIONS,
     "PUT /border/v1/arrivals": REGIONS,
     "PUT /border/v1/deletions": REGIONS,
-    "PUT /border/v1/follows/{follower_id}/{author_id}": REGIONS,
+    "PUT /border/v1/followers/{author_id}": REGIONS,
 }
 """For each node, whether the handler itself answers (True), or with which status it is refused."""
 
@@ -98,12 +98,12 @@ BODIES = {
     "POST /v1/uploads/init": {"filename": "a.jpg", "size_bytes": 9, "content_type": "image/jpeg"},
     "POST /v1/photos/{photo_id}/comments": {"text": "Hello"},
     "POST /v1/tombstones": {"after": {}},
-    "POST /v1/details": {"ids": ["p_00000000001"]},
-    "POST /v1/ended-sessions": {"after_ms": 0},
+    "POST /border/v1/details": {"ids": ["p_00000000001"]},
+    "POST /border/v1/ended-sessions": {"after_ms": 0},
     "PUT /border/v1/offers": {"offers": []},
     "PUT /border/v1/arrivals": {"offers": []},
     "PUT /border/v1/deletions": {"deletions": []},
-    "PUT /border/v1/follows/{follower_id}/{author_id}": {"residency_class": "world"},
+    "PUT /border/v1/followers/{author_id}": {"residency_class": "world"},
 }
 REFUSALS = (401, 403, 421)
 
@@ -118,7 +118,7 @@ def things(api, ana, eva):
     return {
         "user_id": ana.id, "author_id": eva.id, "photo_id": photo_id, "comment_id": comment["id"],
         "upload_id": api.start_upload(ana)["upload_id"], "name": "640.jpg", "session_id": ana.session,
-        "hash": api.context.rules.current().in_force.hash, "follower_id": eva.id,
+        "hash": api.context.rules.current().in_force.hash,
     }  # fmt: skip
 
 
@@ -126,9 +126,9 @@ def things(api, ana, eva):
 def send(api, things, ana, eva, unused_id):
     """`send("GET /v1/photos/{photo_id}", "sydney")`: the response, to Ana, or to Eva where a feed is asked for.
 
-    At the border us-central speaks for a photo and a user of its own.
+    At the border us-central speaks for a photo of its own.
     """
-    theirs = things | {"photo_id": unused_id("p", 2), "follower_id": unused_id("u", 2)}
+    theirs = things | {"photo_id": unused_id("p", 2)}
 
     def send(route, node, user=ana):
         method, path = route.split(" ")
@@ -352,5 +352,5 @@ def test_what_the_topology_file_says_of_a_place_changes_nothing(api, things, ana
 def test_without_any_statement_nobody_is_known_and_nothing_is_shown(open_api):
     """401 for each server, 503 for each sign-up: fails closed."""
     api = open_api("eu-west", stated=False)
-    assert api.request("GET", "/v1/statement", node="lisbon").status_code == 401
+    assert api.request("GET", "/border/v1/statement", node="lisbon").status_code == 401
     assert api.request("POST", "/v1/users", sign_up_body()).status_code == 503

@@ -21,12 +21,11 @@ from tests.builders.uploads import expired_uploads
 READS = ("GET",)
 FOR_SERVERS = {
     ("POST", "/v1/tombstones"),
-    ("POST", "/v1/details"),
-    ("POST", "/v1/ended-sessions"),
+    ("POST", "/border/v1/details"),
+    ("POST", "/border/v1/ended-sessions"),
     ("PUT", "/border/v1/offers"),
     ("PUT", "/border/v1/arrivals"),
     ("PUT", "/border/v1/deletions"),
-    ("PUT", "/border/v1/follows/{follower_id}/{author_id}"),
 }
 ENDS_SOMETHING = {
     ("DELETE", "/v1/users/{user_id}"),
@@ -79,13 +78,16 @@ def test_a_refusal_leaves_no_trace_and_says_when_to_come_again(api, ana, eva, tm
     values = {"user_id": ana.id, "photo_id": photo_id, "author_id": eva.id}
     credentials = {"handle": ana.handle, "passphrase": PASSPHRASE, "name": "Ann", "text": "Nice"}
     recovery = {"recovery_code": ana.recovery_codes[0], "new_passphrase": "another four words"}
+    at_border = {"residency_class": "world"}
     script = {"scope": ["read"], "ends_at": "2027-01-01T00:00:00Z", "label": "script"}
     refresh = {"refresh_token": ana.refresh_token}
     before = contents_of(tmp_path / "eu-west")
     api.client = TestClient(create(replace(api.context, limits=NothingLeft())))
     for method, route in BY_ROUTE:
-        body = sign_up_body(handle="zoe") if route == "/v1/users" else PHOTO | credentials | recovery | script | refresh
-        response = api.request(method, route.format(**values), body, confirmed)
+        body = PHOTO | credentials | recovery | script | refresh | at_border
+        body = sign_up_body(handle="zoe") if route == "/v1/users" else body
+        node = "us-central" if route.startswith("/border/") else None
+        response = api.request(method, route.format(**values), body, confirmed, node)
         assert (response.status_code, response.headers["Retry-After"]) == (429, "8"), (method, route, response.text)
         assert response.json["type"].endswith("too-many-requests")
         assert response.json["limit"] in {one.limit.name for one in BY_ROUTE[method, route]}

@@ -96,7 +96,7 @@ def test_other_servers_get_nothing_of_it(api, hidden):
     api.set_visibility(photo_id, "friends")
     for size in VARIANT_SIZES:
         assert api.request("GET", f"/v1/grants/{photo_id}/{size}.jpg", node="lisbon").status_code == 404
-    response = api.request("POST", "/v1/details", {"ids": [photo_id]}, node="us-central")
+    response = api.request("POST", "/border/v1/details", {"ids": [photo_id]}, node="us-central")
     assert response.json == {"items": [], "gone": []}
 
 

@@ -39,12 +39,12 @@ def test_a_witness_reports_what_its_disk_holds(rules, disk, compliance):
     """Not before it is there; and it gives the statement to who asks for it by its hash."""
     statement = compliance.states(places=PLACES)
     rules.take(statement.signed, lambda hash: "")
-    assert get(rules, "/v1/statement").json["hash"] == ""
+    assert get(rules, "/border/v1/statement").json["hash"] == ""
     disk.run_once()
-    report = get(rules, "/v1/statement").json
+    report = get(rules, "/border/v1/statement").json
     assert (report["region"], report["serial"], report["hash"]) == ("oslo", 1, statement.hash)
-    assert get(rules, f"/v1/statement/{statement.hash}").json == {"signed": statement.signed}
-    assert get(rules, f"/v1/statement/{'0' * 64}").status_code == 404
+    assert get(rules, f"/border/v1/statement/{statement.hash}").json == {"signed": statement.signed}
+    assert get(rules, f"/border/v1/statement/{'0' * 64}").status_code == 404
 
 
 def test_a_witness_counts_for_the_majority(rules, disk, compliance):
@@ -63,13 +63,13 @@ def test_a_disk_that_takes_nothing_confirms_nothing(tmp_path, rules, compliance,
     (tmp_path / "file").write_text("not a folder")
     rules.take(compliance.states(places=PLACES).signed, lambda hash: "")
     disk.run_once()
-    assert get(rules, "/v1/statement").json["hash"] == ""
+    assert get(rules, "/border/v1/statement").json["hash"] == ""
 
 
 def test_only_places_of_the_statement_are_answered(rules, disk, compliance):
     """401 without a token; a witness serves nothing else."""
     rules.take(compliance.states(places=PLACES).signed, lambda hash: "")
     disk.run_once()
-    assert TestClient(create(rules)).simulate_get("/v1/statement").status_code == 401
-    assert get(rules, "/v1/statement", "sydney").status_code == 200
+    assert TestClient(create(rules)).simulate_get("/border/v1/statement").status_code == 401
+    assert get(rules, "/border/v1/statement", "sydney").status_code == 200
     assert get(rules, "/v1/users").status_code == 404

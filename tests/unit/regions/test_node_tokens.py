@@ -14,7 +14,7 @@ from regions.node_tokens import Call, NodeSigner
 from tests.builders.statements import node_key
 
 NOW_S = 1_800_000_000
-CALL = Call("eu-west", "POST", "/v1/details?a=b", b'{"ids": []}')
+CALL = Call("eu-west", "POST", "/border/v1/details?a=b", b'{"ids": []}')
 LISBON = node_key("lisbon")
 LISTED = {"lisbon": {"k1": keys.public_text(LISBON.public_key())}}
 
@@ -48,7 +48,7 @@ def test_the_sender_of_a_call_is_proven():
     [
         Call("us-central", CALL.method, CALL.target, CALL.body),
         Call(CALL.receiver, "PUT", CALL.target, CALL.body),
-        Call(CALL.receiver, CALL.method, "/v1/details", CALL.body),
+        Call(CALL.receiver, CALL.method, "/border/v1/details", CALL.body),
         Call(CALL.receiver, CALL.method, CALL.target, CALL.body + b" "),
         Call(CALL.receiver, CALL.method, CALL.target, CALL.body, "frankfurt"),
         Call(CALL.receiver, CALL.method, CALL.target, CALL.body, key="another"),

@@ -16,27 +16,35 @@ from tests.builders.http import JsonHandler, answering
 from tests.builders.statements import node_key
 
 WAIT_S = 20
+DRIPS = {
+    "/drip/a-body": (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
+    "/drip/a-body-without-end": (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+    "/drip/a-chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "/drip/a-chunks-size": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+    "/drip/a-field": (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+    "/drip/a-first-line": (b"HTTP/1.1 200 ", b"x"),
+    "/drip/no-final-answer": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+"""What is sent once, and then again and again."""
 KEYS = {"k1": keys.public_text(node_key("eu-west").public_key())}
 
 
 class SenderHandler(JsonHandler):
-    """Answers whom the token proves; at `/drip` a byte at a time."""
+    """Answers whom the token proves; at `/drip…` a byte at a time."""
 
     def do(self) -> None:
         body = self.body()
-        if self.path == "/drip":
-            return self.drip()
+        if drip := DRIPS.get(self.path):
+            return self.drip(*drip)
         call = Call("us-central", self.command, self.path, body)
         self.send(200, {}, node_tokens.sender(self.headers[node_tokens.HEADER], call, lambda name: KEYS, now_s()))
 
-    def drip(self) -> None:
+    def drip(self, begin: bytes, again: bytes) -> None:
         self.close_connection = True
-        self.send_response(200)
-        self.send_header("Content-Length", "100000")
-        self.end_headers()
         try:
+            self.wfile.write(begin)
             while True:
-                self.wfile.write(b"x")
+                self.wfile.write(again)
                 time.sleep(0.02)
         except OSError:
             """The client has had enough."""
@@ -65,7 +73,7 @@ def silent(request) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def to(url: str, path: str = "/v1/details", name: str = "us-central", **fields) -> RegionRequest:
+def to(url: str, path: str = "/border/v1/details", name: str = "us-central", **fields) -> RegionRequest:
     return RegionRequest(name, url, "POST", path, b"{}", **fields)
 
 
@@ -77,7 +85,7 @@ def test_a_request_proves_who_sends_it(client, origin):
 
 def test_a_request_is_signed_as_it_arrives(client, origin):
     """Whatever its path and query contain: what no URI may contain is escaped on the way."""
-    for path in ("/v1/details?a=%c3%a9", "/v1/details?a=|[1]{1}", "/v1/a/../details?a=%zz%"):
+    for path in ("/border/v1/details?a=%c3%a9", "/border/v1/details?a=|[1]{1}", "/v1/a/../details?a=%zz%"):
         assert client.poll(to(origin, path), WAIT_S).status == 200
 
 
@@ -99,11 +107,26 @@ def test_polls_of_all_regions_that_there_can_be_open_no_connection_twice(client)
 
 
 def test_a_reply_has_an_end(client, origin):
-    """In bytes, and in time if a byte comes now and then."""
     with pytest.raises(BadGateway):
         client.start(to(origin, max_bytes=4), WAIT_S).result(WAIT_S)
+
+
+@pytest.mark.parametrize("path", DRIPS)
+def test_a_reply_that_comes_a_byte_now_and_then_ends_at_its_deadline(client, origin, path):
+    """Whatever part of it does. No thread of a loop is held for longer."""
+    client.poll(to(origin), WAIT_S)
+    began_s = time.monotonic()
     with pytest.raises(Unavailable):
-        client.start(to(origin, "/drip"), 0.2).result(WAIT_S)
+        client.poll(to(origin, path), 0.3)
+    assert time.monotonic() - began_s < 2
+
+
+def test_a_connection_is_used_again_with_the_time_of_the_next_request(client, origin):
+    """Not with what the one before it left."""
+    for _ in range(2):
+        assert client.poll(to(origin), 0.5).status == 200
+        time.sleep(0.5)
+    assert client.poll(to(origin), WAIT_S).status == 200
 
 
 def test_a_region_that_does_not_answer_holds_a_few_threads_until_the_deadline_and_then_none(client, silent, origin):

@@ -20,7 +20,7 @@ from tests.builders.http import JsonHandler, answering
 
 PHOTO_ID = ids.to_public(ids.PHOTO, 1 << 30)
 AUTHOR = ids.to_public(ids.USER, (2 << 16) + 1)
-FOLLOWER = ids.to_public(ids.USER, 1)
+STRANGER = ids.to_public(ids.USER, 1)
 OFFER = Offer(PHOTO_ID, Subject("eu", "eu-west"), (OfferedObject("", "ab" * 32, 9, "image/jpeg"),))
 PUT = {"state": "missing", "rule": "policy.yaml:1", "because": "", "url": "http://objects/x", "headers": {}}
 ANSWER = {"deleted": False, "objects": {"": PUT}, "metadata": True, "reference": False}
@@ -191,12 +191,12 @@ REFERENCE = {
 @pytest.mark.parametrize(
     "reference",
     [
-        REFERENCE | {"owner_id": FOLLOWER}, REFERENCE | {"photo_id": PHOTO_ID[:-1] + "z"}, REFERENCE | {"photo_id": ""},
+        REFERENCE | {"owner_id": STRANGER}, REFERENCE | {"photo_id": PHOTO_ID[:-1] + "z"}, REFERENCE | {"photo_id": ""},
         REFERENCE | {"created_at_ms": -1}, REFERENCE | {"residency_class": "x" * 81}, {}, 1,
     ],
 )  # fmt: skip
 def test_references_to_anything_but_the_authors_photos_are_refused(answer, reference):
-    follow = lambda one: one.follow(FOLLOWER, "eu", AUTHOR)  # noqa: E731
+    follow = lambda one: one.follow("eu", AUTHOR)  # noqa: E731
     assert len(answer(200, {"references": [REFERENCE]}, follow)) == 1
     for wrong in ([reference], [REFERENCE] * 101):
         with pytest.raises(BadGateway):

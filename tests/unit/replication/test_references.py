@@ -1,6 +1,7 @@
 """Which references a lane publishes for followers in other regions, and which it fetches for new followers."""
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -101,6 +102,15 @@ def test_a_new_follower_gets_at_most_a_hundred_references(regions):
     regions.lane("us-central", "eu-west").handle_followed(regions.follow("us-central", owner_id))
     referenced = [event.key for event in regions.published("us-central", PHOTO_REFERENCED)]
     assert referenced == [photo.photo_id for photo in photos[2:]]
+
+
+def test_a_new_follower_gets_no_references_to_photos_of_the_future(regions):
+    """An author's home that sends such is not honest: they would stay at the head of the feed."""
+    photo, _ = regions.add_record("eu-west")
+    regions.numbers = count(75 * 60_000)
+    regions.add_record("eu-west", photo.owner_id)
+    regions.lane("us-central", "eu-west").handle_followed(regions.follow("us-central", photo.owner_id))
+    assert [event.key for event in regions.published("us-central", PHOTO_REFERENCED)] == [photo.photo_id]
 
 
 def test_a_new_follower_gets_no_forbidden_references(regions):

@@ -272,7 +272,7 @@ def test_a_home_that_is_away_is_unavailable(us_api, servers):
 def test_ended_sessions_are_for_regions(api, ana):
     """Neither for edges nor for people."""
     body = {"after_ms": 0, "after": ""}
-    assert api.request("POST", "/v1/ended-sessions", body, node="us-central").json == {"items": [], "next": None}
-    assert api.request("POST", "/v1/ended-sessions", body, node="lisbon").status_code == 403
-    assert api.request("POST", "/v1/ended-sessions", body, user=ana).status_code == 401
+    assert api.request("POST", "/border/v1/ended-sessions", body, node="us-central").json == {"items": [], "next": None}
+    assert api.request("POST", "/border/v1/ended-sessions", body, node="lisbon").status_code == 403
+    assert api.request("POST", "/border/v1/ended-sessions", body, user=ana).status_code == 401
     assert Position(1, "b") > Position(1, "a") > Position(0, "z")

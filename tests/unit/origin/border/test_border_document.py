@@ -86,8 +86,23 @@ def test_what_an_origin_answers_is_as_described(api, ana, photo, unused_id):  # 
         assert len(answered["answers"]) == 2
         valid(schema_of(f"/border/v1/{route}", "put"), answered)
     api.ready(ana)
-    follows = "/border/v1/follows/{follower_id}/{author_id}"
-    named = follows.format(follower_id=unused_id("u", 2), author_id=ana.id)
+    follows = "/border/v1/followers/{author_id}"
+    named = follows.format(author_id=ana.id)
     answer = api.request("PUT", named, {"residency_class": "world"}, node="us-central").json
     assert len(answer["references"]) == 1
     valid(schema_of(follows, "put"), answer)
+
+
+def test_what_else_an_origin_answers_to_other_regions_is_as_described(api, ana):
+    """Details with a photo that is there and one that is not, a session that has ended, and a statement."""
+    ids_of = {"ids": [api.ready(ana), "p_00000000001"]}
+    details = api.request("POST", "/border/v1/details", ids_of, node="us-central").json
+    assert [len(details["items"]), details["gone"]] == [1, ["p_00000000001"]]
+    valid(schema_of("/border/v1/details", "post"), details)
+    ended = {"items": [{"at_ms": 1, "session_id": "s_0000000000000000"}], "next": None}
+    for document in (ended, api.request("POST", "/border/v1/ended-sessions", {"after_ms": 0}, node="us-central").json):
+        valid(schema_of("/border/v1/ended-sessions", "post"), document)
+    report = api.request("GET", "/border/v1/statement", node="us-central").json
+    valid(schema_of("/border/v1/statement", "get"), report)
+    signed = api.request("GET", f"/border/v1/statement/{report['hash']}", node="us-central").json
+    valid(schema_of("/border/v1/statement/{hash}", "get"), signed)

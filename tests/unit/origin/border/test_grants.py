@@ -120,7 +120,7 @@ def test_a_photo_that_is_not_ready_or_does_not_exist_has_no_grant(api, ana, phot
 
 
 def details(api, ids, node="us-central"):
-    return api.request("POST", "/v1/details", {"ids": ids}, node=node)
+    return api.request("POST", "/border/v1/details", {"ids": ids}, node=node)
 
 
 def test_a_region_that_may_show_a_photo_gets_its_details(api, photo_id):
@@ -164,8 +164,8 @@ def test_a_photo_that_the_requester_may_not_show_is_not_gone(api, photo_id, deny
 
 def test_only_regions_get_details(api, ana, photo_id):
     """401 without a node token, also for users; 403 for an edge."""
-    assert api.request("POST", "/v1/details", {"ids": [photo_id]}).status_code == 401
-    assert api.request("POST", "/v1/details", {"ids": [photo_id]}, ana).status_code == 401
+    assert api.request("POST", "/border/v1/details", {"ids": [photo_id]}).status_code == 401
+    assert api.request("POST", "/border/v1/details", {"ids": [photo_id]}, ana).status_code == 401
     assert details(api, [photo_id], node="lisbon").status_code == 403
 
 

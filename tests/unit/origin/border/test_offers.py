@@ -163,7 +163,7 @@ def test_a_deletion_at_no_time_is_refused(api, photo, at_ms):
 
 def test_nothing_is_kept_of_an_author_who_never_was(api, unused_id):
     author_id = unused_id("u", 0)
-    path = f"/border/v1/follows/{unused_id('u', 2)}/{author_id}"
+    path = f"/border/v1/followers/{author_id}"
     assert api.request("PUT", path, {"residency_class": "world"}, node="us-central").status_code == 404
     assert api.catalog.follows.follower_regions(author_id) == set()
 
@@ -332,14 +332,14 @@ def test_without_a_lease_nothing_is_taken_that_is_bound_to_places(api, photo, un
         ("PUT", "/border/v1/offers", {"offers": []}),
         ("PUT", "/border/v1/arrivals", {"offers": []}),
         ("PUT", "/border/v1/deletions", {"deletions": []}),
-        ("PUT", "/border/v1/follows/{follower}/{ana}", {"residency_class": "world"}),
-        ("POST", "/v1/details", {"ids": []}),
-        ("POST", "/v1/ended-sessions", {"after_ms": 0}),
+        ("PUT", "/border/v1/followers/{ana}", {"residency_class": "world"}),
+        ("POST", "/border/v1/details", {"ids": []}),
+        ("POST", "/border/v1/ended-sessions", {"after_ms": 0}),
     ],
 )
-def test_one_region_occupies_only_a_few_threads(api, ana, unused_id, method, path, body):
+def test_one_region_occupies_only_a_few_threads(api, ana, method, path, body):
     """It is to try again; others are answered."""
-    path = path.format(follower=unused_id("u", 2), ana=ana.id)
+    path = path.format(ana=ana.id)
     with ExitStack() as taken:
         for _ in range(AT_ONCE):
             taken.enter_context(api.context.slots.of("us-central"))

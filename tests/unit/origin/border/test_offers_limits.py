@@ -1,0 +1,42 @@
+"""How much another region may bring in a while, so that one which is in an attacker's hands fills nothing here."""
+
+from dataclasses import replace
+
+from origin import limiter
+from regions.events.messages import follow_changed
+from regions.events.topics import PHOTO_REFERENCED
+from regions.records import Photo
+from tests.unit.origin.border.test_offers import delete, is_untouched, photo, send  # noqa: F401
+
+
+def limited(monkeypatch, name: str, most: int) -> None:
+    before = getattr(limiter, name)
+    monkeypatch.setattr(limiter, name, replace(before, limit=replace(before.limit, most=most)))
+
+
+def another(photo: Photo, number: int) -> Photo:  # noqa: F811
+    return replace(photo, photo_id=f"{photo.photo_id[:-1]}{number}")
+
+
+def test_an_author_of_another_region_has_half_of_a_feed_in_a_day(api, ana, photo, monkeypatch):  # noqa: F811
+    """The photos behind that are kept and shown as all others, but in no feed; other authors' are."""
+    limited(monkeypatch, "REFERENCES", 2)
+    other = replace(photo, photo_id=f"{photo.photo_id[:-1]}9", owner_id=f"{photo.owner_id[:-1]}9")
+    for author_id in (photo.owner_id, other.owner_id):
+        api.catalog.follows.change(ana.id, author_id, True, follow_changed(ana.id, author_id, True, 1))
+    brought = [*(another(photo, number) for number in range(3)), other]
+    for one in brought:
+        assert send(api, one).status_code == 200
+    referenced = {event.key for event in api.published(PHOTO_REFERENCED)}
+    assert referenced == {brought[0].photo_id, brought[1].photo_id, other.photo_id}
+    assert api.catalog.photos.get(brought[2].photo_id) == brought[2]
+
+
+def test_a_region_that_would_fill_the_disks_is_to_wait(api, photo, monkeypatch):  # noqa: F811
+    """Nothing is kept of the offer. A deletion waits for nothing."""
+    limited(monkeypatch, "REGION_BYTES", 20)
+    assert send(api, another(photo, 1), "/offer").status_code == 200
+    refused = send(api, photo, "/offer")
+    assert (refused.status_code, refused.json["limit"]) == (429, "bytes-of-region")
+    assert is_untouched(api, photo)
+    assert delete(api, photo).status_code == 200
