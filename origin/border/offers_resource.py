@@ -20,8 +20,6 @@ from regions.border.offers import Offer, OfferAnswer, answer_document, parse_off
 from regions.errors import BadRequest, Forbidden
 from regions.residency.statement import Kind
 
-_AHEAD_MS = 10 * 60_000
-
 AnswerTo = Callable[[str, fields.Document], Mapping[str, Any]]
 
 
@@ -72,7 +70,7 @@ class OffersResource:
     def _require_home(self, region: str, photo_id: str) -> None:
         """Raises Forbidden, BadRequest."""
         require_speaks_for(self._context, region, ids.PHOTO, photo_id)
-        if ids.parse(ids.PHOTO, photo_id).at_ms > self._context.clock_ms() + _AHEAD_MS:
+        if ids.parse(ids.PHOTO, photo_id).at_ms > self._context.clock_ms() + bounds.AHEAD_MS:
             # Feeds are in the order of ids: photos of the future would push all others out of them.
             raise BadRequest("the photo's id was made in the future")
 

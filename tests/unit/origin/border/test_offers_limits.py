@@ -35,8 +35,8 @@ def test_an_author_of_another_region_has_half_of_a_feed_in_a_day(api, ana, photo
 def test_a_region_that_would_fill_the_disks_is_to_wait(api, photo, monkeypatch):  # noqa: F811
     """Nothing is kept of the offer. A deletion waits for nothing."""
     limited(monkeypatch, "REGION_BYTES", 20)
-    assert send(api, another(photo, 1), "/offer").status_code == 200
-    refused = send(api, photo, "/offer")
+    assert send(api, another(photo, 1), "offers").status_code == 200
+    refused = send(api, photo, "offers")
     assert (refused.status_code, refused.json["limit"]) == (429, "bytes-of-region")
     assert is_untouched(api, photo)
     assert delete(api, photo).status_code == 200
