@@ -39,6 +39,19 @@ class OutboxPublisher:
         except Unavailable as error:
             log.warning("event left to the sweep", extra={"event_id": event.event_id, "error": error.detail})
 
+    def publish_now(self, event: Event) -> None:
+        """Publishes an event that is not in the outbox. While the event log is unavailable, puts it there.
+
+        When this returns, the event is in one of the two; so what is done afterwards, such as an answer, says that it
+        is. If the process dies before, it is lost: this is for what nobody relies on until the answer. Raises
+        Unavailable if neither takes it.
+        """
+        try:
+            self._events.publish([event])
+        except Unavailable as error:
+            log.warning("event left to the sweep", extra={"event_id": event.event_id, "error": error.detail})
+            self._catalog.outbox.add(event)
+
     def run_once(self) -> int:
         """Publishes the events that have waited for more than 2 s, at most 200 of them; returns how many.
 
