@@ -6,7 +6,7 @@ It goes on for a day, since a photo that was being uploaded or processed becomes
 from collections.abc import Callable, Iterator
 
 from regions.account_changes import AccountChanges
-from regions.border.kinds import COMMENT, LIKE
+from regions.border.kinds import COMMENT, FOLLOW, LIKE
 from regions.events import messages
 from regions.events.outbox import OutboxPublisher
 from regions.photo_deletion import PhotoDeletion
@@ -88,7 +88,11 @@ class Erasure:
     def _follows(self, user_id: str) -> int:
         author_ids = self._catalog.follows.authors(user_id, None, _PAGE)
         for author_id in author_ids:
-            event = messages.follow_changed(user_id, author_id, False, self._clock_ms())
-            self._catalog.follows.change(user_id, author_id, False, event)
-            self._outbox.publish(event)
+            now_ms = self._clock_ms()
+            events = (
+                messages.follow_changed(user_id, author_id, False, now_ms),
+                messages.record_changed(FOLLOW, user_id, author_id, user_id, "", now_ms),
+            )
+            self._catalog.follows.change(user_id, author_id, False, *events)
+            self._outbox.publish(*events)
         return len(author_ids)

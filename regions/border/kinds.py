@@ -17,7 +17,6 @@ from typing import Any
 
 from regions import ids
 from regions.events.messages import Event, UnreadableEvent
-from regions.events.topics import FOLLOW_CHANGED
 from regions.records import to_json
 from regions.residency.policy import Action
 from regions.stores.catalog import Catalog
@@ -108,10 +107,7 @@ KINDS: Mapping[str, RecordKind] = {
 
 
 def change_of(event: Event) -> RecordChange:
-    """Of a `record_changed` or a `follow_changed`. Raises UnreadableEvent, also for a kind of a newer program."""
-    if event.topic == FOLLOW_CHANGED:
-        name = RecordName(FOLLOW, str(event.body["follower_id"]), str(event.body["author_id"]))
-        return RecordChange(name, name.about, "")
+    """Of a `record_changed`. Raises UnreadableEvent, also for a kind that only a newer program knows."""
     match event.body:
         case {"kind": str(kind), "part": str(part), "person_id": str(person_id), "residency_class": str(its_class)} if (
             kind in KINDS

@@ -15,7 +15,7 @@ least once, and consumers are idempotent.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from regions.errors import Unavailable
 from regions.events.messages import Event
@@ -32,12 +32,13 @@ class OutboxPublisher:
     def __init__(self, catalog: Catalog, events: Events, clock_ms: Callable[[], int]) -> None:
         self._catalog, self._events, self._clock_ms = catalog, events, clock_ms
 
-    def publish(self, event: Event) -> None:
-        """Publishes an event that is in the outbox already. If a store is unavailable, leaves it to `run_once`."""
+    def publish(self, *events: Event) -> None:
+        """Publishes events that are in the outbox already. If a store is unavailable, leaves them to `run_once`."""
         try:
-            self._publish([event])
+            self._publish(events)
         except Unavailable as error:
-            log.warning("event left to the sweep", extra={"event_id": event.event_id, "error": error.detail})
+            event_ids = [event.event_id for event in events]
+            log.warning("events left to the sweep", extra={"event_ids": event_ids, "error": error.detail})
 
     def publish_now(self, event: Event) -> None:
         """Publishes an event that is not in the outbox. While the event log is unavailable, puts it there.
@@ -68,6 +69,6 @@ class OutboxPublisher:
             self._publish(stale)
         return len(stale)
 
-    def _publish(self, events: list[Event]) -> None:
+    def _publish(self, events: Sequence[Event]) -> None:
         self._events.publish(events)
         self._catalog.outbox.remove(events)

@@ -190,8 +190,11 @@ class Comments(Protocol):
 class Follows(Protocol):
     """Who follows whom. A follow is stored in the follower's home region, and can be listed from both sides."""
 
-    def change(self, follower_id: str, author_id: str, following: bool, event: Event) -> None:
-        """Starts or ends a follow. Idempotent, except that the event goes into the outbox each time."""
+    def change(self, follower_id: str, author_id: str, following: bool, *events: Event) -> None:
+        """Starts or ends a follow, and puts the events into the outbox in the same write.
+
+        Idempotent, except for the events.
+        """
         ...
 
     def authors(self, follower_id: str, before: str | None, limit: int) -> list[str]:

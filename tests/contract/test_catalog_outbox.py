@@ -112,6 +112,17 @@ def test_a_follow_and_its_end_in_one_millisecond_are_two_events(catalog, sample)
     assert catalog.outbox.pending(10) == [end]
 
 
+def test_a_follow_may_have_several_events(catalog, sample):
+    """All in one write, and in their order."""
+    ana, bob = sample.user_id(1), sample.user_id(2)
+    events = [sample.follow(ana, bob, at_ms=5), record_changed("follow", ana, bob, ana, "", 5)]
+    catalog.follows.change(ana, bob, True, *events)
+    assert catalog.follows.authors(ana, None, 9) == [bob]
+    assert catalog.outbox.pending(10) == events
+    catalog.outbox.remove(events)
+    assert catalog.outbox.pending(10) == []
+
+
 def test_an_event_can_be_removed_by_another_process(catalog, open_catalog, sample):
     """As when the sweep has published it."""
     photo = sample.create_ready(1)

@@ -96,17 +96,18 @@ class CassandraOutbox:
         self._session.execute(_PUT_INTENT, *intent)
         return intent
 
-    def write_with_event(self, event: Event | None, calls: Sequence[Call]) -> None:
-        """Makes these writes and puts the event into the outbox, in one logged batch: eventually all or none."""
-        if event is None:
+    def write_with_events(self, events: Sequence[Event], calls: Sequence[Call]) -> None:
+        """Makes these writes and puts the events into the outbox, in one logged batch: eventually all or none."""
+        if not events:
             self._session.execute_concurrent(calls)
             return
-        intent = self._new_intent(event.key, None, to_text(event), False)
-        self._session.execute_batch([*calls, (_PUT_INTENT, *intent)])
-        self.remember(intent, to_text(event))
+        intents = [(self._new_intent(event.key, None, to_text(event), False), to_text(event)) for event in events]
+        self._session.execute_batch([*calls, *((_PUT_INTENT, *intent) for intent, _ in intents)])
+        for intent, text in intents:
+            self.remember(intent, text)
 
     def add(self, event: Event) -> None:
-        self.write_with_event(event, ())
+        self.write_with_events([event], ())
 
     def change_with_event(self, event: Event | None, change: Callable[[], bool]) -> bool:
         """Makes a conditional change, with its event; returns what `change` returns. If False, there is no event."""

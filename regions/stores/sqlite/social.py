@@ -87,13 +87,14 @@ class SqliteComments(Table):
 
 
 class SqliteFollows(Table):
-    def change(self, follower_id: str, author_id: str, following: bool, event: Event) -> None:
+    def change(self, follower_id: str, author_id: str, following: bool, *events: Event) -> None:
         statement = "DELETE FROM following WHERE follower_id = ? AND author_id = ?"
         if following:
             statement = "INSERT OR IGNORE INTO following (follower_id, author_id) VALUES (?, ?)"
         with self._database.writing() as connection:
             connection.execute(statement, (follower_id, author_id))
-            put_in_outbox(connection, event)
+            for event in events:
+                put_in_outbox(connection, event)
 
     def authors(self, follower_id: str, before: str | None, limit: int) -> list[str]:
         query = """SELECT author_id FROM following WHERE follower_id = ? AND author_id < ?

@@ -26,6 +26,7 @@ FOR_SERVERS = {
     ("PUT", "/border/v1/offers"),
     ("PUT", "/border/v1/arrivals"),
     ("PUT", "/border/v1/deletions"),
+    ("PUT", "/border/v1/records"),
 }
 ENDS_SOMETHING = {
     ("DELETE", "/v1/users/{user_id}"),

@@ -1,6 +1,7 @@
 """Each change of what a second region has a copy of is said to the lanes: no acknowledged one is without its event."""
 
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -10,8 +11,8 @@ from regions.events.topics import FOLLOW_CHANGED, RECORD_CHANGED
 from tests.builders.accounts import NEW_PASSPHRASE, PASSPHRASE, change, recover
 
 
-def changes(api, topic=RECORD_CHANGED) -> list[RecordChange]:
-    return [change_of(event) for event in api.published(topic)]
+def changes(api) -> list[RecordChange]:
+    return [change_of(event) for event in api.published(RECORD_CHANGED)]
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_a_like_is_said_with_the_class_of_who_likes(api, ana, stranger, since):
     path = f"/v1/photos/{api.ready(ana)}/like"
     like = ("like", stranger.id, "eu")
     for method in ("PUT", "PUT", "DELETE", "DELETE"):
-        assert since(lambda method=method: api.request(method, path, user=stranger)) == [like]
+        assert since(partial(api.request, method, path, user=stranger)) == [like]
     assert [one.person_id for one in changes(api) if one.name.kind == "like"] == [stranger.id] * 4
     assert api.catalog.outbox.pending(9) == []
 
@@ -85,13 +86,13 @@ def test_a_comment_is_said_with_the_class_of_its_author(api, ana, stranger, sinc
     assert since(lambda: api.request("DELETE", f"{path}/{made.json['id']}", user=ana)) == []
 
 
-def test_a_follow_is_read_from_its_own_event(api, ana, eva):
-    """There is one event of a follow, for the lanes and for the fan-out."""
+def test_a_follow_and_its_end_are_said(api, ana, eva, since):
+    """In order among the changes of the follower, beside the event for the author's home."""
     for method in ("PUT", "DELETE"):
-        api.request(method, f"/v1/users/{ana.id}/following/{eva.id}", user=ana)
-    assert [(one.name.kind, one.name.about, one.name.part, one.person_id) for one in changes(api, FOLLOW_CHANGED)] == [
-        ("follow", ana.id, eva.id, ana.id)
-    ] * 2
+        act = partial(api.request, method, f"/v1/users/{ana.id}/following/{eva.id}", user=ana)
+        assert since(act) == [("follow", eva.id, "")]
+    assert [one.name.about for one in changes(api) if one.name.kind == "follow"] == [ana.id] * 2
+    assert len(api.published(FOLLOW_CHANGED)) == 2 and api.catalog.outbox.pending(9) == []
 
 
 @pytest.fixture

@@ -56,11 +56,13 @@ def test_what_is_erased_is_said_to_the_lanes(room, erasure):
     catalog.users.add(User(ana, "Ana", "PT", "eu", "eu-west", 1))
     catalog.likes.add(other, ana, 1)
     catalog.comments.add(Comment("c_00000000001", other, ana, "Lovely", 1))
+    catalog.follows.change(ana, room.user_id(2), True)
     delete_account(room)
     erasure.run_once()
     published = [one.event for one in room.stores.events.consumer(RECORD_CHANGED, "test", "test").poll(10, 0)]
     assert {change_of(event) for event in published} == {
         RecordChange(RecordName("user", ana), ana, ""),
+        RecordChange(RecordName("follow", ana, room.user_id(2)), ana, ""),
         RecordChange(RecordName("like", other, ana), ana, ""),
         RecordChange(RecordName("comment", other, "c_00000000001"), ana, ""),
     }
