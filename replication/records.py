@@ -1,6 +1,6 @@
 """Copies of records: a lane reads a record at its home, and sends it as it then is to its person's second region.
 
-The copy must end as the record's last state, whoever sends when. Several processes may send one record at once: events
+The copy must end as the record's last state, in whatever order it is sent. Several processes may send one record at once: events
 come again after a crash, and a process that was suspended goes on with what it read long ago. So:
 
 1. A version is chosen before the record is read: the Unix time. The other region keeps the highest version.
@@ -14,7 +14,7 @@ version is the highest. And what has changed after that last look has an event t
 One thing is left: a request that was under way when its sender died, and arrives after its event was handled again. It
 is good for a minute (`node_tokens`), and loses unless its sender's clock is ahead by more than that took.
 
-What is gone is said to every region where a copy may lie, and not only to the second: an earlier statement may have had
+What is gone is sent to every region where a copy may lie, and not only to the second: an earlier statement may have had
 another one.
 """
 

@@ -2,7 +2,7 @@
 
 A record has a kind and a name: the id of the user or photo that it is *about*, which says whose home's it is, and for
 some kinds the id of a *part*. It is one person's, and their residency class decides where a copy may rest. For a like
-or comment that is who said it, who may be of another region than the photo.
+or comment that is its author, who may be of another region than the photo.
 
 To add a kind: add it to `KINDS`, and publish `record_changed` with, or after, each change of such a record.
 

@@ -1,4 +1,4 @@
-"""A copy of a record ends as the record does, whoever sends it when, by whatever clock.
+"""A copy of a record ends as the record does, in whatever order it is sent, and by whatever clocks.
 
 The senders are the real code (`replication.records`); each of their steps may come at any time, and each of them may be
 killed, since its event then comes again.

@@ -1,4 +1,4 @@
-"""Each change of what a second region has a copy of is said to the lanes: no acknowledged one is without its event."""
+"""Lanes hear of each change of what a second region has a copy of: no acknowledged one is without its event."""
 
 from collections import Counter
 from functools import partial
@@ -104,7 +104,7 @@ def log_away(api, monkeypatch):
 
 
 def test_what_is_said_while_the_log_is_away_waits_in_the_outbox(api, ana, since, request):
-    """The person is not told to try again."""
+    """The person need not try again."""
     photo_id = api.ready(ana)
     request.getfixturevalue("log_away")
     assert api.request("PUT", f"/v1/photos/{photo_id}/like", user=ana).status_code == 204

@@ -44,7 +44,7 @@ def test_it_is_the_first_of_the_statement():
 
 
 def test_it_is_never_the_one_where_the_record_is():
-    """What a European has said in America goes to Europe, and their home may be the place."""
+    """What a European likes in America goes to Europe, and their home may be the place."""
     assert second(rules(), ANA, "us-central") == "eu-west"
 
 

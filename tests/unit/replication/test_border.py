@@ -205,7 +205,7 @@ def test_references_to_anything_but_the_authors_photos_are_refused(answer, refer
             answer(200, {"references": wrong}, follow)
 
 
-RECORD = SentRecord(RecordName("user", FOLLOWER), FOLLOWER, "eu", 7, "{}")
+RECORD = SentRecord(RecordName("user", AUTHOR), AUTHOR, "eu", 7, "{}")
 
 
 @pytest.mark.parametrize("other_version", [None, 0, 8])

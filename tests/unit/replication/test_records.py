@@ -102,7 +102,7 @@ def test_what_is_gone_is_gone_in_the_copy_too(regions, ana, handle, copies):
 
 
 def test_what_is_gone_goes_from_every_region_where_it_may_lie(regions, handle, copies):
-    """An earlier statement may have had another second region. But nothing is said where it never may have been."""
+    """An earlier statement may have had another second region. But nothing is sent where it never may have been."""
     bob, ana = regions.add_user("us-central"), regions.add_user("eu-west")
     for user in (bob, ana):
         regions.stores[user.home_region].catalog.users.mark_deleted(user.user_id, 5)

@@ -53,7 +53,7 @@ def test_a_record_that_comes_too_late_changes_nothing(api, bob):
 
 
 def test_nobody_is_shown_a_copy(api, bob, unused_id):
-    """Whoever asks for the person is sent to their home, and there is no list that has them."""
+    """Who asks for the person is sent to their home, and there is no list that has them."""
     put(api, bob, replace(bob, name=RecordName(CREDENTIALS, bob.person_id)))
     assert api.request("GET", f"/v1/users/{bob.person_id}").status_code == 421
     assert api.catalog.users.get(bob.person_id) is None
