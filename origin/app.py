@@ -21,6 +21,7 @@ from origin.border.follows_resource import FollowsResource
 from origin.border.grants import GrantsResource
 from origin.border.offers_resource import OffersResource
 from origin.border.receiving import Receiver
+from origin.border.records_resource import RecordsResource
 from origin.border.statements import StatementResource
 from origin.border.tombstones import TombstonesResource
 from origin.context import Context
@@ -104,10 +105,12 @@ def create(context: Context) -> App:
 
 def _add_border(app: App, context: Context, audit: AuditTrail) -> None:
     receiver = Receiver(context.region.name, context.stores, context.rules, audit, context.limiter, context.clock_ms)
-    offers = OffersResource(context, receiver, BatchThreads())
+    threads = BatchThreads()
+    offers = OffersResource(context, receiver, threads)
     app.add_route("/border/v1/offers", offers, suffix="offers")
     app.add_route("/border/v1/arrivals", offers, suffix="arrivals")
     app.add_route("/border/v1/deletions", offers, suffix="deletions")
+    app.add_route("/border/v1/records", RecordsResource(context, audit, threads))
     app.add_route("/border/v1/followers/{author_id}", FollowsResource(context, audit))
 
 

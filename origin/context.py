@@ -14,6 +14,7 @@ from origin.border.slots import RegionSlots
 from origin.limiter import Limiter, secret_of
 from origin.node_gate import NodeGate
 from regions import ids, keys, node_tokens, topology
+from regions.account_changes import AccountChanges
 from regions.config import Stores
 from regions.errors import Forbidden, Misdirected, Unauthenticated
 from regions.events.outbox import OutboxPublisher
@@ -58,9 +59,13 @@ class Context:
         """Bounds what one region occupies."""
         return RegionSlots()
 
+    @cached_property
+    def accounts(self) -> AccountChanges:
+        return AccountChanges(self.stores.catalog, self.outbox, self.clock_ms)
+
     @property
     def ends(self) -> SessionEnds:
-        return SessionEnds(self.stores.catalog, self.clock_ms)
+        return SessionEnds(self.stores.catalog, self.accounts, self.clock_ms)
 
     def signing_key(self) -> tuple[str, Ed25519PrivateKey]:
         """The key for users' tokens, with its id."""

@@ -110,6 +110,9 @@ REGION_BYTES = RouteLimit(
 REGION_FOLLOWS = RouteLimit(
     Limit("follows-of-region", 20_000_000, _DAY_S), Who.REGION, "too many people of your region follow somebody here"
 )
+REGION_RECORDS = RouteLimit(
+    Limit("records-of-region", 20_000_000, _DAY_S), Who.REGION, "too many records were brought by your region"
+)
 REFERENCES = RouteLimit(Limit("references", CAP // 2, _DAY_S), Who.AUTHOR, "too many photos of one author")
 
 BY_ROUTE: Mapping[tuple[str, str], Sequence[RouteLimit]] = {
@@ -129,6 +132,7 @@ BY_ROUTE: Mapping[tuple[str, str], Sequence[RouteLimit]] = {
     ("DELETE", "/v1/photos/{photo_id}/like"): (LIKES,),
     ("POST", "/v1/photos/{photo_id}/comments"): (COMMENTS,),
     ("PUT", "/border/v1/followers/{author_id}"): (REGION_FOLLOWS,),
+    ("PUT", "/border/v1/records"): (REGION_RECORDS,),
 }
 GIVEN_BACK = (GUESSES, GUESSES_ANYWHERE, RECOVERIES, RECOVERIES_ANYWHERE, CONFIRMATIONS, UNFINISHED, UNFINISHED_BYTES)
 """What costs nothing if it ends well: a passphrase that was right, an upload that was finished."""

@@ -7,6 +7,7 @@ from origin.accounts.gate import AccountGate
 from origin.context import Context
 from origin.residency_guard import ResidencyGuard
 from regions import ids
+from regions.border.kinds import FOLLOW
 from regions.errors import BadGateway, NotFound, Unavailable, Unprocessable
 from regions.events import messages
 from regions.records import User
@@ -66,9 +67,13 @@ class PeopleResource:
         response.status = falcon.HTTP_204
 
     def _set_following(self, user_id: str, author_id: str, following: bool) -> None:
-        event = messages.follow_changed(user_id, author_id, following, self._context.clock_ms())
-        self._catalog.follows.change(user_id, author_id, following, event)
-        self._context.outbox.publish(event)
+        now_ms = self._context.clock_ms()
+        events = (
+            messages.follow_changed(user_id, author_id, following, now_ms),
+            messages.record_changed(FOLLOW, user_id, author_id, user_id, "", now_ms),
+        )
+        self._catalog.follows.change(user_id, author_id, following, *events)
+        self._context.outbox.publish(*events)
 
     def _find(self, user_id: str) -> User:
         self._context.require_home(ids.USER, user_id)

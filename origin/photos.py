@@ -7,7 +7,9 @@ from origin.context import Context
 from origin.processing_estimate import ProcessingEstimate
 from origin.residency_guard import ResidencyGuard
 from regions import ids
+from regions.border.kinds import COMMENT, LIKE
 from regions.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from regions.events.messages import Event, record_changed
 from regions.photo_deletion import PhotoDeletion
 from regions.records import Comment, Photo, Status
 from regions.user_tokens import AccessToken
@@ -53,15 +55,19 @@ class PhotosResource:
         self._context.limiter.take(request, response, user=token.user_id)
         self._require_public(request, photo_id)
         self._require_say(token)
-        self._catalog.likes.add(photo_id, token.user_id, self._context.clock_ms())
+        now_ms = self._context.clock_ms()
+        self._catalog.likes.add(photo_id, token.user_id, now_ms)
+        self._context.outbox.publish_now(_like_changed(photo_id, token, now_ms))
         response.status = falcon.HTTP_204
 
     def on_delete_like(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
         """Always: who may not see the photo here any more, or anywhere, may still take back their like."""
         self._context.require_home(ids.PHOTO, photo_id)
-        user_id = self._context.user_id(request)
-        self._context.limiter.take(request, response, user=user_id)
-        self._catalog.likes.remove(photo_id, user_id)
+        token = self._context.access_token(request)
+        self._context.limiter.take(request, response, user=token.user_id)
+        event = _like_changed(photo_id, token, self._context.clock_ms())
+        self._catalog.likes.remove(photo_id, token.user_id, event)
+        self._context.outbox.publish(event)
         response.status = falcon.HTTP_204
 
     def on_get_likes(self, request: falcon.Request, response: falcon.Response, photo_id: str) -> None:
@@ -80,8 +86,10 @@ class PhotosResource:
         comment_id = repeats.first(self._context, request, token.user_id, made)
         comment = self._catalog.comments.get(photo_id, comment_id) if comment_id != made else None
         if comment is None:
-            comment = Comment(comment_id, photo_id, token.user_id, text, self._context.clock_ms())
+            now_ms = self._context.clock_ms()
+            comment = Comment(comment_id, photo_id, token.user_id, text, now_ms, token.residency_class)
             self._catalog.comments.add(comment)
+        self._context.outbox.publish_now(self._comment_changed(comment))
         response.status = falcon.HTTP_201
         response.media = views.comment(comment)
 
@@ -109,8 +117,15 @@ class PhotosResource:
             if comment is None:
                 raise NotFound(f"there is no comment {comment_id}")
             raise Forbidden("the comment is another user's, and so is the photo")
-        self._catalog.comments.remove(photo_id, comment_id)
+        event = self._comment_changed(comment) if comment else None
+        self._catalog.comments.remove(photo_id, comment_id, event)
+        if event:
+            self._context.outbox.publish(event)
         response.status = falcon.HTTP_204
+
+    def _comment_changed(self, comment: Comment) -> Event:
+        author_id, its_class, now_ms = comment.author_id, comment.residency_class, self._context.clock_ms()
+        return record_changed(COMMENT, comment.photo_id, comment.comment_id, author_id, its_class, now_ms)
 
     def _require_say(self, token: AccessToken) -> None:
         """What somebody says comes to rest here, at the photo's home. Raises ResidencyDenied, Unavailable."""
@@ -139,6 +154,10 @@ class PhotosResource:
         except (Unauthenticated, Forbidden):
             # A token that is not for reading shows what nobody's shows, and no less.
             return False
+
+
+def _like_changed(photo_id: str, token: AccessToken, at_ms: int) -> Event:
+    return record_changed(LIKE, photo_id, token.user_id, token.user_id, token.residency_class, at_ms)
 
 
 def _not_found(photo_id: str) -> NotFound:

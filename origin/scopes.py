@@ -55,6 +55,7 @@ NEEDED: Mapping[tuple[str, str], Scope | None] = {
     ("PUT", "/border/v1/offers"): None,
     ("PUT", "/border/v1/arrivals"): None,
     ("PUT", "/border/v1/deletions"): None,
+    ("PUT", "/border/v1/records"): None,
     ("PUT", "/border/v1/followers/{author_id}"): None,
     ("GET", "/border/v1/statement"): None,
     ("GET", "/border/v1/statement/{hash}"): None,

@@ -193,11 +193,14 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
+    """`residency_class` is the author's, who may be of another region; "" in one of version 0.2."""
+
     comment_id: str
     photo_id: str
     author_id: str
     text: str
     created_at_ms: int
+    residency_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ everything of it is erased (`processing.background.erasure`), so that what a cra
 from collections.abc import Callable
 from dataclasses import replace
 
+from regions.account_changes import AccountChanges
 from regions.account_records import EndedSession, UserSession
 from regions.errors import Unavailable
 from regions.stores.catalog import Catalog
@@ -16,8 +17,8 @@ _ATTEMPTS = 8
 
 
 class SessionEnds:
-    def __init__(self, catalog: Catalog, clock_ms: Callable[[], int]) -> None:
-        self._catalog, self._clock_ms = catalog, clock_ms
+    def __init__(self, catalog: Catalog, changes: AccountChanges, clock_ms: Callable[[], int]) -> None:
+        self._catalog, self._changes, self._clock_ms = catalog, changes, clock_ms
 
     def end(self, user_id: str, session_id: str) -> bool:
         """Whether this user has such a session, and it has had tokens, which are to be refused now.
@@ -55,7 +56,7 @@ class SessionEnds:
         The handle stays with the account for good, so that nobody else can pose as this person.
         """
         self._catalog.erasures.add(user_id, self._clock_ms())
-        self._catalog.users.mark_deleted(user_id, self._clock_ms())
+        self._changes.mark_deleted(user_id)
         while credentials := self._catalog.credentials.of_user(user_id):
-            self._catalog.credentials.replace(user_id, credentials, [])
+            self._changes.replace_credentials(user_id, credentials, [])
         return self.end_all(user_id)

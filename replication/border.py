@@ -23,12 +23,13 @@ from regions.border.batches import (
 )
 from regions.border.follows import Referenced, parse_references
 from regions.border.offers import Offer, OfferAnswer, offer_document, parse_answer
+from regions.border.records import SentRecord, parse_kept, record_document
 from regions.errors import AWAY_STATUSES, BadGateway, Problem, ResidencyDenied, Unavailable, Unprocessable
 from regions.group_commit import GroupCommit
 from regions.region_client import RegionClient, RegionRequest
 from regions.topology import Region
 
-AT_ONCE = 3
+AT_ONCE = 4
 """Requests with batches: one of each kind."""
 _WITHIN_S = 10.0
 _WAIT_S = 3 * _WITHIN_S
@@ -47,6 +48,7 @@ class Border:
         self._offers = self._batches("offers", "offers")
         self._arrivals = self._batches("arrivals", "offers")
         self._deletions = self._batches("deletions", "deletions")
+        self._records = self._batches("records", "records")
 
     def offer(self, offer: Offer) -> OfferAnswer:
         return self._in_batch(self._offers, offer_document(offer), lambda answer: parse_answer(answer, offer))
@@ -62,13 +64,17 @@ class Border:
         deletion = {"photo_id": photo_id, "deleted_at_ms": deleted_at_ms}
         return self._in_batch(self._deletions, deletion, lambda answer: answer["again_at_ms"] is None)
 
+    def keep(self, record: SentRecord) -> int | None:
+        """None if the record is kept there now, else the version of the one that is there instead."""
+        return self._in_batch(self._records, record_document(record), parse_kept)
+
     def follow(self, residency_class: str, author_id: str) -> list[Referenced]:
         path, body = f"/border/v1/followers/{author_id}", {"residency_class": residency_class}
         return self._put(path, _text(body), lambda document: parse_references(document, author_id))
 
     def close(self) -> None:
         """Waits for what is under way. Idempotent."""
-        for batches in (self._offers, self._arrivals, self._deletions):
+        for batches in (self._offers, self._arrivals, self._deletions, self._records):
             batches.close()
 
     def _batches(self, route: str, kind: str) -> "GroupCommit[bytes, Mapping[str, Any]]":

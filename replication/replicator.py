@@ -19,7 +19,7 @@ from regions.config import Config, open_stores
 from regions.events import lanes
 from regions.events.lanes import LaneTopic
 from regions.events.subscription import consume
-from regions.events.topics import ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, lane_group
+from regions.events.topics import ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, RECORD_CHANGED, lane_group
 from regions.node_tokens import NodeSigner
 from regions.region_client import RegionClient
 from regions.residency.audit import AuditTrail
@@ -30,9 +30,10 @@ from regions.residency.statement import Purpose
 from replication import border, erasure
 from replication.border import Border
 from replication.handlers import LaneHandlers, LaneHome
+from replication.records import RecordHandlers
 from replication.transfer import Sender
 
-_COPIES, _DELETIONS, _FOLLOWS = 48, 16, 2
+_COPIES, _DELETIONS, _FOLLOWS, _RECORDS = 48, 16, 2, 32
 """How many events of a topic a lane handles at once. A copy waits for four round trips and more, and has at most 1 MiB
 in memory; what deletions and copies ask goes together in few requests."""
 _BORDER = BulkheadLimits(
@@ -70,10 +71,12 @@ def _run_lane(
     destination, sender = config.topology.regions[name], Sender(configuration.object_address(config, name))
     with closing(Border(destination, client)) as there:
         lane = LaneHandlers(home, destination, there, sender, now_ms)
+        records = RecordHandlers(home, name, there, now_ms)
         topics = {
             PHOTO_DELETED: LaneTopic(lane.handle_deleted, _DELETIONS),
             PHOTO_READY: LaneTopic(lane.handle_ready, _COPIES),
             FOLLOW_CHANGED: LaneTopic(lane.handle_followed, _FOLLOWS),
+            RECORD_CHANGED: LaneTopic(records.handle_changed, _RECORDS),
         }
         daemon.run_together(lanes.loops(home.stores.events, lane_group(name), process_name, topics, stop), stop)
 

@@ -19,9 +19,11 @@ from darkroom.operate import one_region, operators
 from origin.accounts import recovery_codes
 from origin.accounts.sign_up import HANDLE
 from regions import config, ids, topology
+from regions.border.kinds import CREDENTIALS, USER
 from regions.clock import now_ms
 from regions.config import Config
 from regions.errors import NotFound
+from regions.events.messages import record_changed
 from regions.records import User
 from regions.residency.statement import Role
 from regions.stores.catalog import Catalog
@@ -67,7 +69,10 @@ def issue(catalog: Catalog, user_id: str, handle: str | None) -> tuple[User, str
     if not user.handle:
         user = _with_handle(catalog, user, handle)
     [code] = recovery_codes.new(1, secrets.token_bytes)
-    catalog.credentials.replace(user_id, [], recovery_codes.credentials([code], now_ms()))
+    at_ms = now_ms()
+    # The region's janitor publishes it.
+    changed = record_changed(CREDENTIALS, user_id, "", user_id, "", at_ms)
+    catalog.credentials.replace(user_id, [], recovery_codes.credentials([code], at_ms), changed)
     return user, code
 
 
@@ -78,5 +83,5 @@ def _with_handle(catalog: Catalog, user: User, handle: str | None) -> User:
     if not catalog.handles.claim(handle, user.user_id):
         raise CommandError(f"The handle {handle} is taken.", "Give another one.")
     named = replace(user, handle=handle)
-    catalog.users.add(named)
+    catalog.users.add(named, record_changed(USER, user.user_id, "", user.user_id, "", now_ms()))
     return named

@@ -45,7 +45,7 @@ class AccountResource:
         same = [one for one in owner.credentials if one.kind != RECOVERY_CODE]
         new = recovery_codes.credentials(codes, self._context.clock_ms())
         repeats.require_first(self._context, request, user_id)
-        if not self._catalog.credentials.replace(user_id, owner.credentials, [*same, *new]):
+        if not self._context.accounts.replace_credentials(user_id, owner.credentials, [*same, *new]):
             raise _changed_meanwhile()
         response.status = falcon.HTTP_201
         response.media = {"recovery_codes": codes}
@@ -57,7 +57,7 @@ class AccountResource:
         self._context.limiter.take(request, response, user=user_id)
         before = passphrases.among(owner.credentials)
         new = passphrases.credential(self._context.passphrases.hash(passphrase), self._context.clock_ms(), before)
-        if not self._catalog.credentials.replace(user_id, [before] if before else [], [new]):
+        if not self._context.accounts.replace_credentials(user_id, [before] if before else [], [new]):
             raise _changed_meanwhile()
         self._sign_ins.keep(owner.session, new)
         ended = self._context.ends.end_all(user_id, owner.session.session_id)
@@ -68,7 +68,7 @@ class AccountResource:
         self._gate.require_owner(request, user_id)
         name = fields.text(fields.body(request), "name", 80)
         self._context.limiter.take(request, response, user=user_id)
-        if not self._catalog.users.rename(user_id, name):
+        if not self._context.accounts.rename(user_id, name):
             raise _changed_meanwhile()
         response.status = falcon.HTTP_204
 

@@ -1,11 +1,20 @@
 """The JSON documents about accounts and sessions, made from records. Pure."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from origin.accounts.sign_ins import SignedIn
 from regions import user_tokens
 from regions.account_records import RECOVERY_CODE, Credential, UserSession
 from regions.records import User, rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a client gets. `tokens` are access tokens by region."""
+
+    session_id: str
+    refresh_token: str
+    tokens: dict[str, str]
 
 
 def address(user: User) -> str:

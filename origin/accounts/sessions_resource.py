@@ -42,7 +42,7 @@ class SessionsResource:
         if self._hasher.is_outdated(credential.verifier):
             fresh = Credential(PASSPHRASE, PASSPHRASE, self._hasher.hash(passphrase), credential.created_at_ms)
             # If it has been changed in the meantime, that stays.
-            self._catalog.credentials.replace(user_id, [credential], [fresh])
+            self._context.accounts.replace_credentials(user_id, [credential], [fresh])
         response.status = falcon.HTTP_201
         response.media = account_views.signed_in(user, self._sign_ins.begin(user, credential, label, regions))
 
@@ -71,7 +71,7 @@ class SessionsResource:
             raise SignInFailed
         before = passphrases.among(credentials)
         new = passphrases.credential(self._hasher.hash(passphrase), self._context.clock_ms(), before)
-        if not self._catalog.credentials.replace(user_id, [used, *([before] if before else [])], [new]):
+        if not self._context.accounts.replace_credentials(user_id, [used, *([before] if before else [])], [new]):
             raise SignInFailed
         self._context.limiter.give_back(taken)
         self._context.revoked.add(self._context.region.name, self._context.ends.end_all(user_id))

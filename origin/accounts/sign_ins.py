@@ -1,11 +1,12 @@
 """Keeps sessions: begins and refreshes them, and issues the access tokens that a client needs, one for each region."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from origin.accounts import passphrases, refresh_tokens
+from origin.accounts.account_views import SignedIn
 from origin.accounts.refresh_tokens import Meaning, RefreshToken
 from regions import user_tokens
 from regions.account_records import SIGNED_IN_SCOPES, Credential, Scope, UserSession
@@ -21,15 +22,6 @@ CONFIRMED_TTL_S = 300
 _ATTEMPTS = 8
 # How exactly the list of sessions says when a script was there last.
 _USED_EVERY_MS = 600_000
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """What a client gets. `tokens` are access tokens by region."""
-
-    session_id: str
-    refresh_token: str
-    tokens: dict[str, str]
 
 
 class SignIns:

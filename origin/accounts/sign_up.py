@@ -43,9 +43,9 @@ class SignUpResource:
             raise _taken(handle)
         codes = recovery_codes.new(recovery_codes.HOW_MANY, self._context.random)
         secret = passphrases.credential(self._context.passphrases.hash(passphrase), user.created_at_ms, None)
-        self._catalog.users.add(user)
+        self._context.accounts.add(user)
         credentials = [secret, *recovery_codes.credentials(codes, user.created_at_ms)]
-        self._catalog.credentials.replace(user.user_id, [], credentials)
+        self._context.accounts.replace_credentials(user.user_id, [], credentials)
         if not self._catalog.handles.claim(handle, user.user_id):
             self._context.ends.close_account(user.user_id)
             raise _taken(handle)

@@ -77,11 +77,16 @@ class OffersResource:
 
 def require_speaks_for(context: Context, region: str, kind: str, public_id: str) -> None:
     """Raises Forbidden unless the id was made in that region, by the numbers that every statement has for it."""
+    if stated_home(context, kind, public_id) != region or region == context.region.name:
+        raise Forbidden(f"{region} does not speak for {public_id}")
+
+
+def stated_home(context: Context, kind: str, public_id: str) -> str:
+    """The region in which the id was made, by every statement; "" if they have none of its number, or differ."""
     number = ids.parse(kind, public_id).region
     statements = context.rules.current().statements
     named = {found.name if (found := one.region_numbered(number)) else "" for one in statements}
-    if named != {region} or region == context.region.name:
-        raise Forbidden(f"{region} does not speak for {public_id}")
+    return named.pop() if len(named) == 1 else ""
 
 
 def require_may_have_homes(context: Context, region: str, residency_class: str) -> None:

@@ -5,6 +5,8 @@ It goes on for a day, since a photo that was being uploaded or processed becomes
 
 from collections.abc import Callable, Iterator
 
+from regions.account_changes import AccountChanges
+from regions.border.kinds import COMMENT, FOLLOW, LIKE
 from regions.events import messages
 from regions.events.outbox import OutboxPublisher
 from regions.photo_deletion import PhotoDeletion
@@ -25,7 +27,7 @@ class Erasure:
         self, catalog: Catalog, deletion: PhotoDeletion, outbox: OutboxPublisher, clock_ms: Callable[[], int]
     ) -> None:
         self._catalog, self._deletion, self._outbox, self._clock_ms = catalog, deletion, outbox, clock_ms
-        self._ends = SessionEnds(catalog, clock_ms)
+        self._ends = SessionEnds(catalog, AccountChanges(catalog, outbox, clock_ms), clock_ms)
         # When there was nothing left of an account that is still pending.
         self._empty_at_ms: dict[str, int] = {}
 
@@ -69,19 +71,28 @@ class Erasure:
     def _likes(self, user_id: str) -> int:
         photo_ids = self._catalog.likes.by_user(user_id, None, _PAGE)
         for photo_id in photo_ids:
-            self._catalog.likes.remove(photo_id, user_id)
+            event = messages.record_changed(LIKE, photo_id, user_id, user_id, "", self._clock_ms())
+            self._catalog.likes.remove(photo_id, user_id, event)
+            self._outbox.publish(event)
         return len(photo_ids)
 
     def _comments(self, user_id: str) -> int:
         comments = self._catalog.comments.by_author(user_id, None, _PAGE)
         for comment in comments:
-            self._catalog.comments.remove(comment.photo_id, comment.comment_id)
+            photo_id, comment_id = comment.photo_id, comment.comment_id
+            event = messages.record_changed(COMMENT, photo_id, comment_id, user_id, "", self._clock_ms())
+            self._catalog.comments.remove(photo_id, comment_id, event)
+            self._outbox.publish(event)
         return len(comments)
 
     def _follows(self, user_id: str) -> int:
         author_ids = self._catalog.follows.authors(user_id, None, _PAGE)
         for author_id in author_ids:
-            event = messages.follow_changed(user_id, author_id, False, self._clock_ms())
-            self._catalog.follows.change(user_id, author_id, False, event)
-            self._outbox.publish(event)
+            now_ms = self._clock_ms()
+            events = (
+                messages.follow_changed(user_id, author_id, False, now_ms),
+                messages.record_changed(FOLLOW, user_id, author_id, user_id, "", now_ms),
+            )
+            self._catalog.follows.change(user_id, author_id, False, *events)
+            self._outbox.publish(*events)
         return len(author_ids)

@@ -25,6 +25,7 @@ from regions.events.topics import (
     PHOTO_REFERENCED,
     PHOTOS_BACKFILL,
     PHOTOS_UPLOADED,
+    RECORD_CHANGED,
 )
 from regions.records import Photo
 
@@ -157,6 +158,15 @@ def follow_changed(follower_id: str, author_id: str, following: bool, at_ms: int
     body = {"follower_id": follower_id, "author_id": author_id, "following": following}
     event_id = f"{FOLLOW_CHANGED}:{follower_id}:{author_id}:{int(following)}:{at_ms}"
     return Event(FOLLOW_CHANGED, author_id, event_id, at_ms, body)
+
+
+def record_changed(kind: str, about: str, part: str, person_id: str, residency_class: str, at_ms: int) -> Event:
+    """A record of this kind and name was written or removed (`regions.border.kinds`). Its content is not in the event.
+
+    It is the person's, who may be of another region. `residency_class` is theirs; "" if their record here has it.
+    """
+    body = {"kind": kind, "part": part, "person_id": person_id, "residency_class": residency_class}
+    return Event(RECORD_CHANGED, about, f"{RECORD_CHANGED}:{kind}:{about}:{part}:{at_ms}", at_ms, body)
 
 
 def dead_letter(event: Event | Unreadable, group: str, error: str, at_ms: int) -> Event:

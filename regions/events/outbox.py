@@ -15,7 +15,7 @@ least once, and consumers are idempotent.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from regions.errors import Unavailable
 from regions.events.messages import Event
@@ -32,12 +32,26 @@ class OutboxPublisher:
     def __init__(self, catalog: Catalog, events: Events, clock_ms: Callable[[], int]) -> None:
         self._catalog, self._events, self._clock_ms = catalog, events, clock_ms
 
-    def publish(self, event: Event) -> None:
-        """Publishes an event that is in the outbox already. If a store is unavailable, leaves it to `run_once`."""
+    def publish(self, *events: Event) -> None:
+        """Publishes events that are in the outbox already. If a store is unavailable, leaves them to `run_once`."""
         try:
-            self._publish([event])
+            self._publish(events)
+        except Unavailable as error:
+            event_ids = [event.event_id for event in events]
+            log.warning("events left to the sweep", extra={"event_ids": event_ids, "error": error.detail})
+
+    def publish_now(self, event: Event) -> None:
+        """Publishes an event that is not in the outbox. While the event log is unavailable, puts it there.
+
+        When this returns, the event is in one of the two; so what is done afterwards, such as an answer, says that it
+        is. If the process dies before, it is lost: this is for what nobody relies on until the answer. Raises
+        Unavailable if neither takes it.
+        """
+        try:
+            self._events.publish([event])
         except Unavailable as error:
             log.warning("event left to the sweep", extra={"event_id": event.event_id, "error": error.detail})
+            self._catalog.outbox.add(event)
 
     def run_once(self) -> int:
         """Publishes the events that have waited for more than 2 s, at most 200 of them; returns how many.
@@ -55,6 +69,6 @@ class OutboxPublisher:
             self._publish(stale)
         return len(stale)
 
-    def _publish(self, events: list[Event]) -> None:
+    def _publish(self, events: Sequence[Event]) -> None:
         self._events.publish(events)
         self._catalog.outbox.remove(events)

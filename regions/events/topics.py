@@ -14,6 +14,7 @@ PHOTO_READY = "photo_ready"
 PHOTO_DELETED = "photo_deleted"
 PHOTO_REFERENCED = "photo_referenced"
 FOLLOW_CHANGED = "follow_changed"
+RECORD_CHANGED = "record_changed"
 LANES_IN_A_MINUTE = "lanes_in_a_minute"
 LANES_IN_TEN_MINUTES = "lanes_in_ten_minutes"
 LANES_IN_AN_HOUR = "lanes_in_an_hour"
@@ -41,11 +42,13 @@ TABLE = (
     Topic(PHOTO_DELETED, "photo", (ERASURE, LANE)),
     Topic(PHOTO_REFERENCED, "photo", (FANOUT,)),
     Topic(FOLLOW_CHANGED, "author", (FANOUT, LANE)),
+    # A record of which another region has a copy (`regions.border.kinds`).
+    Topic(RECORD_CHANGED, "user or photo", (LANE,)),
     # Events that a lane could not handle, until they are due again (`set_aside`).
-    Topic(LANES_IN_A_MINUTE, "photo or author", (LANE,)),
-    Topic(LANES_IN_TEN_MINUTES, "photo or author", (LANE,)),
-    Topic(LANES_IN_AN_HOUR, "photo or author", (LANE,)),
-    Topic(DEAD_LETTERS, "photo or author", ()),
+    Topic(LANES_IN_A_MINUTE, "photo or user", (LANE,)),
+    Topic(LANES_IN_TEN_MINUTES, "photo or user", (LANE,)),
+    Topic(LANES_IN_AN_HOUR, "photo or user", (LANE,)),
+    Topic(DEAD_LETTERS, "photo or user", ()),
 )
 
 ENVELOPES = frozenset({LANES_IN_A_MINUTE, LANES_IN_TEN_MINUTES, LANES_IN_AN_HOUR, DEAD_LETTERS})

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from regions.account_records import Credential, EndedSession, UserSession
+from regions.events.messages import Event
 
 MAX_SESSIONS = 50
 """Of one user, scripts included."""
@@ -28,11 +29,14 @@ class Handles(Protocol):
 class UserCredentials(Protocol):
     def of_user(self, user_id: str) -> list[Credential]: ...
 
-    def replace(self, user_id: str, old: Collection[Credential], new: Collection[Credential]) -> bool:
+    def replace(
+        self, user_id: str, old: Collection[Credential], new: Collection[Credential], event: Event | None = None
+    ) -> bool:
         """Removes the old and adds the new, in one write. One that has the id of an old one takes its place.
 
         One that is old and new stays, as a condition of the write.
         False, and nothing changes, unless each old one is there with its verifier, and no other new one is there yet.
+        The event goes into the outbox as with a change of `Users`.
         """
         ...
 

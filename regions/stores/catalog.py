@@ -55,17 +55,23 @@ class TombstonePage:
 
 
 class Users(Protocol):
-    def add(self, user: User) -> None:
+    """With a change goes its event, if there is one, into the outbox.
+
+    A change that returns False has none. If a change raises Unavailable, its event may be there although nothing has
+    changed, but never the other way round.
+    """
+
+    def add(self, user: User, event: Event | None = None) -> None:
         """Adds the user, or replaces the one with this id."""
         ...
 
     def get(self, user_id: str) -> User | None: ...
 
-    def rename(self, user_id: str, name: str) -> bool:
+    def rename(self, user_id: str, name: str, event: Event | None = None) -> bool:
         """False, and nothing changes, if the account is deleted or there is none."""
         ...
 
-    def mark_deleted(self, user_id: str, at_ms: int) -> bool:
+    def mark_deleted(self, user_id: str, at_ms: int, event: Event | None = None) -> bool:
         """Removes name and country for good; False if it was done before, or there is no such user."""
         ...
 
@@ -125,7 +131,8 @@ class Photos(Protocol):
         ...
 
     def delete(self, tombstone: Tombstone, event: Event | None) -> bool:
-        """Deletes the photo's metadata, likes, comments and upload forever: the tombstone wins over all later writes.
+        """Deletes the photo's metadata, likes, comments, upload, and copies of records about it, forever: the tombstone
+        wins over all later writes.
 
         The event goes into the outbox in the same write. False, and no event, if the photo has a tombstone already.
         """
@@ -150,10 +157,11 @@ class Tombstones(Protocol):
 
 
 class Likes(Protocol):
-    """Writes are idempotent."""
+    """Writes are idempotent, except that the event of a removal goes into the outbox each time, in the same write."""
 
     def add(self, photo_id: str, user_id: str, at_ms: int) -> None: ...
-    def remove(self, photo_id: str, user_id: str) -> None: ...
+    def remove(self, photo_id: str, user_id: str, event: Event | None = None) -> None: ...
+    def has(self, photo_id: str, user_id: str) -> bool: ...
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[str]:
         """The ids of the users who like the photo, highest id first."""
@@ -168,8 +176,8 @@ class Comments(Protocol):
     def add(self, comment: Comment) -> None: ...
     def get(self, photo_id: str, comment_id: str) -> Comment | None: ...
 
-    def remove(self, photo_id: str, comment_id: str) -> None:
-        """Idempotent."""
+    def remove(self, photo_id: str, comment_id: str, event: Event | None = None) -> None:
+        """Idempotent, except that the event goes into the outbox each time, in the same write."""
         ...
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]: ...
@@ -182,8 +190,11 @@ class Comments(Protocol):
 class Follows(Protocol):
     """Who follows whom. A follow is stored in the follower's home region, and can be listed from both sides."""
 
-    def change(self, follower_id: str, author_id: str, following: bool, event: Event) -> None:
-        """Starts or ends a follow. Idempotent, except that the event goes into the outbox each time."""
+    def change(self, follower_id: str, author_id: str, following: bool, *events: Event) -> None:
+        """Starts or ends a follow, and puts the events into the outbox in the same write.
+
+        Idempotent, except for the events.
+        """
         ...
 
     def authors(self, follower_id: str, before: str | None, limit: int) -> list[str]:
@@ -243,6 +254,43 @@ FORGET_AFTER_MS = 3_600_000
 """How long a record of `Arrivals` is kept at least after its time."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecordCopy:
+    """A record of the region `home`, as that region sent it. `document` is opaque here; None once the record is gone.
+
+    `about` is the id of a user or photo of that home, and `part`, if the kind has parts, that of what the record says
+    of it. The three name the record.
+    """
+
+    home: str
+    kind: str
+    about: str
+    part: str
+    version: int
+    document: str | None
+
+
+class Copies(Protocol):
+    """Records of other regions, kept here for the day when their home is lost, and shown to nobody."""
+
+    def put(self, copies: Sequence[RecordCopy]) -> list[int | None]:
+        """Keeps each, unless there is one of the same name whose version is not lower, or a tombstone of the photo that
+        it is about.
+
+        For each copy, in order: None, or the version of the different one that is there instead. Of two with one
+        version, either stays. Idempotent.
+        """
+        ...
+
+    def of_home(self, home: str, kind: str, after: str | None, limit: int) -> tuple[list[RecordCopy], str | None]:
+        """One page of a walk over that region's records of the kind, gone ones too, and the cursor of the next page.
+
+        The first page is after None; the last one has no cursor. A page has at most `limit`, in no particular order. It
+        may have fewer, even none, and not be the last.
+        """
+        ...
+
+
 class AuditLog(Protocol):
     def append(self, entries: Iterable[AuditEntry]) -> None: ...
 
@@ -253,6 +301,10 @@ class AuditLog(Protocol):
 
 class OutboxTable(Protocol):
     """Events that were written with a state change and are not known to be published."""
+
+    def add(self, event: Event) -> None:
+        """For an event whose change was written before."""
+        ...
 
     def pending(self, limit: int) -> list[Event]:
         """Oldest first."""
@@ -291,6 +343,7 @@ class Catalog:
     follows: Follows
     replicas: Replicas
     arrivals: Arrivals
+    copies: Copies
     audit: AuditLog
     outbox: OutboxTable
     handles: Handles

@@ -6,6 +6,7 @@ import pytest
 
 from regions.account_records import Credential, EndedSession, UserSession
 from regions.clock import now_ms
+from regions.events.messages import Event, record_changed
 from regions.records import User
 
 ANA, EVA = "u_00000000001", "u_00000000002"
@@ -27,6 +28,10 @@ def session(number: int = 1, user_id: str = ANA) -> UserSession:
 
 def ended(at_ms: int, number: int = 1) -> EndedSession:
     return EndedSession(f"s_{number}", at_ms, ("eu-west", "us-central"))
+
+
+def changed(number: int, user_id: str = ANA) -> Event:
+    return record_changed("user", user_id, "", user_id, "", number)
 
 
 def run_at_once(threads, work, arguments):
@@ -53,6 +58,25 @@ def test_a_user_can_be_renamed_until_the_account_is_deleted(catalog):
     assert (catalog.users.get(ANA).name, catalog.users.get(ANA).deleted_at_ms) == ("", 8)
     assert not catalog.users.rename(EVA, "Eva") and not catalog.users.mark_deleted(EVA, 9)
     assert catalog.users.get(EVA) is None
+
+
+def test_a_change_of_an_account_is_in_the_outbox_with_it(catalog):
+    """In the order of the changes, as long as they are made."""
+    assert catalog.users.add(User(ANA, "Ana", "PT", "eu", "eu-west", 7), changed(1)) is None
+    assert catalog.users.rename(ANA, "Anna", changed(2))
+    assert catalog.credentials.replace(ANA, [], [passphrase("one")], changed(3))
+    assert catalog.users.mark_deleted(ANA, 8, changed(4))
+    assert catalog.credentials.replace(ANA, [passphrase("one")], [], changed(5))
+    assert catalog.outbox.pending(10) == [changed(number) for number in range(1, 6)]
+    catalog.outbox.remove(catalog.outbox.pending(10))
+    assert catalog.outbox.pending(10) == []
+
+
+def test_a_change_of_an_account_that_is_not_made_has_no_event(catalog):
+    assert not catalog.users.rename(ANA, "Ana", changed(1))
+    assert not catalog.users.mark_deleted(ANA, 8, changed(2))
+    assert not catalog.credentials.replace(ANA, [passphrase("one")], [], changed(3))
+    assert catalog.outbox.pending(10) == []
 
 
 def test_a_handle_has_one_owner(catalog):

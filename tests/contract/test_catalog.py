@@ -311,6 +311,7 @@ def test_likes_are_added_and_removed(catalog, sample):
     for _ in range(2):
         catalog.likes.remove(photo_id, sample.user_id(2))
     assert catalog.likes.page(photo_id, None, 10) == [sample.user_id(3), sample.user_id(1)]
+    assert [catalog.likes.has(photo_id, sample.user_id(number)) for number in range(1, 5)] == [True, False, True, False]
 
 
 def test_each_photo_has_likes_and_comments_of_its_own(catalog, sample):

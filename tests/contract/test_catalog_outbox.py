@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from regions.events.messages import photo_deleted
+from regions.events.messages import photo_deleted, record_changed
 from regions.records import Status
 from tests.builders import scripts
 
@@ -112,6 +112,17 @@ def test_a_follow_and_its_end_in_one_millisecond_are_two_events(catalog, sample)
     assert catalog.outbox.pending(10) == [end]
 
 
+def test_a_follow_may_have_several_events(catalog, sample):
+    """All in one write, and in their order."""
+    ana, bob = sample.user_id(1), sample.user_id(2)
+    events = [sample.follow(ana, bob, at_ms=5), record_changed("follow", ana, bob, ana, "", 5)]
+    catalog.follows.change(ana, bob, True, *events)
+    assert catalog.follows.authors(ana, None, 9) == [bob]
+    assert catalog.outbox.pending(10) == events
+    catalog.outbox.remove(events)
+    assert catalog.outbox.pending(10) == []
+
+
 def test_an_event_can_be_removed_by_another_process(catalog, open_catalog, sample):
     """As when the sweep has published it."""
     photo = sample.create_ready(1)
@@ -119,3 +130,22 @@ def test_an_event_can_be_removed_by_another_process(catalog, open_catalog, sampl
     another = open_catalog()
     another.outbox.remove(another.outbox.pending(10))
     assert catalog.outbox.pending(10) == []
+
+
+def test_what_is_taken_back_is_in_the_outbox_with_it(catalog, sample):
+    """A like and a comment. Each time, since the one before may not be known to be published."""
+    photo_id, ana, comment_id = sample.photo_id(1), sample.user_id(1), sample.comment_id(1)
+    like = record_changed("like", photo_id, ana, ana, "eu", 1)
+    comment = record_changed("comment", photo_id, comment_id, ana, "eu", 1)
+    for _ in range(2):
+        catalog.likes.remove(photo_id, ana, like)
+        catalog.comments.remove(photo_id, comment_id, comment)
+    assert catalog.outbox.pending(10) == [like, comment] * 2
+    catalog.outbox.remove([like])
+    assert catalog.outbox.pending(10) == [comment] * 2
+
+
+def test_an_event_can_be_added_when_its_change_was_written(catalog, open_catalog, sample):
+    event = sample.event(sample.photo(1))
+    catalog.outbox.add(event)
+    assert open_catalog().outbox.pending(10) == [event]

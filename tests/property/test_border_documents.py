@@ -11,6 +11,7 @@ from origin.fields import MAX_BODY_BYTES
 from regions import ids
 from regions.border import batches, bounds
 from regions.border.follows import Referenced, parse_references, references_document
+from regions.border.kinds import COMMENT, CREDENTIALS, FOLLOW, KINDS, LIKE, USER, RecordName
 from regions.border.offers import (
     AnsweredObject,
     ObjectState,
@@ -23,6 +24,7 @@ from regions.border.offers import (
     parse_answer,
     parse_offer,
 )
+from regions.border.records import SentRecord, kept_document, parse_kept, parse_record, record_document
 from regions.image_limits import CONTENT_TYPES
 from regions.records import MAX_CAPTION_CHARS, Photo, Status, Variant
 from regions.residency.decide import Subject
@@ -119,6 +121,33 @@ def test_references_are_read_as_they_were_written(author, made):
     assert parse_references(crossed(references_document(references)), author_id) == references
 
 
+comment_ids = numbers.map(lambda one: ids.to_public("c", one))
+names = st.one_of(
+    st.builds(RecordName, st.sampled_from([USER, CREDENTIALS]), user_ids),
+    st.builds(RecordName, st.just(FOLLOW), user_ids, user_ids),
+    st.builds(RecordName, st.just(LIKE), photo_ids, user_ids),
+    st.builds(RecordName, st.just(COMMENT), photo_ids, comment_ids),
+)
+record_texts = st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=100)
+
+
+@st.composite
+def records(draw) -> SentRecord:
+    name = draw(names)
+    person_id = KINDS[name.kind].person_of(name) or draw(user_ids)
+    return SentRecord(name, person_id, draw(texts), draw(times), draw(record_texts))
+
+
+@given(records())
+def test_a_record_is_read_as_it_was_written(record):
+    assert parse_record(crossed(record_document(record))) == record
+
+
+@given(st.none() | times)
+def test_what_is_there_of_a_record_is_read_as_it_was_written(other_version):
+    assert parse_kept(crossed(kept_document(other_version))) == other_version
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=20), inner, max_size=3),
@@ -145,6 +174,16 @@ def test_a_document_with_anything_in_any_place_is_read_or_refused(offer, data):
         assert len({one.variant for one in read.objects}) == len(read.objects)
         for one in read.objects:
             assert ".." not in one.key(read.photo_id) and one.size_bytes >= 0
+
+
+@given(records(), st.data())
+def test_a_record_with_anything_in_any_place_is_read_or_refused(record, data):
+    """And if it is read, it is one of that person's, of a kind that there is."""
+    document = crossed(record_document(record))
+    document[data.draw(st.sampled_from(list(document)))] = data.draw(anything)
+    with suppress(KeyError, TypeError, ValueError):
+        read = parse_record(document)
+        assert KINDS[read.name.kind].person_of(read.name) in ("", read.person_id)
 
 
 @given(anything)

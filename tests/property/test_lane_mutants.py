@@ -7,9 +7,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from origin.border import receiving
-from replication import handlers, placement
+from replication import handlers, placement, records
 from tests.builders.mutants import plant
 from tests.property import test_lanes as laws
+from tests.property import test_record_copies as of_records
 
 ALL = st.just(laws.everything)
 WINS = laws.test_a_tombstone_wins_in_any_order_of_steps, (ALL, ALL, laws.schedules)
@@ -17,6 +18,7 @@ EXACTLY = (
     laws.test_the_destination_gets_exactly_what_both_ends_allow,
     (laws.decisions, laws.decisions, laws.kills, st.booleans()),
 )
+COPIED = of_records.test_a_copy_ends_as_its_record, (of_records.clocks, of_records.histories)
 REPLACED = laws.test_wrong_bytes_at_the_destination_are_replaced, ()
 MUTANTS = {
     "the receiver gives out URLs without writing down until when": (
@@ -74,6 +76,17 @@ MUTANTS = {
     ),
     "wrong bytes are left in the way": (
         receiving, "objects.delete(wanted.bucket, key)", "pass", REPLACED,
+    ),
+    "a record is not read again when it was sent": (
+        records, "if other_version is None and text_of(self._catalog, change.name) == text:",
+        "if other_version is None:",
+        COPIED,
+    ),
+    "who hears that another version is there is content": (
+        records, "if other_version is None and text_of(", "if other_version is not None or text_of(", COPIED,
+    ),
+    "a record that has changed is sent again in the version before": (
+        records, "least = max(version, other_version or 0) + 1", "least = 0", COPIED,
     ),
 }  # fmt: skip
 

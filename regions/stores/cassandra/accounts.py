@@ -12,8 +12,10 @@ from collections.abc import Callable, Collection, Iterator
 
 from regions.account_records import Credential, EndedSession, UserSession, session_from_text, session_to_text
 from regions.errors import Unavailable
+from regions.events.messages import Event
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.columns import unix_ms
+from regions.stores.cassandra.outbox import CassandraOutbox
 from regions.stores.cassandra.session import Call, CassandraSession, Row
 
 _MINUTE_MS = 60_000
@@ -47,13 +49,18 @@ class CassandraHandles:
 
 
 class CassandraCredentials:
-    def __init__(self, session: CassandraSession) -> None:
-        self._session = session
+    def __init__(self, session: CassandraSession, outbox: CassandraOutbox) -> None:
+        self._session, self._outbox = session, outbox
 
     def of_user(self, user_id: str) -> list[Credential]:
         return [_credential(row) for row in self._session.execute(_CREDENTIALS, key(user_id))]
 
-    def replace(self, user_id: str, old: Collection[Credential], new: Collection[Credential]) -> bool:
+    def replace(
+        self, user_id: str, old: Collection[Credential], new: Collection[Credential], event: Event | None = None
+    ) -> bool:
+        return self._outbox.change_with_event(event, lambda: self._replace(user_id, old, new))
+
+    def _replace(self, user_id: str, old: Collection[Credential], new: Collection[Credential]) -> bool:
         calls = list(_replacing(key(user_id), old, new))
         if not calls:
             return True

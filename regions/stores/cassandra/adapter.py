@@ -9,6 +9,7 @@ from regions.group_commit import GroupCommit
 from regions.stores.cassandra import accounts, health, schema
 from regions.stores.cassandra.address import parse_address
 from regions.stores.cassandra.arrivals import CassandraArrivals
+from regions.stores.cassandra.copies import CassandraCopies
 from regions.stores.cassandra.deletion import Deletion
 from regions.stores.cassandra.expiries import CassandraExpiries
 from regions.stores.cassandra.follows import CassandraFollows
@@ -62,19 +63,20 @@ def _catalog(session: CassandraSession, clock_ms: Callable[[], int]) -> Catalog:
     outbox = CassandraOutbox(session, uuids, clock_ms, deletion.resume)
     expiries = CassandraExpiries(session, lambda photo_ids: upload_states(session, photo_ids))
     return Catalog(
-        users=CassandraUsers(session),
+        users=CassandraUsers(session, outbox),
         uploads=CassandraUploads(session, expiries),
         photos=CassandraPhotos(session, lists, uuids, outbox, deletion, expiries),
         tombstones=CassandraTombstones(session),
-        likes=CassandraLikes(session, lists),
-        comments=CassandraComments(session, lists),
+        likes=CassandraLikes(session, lists, outbox),
+        comments=CassandraComments(session, lists, outbox),
         follows=CassandraFollows(session, outbox),
         replicas=CassandraReplicas(session),
         arrivals=CassandraArrivals(session, clock_ms),
+        copies=CassandraCopies(session),
         audit=CassandraAuditLog(session, uuids, clock_ms),
         outbox=outbox,
         handles=accounts.CassandraHandles(session),
-        credentials=accounts.CassandraCredentials(session),
+        credentials=accounts.CassandraCredentials(session, outbox),
         sessions=accounts.CassandraSessions(session),
         ended_sessions=accounts.CassandraEndedSessions(session, clock_ms),
         erasures=accounts.CassandraErasures(session),

@@ -43,7 +43,7 @@ times as much processor time."""
 FINGERPRINT = "phash, near_duplicate_of"
 """What the list of an owner's photos has of each, beside its id."""
 TOMBSTONE = "owner_id, deleted_at"
-COMMENT = "author_id, text, created_at"
+COMMENT = "author_id, text, created_at, residency_class"
 AUDIT = "action, place, allowed, rule, policy_version, at"
 
 TYPES = {
@@ -155,12 +155,12 @@ def to_tombstone(photo_id: str, values: Values) -> Tombstone | None:
 
 
 def from_comment(comment: Comment) -> Values:
-    return comment.author_id, comment.text, comment.created_at_ms
+    return comment.author_id, comment.text, comment.created_at_ms, comment.residency_class or None
 
 
 def to_comment(photo_id: str, comment_id: str, values: Values) -> Comment:
-    author_id, text, created_at = values
-    return Comment(comment_id, photo_id, author_id, text, unix_ms(created_at))
+    author_id, text, created_at, residency_class = values
+    return Comment(comment_id, photo_id, author_id, text, unix_ms(created_at), residency_class or "")
 
 
 def from_replica(replica: Replica) -> Values:

@@ -34,6 +34,7 @@ class Deletion:
         for year in years(self._clock_ms()):
             calls.append(("DELETE FROM likes WHERE photo_id = ? AND year = ?", photo_id, year))
             calls.append(("DELETE FROM comments WHERE photo_id = ? AND year = ?", photo_id, year))
+            calls.append(("DELETE FROM copies WHERE about = ? AND year = ?", photo_id, year))
         self._session.execute_concurrent(calls)
         self._order.commit(tombstone)
 

@@ -62,7 +62,7 @@ class CassandraFollows:
     def __init__(self, session: CassandraSession, outbox: CassandraOutbox) -> None:
         self._session, self._outbox = session, outbox
 
-    def change(self, follower_id: str, author_id: str, following: bool, event: Event) -> None:
+    def change(self, follower_id: str, author_id: str, following: bool, *events: Event) -> None:
         follower_id, author_id = key(follower_id), key(author_id)
         level = self._find_level(follower_id, author_id, assign=following)
         calls: list[Call] = []
@@ -70,7 +70,7 @@ class CassandraFollows:
             to_following, to_followers = _FOLLOW if following else _UNFOLLOW
             bucket = bucket_of(follower_id, level)
             calls = [(to_following, follower_id, author_id), (to_followers, author_id, level, bucket, follower_id)]
-        self._outbox.write_with_event(event, calls)
+        self._outbox.write_with_events(events, calls)
 
     def authors(self, follower_id: str, before: str | None, limit: int) -> list[str]:
         query = "SELECT author_id FROM following WHERE follower_id = ? AND author_id < ? LIMIT ?"

@@ -16,10 +16,14 @@ What a crash leaves behind:
 - Within 3: an intent without an event again.
 
 A change that needs no condition (a follow) stores its event in the intent itself, and both are written in one logged
-batch. The intent of a deletion is marked until the deletion is complete. The sweep finishes a deletion that is still
-marked after 20 seconds, and only then publishes its event.
+batch. A change of another table that needs one (an account) can't be in a batch with anything else. So its event is
+stored in an intent before it, which is marked as unfinished until the change has returned. If its process dies in
+between, the sweep publishes the event after 20 seconds, whether the change was made or not.
 
-    outbox ((minute, shard), intent_id)   an intent; `deletion_unfinished` while a deletion is not complete
+The intent of a deletion is marked until the deletion is complete. The sweep finishes a deletion that is still marked
+after 20 seconds, and only then publishes its event.
+
+    outbox ((minute, shard), intent_id)   an intent; `deletion_unfinished` while its change or deletion is not complete
     photos (photo_id, event_id)           the event, with the id of the intent
     outbox_minutes                        which minutes may hold intents
 
@@ -32,7 +36,7 @@ the sweep no longer reads.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -92,11 +96,31 @@ class CassandraOutbox:
         self._session.execute(_PUT_INTENT, *intent)
         return intent
 
-    def write_with_event(self, event: Event, calls: Iterable[Call]) -> None:
-        """Makes these writes and puts the event into the outbox, in one logged batch: eventually all or none."""
-        intent = self._new_intent(event.key, None, to_text(event), False)
-        self._session.execute_batch([*calls, (_PUT_INTENT, *intent)])
+    def write_with_events(self, events: Sequence[Event], calls: Sequence[Call]) -> None:
+        """Makes these writes and puts the events into the outbox, in one logged batch: eventually all or none."""
+        if not events:
+            self._session.execute_concurrent(calls)
+            return
+        intents = [(self._new_intent(event.key, None, to_text(event), False), to_text(event)) for event in events]
+        self._session.execute_batch([*calls, *((_PUT_INTENT, *intent) for intent, _ in intents)])
+        for intent, text in intents:
+            self.remember(intent, text)
+
+    def add(self, event: Event) -> None:
+        self.write_with_events([event], ())
+
+    def change_with_event(self, event: Event | None, change: Callable[[], bool]) -> bool:
+        """Makes a conditional change, with its event; returns what `change` returns. If False, there is no event."""
+        if event is None:
+            return change()
+        intent = self._new_intent(event.key, None, to_text(event), True)
+        self._session.execute(_PUT_INTENT, *intent)
+        if not change():
+            self.remove_intent(intent)
+            return False
         self.remember(intent, to_text(event))
+        self.mark_complete(intent)
+        return True
 
     def remember(self, intent: Intent, text: str) -> None:
         """Notes that the event with this text exists under the intent."""
@@ -110,7 +134,7 @@ class CassandraOutbox:
         self._session.execute(*_removal(intent))
 
     def mark_complete(self, intent: Intent) -> None:
-        """When the deletion is complete, so that its event may be published."""
+        """When the change or deletion is complete, so that its event may be published."""
         self._session.execute(_PUT_INTENT, *intent._replace(deletion_unfinished=False))
 
     def pending(self, limit: int) -> list[Event]:
@@ -177,13 +201,15 @@ class CassandraOutbox:
                 self._drop_unless_event(intent)
 
     def _is_ready(self, intent: Intent) -> bool:
-        """Whether the event of this unfinished deletion may now be published, or its intent dropped.
+        """Whether the event of this unfinished change or deletion may now be published, or its intent dropped.
 
         If its process has probably died, the deletion is finished here. A photo without a tombstone means that the
         conditional write was never made, or may still arrive: then the intent waits until it may be dropped.
         """
-        if self._age_ms(intent) < _RESUME_AFTER_MS or intent.photo_id is None:
+        if self._age_ms(intent) < _RESUME_AFTER_MS:
             return False
+        if intent.photo_id is None:
+            return True
         if self._resume_deletion(intent.photo_id):
             self.mark_complete(intent)
             return True

@@ -161,6 +161,16 @@ MIGRATIONS: tuple[tuple[tuple[str, str], ...], ...] = (
         # By region, and not a field of the type `replica`, as `columns` explains.
         ("ADD photos", "replicas_missing map<text, int> static"),
     ),
+    (
+        # Other regions' records. `version` is also the timestamp of its row: see `copies`. An empty `document` says
+        # that the record is gone.
+        (
+            "copies",
+            """(about text, year int, kind text, part text, home text, version bigint, document text,
+                PRIMARY KEY ((about, year), kind, part))""",
+        ),
+        ("ADD comments", "residency_class text"),
+    ),
 )
 """Version 1 first. A migration is a list of tables to create: name, and columns with options. `TYPE name` creates a
 user-defined type, and `ADD name` adds a column to a table: its name and type."""

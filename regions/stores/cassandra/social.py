@@ -11,41 +11,46 @@ longer: a reader leaves out an entry whose like or comment is not there.
 
 from functools import partial
 
+from regions.events.messages import Event
 from regions.records import Comment, User
 from regions.stores.cassandra import columns
 from regions.stores.cassandra.address import key
 from regions.stores.cassandra.deletion import is_deleted
+from regions.stores.cassandra.outbox import CassandraOutbox
 from regions.stores.cassandra.partitions import partition_year
 from regions.stores.cassandra.rows import YearlyLists
 from regions.stores.cassandra.session import CassandraSession, Row, first_rows
 
 
 class CassandraUsers:
-    def __init__(self, session: CassandraSession) -> None:
-        self._session = session
+    def __init__(self, session: CassandraSession, outbox: CassandraOutbox) -> None:
+        self._session, self._outbox = session, outbox
 
-    def add(self, user: User) -> None:
+    def add(self, user: User, event: Event | None = None) -> None:
         insert = f"INSERT INTO users (user_id, {columns.USER}) VALUES (?, {columns.placeholders(columns.USER)})"
-        self._session.execute(insert, key(user.user_id), *columns.from_user(user))
+        self._outbox.write_with_events(
+            [event] if event else [], [(insert, key(user.user_id), *columns.from_user(user))]
+        )
 
     def get(self, user_id: str) -> User | None:
         rows = self._session.execute(f"SELECT {columns.USER} FROM users WHERE user_id = ?", key(user_id))
         return columns.to_user(user_id, rows[0]) if rows else None
 
-    def rename(self, user_id: str, name: str) -> bool:
-        return self._change(user_id, "name = ?", name)
+    def rename(self, user_id: str, name: str, event: Event | None = None) -> bool:
+        return self._change(user_id, "name = ?", name, event)
 
-    def mark_deleted(self, user_id: str, at_ms: int) -> bool:
-        return self._change(user_id, "name = '', country = '', deleted_at = ?", at_ms)
+    def mark_deleted(self, user_id: str, at_ms: int, event: Event | None = None) -> bool:
+        return self._change(user_id, "name = '', country = '', deleted_at = ?", at_ms, event)
 
-    def _change(self, user_id: str, assignments: str, value: object) -> bool:
+    def _change(self, user_id: str, assignments: str, value: object, event: Event | None) -> bool:
         update = f"UPDATE users SET {assignments} WHERE user_id = ? IF home_region != null AND deleted_at = null"
-        return self._session.execute_conditional((update, value, key(user_id)))
+        change = partial(self._session.execute_conditional, (update, value, key(user_id)))
+        return self._outbox.change_with_event(event, change)
 
 
 class CassandraLikes:
-    def __init__(self, session: CassandraSession, lists: YearlyLists) -> None:
-        self._session, self._lists = session, lists
+    def __init__(self, session: CassandraSession, lists: YearlyLists, outbox: CassandraOutbox) -> None:
+        self._session, self._lists, self._outbox = session, lists, outbox
 
     def add(self, photo_id: str, user_id: str, at_ms: int) -> None:
         by_user = "INSERT INTO likes_by_user (user_id, year, photo_id) VALUES (?, ?, ?)"
@@ -55,11 +60,16 @@ class CassandraLikes:
         if is_deleted(self._session, photo_id):
             self.remove(photo_id, user_id)
 
-    def remove(self, photo_id: str, user_id: str) -> None:
+    def remove(self, photo_id: str, user_id: str, event: Event | None = None) -> None:
         delete = "DELETE FROM likes WHERE photo_id = ? AND year = ? AND user_id = ?"
-        self._session.execute(delete, key(photo_id), partition_year(user_id), key(user_id))
+        self._outbox.write_with_events(
+            [event] if event else [], [(delete, key(photo_id), partition_year(user_id), key(user_id))]
+        )
         by_user = "DELETE FROM likes_by_user WHERE user_id = ? AND year = ? AND photo_id = ?"
         self._session.execute(by_user, key(user_id), partition_year(photo_id), key(photo_id))
+
+    def has(self, photo_id: str, user_id: str) -> bool:
+        return bool(self._liked(user_id, [(key(photo_id),)])) and not is_deleted(self._session, photo_id)
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[str]:
         query = "SELECT user_id FROM likes WHERE photo_id = ? AND year = ? AND user_id < ? LIMIT ?"
@@ -77,8 +87,8 @@ class CassandraLikes:
 
 
 class CassandraComments:
-    def __init__(self, session: CassandraSession, lists: YearlyLists) -> None:
-        self._session, self._lists = session, lists
+    def __init__(self, session: CassandraSession, lists: YearlyLists, outbox: CassandraOutbox) -> None:
+        self._session, self._lists, self._outbox = session, lists, outbox
 
     def add(self, comment: Comment) -> None:
         insert = (
@@ -98,9 +108,9 @@ class CassandraComments:
         rows = self._session.execute(query, *_primary_key(photo_id, comment_id))
         return columns.to_comment(photo_id, comment_id, rows[0]) if rows else None
 
-    def remove(self, photo_id: str, comment_id: str) -> None:
+    def remove(self, photo_id: str, comment_id: str, event: Event | None = None) -> None:
         delete = "DELETE FROM comments WHERE photo_id = ? AND year = ? AND comment_id = ?"
-        self._session.execute(delete, *_primary_key(photo_id, comment_id))
+        self._outbox.write_with_events([event] if event else [], [(delete, *_primary_key(photo_id, comment_id))])
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]:
         query = (

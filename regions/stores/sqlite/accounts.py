@@ -5,7 +5,8 @@ import sqlite3
 from collections.abc import Collection
 
 from regions.account_records import Credential, EndedSession, UserSession, session_from_text, session_to_text
-from regions.stores.sqlite.rows import Table
+from regions.events.messages import Event
+from regions.stores.sqlite.rows import Table, put_in_outbox
 
 _KEEP_ENDED_MS = 2 * 3_600_000
 
@@ -27,7 +28,9 @@ class SqliteCredentials(Table):
         with self._database.reading() as connection:
             return [Credential(*row) for row in connection.execute(query, (user_id,))]
 
-    def replace(self, user_id: str, old: Collection[Credential], new: Collection[Credential]) -> bool:
+    def replace(
+        self, user_id: str, old: Collection[Credential], new: Collection[Credential], event: Event | None = None
+    ) -> bool:
         delete = "DELETE FROM credentials WHERE user_id = ? AND credential_id = ? AND verifier = ?"
         insert = """INSERT INTO credentials (user_id, credential_id, kind, verifier, created_at_ms)
                     VALUES (?, ?, ?, ?, ?)"""
@@ -38,6 +41,7 @@ class SqliteCredentials(Table):
                 for one in new:
                     row = (user_id, one.credential_id, one.kind, one.verifier, one.created_at_ms)
                     connection.execute(insert, row)
+                put_in_outbox(connection, event)
         except (_NotThere, sqlite3.IntegrityError):
             return False
         return True

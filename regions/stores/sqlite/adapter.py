@@ -10,6 +10,7 @@ from regions.stores.feeds import Feeds
 from regions.stores.settings import Settings
 from regions.stores.sqlite import accounts, health, leases, records, stamped_file
 from regions.stores.sqlite import settings as settings_values
+from regions.stores.sqlite.copies import SqliteCopies
 from regions.stores.sqlite.database import Database
 from regions.stores.sqlite.events import SqliteEvents
 from regions.stores.sqlite.events import schema as events_schema
@@ -52,6 +53,7 @@ def _catalog(database: Database, clock_ms: Callable[[], int]) -> Catalog:
         follows=SqliteFollows(database),
         replicas=records.SqliteReplicas(database),
         arrivals=records.SqliteArrivals(database, clock_ms),
+        copies=SqliteCopies(database),
         audit=records.SqliteAuditLog(database),
         outbox=records.SqliteOutbox(database),
         handles=accounts.SqliteHandles(database),

@@ -58,6 +58,7 @@ class SqlitePhotos(Table):
             if inserted.rowcount:
                 for table in ("photos", "uploads", "likes", "comments"):
                     connection.execute(f"DELETE FROM {table} WHERE photo_id = ?", (tombstone.photo_id,))
+                connection.execute("DELETE FROM copies WHERE about = ?", (tombstone.photo_id,))
                 put_in_outbox(connection, event)
             return bool(inserted.rowcount)
 

@@ -13,7 +13,7 @@ from regions.events.messages import Event, UnreadableEvent, from_text
 from regions.records import AuditEntry, Replica, Tombstone, from_json_text, to_json_text
 from regions.stores.catalog import FORGET_AFTER_MS, TombstoneEntry, TombstonePage
 from regions.stores.sqlite.database import Database
-from regions.stores.sqlite.rows import UNLESS_DELETED, Table
+from regions.stores.sqlite.rows import UNLESS_DELETED, Table, put_in_outbox
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +90,13 @@ CREATE TABLE IF NOT EXISTS replicas (
 
 CREATE TABLE IF NOT EXISTS arrivals (photo_id TEXT PRIMARY KEY, until_ms INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS arrivals_by_time ON arrivals (until_ms);
+
+-- Other regions' records. `document` is NULL once the record is gone at its home.
+CREATE TABLE IF NOT EXISTS copies (
+    about TEXT NOT NULL, kind TEXT NOT NULL, part TEXT NOT NULL, home TEXT NOT NULL, version INTEGER NOT NULL,
+    document TEXT, PRIMARY KEY (about, kind, part)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS copies_of ON copies (home, kind, about, part);
 
 CREATE TABLE IF NOT EXISTS audit (
     position INTEGER PRIMARY KEY AUTOINCREMENT, photo_id TEXT NOT NULL, record TEXT NOT NULL
@@ -175,6 +182,10 @@ class SqliteRequests(Table):
 
 
 class SqliteOutbox(Table):
+    def add(self, event: Event) -> None:
+        with self._database.writing() as connection:
+            put_in_outbox(connection, event)
+
     def pending(self, limit: int) -> list[Event]:
         """Leaves out what this program can't read: the newer program that wrote it will publish it."""
         with self._database.reading() as connection:

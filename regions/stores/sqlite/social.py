@@ -11,24 +11,29 @@ from regions.stores.sqlite.rows import UNLESS_DELETED, Table, put_in_outbox
 
 
 class SqliteUsers(Table):
-    def add(self, user: User) -> None:
-        self._write("INSERT OR REPLACE INTO users (user_id, record) VALUES (?, ?)", user.user_id, to_json_text(user))
+    def add(self, user: User, event: Event | None = None) -> None:
+        insert = "INSERT OR REPLACE INTO users (user_id, record) VALUES (?, ?)"
+        with self._database.writing() as connection:
+            connection.execute(insert, (user.user_id, to_json_text(user)))
+            put_in_outbox(connection, event)
 
     def get(self, user_id: str) -> User | None:
         return self._record(User, "SELECT record FROM users WHERE user_id = ?", user_id)
 
-    def rename(self, user_id: str, name: str) -> bool:
-        return self._change(user_id, {"name": name})
+    def rename(self, user_id: str, name: str, event: Event | None = None) -> bool:
+        return self._change(user_id, {"name": name}, event)
 
-    def mark_deleted(self, user_id: str, at_ms: int) -> bool:
-        return self._change(user_id, {"name": "", "country": "", "deleted_at_ms": at_ms})
+    def mark_deleted(self, user_id: str, at_ms: int, event: Event | None = None) -> bool:
+        return self._change(user_id, {"name": "", "country": "", "deleted_at_ms": at_ms}, event)
 
-    def _change(self, user_id: str, values: dict[str, object]) -> bool:
+    def _change(self, user_id: str, values: dict[str, object], event: Event | None) -> bool:
         """Keeps the fields that only a newer program knows."""
         update = """UPDATE users SET record = json_patch(record, ?)
                     WHERE user_id = ? AND json_extract(record, '$.deleted_at_ms') IS NULL"""
         with self._database.writing() as connection:
-            return connection.execute(update, (json.dumps(values), user_id)).rowcount == 1
+            changed = connection.execute(update, (json.dumps(values), user_id)).rowcount == 1
+            put_in_outbox(connection, event if changed else None)
+            return changed
 
 
 class SqliteLikes(Table):
@@ -40,8 +45,13 @@ class SqliteLikes(Table):
             at_ms,
         )
 
-    def remove(self, photo_id: str, user_id: str) -> None:
-        self._write("DELETE FROM likes WHERE photo_id = ? AND user_id = ?", photo_id, user_id)
+    def remove(self, photo_id: str, user_id: str, event: Event | None = None) -> None:
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM likes WHERE photo_id = ? AND user_id = ?", (photo_id, user_id))
+            put_in_outbox(connection, event)
+
+    def has(self, photo_id: str, user_id: str) -> bool:
+        return bool(self._texts("SELECT user_id FROM likes WHERE photo_id = ? AND user_id = ?", photo_id, user_id))
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[str]:
         query = "SELECT user_id FROM likes WHERE photo_id = ? AND user_id < ? ORDER BY user_id DESC LIMIT ?"
@@ -62,8 +72,10 @@ class SqliteComments(Table):
         query = "SELECT record FROM comments WHERE photo_id = ? AND comment_id = ?"
         return self._record(Comment, query, photo_id, comment_id)
 
-    def remove(self, photo_id: str, comment_id: str) -> None:
-        self._write("DELETE FROM comments WHERE photo_id = ? AND comment_id = ?", photo_id, comment_id)
+    def remove(self, photo_id: str, comment_id: str, event: Event | None = None) -> None:
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM comments WHERE photo_id = ? AND comment_id = ?", (photo_id, comment_id))
+            put_in_outbox(connection, event)
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]:
         query = "SELECT record FROM comments WHERE photo_id = ? AND comment_id < ? ORDER BY comment_id DESC LIMIT ?"
@@ -75,13 +87,14 @@ class SqliteComments(Table):
 
 
 class SqliteFollows(Table):
-    def change(self, follower_id: str, author_id: str, following: bool, event: Event) -> None:
+    def change(self, follower_id: str, author_id: str, following: bool, *events: Event) -> None:
         statement = "DELETE FROM following WHERE follower_id = ? AND author_id = ?"
         if following:
             statement = "INSERT OR IGNORE INTO following (follower_id, author_id) VALUES (?, ?)"
         with self._database.writing() as connection:
             connection.execute(statement, (follower_id, author_id))
-            put_in_outbox(connection, event)
+            for event in events:
+                put_in_outbox(connection, event)
 
     def authors(self, follower_id: str, before: str | None, limit: int) -> list[str]:
         query = """SELECT author_id FROM following WHERE follower_id = ? AND author_id < ?

@@ -6,9 +6,10 @@ import pytest
 from cassandra.timestamps import MonotonicTimestampGenerator
 
 from regions import ids
+from regions.clock import now_ms
 from regions.errors import Unavailable
-from regions.events.messages import follow_changed, photos_uploaded
-from regions.records import Comment, Photo, Status, Tombstone, Upload
+from regions.events.messages import follow_changed, photos_uploaded, record_changed
+from regions.records import Comment, Photo, Status, Tombstone, Upload, User
 from regions.stores.cassandra.session import CassandraSession
 from tests.builders.uploads import expired_uploads
 
@@ -56,6 +57,29 @@ def test_a_change_that_was_cut_off_has_an_event_only_if_it_took_effect(open_at, 
             catalog.photos.update(ready, {Status.UPLOADING}, event)
     assert catalog.photos.get(photo.photo_id) == (ready if is_done else photo)
     assert catalog.outbox.pending(9) == ([event] if is_done else [])
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_change_of_an_account_that_was_cut_off_has_an_event_after_20_seconds(open_at, monkeypatch, is_done):
+    """Whether it took effect or not, nobody knows. Not earlier: until then it may still take effect."""
+    ana = User(ids.to_public(ids.USER, 1), "Ana", "PT", "eu", "eu-west", 7)
+    catalog, execute_conditional = open_at(0), CassandraSession.execute_conditional
+    catalog.users.add(ana)
+
+    def cut_off(session, *calls):
+        if is_done:
+            execute_conditional(session, *calls)
+        raise Unavailable("the connection was closed")
+
+    monkeypatch.setattr(CassandraSession, "execute_conditional", cut_off)
+    event = record_changed("user", ana.user_id, "", ana.user_id, "", now_ms())
+    with pytest.raises(Unavailable):
+        catalog.users.rename(ana.user_id, "Anna", event)
+    assert catalog.users.get(ana.user_id).name == ("Anna" if is_done else "Ana")
+    assert [open_at(ahead_ms).outbox.pending(9) for ahead_ms in (0, 15_000, 21_000)] == [[], [], [event]]
+    later = open_at(21_000)
+    later.outbox.remove([event])
+    assert later.outbox.pending(9) == []
 
 
 def test_a_published_event_is_deleted_although_our_clock_is_behind(open_at, session, monkeypatch):

@@ -73,6 +73,7 @@ ROWS = {
     "PUT /border/v1/offers": REGIONS,
     "PUT /border/v1/arrivals": REGIONS,
     "PUT /border/v1/deletions": REGIONS,
+    "PUT /border/v1/records": REGIONS,
     "PUT /border/v1/followers/{author_id}": REGIONS,
 }
 """For each node, whether the handler itself answers (True), or with which status it is refused."""
@@ -103,6 +104,7 @@ BODIES = {
     "PUT /border/v1/offers": {"offers": []},
     "PUT /border/v1/arrivals": {"offers": []},
     "PUT /border/v1/deletions": {"deletions": []},
+    "PUT /border/v1/records": {"records": []},
     "PUT /border/v1/followers/{author_id}": {"residency_class": "world"},
 }
 REFUSALS = (401, 403, 421)

@@ -12,7 +12,9 @@ import pytest
 
 from regions import ids
 from regions.border.batches import MAX_ITEMS
+from regions.border.kinds import RecordName
 from regions.border.offers import ObjectState, Offer, OfferedObject
+from regions.border.records import SentRecord
 from regions.errors import BadGateway, ResidencyDenied, Unavailable, Unprocessable
 from regions.residency.decide import Subject
 from replication.border import Border
@@ -201,3 +203,17 @@ def test_references_to_anything_but_the_authors_photos_are_refused(answer, refer
     for wrong in ([reference], [REFERENCE] * 101):
         with pytest.raises(BadGateway):
             answer(200, {"references": wrong}, follow)
+
+
+RECORD = SentRecord(RecordName("user", AUTHOR), AUTHOR, "eu", 7, "{}")
+
+
+@pytest.mark.parametrize("other_version", [None, 0, 8])
+def test_what_is_there_of_a_record_is_read(answer_item, other_version):
+    assert answer_item({"other_version": other_version}, lambda one: one.keep(RECORD)) == other_version
+
+
+@pytest.mark.parametrize("document", [{}, {"other_version": "8"}, {"other_version": True}, {"other_version": 1 << 60}])
+def test_what_says_nothing_of_a_record_is_refused(answer_item, document):
+    with pytest.raises(BadGateway):
+        answer_item(document, lambda one: one.keep(RECORD))

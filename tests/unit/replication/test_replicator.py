@@ -7,6 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from regions import ids
+from regions.account_changes import AccountChanges
+from regions.clock import now_ms
+from regions.events.outbox import OutboxPublisher
 from regions.events.set_aside import parse
 from regions.events.topics import (
     DEAD_LETTERS,
@@ -17,7 +21,9 @@ from regions.events.topics import (
     PHOTO_DELETED,
     PHOTO_READY,
     PHOTO_REFERENCED,
+    RECORD_CHANGED,
 )
+from regions.records import User
 from regions.residency.rules import Rules
 from replication.replicator import main
 
@@ -132,3 +138,23 @@ def test_two_replicators_of_a_region_share_the_work(regions, eventually):
         eventually(lambda: regions.lag("eu-west", PHOTO_DELETED, ERASURE) == 0)
     assert all(regions.files_of(photo)["eu-central"] == regions.everything for photo in photos[1:])
     assert regions.published("eu-west", DEAD_LETTERS) == []
+
+
+def test_an_account_that_changes_is_copied_and_goes(regions, eventually):
+    """By the events of the region's own code: it signs up, changes its name, and is deleted."""
+    stores, there = regions.stores["eu-west"], regions.stores["eu-central"].catalog.copies
+    changes = AccountChanges(stores.catalog, OutboxPublisher(stores.catalog, stores.events, now_ms), now_ms)
+    ana = User(regions.new_id(ids.USER, "eu-west"), "Ana", "PT", "eu", "eu-west", 1, "ana")
+
+    def copy() -> str | None:
+        return next((one.document for one in there.of_home("eu-west", "user", None, 9)[0]), None)
+
+    with replicator(regions, "eu-west"):
+        changes.add(ana)
+        eventually(lambda: copy() and '"name":"Ana"' in copy())
+        changes.rename(ana.user_id, "Anna")
+        eventually(lambda: '"name":"Anna"' in copy())
+        changes.mark_deleted(ana.user_id)
+        eventually(lambda: copy() is None)
+        eventually(lambda: regions.lag("eu-west", RECORD_CHANGED, "lane-us-central") == 0)
+    assert regions.stores["us-central"].catalog.copies.of_home("eu-west", "user", None, 9) == ([], None)

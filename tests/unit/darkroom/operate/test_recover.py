@@ -8,6 +8,7 @@ from darkroom.operate.operators import KEY_FILE
 from darkroom.operate.recover import issue
 from origin.accounts import recovery_codes
 from regions import config
+from regions.border.kinds import RecordName, change_of
 from regions.errors import NotFound
 from regions.preparation import prepare_region
 from regions.records import User
@@ -50,6 +51,11 @@ def test_a_user_of_the_version_before_gets_a_handle_and_a_code(catalog, olga):
     assert user.handle == "olga" and catalog.handles.owner("olga") == olga.user_id
     assert catalog.users.get(olga.user_id) == user
     assert recovery_codes.find(code, catalog.credentials.of_user(olga.user_id)) is not None
+    # The janitor says so to the lanes.
+    assert [change_of(event).name for event in catalog.outbox.pending(9)] == [
+        RecordName("user", olga.user_id),
+        RecordName("credentials", olga.user_id),
+    ]
 
 
 def test_who_has_a_handle_keeps_it(catalog, olga):

@@ -143,9 +143,9 @@ def test_of_two_who_want_a_handle_at_once_the_second_gets_nothing(api, monkeypat
     added = []
     add = api.catalog.users.add
 
-    def overtaken(user):
+    def overtaken(user, event):
         added.append(user.user_id)
-        add(user)
+        add(user, event)
         assert api.catalog.handles.claim("ana", "u_00000000001")
 
     monkeypatch.setattr(api.catalog.users, "add", overtaken)

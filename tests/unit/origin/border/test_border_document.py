@@ -10,6 +10,8 @@ import yaml
 from falcon import inspect
 from jsonschema import Draft202012Validator
 
+from regions.border.kinds import RecordName
+from regions.border.records import SentRecord, record_document
 from regions.records import Location
 from tests.unit.origin.border.test_offers import (  # noqa: F401
     delete,
@@ -85,6 +87,14 @@ def test_what_an_origin_answers_is_as_described(api, ana, photo, unused_id):  # 
         answered = api.request("PUT", f"/border/v1/{route}", {kind: [item, {}]}, node="us-central").json
         assert len(answered["answers"]) == 2
         valid(schema_of(f"/border/v1/{route}", "put"), answered)
+    user_id = unused_id("u", 2)
+    record = record_document(SentRecord(RecordName("user", user_id), user_id, "world", api.clock.now_ms(), "{}"))
+    valid({"$ref": "#/components/schemas/Record"}, record)
+    for document in ("{}", None):
+        items = {"records": [record | {"document": document}, {}]}
+        answered = api.request("PUT", "/border/v1/records", items, node="us-central").json
+        assert len(answered["answers"]) == 2
+        valid(schema_of("/border/v1/records", "put"), answered)
     api.ready(ana)
     follows = "/border/v1/followers/{author_id}"
     named = follows.format(author_id=ana.id)

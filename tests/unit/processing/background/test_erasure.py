@@ -4,9 +4,10 @@ import pytest
 
 from processing.background.erasure import Erasure
 from regions.account_records import Credential
+from regions.border.kinds import RecordChange, RecordName, change_of
 from regions.events import messages
 from regions.events.outbox import OutboxPublisher
-from regions.events.topics import PHOTO_DELETED
+from regions.events.topics import PHOTO_DELETED, RECORD_CHANGED
 from regions.photo_deletion import PhotoDeletion
 from regions.records import Comment, Status, User
 
@@ -47,6 +48,25 @@ def test_photos_likes_comments_and_follows_are_erased(room, erasure):
     assert catalog.follows.authors(ana, None, 9) == []
     published = [one.event for one in room.stores.events.consumer(PHOTO_DELETED, "test", "test").poll(10, 0)]
     assert [event.key for event in published] == [own.photo_id]
+
+
+def test_what_is_erased_is_said_to_the_lanes(room, erasure):
+    """So that it goes from the second region too: the account, and what the person liked and wrote here."""
+    catalog, ana, other = room.stores.catalog, room.user_id(1), ready(room, 2, 2).photo_id
+    catalog.users.add(User(ana, "Ana", "PT", "eu", "eu-west", 1))
+    catalog.likes.add(other, ana, 1)
+    catalog.comments.add(Comment("c_00000000001", other, ana, "Lovely", 1))
+    catalog.follows.change(ana, room.user_id(2), True)
+    delete_account(room)
+    erasure.run_once()
+    published = [one.event for one in room.stores.events.consumer(RECORD_CHANGED, "test", "test").poll(10, 0)]
+    assert {change_of(event) for event in published} == {
+        RecordChange(RecordName("user", ana), ana, ""),
+        RecordChange(RecordName("follow", ana, room.user_id(2)), ana, ""),
+        RecordChange(RecordName("like", other, ana), ana, ""),
+        RecordChange(RecordName("comment", other, "c_00000000001"), ana, ""),
+    }
+    assert catalog.outbox.pending(9) == []
 
 
 def test_a_photo_that_becomes_ready_later_is_erased_too(room, erasure):

@@ -99,3 +99,17 @@ def test_a_long_outbox_is_published_in_several_rounds(outbox, change, clock, pub
     assert sum(counts) == 250
     assert counts[-1] == 0 or counts[-1] < counts[0]
     assert {event.key for event in published()} == {event.key for event in left}
+
+
+def test_an_event_that_is_published_now_is_not_in_the_outbox(outbox, catalog, published):
+    """It costs no write there."""
+    event = photos_uploaded(Photo("p", "u", "eu", "eu-west", Status.UPLOADING, "", 9, None, 1), NOW_MS)
+    outbox.publish_now(event)
+    assert published() == [event] and catalog.outbox.pending(9) == []
+
+
+def test_an_event_that_the_log_does_not_take_now_waits_for_the_sweep(outbox, catalog, events):
+    event = photos_uploaded(Photo("p", "u", "eu", "eu-west", Status.UPLOADING, "", 9, None, 1), NOW_MS)
+    events.close()
+    outbox.publish_now(event)
+    assert catalog.outbox.pending(9) == [event]

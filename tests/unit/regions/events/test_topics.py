@@ -18,6 +18,7 @@ def test_every_message_has_its_topic_in_the_table():
         messages.photo_deleted(PHOTO, 5),
         messages.photo_referenced("p", "u", 5, 5),
         messages.follow_changed("u", "v", True, 5),
+        messages.record_changed("like", "p", "u", "u", "eu", 5),
         *(set_aside.after_failure(event, "lane-us-central", "error", delay, 5) for delay in set_aside.DELAYS),
         messages.dead_letter(event, "fanout", "error", 5),
     ]
