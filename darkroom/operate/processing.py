@@ -22,7 +22,8 @@ from regions.clock import now_ms
 from regions.config import Stores
 from regions.errors import Unavailable
 from regions.events.topics import PROCESSOR, topics_of
-from regions.processing_status import EVERY_S, PREFIX, ProcessingStatus
+from regions.processing_status import PREFIX, ProcessingStatus
+from regions.status_documents import EVERY_S, GONE_AFTER_MS
 
 
 def command(options: Namespace) -> int:
@@ -58,7 +59,7 @@ def read(stores: Stores, region: str) -> Seen:
     processors = processing_status.present(stores.settings.values.tree(PREFIX), now_ms())
     if not processors:
         raise CommandError(
-            f"No processor of {region} has reported in the last {processing_status.GONE_AFTER_MS // 1000} seconds.",
+            f"No processor of {region} has reported in the last {GONE_AFTER_MS // 1000} seconds.",
             f"Start one: darkroom run processor {region} --topology FILE",
         )
     return Seen(

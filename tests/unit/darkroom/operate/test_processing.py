@@ -10,7 +10,8 @@ from darkroom.operate import processing
 from darkroom.operate.processing import Seen, lines
 from regions import config
 from regions.clock import now_ms
-from regions.processing_status import key_of, to_text
+from regions.processing_status import key_of
+from regions.status_documents import to_text
 from tests.builders.statuses import status
 from tests.builders.topologies import prepared_region
 
