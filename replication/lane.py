@@ -77,12 +77,14 @@ class Lane:
     async def _measure(self) -> LaneReport:
         """Raises Unavailable if the event log is away."""
         backlog = await asyncio.get_running_loop().run_in_executor(self._threads, self._backlog)
+        unfinished = self._log.unfinished()
         return LaneReport(
             generations=self._log.generations(),
             backlog=backlog,
-            under_way=self._log.under_way(),
+            under_way=unfinished.under_way,
+            set_aside=unfinished.set_aside,
             copying=self._allowance.copying_now,
-            oldest_ms=self._log.oldest_ms(),
+            oldest_ms=unfinished.oldest_ms,
             sent_bytes=self._allowance.sent_bytes,
             bytes_per_s=self._bytes_per_s(),
             errors=self._errors,

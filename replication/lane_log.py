@@ -5,7 +5,7 @@ Only a consumer's own thread may ask it what it owns. So each notes what it hear
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,9 +17,20 @@ from replication.budget import LEASE_S, partition_name
 
 
 class _Unfinished(NamedTuple):
+    """`event` is the one within, of one that was set aside; None if it is another lane's, or can't be read."""
+
     offset: int
-    at_ms: int | None
-    """None if it is another lane's, or no event."""
+    event: Event | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """`set_aside` events wait to be tried again, at most `MOST_AHEAD` of each delay. `oldest_ms` is by topic when the
+    oldest was published, also of those that were set aside."""
+
+    under_way: int
+    set_aside: int
+    oldest_ms: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -55,22 +66,20 @@ class LaneLog:
                 for number in held.partitions
             }
 
-    def under_way(self) -> int:
-        """How many of the lane's events were read and are not committed."""
+    def unfinished(self) -> Unfinished:
+        """The lane's events that were read and are not committed."""
+        under_way = set_aside = 0
+        oldest_ms: dict[str, int] = {}
         with self._lock:
-            return sum(len(times) for times in self._times().values())
-
-    def oldest_ms(self) -> dict[str, int]:
-        """When the oldest event that is not committed was published, by topic; of one set aside, the first time."""
-        with self._lock:
-            return {topic: min(times) for topic, times in self._times().items() if times}
-
-    def _times(self) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
-        for held in self._held.values():
-            times = found.setdefault(held.topic, [])
-            times += [one.at_ms for events in held.partitions.values() for one in events if one.at_ms is not None]
-        return found
+            for held in self._held.values():
+                events = [one.event for read in held.partitions.values() for one in read if one.event is not None]
+                if held.topic in ENVELOPES:
+                    set_aside += len(events)
+                else:
+                    under_way += len(events)
+                for event in events:
+                    oldest_ms[event.topic] = min(event.at_ms, oldest_ms.get(event.topic, event.at_ms))
+        return Unfinished(under_way, set_aside, oldest_ms)
 
     def note_owned(self, consumer: int, topic: str, owned: set[int], generation: int) -> None:
         with self._lock:
@@ -86,7 +95,7 @@ class LaneLog:
                 if unfinished and delivery.offset <= unfinished[-1].offset:
                     # The partition was lost and assigned again: the log resumed from the last commit.
                     unfinished.clear()
-                unfinished.append(_Unfinished(delivery.offset, self._at_ms(delivery)))
+                unfinished.append(_Unfinished(delivery.offset, self._event(delivery)))
 
     def note_committed(self, consumer: int, partition: int, offset: int) -> None:
         with self._lock:
@@ -98,17 +107,17 @@ class LaneLog:
         with self._lock:
             self._held.pop(consumer, None)
 
-    def _at_ms(self, delivery: Delivery) -> int | None:
+    def _event(self, delivery: Delivery) -> Event | None:
         event = delivery.event
         if not isinstance(event, Event):
             return None
         if event.topic not in ENVELOPES:
-            return event.at_ms
+            return event
         try:
             found = parse(event)
         except UnreadableEvent:
             return None
-        return found.event.at_ms if found.group == self._group else None
+        return found.event if found.group == self._group else None
 
 
 class _NotingConsumer:

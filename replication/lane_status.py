@@ -36,6 +36,7 @@ class LaneActivity:
 
     replicators: int
     under_way: int
+    set_aside: int
     copying: int
     oldest_ms: Mapping[str, int]
     bytes_per_s: float
@@ -95,6 +96,7 @@ def total(statuses: Collection[LaneStatus]) -> LaneActivity:
     return LaneActivity(
         replicators=len(reports),
         under_way=sum(report.under_way for report in reports),
+        set_aside=sum(report.set_aside for report in reports),
         copying=sum(report.copying for report in reports),
         oldest_ms=oldest_ms,
         bytes_per_s=sum(report.bytes_per_s for report in reports),

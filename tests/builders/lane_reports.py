@@ -18,6 +18,7 @@ def lane_report(**changes: Any) -> LaneReport:
     backlog = dict.fromkeys((*FRESH, *AGAIN), 0) | changes.pop("backlog", {})
     idle: dict[str, Any] = {
         "under_way": 0,
+        "set_aside": 0,
         "copying": 0,
         "oldest_ms": {},
         "sent_bytes": 0,

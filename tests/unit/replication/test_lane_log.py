@@ -8,7 +8,7 @@ from regions.events.messages import Event, dead_letter
 from regions.events.set_aside import after_failure
 from regions.events.topics import LANES_IN_A_MINUTE, PHOTO_DELETED, PHOTO_READY, lane_group
 from replication.budget import LEASE_S, partition_name
-from replication.lane_log import LaneLog
+from replication.lane_log import LaneLog, Unfinished
 from tests.builders import embedded
 
 LANE, OTHER = lane_group("us-central"), lane_group("eu-central")
@@ -78,14 +78,14 @@ def test_the_oldest_event_is_that_which_is_not_committed(log):
         closing(log.consumer(PHOTO_READY, LANE, "one")) as ready,
         closing(log.consumer(PHOTO_DELETED, LANE, "one")) as deleted,
     ):
-        first, second, third = ready.poll(9, 0.0)
+        _, second, third = ready.poll(9, 0.0)
         deleted.poll(9, 0.0)
-        assert (log.oldest_ms(), log.under_way()) == ({PHOTO_READY: 5, PHOTO_DELETED: 2}, 4)
+        assert log.unfinished() == Unfinished(4, 0, {PHOTO_READY: 5, PHOTO_DELETED: 2})
         ready.commit(second.partition, second.offset)
-        assert (log.oldest_ms()[PHOTO_READY], log.under_way()) == (7, 2)
+        assert log.unfinished() == Unfinished(2, 0, {PHOTO_READY: 7, PHOTO_DELETED: 2})
         ready.commit(third.partition, third.offset)
-        assert log.oldest_ms() == {PHOTO_DELETED: 2}
-    assert (log.oldest_ms(), log.under_way(), first.offset) == ({}, 0, 0)
+        assert log.unfinished() == Unfinished(1, 0, {PHOTO_DELETED: 2})
+    assert log.unfinished() == Unfinished(0, 0, {})
 
 
 def test_an_event_that_was_set_aside_is_as_old_as_at_first(log):
@@ -100,7 +100,7 @@ def test_an_event_that_was_set_aside_is_as_old_as_at_first(log):
     )
     with closing(log.consumer(LANES_IN_A_MINUTE, LANE, "one")) as consumer:
         assert len(consumer.poll(9, 0.0)) == 3
-        assert (log.oldest_ms(), log.under_way()) == ({LANES_IN_A_MINUTE: 5}, 1)
+        assert log.unfinished() == Unfinished(0, 1, {PHOTO_READY: 5})
 
 
 def test_events_that_come_again_are_counted_once(log, clock):
@@ -114,4 +114,4 @@ def test_events_that_come_again_are_counted_once(log, clock):
         clock.advance(60_000)
         consumer.owned()
         assert len(consumer.poll(9, 0.0)) == 2
-        assert log.under_way() == 2
+        assert log.unfinished().under_way == 2

@@ -1,4 +1,4 @@
-"""Replicators of one lane and its actor: parts that add up, whoever is away."""
+"""Replicators of one lane and its actor: parts that add up, also while some are away."""
 
 import asyncio
 from dataclasses import replace
