@@ -94,7 +94,7 @@ def test_a_process_that_lost_its_partitions_begins_nothing():
     capped = LaneSettings(bytes_per_s=10_000_000)
     mine = limits(capped, dict.fromkeys(FRESH, 4), [], FRESH)
     assert (mine.width, mine.backfill_width) == (0, 0)
-    assert mine.bytes_per_s == 64 << 10
+    assert mine.bytes_per_s == LEAST_BYTES_PER_S
 
 
 def test_who_has_only_events_that_were_set_aside_does_one_at_a_time():
@@ -105,7 +105,8 @@ def test_who_has_only_events_that_were_set_aside_does_one_at_a_time():
 
 def test_few_bytes_a_second_are_not_spread_over_many_photos():
     """Each would go so slowly that the destination gives it up."""
-    assert LaneSettings(bytes_per_s=LEAST_BYTES_PER_S, width=64).slots() == {PHOTO_READY: 4, PHOTO_READY_AGAIN: 2}
+    capped = LaneSettings(bytes_per_s=3 * LEAST_BYTES_PER_S, width=64, backfill_width=2)
+    assert capped.slots() == {PHOTO_READY: 3, PHOTO_READY_AGAIN: 2}
 
 
 def test_of_those_that_find_a_destination_silent_one_asks_it():
