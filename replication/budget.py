@@ -50,9 +50,9 @@ class LaneReport:
     `generations` are those of the partitions that are its own. `backlog` is of every partition of the topics with
     slots, whosever it is: how many events are not done. `under_way` events have been read and are not done, `copying`
     photos are being copied, and `set_aside` events wait to be tried again. `oldest_ms` has the time of the oldest event
-    that is not done, by topic, also of those that were set aside. `sent_bytes` and `errors` are counted since the
-    process started. The destination answered `answered_s` seconds ago, and is `refused` while it does not answer this
-    process.
+    that is under way, by topic, and `oldest_aside_ms` that of those set aside. `sent_bytes` and `errors` are counted
+    since the process started. The destination answered `answered_s` seconds ago, and is `refused` while it does not
+    answer this process.
     """
 
     generations: Mapping[str, int]
@@ -61,6 +61,7 @@ class LaneReport:
     set_aside: int
     copying: int
     oldest_ms: Mapping[str, int]
+    oldest_aside_ms: Mapping[str, int]
     sent_bytes: int
     bytes_per_s: float
     errors: int

@@ -85,6 +85,7 @@ class Lane:
             set_aside=unfinished.set_aside,
             copying=self._allowance.copying_now,
             oldest_ms=unfinished.oldest_ms,
+            oldest_aside_ms=unfinished.oldest_aside_ms,
             sent_bytes=self._allowance.sent_bytes,
             bytes_per_s=self._bytes_per_s(),
             errors=self._errors,

@@ -5,7 +5,7 @@ Only a consumer's own thread may ask it what it owns. So each notes what it hear
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,20 +17,25 @@ from replication.budget import LEASE_S, partition_name
 
 
 class _Unfinished(NamedTuple):
-    """`event` is the one within, of one that was set aside; None if it is another lane's, or can't be read."""
+    """`topic` and `at_ms` are those of the event within, of one that was set aside; `topic` is empty if it is another
+    lane's, or can't be read."""
 
     offset: int
-    event: Event | None
+    topic: str = ""
+    at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """`set_aside` events wait to be tried again, at most `MOST_AHEAD` of each delay. `oldest_ms` is by topic when the
-    oldest was published, also of those that were set aside."""
+    """`set_aside` events wait to be tried again; those that are due in hours may not have been read.
+
+    `oldest_ms`, and of those that were set aside `oldest_aside_ms`, have when the oldest was published, by topic.
+    """
 
     under_way: int
     set_aside: int
     oldest_ms: Mapping[str, int]
+    oldest_aside_ms: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -68,18 +73,12 @@ class LaneLog:
 
     def unfinished(self) -> Unfinished:
         """The lane's events that were read and are not committed."""
-        under_way = set_aside = 0
-        oldest_ms: dict[str, int] = {}
+        under_way, set_aside = list[_Unfinished](), list[_Unfinished]()
         with self._lock:
             for held in self._held.values():
-                events = [one.event for read in held.partitions.values() for one in read if one.event is not None]
-                if held.topic in ENVELOPES:
-                    set_aside += len(events)
-                else:
-                    under_way += len(events)
-                for event in events:
-                    oldest_ms[event.topic] = min(event.at_ms, oldest_ms.get(event.topic, event.at_ms))
-        return Unfinished(under_way, set_aside, oldest_ms)
+                found = set_aside if held.topic in ENVELOPES else under_way
+                found += [one for read in held.partitions.values() for one in read if one.topic]
+        return Unfinished(len(under_way), len(set_aside), _oldest_ms(under_way), _oldest_ms(set_aside))
 
     def note_owned(self, consumer: int, topic: str, owned: set[int], generation: int) -> None:
         with self._lock:
@@ -95,7 +94,7 @@ class LaneLog:
                 if unfinished and delivery.offset <= unfinished[-1].offset:
                     # The partition was lost and assigned again: the log resumed from the last commit.
                     unfinished.clear()
-                unfinished.append(_Unfinished(delivery.offset, self._event(delivery)))
+                unfinished.append(self._unfinished(delivery))
 
     def note_committed(self, consumer: int, partition: int, offset: int) -> None:
         with self._lock:
@@ -107,17 +106,26 @@ class LaneLog:
         with self._lock:
             self._held.pop(consumer, None)
 
-    def _event(self, delivery: Delivery) -> Event | None:
+    def _unfinished(self, delivery: Delivery) -> _Unfinished:
         event = delivery.event
         if not isinstance(event, Event):
-            return None
+            return _Unfinished(delivery.offset)
         if event.topic not in ENVELOPES:
-            return event
+            return _Unfinished(delivery.offset, event.topic, event.at_ms)
         try:
             found = parse(event)
         except UnreadableEvent:
-            return None
-        return found.event if found.group == self._group else None
+            return _Unfinished(delivery.offset)
+        if found.group != self._group:
+            return _Unfinished(delivery.offset)
+        return _Unfinished(delivery.offset, found.event.topic, found.event.at_ms)
+
+
+def _oldest_ms(events: Iterable[_Unfinished]) -> dict[str, int]:
+    oldest_ms: dict[str, int] = {}
+    for one in events:
+        oldest_ms[one.topic] = min(one.at_ms, oldest_ms.get(one.topic, one.at_ms))
+    return oldest_ms
 
 
 class _NotingConsumer:

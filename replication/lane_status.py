@@ -4,7 +4,7 @@ One document for each process, by destination; programs of two versions read eac
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from regions import status_documents
@@ -30,7 +30,7 @@ class LaneStatus:
 class LaneActivity:
     """Of one lane in all its replicators, at least one.
 
-    `oldest_ms` is the time of the oldest event that is not done, by topic. `refusing` of them get no answer from the
+    `oldest_ms` and `oldest_aside_ms` are those of the reports. `refusing` of them get no answer from the
     destination, and `alone` of them do not hear the lane's actor.
     """
 
@@ -39,6 +39,7 @@ class LaneActivity:
     set_aside: int
     copying: int
     oldest_ms: Mapping[str, int]
+    oldest_aside_ms: Mapping[str, int]
     bytes_per_s: float
     errors: int
     refusing: int
@@ -89,16 +90,13 @@ def present(settings: Mapping[str, Setting], now_ms: int) -> dict[str, list[Lane
 
 def total(statuses: Collection[LaneStatus]) -> LaneActivity:
     reports, limits = [one.report for one in statuses], [one.limits for one in statuses]
-    oldest_ms: dict[str, int] = {}
-    for report in reports:
-        for topic, at_ms in report.oldest_ms.items():
-            oldest_ms[topic] = min(at_ms, oldest_ms.get(topic, at_ms))
     return LaneActivity(
         replicators=len(reports),
         under_way=sum(report.under_way for report in reports),
         set_aside=sum(report.set_aside for report in reports),
         copying=sum(report.copying for report in reports),
-        oldest_ms=oldest_ms,
+        oldest_ms=_least(report.oldest_ms for report in reports),
+        oldest_aside_ms=_least(report.oldest_aside_ms for report in reports),
         bytes_per_s=sum(report.bytes_per_s for report in reports),
         errors=sum(report.errors for report in reports),
         refusing=sum(report.refused for report in reports),
@@ -106,3 +104,10 @@ def total(statuses: Collection[LaneStatus]) -> LaneActivity:
         width=sum(one.width for one in limits),
         backfill_width=sum(one.backfill_width for one in limits),
     )
+
+
+def _least(times: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in times:
+        found |= {topic: min(at_ms, found.get(topic, at_ms)) for topic, at_ms in one.items()}
+    return found

@@ -3,7 +3,7 @@
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 
@@ -37,12 +37,23 @@ class LaneView:
     activity: LaneActivity | None
     waiting: Mapping[str, int]
 
-    def lag_s(self, at_ms: int, besides: Sequence[str] = ()) -> float | None:
-        """How long the oldest event has waited, of all topics but these; None if nobody knows."""
+    def lag_s(self, at_ms: int) -> float | None:
+        """How long the oldest event has waited, but for those that were set aside; None if nobody knows."""
         if self.activity is None:
-            return None if any(count for topic, count in self.waiting.items() if topic not in besides) else 0.0
-        times = [oldest for topic, oldest in self.activity.oldest_ms.items() if topic not in besides]
-        return max(0, at_ms - min(times, default=at_ms)) / 1000
+            return None if any(count for topic, count in self.waiting.items() if topic not in ENVELOPES) else 0.0
+        return _age_s(self.activity.oldest_ms.values(), at_ms)
+
+    def loss_s(self, at_ms: int) -> float | None:
+        """How long the oldest has waited that brings what is only at home; None if nobody knows."""
+        if self.activity is None:
+            return None if any(count for topic, count in self.waiting.items() if topic not in _NOT_LOST) else 0.0
+        times = [*self.activity.oldest_ms.items(), *self.activity.oldest_aside_ms.items()]
+        return _age_s([oldest for topic, oldest in times if topic not in _NOT_LOST], at_ms)
+
+
+def _age_s(times_ms: Collection[int], at_ms: int) -> float:
+    """Of the oldest."""
+    return max(0, at_ms - min(times_ms, default=at_ms)) / 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +68,8 @@ class LanesView:
         """By home: of so many seconds, nothing that may lie elsewhere does so yet; None if nobody knows."""
         found: dict[str, float | None] = {}
         for lane in self.lanes:
-            lag_s, before = lane.lag_s(self.at_ms, _NOT_LOST), found.get(lane.home, 0.0)
-            found[lane.home] = None if lag_s is None or before is None else max(lag_s, before)
+            loss_s, before = lane.loss_s(self.at_ms), found.get(lane.home, 0.0)
+            found[lane.home] = None if loss_s is None or before is None else max(loss_s, before)
         return found
 
 

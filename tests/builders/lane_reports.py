@@ -21,6 +21,7 @@ def lane_report(**changes: Any) -> LaneReport:
         "set_aside": 0,
         "copying": 0,
         "oldest_ms": {},
+        "oldest_aside_ms": {},
         "sent_bytes": 0,
         "bytes_per_s": 0.0,
         "errors": 0,

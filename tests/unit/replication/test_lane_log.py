@@ -80,12 +80,12 @@ def test_the_oldest_event_is_that_which_is_not_committed(log):
     ):
         _, second, third = ready.poll(9, 0.0)
         deleted.poll(9, 0.0)
-        assert log.unfinished() == Unfinished(4, 0, {PHOTO_READY: 5, PHOTO_DELETED: 2})
+        assert log.unfinished() == Unfinished(4, 0, {PHOTO_READY: 5, PHOTO_DELETED: 2}, {})
         ready.commit(second.partition, second.offset)
-        assert log.unfinished() == Unfinished(2, 0, {PHOTO_READY: 7, PHOTO_DELETED: 2})
+        assert log.unfinished() == Unfinished(2, 0, {PHOTO_READY: 7, PHOTO_DELETED: 2}, {})
         ready.commit(third.partition, third.offset)
-        assert log.unfinished() == Unfinished(1, 0, {PHOTO_DELETED: 2})
-    assert log.unfinished() == Unfinished(0, 0, {})
+        assert log.unfinished() == Unfinished(1, 0, {PHOTO_DELETED: 2}, {})
+    assert log.unfinished() == Unfinished(0, 0, {}, {})
 
 
 def test_an_event_that_was_set_aside_is_as_old_as_at_first(log):
@@ -100,7 +100,7 @@ def test_an_event_that_was_set_aside_is_as_old_as_at_first(log):
     )
     with closing(log.consumer(LANES_IN_A_MINUTE, LANE, "one")) as consumer:
         assert len(consumer.poll(9, 0.0)) == 3
-        assert log.unfinished() == Unfinished(0, 1, {PHOTO_READY: 5})
+        assert log.unfinished() == Unfinished(0, 1, {}, {PHOTO_READY: 5})
 
 
 def test_events_that_come_again_are_counted_once(log, clock):

@@ -27,8 +27,8 @@ HOME, TO, OTHER = MACHINE.regions
 LIMITS = LaneLimits(paused=False, width=12, backfill_width=2, bytes_per_s=None, asks=True)
 AT_MS = 1_800_000_000_000
 BUSY = LaneActivity(
-    replicators=2, under_way=5, set_aside=3, copying=4, oldest_ms={PHOTO_READY: AT_MS - 2_500}, bytes_per_s=12.34e6,
-    errors=1_000, refusing=0, alone=0, width=16, backfill_width=2,
+    replicators=2, under_way=5, set_aside=3, copying=4, oldest_ms={PHOTO_READY: AT_MS - 2_500},
+    oldest_aside_ms={}, bytes_per_s=12.34e6, errors=1_000, refusing=0, alone=0, width=16, backfill_width=2,
 )  # fmt: skip
 
 
@@ -133,6 +133,9 @@ def test_what_could_be_lost_is_as_old_as_the_oldest_event_of_all_lanes():
     other = view(destination=OTHER, activity=replace(BUSY, oldest_ms=old))
     assert LanesView(AT_MS, [view(), other], {}).could_be_lost_s() == {HOME: 7.0}
     assert other.lag_s(AT_MS) == 90.0
+    aside = view(activity=replace(BUSY, oldest_aside_ms={PHOTO_DELETED: AT_MS - 600_000, PHOTO_READY: AT_MS - 60_000}))
+    assert LanesView(AT_MS, [aside], {}).could_be_lost_s() == {HOME: 60.0}
+    assert aside.lag_s(AT_MS) == 2.5
 
 
 def test_without_a_replicator_nobody_knows_what_could_be_lost():
