@@ -48,7 +48,7 @@ class LiveSettings:
         daemon.run_forever(lambda: self.watch_once(_WATCH_S), _PAUSE_S, stop, "settings of lanes")
 
     def _parsed(self, key: str, text: str) -> LaneSettings:
-        """Of what can't be read, the last that could be: it may have said that the lane is to rest."""
+        """Of what can't be read, the last that could be: the lane may be one that is to rest."""
         try:
             return parse_settings(text)
         except ValueError as error:

@@ -38,7 +38,7 @@ backlogs = st.builds(
 
 @given(settings, backlogs, st.data())
 def test_the_slots_of_a_topic_add_up_to_its_width(chosen, backlog, data):
-    """Whoever has its partitions, and whether anybody does."""
+    """However they are owned."""
     owned = data.draw(st.sets(st.sampled_from(sorted(backlog))))
     divided = divide(chosen, backlog, owned)
     assert divided.keys() == backlog.keys()
