@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from darkroom.cli import main
-from darkroom.local import data_folder
 from darkroom.operate import lanes, watching
 from darkroom.operate.lanes import LanesView, LaneView
 from regions import config
@@ -20,27 +19,18 @@ from replication import lane_status
 from replication.budget import LaneLimits, LaneSettings, parse_settings
 from replication.lane_status import LaneActivity, LaneStatus
 from replication.live_settings import key_of
+from tests.builders import prepared_machine
 from tests.builders.lane_reports import lane_report
+from tests.builders.prepared_machine import MACHINE
 
-MACHINE = data_folder.read_machine()
 HOME, TO, OTHER = MACHINE.regions
+data, loaded = prepared_machine.data, prepared_machine.loaded
 LIMITS = LaneLimits(paused=False, width=12, backfill_width=2, bytes_per_s=None, asks=True)
 AT_MS = 1_800_000_000_000
 BUSY = LaneActivity(
     replicators=2, under_way=5, set_aside=3, copying=4, oldest_ms={PHOTO_READY: AT_MS - 2_500},
     oldest_aside_ms={}, bytes_per_s=12.34e6, errors=1_000, refusing=0, alone=0, width=16, backfill_width=2,
 )  # fmt: skip
-
-
-@pytest.fixture
-def data(tmp_path):
-    data_folder.prepare(tmp_path, MACHINE, {process.name: 1 for process in MACHINE.processes()})
-    return tmp_path
-
-
-@pytest.fixture
-def loaded(data):
-    return config.load(data / "topology.toml", {})
 
 
 @pytest.fixture
