@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from regions import processing_status
 from regions.errors import Unavailable
-from regions.processing_status import EVERY_S, PREFIX
+from regions.processing_status import PREFIX
+from regions.status_documents import EVERY_S
 from regions.stores.settings import Values
 
 _MOST_S = 3600

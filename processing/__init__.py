@@ -7,5 +7,5 @@ crash costs one worker and never the service.
 Read `processor`, `photo_processor`, `overflow`, `dispatcher`, `fair_queue`, `photo_cluster`; then what runs in workers:
 `worker`, `job`, `formats`, `memory`, `imaging`, `fingerprints`, `moderation`, `placeholder`; then what all processors
 share, in Dask's actors: `known_bad`, `near_duplicates`, `crew`, `crew_member`, and `autoscale`; what others see of it:
-`status_meter`, `status_reporter`. What needs no Dask is in `background`.
+`status_meter`. What needs no Dask is in `background`.
 """

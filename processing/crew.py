@@ -3,11 +3,11 @@
 A slot is a worker that is there: it runs one job at a time. Pure: a time is seconds of a clock that never goes back.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
 from regions.processing_status import ProcessingStatus, total
+from regions.shares import shares
 
 PRESENT_S = 5.0
 """A processor that has not reported for so long takes no part any more."""
@@ -43,20 +43,3 @@ class CrewList:
         wanted = {other: sum(last.waiting.values()) + last.in_flight for other, last in present.items()}
         mine = shares(status.workers, wanted)[name]
         return total(present.values()), Share(mine, max(1, status.workers))
-
-
-def shares(slots: int, wanted: Mapping[str, int]) -> dict[str, int]:
-    """The slots divided so that nobody gets more while another wants some of his (max-min fairness).
-
-    Everybody has at least one, so that a photo never waits for the next report. What nobody wants is divided evenly.
-    Together they are all slots; one each if there are more processors than slots.
-    """
-    divided: dict[str, int] = {}
-    left = slots
-    for others_to_come, name in zip(
-        range(len(wanted), 0, -1), sorted(wanted, key=lambda name: (wanted[name], name)), strict=True
-    ):
-        divided[name] = max(1, min(wanted[name], left // others_to_come))
-        left -= divided[name]
-    each, more = divmod(max(0, left), len(wanted))
-    return {name: divided[name] + each + (index < more) for index, name in enumerate(sorted(divided))}

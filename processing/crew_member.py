@@ -12,7 +12,8 @@ from processing.autoscale import Autoscaler, Limits, load_of
 from processing.crew import ALL, CrewList, Share
 from regions.cluster.actors import SharedActor
 from regions.errors import Unavailable
-from regions.processing_status import ProcessingStatus, from_text, to_text
+from regions.processing_status import ProcessingStatus, from_text
+from regions.status_documents import to_text
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from processing import job, worker
 from processing.fair_queue import Urgency
 from regions.cluster.dask_cluster import DaskCluster
+from regions.cluster.location import outside
 from regions.cluster.workers import OutsideCluster, OwnCluster, WorkerSettings
 from regions.config import Config
 
@@ -17,11 +18,9 @@ _ANSWERS_AFTER = 2 * job.HANGS_AFTER + 1
 
 def locate(config: Config, region: str) -> OwnCluster | OutsideCluster:
     """The region's scheduler, or a cluster on half of this machine's cores: it shares them. Raises TopologyError."""
-    address = config.topology.regions[region].scheduler
-    if address:
-        return OutsideCluster(address, config.scheduler_tls(region))
     settings = WorkerSettings(worker.PRELOADS, config.environ_of_child())
-    return OwnCluster(settings, max(1, (os.cpu_count() or 1) // 2), _MEMORY_BYTES, _LARGE_MEMORY_BYTES)
+    own = OwnCluster(settings, max(1, (os.cpu_count() or 1) // 2), _MEMORY_BYTES, _LARGE_MEMORY_BYTES)
+    return outside(config, region) or own
 
 
 async def run_job(

@@ -24,7 +24,6 @@ from processing.overflow import Overflow
 from processing.photo_cluster import locate, run_job
 from processing.photo_processor import PhotoProcessor
 from processing.status_meter import StatusMeter
-from processing.status_reporter import StatusReporter
 from regions import daemon
 from regions.clock import now_ms
 from regions.cluster.dask_cluster import DaskCluster
@@ -34,7 +33,9 @@ from regions.events.outbox import OutboxPublisher
 from regions.events.subscription import consume_with
 from regions.events.topics import PHOTOS_BACKFILL, PHOTOS_DEFERRED, PHOTOS_UPLOADED, PROCESSOR
 from regions.events.work import AsyncWork, LastSteps
-from regions.processing_status import ProcessingStatus
+from regions.processing_status import PREFIX, ProcessingStatus, is_status_present
+from regions.status_documents import to_text
+from regions.status_reporter import StatusReporter
 
 _WINDOW = 2_000
 """How many events of a topic are read ahead, so that one owner's do not hide another's."""
@@ -76,7 +77,13 @@ class Processor:
         crew = cluster.actor(crew_member.actor_name(region), Crew)
         self._crew = CrewMember(f"{process_name}-{uuid4().hex}", crew, self._measure, self._lag, limits)
         self._crew.changed = self._crew_changed
-        self._reporter = StatusReporter(stores.settings.values, process_name, self._crew.status, now_ms)
+        self._reporter = StatusReporter(
+            stores.settings.values,
+            PREFIX,
+            process_name,
+            lambda: to_text(self._crew.status()),
+            lambda text: is_status_present(text, now_ms()),
+        )
         cluster.changed = self._dispatcher.capacity_changed
         cluster.scale(self._crew.wanted_workers)
         known_photos = cluster.actor(near_duplicates.actor_name(region), Fingerprints)

@@ -60,7 +60,8 @@ class Breaker:
         self._limits, self._jitter = limits, jitter
         # In the order in which they began.
         self._waiting: dict[Attempt, None] = {}
-        self._answered_s = -math.inf
+        self._answered_s = self.call_answered_s = -math.inf
+        """To anything, and to a call that was no poll: when the last answer came."""
         self._failures = 0
         self._openings = 0
         self._opened_s = self._retry_s = -math.inf
@@ -96,6 +97,7 @@ class Breaker:
         if attempt.is_poll:
             self._retry_s = min(self._retry_s, now_s)
             return
+        self.call_answered_s = now_s
         self._failures = self._openings = 0
         self._probe = None
 

@@ -58,7 +58,7 @@ class Bulkhead:
         self, upstream: str, limits: BulkheadLimits, clock_s: Callable[[], float], jitter: Callable[[], float]
     ) -> None:
         self._upstream, self._limits, self._clock_s = upstream, limits, clock_s
-        self._breaker = Breaker(limits.breaker, jitter)
+        self._breaker, self._made_s = Breaker(limits.breaker, jitter), clock_s()
         self._lock = threading.Lock()
         self._slots = threading.Semaphore(limits.at_once)
         self._queued = 0
@@ -66,6 +66,10 @@ class Bulkhead:
     @property
     def refuses(self) -> bool:
         return self._breaker.state is not BreakerState.CLOSED
+
+    def silent_s(self) -> float:
+        """How long ago a call was answered, or the first was made; polls do not count."""
+        return self._clock_s() - max(self._breaker.call_answered_s, self._made_s)
 
     def enter(self) -> "AdmittedCall":
         """Raises Unavailable, at once or after `queue_s`. What it returns must be closed: use it in a `with`."""

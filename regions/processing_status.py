@@ -1,28 +1,22 @@
 """What each processor of a region says of itself: how many photos wait for it, how fast it is, and on how many workers.
 
 Processors write it into the settings, and origins, operators and autoscalers read it. The programs may be of two
-versions: fields that this one does not know are ignored, and a status that lacks one is left out. Pure.
+versions: a status that this one can't read is left out. Pure.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from regions import status_documents
+from regions.status_documents import is_present
 from regions.stores.settings import Setting
 
 PREFIX = "processing/status/"
 """Of the settings with the statuses; behind it comes the process's name."""
-EVERY_S = 2.0
-GONE_AFTER_MS = 10_000
-"""A processor that has not reported for so long is gone."""
 FRESH = "fresh"
-
-_MOST = 10**15
-"""No time, count or rate is larger. What is computed from these numbers then fits into a float."""
-_MOST_NAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,42 +46,19 @@ class ProcessingStatus:
     step_ms: Mapping[str, float]
 
 
-_FIELDS = {field.name: field.type for field in fields(ProcessingStatus)}
-
-
 def key_of(process: str) -> str:
     return f"{PREFIX}{process}"
 
 
-def to_text(status: ProcessingStatus) -> str:
-    return json.dumps(asdict(status), separators=(",", ":"))
-
-
 def from_text(text: str) -> ProcessingStatus | None:
     """None if this program can't read it."""
-    try:
-        document = json.loads(text)
-        values = {name: document[name] for name in _FIELDS}
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return ProcessingStatus(**values) if all(_fits(_FIELDS[name], value) for name, value in values.items()) else None
+    return status_documents.from_text(ProcessingStatus, text)
 
 
-def _fits(kind: Any, value: Any) -> bool:
-    if kind is str:
-        # A lone surrogate, for example, can't be printed.
-        return isinstance(value, str) and value.isprintable()
-    if kind is int or kind is float:
-        return _is_number(kind, value)
-    _, number = kind.__args__
-    if not isinstance(value, dict) or len(value) > _MOST_NAMES:
-        return False
-    return all(name.isprintable() and _is_number(number, each) for name, each in value.items())
-
-
-def _is_number(kind: type, value: Any) -> bool:
-    kinds = (int,) if kind is int else (int, float)
-    return isinstance(value, kinds) and not isinstance(value, bool) and 0 <= value <= _MOST
+def is_status_present(text: str, now_ms: int) -> bool:
+    """Whether the processor that wrote this status is there."""
+    status = from_text(text)
+    return status is not None and is_present(status.at_ms, now_ms)
 
 
 def present(settings: Mapping[str, Setting], now_ms: int) -> dict[str, ProcessingStatus]:
@@ -96,8 +67,7 @@ def present(settings: Mapping[str, Setting], now_ms: int) -> dict[str, Processin
     return {
         process: status
         for process, status in sorted(read.items())
-        # One from the future does not count either: nobody knows how old it is.
-        if status is not None and abs(now_ms - status.at_ms) < GONE_AFTER_MS
+        if status is not None and is_present(status.at_ms, now_ms)
     }
 
 

@@ -76,6 +76,10 @@ class RegionClient:
         """The regions that do not answer at the moment."""
         return self._bulkheads.refused()
 
+    def silent_s(self, name: str) -> float:
+        """How long ago the region answered something that was not a poll."""
+        return self._bulkheads.of(name).silent_s()
+
     def close(self) -> None:
         """Waits for nothing: what is under way ends by its deadline. Idempotent."""
         self._threads.shutdown(wait=False, cancel_futures=True)

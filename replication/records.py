@@ -1,7 +1,7 @@
 """Copies of records: a lane reads a record at its home, and sends it as it then is to its person's second region.
 
-The copy must end as the record's last state, in whatever order it is sent. Several processes may send one record at once: events
-come again after a crash, and a process that was suspended goes on with what it read long ago. So:
+The copy must end as the record's last state, in whatever order it is sent. Several processes may send one record at
+once: events come again after a crash, and a process that was suspended goes on with what it read long ago. So:
 
 1. A version is chosen before the record is read: the Unix time. The other region keeps the highest version.
 2. Who hears that another version is there chooses a higher one, reads, and sends again.

@@ -5,21 +5,24 @@ that this one has signed. Each lane has threads of its own, and so has each topi
 unavailable delays only its own lane, and a deletion never waits behind copies.
 """
 
+import importlib
 import threading
 from collections.abc import Mapping
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import cast
+from uuid import uuid4
 
 from regions import config as configuration
 from regions import daemon
 from regions.breaker import BreakerLimits
 from regions.bulkheads import BulkheadLimits
 from regions.clock import now_ms, now_s
+from regions.cluster.actor_here import ActorCluster, ActorHere
 from regions.config import Config, open_stores
-from regions.events import lanes
-from regions.events.lanes import LaneTopic
+from regions.daemon import Loop
 from regions.events.subscription import consume
-from regions.events.topics import ERASURE, FOLLOW_CHANGED, PHOTO_DELETED, PHOTO_READY, RECORD_CHANGED, lane_group
+from regions.events.topics import ERASURE, PHOTO_DELETED
 from regions.node_tokens import NodeSigner
 from regions.region_client import RegionClient
 from regions.residency.audit import AuditTrail
@@ -27,58 +30,108 @@ from regions.residency.following_loop import FollowingLoop
 from regions.residency.live import FollowedRules
 from regions.residency.peers import StatementClient
 from regions.residency.statement import Purpose
-from replication import border, erasure
+from regions.status_reporter import StatusReporter
+from replication import border, erasure, lane_member, lane_status
+from replication.allowance import Allowance
 from replication.border import Border
-from replication.handlers import LaneHandlers, LaneHome
-from replication.records import RecordHandlers
+from replication.handlers import LaneHome
+from replication.lane import DELETIONS, FOLLOWS, Lane
+from replication.lane_actor import LaneActor, actor_name
+from replication.lane_member import LaneMember
+from replication.lane_status import LaneStatus
+from replication.live_settings import LiveSettings
 from replication.transfer import Sender
 
-_COPIES, _DELETIONS, _FOLLOWS, _RECORDS = 48, 16, 2, 32
-"""How many events of a topic a lane handles at once. A copy waits for four round trips and more, and has at most 1 MiB
-in memory; what deletions and copies ask goes together in few requests."""
 _BORDER = BulkheadLimits(
-    at_once=border.AT_ONCE + _FOLLOWS,
+    at_once=border.AT_ONCE + FOLLOWS,
     queued=0,
     queue_s=0.0,
     breaker=BreakerLimits(waiting=2, silent_s=5.0, first_open_s=1.0, max_open_s=5.0),
 )
 """Events wait anyhow while a region is away, so it may be asked again soon."""
+_STORE_CALLS = 4
 
 
 def main(config: Config, region: str, process_name: str, stop: threading.Event) -> None:
     """Runs until `stop` is set; `process_name` names this process within its region. Any number may run at once."""
+    cluster = _shared_cluster(config, region)
     rules = FollowedRules(config.statement_folder(region, "replicator"), config.signers())
     home = daemon.open_when_available(partial(_open_home, config, region, rules), region, stop)
     if home is None:
         return
     client = RegionClient(_signer(config, region, rules), _BORDER)
+    threads = ThreadPoolExecutor(_STORE_CALLS, thread_name_prefix="backlog")
     try:
+        live = daemon.open_when_available(partial(LiveSettings, home.stores.settings.values), region, stop)
+        if live is None:
+            return
         others = [name for name in config.topology.regions if name != region]
+        lanes = [_lane(config, home, name, client, threads) for name in others]
         following = _following(config, rules, client)
-        running = [partial(_run_lane, config, home, name, client, process_name, stop) for name in others]
         erase = partial(erasure.handle_deleted, home.stores.objects)
-        erasing = partial(consume, home.stores.events, PHOTO_DELETED, ERASURE, process_name, erase, _DELETIONS, stop)
-        asking = [partial(following.run_forever, name, stop) for name in config.topology.regions]
-        daemon.run_together([*running, erasing, *asking], stop)
+        loops: list[Loop] = [
+            *(partial(lane.run, process_name, stop) for lane in lanes),
+            partial(consume, home.stores.events, PHOTO_DELETED, ERASURE, process_name, erase, DELETIONS, stop),
+            partial(live.run_forever, stop),
+            partial(_keep_budgets, home, lanes, live, cluster, process_name, stop),
+            *(partial(following.run_forever, name, stop) for name in config.topology.regions),
+        ]
+        daemon.run_together(loops, stop)
     finally:
+        threads.shutdown(wait=True)
         client.close()
         home.stores.close()
 
 
-def _run_lane(
-    config: Config, home: LaneHome, name: str, client: RegionClient, process_name: str, stop: threading.Event
+def _lane(config: Config, home: LaneHome, name: str, client: RegionClient, threads: ThreadPoolExecutor) -> Lane:
+    destination, allowance = config.topology.regions[name], Allowance()
+    sender = Sender(configuration.object_address(config, name), allowance.spend)
+    return Lane(home, destination, Border(destination, client), sender, allowance, client, threads)
+
+
+def _shared_cluster(config: Config, region: str) -> ActorCluster | None:
+    """Raises TopologyError. None without a scheduler: then the lanes' actors are in this process (ADR 24)."""
+    if not config.topology.regions[region].scheduler:
+        return None
+    # Not at the top: Dask takes 32 MB, for nothing where there is no scheduler.
+    location = importlib.import_module("regions.cluster.location")
+    return cast(ActorCluster, location.shared_cluster(config, region))
+
+
+def _keep_budgets(
+    home: LaneHome,
+    lanes: list[Lane],
+    live: LiveSettings,
+    cluster: ActorCluster | None,
+    process_name: str,
+    stop: threading.Event,
 ) -> None:
-    destination, sender = config.topology.regions[name], Sender(configuration.object_address(config, name))
-    with closing(Border(destination, client)) as there:
-        lane = LaneHandlers(home, destination, there, sender, now_ms)
-        records = RecordHandlers(home, name, there, now_ms)
-        topics = {
-            PHOTO_DELETED: LaneTopic(lane.handle_deleted, _DELETIONS),
-            PHOTO_READY: LaneTopic(lane.handle_ready, _COPIES),
-            FOLLOW_CHANGED: LaneTopic(lane.handle_followed, _FOLLOWS),
-            RECORD_CHANGED: LaneTopic(records.handle_changed, _RECORDS),
-        }
-        daemon.run_together(lanes.loops(home.stores.events, lane_group(name), process_name, topics, stop), stop)
+    name, region = f"{process_name}-{uuid4().hex}", home.region.name
+
+    def member(lane: Lane) -> LaneMember:
+        shared = actor_name(region, lane.destination)
+        actor = cluster.actor(shared, LaneActor) if cluster else ActorHere(LaneActor())
+        return lane.member(name, actor, partial(live.of, lane.destination))
+
+    members = {lane.destination: member(lane) for lane in lanes}
+    reporter = StatusReporter(
+        home.stores.settings.values,
+        lane_status.PREFIX,
+        process_name,
+        lambda: lane_status.to_text(_statuses(members)),
+        lambda text: lane_status.is_present(text, now_ms()),
+    )
+    parts = [reporter.run_forever, *(each.run_forever for each in members.values())]
+    lane_member.run_together(parts, cluster, stop)
+
+
+def _statuses(members: Mapping[str, LaneMember]) -> dict[str, LaneStatus]:
+    """Of the lanes that have been measured."""
+    return {
+        destination: LaneStatus(now_ms(), member.report, member.limits, member.is_heard)
+        for destination, member in members.items()
+        if member.report is not None
+    }
 
 
 def _open_home(config: Config, region: str, rules: FollowedRules) -> LaneHome:

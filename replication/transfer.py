@@ -26,8 +26,14 @@ class Sender:
     Any number of threads may call it.
     """
 
-    def __init__(self, address_of: Callable[[str, str], str], clock_s: Callable[[], float] = time.monotonic) -> None:
-        self._address_of, self._clock_s = address_of, clock_s
+    def __init__(
+        self,
+        address_of: Callable[[str, str], str],
+        spend: Callable[[int], object] = lambda n_bytes: None,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`spend` is called with the size of each piece before it is sent, and may wait."""
+        self._address_of, self._spend, self._clock_s = address_of, spend, clock_s
         self._http = urllib3.PoolManager(num_pools=2, maxsize=_CONNECTIONS, retries=False)
 
     def send(self, objects: Objects, photo_id: str, wanted: OfferedObject, put: SignedPut) -> None:
@@ -41,7 +47,7 @@ class Sender:
         if put.url.partition("?")[0] != self._address_of(wanted.bucket, key):
             raise BadGateway("the destination names another URL than that of the object in its store")
         with objects.open(wanted.bucket, key) as chunks:
-            body = _exactly(chunks, wanted.size_bytes, key, self._clock_s() + _WITHIN_S, self._clock_s)
+            body = self._paid(_exactly(chunks, wanted.size_bytes, key, self._clock_s() + _WITHIN_S, self._clock_s))
             headers = {**put.headers, "Content-Length": str(wanted.size_bytes)}
             timeout = urllib3.Timeout(connect=_CONNECT_S, read=_IDLE_S)
             try:
@@ -57,6 +63,11 @@ class Sender:
                 raise Unavailable(f"the store of the destination did not take {key}: {type(error).__name__}") from error
         if response.status not in (*_STORED, _THERE_ALREADY):
             raise _refusal(response.status, key)
+
+    def _paid(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._spend(len(piece))
+            yield piece
 
 
 def _refusal(status: int, key: str) -> Unavailable | Unprocessable:

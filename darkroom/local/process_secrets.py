@@ -20,7 +20,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "processor": ("dask", *_STORES),
     "worker": ("dask", *_STORES),
     "janitor": _STORES,
-    "replicator": ("node", *_STORES),
+    "replicator": ("dask", "node", *_STORES),
 }
 """By kind: the second word of its files' names, after the name of its node."""
 

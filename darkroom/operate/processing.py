@@ -3,26 +3,24 @@
 import dataclasses
 import json
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from darkroom import terminal
 from darkroom.command_error import CommandError
 from darkroom.operate import one_region
+from darkroom.operate.watching import watch, watch_in_terminal
 from regions import config, processing_status
 from regions.clock import now_ms
 from regions.config import Stores
-from regions.errors import Unavailable
 from regions.events.topics import PROCESSOR, topics_of
-from regions.processing_status import EVERY_S, PREFIX, ProcessingStatus
+from regions.processing_status import PREFIX, ProcessingStatus
+from regions.status_documents import EVERY_S, GONE_AFTER_MS
 
 
 def command(options: Namespace) -> int:
@@ -58,7 +56,7 @@ def read(stores: Stores, region: str) -> Seen:
     processors = processing_status.present(stores.settings.values.tree(PREFIX), now_ms())
     if not processors:
         raise CommandError(
-            f"No processor of {region} has reported in the last {processing_status.GONE_AFTER_MS // 1000} seconds.",
+            f"No processor of {region} has reported in the last {GONE_AFTER_MS // 1000} seconds.",
             f"Start one: darkroom run processor {region} --topology FILE",
         )
     return Seen(
@@ -114,23 +112,11 @@ def _print_json(seen: Seen | str) -> None:
 
 
 def _watch(look: Callable[[], Seen], is_for_programs: bool) -> None:
-    """Until Ctrl-C."""
+    """Until Ctrl-C. While the only processor restarts, or the settings are away, it shows that instead."""
     if is_for_programs:
-        watch(look, _print_json, time.sleep)
-    with Live(auto_refresh=False) as live:
-        watch(look, lambda seen: live.update(_drawn(seen), refresh=True), time.sleep)
+        watch(look, _print_json, EVERY_S)
+    watch_in_terminal(look, _drawn, EVERY_S)
 
 
 def _drawn(seen: Seen | str) -> Table | Text:
     return terminal.text(seen) if isinstance(seen, str) else table(seen)
-
-
-def watch(look: Callable[[], Seen], show: Callable[[Seen | str], None], pause: Callable[[float], None]) -> NoReturn:
-    """Until Ctrl-C. While the only processor restarts, or the settings are away, it shows that instead."""
-    while True:
-        try:
-            seen: Seen | str = look()
-        except (CommandError, Unavailable) as error:
-            seen = str(error)
-        show(seen)
-        pause(EVERY_S)

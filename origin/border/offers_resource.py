@@ -70,8 +70,7 @@ class OffersResource:
     def _require_home(self, region: str, photo_id: str) -> None:
         """Raises Forbidden, BadRequest."""
         require_speaks_for(self._context, region, ids.PHOTO, photo_id)
-        if ids.parse(ids.PHOTO, photo_id).at_ms > self._context.clock_ms() + bounds.AHEAD_MS:
-            # Feeds are in the order of ids: photos of the future would push all others out of them.
+        if bounds.is_of_the_future(photo_id, self._context.clock_ms()):
             raise BadRequest("the photo's id was made in the future")
 
 

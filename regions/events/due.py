@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from regions.events.messages import Event, UnreadableEvent
 from regions.events.set_aside import SetAside, parse
-from regions.stores.events import Consumer, Delivery, Events
+from regions.stores.events import Consumer, ConsumerSource, Delivery
 
 MOST_AHEAD = 1_000
 """How many events are read before they are due. If more wait, one may come late, by its topic's delay at most."""
@@ -26,7 +26,7 @@ class _Ahead(NamedTuple):
 class DelayedEvents:
     """The delay topics of an event log, as one lane reads them: `group` is the one that it asks consumers for."""
 
-    def __init__(self, events: Events, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, events: ConsumerSource, clock_ms: Callable[[], int]) -> None:
         self._events, self._clock_ms = events, clock_ms
 
     def consumer(self, topic: str, group: str, member: str) -> Consumer:
@@ -63,6 +63,9 @@ class DueConsumer:
         for partition in self._ahead.keys() - owned:
             del self._ahead[partition]
         return owned
+
+    def generation(self) -> int:
+        return self._consumer.generation()
 
     def close(self) -> None:
         self._ahead.clear()

@@ -19,9 +19,10 @@ it. Nothing is lost if the process dies: an event is committed in its topic only
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from regions.clock import now_ms
 from regions.daemon import Loop
@@ -29,9 +30,9 @@ from regions.events.due import DelayedEvents
 from regions.events.handling import Instruction, PublishFailure
 from regions.events.messages import Event, Unreadable, dead_letter
 from regions.events.set_aside import DELAYS, after_failure, parse
-from regions.events.subscription import ConsumerSource, consume_with
+from regions.events.subscription import consume_with
 from regions.events.work import HandleEvent, PauseS, ThreadedWork, jittered_s
-from regions.stores.events import Events
+from regions.stores.events import ConsumerSource
 
 _AGAIN = 4
 """How many events that were set aside, of one delay, a lane handles at once."""
@@ -39,14 +40,25 @@ _AGAIN = 4
 
 @dataclass(frozen=True, slots=True)
 class LaneTopic:
-    """`handle` is called with at most `concurrency` events of the topic at once, each on a thread."""
+    """`handle` is called with at most `concurrency` events of the topic at once, each on a thread.
+
+    Events that were set aside go to `handle_again` instead, if there is one. It must not wait for long, because there
+    may be deletions behind them.
+    """
 
     handle: HandleEvent
     concurrency: int
+    handle_again: HandleEvent | None = None
+
+
+class LaneEvents(ConsumerSource, Protocol):
+    """What a lane needs of an event log: as `Events` has it."""
+
+    def publish(self, events: Sequence[Event]) -> None: ...
 
 
 def loops(
-    events: Events,
+    events: LaneEvents,
     group: str,
     process_name: str,
     topics: Mapping[str, LaneTopic],
@@ -74,7 +86,7 @@ def loops(
 class SettingAside:
     """The end of an event that a lane could not handle, for its work: publishes it as `set_aside` decides."""
 
-    def __init__(self, events: Events, group: str, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, events: LaneEvents, group: str, clock_ms: Callable[[], int]) -> None:
         self._events, self._group, self._clock_ms = events, group, clock_ms
 
     def take(self, event: Event | Unreadable, step: Instruction) -> None:
@@ -91,4 +103,5 @@ def _handle_again(group: str, topics: Mapping[str, LaneTopic], event: Event) -> 
     """Raises UnreadableEvent, and KeyError for a topic that only a newer program's lanes read."""
     found = parse(event)
     if found.group == group:
-        topics[found.event.topic].handle(found.event)
+        of_topic = topics[found.event.topic]
+        (of_topic.handle_again or of_topic.handle)(found.event)

@@ -22,6 +22,7 @@ from regions.events.topics import (
     FOLLOW_CHANGED,
     PHOTO_DELETED,
     PHOTO_READY,
+    PHOTO_READY_AGAIN,
     PHOTO_REFERENCED,
     PHOTOS_BACKFILL,
     PHOTOS_UPLOADED,
@@ -124,14 +125,14 @@ def photo_ready(photo: Photo, at_ms: int) -> Event:
 
 
 def photo_ready_again(photo: Photo, at_ms: int) -> Event:
-    """A ready photo has variants of another recipe. Its followers know it already: `is_again` recognises the event."""
-    event = photo_ready(photo, at_ms)
+    """A ready photo has variants of another recipe. Its followers know it already."""
+    event = _photo_event(PHOTO_READY_AGAIN, photo.photo_id, photo.owner_id, photo.created_at_ms, at_ms)
     body = event.body | {"recipe": photo.recipe}
     return dataclasses.replace(event, event_id=f"{event.event_id}:v{photo.recipe}", body=body)
 
 
 def is_again(event: Event) -> bool:
-    """Whether this `photo_ready` is not the first of its photo."""
+    """Whether the photo of this event was ready before. Version 0.2 published such an event as `photo_ready` too."""
     return "recipe" in event.body
 
 

@@ -17,14 +17,13 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Protocol
 
 from regions import daemon
 from regions.errors import Unavailable
 from regions.events.commit_window import CommitWindow
 from regions.events.messages import Unreadable
 from regions.events.work import EventWork, HandleEvent, LastSteps, ThreadedWork, jittered_s
-from regions.stores.events import Consumer, Delivery, Events
+from regions.stores.events import ConsumerSource, Delivery, Events
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +34,6 @@ _IDLE_S = 1.0
 _BUSY_S = 0.05
 # The pause after a failed round is that of this attempt: 0.8 to 1.6 s.
 _FAILED_ROUND_ATTEMPT = 5
-
-
-class ConsumerSource(Protocol):
-    """What a subscription needs of an event log: `consumer`, as `Events` has it."""
-
-    def consumer(self, topic: str, group: str, member: str) -> Consumer: ...
 
 
 class Subscription:

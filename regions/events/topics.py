@@ -11,6 +11,7 @@ PHOTOS_UPLOADED = "photos_uploaded"
 PHOTOS_DEFERRED = "photos_deferred"
 PHOTOS_BACKFILL = "photos_backfill"
 PHOTO_READY = "photo_ready"
+PHOTO_READY_AGAIN = "photo_ready_again"
 PHOTO_DELETED = "photo_deleted"
 PHOTO_REFERENCED = "photo_referenced"
 FOLLOW_CHANGED = "follow_changed"
@@ -39,6 +40,8 @@ TABLE = (
     # Photos that an operator has processed again.
     Topic(PHOTOS_BACKFILL, "photo", (PROCESSOR,)),
     Topic(PHOTO_READY, "photo", (FANOUT, LANE)),
+    # Photos that were processed again: lanes copy what is new of them, and nothing fresh waits behind them.
+    Topic(PHOTO_READY_AGAIN, "photo", (LANE,)),
     Topic(PHOTO_DELETED, "photo", (ERASURE, LANE)),
     Topic(PHOTO_REFERENCED, "photo", (FANOUT,)),
     Topic(FOLLOW_CHANGED, "author", (FANOUT, LANE)),

@@ -38,9 +38,20 @@ class Consumer(Protocol):
         """The partitions that are ours now. Events of others, even those we are handling, go to their new owners."""
         ...
 
+    def generation(self) -> int:
+        """Of what `owned` has returned last: of two members that both take a partition for theirs, the later owner has
+        the higher one."""
+        ...
+
     def close(self) -> None:
         """Leaves the group, so that others take over at once. Idempotent."""
         ...
+
+
+class ConsumerSource(Protocol):
+    """What a subscription needs of an event log: `consumer`, as `Events` has it."""
+
+    def consumer(self, topic: str, group: str, member: str) -> Consumer: ...
 
 
 class Events(Protocol):

@@ -3,14 +3,17 @@
 import asyncio
 from typing import Any
 
+from regions.cluster.actor_here import ActorHere
 
-class LocalActor:
+
+class CountedActor(ActorHere):
     """Calls are counted by name."""
 
     def __init__(self, actor: object) -> None:
-        self.object, self.calls = actor, list[str]()
+        super().__init__(actor)
+        self.calls = list[str]()
 
-    async def call(self, method: str, *arguments: Any) -> Any:
+    async def call(self, method: str, *arguments: Any, within_s: float = 0.0) -> Any:
         self.calls.append(method)
         await asyncio.sleep(0)
-        return getattr(self.object, method)(*arguments)
+        return await super().call(method, *arguments)

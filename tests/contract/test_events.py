@@ -293,3 +293,17 @@ def test_a_closed_log_is_unavailable(events):
     events.close()
     with pytest.raises(Unavailable):
         events.publish([event(1)])
+
+
+def test_the_later_owner_of_a_partition_has_the_higher_generation(join):
+    """So that somebody else can tell which of two members has it, although the first has not heard of the second."""
+    first = join()
+    assert assigned(first) == [ALL]
+    alone = first.generation()
+    second = join(member="two")
+    assigned(first, second)
+    assert second.generation() > alone
+    shared = second.generation()
+    second.close()
+    assert assigned(first) == [ALL]
+    assert first.generation() > shared

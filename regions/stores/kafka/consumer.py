@@ -79,6 +79,9 @@ class KafkaConsumer:
         self._follow_assignment()
         return set(self._next)
 
+    def generation(self) -> int:
+        return self._membership.generation
+
     def close(self) -> None:
         if self._closed:
             return

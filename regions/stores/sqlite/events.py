@@ -4,7 +4,7 @@
     log       the events of a partition, by offset
     ends      the offset that the partition's next event will get; never goes back, even if the log was trimmed
     commits   the offset at which a group continues; a group has its rows from its first consumer on
-    members   which members of a group are alive: `membership`
+    members, generations   which members of a group are alive, and since when they own what they own: `membership`
 
 An event that is published twice is in the log twice, as in Kafka. Publishers trim the log: with each event that they
 add, they remove up to two of the oldest of its partition, if those are older than a week and every group that ever
@@ -25,7 +25,7 @@ from regions.stores.partitioner import partition_of
 from regions.stores.sqlite import health
 from regions.stores.sqlite.database import Database
 from regions.stores.sqlite.membership import SCHEMA as MEMBERS
-from regions.stores.sqlite.membership import Member, Members
+from regions.stores.sqlite.membership import Member, Members, next_generation
 from regions.stores.sqlite.notifier import Notifier
 
 _TABLES = f"""
@@ -117,7 +117,7 @@ class _Consumer:
     ) -> None:
         self._database, self._members, self._notifier, self._member = database, members, notifier, member
         self._next: dict[int, int] = {}
-        self._polls = 0
+        self._generation = self._polls = 0
         self._closed = False
         with database.writing() as connection:
             connection.executemany(
@@ -161,9 +161,11 @@ class _Consumer:
         for partition in self._next.keys() - assigned:
             del self._next[partition]
         if assigned - self._next.keys():
-            # New partitions start at the group's commit; those that we had before stay at our own offset.
-            self._next = self._committed(assigned) | self._next
+            self._take_new()
         return set(self._next)
+
+    def generation(self) -> int:
+        return self._generation
 
     def close(self) -> None:
         if not self._closed:
@@ -174,13 +176,16 @@ class _Consumer:
         with self._database.reading() as connection:
             return self._members.assigned(connection, self._member)
 
-    def _committed(self, partitions: set[int]) -> dict[int, int]:
-        with self._database.reading() as connection:
+    def _take_new(self) -> None:
+        """New partitions start at the group's commit; those that we had before stay at our own offset."""
+        with self._database.writing() as connection:
+            assigned = self._members.assigned(connection, self._member) or set()
             rows = connection.execute(
                 "SELECT partition, next_offset FROM commits WHERE topic = ? AND group_name = ?",
                 (self._member.topic, self._member.group),
-            )
-            return {partition: offset for partition, offset in rows if partition in partitions}
+            ).fetchall()
+            self._generation = next_generation(connection, self._member)
+        self._next = {partition: offset for partition, offset in rows if partition in assigned} | self._next
 
     def _fetch(self, limit: int) -> list[Delivery]:
         # Each poll starts with another partition, so that a busy one does not starve the others.

@@ -1,13 +1,15 @@
 """Which members of a consumer group are alive, and which partitions each one owns. Part of the SQLite events adapter.
 
-A member is alive if its last heartbeat is less than `TTL_MS` old. There is no coordinator and no generation number.
-Each member computes the assignment from the same rows, with the same pure function (`assign`): the living members in
-order of their names, each with every n-th partition. When a member joins, leaves or dies, the others see it when they
-next read the rows.
+A member is alive if its last heartbeat is less than `TTL_MS` old. There is no coordinator. Each member computes the
+assignment from the same rows, with the same pure function (`assign`): the living members in order of their names, each
+with every n-th partition. When a member joins, leaves or dies, the others see it when they next read the rows.
 
 For a moment two members may therefore both read a partition. That is safe: a commit computes the assignment again, in
 the transaction that writes the offset, and does nothing if the partition belongs to another member by then. So one
 of the two does the work for nothing, its events are delivered again, and no event is skipped (at-least-once delivery).
+
+Who gets a partition takes the group's next generation number, in the transaction in which it sees that the
+partition is its own. So of two members that both take it for theirs, the later owner has the higher number.
 
 One write a second sends the heartbeats of all members of a process, so that a hundred idle consumers on one machine
 cost a few writes a second and not hundreds. It includes only members that polled recently, so a consumer that hangs in
@@ -27,6 +29,10 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS members (
     topic TEXT NOT NULL, group_name TEXT NOT NULL, member TEXT NOT NULL, seen_ms INTEGER NOT NULL,
     PRIMARY KEY (topic, group_name, member)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS generations (
+    topic TEXT NOT NULL, group_name TEXT NOT NULL, generation INTEGER NOT NULL,
+    PRIMARY KEY (topic, group_name)
 ) WITHOUT ROWID;
 """
 
@@ -97,6 +103,16 @@ class Members:
             (member.topic, member.group, *_alive_range_ms(self._clock_ms())),
         )
         return assign(member.name, [name for (name,) in rows], self._partitions[member.topic])
+
+
+def next_generation(connection: Connection, member: Member) -> int:
+    """Higher than any before in this group. In a transaction that writes."""
+    (generation,) = connection.execute(
+        "INSERT INTO generations (topic, group_name, generation) VALUES (?, ?, 1)"
+        " ON CONFLICT DO UPDATE SET generation = generation + 1 RETURNING generation",
+        (member.topic, member.group),
+    ).fetchone()
+    return int(generation)
 
 
 def assign(name: str, alive: list[str], partitions: int) -> set[int] | None:

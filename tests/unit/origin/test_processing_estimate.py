@@ -4,7 +4,8 @@ import pytest
 
 from origin.processing_estimate import ProcessingEstimate
 from regions.errors import Unavailable
-from regions.processing_status import PREFIX, to_text
+from regions.processing_status import PREFIX
+from regions.status_documents import to_text
 from regions.stores.settings import Setting
 from tests.builders.statuses import status
 

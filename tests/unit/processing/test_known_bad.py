@@ -10,7 +10,7 @@ from processing.known_bad import HashList, Publisher, WorkerLists
 from processing.moderation import EMPTY, parse
 from regions.errors import Unavailable
 from regions.stores.settings import Setting
-from tests.builders.local_actor import LocalActor
+from tests.builders.local_actor import CountedActor
 
 LISTS = [parse(f"sha256 {number:064x}") for number in range(1, 7)]
 
@@ -48,7 +48,7 @@ class APublisher:
     """A publisher with a clock that stands still, and its actor."""
 
     def __init__(self, text: str, threads) -> None:
-        self.settings, self.actor, self.now_s = CountedSetting(text), LocalActor(HashList()), 0.0
+        self.settings, self.actor, self.now_s = CountedSetting(text), CountedActor(HashList()), 0.0
         self.publisher = Publisher(self.actor, self.settings.read, threads, lambda: self.now_s)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from processing.moderation import DISTANCE_BITS
 from processing.near_duplicates import NEWEST, Answer, Fingerprints, NearDuplicates, Question
 from regions.records import Fingerprint, Photo, Status
-from tests.builders.local_actor import LocalActor
+from tests.builders.local_actor import CountedActor
 
 ANA, BEN = "u_ana", "u_ben"
 SUNSET = "f0" * 32
@@ -140,7 +140,7 @@ def found(actor, catalog, *photo_ids: str) -> list[str | None]:
 
 def test_photos_that_end_together_are_asked_about_together():
     """Their owner is loaded once, and the number of calls does not grow with theirs."""
-    actor, catalog = LocalActor(Fingerprints()), Catalog("p_000")
+    actor, catalog = CountedActor(Fingerprints()), Catalog("p_000")
     answers = found(actor, catalog, *(f"p_{number}" for number in range(100, 200)))
     assert set(answers) == {"p_000"}
     assert catalog.loaded == 1
@@ -154,7 +154,7 @@ def test_photos_of_many_owners_are_asked_about_together():
         duplicates = NearDuplicates(actor, Catalog(), threads)
         await asyncio.gather(*(duplicates.find(f"u_{number}", f"p_{number}", SUNSET) for number in range(1_000)))
 
-    actor = LocalActor(Fingerprints())
+    actor = CountedActor(Fingerprints())
     with ThreadPoolExecutor(2) as threads:
         asyncio.run(find_all())
     assert len(actor.calls) < 50
@@ -162,7 +162,7 @@ def test_photos_of_many_owners_are_asked_about_together():
 
 def test_a_photo_that_was_deleted_is_not_named():
     """The next one like it is the first again."""
-    actor, catalog = LocalActor(Fingerprints()), Catalog("p_1")
+    actor, catalog = CountedActor(Fingerprints()), Catalog("p_1")
     assert found(actor, catalog, "p_2") == ["p_1"]
     catalog.photo_ids[:] = []
     assert found(actor, catalog, "p_3") == [None]
@@ -170,7 +170,7 @@ def test_a_photo_that_was_deleted_is_not_named():
 
 def test_many_deleted_photos_that_look_the_same_keep_nobody_waiting():
     """Each would be named in turn."""
-    actor, catalog = LocalActor(Fingerprints()), Catalog(*(f"p_{number:02}" for number in range(30)))
+    actor, catalog = CountedActor(Fingerprints()), Catalog(*(f"p_{number:02}" for number in range(30)))
     assert found(actor, catalog, "p_30") == ["p_00"]
     catalog.photo_ids[:] = []
     assert found(actor, catalog, "p_31") == [None]
@@ -179,7 +179,7 @@ def test_many_deleted_photos_that_look_the_same_keep_nobody_waiting():
 @pytest.mark.parametrize("status", Status)
 def test_a_photo_is_named_unless_it_has_failed(status):
     """It may have been listed, and then have failed; one that is still processed may well become ready."""
-    actor, catalog = LocalActor(Fingerprints()), Catalog("p_1")
+    actor, catalog = CountedActor(Fingerprints()), Catalog("p_1")
     catalog.status = status
     has_failed = status in (Status.FAILED, Status.REJECTED)
     assert found(actor, catalog, "p_2") == [None if has_failed else "p_1"]

@@ -22,14 +22,14 @@ from regions.records import Photo, Reason, Status, Tombstone
 from regions.stores import photo_objects
 from regions.stores.objects import RAW, VARIANTS, raw_key, variant_prefix
 from regions.stores.settings import KNOWN_BAD
-from tests.builders.local_actor import LocalActor
+from tests.builders.local_actor import CountedActor
 
 
 class Photos:
     """A processor that handles one event at a time, on a loop of its own."""
 
     def __init__(self, room, run, threads) -> None:
-        lists = LocalActor(room.hash_list)
+        lists = CountedActor(room.hash_list)
         # Each look at this clock is a second later, so the setting is read each time.
         publisher = Publisher(lists, room.stores.settings.values.read, threads, count().__next__)
 

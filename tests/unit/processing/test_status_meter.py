@@ -9,8 +9,9 @@ from processing.fair_queue import Urgency
 from processing.status_meter import StatusMeter
 from regions.cluster.dask_cluster import WorkerDied
 from regions.errors import Unavailable
-from regions.processing_status import from_text, to_text
+from regions.processing_status import from_text
 from regions.records import Reason, Status
+from regions.status_documents import to_text
 
 FAILED = job.Rejected(Status.FAILED, Reason("truncated", "…"), step_s={"fetch": 0.1, "decode": 0.3})
 REJECTED = job.Rejected(Status.REJECTED, Reason("known-bad", "…"), step_s={"fetch": 0.3})

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regions.processing_status import GONE_AFTER_MS, from_text, key_of, present, ready_in_s, to_text, total
+from regions.processing_status import from_text, key_of, present, ready_in_s, total
+from regions.status_documents import GONE_AFTER_MS, to_text
 from regions.stores.settings import Setting
 from tests.builders.statuses import status
 
@@ -63,7 +64,7 @@ def test_any_other_text_is_no_status(text):
         {"waiting": {"\ud800": 1}},
         {"waiting": []},
         {"waiting": {"fresh": 1.5}},
-        {"waiting": {str(number): 1 for number in range(101)}},
+        {"waiting": {str(number): 1 for number in range(1_001)}},
         {"step_ms": {"fetch": "1"}},
     ],
 )

@@ -4,12 +4,14 @@ import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from regions import ids
 from regions.account_changes import AccountChanges
 from regions.clock import now_ms
+from regions.events import messages
 from regions.events.outbox import OutboxPublisher
 from regions.events.set_aside import parse
 from regions.events.topics import (
@@ -20,11 +22,15 @@ from regions.events.topics import (
     LANES_IN_TEN_MINUTES,
     PHOTO_DELETED,
     PHOTO_READY,
+    PHOTO_READY_AGAIN,
     PHOTO_REFERENCED,
     RECORD_CHANGED,
 )
 from regions.records import User
 from regions.residency.rules import Rules
+from replication import lane_status
+from replication.budget import LaneSettings, settings_text
+from replication.live_settings import key_of
 from replication.replicator import main
 
 
@@ -158,3 +164,49 @@ def test_an_account_that_changes_is_copied_and_goes(regions, eventually):
         eventually(lambda: copy() is None)
         eventually(lambda: regions.lag("eu-west", RECORD_CHANGED, "lane-us-central") == 0)
     assert regions.stores["us-central"].catalog.copies.of_home("eu-west", "user", None, 9) == ([], None)
+
+
+def test_a_paused_lane_copies_nothing_and_deletes_nevertheless(regions, eventually):
+    """When it goes on, what has waited is copied."""
+    values = regions.stores["eu-west"].settings.values
+    values.write(key_of("eu-central"), settings_text(LaneSettings(paused=True)))
+    waiting, _ = regions.add_photo("eu-west")
+    deleted, _ = regions.add_photo("eu-west")
+    regions.delete(deleted)
+    with replicator(regions, "eu-west"):
+        eventually(lambda: regions.stores["eu-central"].catalog.tombstones.get(deleted.photo_id))
+        eventually(lambda: regions.lag("eu-west", PHOTO_READY, "lane-us-central") == 0)
+        assert regions.files_of(waiting) == {"eu-west": regions.everything}
+        values.write(key_of("eu-central"), settings_text(LaneSettings()))
+        eventually(lambda: regions.replicas(waiting))
+
+
+def test_a_replicator_says_in_the_settings_what_its_lanes_do(regions, eventually):
+    """While it runs, and no longer."""
+    values = regions.stores["eu-west"].settings.values
+    values.write(key_of("eu-central"), settings_text(LaneSettings(paused=True)))
+    _, event = regions.add_photo("eu-west")
+
+    def activity():
+        seen = lane_status.present(values.tree(lane_status.PREFIX), now_ms()).get("eu-central", [])
+        return lane_status.total(seen) if seen else None
+
+    with replicator(regions, "eu-west"):
+        eventually(lambda: (found := activity()) and found.under_way == 1)
+        found = activity()
+    assert (found.replicators, found.copying, found.alone) == (1, 0, 0)
+    assert found.oldest_ms == {PHOTO_READY: event.at_ms}
+    assert values.tree(lane_status.PREFIX) == {}
+
+
+def test_a_photo_that_was_processed_again_is_copied_from_a_topic_of_its_own(regions, eventually):
+    """So that nothing fresh waits behind it."""
+    photo, event = regions.add_photo("eu-west")
+    with replicator(regions, "eu-west"):
+        eventually(lambda: regions.replicas(photo))
+        stores = regions.stores["eu-west"]
+        stores.catalog.replicas.remove(photo.photo_id, "eu-central")
+        again = messages.photo_ready_again(replace(photo, recipe=2), event.at_ms)
+        assert again.topic == PHOTO_READY_AGAIN
+        stores.events.publish([again])
+        eventually(lambda: regions.replicas(photo))

@@ -39,7 +39,7 @@ def test_each_kind_of_process_gets_what_it_needs(given):
     assert given("origin", "eu-west") == STORES | NODE | {"eu-west.users.k1.pem", "eu-west.limits"}
     assert given("object-server", "eu-west") == {"eu-west.objects"}
     assert given("janitor", "eu-west") == STORES
-    assert given("replicator", "eu-west") == STORES | NODE
+    assert given("replicator", "eu-west") == STORES | NODE | DASK
     assert given("processor", "eu-west") == given("worker", "eu-west") == STORES | DASK
 
 

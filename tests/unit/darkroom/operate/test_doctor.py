@@ -22,8 +22,9 @@ from darkroom.operate.doctor import ProbeResult, ReportRow, StoreProbe, check_sy
 from regions import config
 from regions.clock import now_ms
 from regions.events import messages
-from regions.processing_status import GONE_AFTER_MS, key_of, to_text
+from regions.processing_status import key_of
 from regions.residency.statement_document import draft
+from regions.status_documents import GONE_AFTER_MS, to_text
 from regions.stores.health import CheckResult, Level
 from regions.stores.settings import STATEMENT
 from tests.builders.statuses import status

@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 
 from darkroom.cli import main
-from darkroom.operate import processing
+from darkroom.operate import watching
 from darkroom.operate.processing import Seen, lines
 from regions import config
 from regions.clock import now_ms
-from regions.processing_status import key_of, to_text
+from regions.processing_status import key_of
+from regions.status_documents import to_text
 from tests.builders.statuses import status
 from tests.builders.topologies import prepared_region
 
@@ -113,7 +114,7 @@ def restart(values, monkeypatch):
             raise KeyboardInterrupt
         step()
 
-    monkeypatch.setattr(processing.time, "sleep", pause)
+    monkeypatch.setattr(watching.time, "sleep", pause)
 
 
 def test_a_watch_goes_on_while_the_only_processor_restarts(topology, report, restart, capsys, monkeypatch):
@@ -140,6 +141,6 @@ def test_a_watch_may_begin_before_the_processor(topology, values, monkeypatch, c
     def pause(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(processing.time, "sleep", pause)
+    monkeypatch.setattr(watching.time, "sleep", pause)
     assert run(topology, "--watch") == 130
     assert "No processor of" in capsys.readouterr().out

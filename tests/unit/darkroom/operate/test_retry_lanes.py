@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darkroom.cli import main
-from darkroom.local import data_folder
 from darkroom.operate import retry_lanes
 from darkroom.operate.retry_lanes import cause_of, retry
 from regions import config
@@ -17,20 +16,11 @@ from regions.events.set_aside import parse
 from regions.events.topics import LANES_IN_A_MINUTE, PHOTO_READY, lane_group
 from regions.stores.events import Delivery
 from regions.stores.settings import ACTS
+from tests.builders import prepared_machine
+from tests.builders.prepared_machine import MACHINE
 
-MACHINE = data_folder.read_machine()
 HOME, TO, OTHER = MACHINE.regions
-
-
-@pytest.fixture
-def data(tmp_path):
-    data_folder.prepare(tmp_path, MACHINE, {process.name: 1 for process in MACHINE.processes()})
-    return tmp_path
-
-
-@pytest.fixture
-def loaded(data):
-    return config.load(data / "topology.toml", {})
+data, loaded = prepared_machine.data, prepared_machine.loaded
 
 
 @pytest.fixture

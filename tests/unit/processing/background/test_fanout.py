@@ -155,4 +155,6 @@ def test_a_follower_who_unfollowed_meanwhile_gets_nothing(room, fan, follow):
 def test_a_photo_that_was_processed_again_is_not_fanned_out_again():
     """It is in the feeds already, and a backfill of a region would write all of them."""
     photo = Photo("p_1", "u_1", "eu", "eu-west", Status.READY, "", 1, None, 0, recipe=2)
-    assert choose(messages.photo_ready_again(photo, 0), HERE) is None
+    again = messages.photo_ready_again(photo, 0)
+    assert choose(again, HERE) is None
+    assert choose(replace(again, topic=topics.PHOTO_READY), HERE) is None

@@ -37,6 +37,9 @@ class Scripted:
     def owned(self) -> set[int]:
         return self.partitions
 
+    def generation(self) -> int:
+        return 1
+
     def close(self) -> None:
         self.partitions = set()
 

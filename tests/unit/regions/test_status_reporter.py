@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from processing.status_reporter import StatusReporter
 from regions.errors import Unavailable
-from regions.processing_status import GONE_AFTER_MS, PREFIX, from_text, key_of, to_text
+from regions.processing_status import PREFIX, from_text, is_status_present, key_of
+from regions.status_documents import GONE_AFTER_MS, to_text
+from regions.status_reporter import StatusReporter
 from tests.builders import embedded
 from tests.builders.statuses import status
 
@@ -32,7 +33,9 @@ class Away:
 
 def report_while(values, check) -> None:
     async def run() -> None:
-        reporter = StatusReporter(values, "one", lambda: STATUS, lambda: NOW_MS)
+        reporter = StatusReporter(
+            values, PREFIX, "one", lambda: to_text(STATUS), lambda text: is_status_present(text, NOW_MS)
+        )
         task = asyncio.create_task(reporter.run_forever())
         for _ in range(500):
             await asyncio.sleep(0.01)

@@ -1,0 +1,203 @@
+"""`darkroom lanes show`: how far each lane is behind, and what would be lost with its home. It changes nothing."""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Column, Table
+
+from darkroom import terminal
+from darkroom.operate import one_region
+from darkroom.operate.watching import watch, watch_in_terminal
+from regions import config
+from regions.clock import now_ms
+from regions.config import Config
+from regions.errors import Unavailable
+from regions.events.topics import ENVELOPES, LANE, PHOTO_DELETED, PHOTO_READY_AGAIN, lane_group, topics_of
+from replication import lane_status, live_settings
+from replication.budget import LaneSettings, parse_settings
+from replication.lane_status import LaneActivity
+
+_EVERY_S = 1.0
+_NOT_LOST = (PHOTO_DELETED, PHOTO_READY_AGAIN)
+"""Topics whose events bring nothing that is only at home: what they are about is gone, or was copied before."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """`settings` is None if they can't be read, and `activity` if no replicator reports. `waiting` is by topic."""
+
+    home: str
+    destination: str
+    settings: LaneSettings | None
+    activity: LaneActivity | None
+    waiting: Mapping[str, int]
+
+    def lag_s(self, at_ms: int) -> float | None:
+        """How long the oldest event has waited, but for those that were set aside; None if nobody knows."""
+        if self.activity is None:
+            return None if any(count for topic, count in self.waiting.items() if topic not in ENVELOPES) else 0.0
+        return _age_s(self.activity.oldest_ms.values(), at_ms)
+
+    def loss_s(self, at_ms: int) -> float | None:
+        """How long the oldest has waited that brings what is only at home; None if nobody knows."""
+        if self.activity is None:
+            return None if any(count for topic, count in self.waiting.items() if topic not in _NOT_LOST) else 0.0
+        times = [*self.activity.oldest_ms.items(), *self.activity.oldest_aside_ms.items()]
+        return _age_s([oldest for topic, oldest in times if topic not in _NOT_LOST], at_ms)
+
+
+def _age_s(times_ms: Collection[int], at_ms: int) -> float:
+    """Of the oldest."""
+    return max(0, at_ms - min(times_ms, default=at_ms)) / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class LanesView:
+    """All lanes of some homes, at a time. `away` says of homes whose stores do not answer why."""
+
+    at_ms: int
+    lanes: Sequence[LaneView]
+    away: Mapping[str, str]
+
+    def could_be_lost_s(self) -> dict[str, float | None]:
+        """By home: of so many seconds, nothing that may lie elsewhere does so yet; None if nobody knows."""
+        found: dict[str, float | None] = {}
+        for lane in self.lanes:
+            loss_s, before = lane.loss_s(self.at_ms), found.get(lane.home, 0.0)
+            found[lane.home] = None if loss_s is None or before is None else max(loss_s, before)
+        return found
+
+
+def command(options: Namespace) -> int:
+    """Runs `darkroom lanes show`."""
+    loaded, homes = one_region.named_or_all(options)
+    if options.live and options.json:
+        watch(lambda: read(loaded, homes), _print_json, _EVERY_S)
+    if options.live:
+        watch_in_terminal(lambda: read(loaded, homes), drawn, _EVERY_S)
+    view = read(loaded, homes)
+    if options.json:
+        _print_json(view)
+    else:
+        Console().print(drawn(view))
+    return 1 if view.away else 0
+
+
+def read(loaded: Config, homes: Sequence[str]) -> LanesView:
+    """One home after the other, each with its own credentials."""
+    lanes, away = list[LaneView](), dict[str, str]()
+    for home in homes:
+        try:
+            lanes += _read_home(loaded, home)
+        except Unavailable as error:
+            away[home] = error.detail
+    return LanesView(now_ms(), lanes, away)
+
+
+def _read_home(loaded: Config, home: str) -> list[LaneView]:
+    with closing(config.open_settings(loaded, home)) as settings:
+        wanted = settings.values.tree(live_settings.PREFIX)
+        reporting = lane_status.present(settings.values.tree(lane_status.PREFIX), now_ms())
+    found = []
+    with closing(config.open_events(loaded, home)) as events:
+        for name in (name for name in loaded.topology.regions if name != home):
+            setting = wanted.get(live_settings.key_of(name))
+            found.append(
+                LaneView(
+                    home,
+                    name,
+                    _settings(setting.value) if setting else LaneSettings(),
+                    lane_status.total(reporting[name]) if name in reporting else None,
+                    {topic: sum(events.lag(topic, lane_group(name)).values()) for topic in topics_of(LANE)},
+                )
+            )
+    return found
+
+
+def _settings(text: str) -> LaneSettings | None:
+    try:
+        return parse_settings(text)
+    except ValueError:
+        return None
+
+
+def as_json(view: LanesView) -> dict[str, object]:
+    """For programs. What nobody knows is null."""
+    return {
+        "at_ms": view.at_ms,
+        "lanes": [
+            {
+                "from": lane.home,
+                "to": lane.destination,
+                "lag_s": lane.lag_s(view.at_ms),
+                "waiting": dict(lane.waiting),
+                "settings": asdict(lane.settings) if lane.settings else None,
+                "activity": asdict(lane.activity) if lane.activity else None,
+            }
+            for lane in view.lanes
+        ],
+        "could_be_lost_s": view.could_be_lost_s(),
+        "away": dict(view.away),
+    }
+
+
+def _print_json(seen: LanesView | str) -> None:
+    """One document a line, at once: a program reads it from a pipe."""
+    document = {"error": seen} if isinstance(seen, str) else as_json(seen)
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+def drawn(seen: LanesView | str) -> RenderableType:
+    """For people."""
+    if isinstance(seen, str):
+        return terminal.text(seen)
+    figures = ("lane", "behind", "waiting", "aside", "copying", "MB/s", "errors")
+    shown = Table(*(Column(name, no_wrap=name == "lane") for name in figures), "state", box=None)
+    for lane in seen.lanes:
+        shown.add_row(f"{lane.home} → {lane.destination}", *cells(lane, seen.at_ms))
+    return Group(shown, *map(terminal.text, remarks(seen)))
+
+
+def cells(lane: LaneView, at_ms: int) -> list[str]:
+    """Of one lane, from `behind` on. Pure."""
+    lag_s, activity = lane.lag_s(at_ms), lane.activity
+    waiting = [count for topic, count in lane.waiting.items() if topic not in ENVELOPES]
+    first = ["?" if lag_s is None else f"{lag_s:,.1f} s", f"{sum(waiting):,}"]
+    if activity is None:
+        return [*first, "?", "?", "?", "?", "; ".join([*_set(lane.settings), "no replicator reports"])]
+    copying = f"{activity.copying}/{activity.width}+{activity.backfill_width}"
+    figures = [f"{activity.set_aside:,}", copying, f"{activity.bytes_per_s / 1e6:,.1f}", f"{activity.errors:,}"]
+    return [*first, *figures, "; ".join([*_set(lane.settings), *_found(activity)]) or "runs"]
+
+
+def _set(settings: LaneSettings | None) -> list[str]:
+    if settings is None:
+        return ["its settings can't be read: set them anew"]
+    limit = [] if settings.bytes_per_s is None else [f"at most {settings.bytes_per_s / 1e6:,.1f} MB/s"]
+    return [*(["paused"] if settings.paused else []), *limit]
+
+
+def _found(activity: LaneActivity) -> list[str]:
+    silent = "no answer"
+    return [
+        *([silent] if activity.refusing == activity.replicators else []),
+        *([f"{silent} to {activity.refusing}"] if 0 < activity.refusing < activity.replicators else []),
+        *([f"{activity.alone} of {activity.replicators} without the actor"] if activity.alone else []),
+    ]
+
+
+def remarks(seen: LanesView) -> list[str]:
+    """What stands below the table. Pure."""
+    lost = [
+        f"If {home} were lost now, the last {lost_s:,.1f} s of what may lie elsewhere too would be lost."
+        if lost_s is not None
+        else f"Nobody knows what would be lost with {home} now: a lane of it has no replicator that reports."
+        for home, lost_s in seen.could_be_lost_s().items()
+    ]
+    return [*lost, *(f"{home} does not answer: {reason}" for home, reason in seen.away.items())]

@@ -1,0 +1,181 @@
+"""How many photos a lane copies at once, how fast, and which part of that each of its replicators may do.
+
+Pure: knows no clock, no store and no cluster. A *slot* is the copying of one photo at a time. Slots belong to
+partitions of the lane's topics, and a replicator has those of the partitions that are its own. So a process that loses
+a partition loses its slots by itself, and parts add up to the whole also while nobody can tell them anew.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from math import ceil
+
+from regions import status_documents
+from regions.events.topics import PHOTO_READY, PHOTO_READY_AGAIN
+from regions.shares import shares
+
+MOST_WIDTH = 64
+"""Each slot is a thread, of which as many wait where a lane is paused."""
+LEAST_BYTES_PER_S = 1 << 20
+LEASE_S = 10.0
+"""What nobody has confirmed for so long counts no more: as long as a group takes to notice that a member is gone."""
+
+# So that an object of 100 MiB is sent within the five minutes that it has (`transfer`), also by half of it.
+_BYTES_PER_S_AND_SLOT = 1 << 20
+# A process whose breaker is open asks once within this time, and hears the answer.
+_TURN_S = 10.0
+_ANSWERED_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSettings:
+    """What an operator has set. `width` is how many fresh photos the lane copies at once in all its replicators, and
+    `backfill_width` how many that were processed again. Without `bytes_per_s` it goes as fast as it can."""
+
+    paused: bool = False
+    bytes_per_s: int | None = None
+    width: int = 48
+    backfill_width: int = 4
+
+    def slots(self) -> dict[str, int]:
+        """By topic. Fewer where `bytes_per_s` would leave each too little."""
+        most = MOST_WIDTH if self.bytes_per_s is None else max(1, self.bytes_per_s // _BYTES_PER_S_AND_SLOT)
+        return {PHOTO_READY: min(self.width, most), PHOTO_READY_AGAIN: min(self.backfill_width, most)}
+
+
+@dataclass(frozen=True, slots=True)
+class LaneReport:
+    """What one replicator says of one lane. Partitions have the names of `partition_name`.
+
+    `generations` are those of the partitions that are its own. `backlog` is of every partition of the topics with
+    slots, whosever it is: how many events are not done. `under_way` events have been read and are not done, `copying`
+    photos are being copied, and `set_aside` events wait to be tried again. `oldest_ms` has the time of the oldest event
+    that is under way, by topic, and `oldest_aside_ms` that of those set aside. `sent_bytes` and `errors` are counted
+    since the process started. The destination answered `answered_s` seconds ago, and is `refused` while it does not
+    answer this process.
+    """
+
+    generations: Mapping[str, int]
+    backlog: Mapping[str, int]
+    under_way: int
+    set_aside: int
+    copying: int
+    oldest_ms: Mapping[str, int]
+    oldest_aside_ms: Mapping[str, int]
+    sent_bytes: int
+    bytes_per_s: float
+    errors: int
+    answered_s: float
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneBudget:
+    """What a replicator may do until it hears anew: `slots` by partition; and whether it may ask the destination."""
+
+    slots: Mapping[str, int]
+    asks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLimits:
+    """What a budget comes to in one process: how many fresh photos, and again processed ones, it copies at once."""
+
+    paused: bool
+    width: int
+    backfill_width: int
+    bytes_per_s: float | None
+    asks: bool
+
+
+NOTHING = LaneLimits(paused=False, width=0, backfill_width=0, bytes_per_s=None, asks=True)
+"""Before anything is known."""
+
+
+def partition_name(topic: str, partition: int) -> str:
+    return f"{topic}:{partition}"
+
+
+def topic_of(partition: str) -> str:
+    return partition.partition(":")[0]
+
+
+def divide(settings: LaneSettings, backlog: Mapping[str, int], owned: Collection[str]) -> dict[str, int]:
+    """The slots of each partition: those of a topic go to where events wait.
+
+    What belongs to nobody who was heard keeps its even part: who has it may still be at work with that.
+    """
+    divided: dict[str, int] = {}
+    for topic, slots in settings.slots().items():
+        names = [name for name in backlog if topic_of(name) == topic]
+        even = slots // max(1, len(names))
+        divided |= shares(slots, {name: backlog[name] if name in owned else even for name in names}, least=0)
+    return divided
+
+
+def asking(reports: Mapping[str, LaneReport], now_s: float) -> set[str]:
+    """Which replicators may ask the destination. While it is silent one asks, each in its turn, of those with work.
+
+    In turns, because the silence may be at the one that asks. It is over with the first answer to any of them.
+    `now_s` is of a clock that does not stand still.
+    """
+    answered = any(not one.refused and one.answered_s < _ANSWERED_S for one in reports.values())
+    busy = sorted(name for name, one in reports.items() if one.refused or one.under_way)
+    if answered or not any(one.refused for one in reports.values()):
+        return set(reports)
+    return {busy[int(now_s // _TURN_S) % len(busy)]}
+
+
+def limits(
+    settings: LaneSettings,
+    slots: Mapping[str, int],
+    held: Collection[str],
+    partitions: Collection[str],
+    asks: bool = True,
+) -> LaneLimits:
+    """Those of a process that holds these partitions of all that have slots, by the `slots` that it knows.
+
+    A partition that nobody gave it slots for has the even part. Who holds any has one slot at least: what was set aside
+    is in other topics.
+    """
+    everything, mine = settings.slots(), dict[str, int]()
+    for topic, all_slots in everything.items():
+        here = [name for name in held if topic_of(name) == topic]
+        unheard = sum(name not in slots for name in here)
+        of_topic = max(1, sum(topic_of(name) == topic for name in partitions))
+        mine[topic] = sum(slots.get(name, 0) for name in here) + ceil(all_slots * min(unheard, of_topic) / of_topic)
+        mine[topic] = max(mine[topic], 1 if held else 0)
+    part = sum(mine.values()) / sum(everything.values())
+    bytes_per_s = None
+    if settings.bytes_per_s is not None:
+        # Also what lost its slots is to end what it has begun.
+        bytes_per_s = max(settings.bytes_per_s * min(1.0, part), float(_BYTES_PER_S_AND_SLOT))
+    return LaneLimits(settings.paused, mine[PHOTO_READY], mine[PHOTO_READY_AGAIN], bytes_per_s, asks)
+
+
+def settings_text(settings: LaneSettings) -> str:
+    return status_documents.to_text(settings)
+
+
+def parse_settings(text: str) -> LaneSettings:
+    """What a field of the text lacks is as by default. Raises ValueError, which says what is wrong."""
+    try:
+        document = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is no JSON") from error
+    if not isinstance(document, dict):
+        raise ValueError("it is no JSON object")
+    found = status_documents.from_value(LaneSettings, asdict(LaneSettings()) | document)
+    if found is None:
+        raise ValueError("a field has another type")
+    return checked(found)
+
+
+def checked(settings: LaneSettings) -> LaneSettings:
+    """Raises ValueError, which says what is wrong."""
+    for name, width in (("width", settings.width), ("backfill_width", settings.backfill_width)):
+        if not 1 <= width <= MOST_WIDTH:
+            raise ValueError(f"{name} must lie between 1 and {MOST_WIDTH}; a lane that is to rest is paused")
+    if settings.bytes_per_s is not None and settings.bytes_per_s < LEAST_BYTES_PER_S:
+        raise ValueError(f"bytes_per_s must be at least {LEAST_BYTES_PER_S:,}; a lane that is to rest is paused")
+    return settings

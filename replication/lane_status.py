@@ -1,0 +1,113 @@
+"""What replicators say of their lanes in the settings, for people, and what several of them say together.
+
+One document for each process, by destination; programs of two versions read each other's. Pure.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+from regions import status_documents
+from regions.stores.settings import Setting
+from replication.budget import LaneLimits, LaneReport
+
+PREFIX = "replication/status/"
+"""Of the settings with the statuses; behind it comes the process's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """Of one lane in one replicator. `is_heard` is whether its limits are those of the lane's actor, and not the last
+    that it heard."""
+
+    at_ms: int
+    report: LaneReport
+    limits: LaneLimits
+    is_heard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneActivity:
+    """Of one lane in all its replicators, at least one.
+
+    `oldest_ms` and `oldest_aside_ms` are those of the reports. `refusing` of them get no answer from the
+    destination, and `alone` of them do not hear the lane's actor.
+    """
+
+    replicators: int
+    under_way: int
+    set_aside: int
+    copying: int
+    oldest_ms: Mapping[str, int]
+    oldest_aside_ms: Mapping[str, int]
+    bytes_per_s: float
+    errors: int
+    refusing: int
+    alone: int
+    width: int
+    backfill_width: int
+
+
+def to_text(statuses: Mapping[str, LaneStatus]) -> str:
+    return json.dumps({name: asdict(status) for name, status in statuses.items()}, separators=(",", ":"))
+
+
+def from_text(text: str) -> dict[str, LaneStatus]:
+    """By destination. What this program can't read is left out."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    read = {name: _from_value(value) for name, value in document.items()}
+    return {name: status for name, status in read.items() if status is not None}
+
+
+def _from_value(value: object) -> LaneStatus | None:
+    match value:
+        case {"at_ms": int(at_ms), "report": report, "limits": limits, "is_heard": bool(is_heard)}:
+            read = status_documents.from_value(LaneReport, report)
+            may = status_documents.from_value(LaneLimits, limits)
+            return LaneStatus(at_ms, read, may, is_heard) if read and may else None
+    return None
+
+
+def is_present(text: str, now_ms: int) -> bool:
+    """Whether the replicator that wrote this is there."""
+    return any(status_documents.is_present(status.at_ms, now_ms) for status in from_text(text).values())
+
+
+def present(settings: Mapping[str, Setting], now_ms: int) -> dict[str, list[LaneStatus]]:
+    """Those of the replicators that are there, by destination; `settings` are all below `PREFIX`."""
+    found: dict[str, list[LaneStatus]] = {}
+    for setting in settings.values():
+        for destination, status in from_text(setting.value).items():
+            if status_documents.is_present(status.at_ms, now_ms):
+                found.setdefault(destination, []).append(status)
+    return found
+
+
+def total(statuses: Collection[LaneStatus]) -> LaneActivity:
+    reports, limits = [one.report for one in statuses], [one.limits for one in statuses]
+    return LaneActivity(
+        replicators=len(reports),
+        under_way=sum(report.under_way for report in reports),
+        set_aside=sum(report.set_aside for report in reports),
+        copying=sum(report.copying for report in reports),
+        oldest_ms=_least(report.oldest_ms for report in reports),
+        oldest_aside_ms=_least(report.oldest_aside_ms for report in reports),
+        bytes_per_s=sum(report.bytes_per_s for report in reports),
+        errors=sum(report.errors for report in reports),
+        refusing=sum(report.refused for report in reports),
+        alone=sum(not one.is_heard for one in statuses),
+        width=sum(one.width for one in limits),
+        backfill_width=sum(one.backfill_width for one in limits),
+    )
+
+
+def _least(times: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in times:
+        found |= {topic: min(at_ms, found.get(topic, at_ms)) for topic, at_ms in one.items()}
+    return found

@@ -1,0 +1,31 @@
+"""Reports of replicators about one lane, of which a test names only what matters to it."""
+
+from typing import Any
+
+from regions.events.topics import PHOTO_READY, PHOTO_READY_AGAIN
+from replication.budget import LaneReport, partition_name
+
+PARTITIONS = 4
+FRESH = [partition_name(PHOTO_READY, number) for number in range(PARTITIONS)]
+AGAIN = [partition_name(PHOTO_READY_AGAIN, number) for number in range(PARTITIONS)]
+
+
+def lane_report(**changes: Any) -> LaneReport:
+    """Nothing waits, and the destination has just answered. `generations` may be a list: then all are 1."""
+    generations = changes.pop("generations", {})
+    if isinstance(generations, list):
+        generations = dict.fromkeys(generations, 1)
+    backlog = dict.fromkeys((*FRESH, *AGAIN), 0) | changes.pop("backlog", {})
+    idle: dict[str, Any] = {
+        "under_way": 0,
+        "set_aside": 0,
+        "copying": 0,
+        "oldest_ms": {},
+        "oldest_aside_ms": {},
+        "sent_bytes": 0,
+        "bytes_per_s": 0.0,
+        "errors": 0,
+        "answered_s": 0.0,
+        "refused": False,
+    }
+    return LaneReport(generations, backlog, **(idle | changes))

@@ -1,0 +1,222 @@
+"""`darkroom lanes show` and `lanes set` on the real stores of three regions."""
+
+import json
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from darkroom.cli import main
+from darkroom.operate import lanes, watching
+from darkroom.operate.lanes import LanesView, LaneView
+from regions import config
+from regions.clock import now_ms
+from regions.errors import Unavailable
+from regions.events.messages import Event
+from regions.events.topics import PHOTO_DELETED, PHOTO_READY, PHOTO_READY_AGAIN
+from regions.stores.settings import ACTS
+from replication import lane_status
+from replication.budget import LaneLimits, LaneSettings, parse_settings
+from replication.lane_status import LaneActivity, LaneStatus
+from replication.live_settings import key_of
+from tests.builders import prepared_machine
+from tests.builders.lane_reports import lane_report
+from tests.builders.prepared_machine import MACHINE
+
+HOME, TO, OTHER = MACHINE.regions
+data, loaded = prepared_machine.data, prepared_machine.loaded
+LIMITS = LaneLimits(paused=False, width=12, backfill_width=2, bytes_per_s=None, asks=True)
+AT_MS = 1_800_000_000_000
+BUSY = LaneActivity(
+    replicators=2, under_way=5, set_aside=3, copying=4, oldest_ms={PHOTO_READY: AT_MS - 2_500},
+    oldest_aside_ms={}, bytes_per_s=12.34e6, errors=1_000, refusing=0, alone=0, width=16, backfill_width=2,
+)  # fmt: skip
+
+
+@pytest.fixture
+def values(loaded):
+    with closing(config.open_settings(loaded, HOME)) as settings:
+        yield settings.values
+
+
+@pytest.fixture
+def report(values):
+    """As a replicator does of its lane to TO."""
+
+    def write(process="one", **changes):
+        status = LaneStatus(now_ms(), lane_report(**changes), LIMITS, is_heard=True)
+        values.write(f"{lane_status.PREFIX}{process}", lane_status.to_text({TO: status}))
+
+    return write
+
+
+@pytest.fixture
+def run(data, capsys, monkeypatch):
+    """The exit code of a command, and what it printed in a wide terminal."""
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def command(*arguments):
+        code = main(["lanes", *arguments, "--data", str(data)])
+        printed = capsys.readouterr()
+        return code, " ".join((printed.out + printed.err).split())
+
+    return command
+
+
+def view(**changes) -> LaneView:
+    return LaneView(**({"home": HOME, "destination": TO, "settings": LaneSettings(), "activity": BUSY,
+                        "waiting": {PHOTO_READY: 1_234}} | changes))  # fmt: skip
+
+
+def test_programs_get_each_lane_of_each_home(run, loaded, report):
+    """What replicators say of it, what waits in the event log, and what would be lost with its home."""
+    with closing(config.open_events(loaded, HOME)) as events:
+        events.publish([Event(PHOTO_READY, "p_1", "1", now_ms(), {}), Event(PHOTO_DELETED, "p_2", "2", now_ms(), {})])
+    report("one", copying=2, oldest_ms={PHOTO_READY: now_ms() - 4_000})
+    report("two", copying=1, errors=5)
+    code, printed = run("show", "--json")
+    found = json.loads(printed)
+    assert code == 0
+    assert len(found["lanes"]) == 6
+    lane = next(one for one in found["lanes"] if (one["from"], one["to"]) == (HOME, TO))
+    assert (lane["waiting"][PHOTO_READY], lane["waiting"][PHOTO_DELETED]) == (1, 1)
+    assert (lane["activity"]["replicators"], lane["activity"]["copying"], lane["activity"]["errors"]) == (2, 3, 5)
+    assert lane["settings"]["width"] == LaneSettings().width
+    assert 4 <= lane["lag_s"] < 60
+    # Nobody reports the other lane of this home, in which something waits.
+    assert found["could_be_lost_s"] == {HOME: None, TO: 0.0, OTHER: 0.0}
+
+
+def test_people_get_a_table(run, report):
+    """One region's lanes only, if it is named."""
+    report("one", copying=2, bytes_per_s=3e6)
+    code, printed = run("show", "--region", HOME)
+    assert code == 0
+    assert f"{HOME} → {TO} 0.0 s 0 0 2/12+2 3.0 0 runs" in printed
+    assert f"{HOME} → {OTHER} 0.0 s 0 ? ? ? ? no replicator reports" in printed
+    assert f"If {HOME} were lost now, the last 0.0 s" in printed
+
+
+def test_what_a_row_says():
+    """Short enough for a terminal."""
+    assert lanes.cells(view(), AT_MS) == ["2.5 s", "1,234", "3", "4/16+2", "12.3", "1,000", "runs"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"settings": LaneSettings(paused=True, bytes_per_s=5_000_000)}, "paused; at most 5.0 MB/s"),
+        ({"settings": None}, "its settings can't be read: set them anew"),
+        ({"activity": replace(BUSY, refusing=2)}, "no answer"),
+        ({"activity": replace(BUSY, refusing=1, alone=1)},
+         "no answer to 1; 1 of 2 without the actor"),
+        ({"activity": None}, "no replicator reports"),
+    ],
+)  # fmt: skip
+def test_a_row_says_what_keeps_the_lane(changes, state):
+    assert lanes.cells(view(**changes), AT_MS)[-1] == state
+
+
+def test_what_could_be_lost_is_as_old_as_the_oldest_event_of_all_lanes():
+    """Of a deletion, and of a photo that was copied before, nothing can be lost."""
+    old = {PHOTO_DELETED: AT_MS - 90_000, PHOTO_READY_AGAIN: AT_MS - 80_000, PHOTO_READY: AT_MS - 7_000}
+    other = view(destination=OTHER, activity=replace(BUSY, oldest_ms=old))
+    assert LanesView(AT_MS, [view(), other], {}).could_be_lost_s() == {HOME: 7.0}
+    assert other.lag_s(AT_MS) == 90.0
+    aside = view(activity=replace(BUSY, oldest_aside_ms={PHOTO_DELETED: AT_MS - 600_000, PHOTO_READY: AT_MS - 60_000}))
+    assert LanesView(AT_MS, [aside], {}).could_be_lost_s() == {HOME: 60.0}
+    assert aside.lag_s(AT_MS) == 2.5
+
+
+def test_without_a_replicator_nobody_knows_what_could_be_lost():
+    """Unless nothing waits."""
+    silent = view(activity=None)
+    assert LanesView(AT_MS, [silent, view(destination=OTHER)], {}).could_be_lost_s() == {HOME: None}
+    assert "Nobody knows" in lanes.remarks(LanesView(AT_MS, [silent], {}))[0]
+    empty = view(activity=None, waiting={PHOTO_READY: 0, PHOTO_DELETED: 5})
+    assert LanesView(AT_MS, [empty], {}).could_be_lost_s() == {HOME: 0.0}
+
+
+def test_a_home_that_does_not_answer_hides_no_other(run, monkeypatch):
+    """The exit code says that something is missing."""
+    opened = config.open_settings
+
+    def open_settings(loaded, region):
+        if region == TO:
+            raise Unavailable("no settings there")
+        return opened(loaded, region)
+
+    monkeypatch.setattr(config, "open_settings", open_settings)
+    code, printed = run("show")
+    assert code == 1
+    assert f"{TO} does not answer: no settings there" in printed
+    assert f"{HOME} → {TO}" in printed
+
+
+def test_it_is_shown_again_each_second(run, report, monkeypatch):
+    """Until Ctrl-C; a program gets a document a line."""
+    pauses = iter([lambda: report("one", copying=7)])
+
+    def pause(seconds):
+        step = next(pauses, None)
+        if step is None:
+            raise KeyboardInterrupt
+        step()
+
+    monkeypatch.setattr(watching.time, "sleep", pause)
+    code, printed = run("show", "--live", "--json")
+    assert (code, printed.count('"could_be_lost_s"'), '"copying": 7' in printed) == (130, 2, True)
+    code, printed = run("show", "--live")
+    assert (code, "7/12+2" in printed) == (130, True)
+
+
+def acts(values) -> list[str]:
+    return [setting.value for setting in values.tree(ACTS).values()]
+
+
+def test_a_lane_is_paused_and_goes_on(run, values):
+    """What is not named stays as it was; each act is logged with its reason."""
+    assert run("set", TO, "--width", "4", "--bytes-per-s", "5000000", "--because", "a narrow line")[0] == 0
+    code, printed = run("set", TO, "--pause", "--because", "the line is down")
+    assert code == 0
+    assert f"{HOME} to {TO}: paused, 4 photos at once, 4 of those processed again, 5,000,000 bytes/s" in printed
+    assert parse_settings(values.read(key_of(TO)).value) == LaneSettings(True, 5_000_000, 4)
+    run("set", TO, "--resume", "--bytes-per-s", "0", "--backfill-width", "8", "--because", "it is up")
+    assert parse_settings(values.read(key_of(TO)).value) == LaneSettings(False, None, 4, 8)
+    assert len(acts(values)) == 3
+    assert any("the line is down" in act for act in acts(values))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        ((HOME, "--pause"), f"{HOME} has no lane to {HOME}"),
+        (("mars", "--pause"), "has no lane to mars"),
+        ((TO,), "Nothing is to be changed"),
+        ((TO, "--width", "65"), "width must lie between 1 and 64"),
+        ((TO, "--backfill-width", "0"), "backfill_width must lie between"),
+        ((TO, "--bytes-per-s", "1000"), "bytes_per_s must be at least"),
+    ],
+)
+def test_what_can_not_be_is_refused_and_changes_nothing(run, values, arguments, wrong):
+    """Nothing is logged as done."""
+    code, printed = run("set", *arguments, "--because", "a try")
+    assert (code, values.read(key_of(TO)), acts(values)) == (2, None, [])
+    assert wrong in printed
+
+
+def test_only_an_operator_sets_a_lane(run, data, values):
+    """The key is that of somebody whom the statement lists."""
+    for key in (data / "operators").glob("*.pem"):
+        key.unlink()
+    assert run("set", TO, "--pause", "--because", "a try")[0] == 1
+    assert values.read(key_of(TO)) is None
+
+
+def test_settings_that_can_not_be_read_are_set_anew(run, values):
+    """It says which they are now."""
+    values.write(key_of(TO), "nonsense")
+    code, printed = run("set", TO, "--pause", "--because", "repaired")
+    assert code == 0
+    assert "paused, 48 photos at once" in printed
+    assert parse_settings(values.read(key_of(TO)).value) == LaneSettings(paused=True)
