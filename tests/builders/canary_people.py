@@ -5,7 +5,8 @@ What of the Union's people lies where afterwards is for a test to look.
 
 import os
 import random
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -63,20 +64,12 @@ class CanaryPeople:
         self._together(self._do_wrong)
         self._together(self._change_their_minds)
 
-    def needles(self, one: CanaryPerson, variants: dict[str, dict[str, bytes]]) -> list[Needle]:
-        """Of all that is theirs. `variants` are the bytes by photo and name."""
-        label = one.canary.label
-        found = [*one.canary.needles(), *self.needles_away(one)]
-        for number, (photo_id, raw) in enumerate(one.raws.items()):
-            found += object_needles(f"{label}'s raw {number}", raw)
-            for name, data in variants.get(photo_id, {}).items():
-                found += object_needles(f"{label}'s variant {name} of {number}", data)
-        return found
-
-    @staticmethod
-    def needles_away(one: CanaryPerson) -> list[Needle]:
-        label, text = AWAY.format(one.canary.label), one.away.comment
-        return [Needle(label, text), Needle(label, text.split()[-1])]
+    def needles(self, folder: Path) -> list[Needle]:
+        """Of all that is anybody's. The bytes of variants are read from where they lie below the folder."""
+        variants: dict[str, list[Path]] = defaultdict(list)
+        for path in folder.rglob("*.jpg"):
+            variants[path.parent.name].append(path)
+        return [needle for one in self.everybody for needle in _needles(one, variants)]
 
     def _sign_up(self, label: str, country: str, edge: str, seed: int) -> CanaryPerson:
         made = canary.person(label, seed)
@@ -149,6 +142,16 @@ class CanaryPeople:
             act()
 
 
+def _needles(one: CanaryPerson, variants: Mapping[str, list[Path]]) -> list[Needle]:
+    label, away, text = one.canary.label, AWAY.format(one.canary.label), one.away.comment
+    found = [*one.canary.needles(), Needle(away, text), Needle(away, text.split()[-1])]
+    for number, (photo_id, raw) in enumerate(one.raws.items()):
+        found += object_needles(f"{label}'s raw {number}", raw)
+        for data in {path.read_bytes() for path in variants[photo_id]}:
+            found += object_needles(f"{label}'s variant of {number}", data)
+    return found
+
+
 def place_of(file: str, places: tuple[str, ...]) -> str:
     """Whose a file below a system's folder is, by the names of the folders and of the file; "" of nobody."""
     parts = [part.removesuffix(".log").removesuffix(".1").removesuffix(".log") for part in Path(file).parts]
@@ -159,9 +162,8 @@ def fresh_seed() -> int:
     return int.from_bytes(os.urandom(8))
 
 
-def in_the_open(found: list[Sighting], places: tuple[str, ...]) -> dict[tuple[str, str], set[str]]:
-    """Which labels were found where: files by place and name."""
-    seen: dict[tuple[str, str], set[str]] = {}
+def labels_by_file(found: Iterable[Sighting]) -> dict[str, set[str]]:
+    labels: dict[str, set[str]] = defaultdict(set)
     for one in found:
-        seen.setdefault((place_of(one.file, places), one.file), set()).add(one.label)
-    return seen
+        labels[one.file].add(one.label)
+    return labels

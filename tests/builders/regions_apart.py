@@ -9,6 +9,7 @@ Everything of a place is in folders of its name, also what its processes write t
 """
 
 import json
+import os
 import socket
 import sys
 import threading
@@ -17,6 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from unittest import mock
+from urllib.parse import parse_qs, urlsplit
 
 import psutil
 import urllib3
@@ -30,6 +34,7 @@ from regions import config
 from tests.builders import fault_proxy
 from tests.builders.clusters import workers_below
 from tests.builders.fault_proxy import FaultProxy
+from tests.builders.guarded_fleet import GuardedFleet
 from tests.builders.stored_state import RegionDisk
 from tests.conftest import System
 
@@ -94,19 +99,24 @@ class RegionsApart:
 
 
 @contextmanager
-def running(data: Path, within_s: float = 90.0) -> Iterator[RegionsApart]:
-    """Until the block ends; on embedded stores, or those that the environment names. Fails if it does not start."""
+def running(
+    data: Path, fleets: Mapping[str, GuardedFleet] = MappingProxyType({}), within_s: float = 90.0
+) -> Iterator[RegionsApart]:
+    """Until the block ends; the stores of the regions in `fleets` are there. Fails if it does not start."""
     machine = data_folder.read_machine()
     with ExitStack() as stack:
-        listening = [one.name for one in machine.processes() if one.listens]
+        stack.enter_context(mock.patch.dict(os.environ, _stores(fleets)))
+        listening = [one.name for one in _processes(machine) if one.listens]
         sockets = {
             name: stack.enter_context(socket.create_server((HOST, 0), backlog=_BACKLOG))
             for name in (*listening, *(f"{BORDER}-{region}" for region in machine.regions))
         }
         ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
-        data.mkdir(parents=True, exist_ok=True)
+        _write_secrets(data / data_folder.SECRETS, fleets)
         data_folder.prepare(data, machine, ports)
         lines = _lines(machine, ports, stack)
+        for region, fleet in fleets.items():
+            fleet.write_plainly(region)
         programs = _Programs(machine, data, sockets, lines).all()
         stack.enter_context(_supervised(programs, data))
         urls = {name: url_of(port) for name, port in ports.items()}
@@ -116,14 +126,43 @@ def running(data: Path, within_s: float = 90.0) -> Iterator[RegionsApart]:
         yield apart
 
 
+def _stores(fleets: Mapping[str, GuardedFleet]) -> dict[str, str]:
+    """The variables that replace the topology's embedded stores, for every process."""
+    return {
+        _variable(region, field): url for region, fleet in fleets.items() for field, url in fleet.stores(region).items()
+    }
+
+
+def _write_secrets(folder: Path, fleets: Mapping[str, GuardedFleet]) -> None:
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    for region, fleet in fleets.items():
+        for word, text in fleet.secrets().items():
+            (folder / f"{region}.{word}").write_text(text)
+
+
+def _processes(machine: Machine) -> list[Process]:
+    """Without the object servers of regions whose objects S3 serves."""
+    return [one for one in machine.processes() if one.kind != "object-server" or _s3_port(one.node) is None]
+
+
+def _s3_port(region: str) -> int | None:
+    url = os.environ.get(_variable(region, "objects"), "")
+    endpoint = parse_qs(urlsplit(url).query).get("endpoint", [""])[0]
+    return urlsplit(endpoint).port
+
+
+def _variable(region: str, field: str) -> str:
+    return f"DARKROOM_{region.upper().replace('-', '_')}_{field.upper()}"
+
+
 def _lines(machine: Machine, ports: Mapping[str, int], stack: ExitStack) -> BorderLines:
-    def line(upstream: str) -> FaultProxy:
-        return stack.enter_context(fault_proxy.running(ports[upstream]))
+    def line(port: int) -> FaultProxy:
+        return stack.enter_context(fault_proxy.running(port))
 
     pairs = [(source, target) for source in machine.regions for target in machine.regions if source != target]
     return BorderLines(
-        {(source, target): line(f"{BORDER}-{target}") for source, target in pairs},
-        {region: line(f"object-server-{region}") for region in machine.regions},
+        {(source, target): line(ports[f"{BORDER}-{target}"]) for source, target in pairs},
+        {region: line(_s3_port(region) or ports[f"object-server-{region}"]) for region in machine.regions},
     )
 
 
@@ -137,7 +176,7 @@ class _Programs:
     def all(self) -> list[Program]:
         borders = [self._program(Process("origin", region, True), BORDER) for region in self._machine.regions]
         workers = [self._scheduler(), self._program(Process("worker", OPERATED, False))]
-        return [*workers, *(self._program(one) for one in self._machine.processes()), *borders]
+        return [*workers, *(self._program(one) for one in _processes(self._machine)), *borders]
 
     def _program(self, process: Process, kind: str = "") -> Program:
         name = f"{kind or process.kind}-{process.node}"
@@ -166,15 +205,19 @@ class _Programs:
         """How the other regions are reached from this one."""
         environ = {}
         for other in self._machine.regions:
-            prefix = f"DARKROOM_{other.upper().replace('-', '_')}"
             if other != region:
-                environ[f"{prefix}_ORIGIN"] = f"http://{self._lines.between[region, other].address}"
+                environ[_variable(other, "origin")] = f"http://{self._lines.between[region, other].address}"
             if other != region or with_own_store:
-                server = f"http://{self._lines.to_store[other].address}"
-                environ[f"{prefix}_OBJECTS"] = f"directory://{self._data}/regions/{other}/objects?server={server}"
+                environ[_variable(other, "objects")] = self._store_by_its_line(other)
             if other == region == OPERATED:
-                environ[f"{prefix}_SCHEDULER"] = f"tcp://{HOST}:{self._scheduler_port}"
+                environ[_variable(other, "scheduler")] = f"tcp://{HOST}:{self._scheduler_port}"
         return environ
+
+    def _store_by_its_line(self, region: str) -> str:
+        line, port = self._lines.to_store[region], _s3_port(region)
+        if port is not None:
+            return os.environ[_variable(region, "objects")].replace(f"{HOST}:{port}", line.address)
+        return f"directory://{self._data}/regions/{region}/objects?server=http://{line.address}"
 
     def _scratch(self, node: str) -> dict[str, str]:
         folder = self._data / data_folder.SCRATCH / node
