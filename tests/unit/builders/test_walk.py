@@ -45,7 +45,7 @@ OPERATIONS = [
 ]
 
 
-class Disks:
+class FaultlessDisks:
     """As a system leaves them that made no mistake."""
 
     def __init__(self, folder):
@@ -105,7 +105,7 @@ class Disks:
 
 @pytest.fixture
 def disks(tmp_path):
-    return Disks(tmp_path)
+    return FaultlessDisks(tmp_path)
 
 
 def test_where_all_is_well_nothing_is_found(disks):
