@@ -25,8 +25,8 @@ from tests.conftest import Person, System
 PEOPLE = (("ana", "PT", "lisbon"), ("dora", "DE", "chicago"), ("bob", "US", "chicago"), ("carl", "US", "frankfurt"))
 """A label, a country and the edge through which they go."""
 UNION = ("PT", "DE")
-AWAY = "what {} said in the US"
-"""The label of what people of the Union said about photos of others."""
+AWAY = "what {} wrote in the US"
+"""The label of what people of the Union wrote about photos of others."""
 _PHOTOS = 3
 _SIZES = (150, 640)
 _READY_S = 120

@@ -1,4 +1,4 @@
-"""Real servers of one jurisdiction's own: whoever has no login is refused, and what they write to disk is readable.
+"""Real servers of one jurisdiction's own: who has no login is refused, and what they write to disk is readable.
 
 Kafka has no login, since pykafka's is not used here; S3 has keys, as always. Redis and Kafka compress nothing by
 themselves, and `write_plainly` has Cassandra do so too.

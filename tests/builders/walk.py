@@ -59,7 +59,7 @@ def uploaded(operations: Iterable[Operation], homes: Mapping[str, str]) -> dict[
     return found
 
 
-class Walk:
+class DiskWalk:
     """`data` has every place's folder; `raw_of` draws the photo of a caption again."""
 
     def __init__(

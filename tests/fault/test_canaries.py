@@ -32,14 +32,14 @@ def people(apart, eventually):
 
 @pytest.fixture(scope="module")
 def seen(apart, people):
-    """What is found in each file of the system; of each person, whoever it is."""
+    """What is found in each file of the system; of each of the people."""
     data = apart.system.data
     found = labels_by_file(Search(people.needles(data)).under(data))
     assert {place_of(path.relative_to(data).as_posix(), PLACES) for path in data.rglob("*")} >= set(PLACES)
     return found
 
 
-def test_what_everybody_said_is_found_at_home(people, seen):
+def test_what_everybody_wrote_is_found_at_home(people, seen):
     """Or the search would show nothing: words, camera, raw and variants."""
     for one in people.everybody:
         home, label = one.person.home_region, one.canary.label

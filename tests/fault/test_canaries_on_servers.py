@@ -76,7 +76,7 @@ def here(fleets, needles):
     return labels_by_file(Search(needles).under(fleets["US"].folder))
 
 
-def test_what_people_of_the_us_said_is_found_in_each_kind_of_server(people, here):
+def test_what_people_of_the_us_wrote_is_found_in_each_kind_of_server(people, here):
     """Or the search would show nothing: in Cassandra's logs and tables, and in S3's objects."""
     for one in people.everybody:
         if not one.is_of_union:

@@ -20,7 +20,7 @@ from tests.builders.history import Completion, Verb
 from tests.builders.participants import ALL, photo_of
 from tests.builders.promises import Bounds
 from tests.builders.regions_apart import RegionsApart
-from tests.builders.walk import Walk
+from tests.builders.walk import DiskWalk
 
 pytestmark = pytest.mark.xdist_group("consistency")
 
@@ -66,12 +66,12 @@ def test_nothing_is_lost_twice_resurrected_or_leaked_whatever_is_killed(apart, s
     assert any(photo.gone for photo in walk.photos.values()) and any(photo.kept for photo in walk.photos.values())
 
 
-def walk_of(apart: RegionsApart, gathered: Gathering) -> Walk:
+def walk_of(apart: RegionsApart, gathered: Gathering) -> DiskWalk:
     homes = {one.id: one.home_region for one in gathered.people}
-    return Walk(apart.system.data, gathered.history.operations, homes, photo_of)
+    return DiskWalk(apart.system.data, gathered.history.operations, homes, photo_of)
 
 
-def report(chaos: Chaos, gathered: Gathering, walk: Walk, quiet_s: float) -> Iterator[str]:
+def report(chaos: Chaos, gathered: Gathering, walk: DiskWalk, quiet_s: float) -> Iterator[str]:
     """For people."""
     operations = gathered.history.operations
     photos = walk.photos.values()

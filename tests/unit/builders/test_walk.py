@@ -9,7 +9,7 @@ import pytest
 
 from tests.builders.history import Completion, Operation, Verb
 from tests.builders.participants import photo_of
-from tests.builders.walk import EVERYWHERE, Walk
+from tests.builders.walk import EVERYWHERE, DiskWalk
 
 ANA, BOB = "u_ana", "u_bob"
 HOMES = {ANA: "eu-west", BOB: "us-central"}
@@ -100,7 +100,7 @@ class FaultlessDisks:
             opened.execute(statement, values)
 
     def mistakes(self):
-        return Walk(self.folder, OPERATIONS, HOMES, photo_of).mistakes()
+        return DiskWalk(self.folder, OPERATIONS, HOMES, photo_of).mistakes()
 
 
 @pytest.fixture
