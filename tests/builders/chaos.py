@@ -36,19 +36,29 @@ class Chaos:
 
     @contextmanager
     def until_killed(self, count: int) -> Iterator[threading.Event]:
-        """The event is set when so many processes were killed, or when that failed, which is raised at the end.
+        """Lines fail, and the event is set when so many processes were killed. If that fails, it is raised at the end.
 
-        Then every line is healthy again; what was killed last may not be back yet.
+        What was killed last may not be back by then.
         """
         over = threading.Event()
-        with ThreadPoolExecutor(2) as threads:
+        with self.lines_failing(), ThreadPoolExecutor(1) as threads:
             killing = threads.submit(self._kill, count, over)
-            striking = threads.submit(self._strike, over)
             try:
                 yield over
             finally:
                 over.set()
         killing.result()
+
+    @contextmanager
+    def lines_failing(self) -> Iterator[None]:
+        """Until the block ends; then every line is healthy again."""
+        over = threading.Event()
+        with ThreadPoolExecutor(1) as threads:
+            striking = threads.submit(self._strike, over)
+            try:
+                yield
+            finally:
+                over.set()
         striking.result()
 
     def _kill(self, count: int, over: threading.Event) -> None:
@@ -81,7 +91,6 @@ class Chaos:
                 self.spells[spell.name] += 1
                 heapq.heappush(due, (time.monotonic() + spell.lasts_s, name))
         finally:
-            over.set()
             for line in lines.values():
                 line.apply(HEALTHY)
 

@@ -5,6 +5,7 @@ import pytest
 from tests.builders import regions_apart
 from tests.builders.canary import Search
 from tests.builders.canary_people import AWAY, CanaryPeople, fresh_seed, labels_by_file, place_of
+from tests.builders.chaos import Chaos
 from tests.builders.stored_state import RegionDisk
 
 pytestmark = pytest.mark.xdist_group("consistency")
@@ -23,9 +24,11 @@ def apart(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def people(apart, eventually):
-    """After all of it has reached every region."""
-    crowd = CanaryPeople(apart.system, fresh_seed())
-    crowd.live()
+    """After all of it has reached every region, over lines that failed: what lanes could not do is logged as well."""
+    seed = fresh_seed()
+    crowd = CanaryPeople(apart.system, seed)
+    with Chaos(apart, seed).lines_failing():
+        crowd.live()
     eventually(lambda: not apart.unfinished(), SETTLED_S, lambda: f"{apart.unfinished()} {apart.log_tail()}")
     return crowd
 

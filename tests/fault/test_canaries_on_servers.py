@@ -15,6 +15,7 @@ from regions.config import open_catalog
 from tests.builders import guarded_fleet, regions_apart
 from tests.builders.canary import Search
 from tests.builders.canary_people import AWAY, CanaryPeople, fresh_seed, labels_by_file
+from tests.builders.chaos import Chaos
 from tests.builders.guarded_fleet import INSTALLED
 
 pytestmark = pytest.mark.xdist_group("canaries_on_servers")
@@ -52,8 +53,10 @@ def apart(fleets, tmp_path_factory):
 @pytest.fixture(scope="module")
 def people(apart, eventually):
     """Once each has everybody's photos in their feed, and what was deleted is in none."""
-    crowd = CanaryPeople(apart.system, fresh_seed())
-    crowd.live()
+    seed = fresh_seed()
+    crowd = CanaryPeople(apart.system, seed)
+    with Chaos(apart, seed).lines_failing():
+        crowd.live()
     wanted = {photo["id"] for one in crowd.everybody for photo in one.photos[:-1]}
 
     def has_all(one):
