@@ -4,7 +4,6 @@ Each jurisdiction has a fleet, with logins; and nothing is compressed, or it cou
 """
 
 import os
-import time
 
 import pytest
 
@@ -13,7 +12,7 @@ from deploy.servers import fleet
 from regions import config
 from regions.config import open_catalog
 from tests.builders import guarded_fleet, regions_apart
-from tests.builders.canary import Search
+from tests.builders.canary import Search, search
 from tests.builders.canary_people import AWAY, CanaryPeople, fresh_seed, labels_by_file
 from tests.builders.chaos import Chaos
 from tests.builders.guarded_fleet import INSTALLED
@@ -24,7 +23,7 @@ HERE, UNION = "us-central", ("eu-west", "eu-central")
 OF_THE_UNION = ("kafka", "redis", "consul", "versitygw")
 """Its catalogs are SQLite, since two Cassandras are much for one machine."""
 SPREAD_S = 120
-FLUSHED_S = 5
+WORDS = ("name", "caption", "comment", "handle")
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +50,8 @@ def apart(fleets, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def people(apart, eventually):
-    """Once each has everybody's photos in their feed, and what was deleted is in none."""
+def people(apart, fleets, eventually):
+    """Once each has everybody's photos in their feed, none that was deleted, and Cassandra has flushed its tables."""
     seed = fresh_seed()
     crowd = CanaryPeople(apart.system, seed)
     with Chaos(apart, seed).lines_failing():
@@ -63,8 +62,17 @@ def people(apart, eventually):
         return set(one.person.feed_ids()) == wanted - {photo["id"] for photo in one.photos}
 
     eventually(lambda: all(map(has_all, crowd.everybody)), SPREAD_S, apart.log_tail)
-    time.sleep(FLUSHED_S)
+    tables = fleets["US"].folder / "cassandra" / "data"
+    here = [one.canary for one in crowd.everybody if not one.is_of_union]
+    needles = [needle for one in here for needle in one.needles()]
+    eventually(
+        lambda: {label for one in here for label in words_of(one)} <= {one.label for one in search(tables, needles)}
+    )
     return crowd
+
+
+def words_of(one):
+    return {f"{one.label}'s {what}" for what in WORDS}
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +91,10 @@ def test_what_people_of_the_us_wrote_is_found_in_each_kind_of_server(people, her
     """Or the search would show nothing: in Cassandra's logs and tables, and in S3's objects."""
     for one in people.everybody:
         if not one.is_of_union:
-            label = one.canary.label
+            label, words = one.canary.label, words_of(one.canary)
             where = {}
             for file, labels in here.items():
                 where.setdefault("/".join(file.split("/")[:2]), set()).update(labels)
-            words = {f"{label}'s {what}" for what in ("name", "caption", "comment", "handle")}
             assert words <= where["cassandra/commitlog"]
             assert words <= where["cassandra/data"]
             assert {f"part of {label}'s raw 0", f"part of {label}'s variant of 0"} <= where["versitygw/data"]
