@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 DATA ?= var
 WORKERS ?= 2
 MINUTES ?= 5
+KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fuzz consistency check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-ready bench-stores bench-walls bench-origin servers servers-install clean
+.PHONY: help up demo test fuzz consistency chaos-lanes check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-ready bench-stores bench-walls bench-origin servers servers-install clean
 
 help:  ## this list
 	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -36,6 +37,10 @@ fuzz: $(VENV)/test  ## hostile pictures for MINUTES=5, each made by a seed; cras
 consistency: $(VENV)/test  ## clients in three regions for MINUTES=5, while processes are killed: do they see what is promised?
 	@DARKROOM_CONSISTENCY_S=$$(( $(MINUTES) * 60 )) DARKROOM_CONSISTENCY_SEED=$(SEED) \
 		$(BIN)/pytest -q -s -p no:cacheprovider tests/fault/test_consistency.py
+
+chaos-lanes: $(VENV)/test  ## KILLS=100 kill -9 of what carries photos between regions, while the lines between these fail: is anything lost?
+	@DARKROOM_CHAOS_KILLS=$(KILLS) DARKROOM_CHAOS_SEED=$(SEED) \
+		$(BIN)/pytest -q -s -p no:cacheprovider tests/fault/test_lanes_killed_at_random.py
 
 servers: servers-install  ## Cassandra, Kafka, Redis, Consul and S3 on loopback, until Ctrl-C (SERVERS=1 make up uses them)
 	@$(BIN)/python -m deploy.servers up

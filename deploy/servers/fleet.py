@@ -41,7 +41,12 @@ def install(root: Path, name: str) -> None:
 
 def prepare(root: Path, folder: Path, name: str, ports: Ports = free_port) -> Server:
     """A server with its own folder, not started yet."""
-    return Server(_START[name](root, folder / name, ports), folder / name)
+    return Server(start_of(root, folder, name, ports), folder / name)
+
+
+def start_of(root: Path, folder: Path, name: str, ports: Ports = free_port) -> Start:
+    """How `prepare` has it started: in the folder `name` of `folder`."""
+    return _START[name](root, folder / name, ports)
 
 
 @contextmanager

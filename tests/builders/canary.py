@@ -10,6 +10,7 @@ object by its SHA-256, and by short windows of its bytes: short, since a store m
 
 import base64
 import binascii
+import errno
 import hashlib
 import io
 import json
@@ -170,6 +171,13 @@ class Sighting(NamedTuple):
     form: str
 
 
+class _Piece(NamedTuple):
+    """Of a file: the number of its first byte, and its bytes."""
+
+    offset: int
+    data: bytes
+
+
 class Search:
     """Looks for all needles at once. Counts what it looked at, since a search of nothing finds nothing."""
 
@@ -196,30 +204,33 @@ class Search:
                     for offset, label, form in self._in_pieces(pieces):
                         yield Sighting(file, part, offset, label, form)
 
-    def _parts(self, path: Path, name: str) -> Iterator[tuple[str, Iterable[bytes]]]:
-        yield "name", [os.fsencode(name)]
+    def _parts(self, path: Path, name: str) -> Iterator[tuple[str, Iterable[_Piece]]]:
+        yield "name", [_Piece(0, os.fsencode(name))]
         with suppress(FileNotFoundError):
             status = path.lstat()
             if stat.S_ISLNK(status.st_mode):
-                yield "content", [os.fsencode(path.readlink())]
+                yield "content", [_Piece(0, os.fsencode(path.readlink()))]
                 return
             for attribute in os.listxattr(path, follow_symlinks=False):
-                yield attribute, [os.fsencode(attribute) + b"=" + os.getxattr(path, attribute, follow_symlinks=False)]
+                value = os.getxattr(path, attribute, follow_symlinks=False)
+                yield attribute, [_Piece(0, os.fsencode(attribute) + b"=" + value)]
             if stat.S_ISREG(status.st_mode):
                 self.files += 1
-                yield "content", _pieces(path)
+                yield "content", _pieces(path, self._longest)
 
-    def _in_pieces(self, pieces: Iterable[bytes]) -> Iterator[tuple[int, str, str]]:
+    def _in_pieces(self, pieces: Iterable[_Piece]) -> Iterator[tuple[int, str, str]]:
         """Reads on before the end of the last piece, so that nothing is missed that lies in two."""
         tail, passed = b"", 0
-        for piece in pieces:
+        for offset, piece in pieces:
             self.size_bytes += len(piece)
+            if offset != passed:
+                tail = b""
             joined = tail + piece
             for index, start, end in self._automaton.find_matches_as_indexes(joined, overlapping=True):
                 if end > len(tail):
                     for label, form in self._found_as[self._patterns[index]]:
-                        yield passed - len(tail) + start, label, form
-            passed += len(piece)
+                        yield offset - len(tail) + start, label, form
+            passed = offset + len(piece)
             tail = joined[-(self._longest - 1) :]
 
 
@@ -227,11 +238,35 @@ def search(folder: Path, needles: Iterable[Needle]) -> Sequence[Sighting]:
     return list(Search(needles).under(folder))
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    """Read and not mapped: a mapped file that its store cuts off meanwhile would end this process (SIGBUS)."""
+def _pieces(path: Path, margin_bytes: int) -> Iterator[_Piece]:
+    """Of what was written, and so much around it. Holes are skipped: servers make files that are nearly all hole.
+
+    Read and not mapped: a mapped file that its store cuts off meanwhile would end this process (SIGBUS).
+    """
     with path.open("rb", buffering=0) as file:
-        while piece := file.read(_READ_BYTES):
-            yield piece
+        at, end = 0, 0
+        while True:
+            if at >= end:
+                start, end = _next_written(file.fileno(), end)
+                if start < 0:
+                    return
+                at, end = max(at, start - margin_bytes), end + margin_bytes
+            file.seek(at)
+            if not (piece := file.read(min(_READ_BYTES, end - at))):
+                return
+            yield _Piece(at, piece)
+            at += len(piece)
+
+
+def _next_written(file: int, at: int) -> tuple[int, int]:
+    """From where to where, at or after `at`; (-1, -1) if there is nothing more."""
+    try:
+        start = os.lseek(file, at, os.SEEK_DATA)
+        return start, os.lseek(file, start, os.SEEK_HOLE)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return -1, -1
 
 
 def _raise_unless_gone(error: OSError) -> None:

@@ -18,7 +18,7 @@ from tests.builders.history import History, Verb
 from tests.builders.lossy_link import lossy_link
 from tests.builders.participants import READS, Album, Participant
 from tests.builders.promises import Bounds, Violation
-from tests.conftest import System
+from tests.conftest import Person, System
 
 PLACES = (
     ("PT", "lisbon"), ("PT", "sydney"), ("DE", "frankfurt"), ("DE", "chicago"), ("US", "chicago"), ("US", "lisbon"),
@@ -31,6 +31,7 @@ _BACK_S = 60
 @dataclass
 class Gathering:
     system: System
+    people: list[Person]
     participants: list[Participant]
     names: dict[str, str]
     history: History
@@ -48,7 +49,10 @@ class Gathering:
 
     def work(self, verbs: dict[Verb, int], for_s: float) -> None:
         until_s = time.monotonic() + for_s
-        self.together(lambda one: one.work(verbs, lambda: time.monotonic() > until_s))
+        self.work_until(lambda: time.monotonic() > until_s, verbs)
+
+    def work_until(self, over: Callable[[], bool], verbs: dict[Verb, int]) -> None:
+        self.together(lambda one: one.work(verbs, over))
 
     def settle(self, bounds: Bounds) -> None:
         """All photos become ready; they read on until all must have spread; then each looks at everything."""
@@ -80,7 +84,7 @@ def gathering(system: System, seed: int, lost_one_in: int = 60) -> Iterator[Gath
             one = Participant(person, edge, system.edges[edge], client, everybody, album, history, dice)
             participants.append(one)
         names = {user: f"Somebody {number}" for number, user in enumerate(everybody)}
-        yield Gathering(system, participants, names, history, lost)
+        yield Gathering(system, [person for person, _ in people], participants, names, history, lost)
 
 
 def _loses(dice: Random, one_in: int, edge: str, lost: list[str]) -> Callable[[], bool]:

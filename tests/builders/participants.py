@@ -192,7 +192,7 @@ class Participant:
 
     def _upload(self, caption: str, operation: OpenOperation) -> None:
         """As a persistent app does it: one upload, resumed where it stopped. Raises ClientError."""
-        photo = draw_photo(crc32(caption.encode()), 120, 90)
+        photo = photo_of(caption)
 
         def begun(upload_id: str) -> None:
             operation.target = upload_id
@@ -233,6 +233,11 @@ class Participant:
         pages = list(_pages(lambda before: client.feed(target, before, _PAGE)))
         unavailable = tuple(photo_id for page in pages for photo_id in page["unavailable"])
         return Feed(_listed(one for page in pages for one in page["items"]), unavailable)
+
+
+def photo_of(caption: str) -> bytes:
+    """What a participant uploads with this caption."""
+    return draw_photo(crc32(caption.encode()), 120, 90)
 
 
 def _listed(photos: Iterator[dict[str, Any]]) -> tuple[Listed, ...]:

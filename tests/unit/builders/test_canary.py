@@ -14,6 +14,7 @@ from tests.builders import canary, pictures
 from tests.builders.canary import Needle, Search, Sighting, object_needles, search
 
 TEXT = "Łąka 🌊 am Fluß /x?y+z"
+UTF_16 = TEXT.encode("utf-16-be")
 BYTES = bytes(range(240, 256)) + b"><"
 PLANTED = {
     "UTF-8": (TEXT, TEXT.encode()),
@@ -59,11 +60,32 @@ def test_a_needle_in_two_pieces_of_a_file_is_found_once(tmp_path, before):
     """A large file is read in pieces."""
     at = canary._READ_BYTES + before
     with (tmp_path / "large").open("wb") as file:
-        file.seek(at)
-        file.write(TEXT.encode() + bytes(100))
+        file.write(bytes(at) + TEXT.encode() + bytes(100))
     search = Search([Needle("a text", TEXT), Needle("another", TEXT * 3)])
     assert list(search.under(tmp_path)) == [Sighting("large", "content", at, "a text", "UTF-8")]
     assert (search.files, search.size_bytes) == (1, at + len(TEXT.encode()) + 100 + len("large"))
+
+
+@pytest.mark.parametrize("at", [10 << 20, (10 << 20) + 4096 - len(UTF_16), (10 << 20) - 1])
+def test_what_lies_between_holes_is_found_and_the_holes_are_not_read(tmp_path, at):
+    """Kafka's indexes are 10 MB of which nothing is written. A text may begin or end in a hole, since it has zeros."""
+    with (tmp_path / "index").open("wb") as file:
+        file.truncate(1 << 30)
+        file.seek(at)
+        file.write(UTF_16)
+    search = Search([Needle("a text", TEXT), Needle("another", TEXT * 3)])
+    assert [(one.offset, one.form) for one in search.under(tmp_path)] == [(at, "UTF-16, big-endian")]
+    assert search.size_bytes < 1 << 20
+
+
+def test_a_text_that_is_written_on_both_sides_of_a_hole_is_found_twice(tmp_path):
+    """At its place, each."""
+    ends = (0, (1 << 30) - len(TEXT.encode()))
+    with (tmp_path / "file").open("wb") as file:
+        for at in ends:
+            file.seek(at)
+            file.write(TEXT.encode())
+    assert [one.offset for one in search(tmp_path, [Needle("a text", TEXT)])] == list(ends)
 
 
 def test_every_sighting_is_reported(tmp_path):
