@@ -50,7 +50,7 @@ def test_photos_likes_comments_and_follows_are_erased(room, erasure):
     assert [event.key for event in published] == [own.photo_id]
 
 
-def test_what_is_erased_is_said_to_the_lanes(room, erasure):
+def test_what_is_erased_has_an_event_for_the_lanes(room, erasure):
     """So that it goes from the second region too: the account, and what the person liked and wrote here."""
     catalog, ana, other = room.stores.catalog, room.user_id(1), ready(room, 2, 2).photo_id
     catalog.users.add(User(ana, "Ana", "PT", "eu", "eu-west", 1))
