@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from regions import ids
+from regions.border.bounds import AHEAD_MS
 from regions.border.kinds import KINDS, RecordChange, change_of, text_of
 from regions.border.records import SentRecord
 from regions.border.second_region import second_region
@@ -32,7 +33,6 @@ from regions.residency.decide import Subject
 from replication.handlers import LaneHome
 
 _ATTEMPTS = 8
-_AHEAD_MS = 10 * 60_000
 
 
 class RecordsBorder(Protocol):
@@ -73,7 +73,7 @@ class RecordHandlers:
 
     def _version(self, least: int) -> int:
         now_ms = self._clock_ms()
-        if least > now_ms + _AHEAD_MS:
+        if least > now_ms + AHEAD_MS:
             raise BadGateway(f"{self._destination} names a version of the future")
         return max(now_ms, least)
 

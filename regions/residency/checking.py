@@ -116,23 +116,39 @@ def _homes(policy: Policy, residency_class: ResidencyClass, places: Sequence[Pla
             continue
         if not _is_lived_in(policy, residency_class, home):
             continue
-        subject = Subject(residency_class.name, home.region)
-        for action in STORED_AT_HOME:
-            if not decide(policy, subject, action, regions[home.region], None).allowed:
-                yield _error(
-                    home.where,
-                    f"people of {residency_class.name} live in {home.region}, but nothing allows {action} there "
-                    "without an end",
-                )
-        copies = [
-            name for name, place in regions.items() if decide(policy, subject, Action.REST_RAW, place, None).allowed
-        ]
-        if len(copies) < residency_class.minimum_copies:
+        yield from _at_home(policy, residency_class, home, regions[home.region])
+        yield from _elsewhere(policy, residency_class, home, regions.values())
+
+
+def _at_home(policy: Policy, residency_class: ResidencyClass, home: Home, place: Place) -> Iterator[Diagnostic]:
+    subject = Subject(residency_class.name, home.region)
+    for action in STORED_AT_HOME:
+        if not decide(policy, subject, action, place, None).allowed:
             yield _error(
-                residency_class.copies_where,
-                f"{residency_class.minimum_copies} copies of each raw can't be: for people of {residency_class.name} "
-                f"in {home.region}, rest_raw is allowed without an end in {', '.join(copies) or 'no region'}",
+                home.where,
+                f"people of {residency_class.name} live in {home.region}, but nothing allows {action} there "
+                "without an end",
             )
+
+
+def _elsewhere(
+    policy: Policy, residency_class: ResidencyClass, home: Home, regions: Iterable[Place]
+) -> Iterator[Diagnostic]:
+    """Whether what people need to have twice may lie in so many regions, for good."""
+    subject = Subject(residency_class.name, home.region)
+    people = f"people of {residency_class.name} in {home.region}"
+    raws, accounts = (
+        [place.name for place in regions if decide(policy, subject, action, place, None).allowed]
+        for action in (Action.REST_RAW, Action.REST_ACCOUNT)
+    )
+    if accounts == [home.region]:
+        yield _warning(home.where, f"if {home.region} is lost, so are the accounts of {people}: no other may have them")
+    if len(raws) < residency_class.minimum_copies:
+        yield _error(
+            residency_class.copies_where,
+            f"{residency_class.minimum_copies} copies of each raw can't be: for {people}, rest_raw is allowed without "
+            f"an end in {', '.join(raws) or 'no region'}",
+        )
 
 
 def _is_lived_in(policy: Policy, residency_class: ResidencyClass, home: Home) -> bool:

@@ -49,7 +49,7 @@ def test_who_signs_up_is_a_user_with_credentials(api):
         ("DELETE", "", {}, [CREDENTIALS, USER]),
     ],
 )
-def test_an_account_that_changes_has_its_event(api, ana, since, method, what, body, expected):
+def test_an_account_that_changes_has_an_event(api, ana, since, method, what, body, expected):
     """And that it was deleted, too. A confirmation or a script's token is no change of a record."""
     confirmed = api.confirmed(ana)
     assert since(lambda: change(api, confirmed, method, what, body)) == expected
@@ -66,7 +66,7 @@ def test_signing_in_changes_them_only_if_the_hash_is_outdated(api, ana, since, m
     assert since(lambda: api.sign_in(ana, PASSPHRASE)) == [CREDENTIALS]
 
 
-def test_a_like_is_published_with_the_class_of_who_likes(api, ana, stranger, since):
+def test_the_event_of_a_like_has_the_class_of_who_likes(api, ana, stranger, since):
     """Who may be of another region, which alone knows it otherwise. Each time, also when it is taken back."""
     path = f"/v1/photos/{api.ready(ana)}/like"
     like = ("like", stranger.id, "eu")
@@ -76,7 +76,7 @@ def test_a_like_is_published_with_the_class_of_who_likes(api, ana, stranger, sin
     assert api.catalog.outbox.pending(9) == []
 
 
-def test_a_comment_is_published_with_the_class_of_its_author(api, ana, stranger, since):
+def test_the_event_of_a_comment_has_the_class_of_its_author(api, ana, stranger, since):
     """Also when the owner of the photo deletes it, and again when a request is repeated."""
     path = f"/v1/photos/{api.ready(ana)}/comments"
     made = api.request("POST", path, {"text": "Lovely"}, stranger)
@@ -86,7 +86,7 @@ def test_a_comment_is_published_with_the_class_of_its_author(api, ana, stranger,
     assert since(lambda: api.request("DELETE", f"{path}/{made.json['id']}", user=ana)) == []
 
 
-def test_a_follow_and_its_end_are_published(api, ana, eva, since):
+def test_a_follow_and_its_end_have_an_event(api, ana, eva, since):
     """In order among the changes of the follower, beside the event for the author's home."""
     for method in ("PUT", "DELETE"):
         act = partial(api.request, method, f"/v1/users/{ana.id}/following/{eva.id}", user=ana)
@@ -103,7 +103,7 @@ def log_away(api, monkeypatch):
     monkeypatch.setattr(api.context.stores.events, "publish", away)
 
 
-def test_what_happens_while_the_log_is_away_waits_in_the_outbox(api, ana, since, request):
+def test_an_event_waits_in_the_outbox_while_the_log_is_away(api, ana, since, request):
     """The person need not try again."""
     photo_id = api.ready(ana)
     request.getfixturevalue("log_away")

@@ -105,6 +105,20 @@ def test_a_policy_that_does_not_fit_is_refused_with_the_line(old, new, line, mes
         checking.require_fit(parsing.parse(text, "p.yaml"), PLACES)
 
 
+def test_a_home_whose_accounts_may_lie_nowhere_else_is_a_warning():
+    """They would be lost with it. Not if they may lie in one other region, and not of an edge."""
+    rule = f"      - allow: [{AT_HOME}]\n        at: [jurisdiction:EU]"
+    elsewhere = ", ".join(AT_HOME.split(", ")[:-1])
+    only = (
+        rule.replace(AT_HOME, elsewhere) + "\n        because: Photos.\n      - allow: [rest_account]\n        at: [%s]"
+    )
+    for places, lines in (("home, porto", [10, 12]), ("eu-west, eu-central", [])):
+        found = diagnostics(TEXT.replace(rule, only % places))
+        assert [(severity, line) for severity, line, message in found if "accounts" in message] == [
+            ("warning", line) for line in lines
+        ]
+
+
 def test_everything_is_reported_at_once_in_the_order_of_lines():
     """A mistake does not hide the next one."""
     text = TEXT
