@@ -34,8 +34,12 @@ class Limiter:
         session: str = "",
         region: str = "",
         size_bytes: int = 0,
+        count: int = 1,
     ) -> list[Wanted]:
-        """What was taken. Raises TooManyRequests, and then nothing was. Either way the response says what is left."""
+        """What was taken, for `count` requests in one. Raises TooManyRequests, and then nothing was.
+
+        Either way the response says what is left.
+        """
         network = self._network(request)
         who = {
             Who.USER: user,
@@ -47,7 +51,7 @@ class Limiter:
             Who.REGION: region,
         }
         limits = BY_ROUTE[request.method, request.uri_template or ""]
-        wanted = self._wanted(limits, who, size_bytes)
+        wanted = self._wanted(limits, who, size_bytes, count)
         standings = self._limits.take(wanted)
         response.set_headers(route_limits.fields(standings))
         if not is_granted(standings):
@@ -75,9 +79,11 @@ class Limiter:
         unfinished = (route_limits.UNFINISHED, route_limits.UNFINISHED_BYTES)
         self._limits.give_back(self._wanted(unfinished, {Who.USER: user}, size_bytes))
 
-    def _wanted(self, limits: Collection[RouteLimit], who: Mapping[Who, str], size_bytes: int) -> list[Wanted]:
+    def _wanted(
+        self, limits: Collection[RouteLimit], who: Mapping[Who, str], size_bytes: int, count: int = 1
+    ) -> list[Wanted]:
         return [
-            Wanted(one.limit, self._key(one, who[one.who]), size_bytes if one.limit.unit is Unit.BYTES else 1)
+            Wanted(one.limit, self._key(one, who[one.who]), size_bytes if one.limit.unit is Unit.BYTES else count)
             for one in limits
         ]
 

@@ -107,6 +107,15 @@ FOLLOWS = RouteLimit(Limit("follows", 600, 10 * _MINUTE_S), Who.USER, "too many 
 REGION_BYTES = RouteLimit(
     Limit("bytes-of-region", 100 * _TIB, _DAY_S, Unit.BYTES), Who.REGION, "too many bytes were offered by your region"
 )
+REGION_OFFERS = RouteLimit(
+    # Each photo counts twice: before and after its bytes.
+    Limit("offers-of-region", 40_000_000, _DAY_S),
+    Who.REGION,
+    "too many photos were offered by your region",
+)
+REGION_DELETIONS = RouteLimit(
+    Limit("deletions-of-region", 20_000_000, _DAY_S), Who.REGION, "too many photos were deleted by your region"
+)
 REGION_FOLLOWS = RouteLimit(
     Limit("follows-of-region", 20_000_000, _DAY_S), Who.REGION, "too many people of your region follow somebody here"
 )
@@ -131,6 +140,9 @@ BY_ROUTE: Mapping[tuple[str, str], Sequence[RouteLimit]] = {
     ("PUT", "/v1/photos/{photo_id}/like"): (LIKES,),
     ("DELETE", "/v1/photos/{photo_id}/like"): (LIKES,),
     ("POST", "/v1/photos/{photo_id}/comments"): (COMMENTS,),
+    ("PUT", "/border/v1/offers"): (REGION_OFFERS,),
+    ("PUT", "/border/v1/arrivals"): (REGION_OFFERS,),
+    ("PUT", "/border/v1/deletions"): (REGION_DELETIONS,),
     ("PUT", "/border/v1/followers/{author_id}"): (REGION_FOLLOWS,),
     ("PUT", "/border/v1/records"): (REGION_RECORDS,),
 }

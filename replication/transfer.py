@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import urllib3
 
+from regions import whole_answers
 from regions.border.offers import OfferedObject
 from regions.errors import AWAY_STATUSES, BadGateway, Unavailable, Unprocessable
 from regions.stores.objects import Objects, SignedPut
@@ -34,7 +35,7 @@ class Sender:
     ) -> None:
         """`spend` is called with the size of each piece before it is sent, and may wait."""
         self._address_of, self._spend, self._clock_s = address_of, spend, clock_s
-        self._http = urllib3.PoolManager(num_pools=2, maxsize=_CONNECTIONS, retries=False)
+        self._http = whole_answers.pool_manager(2, _CONNECTIONS)
 
     def send(self, objects: Objects, photo_id: str, wanted: OfferedObject, put: SignedPut) -> None:
         """Raises NotFound if the object is not here, Unprocessable if its bytes are not the recorded ones or end early.

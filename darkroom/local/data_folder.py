@@ -135,7 +135,7 @@ def _keep_secrets(folder: Path, machine: Machine) -> None:
     for region in machine.regions:
         _keep(folder / f"{region}.objects", lambda: secrets.token_bytes(_OBJECTS_SECRET_BYTES))
         if machine.servers is not None:
-            write_private(folder / f"{region}.s3", machine.servers.s3_keys.encode())
+            write_private(folder / f"{region}.s3", machine.servers.s3_keys(region).encode())
 
 
 def _keep(path: Path, make: Callable[[], bytes]) -> bytes:

@@ -31,19 +31,21 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """The real servers' addresses (`host:port`, for S3 a URL), as `python -m deploy.servers` writes them."""
+    """The real servers' addresses (`host:port`, for S3 a URL), as `python -m deploy.servers` writes them.
+
+    `s3_users` are the secrets of the regions' users of S3: each has one of its own, who is called like it.
+    """
 
     cassandra: str
     kafka: str
     redis: str
     consul: str
     versitygw: str
-    versitygw_secret: str
+    s3_users: Mapping[str, str]
 
-    @property
-    def s3_keys(self) -> str:
-        """The secret of each region's objects: access key and secret key, a line each."""
-        return f"darkroom\n{self.versitygw_secret}\n"
+    def s3_keys(self, region: str) -> str:
+        """The secret of the region's objects: access key and secret key, a line each. Raises KeyError."""
+        return f"{region}\n{self.s3_users[region]}\n"
 
 
 @dataclass(frozen=True, slots=True)

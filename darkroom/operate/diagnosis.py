@@ -79,6 +79,20 @@ def evaluate_same(hashes: Mapping[str, str]) -> CheckResult:
     return CheckResult("same statement", Level.FAILURE, f"it differs between {groups}", advice)
 
 
+def evaluate_credentials(credentials: Mapping[str, Mapping[str, object]]) -> CheckResult:
+    """Compares what opens each region's stores, by region and port: what two regions have opens the stores of both."""
+    owners: dict[object, list[str]] = {}
+    for region, by_port in credentials.items():
+        for port, credential in by_port.items():
+            owners.setdefault(credential, []).append(f"{port} of {region}")
+    regions_of = {one: {name.rpartition(" ")[2] for name in names} for one, names in owners.items()}
+    shared = [" and ".join(names) for one, names in owners.items() if len(regions_of[one]) > 1]
+    if not shared:
+        return CheckResult("credentials", Level.OK, f"each of {len(credentials)} regions has its own")
+    advice = "Give each region credentials that open nothing of another one: who takes one region has the other, too."
+    return CheckResult("credentials", Level.FAILURE, f"the same for {'; '.join(shared)}", advice)
+
+
 def evaluate_numbers(taken: int) -> CheckResult:
     detail = f"{taken} of {MAX_PROCESSES} taken"
     if MAX_PROCESSES - taken >= _FEW_NUMBERS:

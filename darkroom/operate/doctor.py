@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 from rich.console import Console
@@ -145,7 +146,29 @@ def check_system(loaded: Config, within_s: float) -> list[ReportRow]:
         for result in finished.get(number, late).results
     ]
     hashes = {probes[number].place: one.statement for number, one in sorted(finished.items()) if one.statement}
-    return [*rows, ReportRow(ALL, "settings", diagnosis.evaluate_same(hashes))]
+    credentials = {region: _credentials(loaded, region) for region in loaded.topology.regions}
+    return [
+        *rows,
+        ReportRow(ALL, "settings", diagnosis.evaluate_same(hashes)),
+        ReportRow(ALL, "stores", diagnosis.evaluate_credentials(credentials)),
+    ]
+
+
+def _credentials(loaded: Config, region: str) -> dict[str, object]:
+    """What opens the region's stores, by port. What can't be read is a result of that store's own check."""
+    is_s3 = urlsplit(loaded.topology.regions[region].objects).scheme == "s3"
+    reads: Mapping[str, Callable[[str], object]] = {
+        "objects": loaded.s3_keys if is_s3 else loaded.objects_secret,
+        "catalog": loaded.catalog_login,
+        "feeds": loaded.feeds_password,
+        "limits": loaded.limits_password,
+        "settings": loaded.settings_token,
+    }
+    found: dict[str, object] = {}
+    for port, read in reads.items():
+        with suppress(TopologyError):
+            found[port] = read(region)
+    return {port: credential for port, credential in found.items() if credential is not None}
 
 
 def probes_of(loaded: Config) -> list[StoreProbe]:

@@ -68,7 +68,7 @@ def running(
 
 
 def addresses(servers: Mapping[str, Server]) -> dict[str, str]:
-    """Each server's address by name, and the secret of S3's access key `darkroom`."""
+    """Each server's address by name, and the secret of S3's root user `darkroom`."""
     by_name = {name: server.address for name, server in servers.items()}
     if versitygw.NAME in servers:
         by_name[f"{versitygw.NAME}_secret"] = versitygw.secret(servers[versitygw.NAME].folder)
@@ -76,10 +76,16 @@ def addresses(servers: Mapping[str, Server]) -> dict[str, str]:
 
 
 def write_addresses(file: Path, servers: Mapping[str, Server]) -> None:
-    """Writes the file that `darkroom up --servers` reads; only its owner can read it."""
+    """Writes the file that `darkroom up --servers` reads; only its owner can read it.
+
+    It has the secret of each region's user of S3, and not that of the root user, who may open all regions' buckets.
+    """
     file.unlink(missing_ok=True)
+    document: dict[str, object] = {name: server.address for name, server in servers.items()}
+    if versitygw.NAME in servers:
+        document["s3_users"] = versitygw.users(servers[versitygw.NAME].folder)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        json.dump(addresses(servers), opened, indent=2)
+        json.dump(document, opened, indent=2)
 
 
 def ports_from(base: int) -> Ports:

@@ -44,6 +44,7 @@ class OffersResource:
         region = self._context.nodes.require(request, Kind.REGION)
         items = fields.objects(fields.body(request), kind, MAX_ITEMS)
         with self._context.slots.of(region):
+            self._context.limiter.take(request, response, region=region, count=len(items))
             response.media = self._threads.answered(region, request.path, items, partial(answer, region))
 
     def _offered(

@@ -23,9 +23,6 @@ FOR_SERVERS = {
     ("POST", "/v1/tombstones"),
     ("POST", "/border/v1/details"),
     ("POST", "/border/v1/ended-sessions"),
-    ("PUT", "/border/v1/offers"),
-    ("PUT", "/border/v1/arrivals"),
-    ("PUT", "/border/v1/deletions"),
 }
 ENDS_SOMETHING = {
     ("DELETE", "/v1/users/{user_id}"),
@@ -78,7 +75,7 @@ def test_a_refusal_leaves_no_trace_and_says_when_to_come_again(api, ana, eva, tm
     values = {"user_id": ana.id, "photo_id": photo_id, "author_id": eva.id}
     credentials = {"handle": ana.handle, "passphrase": PASSPHRASE, "name": "Ann", "text": "Nice"}
     recovery = {"recovery_code": ana.recovery_codes[0], "new_passphrase": "another four words"}
-    at_border = {"residency_class": "world", "records": []}
+    at_border = {"residency_class": "world", "offers": [{}], "deletions": [{}], "records": [{}]}
     script = {"scope": ["read"], "ends_at": "2027-01-01T00:00:00Z", "label": "script"}
     refresh = {"refresh_token": ana.refresh_token}
     before = contents_of(tmp_path / "eu-west")

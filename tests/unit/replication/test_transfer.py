@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import time
+from contextlib import suppress
 from typing import ClassVar
 
 import pytest
@@ -12,6 +14,7 @@ from regions.clock import now_ms
 from regions.config import object_address
 from regions.errors import BadGateway, NotFound, Unavailable, Unprocessable
 from regions.stores.objects import RAW, SignedPut, raw_key
+from replication import transfer
 from replication.transfer import Sender
 from tests.builders.http import JsonHandler, answering
 from tests.builders.objects import image
@@ -139,3 +142,23 @@ def test_only_a_store_that_is_away_is_waited_for(source, monkeypatch, status, er
     monkeypatch.setattr(Refusing, "status", status)
     with answering(Refusing) as url, pytest.raises(error):
         Sender(lambda bucket, key: url).send(source, PHOTO_ID, WANTED, SignedPut(url, {}))
+
+
+class Dripping(JsonHandler):
+    def do_PUT(self):
+        self.body()
+        with suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+            while True:
+                self.wfile.write(b"x")
+                time.sleep(0.02)
+
+
+def test_a_store_that_answers_a_byte_now_and_then_is_away(source, monkeypatch):
+    """A thread of the lane waits for its answer no longer than for one that does not come."""
+    upload(source)
+    monkeypatch.setattr(transfer, "_IDLE_S", 0.3)
+    began_s = time.monotonic()
+    with answering(Dripping) as url, pytest.raises(Unavailable):
+        Sender(lambda bucket, key: url).send(source, PHOTO_ID, WANTED, SignedPut(url, {}))
+    assert time.monotonic() - began_s < 5

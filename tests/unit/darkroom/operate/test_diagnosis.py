@@ -89,6 +89,20 @@ def test_policies_that_differ_are_a_failure(texts):
     assert found.level is Level.OK or all(region in found.detail for region in texts)
 
 
+NUMBERS = ("one", "two", "three")
+CREDENTIALS = st.dictionaries(st.sampled_from(["catalog", "feeds", "limits"]), st.sampled_from(NUMBERS))
+
+
+@given(st.dictionaries(st.sampled_from(["eu-west", "eu-central", "us-central"]), CREDENTIALS))
+def test_what_opens_the_stores_of_two_regions_is_a_failure(credentials):
+    """One password for several stores of one region is none."""
+    found = diagnosis.evaluate_credentials(credentials)
+    owners = {one: {region for region, by_port in credentials.items() if one in by_port.values()} for one in NUMBERS}
+    assert (found.level is Level.FAILURE) == any(len(regions) > 1 for regions in owners.values())
+    for regions in owners.values():
+        assert len(regions) < 2 or all(region in found.detail for region in regions)
+
+
 @given(st.integers(0, MAX_PROCESSES + 5))
 def test_process_numbers_are_ok_until_few_are_free(taken):
     """It is a failure when none is free."""

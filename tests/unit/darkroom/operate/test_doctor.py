@@ -180,6 +180,16 @@ def test_an_object_directory_without_its_secret_is_a_failure(world):
     assert "eu-west.objects" in row.result.detail
 
 
+def test_regions_that_share_a_secret_are_a_failure(world):
+    """The result names them and never the secret."""
+    secrets = world.data / "secrets"
+    (secrets / "eu-west.settings").write_text("both of them")
+    (secrets / "us-central.feeds").write_text("both of them")
+    (row,) = world.problems()
+    assert (row.place, row.subject, row.result.level) == (doctor.ALL, "stores", Level.FAILURE)
+    assert row.result.detail == "the same for settings of eu-west and feeds of us-central"
+
+
 def test_a_store_of_an_unknown_scheme_is_a_failure(world, monkeypatch):
     """An operator may have set it in an environment variable."""
     monkeypatch.setenv("DARKROOM_EU_WEST_FEEDS", "memcached://127.0.0.1:1/0")
@@ -219,7 +229,7 @@ def test_a_probe_that_never_ends_is_a_failure(world, monkeypatch):
         StoreProbe("a", "events", lambda: ProbeResult([])),
     ]
     monkeypatch.setattr(doctor, "probes_of", lambda loaded: probes)
-    (row, _) = check_system(world.config, 0.1)
+    (row, *_) = check_system(world.config, 0.1)
     never.set()
     assert (row.subject, row.result.what, row.result.level) == ("feeds", "answer", Level.FAILURE)
 
@@ -227,7 +237,7 @@ def test_a_probe_that_never_ends_is_a_failure(world, monkeypatch):
 def test_a_probe_that_raises_is_a_failure(world, monkeypatch):
     """It is reported as a defect of Darkroom."""
     monkeypatch.setattr(doctor, "probes_of", lambda loaded: [StoreProbe("a", "feeds", lambda: 1 / 0)])
-    (row, _) = check_system(world.config, 30)
+    (row, *_) = check_system(world.config, 30)
     assert (row.result.level, row.result.detail) == (Level.FAILURE, "broke off: ZeroDivisionError")
 
 

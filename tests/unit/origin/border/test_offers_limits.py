@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from origin import limiter
+from origin import limiter, limits
 from regions.events.messages import follow_changed
 from regions.events.topics import PHOTO_REFERENCED
 from regions.records import Photo
-from tests.unit.origin.border.test_offers import delete, is_untouched, photo, send  # noqa: F401
+from tests.unit.origin.border.test_offers import ask, delete, document_of, is_untouched, photo, send  # noqa: F401
 
 
 def limited(monkeypatch, name: str, most: int) -> None:
@@ -39,4 +39,18 @@ def test_a_region_that_would_fill_the_disks_is_to_wait(api, photo, monkeypatch):
     refused = send(api, photo, "offers")
     assert (refused.status_code, refused.json["limit"]) == (429, "bytes-of-region")
     assert is_untouched(api, photo)
+    assert delete(api, photo).status_code == 200
+
+
+def test_a_region_that_offers_without_end_is_to_wait(api, photo, monkeypatch):  # noqa: F811
+    """Each item of a batch counts. Deletions are counted for themselves, so they do not wait for offers."""
+    few = replace(limits.REGION_OFFERS, limit=replace(limits.REGION_OFFERS.limit, most=3))
+    for route in ("offers", "arrivals"):
+        monkeypatch.setitem(limits.BY_ROUTE, ("PUT", f"/border/v1/{route}"), (few,))
+    offers = [document_of(another(photo, number)) for number in range(2)]
+    assert [one.status_code for one in ask(api, "offers", *offers)] == [200, 200]
+    assert [one.status_code for one in ask(api, "arrivals", *offers)] == [429, 429]
+    assert [one.status_code for one in ask(api, "arrivals", offers[0])] == [200]
+    assert send(api, another(photo, 3), "offers").json["limit"] == "offers-of-region"
+    assert is_untouched(api, another(photo, 3))
     assert delete(api, photo).status_code == 200
