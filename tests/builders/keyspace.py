@@ -28,16 +28,16 @@ class Keyspace:
     def empty(self) -> None:
         """Deletes each partition, since truncating a table takes half a second.
 
-        But heads of tombstones and expected arrivals have timestamps of long ago, and what deletes them would hide
-        those of the next test. So would the markers of deleted photos in the lists of their owners, whose timestamps
-        are in the future.
+        But heads of tombstones, expected arrivals and copies have timestamps of long ago, and what deletes them would
+        hide those of the next test. So would what a deletion of a photo leaves in copies, and in the lists of owners,
+        where its timestamps are in the future.
         """
         queries = [(f"SELECT DISTINCT {', '.join(columns)} FROM {table}",) for table, columns in self._keys.items()]
         found = dict(zip(self._keys, self._session.execute_concurrent(queries), strict=True))
         if found[f"{self.name}.tombstones"]:
             self._truncate("photos_by_owner")
-        for table in ("tombstone_heads", "arrivals"):
-            if found.pop(f"{self.name}.{table}"):
+        for table in ("tombstone_heads", "arrivals", "copies"):
+            if found.pop(f"{self.name}.{table}") or (table == "copies" and found[f"{self.name}.tombstones"]):
                 self._truncate(table)
         self._session.execute_concurrent(
             (f"DELETE FROM {table} WHERE {' AND '.join(f'{column} = ?' for column in self._keys[table])}", *values)
