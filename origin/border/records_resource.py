@@ -17,6 +17,7 @@ from origin.context import Context
 from origin.residency_guard import require_allowed
 from regions import ids
 from regions.border.batches import MAX_ITEMS
+from regions.border.bounds import AHEAD_MS
 from regions.border.kinds import KINDS
 from regions.border.records import SentRecord, kept_document, parse_record
 from regions.errors import BadRequest
@@ -24,8 +25,6 @@ from regions.residency.audit import AuditTrail
 from regions.residency.decide import Subject
 from regions.residency.statement import Kind
 from regions.stores.catalog import RecordCopy
-
-_AHEAD_MS = 10 * 60_000
 
 
 class RecordsResource:
@@ -35,7 +34,7 @@ class RecordsResource:
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
         region = self._context.nodes.require(request, Kind.REGION)
         items = fields.objects(fields.body(request), "records", MAX_ITEMS)
-        self._context.limiter.take(request, response, region=region)
+        self._context.limiter.take(request, response, region=region, count=len(items))
         with self._context.slots.of(region):
             response.media = self._threads.answered(region, request.path, items, partial(self._kept, region))
 
@@ -46,7 +45,7 @@ class RecordsResource:
             raise BadRequest(f"this is no record: {error}") from error
         name, kind = record.name, KINDS[record.name.kind]
         require_speaks_for(self._context, region, kind.about, name.about)
-        if record.version > self._context.clock_ms() + _AHEAD_MS:
+        if record.version > self._context.clock_ms() + AHEAD_MS:
             # Nothing could ever replace it.
             raise BadRequest("the record's version is of the future")
         self._require_allowed(record)
