@@ -34,7 +34,7 @@ class RecordsResource:
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
         region = self._context.nodes.require(request, Kind.REGION)
         items = fields.objects(fields.body(request), "records", MAX_ITEMS)
-        self._context.limiter.take(request, response, region=region)
+        self._context.limiter.take(request, response, region=region, count=len(items))
         with self._context.slots.of(region):
             response.media = self._threads.answered(region, request.path, items, partial(self._kept, region))
 
