@@ -142,9 +142,9 @@ def limits(
     for topic, all_slots in everything.items():
         here = [name for name in held if topic_of(name) == topic]
         unheard = sum(name not in slots for name in here)
-        of_topic = max(1, sum(topic_of(name) == topic for name in partitions))
-        mine[topic] = sum(slots.get(name, 0) for name in here) + ceil(all_slots * min(unheard, of_topic) / of_topic)
-        mine[topic] = max(mine[topic], 1 if held else 0)
+        of_topic = sum(topic_of(name) == topic for name in partitions)
+        even = ceil(all_slots * min(unheard, of_topic) / of_topic) if of_topic else 0
+        mine[topic] = max(sum(slots.get(name, 0) for name in here) + even, 1 if held else 0)
     part = sum(mine.values()) / sum(everything.values())
     bytes_per_s = None
     if settings.bytes_per_s is not None:

@@ -31,7 +31,7 @@ from replication.transfer import Sender
 
 DELETIONS, FOLLOWS = 16, 2
 """How many events of a topic a lane handles at once. Of photos, as many as its allowance says."""
-_RATE_OVER_S = 10.0
+_COUNT_EVERY_S, _RATE_OVER_S = 2.0, 10.0
 
 
 class Lane:
@@ -52,6 +52,7 @@ class Lane:
         self._handlers = LaneHandlers(home, destination, border, sender, now_ms)
         self._allowance, self._client, self._threads = allowance, client, threads
         self._log = LaneLog(self._events, self._group, time.monotonic)
+        self._backlog, self._counted_s = dict[str, int](), float("-inf")
         self._errors = 0
         self._sent = deque([(time.monotonic(), 0)])
 
@@ -76,11 +77,13 @@ class Lane:
 
     async def _measure(self) -> LaneReport:
         """Raises Unavailable if the event log is away."""
-        backlog = await asyncio.get_running_loop().run_in_executor(self._threads, self._backlog)
+        if time.monotonic() - self._counted_s >= _COUNT_EVERY_S:
+            self._backlog = await asyncio.get_running_loop().run_in_executor(self._threads, self._count_backlog)
+            self._counted_s = time.monotonic()
         unfinished = self._log.unfinished()
         return LaneReport(
             generations=self._log.generations(),
-            backlog=backlog,
+            backlog=self._backlog,
             under_way=unfinished.under_way,
             set_aside=unfinished.set_aside,
             copying=self._allowance.copying_now,
@@ -93,7 +96,7 @@ class Lane:
             refused=self.destination in self._client.refused(),
         )
 
-    def _backlog(self) -> dict[str, int]:
+    def _count_backlog(self) -> dict[str, int]:
         return {
             partition_name(topic, partition): count
             for topic in (PHOTO_READY, PHOTO_READY_AGAIN)

@@ -55,9 +55,14 @@ class LaneMember:
                 log.warning("the lane has no new budget", extra={"error": error.detail})
             await asyncio.sleep(_EVERY_S)
 
+    async def adjust_forever(self) -> None:
+        """Beside the other: a pause, or a partition that is lost, waits for no log and no actor."""
+        while True:
+            self.adjust()
+            await asyncio.sleep(_EVERY_S)
+
     async def run_once(self) -> None:
         """Raises Unavailable if the event log or the actor is away or can't be read; the last budget stays."""
-        self._adjust()
         self.report = await self._measure()
         self._partitions = self.report.backlog
         arguments = self._name, status_documents.to_text(self.report), settings_text(self._settings())
@@ -66,10 +71,11 @@ class LaneMember:
         if budget is None:
             raise Unavailable("the lane's actor is of another version")
         self._budget, self._heard_s = budget, self._clock_s()
-        self._adjust()
+        self.adjust()
 
-    def _adjust(self) -> None:
-        """Whether another process asks for us is worth nothing if we do not hear the end of it."""
+    def adjust(self) -> None:
+        """What threads may do now, by the settings, the last budget, and the partitions that are ours."""
+        # That another process asks for us is worth nothing if we do not hear the end of it.
         asks = self._budget.asks or not self.is_heard
         self.limits = limits(self._settings(), self._budget.slots, self._held(), self._partitions, asks)
         self._allow(self.limits)

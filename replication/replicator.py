@@ -121,7 +121,10 @@ def _keep_budgets(
         lambda: lane_status.to_text(_statuses(members)),
         lambda text: lane_status.is_present(text, now_ms()),
     )
-    parts = [reporter.run_forever, *(each.run_forever for each in members.values())]
+    parts = [
+        reporter.run_forever,
+        *(run for each in members.values() for run in (each.adjust_forever, each.run_forever)),
+    ]
     lane_member.run_together(parts, cluster, stop)
 
 

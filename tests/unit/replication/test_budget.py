@@ -89,6 +89,11 @@ def test_a_process_without_a_budget_takes_the_even_part_of_its_partitions():
     assert (mine.width, mine.backfill_width, mine.bytes_per_s) == (3, 1, 4_000_000)
 
 
+def test_before_it_knows_how_many_partitions_there_are_it_does_one_at_a_time():
+    """Its part may be small."""
+    assert limits(LaneSettings(), {}, FRESH, []).width == 1
+
+
 def test_a_process_that_lost_its_partitions_begins_nothing():
     """Whatever it was given for them. What it has begun ends at a pace that its connection survives."""
     capped = LaneSettings(bytes_per_s=10_000_000)
