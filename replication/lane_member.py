@@ -7,7 +7,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -39,8 +39,7 @@ class LaneMember:
         self._name, self._actor, self._measure, self._held = name, actor, measure, held
         self._settings, self._allow, self._clock_s = settings, allow, clock_s
         self._budget, self._heard_s = _NO_BUDGET, float("-inf")
-        self._partitions: Collection[str] = ()
-        self.report: LaneReport | None = None
+        self._partitions: Mapping[str, int] = {}
         self.limits = NOTHING
 
     @property
@@ -63,9 +62,9 @@ class LaneMember:
 
     async def run_once(self) -> None:
         """Raises Unavailable if the event log or the actor is away or can't be read; the last budget stays."""
-        self.report = await self._measure()
-        self._partitions = self.report.backlog
-        arguments = self._name, status_documents.to_text(self.report), settings_text(self._settings())
+        report = await self._measure()
+        self._partitions = report.partitions
+        arguments = self._name, status_documents.to_text(report), settings_text(self._settings())
         answer = await self._actor.call("report", *arguments, within_s=_ANSWERS_WITHIN_S)
         budget = status_documents.from_text(LaneBudget, answer) if answer else None
         if budget is None:

@@ -7,6 +7,7 @@ import pytest
 
 from regions.cluster.actor_here import ActorHere
 from regions.errors import Unavailable
+from regions.events.topics import PHOTO_READY
 from regions.status_documents import to_text
 from replication.budget import LEASE_S, LaneSettings, settings_text
 from replication.lane_actor import LaneActor
@@ -86,9 +87,8 @@ def test_two_replicators_share_the_width_of_a_lane(actors):
 def test_slots_follow_the_events_that_wait(actors):
     """From a partition that is done to one that is not."""
     one, other = Replicator("a", actors, FRESH[:1]), Replicator("b", actors, FRESH[1:])
-    backlog = one.report.backlog | by_generation(FRESH[1:], 0)
     for each in (one, other):
-        each.change(backlog=backlog)
+        each.change(backlog=WAITING | dict.fromkeys(FRESH[1:], 0))
         each.run_once()
     assert [one.run_once().width, other.run_once().width] == [16, 1]
 
@@ -181,7 +181,9 @@ def test_the_actor_answers_nothing_to_what_it_can_not_read(actors):
     """During an update, programs of two versions report to it."""
     actor, report = LaneActor(), to_text(lane_report())
     assert actor.report("a", report, settings_text(WIDE))
-    assert actor.report("a", "{}", settings_text(WIDE)) is None
+    endless = to_text(replace(lane_report(), partitions={PHOTO_READY: 10**9}))
+    for unreadable in ("{}", endless):
+        assert actor.report("a", unreadable, settings_text(WIDE)) is None
     assert actor.report("a", report, "[]") is None
 
 
