@@ -99,7 +99,7 @@ class Lane:
         held = self._log.generations()
         mine = {name: held[name] for name in self._backlog.keys() & held.keys()}
         return LaneReport(
-            partitions=Counter(map(topic_of, self._backlog)),
+            partitions=dict(Counter(map(topic_of, self._backlog))),
             generations=mine,
             backlog={name: self._backlog[name] for name in mine},
             under_way=self._log.unfinished().under_way,
