@@ -14,7 +14,7 @@ GONE_AFTER_MS = 10_000
 
 _MOST = 10**15
 """No time, count or rate is larger. What is computed from these numbers then fits into a float."""
-_MOST_NAMES = 1_000
+_MOST_NAMES = 10_000
 
 Document = TypeVar("Document")
 

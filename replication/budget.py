@@ -45,26 +45,18 @@ class LaneSettings:
 
 @dataclass(frozen=True, slots=True)
 class LaneReport:
-    """What one replicator says of one lane. Partitions have the names of `partition_name`.
+    """What one replicator says of one lane to its actor. Its topics are those with slots (`LaneSettings.slots`).
 
-    `generations` are those of the partitions that are its own. `backlog` is of every partition of the topics with
-    slots, whosever it is: how many events are not done. `under_way` events have been read and are not done, `copying`
-    photos are being copied, and `set_aside` events wait to be tried again. `oldest_ms` has the time of the oldest event
-    that is under way, by topic, and `oldest_aside_ms` that of those set aside. `sent_bytes` and `errors` are counted
-    since the process started. The destination answered `answered_s` seconds ago, and is `refused` while it does not
+    `partitions` are how many each topic has. Of those that are its own, `generations` has the generation of each, and
+    `backlog` how many events of it are not done; their names are those of `partition_name`. `under_way` events have
+    been read and are not done. The destination answered `answered_s` seconds ago, and is `refused` while it does not
     answer this process.
     """
 
+    partitions: Mapping[str, int]
     generations: Mapping[str, int]
     backlog: Mapping[str, int]
     under_way: int
-    set_aside: int
-    copying: int
-    oldest_ms: Mapping[str, int]
-    oldest_aside_ms: Mapping[str, int]
-    sent_bytes: int
-    bytes_per_s: float
-    errors: int
     answered_s: float
     refused: bool
 
@@ -100,16 +92,17 @@ def topic_of(partition: str) -> str:
     return partition.partition(":")[0]
 
 
-def divide(settings: LaneSettings, backlog: Mapping[str, int], owned: Collection[str]) -> dict[str, int]:
+def divide(settings: LaneSettings, partitions: Mapping[str, int], backlog: Mapping[str, int]) -> dict[str, int]:
     """The slots of each partition: those of a topic go to where events wait.
 
-    What belongs to nobody who was heard keeps its even part: who has it may still be at work with that.
+    `backlog` is of the partitions that somebody has reported. Another one keeps its even part: who has it may still be
+    at work with that.
     """
     divided: dict[str, int] = {}
     for topic, slots in settings.slots().items():
-        names = [name for name in backlog if topic_of(name) == topic]
-        even = slots // max(1, len(names))
-        divided |= shares(slots, {name: backlog[name] if name in owned else even for name in names}, least=0)
+        count = partitions.get(topic, 0)
+        names = [partition_name(topic, number) for number in range(count)]
+        divided |= shares(slots, {name: backlog.get(name, slots // count) for name in names}, least=0)
     return divided
 
 
@@ -130,10 +123,10 @@ def limits(
     settings: LaneSettings,
     slots: Mapping[str, int],
     held: Collection[str],
-    partitions: Collection[str],
+    partitions: Mapping[str, int],
     asks: bool = True,
 ) -> LaneLimits:
-    """Those of a process that holds these partitions of all that have slots, by the `slots` that it knows.
+    """Those of a process that holds these partitions, by the `slots` that it knows; a topic has so many `partitions`.
 
     A partition that nobody gave it slots for has the even part. Who holds any has one slot at least: what was set aside
     is in other topics.
@@ -141,10 +134,9 @@ def limits(
     everything, mine = settings.slots(), dict[str, int]()
     for topic, all_slots in everything.items():
         here = [name for name in held if topic_of(name) == topic]
-        unheard = sum(name not in slots for name in here)
-        of_topic = max(1, sum(topic_of(name) == topic for name in partitions))
-        mine[topic] = sum(slots.get(name, 0) for name in here) + ceil(all_slots * min(unheard, of_topic) / of_topic)
-        mine[topic] = max(mine[topic], 1 if held else 0)
+        unheard, count = sum(name not in slots for name in here), partitions.get(topic, 0)
+        even = ceil(all_slots * min(unheard, count) / count) if count else 0
+        mine[topic] = max(sum(slots.get(name, 0) for name in here) + even, 1 if held else 0)
     part = sum(mine.values()) / sum(everything.values())
     bytes_per_s = None
     if settings.bytes_per_s is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -30,16 +30,17 @@ from regions.region_client import RegionClient
 from regions.topology import Region
 from replication.allowance import Allowance
 from replication.border import Border
-from replication.budget import MOST_WIDTH, LaneReport, LaneSettings, partition_name
+from replication.budget import MOST_WIDTH, LaneReport, LaneSettings, partition_name, topic_of
 from replication.handlers import LaneHandlers, LaneHome
 from replication.lane_log import LaneLog
 from replication.lane_member import LaneMember
+from replication.lane_status import LaneWork
 from replication.records import RecordHandlers
 from replication.transfer import Sender
 
 DELETIONS, FOLLOWS, _RECORDS = 16, 2, 32
 """How many events of a topic a lane handles at once. Of photos, as many as its allowance says."""
-_RATE_OVER_S = 10.0
+_COUNT_EVERY_S, _RATE_OVER_S = 2.0, 10.0
 
 
 class Lane:
@@ -61,6 +62,7 @@ class Lane:
         self._records = RecordHandlers(home, destination.name, border, now_ms)
         self._allowance, self._client, self._threads = allowance, client, threads
         self._log = LaneLog(self._events, self._group, time.monotonic)
+        self._backlog, self._counted_s = dict[str, int](), float("-inf")
         self._errors = 0
         self._sent = deque([(time.monotonic(), 0)])
 
@@ -84,13 +86,9 @@ class Lane:
     def member(self, name: str, actor: ActorCalls, settings: Callable[[], LaneSettings]) -> LaneMember:
         return LaneMember(name, actor, self._measure, self._log.generations, settings, self._allowance.allow)
 
-    async def _measure(self) -> LaneReport:
-        """Raises Unavailable if the event log is away."""
-        backlog = await asyncio.get_running_loop().run_in_executor(self._threads, self._backlog)
+    def work(self) -> LaneWork:
         unfinished = self._log.unfinished()
-        return LaneReport(
-            generations=self._log.generations(),
-            backlog=backlog,
+        return LaneWork(
             under_way=unfinished.under_way,
             set_aside=unfinished.set_aside,
             copying=self._allowance.copying_now,
@@ -100,13 +98,32 @@ class Lane:
             bytes_per_s=self._bytes_per_s(),
             errors=self._errors,
             answered_s=self._client.silent_s(self.destination),
-            refused=self.destination in self._client.refused(),
+            refused=self._is_refused(),
         )
 
-    def _backlog(self) -> dict[str, int]:
+    async def _measure(self) -> LaneReport:
+        """Raises Unavailable if the event log is away."""
+        if time.monotonic() - self._counted_s >= _COUNT_EVERY_S:
+            self._backlog = await asyncio.get_running_loop().run_in_executor(self._threads, self._count_backlog)
+            self._counted_s = time.monotonic()
+        held = self._log.generations()
+        mine = {name: held[name] for name in self._backlog.keys() & held.keys()}
+        return LaneReport(
+            partitions=dict(Counter(map(topic_of, self._backlog))),
+            generations=mine,
+            backlog={name: self._backlog[name] for name in mine},
+            under_way=self._log.unfinished().under_way,
+            answered_s=self._client.silent_s(self.destination),
+            refused=self._is_refused(),
+        )
+
+    def _is_refused(self) -> bool:
+        return self.destination in self._client.refused()
+
+    def _count_backlog(self) -> dict[str, int]:
         return {
             partition_name(topic, partition): count
-            for topic in (PHOTO_READY, PHOTO_READY_AGAIN)
+            for topic in LaneSettings().slots()
             for partition, count in self._events.lag(topic, self._group).items()
         }
 

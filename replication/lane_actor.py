@@ -9,6 +9,9 @@ from collections.abc import Callable
 from regions import status_documents
 from replication.budget import LEASE_S, LaneBudget, LaneReport, asking, divide, parse_settings
 
+_MOST_PARTITIONS = 10_000
+"""Of all topics of a lane."""
+
 
 def actor_name(home: str, destination: str) -> str:
     return f"lane-{home}-{destination}"
@@ -33,13 +36,18 @@ class LaneActor:
             wanted = parse_settings(settings)
         except ValueError:
             return None
-        if found is None:
+        if found is None or sum(found.partitions.values()) > _MOST_PARTITIONS:
             return None
         now_s = self._clock_s()
         self._reports[name] = now_s, found
         self._reports = {other: last for other, last in self._reports.items() if now_s - last[0] <= LEASE_S}
         self._claim(name, found, now_s)
-        divided = divide(wanted, found.backlog, self._claims)
+        backlog = {
+            partition: self._reports[owner][1].backlog.get(partition, 0)
+            for partition, (_, _, owner) in self._claims.items()
+            if owner in self._reports
+        }
+        divided = divide(wanted, found.partitions, backlog)
         slots = {
             partition: divided.get(partition, 0) if self._claims[partition][2] == name else 0
             for partition in found.generations

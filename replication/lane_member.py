@@ -7,7 +7,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -39,8 +39,7 @@ class LaneMember:
         self._name, self._actor, self._measure, self._held = name, actor, measure, held
         self._settings, self._allow, self._clock_s = settings, allow, clock_s
         self._budget, self._heard_s = _NO_BUDGET, float("-inf")
-        self._partitions: Collection[str] = ()
-        self.report: LaneReport | None = None
+        self._partitions: Mapping[str, int] = {}
         self.limits = NOTHING
 
     @property
@@ -55,21 +54,27 @@ class LaneMember:
                 log.warning("the lane has no new budget", extra={"error": error.detail})
             await asyncio.sleep(_EVERY_S)
 
+    async def adjust_forever(self) -> None:
+        """Beside the other: a pause, or a partition that is lost, waits for no log and no actor."""
+        while True:
+            self.adjust()
+            await asyncio.sleep(_EVERY_S)
+
     async def run_once(self) -> None:
         """Raises Unavailable if the event log or the actor is away or can't be read; the last budget stays."""
-        self._adjust()
-        self.report = await self._measure()
-        self._partitions = self.report.backlog
-        arguments = self._name, status_documents.to_text(self.report), settings_text(self._settings())
+        report = await self._measure()
+        self._partitions = report.partitions
+        arguments = self._name, status_documents.to_text(report), settings_text(self._settings())
         answer = await self._actor.call("report", *arguments, within_s=_ANSWERS_WITHIN_S)
         budget = status_documents.from_text(LaneBudget, answer) if answer else None
         if budget is None:
             raise Unavailable("the lane's actor is of another version")
         self._budget, self._heard_s = budget, self._clock_s()
-        self._adjust()
+        self.adjust()
 
-    def _adjust(self) -> None:
-        """Whether another process asks for us is worth nothing if we do not hear the end of it."""
+    def adjust(self) -> None:
+        """What threads may do now, by the settings, the last budget, and the partitions that are ours."""
+        # That another process asks for us is worth nothing if we do not hear the end of it.
         asks = self._budget.asks or not self.is_heard
         self.limits = limits(self._settings(), self._budget.slots, self._held(), self._partitions, asks)
         self._allow(self.limits)

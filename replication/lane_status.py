@@ -9,10 +9,32 @@ from dataclasses import asdict, dataclass
 
 from regions import status_documents
 from regions.stores.settings import Setting
-from replication.budget import LaneLimits, LaneReport
+from replication.budget import LaneLimits
 
 PREFIX = "replication/status/"
 """Of the settings with the statuses; behind it comes the process's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneWork:
+    """What one replicator does in one lane.
+
+    `under_way` events have been read and are not done, `copying` photos are being copied, and `set_aside` events wait
+    to be tried again. `oldest_ms` has the time of the oldest event that is under way, by topic, and `oldest_aside_ms`
+    that of those set aside. `sent_bytes` and `errors` are counted since the process started. The destination answered
+    `answered_s` seconds ago, and is `refused` while it does not answer this process.
+    """
+
+    under_way: int
+    set_aside: int
+    copying: int
+    oldest_ms: Mapping[str, int]
+    oldest_aside_ms: Mapping[str, int]
+    sent_bytes: int
+    bytes_per_s: float
+    errors: int
+    answered_s: float
+    refused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +43,7 @@ class LaneStatus:
     that it heard."""
 
     at_ms: int
-    report: LaneReport
+    work: LaneWork
     limits: LaneLimits
     is_heard: bool
 
@@ -30,8 +52,8 @@ class LaneStatus:
 class LaneActivity:
     """Of one lane in all its replicators, at least one.
 
-    `oldest_ms` and `oldest_aside_ms` are those of the reports. `refusing` of them get no answer from the
-    destination, and `alone` of them do not hear the lane's actor.
+    `oldest_ms` and `oldest_aside_ms` are the least. `refusing` of them get no answer from the destination, which
+    answered one of them `answered_s` seconds ago, and `alone` of them do not hear the lane's actor.
     """
 
     replicators: int
@@ -42,6 +64,7 @@ class LaneActivity:
     oldest_aside_ms: Mapping[str, int]
     bytes_per_s: float
     errors: int
+    answered_s: float
     refusing: int
     alone: int
     width: int
@@ -66,8 +89,8 @@ def from_text(text: str) -> dict[str, LaneStatus]:
 
 def _from_value(value: object) -> LaneStatus | None:
     match value:
-        case {"at_ms": int(at_ms), "report": report, "limits": limits, "is_heard": bool(is_heard)}:
-            read = status_documents.from_value(LaneReport, report)
+        case {"at_ms": int(at_ms), "work": work, "limits": limits, "is_heard": bool(is_heard)}:
+            read = status_documents.from_value(LaneWork, work)
             may = status_documents.from_value(LaneLimits, limits)
             return LaneStatus(at_ms, read, may, is_heard) if read and may else None
     return None
@@ -89,17 +112,18 @@ def present(settings: Mapping[str, Setting], now_ms: int) -> dict[str, list[Lane
 
 
 def total(statuses: Collection[LaneStatus]) -> LaneActivity:
-    reports, limits = [one.report for one in statuses], [one.limits for one in statuses]
+    works, limits = [one.work for one in statuses], [one.limits for one in statuses]
     return LaneActivity(
-        replicators=len(reports),
-        under_way=sum(report.under_way for report in reports),
-        set_aside=sum(report.set_aside for report in reports),
-        copying=sum(report.copying for report in reports),
-        oldest_ms=_least(report.oldest_ms for report in reports),
-        oldest_aside_ms=_least(report.oldest_aside_ms for report in reports),
-        bytes_per_s=sum(report.bytes_per_s for report in reports),
-        errors=sum(report.errors for report in reports),
-        refusing=sum(report.refused for report in reports),
+        replicators=len(works),
+        under_way=sum(work.under_way for work in works),
+        set_aside=sum(work.set_aside for work in works),
+        copying=sum(work.copying for work in works),
+        oldest_ms=_least(work.oldest_ms for work in works),
+        oldest_aside_ms=_least(work.oldest_aside_ms for work in works),
+        bytes_per_s=sum(work.bytes_per_s for work in works),
+        errors=sum(work.errors for work in works),
+        answered_s=min(work.answered_s for work in works),
+        refusing=sum(work.refused for work in works),
         alone=sum(not one.is_heard for one in statuses),
         width=sum(one.width for one in limits),
         backfill_width=sum(one.backfill_width for one in limits),

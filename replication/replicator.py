@@ -7,7 +7,7 @@ unavailable delays only its own lane, and a deletion never waits behind copies.
 
 import importlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import cast
@@ -118,19 +118,20 @@ def _keep_budgets(
         home.stores.settings.values,
         lane_status.PREFIX,
         process_name,
-        lambda: lane_status.to_text(_statuses(members)),
+        lambda: lane_status.to_text(_statuses(lanes, members)),
         lambda text: lane_status.is_present(text, now_ms()),
     )
-    parts = [reporter.run_forever, *(each.run_forever for each in members.values())]
+    parts = [
+        reporter.run_forever,
+        *(run for each in members.values() for run in (each.adjust_forever, each.run_forever)),
+    ]
     lane_member.run_together(parts, cluster, stop)
 
 
-def _statuses(members: Mapping[str, LaneMember]) -> dict[str, LaneStatus]:
-    """Of the lanes that have been measured."""
+def _statuses(lanes: Iterable[Lane], members: Mapping[str, LaneMember]) -> dict[str, LaneStatus]:
     return {
-        destination: LaneStatus(now_ms(), member.report, member.limits, member.is_heard)
-        for destination, member in members.items()
-        if member.report is not None
+        lane.destination: LaneStatus(now_ms(), lane.work(), member.limits, member.is_heard)
+        for lane, member in ((lane, members[lane.destination]) for lane in lanes)
     }
 
 

@@ -184,10 +184,10 @@ def _set(settings: LaneSettings | None) -> list[str]:
 
 
 def _found(activity: LaneActivity) -> list[str]:
-    silent = "no answer"
+    silent = f"no answer for {activity.answered_s:,.0f} s"
     return [
         *([silent] if activity.refusing == activity.replicators else []),
-        *([f"{silent} to {activity.refusing}"] if 0 < activity.refusing < activity.replicators else []),
+        *([f"no answer to {activity.refusing}"] if 0 < activity.refusing < activity.replicators else []),
         *([f"{activity.alone} of {activity.replicators} without the actor"] if activity.alone else []),
     ]
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from regions.events.topics import PHOTO_READY, PHOTO_READY_AGAIN
 from replication.budget import LaneReport, partition_name
+from replication.lane_status import LaneWork
 
-PARTITIONS = 4
-FRESH = [partition_name(PHOTO_READY, number) for number in range(PARTITIONS)]
-AGAIN = [partition_name(PHOTO_READY_AGAIN, number) for number in range(PARTITIONS)]
+PARTITIONS = {PHOTO_READY: 4, PHOTO_READY_AGAIN: 4}
+FRESH, AGAIN = ([partition_name(topic, number) for number in range(4)] for topic in PARTITIONS)
 
 
 def lane_report(**changes: Any) -> LaneReport:
@@ -15,7 +15,12 @@ def lane_report(**changes: Any) -> LaneReport:
     generations = changes.pop("generations", {})
     if isinstance(generations, list):
         generations = dict.fromkeys(generations, 1)
-    backlog = dict.fromkeys((*FRESH, *AGAIN), 0) | changes.pop("backlog", {})
+    idle: dict[str, Any] = {"backlog": {}, "under_way": 0, "answered_s": 0.0, "refused": False}
+    return LaneReport(PARTITIONS, generations, **(idle | changes))
+
+
+def lane_work(**changes: Any) -> LaneWork:
+    """Nothing is done, and the destination has just answered."""
     idle: dict[str, Any] = {
         "under_way": 0,
         "set_aside": 0,
@@ -28,4 +33,4 @@ def lane_report(**changes: Any) -> LaneReport:
         "answered_s": 0.0,
         "refused": False,
     }
-    return LaneReport(generations, backlog, **(idle | changes))
+    return LaneWork(**(idle | changes))

@@ -120,3 +120,16 @@ def test_each_change_is_logged_once(us, caplog):
         ("an upstream does not answer; calls to it are refused", "us-central"),
         ("an upstream answers again", "us-central"),
     ]
+
+
+def test_an_upstream_is_silent_since_the_last_answer_to_a_call():
+    """A poll may be answered from memory, and a call that failed was not answered."""
+    now = [10.0]
+    us = Bulkheads(LIMITS, lambda: now[0], lambda: 0.5).of("us-central")
+    now[0] = 13.0
+    assert us.silent_s() == 3.0
+    us.enter().close()
+    now[0] = 14.0
+    us.poll().close()
+    fail(us, Unavailable("not reached"), times=1)
+    assert us.silent_s() == 1.0

@@ -18,7 +18,7 @@ from replication.budget import (
     partition_name,
     settings_text,
 )
-from tests.builders.lane_reports import AGAIN, FRESH, lane_report
+from tests.builders.lane_reports import AGAIN, FRESH, PARTITIONS, lane_report
 
 SILENT = lane_report(under_way=5, answered_s=60.0, refused=True)
 IDLE = lane_report(answered_s=60.0)
@@ -26,33 +26,32 @@ BUSY = lane_report(under_way=5, answered_s=60.0)
 
 widths = st.integers(1, MOST_WIDTH)
 settings = st.builds(LaneSettings, st.booleans(), st.none() | st.integers(LEAST_BYTES_PER_S, 10**10), widths, widths)
-backlogs = st.builds(
-    lambda fresh, again: {
-        **{partition_name(PHOTO_READY, number): count for number, count in enumerate(fresh)},
-        **{partition_name(PHOTO_READY_AGAIN, number): count for number, count in enumerate(again)},
-    },
-    st.lists(st.integers(0, 10**6), min_size=1, max_size=20),
-    st.lists(st.integers(0, 10**6), min_size=1, max_size=20),
-)
+counts = st.fixed_dictionaries(dict.fromkeys((PHOTO_READY, PHOTO_READY_AGAIN), st.integers(1, 20)))
 
 
-@given(settings, backlogs, st.data())
-def test_the_slots_of_a_topic_add_up_to_its_width(chosen, backlog, data):
-    """However they are owned."""
-    owned = data.draw(st.sets(st.sampled_from(sorted(backlog))))
-    divided = divide(chosen, backlog, owned)
-    assert divided.keys() == backlog.keys()
+def names_of(partitions) -> list[str]:
+    return [partition_name(topic, number) for topic, count in partitions.items() for number in range(count)]
+
+
+@given(settings, counts, st.data())
+def test_the_slots_of_a_topic_add_up_to_its_width(chosen, partitions, data):
+    """However many of its partitions are reported."""
+    backlog = data.draw(st.dictionaries(st.sampled_from(names_of(partitions)), st.integers(0, 10**6)))
+    divided = divide(chosen, partitions, backlog)
+    assert sorted(divided) == sorted(names_of(partitions))
     for topic, slots in chosen.slots().items():
         assert sum(count for name, count in divided.items() if name.startswith(f"{topic}:")) == slots
 
 
-@given(settings, backlogs, st.data())
-def test_the_parts_of_all_processes_are_no_more_than_the_whole(chosen, backlog, data):
-    """But for one slot of each topic that every process has at least."""
-    divided = divide(chosen, backlog, backlog)
-    process_of = {name: data.draw(st.integers(0, 4)) for name in backlog}
+@given(settings, counts, st.data())
+def test_the_parts_of_all_processes_are_no_more_than_the_whole(chosen, partitions, data):
+    """But for one slot of each topic that every process has at least. Whether or not the actor has divided them."""
+    names = names_of(partitions)
+    backlog = data.draw(st.fixed_dictionaries(dict.fromkeys(names, st.integers(0, 1_000))))
+    process_of = {name: data.draw(st.integers(0, 4)) for name in names}
+    slots = data.draw(st.sampled_from([divide(chosen, partitions, backlog), {}]))
     parts = [
-        limits(chosen, divided, [name for name in backlog if process_of[name] == process], backlog)
+        limits(chosen, slots, [name for name in names if process_of[name] == process], partitions)
         for process in set(process_of.values())
     ]
     assert sum(part.width for part in parts) <= chosen.width + len(parts)
@@ -60,11 +59,11 @@ def test_the_parts_of_all_processes_are_no_more_than_the_whole(chosen, backlog, 
     assert all(part.width and part.backfill_width for part in parts)
 
 
-@given(settings, backlogs)
-def test_a_process_that_has_everything_may_do_everything(chosen, backlog):
+@given(settings, counts)
+def test_a_process_that_has_everything_may_do_everything(chosen, partitions):
     """Also before it has heard of any budget."""
-    for slots in (divide(chosen, backlog, backlog), {}):
-        mine, whole = limits(chosen, slots, backlog, backlog), chosen.slots()
+    for slots in (divide(chosen, partitions, {}), {}):
+        mine, whole = limits(chosen, slots, names_of(partitions), partitions), chosen.slots()
         assert (mine.width, mine.backfill_width) == (whole[PHOTO_READY], whole[PHOTO_READY_AGAIN])
         assert mine.bytes_per_s == chosen.bytes_per_s
         assert mine.paused == chosen.paused
@@ -72,34 +71,39 @@ def test_a_process_that_has_everything_may_do_everything(chosen, backlog):
 
 def test_slots_go_to_where_events_wait():
     """A partition without events needs none while others have plenty."""
-    divided = divide(LaneSettings(width=12), lane_report(backlog={FRESH[0]: 1_000, FRESH[1]: 3}).backlog, FRESH)
+    divided = divide(LaneSettings(width=12), PARTITIONS, dict(zip(FRESH, (1_000, 3, 0, 0), strict=True)))
     assert [divided[name] for name in FRESH] == [9, 3, 0, 0]
 
 
 def test_what_nobody_reports_keeps_its_part():
     """Who has it may be at work with that, and not be heard for a while."""
-    divided = divide(LaneSettings(width=12), lane_report(backlog=dict.fromkeys(FRESH, 1_000)).backlog, FRESH[:2])
+    divided = divide(LaneSettings(width=12), PARTITIONS, dict.fromkeys(FRESH[:2], 1_000))
     assert [divided[name] for name in FRESH] == [3, 3, 3, 3]
 
 
 def test_a_process_without_a_budget_takes_the_even_part_of_its_partitions():
     """So parts add up also where no actor is there to divide."""
     wide = LaneSettings(width=12, backfill_width=4, bytes_per_s=16_000_000)
-    mine = limits(wide, {}, [FRESH[0], AGAIN[0]], [*FRESH, *AGAIN])
+    mine = limits(wide, {}, [FRESH[0], AGAIN[0]], PARTITIONS)
     assert (mine.width, mine.backfill_width, mine.bytes_per_s) == (3, 1, 4_000_000)
+
+
+def test_before_it_knows_how_many_partitions_there_are_it_does_one_at_a_time():
+    """Its part may be small."""
+    assert limits(LaneSettings(), {}, FRESH, {}).width == 1
 
 
 def test_a_process_that_lost_its_partitions_begins_nothing():
     """Whatever it was given for them. What it has begun ends at a pace that its connection survives."""
     capped = LaneSettings(bytes_per_s=10_000_000)
-    mine = limits(capped, dict.fromkeys(FRESH, 4), [], FRESH)
+    mine = limits(capped, dict.fromkeys(FRESH, 4), [], PARTITIONS)
     assert (mine.width, mine.backfill_width) == (0, 0)
     assert mine.bytes_per_s == LEAST_BYTES_PER_S
 
 
 def test_who_has_only_events_that_were_set_aside_does_one_at_a_time():
     """There may be more replicators than partitions."""
-    mine = limits(LaneSettings(), {}, [partition_name(LANES_IN_A_MINUTE, 0)], [*FRESH, *AGAIN])
+    mine = limits(LaneSettings(), {}, [partition_name(LANES_IN_A_MINUTE, 0)], PARTITIONS)
     assert (mine.width, mine.backfill_width) == (1, 1)
 
 

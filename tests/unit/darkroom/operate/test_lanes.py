@@ -20,7 +20,7 @@ from replication.budget import LaneLimits, LaneSettings, parse_settings
 from replication.lane_status import LaneActivity, LaneStatus
 from replication.live_settings import key_of
 from tests.builders import prepared_machine
-from tests.builders.lane_reports import lane_report
+from tests.builders.lane_reports import lane_work
 from tests.builders.prepared_machine import MACHINE
 
 HOME, TO, OTHER = MACHINE.regions
@@ -29,7 +29,8 @@ LIMITS = LaneLimits(paused=False, width=12, backfill_width=2, bytes_per_s=None, 
 AT_MS = 1_800_000_000_000
 BUSY = LaneActivity(
     replicators=2, under_way=5, set_aside=3, copying=4, oldest_ms={PHOTO_READY: AT_MS - 2_500},
-    oldest_aside_ms={}, bytes_per_s=12.34e6, errors=1_000, refusing=0, alone=0, width=16, backfill_width=2,
+    oldest_aside_ms={}, bytes_per_s=12.34e6, errors=1_000, answered_s=0.5, refusing=0, alone=0,
+    width=16, backfill_width=2,
 )  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def report(values):
     """As a replicator does of its lane to TO."""
 
     def write(process="one", **changes):
-        status = LaneStatus(now_ms(), lane_report(**changes), LIMITS, is_heard=True)
+        status = LaneStatus(now_ms(), lane_work(**changes), LIMITS, is_heard=True)
         values.write(f"{lane_status.PREFIX}{process}", lane_status.to_text({TO: status}))
 
     return write
@@ -107,7 +108,7 @@ def test_what_a_row_says():
     [
         ({"settings": LaneSettings(paused=True, bytes_per_s=5_000_000)}, "paused; at most 5.0 MB/s"),
         ({"settings": None}, "its settings can't be read: set them anew"),
-        ({"activity": replace(BUSY, refusing=2)}, "no answer"),
+        ({"activity": replace(BUSY, refusing=2, answered_s=35.4)}, "no answer for 35 s"),
         ({"activity": replace(BUSY, refusing=1, alone=1)},
          "no answer to 1; 1 of 2 without the actor"),
         ({"activity": None}, "no replicator reports"),
