@@ -138,4 +138,4 @@ def test_only_a_store_that_is_away_is_waited_for(source, monkeypatch, status, er
     upload(source)
     monkeypatch.setattr(Refusing, "status", status)
     with answering(Refusing) as url, pytest.raises(error):
-        Sender(lambda bucket, key: url).send(source, PHOTO_ID, WANTED, SignedPut(url, {}))
+        Sender(lambda bucket, key: f"{url}/x").send(source, PHOTO_ID, WANTED, SignedPut(f"{url}/x", {}))
