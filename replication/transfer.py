@@ -6,17 +6,17 @@ there.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
-import urllib3
+from contextlib import closing
 
 from regions.border.offers import OfferedObject
 from regions.errors import AWAY_STATUSES, BadGateway, Unavailable, Unprocessable
+from regions.kept_connections import ERRORS, KeptConnections
 from regions.stores.objects import Objects, SignedPut
 
 _CONNECT_S, _IDLE_S, _WITHIN_S = 5.0, 20.0, 300.0
-# urllib3 gives each piece as long as it gives a connection to be made: so at least 25 KiB/s.
+# Each piece may take `_IDLE_S`, as long as all of them together take no longer than `_WITHIN_S`.
 _PIECE_BYTES = 128 << 10
+_MAX_ANSWER_BYTES = 64 << 10
 _CONNECTIONS = 64
 _STORED, _THERE_ALREADY = (200, 201, 204), 412
 
@@ -30,7 +30,7 @@ class Sender:
     def __init__(self, address_of: Callable[[str, str], str], clock_s: Callable[[], float] = time.monotonic) -> None:
         self._address_of, self._clock_s = address_of, clock_s
         # By scheme and host: both buckets are at one or two.
-        self._pools: dict[str, urllib3.HTTPConnectionPool] = {}
+        self._hosts: dict[str, KeptConnections] = {}
 
     def send(self, objects: Objects, photo_id: str, wanted: OfferedObject, put: SignedPut) -> None:
         """Raises NotFound if the object is not here, Unprocessable if its bytes are not the recorded ones or end early.
@@ -46,31 +46,24 @@ class Sender:
             body = _exactly(chunks, wanted.size_bytes, key, self._clock_s() + _WITHIN_S, self._clock_s)
             headers = {**put.headers, "Content-Length": str(wanted.size_bytes)}
             try:
-                response = self._put(put.url, body, headers)
-                if response.length_remaining == 0:
-                    response.release_conn()
-                else:
-                    # Not read: it might come a byte at a time.
-                    response.close()
-            except urllib3.exceptions.HTTPError as error:
+                status = self._put(put.url, headers, body)
+            except ERRORS as error:
                 raise Unavailable(f"the store of the destination did not take {key}: {type(error).__name__}") from error
-        if response.status not in (*_STORED, _THERE_ALREADY):
-            raise _refusal(response.status, key)
+        if status not in (*_STORED, _THERE_ALREADY):
+            raise _refusal(status, key)
 
-    def _put(self, url: str, body: Iterator[Any], headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """To the connections of that host at once: urllib3's way to them costs as much as all the rest.
-
-        (Of the pieces its types know bytes alone; it takes what a socket takes.)
-        """
+    def _put(self, url: str, headers: Mapping[str, str], body: Iterator[memoryview]) -> int:
         path = url.index("/", url.index("//") + 2)
-        host, made = url[:path], self._pools.get(url[:path])
-        pool = made or self._pools.setdefault(host, _connections(host))
-        return pool.urlopen("PUT", url[path:], body=body, headers=headers, preload_content=False, redirect=False)
+        with closing(self._host(url[:path]).ask("PUT", url[path:], headers, body)) as answer:
+            # So that the connection is kept.
+            answer.read(_MAX_ANSWER_BYTES)
+            return answer.status
 
-
-def _connections(host: str) -> urllib3.HTTPConnectionPool:
-    timeout = urllib3.Timeout(connect=_CONNECT_S, read=_IDLE_S)
-    return urllib3.connection_from_url(host, maxsize=_CONNECTIONS, timeout=timeout, retries=False)
+    def _host(self, url: str) -> KeptConnections:
+        made = self._hosts.get(url)
+        return made or self._hosts.setdefault(
+            url, KeptConnections(url, _CONNECTIONS, _CONNECT_S, _IDLE_S, whole_answers=True)
+        )
 
 
 def _refusal(status: int, key: str) -> Unavailable | Unprocessable:

@@ -1,23 +1,24 @@
 """HEAD and GET of one object, as boto3's client has them, without what it does around them.
 
-boto3 takes about 1 ms of processor time for a request, and this a fifth of that; a lane makes two for each object that
+boto3 takes about 1 ms of processor time for a request, and this a tenth of that; a lane makes two for each object that
 it copies. The certificates that are trusted and the errors are botocore's own.
 """
 
 import random
 import re
+import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 import botocore.session
-import urllib3
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.httpsession import get_cert_path
-from botocore.response import StreamingBody
 
+from regions.kept_connections import ERRORS, KeptAnswer, KeptConnections
 from regions.retry import backoff_s
 from regions.stores.s3.session import (
     CONNECT_S,
@@ -55,71 +56,84 @@ class Reads:
     ) -> None:
         self._address, self._keys = address, (credentials.access_key, credentials.secret_key)
         self._pause = pause
-        self._pools: dict[str, urllib3.HTTPConnectionPool] = {}
+        self._hosts: dict[str, KeptConnections] = {}
 
     def head_object(self, *, Bucket: str, Key: str, ChecksumMode: str) -> Mapping[str, Any]:
-        return _described(self._answered("HEAD", Bucket, Key, {"x-amz-checksum-mode": ChecksumMode}))
+        with closing(self._answered("HEAD", Bucket, Key, {"x-amz-checksum-mode": ChecksumMode})) as answer:
+            # An empty body that was read: so the connection is kept.
+            answer.read(1)
+            return _described(answer)
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "", IfMatch: str = "") -> Mapping[str, Any]:
         """The caller reads `Body`, and closes it."""
         headers = {"Range": Range, "If-Match": IfMatch} if Range else {}
-        response = self._answered("GET", Bucket, Key, headers)
-        described = _described(response)
-        return {**described, "Body": StreamingBody(response, described["ContentLength"])}
+        answer = self._answered("GET", Bucket, Key, headers)
+        return {**_described(answer), "Body": _Body(answer)}
 
-    def _answered(self, method: str, bucket: str, key: str, headers: Mapping[str, str]) -> Any:
+    def _answered(self, method: str, bucket: str, key: str, headers: Mapping[str, str]) -> KeptAnswer:
         url = self._address.object_url(bucket, key)
         for attempt in count(1):
             try:
-                response = self._sent(method, url, headers)
-                if response.status in _OK:
-                    return response
-                error: Exception = _refusal(method, response)
-                may_pass = response.status in _AGAIN
+                answer = self._sent(method, url, headers)
+                if answer.status in _OK:
+                    return answer
+                error: Exception = _refusal(method, answer)
+                may_pass = answer.status in _AGAIN
             except CONNECTION_ERRORS as broken:
                 error, may_pass = broken, True
             if attempt == TRIES or not may_pass:
                 raise error
             self._pause(backoff_s(attempt, random.random))
+        raise AssertionError("the last attempt has returned or raised")
 
-    def _sent(self, method: str, url: str, headers: Mapping[str, str]) -> Any:
+    def _sent(self, method: str, url: str, headers: Mapping[str, str]) -> KeptAnswer:
         region, now = self._address.service.region, datetime.now(UTC)
         signed = signed_url(method, url, headers, self._keys, region, now, _VALID_S)
         path = signed.index("/", signed.index("//") + 2)
-        try:
-            # Who reads the body counts its bytes.
-            return self._pool(signed[:path]).urlopen(
-                method, signed[path:], headers=headers, preload_content=False, decode_content=False,
-                enforce_content_length=False, redirect=False,
-            )  # fmt: skip
-        except urllib3.exceptions.HTTPError as error:
-            raise HTTPClientError(error=error) from error
+        with _as_botocores():
+            return self._host(signed[:path]).ask(method, signed[path:], headers)
 
-    def _pool(self, host: str) -> urllib3.HTTPConnectionPool:
-        """Of the one or two hosts at which both buckets are."""
-        return self._pools.get(host) or self._pools.setdefault(host, _connections(host))
+    def _host(self, url: str) -> KeptConnections:
+        """One of the one or two at which both buckets are."""
+        return self._hosts.get(url) or self._hosts.setdefault(url, _connections(url))
 
 
-def _connections(host: str) -> urllib3.HTTPConnectionPool:
-    timeout = urllib3.Timeout(connect=CONNECT_S, read=READ_S)
-    ca_bundle = botocore.session.get_session().get_config_variable("ca_bundle")
-    trusted = {"ca_certs": ca_bundle or get_cert_path(True)} if host.startswith("https:") else {}
-    return urllib3.connection_from_url(host, maxsize=CONNECTIONS, timeout=timeout, retries=False, **trusted)
+class _Body:
+    def __init__(self, answer: KeptAnswer) -> None:
+        self._answer, self.close = answer, answer.close
+
+    def read(self, most: int) -> bytes:
+        with _as_botocores():
+            return self._answer.read(most)
 
 
-def _described(response: Any) -> dict[str, Any]:
+@contextmanager
+def _as_botocores() -> Iterator[None]:
+    try:
+        yield
+    except ERRORS as error:
+        raise HTTPClientError(error=error) from error
+
+
+def _connections(url: str) -> KeptConnections:
+    context = None
+    if url.startswith("https:"):
+        ca_bundle = botocore.session.get_session().get_config_variable("ca_bundle")
+        context = ssl.create_default_context(cafile=ca_bundle or get_cert_path(True))
+    return KeptConnections(url, CONNECTIONS, CONNECT_S, READ_S, context)
+
+
+def _described(answer: KeptAnswer) -> dict[str, Any]:
     """What boto3 says of an object, as far as anybody here asks."""
-    headers = response.headers
+    headers = answer.headers
     described = {name: headers[header] for name, header in _HEADERS.items() if header in headers}
     metadata = {"sha256": headers[_SHA256]} if _SHA256 in headers else {}
     return {**described, "ContentLength": int(headers["Content-Length"]), "Metadata": metadata}
 
 
-def _refusal(method: str, response: Any) -> ClientError:
-    """With S3's name for the error; a response to HEAD has no body, and so only its status."""
-    text = response.read(_MAX_ERROR_BYTES).decode(errors="replace") if method == "GET" else ""
-    response.close()
-    named = _CODE.search(text)
-    code = named[1] if named else str(response.status)
-    error = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": response.status}}
-    return ClientError(error, method)
+def _refusal(method: str, answer: KeptAnswer) -> ClientError:
+    """With S3's name for the error; the answer to HEAD has no body, and so only its status."""
+    with closing(answer), _as_botocores():
+        named = _CODE.search(answer.read(_MAX_ERROR_BYTES).decode(errors="replace"))
+    error = {"Code": named[1] if named else str(answer.status)}
+    return ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": answer.status}}, method)
