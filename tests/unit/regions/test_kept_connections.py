@@ -89,9 +89,11 @@ def test_what_is_not_read_to_its_end_is_closed(connections):
     assert ask(connections)[1].startswith(b"[1,")
 
 
-def test_a_connection_that_the_server_has_ended_is_not_used(connections, eventually):
+def test_a_connection_that_the_server_has_ended_is_not_used(connections, monkeypatch, eventually):
+    """If it has been idle for as long as servers take to end one."""
+    monkeypatch.setattr(kept_connections, "_LOOK_AFTER_S", 0.0)
     ask(connections, path="/bye")
-    eventually(lambda: kept_connections._has_ended(connections._idle[0]))
+    eventually(lambda: kept_connections._has_ended(connections._idle[0][1]))
     assert ask(connections)[1].startswith(b"[1,")
 
 
