@@ -393,7 +393,7 @@ def object_address(config: Config, region: str) -> Callable[[str, str], str]:
         case "s3":
             from regions.stores.s3 import adapter as s3
 
-            return partial(s3.object_address, url)
+            return s3.object_address(url)
     raise _no_adapter("objects", url, "directory, s3")
 
 

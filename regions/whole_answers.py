@@ -26,13 +26,13 @@ def pool_manager(pools: int, connections: int) -> PoolManager:
 class _HttpConnection(HTTPConnection):
     def connect(self) -> None:
         super().connect()
-        self.sock = _BoundedSocket(self.sock)
+        self.sock = BoundedSocket(self.sock)
 
 
 class _HttpsConnection(HTTPSConnection):
     def connect(self) -> None:
         super().connect()
-        self.sock = _BoundedSocket(self.sock)
+        self.sock = BoundedSocket(self.sock)
 
 
 class _HttpPool(HTTPConnectionPool):
@@ -43,8 +43,8 @@ class _HttpsPool(HTTPSConnectionPool):
     ConnectionCls = _HttpsConnection
 
 
-class _BoundedSocket:
-    """A connected socket. urllib3 sets its timeout once for each answer, before it reads the first byte."""
+class BoundedSocket:
+    """A connected socket. Its timeout is set once for each answer, before the first byte is read."""
 
     def __init__(self, connected: Any) -> None:
         self._connected, self._until_s = connected, float("inf")
@@ -71,7 +71,7 @@ class _BoundedSocket:
 class _Answer(io.RawIOBase):
     """What arrives. As long as it is open, so is the socket: an answer may outlive its connection."""
 
-    def __init__(self, bounded: _BoundedSocket, raw: io.RawIOBase) -> None:
+    def __init__(self, bounded: BoundedSocket, raw: io.RawIOBase) -> None:
         self._bounded, self._raw = bounded, raw
 
     def readable(self) -> bool:

@@ -5,18 +5,18 @@ there.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 
-import urllib3
-
-from regions import whole_answers
 from regions.border.offers import OfferedObject
 from regions.errors import AWAY_STATUSES, BadGateway, Unavailable, Unprocessable
+from regions.kept_connections import ERRORS, KeptConnections
 from regions.stores.objects import Objects, SignedPut
 
 _CONNECT_S, _IDLE_S, _WITHIN_S = 5.0, 20.0, 300.0
-# urllib3 gives each piece as long as it gives a connection to be made: so at least 25 KiB/s.
+# Each piece may take `_IDLE_S`, as long as all of them together take no longer than `_WITHIN_S`.
 _PIECE_BYTES = 128 << 10
+_MAX_ANSWER_BYTES = 64 << 10
 _CONNECTIONS = 64
 _STORED, _THERE_ALREADY = (200, 201, 204), 412
 
@@ -35,7 +35,8 @@ class Sender:
     ) -> None:
         """`spend` is called with the size of each piece before it is sent, and may wait."""
         self._address_of, self._spend, self._clock_s = address_of, spend, clock_s
-        self._http = whole_answers.pool_manager(2, _CONNECTIONS)
+        # By scheme and host: both buckets are at one or two.
+        self._hosts: dict[str, KeptConnections] = {}
 
     def send(self, objects: Objects, photo_id: str, wanted: OfferedObject, put: SignedPut) -> None:
         """Raises NotFound if the object is not here, Unprocessable if its bytes are not the recorded ones or end early.
@@ -50,22 +51,27 @@ class Sender:
         with objects.open(wanted.bucket, key) as chunks:
             body = self._paid(_exactly(chunks, wanted.size_bytes, key, self._clock_s() + _WITHIN_S, self._clock_s))
             headers = {**put.headers, "Content-Length": str(wanted.size_bytes)}
-            timeout = urllib3.Timeout(connect=_CONNECT_S, read=_IDLE_S)
             try:
-                response = self._http.request(
-                    "PUT", put.url, body=body, headers=headers, timeout=timeout, preload_content=False, redirect=False
-                )
-                if response.length_remaining == 0:
-                    response.release_conn()
-                else:
-                    # Not read: it might come a byte at a time.
-                    response.close()
-            except urllib3.exceptions.HTTPError as error:
+                status = self._put(put.url, headers, body)
+            except ERRORS as error:
                 raise Unavailable(f"the store of the destination did not take {key}: {type(error).__name__}") from error
-        if response.status not in (*_STORED, _THERE_ALREADY):
-            raise _refusal(response.status, key)
+        if status not in (*_STORED, _THERE_ALREADY):
+            raise _refusal(status, key)
 
-    def _paid(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    def _put(self, url: str, headers: Mapping[str, str], body: Iterator[memoryview]) -> int:
+        path = url.index("/", url.index("//") + 2)
+        with closing(self._host(url[:path]).ask("PUT", url[path:], headers, body)) as answer:
+            # So that the connection is kept.
+            answer.read(_MAX_ANSWER_BYTES)
+            return answer.status
+
+    def _host(self, url: str) -> KeptConnections:
+        made = self._hosts.get(url)
+        return made or self._hosts.setdefault(
+            url, KeptConnections(url, _CONNECTIONS, _CONNECT_S, _IDLE_S, whole_answers=True)
+        )
+
+    def _paid(self, pieces: Iterator[memoryview]) -> Iterator[memoryview]:
         for piece in pieces:
             self._spend(len(piece))
             yield piece
@@ -85,7 +91,7 @@ def _refusal(status: int, key: str) -> Unavailable | Unprocessable:
 
 def _exactly(
     chunks: Iterator[bytes], size_bytes: int, key: str, give_up_s: float, clock_s: Callable[[], float]
-) -> Iterator[bytes]:
+) -> Iterator[memoryview]:
     """The chunks, if they are that many bytes in all. Turns Unavailable in the middle into Unprocessable.
 
     Unavailable means "retry for as long as it takes". But a source that opens an object and then can't read it, for
@@ -101,7 +107,7 @@ def _exactly(
             if clock_s() > give_up_s:
                 raise Unprocessable(f"{key} was not sent within {_WITHIN_S:g} s")
             for start in range(0, len(chunk), _PIECE_BYTES):
-                yield chunk[start : start + _PIECE_BYTES]
+                yield memoryview(chunk)[start : start + _PIECE_BYTES]
     except Unavailable as error:
         raise Unprocessable(f"{key} can't be read to its end: {error.detail}") from error
     if left_bytes:

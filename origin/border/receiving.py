@@ -42,9 +42,14 @@ class Receiver:
         self._limiter, self._clock_ms = limiter, clock_ms
 
     def offered(self, offer: Offer) -> OfferAnswer:
-        """Raises Unavailable, TooManyRequests."""
+        """Raises Unavailable, TooManyRequests.
+
+        Where nothing was expected and nothing is recorded, the store is not asked. If something is there nonetheless,
+        from long ago, it is in the way of what is sent, and `arrived` looks at it.
+        """
         decisions = self._decisions(offer)
-        objects = {one.variant: self._answered(offer, one, decisions[one.action]) for one in offer.objects}
+        look = self._answered if self._may_have_come(offer.photo_id) else self._unseen
+        objects = {one.variant: look(offer, one, decisions[one.action]) for one in offer.objects}
         missing = [one for one in offer.objects if objects[one.variant].state is ObjectState.MISSING]
         expires_at_ms = self._clock_ms() + PUT_MS
         if missing:
@@ -92,6 +97,14 @@ class Receiver:
         actions |= {Action.REFERENCE} if offer.reference else set()
         rules = self._rules.current()
         return self._audit.decide_subject(rules, offer.photo_id, offer.subject, sorted(actions), self._name)
+
+    def _may_have_come(self, photo_id: str) -> bool:
+        catalog = self._stores.catalog
+        return catalog.arrivals.until(photo_id) is not None or catalog.photos.get(photo_id) is not None
+
+    def _unseen(self, offer: Offer, wanted: OfferedObject, decision: Decision) -> AnsweredObject:
+        state = ObjectState.MISSING if decision.allowed else ObjectState.DENIED
+        return AnsweredObject(state, decision.rule, decision.because)
 
     def _answered(self, offer: Offer, wanted: OfferedObject, decision: Decision) -> AnsweredObject:
         if not decision.allowed:

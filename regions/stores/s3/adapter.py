@@ -1,5 +1,6 @@
 """The S3 store for `regions.config`."""
 
+from collections.abc import Callable
 from functools import partial
 
 from regions.stores.objects import Objects
@@ -7,8 +8,6 @@ from regions.stores.s3 import stamped_buckets
 from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.session import Credentials, parse_address
 from regions.stores.stamp import StoreLocation
-
-_LEGACY_REGION = "us-east-1"
 
 
 def objects(url: str, access_key: str, secret_key: str) -> StoreLocation[Objects]:
@@ -21,11 +20,7 @@ def objects(url: str, access_key: str, secret_key: str) -> StoreLocation[Objects
     )
 
 
-def object_address(url: str, bucket: str, key: str) -> str:
-    """The object's URL, as botocore signs it, without the signature. Raises TopologyError."""
+def object_address(url: str) -> Callable[[str, str], str]:
+    """Of a bucket of ours and a key, the object's URL, without a signature. Raises TopologyError."""
     address = parse_address(url)
-    service, name = address.service, address.bucket(bucket)
-    # The region of the oldest buckets has the host without a region.
-    host = "s3.amazonaws.com" if service.region == _LEGACY_REGION else f"s3.{service.region}.amazonaws.com"
-    scheme, _, host = (service.endpoint or f"https://{host}").partition("://")
-    return f"{scheme}://{host}/{name}/{key}" if service.style == "path" else f"{scheme}://{name}.{host}/{key}"
+    return lambda bucket, key: address.object_url(address.bucket(bucket), key)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
+from botocore.utils import get_environ_proxies
 
 from regions.clock import now_ms
 from regions.errors import BadRequest, NotFound
@@ -27,11 +28,13 @@ from regions.stores.object_rules import (
     require_part_order,
     require_sendable,
 )
-from regions.stores.objects import ObjectInfo, Part, SignedPart, SignedPut
+from regions.stores.objects import RAW, ObjectInfo, Part, SignedPart, SignedPut
 from regions.stores.s3 import health
 from regions.stores.s3.download import Download, find_info
 from regions.stores.s3.puts import Puts
+from regions.stores.s3.reads import Reads
 from regions.stores.s3.session import Credentials, S3Address, code, connect, errors_as_unavailable, list_all
+from regions.stores.s3.signing import signed_url
 from regions.stores.s3.stamped_buckets import read_stamp
 from regions.stores.s3.upload import MultipartUpload, UploadEnded
 from regions.stores.stamp import StampCheck, StoreRegion
@@ -54,6 +57,9 @@ class S3Objects:
     def __init__(self, address: S3Address, credentials: Credentials, ours: StoreRegion) -> None:
         self._address, self._credentials = address, credentials
         self._s3 = connect(address.service, credentials)
+        # A proxy of this machine's environment is boto3's to find and to speak to.
+        has_proxy = get_environ_proxies(address.object_url(address.bucket(RAW), ""))
+        self._reads = self._s3 if has_proxy else Reads(address, credentials)
         self._puts = Puts(self._s3, address)
         self._stamp = StampCheck(ours, partial(read_stamp, address, credentials))
 
@@ -67,7 +73,8 @@ class S3Objects:
         upload = self._upload(multipart_id)
         require_part_number(number)
         request = {**upload.location, "PartNumber": number, "ContentLength": size_bytes}
-        return SignedPart(number, self._sign("upload_part", request, expires_at_ms))
+        url = self._s3.generate_presigned_url("upload_part", Params=request, ExpiresIn=_valid_s(expires_at_ms))
+        return SignedPart(number, str(url))
 
     def list_parts(self, multipart_id: str) -> list[Part]:
         try:
@@ -113,7 +120,7 @@ class S3Objects:
 
     def info(self, bucket: str, key: str) -> ObjectInfo | None:
         location = self._locate(bucket, key)
-        return find_info(self._s3, location["Bucket"], key)
+        return find_info(self._reads, location["Bucket"], key)
 
     @contextmanager
     def open(self, bucket: str, key: str) -> Iterator[Iterator[bytes]]:
@@ -124,19 +131,21 @@ class S3Objects:
             download.close()
 
     def sign_get(self, bucket: str, key: str, expires_at_ms: int) -> str:
-        return self._sign("get_object", self._locate(bucket, key), expires_at_ms)
+        return self._signed("GET", self._locate(bucket, key), {}, expires_at_ms)
 
     def sign_put(self, bucket: str, info: ObjectInfo, expires_at_ms: int) -> SignedPut:
         """The URL must not have expired when the first byte arrives. How long the rest may take, only the store limits:
         versitygw 1.8 still waits for it more than a minute after the URL has expired.
 
         S3 refuses every further header with `x-amz-`, but lets a sender add Content-Encoding, -Disposition, -Language,
-        Expires and, where none is signed, Cache-Control. Stores that lack checksums or conditions: see `Puts.signed`.
+        Expires and, where none is signed, Cache-Control. Stores that lack checksums or conditions: see
+        `Puts.headers_to_send`.
         """
         require_sendable(info)
         location = self._locate(bucket, info.key)
-        request, headers = self._puts.signed(info)
-        return SignedPut(self._sign("put_object", {**location, **request}, expires_at_ms), headers)
+        headers = self._puts.headers_to_send(info)
+        signed = {**headers, "Content-Length": str(info.size_bytes)}
+        return SignedPut(self._signed("PUT", location, signed, expires_at_ms), headers)
 
     def delete(self, bucket: str, key: str) -> None:
         location = self._locate(bucket, key)
@@ -171,17 +180,16 @@ class S3Objects:
     def _get(self, location: Mapping[str, str], parameters: Mapping[str, str]) -> Any:
         with errors_as_unavailable():
             try:
-                return self._s3.get_object(**location, **parameters)
+                return self._reads.get_object(**location, **parameters)
             except ClientError as error:
                 if code(error) != "NoSuchKey":
                     raise
                 raise NotFound("there is no such object") from None
 
-    def _sign(self, operation: str, request: Mapping[str, Any], expires_at_ms: int) -> str:
-        left_s = expires_at_ms // 1000 - now_ms() // 1000
-        # S3 has no URLs that are valid for less than a second.
-        valid_s = max(1, min(left_s, _MAX_URL_AGE_S))
-        return str(self._s3.generate_presigned_url(operation, Params=request, ExpiresIn=valid_s))
+    def _signed(self, method: str, location: Mapping[str, str], headers: Mapping[str, str], expires_at_ms: int) -> str:
+        at, keys = datetime.now(UTC), (self._credentials.access_key, self._credentials.secret_key)
+        url = self._address.object_url(location["Bucket"], location["Key"])
+        return signed_url(method, url, headers, keys, self._address.service.region, at, _valid_s(expires_at_ms))
 
     def _locate(self, bucket: str, key: str) -> Mapping[str, str]:
         require_bucket_and_key(bucket, key)
@@ -194,6 +202,11 @@ class S3Objects:
             raise invalid_multipart_id()
         location = self._locate(found[1], found[2])
         return MultipartUpload(self._s3, location["Bucket"], found[2], found[3])
+
+
+def _valid_s(expires_at_ms: int) -> int:
+    """S3 has no URLs that are valid for less than a second."""
+    return max(1, min(expires_at_ms // 1000 - now_ms() // 1000, _MAX_URL_AGE_S))
 
 
 def _without_quotes(part: Part) -> Part:

@@ -53,8 +53,8 @@ class Puts:
             return self._put_at_once(bucket, replace(info, size_bytes=len(first)), first)
         return self._put_in_parts(bucket, info, chain([first], pieces))
 
-    def signed(self, info: ObjectInfo) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-        """For a put by somebody else: what to sign of it, and the headers that go with the URL.
+    def headers_to_send(self, info: ObjectInfo) -> Mapping[str, str]:
+        """For a put by somebody else: the headers that go with the URL, and that are signed.
 
         The hash is signed as a checksum, and not as metadata, so that `info` has it only if the store has computed it.
         A store without conditions takes the same bytes again, until the URL expires. Raises Unavailable if it has no
@@ -65,8 +65,7 @@ class Puts:
         condition = {"IfNoneMatch": "*"} if self._conditional else {}
         checksum = self._checksum(bytes.fromhex(str(info.sha256)))
         request = {**_headers(info), **checksum, **condition}
-        headers = {_HEADER_NAMES[name]: value for name, value in request.items()}
-        return {**request, "ContentLength": info.size_bytes}, headers
+        return {_HEADER_NAMES[name]: value for name, value in request.items()}
 
     def _put_at_once(self, bucket: str, info: ObjectInfo, body: bytearray) -> ObjectInfo:
         digest = hashlib.sha256(body)

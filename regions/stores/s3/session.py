@@ -26,7 +26,7 @@ from regions.errors import TopologyError, Unavailable
 CONNECT_S, READ_S, TRIES = 3, 10, 4
 # More than any of our processes has threads. With boto3's default of 10, every further thread would open a connection
 # for each call and close it again.
-_POOL = 64
+CONNECTIONS = 64
 
 # `-variants` must still fit into the 63 characters of a bucket's name. No dots: TLS wildcard certificates do not match
 # them.
@@ -87,6 +87,12 @@ class S3Address:
 
     def bucket(self, name: str) -> str:
         return f"{self.prefix}-{name}"
+
+    def object_url(self, bucket: str, key: str) -> str:
+        """As botocore signs it, without the signature. `bucket` is S3's name of it."""
+        service = self.service
+        scheme, _, host = (service.endpoint or f"https://s3.{service.region}.amazonaws.com").partition("://")
+        return f"{scheme}://{host}/{bucket}/{key}" if service.style == "path" else f"{scheme}://{bucket}.{host}/{key}"
 
 
 def parse_address(url: str) -> S3Address:
@@ -154,7 +160,7 @@ def _client(service: S3Service, credentials: Credentials | None) -> Any:
         connect_timeout=CONNECT_S,
         read_timeout=READ_S,
         retries={"mode": "standard", "total_max_attempts": TRIES},
-        max_pool_connections=_POOL,
+        max_pool_connections=CONNECTIONS,
         tcp_keepalive=True,
         ignore_configured_endpoint_urls=True,
         request_checksum_calculation=service.checksums,

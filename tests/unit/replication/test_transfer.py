@@ -141,7 +141,7 @@ def test_only_a_store_that_is_away_is_waited_for(source, monkeypatch, status, er
     upload(source)
     monkeypatch.setattr(Refusing, "status", status)
     with answering(Refusing) as url, pytest.raises(error):
-        Sender(lambda bucket, key: url).send(source, PHOTO_ID, WANTED, SignedPut(url, {}))
+        Sender(lambda bucket, key: f"{url}/x").send(source, PHOTO_ID, WANTED, SignedPut(f"{url}/x", {}))
 
 
 class Dripping(JsonHandler):
@@ -160,5 +160,5 @@ def test_a_store_that_answers_a_byte_now_and_then_is_away(source, monkeypatch):
     monkeypatch.setattr(transfer, "_IDLE_S", 0.3)
     began_s = time.monotonic()
     with answering(Dripping) as url, pytest.raises(Unavailable):
-        Sender(lambda bucket, key: url).send(source, PHOTO_ID, WANTED, SignedPut(url, {}))
+        Sender(lambda bucket, key: f"{url}/x").send(source, PHOTO_ID, WANTED, SignedPut(f"{url}/x", {}))
     assert time.monotonic() - began_s < 5

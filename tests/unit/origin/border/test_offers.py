@@ -127,10 +127,22 @@ def test_other_bytes_than_those_offered_do_not_count(api, photo, body):
 
 def test_both_the_offer_and_the_answer_may_come_twice(api, photo):
     put_variant(api, photo)
-    for route in ("offers", "offers", "arrivals", "arrivals"):
+    for route in ("arrivals", "offers", "offers", "arrivals"):
         assert send(api, photo, route).json["objects"]["150.jpg"]["state"] == "stored"
     entries = api.catalog.audit.latest(photo.photo_id, 20)
     assert len(entries) == 4
+
+
+def test_the_store_is_asked_only_where_something_may_have_come(api, photo, monkeypatch):
+    """That is, since something was expected, or if the photo is known."""
+    asked = []
+    info = api.objects.info
+    monkeypatch.setattr(api.objects, "info", lambda bucket, key: asked.append(key) or info(bucket, key))
+    assert send(api, photo, "offers").json["objects"]["150.jpg"]["state"] == "missing"
+    assert asked == []
+    put_variant(api, photo)
+    assert send(api, photo, "offers").json["objects"]["150.jpg"]["state"] == "stored"
+    assert asked == [variant_key(photo.photo_id, "150.jpg")]
 
 
 def test_nothing_comes_after_a_tombstone(api, photo):

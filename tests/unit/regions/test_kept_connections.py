@@ -1,0 +1,156 @@
+"""Connections that are kept, to real servers that do what servers may do."""
+
+import time
+from contextlib import closing, suppress
+from typing import ClassVar
+
+import pytest
+
+from regions import kept_connections
+from regions.kept_connections import ERRORS, KeptConnections
+from tests.builders.http import JsonHandler, answering
+
+PIECES = (b"one, ", memoryview(b"two, "), b"", b"three")
+SIZE = sum(map(len, PIECES))
+
+
+class Server(JsonHandler):
+    """Knows its connections by their order, and answers with that; what it does is in the path."""
+
+    connections: ClassVar[list[object]] = []
+
+    def setup(self) -> None:
+        super().setup()
+        self.connections.append(self.client_address)
+
+    def do_GET(self) -> None:
+        number = self.connections.index(self.client_address)
+        if self.path == "/bye":
+            self.close_connection = True
+        self.send(200, {"Connection": "close"} if self.path == "/says-bye" else {}, [number, "x" * 100])
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "123")
+        self.end_headers()
+
+    def do_PUT(self) -> None:
+        if self.path == "/early":
+            self.close_connection = True
+            self.send(413, {}, "too much")
+            return
+        self.send(200, {}, self.body().decode())
+
+    def do_DELETE(self) -> None:
+        """An answer without end, a byte at a time; or none."""
+        self.close_connection = True
+        with suppress(OSError):
+            self.wfile.write(b"HTTP/1.1 200 " if self.path == "/drip" else b"")
+            for _ in range(100):
+                time.sleep(0.05)
+                self.wfile.write(b"x" if self.path == "/drip" else b"")
+
+
+@pytest.fixture
+def url():
+    Server.connections.clear()
+    with answering(Server) as served:
+        yield served
+
+
+@pytest.fixture
+def connections(url):
+    return KeptConnections(url, 2, 5.0, 5.0)
+
+
+def ask(connections: KeptConnections, method="GET", path="/", body=None, most=1000) -> tuple[int, bytes]:
+    headers = {} if body is None else {"Content-Length": str(SIZE)}
+    with closing(connections.ask(method, path, headers, body)) as answer:
+        return answer.status, answer.read(most)
+
+
+def test_a_connection_serves_one_request_after_another(connections):
+    assert {ask(connections) for _ in range(3)} == {(200, b'[0, "' + b"x" * 100 + b'"]')}
+    assert len(Server.connections) == 1
+
+
+def test_an_answer_to_head_is_read_to_its_end(connections):
+    """Though its Content-Length is that of a body."""
+    for _ in range(2):
+        with closing(connections.ask("HEAD", "/", {})) as answer:
+            assert int(answer.headers["content-length"]) > 100
+            assert answer.read(1) == b""
+    assert len(Server.connections) == 1
+
+
+def test_what_is_not_read_to_its_end_is_closed(connections):
+    """The rest might be long, and the next answer would begin with it."""
+    assert ask(connections, most=10)[1] == b'[0, "xxxxx'
+    assert ask(connections)[1].startswith(b"[1,")
+
+
+def test_a_connection_that_the_server_has_ended_is_not_used(connections, monkeypatch, eventually):
+    """If it has been idle for as long as servers take to end one."""
+    monkeypatch.setattr(kept_connections, "_LOOK_AFTER_S", 0.0)
+    ask(connections, path="/bye")
+    eventually(lambda: kept_connections._has_ended(connections._idle[0][1]))
+    assert ask(connections)[1].startswith(b"[1,")
+
+
+def test_a_connection_of_which_the_server_says_that_it_ends_is_not_kept(connections):
+    ask(connections, path="/says-bye")
+    assert ask(connections)[1].startswith(b"[1,")
+
+
+def test_as_many_are_kept_as_may_be(connections):
+    under_way = [connections.ask("GET", "/", {}) for _ in range(5)]
+    for answer in under_way:
+        answer.read(1000)
+        answer.close()
+        answer.close()
+    again = [connections.ask("GET", "/", {}) for _ in range(3)]
+    assert len(Server.connections) == 6
+    for answer in again:
+        answer.close()
+
+
+def test_a_body_is_sent_piece_by_piece(connections):
+    """Also pieces that copy nothing."""
+    assert ask(connections, "PUT", body=iter(PIECES)) == (200, b'"one, two, three"')
+
+
+def test_an_answer_that_comes_before_the_whole_body_is_read(connections):
+    pieces = iter([bytes(1 << 20)] * 64)
+    with closing(connections.ask("PUT", "/early", {"Content-Length": str(64 << 20)}, pieces)) as answer:
+        assert answer.status == 413
+    assert ask(connections)[0] == 200
+
+
+def test_an_error_of_the_body_ends_its_connection(connections):
+    """The server must not wait for the rest, or take the next request for it."""
+
+    def broken():
+        yield b"one"
+        raise KeyError("no more")
+
+    with pytest.raises(KeyError):
+        ask(connections, "PUT", body=broken())
+    assert ask(connections, "PUT", body=iter(PIECES))[0] == 200
+    assert len(Server.connections) == 2
+
+
+def test_nobody_waits_for_a_server_that_is_silent(url):
+    with pytest.raises(TimeoutError):
+        ask(KeptConnections(url, 1, 5.0, 0.1), "DELETE", "/silent")
+
+
+def test_a_whole_answer_is_whole_in_time(url):
+    """However the server divides it."""
+    with pytest.raises(TimeoutError):
+        ask(KeptConnections(url, 1, 5.0, 0.3, whole_answers=True), "DELETE", "/drip")
+
+
+def test_a_server_that_is_away_is_an_error():
+    """Nothing listens on port 1."""
+    with pytest.raises(ERRORS):
+        ask(KeptConnections("http://127.0.0.1:1", 1, 1.0, 1.0))
