@@ -112,7 +112,9 @@ class KeptAnswer:
         if self._connection is None:
             return
         connection, self._connection = self._connection, None
-        if self._response.isclosed() and not self._response.will_close:
+        # A server or proxy in trouble may send a body where none belongs, as to HEAD.
+        in_order = self.status < 500 and self._response.isclosed() and not self._response.will_close
+        if in_order:
             self._connections.keep(connection)
         else:
             self._response.close()
