@@ -104,23 +104,26 @@ UNFINISHED_BYTES = RouteLimit(
 COMMENTS = RouteLimit(Limit("comments", 100, 10 * _MINUTE_S), Who.USER, "too many comments")
 LIKES = RouteLimit(Limit("likes", 600, 10 * _MINUTE_S), Who.USER, "too many likes")
 FOLLOWS = RouteLimit(Limit("follows", 600, 10 * _MINUTE_S), Who.USER, "too many follows")
+# More than any one region does in a day on which all of them have a billion uploads, and a hundred records for each: so
+# they cap what a region in an attacker's hands can do, and no honest one.
+_PHOTOS_A_DAY, _RECORDS_A_DAY = 1_000_000_000, 100_000_000_000
 REGION_BYTES = RouteLimit(
-    Limit("bytes-of-region", 100 * _TIB, _DAY_S, Unit.BYTES), Who.REGION, "too many bytes were offered by your region"
+    Limit("bytes-of-region", 2048 * _TIB, _DAY_S, Unit.BYTES), Who.REGION, "too many bytes were offered by your region"
 )
 REGION_OFFERS = RouteLimit(
     # Each photo counts twice: before and after its bytes.
-    Limit("offers-of-region", 40_000_000, _DAY_S),
+    Limit("offers-of-region", 2 * _PHOTOS_A_DAY, _DAY_S),
     Who.REGION,
     "too many photos were offered by your region",
 )
 REGION_DELETIONS = RouteLimit(
-    Limit("deletions-of-region", 20_000_000, _DAY_S), Who.REGION, "too many photos were deleted by your region"
+    Limit("deletions-of-region", _PHOTOS_A_DAY, _DAY_S), Who.REGION, "too many photos were deleted by your region"
 )
 REGION_FOLLOWS = RouteLimit(
-    Limit("follows-of-region", 20_000_000, _DAY_S), Who.REGION, "too many people of your region follow somebody here"
+    Limit("follows-of-region", _PHOTOS_A_DAY, _DAY_S), Who.REGION, "too many people of your region follow somebody here"
 )
 REGION_RECORDS = RouteLimit(
-    Limit("records-of-region", 20_000_000, _DAY_S), Who.REGION, "too many records were brought by your region"
+    Limit("records-of-region", _RECORDS_A_DAY, _DAY_S), Who.REGION, "too many records were brought by your region"
 )
 REFERENCES = RouteLimit(Limit("references", CAP // 2, _DAY_S), Who.AUTHOR, "too many photos of one author")
 
