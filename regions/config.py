@@ -20,11 +20,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from regions import keys, topology
 from regions.clock import now_ms
 from regions.errors import ClientMissing, StoreMissing, TopologyError, WrongStore
+from regions.events.gaps import GapRecordingEvents
 from regions.residency.people_files import read_signers
 from regions.residency.statement import Purpose, Signers
 from regions.residency.statement_folder import StatementFolder
 from regions.stores.catalog import Catalog
-from regions.stores.events import Events
+from regions.stores.events import EventLog, Events
 from regions.stores.feeds import Feeds
 from regions.stores.limits import RateLimits
 from regions.stores.memory_limits import MemoryLimits
@@ -225,7 +226,7 @@ def open_stores(config: Config, region: str) -> Stores:
         opened.callback(events.close)
         settings = _open("settings", settings_at, ours)
         opened.pop_all()
-    return Stores(objects, catalog, feeds, events, settings)
+    return Stores(objects, catalog, feeds, GapRecordingEvents(events, settings.values, now_ms), settings)
 
 
 def store_region(config: Config, region: str) -> StoreRegion:
@@ -319,7 +320,7 @@ def locate_feeds(config: Config, region: str) -> StoreLocation[Feeds]:
 
 
 @_reporting_a_missing_client()
-def locate_events(config: Config, region: str) -> StoreLocation[Events]:
+def locate_events(config: Config, region: str) -> StoreLocation[EventLog]:
     url = config.topology.regions[region].events
     match urlsplit(url).scheme:
         case "sqlite":

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from regions.events import topics
+from regions.events.gap_records import PREFIX, GapRecord
 from regions.events.messages import Event
 from regions.events.topics import DEAD_LETTERS
 from regions.ids import MAX_PROCESSES
@@ -124,6 +125,22 @@ def evaluate_lag(behind: Mapping[Reader, int]) -> list[CheckResult]:
         )
         results.append(CheckResult("dead letters", Level.WARNING, f"{dead} events were given up", advice))
     return results
+
+
+def evaluate_gaps(records: Iterable[GapRecord]) -> CheckResult:
+    """Evaluates what groups never got, because the event log had dropped it before they read it."""
+    missed = [f"{one.group} {one.topic} {_at_most(one)}" for one in records]
+    if not missed:
+        return CheckResult("gaps", Level.OK, "no group has missed an event")
+    advice = (
+        "The log had dropped these events before they were read: docs/operating.md says for each topic what that means."
+        f" When all is repaired, delete the setting {PREFIX}GROUP/TOPIC."
+    )
+    return CheckResult("gaps", Level.WARNING, ", ".join(missed), advice)
+
+
+def _at_most(record: GapRecord) -> str:
+    return f"at most {record.most_events:,}" if record.ranges else "(a record that can't be read)"
 
 
 def evaluate_processing(region: str, processors: Mapping[str, ProcessingStatus]) -> CheckResult:

@@ -33,6 +33,7 @@ from regions import config, processing_status
 from regions.clock import now_ms
 from regions.config import Config
 from regions.errors import ClientMissing, NotFound, Problem, StatementError, StoreMissing, TopologyError, WrongStore
+from regions.events import gap_records
 from regions.preparation import unrecorded
 from regions.process_number import POOL
 from regions.stores.catalog import Catalog
@@ -260,6 +261,9 @@ def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeRes
         processors = processing_status.present(settings.values.tree(processing_status.PREFIX), now_ms())
         return diagnosis.evaluate_processing(region, processors)
 
+    def gaps() -> CheckResult:
+        return diagnosis.evaluate_gaps(gap_records.recorded(settings.values.tree(gap_records.PREFIX)))
+
     def statement() -> CheckResult:
         try:
             found = statement_in(loaded, settings.values)
@@ -279,6 +283,7 @@ def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeRes
         [
             HealthCheck("stores", stores, _READ),
             HealthCheck("processing", processing, _READ),
+            HealthCheck("gaps", gaps, _READ),
             HealthCheck("process numbers", lambda: diagnosis.evaluate_numbers(settings.numbers.taken(POOL)), _READ),
             HealthCheck("statement", statement, _READ),
         ]

@@ -23,6 +23,15 @@ class Delivery:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events that the log dropped before the group had read them: from the offset `first` up to `end`, without it."""
+
+    partition: int
+    first: int
+    end: int
+
+
 class Consumer(Protocol):
     """One member of a group, on one topic. Only one thread at a time may use it."""
 
@@ -54,6 +63,27 @@ class ConsumerSource(Protocol):
     def consumer(self, topic: str, group: str, member: str) -> Consumer: ...
 
 
+class LogConsumer(Consumer, Protocol):
+    """A consumer that jumps over nothing: where the log was trimmed, it stands still until it is to go on.
+
+    `regions.events.gaps` makes one of it that writes down what it goes over.
+    """
+
+    def gaps(self) -> list[Gap]:
+        """What was trimmed of the partitions that are ours; `poll` finds it, and returns nothing of those partitions.
+
+        A group that never committed, or whose commits the log has forgotten, continues at the offset 0.
+        """
+        ...
+
+    def skip(self, gap: Gap) -> None:
+        """Continues at its end. If the group has committed all before the gap, it does so too; else by a later commit.
+
+        Does nothing if it is no gap of ours any more.
+        """
+        ...
+
+
 class Events(Protocol):
     """Every method raises `Unavailable` if the store can't be reached."""
 
@@ -62,7 +92,7 @@ class Events(Protocol):
         ...
 
     def consumer(self, topic: str, group: str, member: str) -> Consumer:
-        """Joins the group. A new group starts with the oldest event that the log still has.
+        """Joins the group. A new group starts with the oldest event that the log still has, after a gap if it had more.
 
         `member` is a label for people only: two consumers with the same label are two members.
         """
@@ -80,3 +110,9 @@ class Events(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class EventLog(Events, Protocol):
+    """What an adapter is."""
+
+    def consumer(self, topic: str, group: str, member: str) -> LogConsumer: ...

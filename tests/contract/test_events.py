@@ -113,6 +113,16 @@ def test_events_of_one_key_arrive_in_the_order_of_publishing(events, join):
     assert {delivery.partition for delivery in deliveries} == {0}
 
 
+def test_large_events_come_from_every_partition(events, join):
+    """Also while others have a backlog of small ones."""
+    large = [replace(event(number, KEYS[number % 4]), body={"text": "x" * 400_000}) for number in range(8)]
+    small = [event(number, KEYS[number % 2]) for number in range(100, 400)]
+    for each in large:
+        events.publish([each])
+    events.publish(small)
+    assert sorted(one.at_ms for one in take_events(join(), 308)) == [*range(8), *range(100, 400)]
+
+
 def test_every_event_is_delivered_once(events, join):
     """To a group with one member that continues to poll."""
     events.publish([event(number, f"p_{number}") for number in range(40)])

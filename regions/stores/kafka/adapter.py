@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from regions.stores.events import Events
+from regions.stores.events import EventLog
 from regions.stores.kafka import stamped_topics
 from regions.stores.kafka.events import KafkaEvents
 from regions.stores.stamp import StoreLocation
 
 
-def events(url: str) -> StoreLocation[Events]:
+def events(url: str) -> StoreLocation[EventLog]:
     """`kafka://HOST:PORT[,HOST:PORT]/PREFIX[?partitions=N]`. Raises TopologyError."""
     log = stamped_topics.parse_url(url)
     return StoreLocation(

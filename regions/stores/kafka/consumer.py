@@ -3,6 +3,7 @@
 Part of the Kafka events adapter.
 """
 
+import logging
 import time
 from collections import deque
 
@@ -15,12 +16,14 @@ from pykafka.protocol import (
 
 from regions.errors import Unavailable
 from regions.events.messages import read
-from regions.stores.events import Delivery
+from regions.stores.events import Delivery, Gap
 from regions.stores.kafka.cluster import KafkaCluster
 from regions.stores.kafka.connection import wait_for
 from regions.stores.kafka.fetcher import Fetched, Fetcher
 from regions.stores.kafka.group import ILLEGAL_GENERATION, REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER_ID, Membership
 from regions.stores.kafka.offsets import committed_offsets, log_offsets
+
+log = logging.getLogger(__name__)
 
 _BROKER_SETS_TIME = -1
 # A commit with one of these errors came during or after a rebalance, which `Membership.poll` learns of by itself.
@@ -34,6 +37,7 @@ class KafkaConsumer:
 
     _next        the offset to deliver next
     _fetched     events that have come from there on and are yet to be delivered
+    _gaps        those that begin there: Kafka has no event at that offset any more
     _committed   the offset that the group has committed, as far as we know
     _to_commit   offsets that our caller has committed and Kafka has not accepted yet
     """
@@ -45,6 +49,7 @@ class KafkaConsumer:
         self._epoch = 0
         self._next: dict[int, int] = {}
         self._fetched: dict[int, deque[Fetched]] = {}
+        self._gaps: dict[int, Gap] = {}
         self._committed: dict[int, int] = {}
         self._to_commit: dict[int, int] = {}
         self._polls = 0
@@ -58,7 +63,9 @@ class KafkaConsumer:
             deliveries = self._deliver(limit, owned)
             if deliveries or self._closed:
                 return deliveries
-            self._fetcher.request({number: self._next[number] for number in owned if not self._fetched[number]})
+            # Only when nothing is left to deliver, so that no more than a response of each leader is in memory.
+            wanted = [number for number in owned if not self._fetched[number] and number not in self._gaps]
+            self._fetcher.request({number: self._next[number] for number in wanted})
             left_s = deadline_s - time.monotonic()
             connections = self._fetcher.waiting()
             if self._membership.waiting_connection is not None:
@@ -81,6 +88,16 @@ class KafkaConsumer:
 
     def generation(self) -> int:
         return self._membership.generation
+
+    def gaps(self) -> list[Gap]:
+        return list(self._gaps.values())
+
+    def skip(self, gap: Gap) -> None:
+        if self._gaps.get(gap.partition) == gap:
+            del self._gaps[gap.partition]
+            self._next[gap.partition] = gap.end
+            if self._committed[gap.partition] == gap.first:
+                self.commit(gap.partition, gap.end - 1)
 
     def close(self) -> None:
         if self._closed:
@@ -106,9 +123,6 @@ class KafkaConsumer:
         added = self._membership.partitions - self._next.keys()
         if added:
             start = committed_offsets(self._cluster, self._group, self._topic)
-            if any(start[partition] is None for partition in added):
-                first = log_offsets(self._cluster, self._topic, OffsetType.EARLIEST)
-                start = {partition: first[partition] if at is None else at for partition, at in start.items()}
             for partition in added:
                 self._committed[partition] = self._next[partition] = start[partition] or 0
                 self._fetched[partition] = deque()
@@ -117,7 +131,7 @@ class KafkaConsumer:
 
     def _keep_only(self, partitions: frozenset[int]) -> None:
         for partition in self._next.keys() - partitions:
-            for by_partition in (self._next, self._fetched, self._committed, self._to_commit):
+            for by_partition in (self._next, self._fetched, self._gaps, self._committed, self._to_commit):
                 by_partition.pop(partition, None)
 
     def _deliver(self, limit: int, owned: set[int]) -> list[Delivery]:
@@ -149,12 +163,20 @@ class KafkaConsumer:
             if self._next.get(partition) != requested or self._fetched[partition]:
                 continue
             if found is None:
-                # Kafka has already deleted the event at this offset: continue at the oldest that it has.
-                self._next[partition] = log_offsets(self._cluster, self._topic, OffsetType.EARLIEST)[partition]
+                self._leave_range(partition)
             else:
                 self._fetched[partition].extend(found)
             took = True
         return took
+
+    def _leave_range(self, partition: int) -> None:
+        """Kafka has no event at our offset: it has deleted what was there, or lost the end of the log with a broker."""
+        first, position = log_offsets(self._cluster, self._topic, OffsetType.EARLIEST)[partition], self._next[partition]
+        if first > position:
+            self._gaps[partition] = Gap(partition, position, first)
+        else:
+            log.error("the log has lost its end: read again from its beginning", extra={"partition": partition})
+            self._next[partition] = first
 
     def _send_commits(self) -> None:
         """A commit that is rejected because of a rebalance stays in `_to_commit`, and is sent again at each poll.

@@ -2,8 +2,9 @@
 
 A group's name includes its topic, because Kafka's groups span topics: a member that joins for one topic would
 interrupt those that read another. Kafka keeps events for `KEEP_DAYS`, whether or not they were committed, and dead
-letters forever. A group that had no member for a week (Kafka's offsets.retention.minutes) starts again with the oldest
-event. No thread is started: callers do what has to be done, such as heartbeats, within their calls.
+letters forever. So a group that is further behind finds a gap. One that had no member for a week (Kafka's
+offsets.retention.minutes) starts again with the oldest event, and finds one too, unless that is the first of all. No
+thread is started: callers do what has to be done, such as heartbeats, within their calls.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from functools import partial
 from pykafka.common import OffsetType
 
 from regions.events.messages import Event
-from regions.stores.events import Consumer
+from regions.stores.events import LogConsumer
 from regions.stores.health import CheckResult
 from regions.stores.kafka import health
 from regions.stores.kafka.consumer import KafkaConsumer
@@ -35,7 +36,7 @@ class KafkaEvents:
         """In the given order for each key. Raises TooLarge, with nothing published, if an event is over 512 KiB."""
         self._producer.publish(events)
 
-    def consumer(self, topic: str, group: str, member: str) -> Consumer:
+    def consumer(self, topic: str, group: str, member: str) -> LogConsumer:
         """Kafka gives members their ids itself, so two consumers never share one."""
         return KafkaConsumer(self._cluster, self._log.topic(topic), self._group(topic, group), topic)
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from regions.clock import now_ms
 from regions.stores.catalog import Catalog
-from regions.stores.events import Events
+from regions.stores.events import EventLog
 from regions.stores.feeds import Feeds
 from regions.stores.settings import Settings
 from regions.stores.sqlite import accounts, health, leases, records, stamped_file
@@ -32,7 +32,7 @@ def feeds(path: str) -> StoreLocation[Feeds]:
     return stamped_file.location(path, FEEDS_SCHEMA, SqliteFeeds)
 
 
-def events(path: str, clock_ms: Callable[[], int], partitions: int = PARTITIONS) -> StoreLocation[Events]:
+def events(path: str, clock_ms: Callable[[], int], partitions: int = PARTITIONS) -> StoreLocation[EventLog]:
     """`partitions` is for topics that the file does not have yet."""
     return stamped_file.location(path, events_schema(partitions), lambda database: SqliteEvents(database, clock_ms))
 

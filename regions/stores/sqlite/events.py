@@ -8,18 +8,19 @@
 
 An event that is published twice is in the log twice, as in Kafka. Publishers trim the log: with each event that they
 add, they remove up to two of the oldest of its partition, if those are older than a week and every group that ever
-existed has committed them. Dead letters are kept, even if a group has read them.
+existed has committed them. So only a group that is new finds a gap. Dead letters are kept, even if a group has read
+them.
 """
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from sqlite3 import Connection
 
 from regions.errors import StoreMissing
 from regions.events.messages import Event, read, to_text
 from regions.events.topics import DEAD_LETTERS, TOPICS
-from regions.stores.events import Consumer, Delivery
+from regions.stores.events import Delivery, Gap, LogConsumer
 from regions.stores.health import CheckResult
 from regions.stores.partitioner import partition_of
 from regions.stores.sqlite import health
@@ -91,7 +92,7 @@ class SqliteEvents:
                 _append(connection, event, partition_of(event.key, self._partitions[event.topic]), now_ms)
         self._notifier.notify()
 
-    def consumer(self, topic: str, group: str, member: str) -> Consumer:
+    def consumer(self, topic: str, group: str, member: str) -> LogConsumer:
         # Names are unique: a process that was restarted must not commit what its predecessor was reading.
         one = Member(topic, group, f"{member}-{secrets.token_hex(8)}")
         return _Consumer(self._database, self._members, self._notifier, one, self._partitions[topic])
@@ -110,13 +111,14 @@ class SqliteEvents:
 
 
 class _Consumer:
-    """`_next` holds the next offset to deliver, for each partition that this consumer owns."""
+    """`_next` holds the next offset to deliver, for each partition that this consumer owns; `_gaps` those it meets."""
 
     def __init__(
         self, database: Database, members: Members, notifier: Notifier, member: Member, partitions: int
     ) -> None:
         self._database, self._members, self._notifier, self._member = database, members, notifier, member
         self._next: dict[int, int] = {}
+        self._gaps: dict[int, Gap] = {}
         self._generation = self._polls = 0
         self._closed = False
         with database.writing() as connection:
@@ -138,14 +140,7 @@ class _Consumer:
             self._notifier.wait(seen, min(left_s, _POLL_AGAIN_S))
 
     def commit(self, partition: int, offset: int) -> None:
-        with self._database.writing() as connection:
-            # In the transaction that commits, so that no member can join or leave between this check and the commit.
-            if partition in (self._members.assigned(connection, self._member) or ()):
-                connection.execute(
-                    "UPDATE commits SET next_offset = max(next_offset, ?)"
-                    " WHERE topic = ? AND group_name = ? AND partition = ?",
-                    (offset + 1, self._member.topic, self._member.group, partition),
-                )
+        self._move_group(partition, 0, offset + 1)
 
     def owned(self) -> set[int]:
         if self._closed:
@@ -155,11 +150,10 @@ class _Consumer:
         if assigned is None:
             # Our heartbeats were late, and the group counts us as dead. Others may have read and committed our
             # partitions since, so our offsets are out of date: we join again and continue where the group is.
-            self._next.clear()
+            self._forget(set(self._next))
             self._members.join(self._member)
             assigned = self._assigned() or set()
-        for partition in self._next.keys() - assigned:
-            del self._next[partition]
+        self._forget(self._next.keys() - assigned)
         if assigned - self._next.keys():
             self._take_new()
         return set(self._next)
@@ -167,10 +161,35 @@ class _Consumer:
     def generation(self) -> int:
         return self._generation
 
+    def gaps(self) -> list[Gap]:
+        return list(self._gaps.values())
+
+    def skip(self, gap: Gap) -> None:
+        if self._gaps.get(gap.partition) == gap:
+            self._move_group(gap.partition, gap.first, gap.end)
+            self._next[gap.partition] = gap.end
+            del self._gaps[gap.partition]
+
     def close(self) -> None:
         if not self._closed:
             self._members.leave(self._member)
             self._closed = True
+
+    def _move_group(self, partition: int, least: int, to: int) -> None:
+        """Moves the group's position forward, if the partition is ours and the position is at least so far."""
+        with self._database.writing() as connection:
+            # In the transaction that commits, so that no member can join or leave between this check and the commit.
+            if partition in (self._members.assigned(connection, self._member) or ()):
+                connection.execute(
+                    "UPDATE commits SET next_offset = max(next_offset, ?)"
+                    " WHERE topic = ? AND group_name = ? AND partition = ? AND next_offset >= ?",
+                    (to, self._member.topic, self._member.group, partition, least),
+                )
+
+    def _forget(self, partitions: Set[int]) -> None:
+        for partition in partitions:
+            del self._next[partition]
+            self._gaps.pop(partition, None)
 
     def _assigned(self) -> set[int] | None:
         with self._database.reading() as connection:
@@ -180,12 +199,16 @@ class _Consumer:
         """New partitions start at the group's commit; those that we had before stay at our own offset."""
         with self._database.writing() as connection:
             assigned = self._members.assigned(connection, self._member) or set()
-            rows = connection.execute(
-                "SELECT partition, next_offset FROM commits WHERE topic = ? AND group_name = ?",
-                (self._member.topic, self._member.group),
-            ).fetchall()
+            committed = self._committed(connection, assigned)
             self._generation = next_generation(connection, self._member)
-        self._next = {partition: offset for partition, offset in rows if partition in assigned} | self._next
+        self._next = committed | self._next
+
+    def _committed(self, connection: Connection, partitions: Set[int]) -> dict[int, int]:
+        rows = connection.execute(
+            "SELECT partition, next_offset FROM commits WHERE topic = ? AND group_name = ?",
+            (self._member.topic, self._member.group),
+        )
+        return {partition: offset for partition, offset in rows if partition in partitions}
 
     def _fetch(self, limit: int) -> list[Delivery]:
         # Each poll starts with another partition, so that a busy one does not starve the others.
@@ -198,12 +221,24 @@ class _Consumer:
                 connection.execute("SELECT partition, next_offset FROM ends WHERE topic = ?", (self._member.topic,))
             )
             for partition in [*owned[first:], *owned[:first]]:
-                if self._next[partition] < ends.get(partition, 0) and len(deliveries) < limit:
-                    found = self._read(connection, partition, limit - len(deliveries))
-                    # If nothing was found, the events were trimmed already: continue at the end.
-                    self._next[partition] = found[-1].offset + 1 if found else ends[partition]
-                    deliveries += found
+                room, end = limit - len(deliveries), ends.get(partition, 0)
+                if room and self._next[partition] < end and partition not in self._gaps:
+                    deliveries += self._take(connection, partition, room, end)
         return deliveries
+
+    def _take(self, connection: Connection, partition: int, limit: int, end: int) -> list[Delivery]:
+        """The next events up to `end`; none at a gap."""
+        found = self._read(connection, partition, limit)
+        first, position = found[0].offset if found else end, self._next[partition]
+        if first == position:
+            self._next[partition] = found[-1].offset + 1
+            return found
+        if self._committed(connection, {partition})[partition] > position:
+            # Others had the partition since we last looked, and committed what was trimmed then.
+            self._forget({partition})
+        else:
+            self._gaps[partition] = Gap(partition, position, first)
+        return []
 
     def _read(self, connection: Connection, partition: int, limit: int) -> list[Delivery]:
         rows = connection.execute(

@@ -45,8 +45,8 @@ IMPORTS = [
 PORT_METHODS = [
     ("sqlite/feeds.py", "page", "Feeds"),
     ("redis/feeds.py", "page", "Feeds"),
-    ("sqlite/events.py", "lag", "Events"),
-    ("kafka/events.py", "lag", "Events"),
+    ("sqlite/events.py", "lag", "EventLog"),
+    ("kafka/events.py", "lag", "EventLog"),
 ]
 
 

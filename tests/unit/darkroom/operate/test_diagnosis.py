@@ -13,6 +13,7 @@ from darkroom.operate import diagnosis
 from darkroom.operate.diagnosis import DEAD, exit_code
 from regions.errors import NotFound, StatementError, TopologyError, Unavailable
 from regions.events import messages, topics
+from regions.events.gap_records import GapRecord
 from regions.ids import MAX_PROCESSES
 from regions.residency.statement import Kind, Statement
 from regions.stores import disk_space, health
@@ -130,6 +131,21 @@ def test_lag_is_reported_and_dead_letters_are_a_warning():
     lag, dead = diagnosis.evaluate_lag(behind)
     assert (lag.level, lag.detail) == (Level.OK, "fanout photo_ready 7")
     assert (dead.level, dead.detail.split()[0]) == (Level.WARNING, "2")
+
+
+def test_what_was_trimmed_before_a_group_read_it_is_a_warning():
+    """With each group and topic, and at most how many events; a record that can't be read counts too."""
+    assert diagnosis.evaluate_gaps([]).level is Level.OK
+    records = [
+        GapRecord("lane-us-central", "photo_deleted", {0: (5, 2005), 3: (0, 7)}, 1),
+        GapRecord("fanout", "photo_ready", {}, 0),
+    ]
+    found = diagnosis.evaluate_gaps(records)
+    assert found.level is Level.WARNING
+    assert (
+        found.detail == "lane-us-central photo_deleted at most 2,007, fanout photo_ready (a record that can't be read)"
+    )
+    assert "gaps/GROUP/TOPIC" in found.advice
 
 
 def test_every_lane_and_topic_has_a_reader():
