@@ -7,7 +7,7 @@ import pytest
 
 from regions import ids
 from regions.clock import now_ms
-from regions.records import Fingerprint, Photo, Replica, Status
+from regions.records import Comment, Fingerprint, Photo, Replica, Status
 from regions.stores.cassandra import schema
 from regions.stores.cassandra.address import parse_address
 from regions.stores.cassandra.partitions import partition_year
@@ -174,6 +174,17 @@ def test_a_replica_of_an_older_program_lacks_nothing(old, url, open_at):
 def versions(session: CassandraSession) -> list[int]:
     session.use(session.address.keyspace)
     return [version for (version,) in session.execute("SELECT version FROM schema_versions WHERE one = 0")]
+
+
+def test_a_comment_of_an_older_program_has_no_class(session, open_at):
+    """It did not say whose rules decide about it."""
+    catalog = open_at(0)
+    comment = Comment("c_00000000003", PHOTO.photo_id, PHOTO.owner_id, "Lovely", 1)
+    session.use(session.address.keyspace)
+    insert = "INSERT INTO comments (photo_id, year, comment_id, author_id, text, created_at) VALUES (?, ?, ?, ?, ?, ?)"
+    key = comment.photo_id, partition_year(comment.comment_id), comment.comment_id
+    session.execute(insert, *key, comment.author_id, comment.text, comment.created_at_ms)
+    assert catalog.comments.page(PHOTO.photo_id, None, 9) == [comment]
 
 
 def test_two_processes_may_migrate_at_the_same_time(url, session, open_at):
