@@ -18,7 +18,9 @@ import urllib3
 from darkroom.client.client import Client
 from regions import config as configuration
 from regions import ids, node_tokens
+from regions.border.kinds import KINDS, RecordName
 from regions.border.offers import ObjectState, Offer, OfferedObject, Reference
+from regions.border.records import SentRecord, record_document
 from regions.clock import now_ms, now_s
 from regions.errors import Unavailable, Unprocessable
 from regions.events.topics import PHOTO_REFERENCED
@@ -117,6 +119,20 @@ def test_it_speaks_for_no_photo_of_another_region(world, border, whose):
     refused(403, lambda: border.delete(photo_id, now_ms()))
     assert world.home.tombstone(photo_id) is None
     assert world.is_whole()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_keeps_no_record_elsewhere_for_somebody_of_another_region(world, kind):
+    """Nor does it overwrite the account of one; a region has no copies of records of its own people."""
+    about = world.photo_id if KINDS[kind].about == ids.PHOTO else world.ana.id
+    part = {"": "", ids.USER: world.bob.id, ids.COMMENT: world.taken.new_id(ids.COMMENT, HOME)}[KINDS[kind].part]
+    person_id = KINDS[kind].person_of(RecordName(kind, about, part)) or world.ana.id
+    record = SentRecord(RecordName(kind, about, part), person_id, "world", now_ms(), '{"name": "Mallory"}')
+    for region in (HOME, "eu-central"):
+        sent = world.taken.ask(region, "PUT", "/border/v1/records", {"records": [record_document(record)]})
+        [answer] = sent.json()["answers"]
+        assert answer["problem"]["status"] == 403
+    assert world.ana.client.user(world.ana.id)["name"] == "Anacleta"
 
 
 @pytest.mark.parametrize(
