@@ -12,8 +12,8 @@ what no person does, and then each of them bounds what it costs others.
   room for others. One from a hundred addresses does not.
 - A passphrase costs 30 ms of a core and 19 MiB, on purpose (`passphrases`), and an account several writes. Five
   accounts a second in a process leave most of it to others.
-- What another region brings is bounded by what the people of a large one do, twenty million, on their busiest day: it
-  fills disks here, and one that is in an attacker's hands stops at nothing. It is to wait then, and nothing is lost.
+- What another region brings is bounded by what no honest one does in a day: it fills disks here, and one that is in an
+  attacker's hands stops at nothing. It is to wait then, and nothing is lost.
   Of one author it brings references to at most half of what a feed holds at once, so that other authors stay in it.
 - Uploads are bounded by what is *unfinished*: honest clients finish what they begin, and get back what they took. What
   is never finished comes back within a day, when it has expired. So somebody can promise at most 10 GiB at once.
