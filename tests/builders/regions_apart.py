@@ -106,7 +106,7 @@ def running(
     machine = data_folder.read_machine()
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, _stores(fleets)))
-        listening = [one.name for one in _processes(machine) if one.listens]
+        listening = [one.name for one in machine.processes() if one.listens]
         sockets = {
             name: stack.enter_context(socket.create_server((HOST, 0), backlog=_BACKLOG))
             for name in (*listening, *(f"{BORDER}-{region}" for region in machine.regions))
@@ -119,8 +119,8 @@ def running(
             fleet.write_plainly(region)
         programs = _Programs(machine, data, sockets, lines).all()
         stack.enter_context(_supervised(programs, data))
-        urls = {name: url_of(port) for name, port in ports.items()}
         names = frozenset(program.name for program in programs)
+        urls = {name: url_of(port) for name, port in ports.items() if name in names}
         apart = RegionsApart(_system(machine, data, ports), lines, names, urls)
         _wait_for(apart.is_whole, within_s, apart.log_tail)
         yield apart
