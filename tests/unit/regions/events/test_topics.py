@@ -15,6 +15,7 @@ def test_every_message_has_its_topic_in_the_table():
         replace(event, topic=topics.PHOTOS_DEFERRED),
         messages.photos_backfill("p", 2, False, 5),
         messages.photo_ready(PHOTO, 5),
+        messages.photo_ready_again(PHOTO, 5),
         messages.photo_deleted(PHOTO, 5),
         messages.photo_referenced("p", "u", 5, 5),
         messages.follow_changed("u", "v", True, 5),
