@@ -15,6 +15,7 @@ from regions.processing_status import ProcessingStatus, total
 from regions.residency.statement import Signers, Statement
 from regions.stores.health import CheckResult, Level
 from regions.topology import Topology
+from replication.budget import LaneSettings
 
 Reader = tuple[str, str]
 """A topic and the group that reads it."""
@@ -154,6 +155,21 @@ def evaluate_processing(region: str, processors: Mapping[str, ProcessingStatus])
         return CheckResult("processing", Level.OK, detail)
     advice = f"Start the scheduler, or `darkroom run worker {region}`; if they run, read their logs: new photos wait."
     return CheckResult("processing", Level.WARNING, detail, advice)
+
+
+def evaluate_lanes(region: str, settings: Mapping[str, LaneSettings | None]) -> CheckResult:
+    """Evaluates what operators have set, by destination; None is what can't be read."""
+    if unreadable := [name for name, found in settings.items() if found is None]:
+        detail = f"settings of the lanes to {', '.join(unreadable)} can't be read; replicators go on by the last ones"
+        advice = f"Set them anew: `darkroom lanes set {unreadable[0]} --region {region} --resume --because TEXT`."
+        return CheckResult("lanes", Level.WARNING, detail, advice)
+    if paused := [name for name, found in settings.items() if found and found.paused]:
+        advice = (
+            f"If that is over: `darkroom lanes set {paused[0]} --region {region} --resume --because TEXT`. What waits"
+            " for longer than the event log keeps it is not copied."
+        )
+        return CheckResult("lanes", Level.WARNING, f"paused by an operator: to {', '.join(paused)}", advice)
+    return CheckResult("lanes", Level.OK, "none is paused")
 
 
 def evaluate_health(identity: Mapping[str, str], status: int, body: bytes) -> CheckResult:

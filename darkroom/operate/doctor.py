@@ -28,6 +28,7 @@ from urllib3.exceptions import HTTPError
 from darkroom import terminal
 from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate import diagnosis
+from darkroom.operate.lanes import lane_settings
 from darkroom.operate.statement_files import statement_in
 from regions import config, processing_status
 from regions.clock import now_ms
@@ -264,6 +265,9 @@ def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeRes
     def gaps() -> CheckResult:
         return diagnosis.evaluate_gaps(gap_records.recorded(settings.values.tree(gap_records.PREFIX)))
 
+    def lanes() -> CheckResult:
+        return diagnosis.evaluate_lanes(region, lane_settings(settings.values))
+
     def statement() -> CheckResult:
         try:
             found = statement_in(loaded, settings.values)
@@ -284,6 +288,7 @@ def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeRes
             HealthCheck("stores", stores, _READ),
             HealthCheck("processing", processing, _READ),
             HealthCheck("gaps", gaps, _READ),
+            HealthCheck("lanes", lanes, _READ),
             HealthCheck("process numbers", lambda: diagnosis.evaluate_numbers(settings.numbers.taken(POOL)), _READ),
             HealthCheck("statement", statement, _READ),
         ]

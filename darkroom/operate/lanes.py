@@ -18,6 +18,7 @@ from regions.clock import now_ms
 from regions.config import Config
 from regions.errors import Unavailable
 from regions.events.topics import ENVELOPES, LANE, PHOTO_DELETED, PHOTO_READY_AGAIN, lane_group, topics_of
+from regions.stores.settings import Values
 from replication import lane_status, live_settings
 from replication.budget import LaneSettings, parse_settings
 from replication.lane_status import LaneActivity
@@ -101,17 +102,16 @@ def read(loaded: Config, homes: Sequence[str]) -> LanesView:
 
 def _read_home(loaded: Config, home: str) -> list[LaneView]:
     with closing(config.open_settings(loaded, home)) as settings:
-        wanted = settings.values.tree(live_settings.PREFIX)
+        wanted = lane_settings(settings.values)
         reporting = lane_status.present(settings.values.tree(lane_status.PREFIX), now_ms())
     found = []
     with closing(config.open_events(loaded, home)) as events:
         for name in (name for name in loaded.topology.regions if name != home):
-            setting = wanted.get(live_settings.key_of(name))
             found.append(
                 LaneView(
                     home,
                     name,
-                    _settings(setting.value) if setting else LaneSettings(),
+                    wanted.get(name, LaneSettings()),
                     lane_status.total(reporting[name]) if name in reporting else None,
                     {topic: sum(events.lag(topic, lane_group(name)).values()) for topic in topics_of(LANE)},
                 )
@@ -119,11 +119,15 @@ def _read_home(loaded: Config, home: str) -> list[LaneView]:
     return found
 
 
-def _settings(text: str) -> LaneSettings | None:
-    try:
-        return parse_settings(text)
-    except ValueError:
-        return None
+def lane_settings(values: Values) -> dict[str, LaneSettings | None]:
+    """What operators have set, by destination; None is what can't be read. Raises Unavailable."""
+    found: dict[str, LaneSettings | None] = {}
+    for key, setting in values.tree(live_settings.PREFIX).items():
+        try:
+            found[key.removeprefix(live_settings.PREFIX)] = parse_settings(setting.value)
+        except ValueError:
+            found[key.removeprefix(live_settings.PREFIX)] = None
+    return found
 
 
 def as_json(view: LanesView) -> dict[str, object]:

@@ -13,7 +13,7 @@ from regions.account_changes import AccountChanges
 from regions.clock import now_ms
 from regions.events import messages
 from regions.events.outbox import OutboxPublisher
-from regions.events.set_aside import parse
+from regions.events.set_aside import A_MINUTE, SetAside, parse, to_event
 from regions.events.topics import (
     DEAD_LETTERS,
     ERASURE,
@@ -210,3 +210,30 @@ def test_a_photo_that_was_processed_again_is_copied_from_a_topic_of_its_own(regi
         assert again.topic == PHOTO_READY_AGAIN
         stores.events.publish([again])
         eventually(lambda: regions.replicas(photo))
+
+
+def test_fresh_photos_wait_for_none_that_was_processed_again(regions, eventually):
+    """However many of those came before."""
+    values, events = regions.stores["eu-west"].settings.values, regions.stores["eu-west"].events
+    values.write(key_of("eu-central"), settings_text(LaneSettings(backfill_width=1)))
+    old = [regions.add_record("eu-west")[0] for _ in range(60)]
+    events.publish([messages.photo_ready_again(replace(photo, recipe=2), photo.created_at_ms) for photo in old])
+    fresh, _ = regions.add_photo("eu-west", size_bytes=1000)
+    with replicator(regions, "eu-west"):
+        eventually(lambda: regions.replicas(fresh))
+        assert regions.lag("eu-west", PHOTO_READY_AGAIN, "lane-eu-central") > 30
+
+
+def test_a_deletion_that_was_set_aside_does_not_wait_behind_copies_of_a_paused_lane(regions, eventually):
+    """The copies are put off again, and are copied when the lane goes on."""
+    home, lane, due_ms = regions.stores["eu-west"], "lane-eu-central", now_ms()
+    home.settings.values.write(key_of("eu-central"), settings_text(LaneSettings(paused=True)))
+    copies = [regions.add_record("eu-west")[1] for _ in range(40)]
+    deleted, _ = regions.add_record("eu-west")
+    deletion = messages.photo_deleted(deleted, due_ms)
+    aside = [SetAside(event, lane, A_MINUTE, 1, due_ms, due_ms, "failed") for event in (*copies, deletion)]
+    home.events.publish([to_event(one, due_ms) for one in aside])
+    with replicator(regions, "eu-west"):
+        eventually(lambda: regions.stores["eu-central"].catalog.tombstones.get(deleted.photo_id))
+        eventually(lambda: len(regions.published("eu-west", LANES_IN_TEN_MINUTES)) == len(copies))
+    assert regions.replicas(deleted) == []

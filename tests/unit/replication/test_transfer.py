@@ -63,6 +63,19 @@ def test_a_copy_is_complete_and_has_the_checksum(source, destination, sender):
         assert b"".join(chunks) == BODY
 
 
+def test_every_byte_is_asked_for_before_it_is_sent(regions, source, destination):
+    """In pieces, so that a lane with a limit of bytes never waits for long with an open connection."""
+    spent = []
+
+    def spend(n_bytes):
+        assert destination.info(RAW, KEY) is None
+        spent.append(n_bytes)
+
+    upload(source)
+    Sender(object_address(regions.config, "eu-central"), spend).send(source, PHOTO_ID, WANTED, signed(destination))
+    assert (sum(spent), max(spent) <= 128 << 10) == (len(BODY), True)
+
+
 def test_what_another_process_has_brought_meanwhile_is_no_error(source, destination, sender):
     upload(source)
     for _ in range(2):

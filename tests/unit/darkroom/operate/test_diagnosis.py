@@ -19,6 +19,7 @@ from regions.residency.statement import Kind, Statement
 from regions.stores import disk_space, health
 from regions.stores.health import CheckResult, HealthCheck, Level, run_checks
 from regions.topology import Edge, Region, Topology
+from replication.budget import LaneSettings
 from tests.builders.statements import Compliance, place
 from tests.builders.statuses import status
 
@@ -257,3 +258,19 @@ def test_a_region_that_can_process_no_photo_is_a_warning(processors, level, deta
     result = diagnosis.evaluate_processing("eu-west", processors)
     assert result.level is level and detail in result.detail
     assert (level is Level.OK) or "eu-west" in result.advice
+
+
+@pytest.mark.parametrize(
+    ("settings", "level", "detail"),
+    [
+        ({}, Level.OK, "none is paused"),
+        ({"us-central": LaneSettings(width=4)}, Level.OK, "none is paused"),
+        ({"us-central": LaneSettings(paused=True), "eu-central": LaneSettings()}, Level.WARNING, "to us-central"),
+        ({"us-central": None}, Level.WARNING, "us-central can't be read"),
+    ],
+)
+def test_a_lane_that_somebody_has_paused_is_a_warning(settings, level, detail):
+    """So that nobody forgets it. The advice is the command that lets it go on."""
+    result = diagnosis.evaluate_lanes("eu-west", settings)
+    assert result.level is level and detail in result.detail
+    assert (level is Level.OK) or "darkroom lanes set us-central --region eu-west --resume" in result.advice

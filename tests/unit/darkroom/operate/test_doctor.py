@@ -128,6 +128,13 @@ def test_a_region_without_a_processor_is_a_warning(world, capsys):
     assert world.only_problem() == ("eu-west", "settings", "processing", Level.WARNING)
 
 
+def test_a_paused_lane_is_a_warning(world, capsys):
+    """What waits for it may be lost in the end."""
+    with closing(config.open_settings(world.config, "eu-west")) as settings:
+        settings.values.write("lanes/us-central", '{"paused": true}')
+    assert world.only_problem() == ("eu-west", "settings", "lanes", Level.WARNING)
+
+
 def test_a_check_leaves_every_file_as_it_was(world):
     """The stores' content is the same before and after."""
 
