@@ -32,7 +32,7 @@ from replication.border import Border
 from replication.handlers import LaneHandlers, LaneHome
 from replication.transfer import Sender
 
-_COPIES, _DELETIONS, _FOLLOWS = 48, 16, 2
+_COPIES, _DELETIONS, _FOLLOWS = 96, 16, 2
 """How many events of a topic a lane handles at once. A copy waits for four round trips and more, and has at most 1 MiB
 in memory; what deletions and copies ask goes together in few requests."""
 _BORDER = BulkheadLimits(
