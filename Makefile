@@ -9,7 +9,7 @@ MINUTES ?= 5
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fuzz consistency chaos-lanes check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-ready bench-stores bench-walls bench-origin servers servers-install clean
+.PHONY: help up demo test fuzz consistency chaos-lanes check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-ready bench-stores bench-walls bench-origin bench-lanes servers servers-install clean
 
 help:  ## this list
 	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -57,7 +57,16 @@ check: $(VENV)/test  ## style, who imports whom, and types
 docs: $(VENV)/bin/python  ## draw the pictures of docs/ that come from code
 	@$(BIN)/python -m docs.draw_topics
 
-bench-peers:  ## the peers of the photo job: thumbor, and sharp from npm's lock file (once)
+RCLONE := bench/peers/bin/rclone
+
+$(RCLONE): bench/rclone/go.mod bench/rclone/main.go
+	@command -v go >/dev/null || { echo "Go is not here: install it (Debian: apt-get install golang)"; exit 1; }
+	@echo "Building rclone in bench/peers (once, a few minutes) …"
+	@mkdir -p bench/peers/rclone && cp $^ bench/peers/rclone/
+	@cd bench/peers/rclone && GOFLAGS=-mod=mod go build -o ../bin/rclone .
+
+bench-peers:  ## the peers: rclone, thumbor, and sharp from npm's lock file (once)
+	@-$(MAKE) --no-print-directory $(RCLONE)
 	@test -x bench/peers/thumbor/bin/thumbor || ($(PYTHON) -m venv bench/peers/thumbor && \
 		bench/peers/thumbor/bin/pip install --quiet --disable-pip-version-check thumbor==7.8.0)
 	@command -v npm >/dev/null || { echo "npm is not here: install node and npm (Debian: apt-get install nodejs npm)"; exit 1; }
@@ -89,6 +98,10 @@ bench-walls: $(VENV)/bench  ## what would cap a region: deletions, policy look-u
 
 bench-origin: $(VENV)/bench  ## what serves origins beside gunicorn's threads: quiet, and while clients send slowly
 	@$(BIN)/python -m bench origin
+
+bench-lanes: $(VENV)/bench  ## a lane between two S3 servers beside `rclone copy`, on loopback and through 80 ms
+	@-$(MAKE) --no-print-directory $(RCLONE)
+	@$(BIN)/python -m bench lanes
 
 clean:  ## remove what `make` made: the environment and the data
 	rm -rf $(VENV) "$(DATA)" build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -20,7 +20,7 @@ ERRORS = (OSError, http.client.HTTPException)
 """What goes wrong with a connection; TimeoutError is an OSError."""
 
 _LOOK_AFTER_S = 1.0
-"""No server ends a connection as soon as that after an answer, and looking costs a fifth of a request."""
+"""Servers do not end a connection as soon as that after an answer, and looking costs a fifth of a request."""
 
 
 class KeptConnections:
@@ -108,7 +108,10 @@ class KeptAnswer:
         return self._response.read(most)
 
     def close(self) -> None:
-        """Idempotent. If the body was not read to its end, the connection is closed, too: the rest might be long."""
+        """Idempotent. If the body was not read to its end, the connection is closed, too: the rest might be long.
+
+        And after an error of the server, which may end it at any moment.
+        """
         if self._connection is None:
             return
         connection, self._connection = self._connection, None

@@ -143,18 +143,20 @@ class LaneHandlers:
 
         Whatever goes wrong, what has arrived is to count: the record and the reference do not wait for the raw.
         """
-        errors: list[Problem] = []
+        errors, moved_bytes = list[Problem](), 0
         for wanted in offer.objects:
             put = answered[wanted.variant].put
             if put is None:
                 continue
             try:
                 self._sender.send(self._home.stores.objects, offer.photo_id, wanted, put)
-                log.info("sent", extra={"key": wanted.key(offer.photo_id), "moved_bytes": wanted.size_bytes})
+                moved_bytes += wanted.size_bytes
             except Unavailable as error:
-                return [error, *errors]
+                errors.insert(0, error)
+                break
             except Problem as error:
                 errors.append(error)
+        log.info("sent", extra={"photo_id": offer.photo_id, "moved_bytes": moved_bytes, "errors": len(errors)})
         return errors
 
     def _delete_if_tombstoned(self, photo_id: str) -> bool:

@@ -17,7 +17,7 @@ _CONNECT_S, _IDLE_S, _WITHIN_S = 5.0, 20.0, 300.0
 # Each piece may take `_IDLE_S`, as long as all of them together take no longer than `_WITHIN_S`.
 _PIECE_BYTES = 128 << 10
 _MAX_ANSWER_BYTES = 64 << 10
-_CONNECTIONS = 64
+_CONNECTIONS = 96
 _STORED, _THERE_ALREADY = (200, 201, 204), 412
 
 

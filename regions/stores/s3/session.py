@@ -26,7 +26,7 @@ from regions.errors import TopologyError, Unavailable
 CONNECT_S, READ_S, TRIES = 3, 10, 4
 # More than any of our processes has threads. With boto3's default of 10, every further thread would open a connection
 # for each call and close it again.
-CONNECTIONS = 64
+CONNECTIONS = 128
 
 # `-variants` must still fit into the 63 characters of a bucket's name. No dots: TLS wildcard certificates do not match
 # them.

@@ -27,7 +27,11 @@ class Server(JsonHandler):
         number = self.connections.index(self.client_address)
         if self.path == "/bye":
             self.close_connection = True
-        self.send(200, {"Connection": "close"} if self.path == "/says-bye" else {}, [number, "x" * 100])
+        self.send(
+            503 if self.path == "/down" else 200,
+            {"Connection": "close"} if self.path == "/says-bye" else {},
+            [number, "x" * 100],
+        )
 
     def do_HEAD(self) -> None:
         self.send_response(200)
@@ -97,8 +101,10 @@ def test_a_connection_that_the_server_has_ended_is_not_used(connections, monkeyp
     assert ask(connections)[1].startswith(b"[1,")
 
 
-def test_a_connection_of_which_the_server_says_that_it_ends_is_not_kept(connections):
-    ask(connections, path="/says-bye")
+@pytest.mark.parametrize("path", ["/says-bye", "/down"])
+def test_a_connection_that_probably_ends_is_not_kept(connections, path):
+    """The server says so, or it is in trouble."""
+    ask(connections, path=path)
     assert ask(connections)[1].startswith(b"[1,")
 
 
