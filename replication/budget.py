@@ -14,8 +14,10 @@ from regions import status_documents
 from regions.events.topics import PHOTO_READY, PHOTO_READY_AGAIN
 from regions.shares import shares
 
-MOST_WIDTH = 64
-"""Each slot is a thread, of which as many wait where a lane is paused."""
+MOST_AT_ONCE = 96
+"""Photos of a topic in one process. Each is a thread, of which as many wait where a lane is paused; a copy waits for
+four round trips and more, and has at most 1 MiB in memory."""
+MOST_WIDTH = 100_000
 LEAST_BYTES_PER_S = 1 << 20
 LEASE_S = 10.0
 """What nobody has confirmed for so long counts no more: as long as a group takes to notice that a member is gone."""
@@ -34,8 +36,8 @@ class LaneSettings:
 
     paused: bool = False
     bytes_per_s: int | None = None
-    width: int = 48
-    backfill_width: int = 4
+    width: int = 768
+    backfill_width: int = 8
 
     def slots(self) -> dict[str, int]:
         """By topic. Fewer where `bytes_per_s` would leave each too little."""
@@ -129,7 +131,7 @@ def limits(
     """Those of a process that holds these partitions, by the `slots` that it knows; a topic has so many `partitions`.
 
     A partition that nobody gave it slots for has the even part. Who holds any has one slot at least: what was set aside
-    is in other topics.
+    is in other topics. More than `MOST_AT_ONCE` take another process.
     """
     everything, mine = settings.slots(), dict[str, int]()
     for topic, all_slots in everything.items():
@@ -138,11 +140,12 @@ def limits(
         even = ceil(all_slots * min(unheard, count) / count) if count else 0
         mine[topic] = max(sum(slots.get(name, 0) for name in here) + even, 1 if held else 0)
     part = sum(mine.values()) / sum(everything.values())
+    width, backfill_width = (min(mine[topic], MOST_AT_ONCE) for topic in (PHOTO_READY, PHOTO_READY_AGAIN))
     bytes_per_s = None
     if settings.bytes_per_s is not None:
         # Also what lost its slots is to end what it has begun.
         bytes_per_s = max(settings.bytes_per_s * min(1.0, part), float(_BYTES_PER_S_AND_SLOT))
-    return LaneLimits(settings.paused, mine[PHOTO_READY], mine[PHOTO_READY_AGAIN], bytes_per_s, asks)
+    return LaneLimits(settings.paused, width, backfill_width, bytes_per_s, asks)
 
 
 def settings_text(settings: LaneSettings) -> str:

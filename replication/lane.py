@@ -30,7 +30,7 @@ from regions.region_client import RegionClient
 from regions.topology import Region
 from replication.allowance import Allowance
 from replication.border import Border
-from replication.budget import MOST_WIDTH, LaneReport, LaneSettings, partition_name, topic_of
+from replication.budget import MOST_AT_ONCE, LaneReport, LaneSettings, partition_name, topic_of
 from replication.handlers import LaneHandlers, LaneHome
 from replication.lane_log import LaneLog
 from replication.lane_member import LaneMember
@@ -77,8 +77,8 @@ class Lane:
         copy_again = self._if_it_need_not_wait(copy)
         return {
             PHOTO_DELETED: LaneTopic(self._attempt(self._handlers.handle_deleted), DELETIONS),
-            PHOTO_READY: LaneTopic(copy, MOST_WIDTH, copy_again),
-            PHOTO_READY_AGAIN: LaneTopic(copy, MOST_WIDTH, copy_again),
+            PHOTO_READY: LaneTopic(copy, MOST_AT_ONCE, copy_again),
+            PHOTO_READY_AGAIN: LaneTopic(copy, MOST_AT_ONCE, copy_again),
             FOLLOW_CHANGED: LaneTopic(self._attempt(self._handlers.handle_followed), FOLLOWS),
             RECORD_CHANGED: LaneTopic(self._attempt(self._records.handle_changed), _RECORDS),
         }
