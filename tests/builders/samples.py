@@ -7,7 +7,7 @@ from regions import ids
 from regions.events import messages
 from regions.events.messages import Event
 from regions.records import Photo, Status, Tombstone, Upload
-from regions.stores.catalog import Catalog
+from regions.stores.catalog import Catalog, RecordCopy
 
 
 @dataclass
@@ -71,3 +71,14 @@ def all_followers(catalog: Catalog, author_id: str, limit: int = 100) -> list[st
         found += page
     assert len(found) == len(set(found))
     return sorted(found)
+
+
+def all_copies(catalog: Catalog, home: str, kind: str, limit: int = 100) -> list[RecordCopy]:
+    """A walk over all pages, sorted. No record may come twice, and no page may have more than `limit`."""
+    found, cursor = catalog.copies.of_home(home, kind, None, limit)
+    while cursor is not None:
+        page, cursor = catalog.copies.of_home(home, kind, cursor, limit)
+        assert len(page) <= limit
+        found += page
+    assert len({(one.about, one.part) for one in found}) == len(found)
+    return sorted(found, key=lambda one: (one.about, one.part))

@@ -6,7 +6,8 @@ from itertools import permutations
 import pytest
 
 from regions.records import Tombstone
-from regions.stores.catalog import Catalog, RecordCopy
+from regions.stores.catalog import RecordCopy
+from tests.builders.samples import all_copies
 
 
 @pytest.fixture
@@ -19,22 +20,11 @@ def user(sample) -> RecordCopy:
     return RecordCopy("eu-west", "user", sample.user_id(1), "", 5, "{}")
 
 
-def walked(catalog: Catalog, home: str, kind: str, limit: int = 100) -> list[RecordCopy]:
-    """All pages. No record may come twice, and no page may have more than `limit`."""
-    found, cursor = catalog.copies.of_home(home, kind, None, limit)
-    while cursor is not None:
-        page, cursor = catalog.copies.of_home(home, kind, cursor, limit)
-        assert len(page) <= limit
-        found += page
-    assert len({(one.about, one.part) for one in found}) == len(found)
-    return sorted(found, key=lambda one: (one.about, one.part))
-
-
 def test_a_copy_is_kept_as_it_came(catalog, open_catalog, like, user):
     """For every process to see."""
     assert catalog.copies.put([like, user]) == [None, None]
-    assert walked(open_catalog(), "eu-west", "like") == [like]
-    assert walked(open_catalog(), "eu-west", "user") == [user]
+    assert all_copies(open_catalog(), "eu-west", "like") == [like]
+    assert all_copies(open_catalog(), "eu-west", "user") == [user]
 
 
 @pytest.mark.parametrize("order", list(permutations([5, 6, 7])))
@@ -45,7 +35,7 @@ def test_the_highest_version_stays(catalog, user, order):
         highest = max(highest, version)
         kept = catalog.copies.put([replace(user, version=version, document=str(version))])
         assert kept == [None if version == highest else highest]
-    assert walked(catalog, "eu-west", "user") == [replace(user, version=7, document="7")]
+    assert all_copies(catalog, "eu-west", "user") == [replace(user, version=7, document="7")]
 
 
 def test_a_copy_may_come_twice(catalog, like):
@@ -58,7 +48,7 @@ def test_of_two_with_one_version_either_stays(catalog, user, documents):
     copies = [replace(user, document=document) for document in documents]
     answers = [catalog.copies.put([copy]) for copy in copies]
     answers = [catalog.copies.put([copy]) for copy in copies]
-    [kept] = walked(catalog, "eu-west", "user")
+    [kept] = all_copies(catalog, "eu-west", "user")
     assert kept in copies
     assert answers == [[None] if copy == kept else [5] for copy in copies]
 
@@ -68,10 +58,10 @@ def test_a_record_that_is_gone_stays_so_for_older_versions(catalog, user):
     gone = replace(user, version=6, document=None)
     assert catalog.copies.put([gone]) == [None]
     assert catalog.copies.put([user]) == [6]
-    assert walked(catalog, "eu-west", "user") == [gone]
+    assert all_copies(catalog, "eu-west", "user") == [gone]
     back = replace(user, version=7)
     assert catalog.copies.put([back]) == [None]
-    assert walked(catalog, "eu-west", "user") == [back]
+    assert all_copies(catalog, "eu-west", "user") == [back]
 
 
 def test_many_versions_at_once_leave_the_highest(catalog, open_catalog, like, threads):
@@ -84,7 +74,7 @@ def test_many_versions_at_once_leave_the_highest(catalog, open_catalog, like, th
         handles[number % 2].copies.put(copies)
 
     list(threads.map(put, range(100)))
-    assert walked(catalog, "eu-west", "like") == [replace(like, version=100, document="100")]
+    assert all_copies(catalog, "eu-west", "like") == [replace(like, version=100, document="100")]
 
 
 @pytest.mark.parametrize("limit", [1, 3, 100])
@@ -98,8 +88,8 @@ def test_a_walk_has_every_record_of_a_home_and_kind(catalog, sample, like, limit
     others = [replace(one, home="us-central", about=sample.photo_id(99)) for one in ours[:4]]
     others += [replace(one, kind="comment", part=sample.comment_id(number)) for number, one in enumerate(ours)]
     catalog.copies.put([*ours, *others])
-    assert walked(catalog, "eu-west", "like", limit) == sorted(ours, key=lambda one: (one.about, one.part))
-    assert walked(catalog, "asia", "like", limit) == []
+    assert all_copies(catalog, "eu-west", "like", limit) == sorted(ours, key=lambda one: (one.about, one.part))
+    assert all_copies(catalog, "asia", "like", limit) == []
 
 
 def test_nothing_about_a_deleted_photo_is_kept(catalog, sample, like, user):
@@ -109,9 +99,9 @@ def test_nothing_about_a_deleted_photo_is_kept(catalog, sample, like, user):
     catalog.copies.put([like, comment, other, user])
     catalog.photos.delete(Tombstone(like.about, "", 1), None)
     assert catalog.copies.put([replace(like, version=9), replace(comment, version=9, document=None)]) == [None, None]
-    assert walked(catalog, "eu-west", "like") == [other]
-    assert walked(catalog, "eu-west", "comment") == []
-    assert walked(catalog, "eu-west", "user") == [user]
+    assert all_copies(catalog, "eu-west", "like") == [other]
+    assert all_copies(catalog, "eu-west", "comment") == []
+    assert all_copies(catalog, "eu-west", "user") == [user]
 
 
 def test_a_deletion_and_a_copy_at_once_leave_nothing(catalog, sample, like, threads):
@@ -120,7 +110,7 @@ def test_a_deletion_and_a_copy_at_once_leave_nothing(catalog, sample, like, thre
     put = [threads.submit(catalog.copies.put, [copy]) for copy in copies]
     deleted = [threads.submit(catalog.photos.delete, Tombstone(copy.about, "", 1), None) for copy in copies]
     assert all(one.result() == [None] for one in put) and all(one.result() for one in deleted)
-    assert walked(catalog, "eu-west", "like") == []
+    assert all_copies(catalog, "eu-west", "like") == []
 
 
 def test_nothing_is_put_for_nothing(catalog):

@@ -2,13 +2,17 @@
 
 import io
 import os
+from contextlib import closing
 
 import pytest
 import redis
 from PIL import Image
 
 from darkroom.client.client import ClientError, PhotoRejected
+from darkroom.local.addresses import TOPOLOGY
+from regions import config
 from tests.builders.image_paths import image_path
+from tests.builders.samples import all_copies
 
 pytestmark = pytest.mark.xdist_group("server_system")
 
@@ -97,6 +101,22 @@ def test_likes_and_comments_are_stored(ana, bob, draw):
     comment = bob.client.comment(photo["id"], "How blue!")
     assert ana.client.likes(photo["id"])["items"] == [bob.id]
     assert ana.client.comments(photo["id"])["items"] == [comment]
+
+
+def test_an_account_and_a_comment_lie_in_the_second_region(server_system, ana, bob, draw, eventually):
+    """By way of Kafka, in the Cassandra of the other region of the Union; and the comment goes with its photo."""
+    photo = ready(ana, draw(7))
+    comment = ana.client.comment(photo["id"], "How blue!")
+    loaded = config.load(server_system.data / TOPOLOGY, os.environ)
+    with closing(config.open_catalog(loaded, "eu-central")) as second:
+
+        def kept(kind: str, about: str) -> set[str]:
+            return {one.part for one in all_copies(second, "eu-west", kind) if one.about == about}
+
+        eventually(lambda: kept("user", ana.id) and kept("credentials", ana.id), READY_S)
+        eventually(lambda: kept("comment", photo["id"]) == {comment["id"]}, READY_S)
+        ana.client.delete(photo["id"])
+        eventually(lambda: not kept("comment", photo["id"]), READY_S)
 
 
 def test_an_emptied_redis_is_refilled_from_the_catalogs(server_system, ana, bob, draw, eventually):
