@@ -72,7 +72,7 @@ class Acting:
 
 @contextmanager
 def killing(system, seed: int) -> Iterator[None]:
-    """Kills one after the other; whoever is killed is started again."""
+    """Kills one process after the other; the launcher starts each again."""
     done, chosen = threading.Event(), random.Random(seed)
 
     def kill_some() -> None:
