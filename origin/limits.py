@@ -104,9 +104,9 @@ UNFINISHED_BYTES = RouteLimit(
 COMMENTS = RouteLimit(Limit("comments", 100, 10 * _MINUTE_S), Who.USER, "too many comments")
 LIKES = RouteLimit(Limit("likes", 600, 10 * _MINUTE_S), Who.USER, "too many likes")
 FOLLOWS = RouteLimit(Limit("follows", 600, 10 * _MINUTE_S), Who.USER, "too many follows")
-# More than any one region does in a day on which all of them have a billion uploads, and a hundred records for each: so
+# More than any one region does in a day on which all of them have a billion uploads, and eighty records for each: so
 # they cap what a region in an attacker's hands can do, and no honest one.
-_PHOTOS_A_DAY, _RECORDS_A_DAY = 1_000_000_000, 100_000_000_000
+_PHOTOS_A_DAY, _RECORDS_A_DAY = 1_000_000_000, 80_000_000_000
 REGION_BYTES = RouteLimit(
     Limit("bytes-of-region", 2048 * _TIB, _DAY_S, Unit.BYTES), Who.REGION, "too many bytes were offered by your region"
 )

@@ -26,11 +26,23 @@ _DRIP_S = 0.1
 
 
 @dataclass
+class Waited:
+    """From when to when somebody waited for an answer; they still do if there is no end."""
+
+    began_s: float
+    ended_s: float | None = None
+
+
+@dataclass
 class Received:
-    """What came to the attacker: requests as (method, path, body), and how long each connection was kept."""
+    """What came to the attacker: requests as (method, path, body), and for how long an answer to each was awaited."""
 
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
-    kept_s: list[float] = field(default_factory=list)
+    waits: list[Waited] = field(default_factory=list)
+
+    def longest_s(self) -> float:
+        now_s = time.monotonic()
+        return max((now_s if one.ended_s is None else one.ended_s) - one.began_s for one in self.waits)
 
 
 class Listening(JsonHandler):
@@ -51,7 +63,8 @@ class Dripping(JsonHandler):
     received: Received
 
     def do(self) -> None:
-        began_s = time.monotonic()
+        waited = Waited(time.monotonic())
+        self.received.waits.append(waited)
         self.received.requests.append((self.command, self.path, self.body()))
         self.close_connection = True
         with suppress(OSError):
@@ -59,7 +72,7 @@ class Dripping(JsonHandler):
             while True:
                 self.wfile.write(b"x")
                 time.sleep(_DRIP_S)
-        self.received.kept_s.append(time.monotonic() - began_s)
+        waited.ended_s = time.monotonic()
 
     do_GET = do_POST = do_PUT = do_DELETE = do
 

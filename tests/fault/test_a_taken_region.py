@@ -41,7 +41,7 @@ HOME, TAKEN = "eu-west", "us-central"
 SMALL = b"not quite a JPEG"
 SMALL_SHA256 = hashlib.sha256(SMALL).hexdigest()
 FLOOD_S, FLOODERS, BOUND_S, ROUNDS = 4.0, 16, 2.0, 3
-DRIP_S, DEADLINE_S = 20.0, 15.0
+DRIP_S, DEADLINE_S = 24.0, 15.0
 """The longest that a request to another region may take is 10 s; a busy machine is slow to end it."""
 
 
@@ -355,8 +355,8 @@ def test_answers_of_its_that_never_end_hold_nobody(world, eventually):
         end_s, took_s = time.monotonic() + DRIP_S, []
         while time.monotonic() < end_s:
             took_s.append(timed_s(lambda: act(world)))
+        assert received.longest_s() < DEADLINE_S
+        assert len(received.waits) > 5
     assert statistics.median(took_s) < BOUND_S
     eventually(lambda: world.bob.client.user(world.bob.id))
-    assert len(received.kept_s) > 5
-    assert max(received.kept_s) < DEADLINE_S
     assert statement_of(world, HOME)["lease_left_s"] > 0

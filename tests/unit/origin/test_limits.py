@@ -14,7 +14,8 @@ from origin.app import create
 from origin.limits import BY_ROUTE, network_of
 from origin.scopes import NEEDED
 from regions.image_limits import MAX_RAW_BYTES
-from regions.stores.limits import Limit, Standing, Unit
+from regions.stores.gcra import cost_us
+from regions.stores.limits import Limit, Standing, Unit, Wanted
 from tests.builders.accounts import PASSPHRASE, sign_up_body
 from tests.builders.uploads import expired_uploads
 
@@ -67,6 +68,12 @@ def test_limits_have_names_of_their_own_and_cover_the_largest_request():
     each = {one.limit for several in BY_ROUTE.values() for one in several}
     assert len({one.name for one in each}) == len(each)
     assert all(one.most >= MAX_RAW_BYTES for one in each if one.unit is Unit.BYTES)
+
+
+def test_each_request_counts_also_alone():
+    """A unit needs at least a microsecond to come back; one that needs less is never counted (`gcra.cost_us`)."""
+    each = {one.limit for several in BY_ROUTE.values() for one in several if one.limit.unit is not Unit.BYTES}
+    assert not [one for one in each if cost_us(Wanted(one, "")) < 1]
 
 
 def test_a_refusal_leaves_no_trace_and_says_when_to_come_again(api, ana, eva, tmp_path):

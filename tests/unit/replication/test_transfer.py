@@ -157,7 +157,7 @@ def test_only_a_store_that_is_away_is_waited_for(source, monkeypatch, status, er
         Sender(lambda bucket, key: f"{url}/x").send(source, PHOTO_ID, WANTED, SignedPut(f"{url}/x", {}))
 
 
-class Dripping(JsonHandler):
+class DrippingStore(JsonHandler):
     def do_PUT(self):
         self.body()
         with suppress(OSError):
@@ -172,6 +172,6 @@ def test_a_store_that_answers_a_byte_now_and_then_is_away(source, monkeypatch):
     upload(source)
     monkeypatch.setattr(transfer, "_IDLE_S", 0.3)
     began_s = time.monotonic()
-    with answering(Dripping) as url, pytest.raises(Unavailable):
+    with answering(DrippingStore) as url, pytest.raises(Unavailable):
         Sender(lambda bucket, key: f"{url}/x").send(source, PHOTO_ID, WANTED, SignedPut(f"{url}/x", {}))
     assert time.monotonic() - began_s < 5
