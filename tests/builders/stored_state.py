@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_LANES = ("photo_ready", "photo_deleted", "follow_changed", "lanes_in_a_minute", "lanes_in_ten_minutes",
-          "lanes_in_an_hour")  # fmt: skip
+_SET_ASIDE = ("lanes_in_a_minute", "lanes_in_ten_minutes", "lanes_in_an_hour")
+_LANES = ("photo_ready", "photo_ready_again", "photo_deleted", "follow_changed", "record_changed", *_SET_ASIDE)
 _OTHERS = {
     "processor": ("photos_uploaded", "photos_deferred", "photos_backfill"),
     "fanout": ("photo_ready", "photo_referenced", "follow_changed"),
     "erasure": ("photo_deleted",),
 }
+
+
+RecordKey = tuple[str, str, str]
+"""A record's kind, what it is about, and its part."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,31 @@ class RegionDisk:
     def following(self) -> set[tuple[str, str]]:
         """(follower, author)"""
         return set(self.rows("catalog", "SELECT follower_id, author_id FROM following"))
+
+    def records(self) -> dict[RecordKey, tuple[str, str]]:
+        """What a second region has a copy of: whose it is, and the text in it, by kind and ids."""
+        users = self.rows("catalog", "SELECT user_id, record FROM users")
+        logins = self.rows("catalog", "SELECT DISTINCT user_id FROM credentials")
+        comments = [
+            (photo, comment, json.loads(text))
+            for photo, comment, text in self.rows("catalog", "SELECT photo_id, comment_id, record FROM comments")
+        ]
+        return {
+            **{("user", user, ""): (user, json.loads(text)["name"]) for user, text in users},
+            **{("credentials", user, ""): (user, "") for (user,) in logins},
+            **{("follow", follower, author): (follower, "") for follower, author in self.following()},
+            **{("like", photo, user): (user, "") for photo, user in self.likes()},
+            **{("comment", photo, one): (record["author_id"], record["text"]) for photo, one, record in comments},
+        }
+
+    def copies(self) -> dict[str, dict[RecordKey, str]]:
+        """The text in each copy of a record that is there, by its home."""
+        found: dict[str, dict[RecordKey, str]] = {}
+        query = "SELECT home, kind, about, part, document FROM copies WHERE document IS NOT NULL"
+        for home, kind, about, part, text in self.rows("catalog", query):
+            document = json.loads(text)
+            found.setdefault(home, {})[kind, about, part] = document.get("name") or document.get("text") or ""
+        return found
 
     def feeds(self) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}

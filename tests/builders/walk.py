@@ -81,6 +81,7 @@ class DiskWalk:
             *self._of_edges(),
             *self._of_decisions(),
             *self._of_people(),
+            *self._of_copies(),
             *(f"{disk.region} gave up: {text}" for disk in self._disks.values() for text in disk.dead_letters()),
         ]
 
@@ -203,6 +204,25 @@ class DiskWalk:
         for author, follower in sorted(follows):
             missing = {one for one in alive if self.photos[one].owner == author} - feeds.get(follower, set())
             yield from (f"{one} of {author} is not in the feed of {follower}" for one in sorted(missing))
+
+    def _of_copies(self) -> Iterator[str]:
+        """Each record has one copy, which is as it is, where its person's may rest; and nothing else has any."""
+        copies = {region: disk.copies() for region, disk in self._disks.items()}
+        for home, disk in self._disks.items():
+            records = disk.records()
+            there = {region: found.get(home, {}) for region, found in copies.items()}
+            for key, (person, text) in records.items():
+                places = [region for region, found in there.items() if key in found]
+                may_be = (EU if self._homes.get(person) in EU else EVERYWHERE) - {home}
+                if len(places) != 1 or places[0] not in may_be:
+                    yield f"{' '.join(key)} of {person}, at {home}, has copies at {places}"
+                yield from (
+                    f"{' '.join(key)} at {one} is not that of {home}" for one in places if there[one][key] != text
+                )
+            for region, found in there.items():
+                yield from (
+                    f"{' '.join(key)} is gone at {home}, not at {region}" for key in found.keys() - records.keys()
+                )
 
     def _certain(self, does: Verb, undoes: Verb) -> dict[tuple[str, str], bool]:
         """(target, user) → whether it is there in the end, where every answer came, and soon."""

@@ -28,7 +28,7 @@ KILLS = int(os.environ.get("DARKROOM_CHAOS_KILLS") or 8)
 BOUNDS = Bounds(elsewhere_s=10)
 QUIET_S = 90
 """By when all that was begun is done, once the lines are whole and the processes back."""
-VERBS = ALL | {Verb.UPLOAD: 25}
+VERBS = ALL | {Verb.UPLOAD: 25, Verb.DELETE: 1}
 
 
 @pytest.fixture

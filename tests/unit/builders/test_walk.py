@@ -20,14 +20,27 @@ RAWS = {KEPT: ("eu-west", "eu-central"), BOBS: ("us-central", "eu-central")}
 SIZES = ("150", "320", "640", "1080")
 TABLES = {
     "catalog": """
-        CREATE TABLE photos (photo_id, record); CREATE TABLE tombstones (photo_id);
+        CREATE TABLE photos (photo_id, record); CREATE TABLE tombstones (photo_id); CREATE TABLE audit (record);
         CREATE TABLE replicas (photo_id, region, record); CREATE TABLE likes (photo_id, user_id);
-        CREATE TABLE comments (photo_id, record); CREATE TABLE following (follower_id, author_id);
-        CREATE TABLE audit (record);
+        CREATE TABLE comments (photo_id, comment_id, record); CREATE TABLE following (follower_id, author_id);
+        CREATE TABLE users (user_id, record); CREATE TABLE credentials (user_id, kind);
+        CREATE TABLE copies (home, kind, about, part, document);
     """,
     "feeds": "CREATE TABLE feeds (user_id, photo_id);",
     "events": "CREATE TABLE log (topic, event);",
 }
+
+
+COMMENT = json.dumps({"text": "How blue!", "author_id": BOB})
+COPIES = [
+    *((home, "user", user, "", json.dumps({"name": user})) for user, home in HOMES.items()),
+    *((home, "credentials", user, "", '{"credentials": []}') for user, home in HOMES.items()),
+    ("us-central", "follow", BOB, ANA, "{}"),
+    ("eu-west", "like", KEPT, BOB, "{}"),
+    ("eu-west", "comment", KEPT, "c_1", COMMENT),
+    ("eu-west", "like", KEPT, ANA, None),
+]
+"""All in eu-central. The last one is of a record that is gone."""
 
 
 def done(process, verb, target, value=None, at_s=0.0, completion=Completion.OK):
@@ -46,10 +59,13 @@ OPERATIONS = [
 
 
 class FaultlessDisks:
-    """As a system leaves them that made no mistake."""
+    """As a system leaves them that made no mistake, once they are filled."""
 
     def __init__(self, folder):
         self.folder = folder
+
+    def fill(self):
+        folder = self.folder
         for region in EVERYWHERE:
             (folder / "regions" / region / "objects").mkdir(parents=True)
             for database, tables in TABLES.items():
@@ -61,7 +77,12 @@ class FaultlessDisks:
                 self.store(photo, place)
         self.write("eu-west", "likes", KEPT, BOB)
         self.write("us-central", "following", BOB, ANA)
-        self.write("eu-west", "comments", KEPT, json.dumps({"text": "How blue!"}))
+        self.write("eu-west", "comments", KEPT, "c_1", COMMENT)
+        for user, home in HOMES.items():
+            self.write(home, "users", user, json.dumps({"name": user}))
+            self.write(home, "credentials", user, "passphrase")
+        for home, kind, about, part, document in COPIES:
+            self.write("eu-central", "copies", home, kind, about, part, document)
         self.write("us-central", "feeds", BOB, KEPT, database="feeds")
         self.cache("lisbon", KEPT)
         self.cache("sydney", BOBS)
@@ -97,15 +118,25 @@ class FaultlessDisks:
 
     def change(self, region, statement, *values, database="catalog"):
         with closing(sqlite3.connect(self.folder / "regions" / region / f"{database}.db")) as opened, opened:
+            # Nothing here outlives the test.
+            opened.execute("PRAGMA synchronous = OFF")
             opened.execute(statement, values)
 
     def mistakes(self):
         return DiskWalk(self.folder, OPERATIONS, HOMES, photo_of).mistakes()
 
 
+@pytest.fixture(scope="module")
+def faultless(tmp_path_factory):
+    made = FaultlessDisks(tmp_path_factory.mktemp("faultless"))
+    made.fill()
+    return made.folder
+
+
 @pytest.fixture
-def disks(tmp_path):
-    return FaultlessDisks(tmp_path)
+def disks(faultless, tmp_path):
+    """A copy that the test may change."""
+    return FaultlessDisks(shutil.copytree(faultless, tmp_path / "disks"))
 
 
 def test_where_all_is_well_nothing_is_found(disks):
@@ -151,10 +182,22 @@ MISTAKES = {
     "a follow is lost": lambda disks: disks.change("us-central", "DELETE FROM following"),
     "a photo is not in a feed": lambda disks: disks.change("us-central", "DELETE FROM feeds", database="feeds"),
     "a comment is lost": lambda disks: disks.change("eu-west", "DELETE FROM comments"),
-    "a comment is there twice": lambda disks: disks.write(
-        "eu-west", "comments", KEPT, json.dumps({"text": "How blue!"})
+    "a comment is there twice": lambda disks: disks.write("eu-west", "comments", KEPT, "c_1", COMMENT),
+    "a removed comment is back": lambda disks: disks.write(
+        "eu-west", "comments", KEPT, "c_1", COMMENT.replace("How blue!", "Oops")
     ),
-    "a removed comment is back": lambda disks: disks.write("eu-west", "comments", KEPT, json.dumps({"text": "Oops"})),
+    "an account has no copy": lambda disks: disks.change("eu-central", "DELETE FROM copies WHERE kind = 'user'"),
+    "a copy is of an earlier name": lambda disks: disks.change(
+        "eu-central", "UPDATE copies SET document = ? WHERE kind = 'user'", json.dumps({"name": "before"})
+    ),
+    "a copy is of a record that is gone": lambda disks: disks.change(
+        "eu-central", "UPDATE copies SET document = '{}' WHERE document IS NULL"
+    ),
+    "a record has two copies": lambda disks: disks.write("eu-west", "copies", *COPIES[1]),
+    "an account leaked": lambda disks: [
+        disks.change("eu-central", "DELETE FROM copies WHERE about = ? AND kind = 'user'", ANA),
+        disks.write("us-central", "copies", *COPIES[0]),
+    ],
     "a lane gave up": lambda disks: disks.write("eu-west", "log", "dead_letters", "{}", database="events"),
 }
 
