@@ -53,7 +53,7 @@ _LOOK_EVERY_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class RunningLane:
     """From `HOME` to `DESTINATION`. `processes` are all that work for it, and `stores` those of its home."""
 
     stores: Stores
@@ -95,7 +95,7 @@ class LaneRegions:
             config.locate_objects(loaded, region).create(Stamp(ours, stamps.new_id()))
 
     @contextmanager
-    def running(self, line: Line | None) -> Iterator[Lane]:
+    def running(self, line: Line | None) -> Iterator[RunningLane]:
         """With the line before the destination's origin and store; None is loopback itself. Raises ServerError."""
         with ExitStack() as stack:
             ends = self._pair.ends(line)
@@ -113,7 +113,7 @@ class LaneRegions:
             for server in servers:
                 server.wait()
             stores = stack.enter_context(closing(config.open_stores(self._load(at_home), HOME)))
-            yield Lane(stores, [server.process_id for server in servers])
+            yield RunningLane(stores, [server.process_id for server in servers])
 
     def _load(self, environment: Mapping[str, str]) -> Config:
         return config.load(self._folder / TOPOLOGY, environment)

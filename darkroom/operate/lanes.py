@@ -17,6 +17,8 @@ from regions import config
 from regions.clock import now_ms
 from regions.config import Config
 from regions.errors import Unavailable
+from regions.events import gap_records
+from regions.events.gap_records import GapRecord
 from regions.events.topics import ENVELOPES, LANE, PHOTO_DELETED, PHOTO_READY_AGAIN, lane_group, topics_of
 from regions.stores.settings import Values
 from replication import lane_status, live_settings
@@ -30,13 +32,17 @@ _NOT_LOST = (PHOTO_DELETED, PHOTO_READY_AGAIN)
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """`settings` is None if they can't be read, and `activity` if no replicator reports. `waiting` is by topic."""
+    """`settings` is None if they can't be read, and `activity` if no replicator reports. `waiting` is by topic.
+
+    `gaps` are of topics that the event log had trimmed before the lane read them.
+    """
 
     home: str
     destination: str
     settings: LaneSettings | None
     activity: LaneActivity | None
     waiting: Mapping[str, int]
+    gaps: Sequence[GapRecord] = ()
 
     def lag_s(self, at_ms: int) -> float | None:
         """How long the oldest event has waited, but for those that were set aside; None if nobody knows."""
@@ -104,6 +110,7 @@ def _read_home(loaded: Config, home: str) -> list[LaneView]:
     with closing(config.open_settings(loaded, home)) as settings:
         wanted = lane_settings(settings.values)
         reporting = lane_status.present(settings.values.tree(lane_status.PREFIX), now_ms())
+        gaps = gap_records.recorded(settings.values.tree(gap_records.PREFIX))
     found = []
     with closing(config.open_events(loaded, home)) as events:
         for name in (name for name in loaded.topology.regions if name != home):
@@ -114,6 +121,7 @@ def _read_home(loaded: Config, home: str) -> list[LaneView]:
                     wanted.get(name, LaneSettings()),
                     lane_status.total(reporting[name]) if name in reporting else None,
                     {topic: sum(events.lag(topic, lane_group(name)).values()) for topic in topics_of(LANE)},
+                    [gap for gap in gaps if gap.group == lane_group(name)],
                 )
             )
     return found
@@ -140,6 +148,7 @@ def as_json(view: LanesView) -> dict[str, object]:
                 "to": lane.destination,
                 "lag_s": lane.lag_s(view.at_ms),
                 "waiting": dict(lane.waiting),
+                "missed": {gap.topic: gap.most_events for gap in lane.gaps},
                 "settings": asdict(lane.settings) if lane.settings else None,
                 "activity": asdict(lane.activity) if lane.activity else None,
             }
@@ -204,4 +213,10 @@ def remarks(seen: LanesView) -> list[str]:
         else f"Nobody knows what would be lost with {home} now: a lane of it has no replicator that reports."
         for home, lost_s in seen.could_be_lost_s().items()
     ]
-    return [*lost, *(f"{home} does not answer: {reason}" for home, reason in seen.away.items())]
+    missed = [
+        f"The lane from {lane.home} to {lane.destination} has missed up to {gap.most_events:,} events of {gap.topic}:"
+        " the event log did not keep them until it read them."
+        for lane in seen.lanes
+        for gap in lane.gaps
+    ]
+    return [*lost, *missed, *(f"{home} does not answer: {reason}" for home, reason in seen.away.items())]

@@ -12,8 +12,11 @@ from darkroom.operate.lanes import LanesView, LaneView
 from regions import config
 from regions.clock import now_ms
 from regions.errors import Unavailable
+from regions.events import gap_records
+from regions.events.gap_records import GapRecord, with_gaps
 from regions.events.messages import Event
-from regions.events.topics import PHOTO_DELETED, PHOTO_READY, PHOTO_READY_AGAIN
+from regions.events.topics import PHOTO_DELETED, PHOTO_READY, PHOTO_READY_AGAIN, lane_group
+from regions.stores.events import Gap
 from regions.stores.settings import ACTS
 from replication import lane_status
 from replication.budget import LaneLimits, LaneSettings, parse_settings
@@ -136,6 +139,15 @@ def test_without_a_replicator_nobody_knows_what_could_be_lost():
     assert "Nobody knows" in lanes.remarks(LanesView(AT_MS, [silent], {}))[0]
     empty = view(activity=None, waiting={PHOTO_READY: 0, PHOTO_DELETED: 5})
     assert LanesView(AT_MS, [empty], {}).could_be_lost_s() == {HOME: 0.0}
+
+
+def test_what_a_lane_has_missed_is_shown(run, values):
+    """The event log was trimmed before the lane had read it: nobody knows which events they were."""
+    gap = with_gaps(GapRecord(lane_group(TO), PHOTO_READY, {}, 1), [Gap(0, 10, 1_010)], 1)
+    values.write(gap_records.key_of(gap.group, gap.topic), gap_records.to_text(gap))
+    assert f"The lane from {HOME} to {TO} has missed up to 1,000 events of {PHOTO_READY}" in run("show")[1]
+    lanes_shown = json.loads(run("show", "--region", HOME, "--json")[1])["lanes"]
+    assert [one["missed"] for one in lanes_shown] == [{PHOTO_READY: 1_000}, {}]
 
 
 def test_a_home_that_does_not_answer_hides_no_other(run, monkeypatch):
