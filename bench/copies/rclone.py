@@ -15,7 +15,7 @@ from bench.copies.store_pair import ACCESS_KEY, BUCKETS, EMPTY_BUCKET, REGION, C
 
 NAME = "rclone"
 MISSING: Mapping[str, str] = {NAME: "`make bench-peers` installs it; Go is needed"}
-TRANSFERS = (8, 16, 32, 64, 128)
+TRANSFERS = (8, 32, 128)
 """By itself it does 4, which is the slowest everywhere."""
 
 _OVERHEADS = 3

@@ -1,14 +1,17 @@
 """Connections that are kept, to real servers that do what servers may do."""
 
+import ssl
 import time
 from contextlib import closing, suppress
+from http.server import ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
 
 from regions import kept_connections
 from regions.kept_connections import ERRORS, KeptConnections
-from tests.builders.http import JsonHandler, answering
+from tests.builders.clusters import write_certificates
+from tests.builders.http import JsonHandler, answering, running
 
 PIECES = (b"one, ", memoryview(b"two, "), b"", b"three")
 SIZE = sum(map(len, PIECES))
@@ -160,3 +163,37 @@ def test_a_server_that_is_away_is_an_error():
     """Nothing listens on port 1."""
     with pytest.raises(ERRORS):
         ask(KeptConnections("http://127.0.0.1:1", 1, 1.0, 1.0))
+
+
+@pytest.fixture
+def secure(tmp_path):
+    """The URL of the same server with a certificate of its own, and what trusts that."""
+    Server.connections.clear()
+    write_certificates(tmp_path, "store")
+    for_clients = ssl.create_default_context(cafile=str(tmp_path / "store.dask.ca"))
+    # It names no host.
+    for_clients.check_hostname = False
+    for_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for_server.load_cert_chain(tmp_path / "store.dask.cert", tmp_path / "store.dask.key")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        server.daemon_threads = True
+        server.socket = for_server.wrap_socket(server.socket, server_side=True)
+        with running(server):
+            yield f"https://127.0.0.1:{server.server_address[1]}", for_clients
+
+
+@pytest.mark.parametrize("whole_answers", [False, True])
+def test_over_tls_it_is_the_same(secure, whole_answers, monkeypatch):
+    """Pieces that copy nothing, a look at an idle connection, and one connection for all requests."""
+    monkeypatch.setattr(kept_connections, "_LOOK_AFTER_S", 0.0)
+    url, context = secure
+    connections = KeptConnections(url, 2, 5.0, 5.0, context, whole_answers)
+    assert ask(connections, "PUT", body=iter(PIECES)) == (200, b'"one, two, three"')
+    assert ask(connections)[1].startswith(b"[0,")
+    assert ask(connections)[1].startswith(b"[0,")
+
+
+def test_a_server_without_a_trusted_certificate_gets_nothing(secure):
+    url, _ = secure
+    with pytest.raises(ERRORS, match="certificate"):
+        ask(KeptConnections(url, 2, 5.0, 5.0))

@@ -13,6 +13,7 @@ from regions.errors import BadRequest, Conflict, Unavailable, Unprocessable
 from regions.stores.objects import RAW, Part
 from regions.stores.s3.objects import S3Objects
 from regions.stores.s3.puts import PART_BYTES
+from regions.stores.s3.reads import Reads
 from regions.stores.s3.session import Credentials, parse_address
 from tests.builders.objects import grain, sha256
 from tests.builders.stores import REGION_OF_STORES
@@ -191,6 +192,15 @@ def test_a_missing_bucket_is_not_a_missing_photo(moto):
     for call in (moto.whole, lambda key: moto.put(key, b"x"), lambda key: list(moto.objects.list(RAW, key))):
         with pytest.raises(Unavailable):
             call(KEY)
+
+
+@pytest.mark.parametrize("proxy", ["", "http://proxy.example:3128"])
+def test_a_proxy_of_the_environment_is_left_to_boto3(monkeypatch, proxy):
+    """It knows what those variables mean, and how to speak to one."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    address, credentials = parse_address("s3://prefix?region=eu-west-1"), Credentials("key", "secret")
+    opened = S3Objects(address, credentials, REGION_OF_STORES)
+    assert isinstance(opened._reads, Reads) is not bool(proxy)
 
 
 def test_a_part_url_signs_its_length_and_no_type(unconnected):
