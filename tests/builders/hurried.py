@@ -11,8 +11,8 @@ from darkroom.processes import run
 from origin.border import receiving
 from regions.events import set_aside
 
-_PUT_MS, _PUT_LASTS_MS = 10_000, 5_000
-_DELAYS_MS = (1_000, 15_000, 15_000)
+_PUT_MS, _PUT_LASTS_MS = 8_000, 2_000
+_DELAYS_MS = (1_000, 10_000, 10_000)
 """In the order of `set_aside.DELAYS`. The second is, as there, how long something may still arrive."""
 
 
