@@ -12,20 +12,24 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from regions.errors import Unavailable
+from regions.errors import Problem, Unavailable
+from regions.group_commit import GroupCommit
 from regions.stores.same_file import SameFile
 
 TRUNCATE_LOG_EVERY_S = 60.0
 
 BUSY_S = 10.0
+_MOST_CHANGES = 200
 # While it waits, nobody can write.
 _TRUNCATE_WAIT_S = 0.2
 # Errors in the caller's statement or data are raised as they are: as `Unavailable` they would be retried forever.
 _CALLER_ERRORS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError)
+
+Change = Callable[[sqlite3.Connection], object]
 
 
 class Database:
@@ -46,6 +50,7 @@ class Database:
         self._lock = threading.Lock()
         # The threads of this process queue here. SQLite's own lock has no queue: waiters sleep and try again.
         self._writer = threading.RLock()
+        self._changes = GroupCommit(self._write_all, _MOST_CHANGES, 2 * BUSY_S, "changes")
         with errors_as_unavailable():
             self._file = SameFile(Path(path))
             self._connection()
@@ -77,6 +82,24 @@ class Database:
         # Again: what was written into a file that is not there any more is not acknowledged.
         self._file.require()
 
+    def write(self, change: Change) -> None:
+        """Durable when it returns, as after `writing`. What other threads write by this at the same time is in the same
+        transaction, so that they wait for the disk once; each change is whole or, if it raises, not there.
+
+        Not for a thread that is writing already. Raises what `change` raises, and Unavailable.
+        """
+        try:
+            self._changes.commit(change)
+        except RuntimeError as error:
+            # No thread may be started any more.
+            if not self._closing.is_set():
+                raise
+            raise Unavailable("the store is closed") from error
+
+    def _write_all(self, changes: Sequence[Change]) -> list[Exception | None]:
+        with self.writing() as connection:
+            return [_changed(connection, change) for change in changes]
+
     def truncate_log_regularly(self) -> None:
         """Starts a thread that empties the write-ahead log every `TRUNCATE_LOG_EVERY_S` seconds, until `close`."""
         self._truncate_thread = threading.Thread(target=self._truncate_log_regularly, name="truncate log", daemon=True)
@@ -85,6 +108,7 @@ class Database:
     def close(self) -> None:
         """Idempotent. Later calls get Unavailable."""
         self._closing.set()
+        self._changes.close()
         if self._truncate_thread is not None:
             self._truncate_thread.join()
         with self._lock:
@@ -126,6 +150,20 @@ class Database:
             for thread in [thread for thread in self._opened if not thread.is_alive()]:
                 self._opened.pop(thread).close()
             self._opened[threading.current_thread()] = connection
+
+
+def _changed(connection: sqlite3.Connection, change: Change) -> Exception | None:
+    """Undoes what raises, and only that."""
+    connection.execute("SAVEPOINT change")
+    try:
+        with errors_as_unavailable():
+            change(connection)
+    except (Problem, *_CALLER_ERRORS) as error:
+        connection.execute("ROLLBACK TO change")
+        return error
+    finally:
+        connection.execute("RELEASE change")
+    return None
 
 
 def connect(path: str, busy_s: float, mode: str = "rw") -> sqlite3.Connection:

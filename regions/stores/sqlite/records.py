@@ -150,9 +150,12 @@ class SqliteArrivals(Table):
                     (SELECT photo_id FROM arrivals WHERE until_ms < ? ORDER BY until_ms LIMIT ?)"""
         upsert = """INSERT INTO arrivals (photo_id, until_ms) VALUES (?, ?)
                     ON CONFLICT (photo_id) DO UPDATE SET until_ms = max(until_ms, excluded.until_ms)"""
-        with self._database.writing() as connection:
+
+        def change(connection: Connection) -> None:
             connection.execute(forget, (self._clock_ms() - FORGET_AFTER_MS, _FORGOTTEN_AT_ONCE))
             connection.execute(upsert, (photo_id, until_ms))
+
+        self._database.write(change)
 
     def until(self, photo_id: str) -> int | None:
         with self._database.reading() as connection:
@@ -163,8 +166,8 @@ class SqliteArrivals(Table):
 class SqliteAuditLog(Table):
     def append(self, entries: Iterable[AuditEntry]) -> None:
         rows = [(entry.photo_id, to_json_text(entry)) for entry in entries]
-        with self._database.writing() as connection:
-            connection.executemany("INSERT INTO audit (photo_id, record) VALUES (?, ?)", rows)
+        insert = "INSERT INTO audit (photo_id, record) VALUES (?, ?)"
+        self._database.write(lambda connection: connection.executemany(insert, rows))
 
     def latest(self, photo_id: str, limit: int) -> list[AuditEntry]:
         query = "SELECT record FROM audit WHERE photo_id = ? ORDER BY position DESC LIMIT ?"

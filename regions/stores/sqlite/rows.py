@@ -22,8 +22,7 @@ class Table:
         self._database = database
 
     def _write(self, statement: str, *values: Any) -> None:
-        with self._database.writing() as connection:
-            connection.execute(statement, values)
+        self._database.write(lambda connection: connection.execute(statement, values))
 
     def _texts(self, query: str, *values: Any) -> list[str]:
         with self._database.reading() as connection:

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,39 @@ def test_opening_creates_no_file(tmp_path):
     with pytest.raises(StoreMissing):
         Database(str(tmp_path / "things.db"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_threads_write_at_the_same_time_shares_a_transaction(file, monkeypatch):
+    """One that fails is undone, and fails alone."""
+    transactions, writing = [], Database.writing
+    monkeypatch.setattr(Database, "writing", lambda self: transactions.append(1) or writing(self))
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def first(connection):
+        begun.set()
+        assert may_go_on.wait(20)
+        connection.execute("INSERT INTO things VALUES ('first')")
+
+    def twice(connection):
+        connection.execute("INSERT INTO things VALUES ('undone')")
+        connection.execute("INSERT INTO things VALUES ('first')")
+
+    def insert(name):
+        return lambda connection: connection.execute("INSERT INTO things VALUES (?)", (name,))
+
+    with ThreadPoolExecutor(8) as threads:
+        writes = [threads.submit(file.write, first)]
+        assert begun.wait(20)
+        writes += [threads.submit(file.write, change) for change in (twice, *map(insert, "abcd"))]
+        wait(writes, timeout=0.2)
+        may_go_on.set()
+        errors = [type(write.exception(20)) for write in writes]
+    assert errors == [type(None), sqlite3.IntegrityError, *[type(None)] * 4]
+    assert names(file) == ["a", "b", "c", "d", "first"]
+    assert len(transactions) == 2
+
+
+def test_nothing_is_written_to_a_store_that_is_closed(file):
+    file.close()
+    with pytest.raises(Unavailable):
+        file.write(lambda connection: connection.execute("INSERT INTO things VALUES ('a')"))
