@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,14 @@ from darkroom.local.compliance import statement_of
 from regions import ids
 from regions.clock import now_ms
 from regions.config import Config, Stores, open_stores
+from regions.errors import Unavailable
 from regions.events import messages
 from regions.events.messages import Event
 from regions.events.set_aside import AN_HOUR, SetAside, to_event
 from regions.events.topics import PHOTO_READY, lane_group
 from regions.records import Photo, Status, Upload
 from regions.residency.rules import Rules
+from regions.waiting import attempts
 from tests.builders.region_servers import RegionServers, ports_of
 
 HOME, AWAY = "eu-west", "eu-central"
@@ -135,8 +137,13 @@ def set_aside(photos: list[Photo], number: int) -> Event:
 
 
 def publish(home: Stores, photos: list[Photo], count: int, make: Callable[[list[Photo], int], Event]) -> None:
+    """Again and again, if the log takes longer than a publisher waits, as the outbox would."""
     for start in range(0, count, BATCH):
-        home.events.publish([make(photos, number) for number in range(start, min(start + BATCH, count))])
+        events = [make(photos, number) for number in range(start, min(start + BATCH, count))]
+        for _ in attempts(WITHIN_S):
+            with suppress(Unavailable):
+                home.events.publish(events)
+                break
 
 
 def peak_mib(replicator: Replicator, eventually) -> float:
