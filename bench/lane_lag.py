@@ -3,8 +3,8 @@
 A whole system of three regions and four edges runs on this machine, as `darkroom up` starts it. Photos become ready in
 one region, each with an original and four variants, and its lane copies them to another. First many wait at once: how
 many are copied a second is what the lane can do, and is measured again at the end. In between they become ready as at
-random, half as many a second (Poisson, the same pattern in every run). A photo's lag begins when it is due to be ready, and ends when its home knows that all
-of it lies in the other region.
+random, half as many a second (Poisson, the same pattern in every run). A photo's lag begins when it is due to be ready,
+and ends when its home knows that all of it lies in the other region.
 
 At the same time people delete photos that each edge has in its cache. The time begins when the request is due, and ends
 when no edge serves the photo any more; each is asked every 50 ms.
