@@ -97,7 +97,7 @@ def rate_rows(rate: float, afterwards: float) -> list[harness.Measurement]:
     ]
 
 
-class _Photos:
+class _PlacedPhotos:
     """What a region's uploads and processors would leave there: ready photos with all their objects."""
 
     def __init__(self, stores: Stores, region: str, number: int, residency_class: str) -> None:
@@ -139,7 +139,7 @@ class _Lane:
     """The one from `_HOME` to `_DESTINATION`, as the home sees it."""
 
     def __init__(self, home: Stores) -> None:
-        self._home, self._photos = home, _Photos(home, _HOME, _NUMBER, "eu")
+        self._home, self._photos = home, _PlacedPhotos(home, _HOME, _NUMBER, "eu")
         self._owner_id = ids.to_public(ids.USER, ids.compose(Snowflake(now_ms(), _NUMBER, 1023, 0)))
 
     def prepare(self, count: int) -> list[Photo]:
@@ -179,7 +179,7 @@ class _Deletions:
         self._threads = ThreadPoolExecutor(_DELETIONS)
         self._client = Client(edges[0])
         owner = self._client.sign_up("Ana", "US", "ana", "the lighthouse keeper's passphrase")
-        photos = _Photos(home, _HOME_OF_DELETED, _NUMBER_OF_DELETED, "world")
+        photos = _PlacedPhotos(home, _HOME_OF_DELETED, _NUMBER_OF_DELETED, "world")
         self._photos = [photos.prepare(str(owner["id"])) for _ in range(_DELETIONS)]
         for photo in self._photos:
             photos.make_ready(photo)

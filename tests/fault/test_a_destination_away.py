@@ -38,7 +38,7 @@ NOW_MS = now_ms()
 pytestmark = pytest.mark.xdist_group("kafka")
 
 
-class Replicator:
+class RunningReplicator:
     """That of the home, as a process. The other regions' origins answer, but for the one that is away."""
 
     def __init__(self, data: Path, config: Config) -> None:
@@ -103,8 +103,8 @@ def home(config) -> Iterator[Stores]:
 
 
 @pytest.fixture
-def replicator(config, tmp_path) -> Iterator[Replicator]:
-    made = Replicator(tmp_path, config)
+def replicator(config, tmp_path) -> Iterator[RunningReplicator]:
+    made = RunningReplicator(tmp_path, config)
     yield made
     made.stop()
 
@@ -146,7 +146,7 @@ def publish(home: Stores, photos: list[Photo], count: int, make: Callable[[list[
                 break
 
 
-def peak_mib(replicator: Replicator, eventually) -> float:
+def peak_mib(replicator: RunningReplicator, eventually) -> float:
     """Of one that starts now, when it has tried some events and needs no more any more."""
     replicator.start()
     eventually(replicator.has_tried, WITHIN_S, replicator.log)
