@@ -9,7 +9,7 @@ MINUTES ?= 5
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fuzz consistency chaos-lanes check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-ready bench-stores bench-walls bench-origin bench-lanes servers servers-install clean
+.PHONY: help up demo test fuzz consistency chaos-lanes check docs bench bench-peers bench-photos bench-fingerprints bench-jobs bench-ready bench-stores bench-walls bench-origin bench-lanes bench-lane-lag servers servers-install clean
 
 help:  ## this list
 	@grep -hE '^[a-z%][a-zA-Z%-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -102,6 +102,9 @@ bench-origin: $(VENV)/bench  ## what serves origins beside gunicorn's threads: q
 bench-lanes: $(VENV)/bench  ## a lane between two S3 servers beside `rclone copy`, on loopback and through 80 ms
 	@-$(MAKE) --no-print-directory $(RCLONE)
 	@$(BIN)/python -m bench lanes
+
+bench-lane-lag: $(VENV)/bench  ## how far lanes and edges are behind while a region works at half of what it can do
+	@$(BIN)/python -m bench lane_lag
 
 clean:  ## remove what `make` made: the environment and the data
 	rm -rf $(VENV) "$(DATA)" build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
