@@ -29,7 +29,7 @@ from pathlib import Path
 import urllib3
 
 from bench import harness, interleaved_runs
-from bench.ready import poisson_s, rate_of
+from bench.ready import poisson_s
 from darkroom.client.client import Client
 from darkroom.local.addresses import TOPOLOGY
 from deploy.servers.process import Server, Start
@@ -48,7 +48,7 @@ S3_PROMISE = "S3's promise for 99.9 %"
 S3_PROMISE_S = 15 * 60.0
 _HOME, _DESTINATION, _NUMBER = "eu-west", "eu-central", 1
 _HOME_OF_DELETED, _NUMBER_OF_DELETED = "us-central", 3
-_WARM_UP, _AT_ONCE, _LOAD_S, _MOST_ARRIVING = 10, 100, 50.0, 900
+_WARM_UP, _AT_ONCE, _LOAD_S, _MOST_ARRIVING = 10, 200, 50.0, 900
 _DELETIONS = 50
 _RAW_BYTES = 500_000
 _VARIANT_BYTES = dict(zip(VARIANT_SIZES, (6_000, 20_000, 60_000, 140_000), strict=True))
@@ -146,8 +146,8 @@ class _Lane:
         return [self._photos.prepare(self._owner_id) for _ in range(count)]
 
     def rate(self, at_once: int) -> float:
-        """How many are copied a second, of so many that wait at once."""
-        return rate_of(self.drive(self.prepare(at_once), [0.0] * at_once))
+        """How many are copied a second, of so many that wait at once. The last of them are copied all together."""
+        return at_once / max(self.drive(self.prepare(at_once), [0.0] * at_once))
 
     def drive(self, photos: Sequence[Photo], due_s: Sequence[float]) -> list[float]:
         """Makes each ready when it is due, in seconds from now; how long after that each was copied."""
