@@ -10,7 +10,7 @@ import falcon
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from origin import limits as route_limits
-from origin.limits import BY_ROUTE, GIVEN_BACK, REFERENCES, REGION_BYTES, RouteLimit, Who
+from origin.limits import BY_ROUTE, GIVEN_BACK, REFERENCES, REFERENCES_AGAIN, REGION_BYTES, RouteLimit, Who
 from origin.node_gate import NodeGate
 from regions.node_tokens import CLIENT_HEADER
 from regions.stores.limits import RateLimits, Unit, Wanted, is_granted
@@ -64,9 +64,12 @@ class Limiter:
         if not is_granted(standings):
             raise route_limits.refusal([REGION_BYTES], standings)
 
-    def may_refer(self, author_id: str) -> bool:
-        """Whether feeds take one more photo of this author of another region for now."""
-        return is_granted(self._limits.take(self._wanted([REFERENCES], {Who.AUTHOR: author_id}, 0)))
+    def may_refer(self, author_id: str, photo_id: str) -> bool:
+        """Whether feeds take one more photo of this author of another region for now, or have taken this one lately."""
+        who = {Who.AUTHOR: author_id, Who.PHOTO: photo_id}
+        of_author, again = self._limits.take(self._wanted([REFERENCES, REFERENCES_AGAIN], who, 0))
+        # Both are taken or neither: so a photo is known only if it was counted.
+        return of_author.retry_after_s == 0 or again.retry_after_s > 0
 
     def give_back(self, taken: Sequence[Wanted]) -> None:
         """What of it costs nothing, if the request ended well."""

@@ -55,11 +55,14 @@ class KeptConnections:
         """
         connection = self._connected()
         try:
-            # It may have answered, and closed the connection, before it had all of the body.
-            with suppress(BrokenPipeError, ConnectionResetError):
+            is_whole = True
+            try:
                 connection.request(method, target, body, headers)
+            except (BrokenPipeError, ConnectionResetError):
+                # It may have answered, and closed the connection, before it had all of the body.
+                is_whole = False
             connection.sock.settimeout(self._idle_s)
-            return KeptAnswer(self, connection, connection.getresponse())
+            return KeptAnswer(self, connection, connection.getresponse(), is_whole)
         except BaseException:
             connection.close()
             raise
@@ -77,6 +80,8 @@ class KeptConnections:
             while True:
                 since_s, connection = self._idle.pop()
                 if time.monotonic() - since_s < _LOOK_AFTER_S or not _has_ended(connection):
+                    # Reading the last answer has left it with what was left of that one's time.
+                    connection.sock.settimeout(self._idle_s)
                     return connection
                 connection.close()
         connection = self._new()
@@ -97,9 +102,14 @@ class KeptAnswer:
     """The answer to a request."""
 
     def __init__(
-        self, connections: KeptConnections, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
+        self,
+        connections: KeptConnections,
+        connection: http.client.HTTPConnection,
+        response: http.client.HTTPResponse,
+        is_whole: bool,
     ) -> None:
-        self._connections, self._response = connections, response
+        """`is_whole` is whether all of the request was sent."""
+        self._connections, self._response, self._is_whole = connections, response, is_whole
         self._connection: http.client.HTTPConnection | None = connection
         self.status, self.headers = response.status, response.headers
 
@@ -116,8 +126,8 @@ class KeptAnswer:
             return
         connection, self._connection = self._connection, None
         # A server or proxy in trouble may send a body where none belongs, as to HEAD.
-        in_order = self.status < 500 and self._response.isclosed() and not self._response.will_close
-        if in_order:
+        in_order = self._is_whole and self.status < 500
+        if in_order and self._response.isclosed() and not self._response.will_close:
             self._connections.keep(connection)
         else:
             self._response.close()

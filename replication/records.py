@@ -28,7 +28,7 @@ from regions.border.records import SentRecord
 from regions.border.second_region import second_region
 from regions.errors import BadGateway, ResidencyDenied, Unavailable, Unprocessable
 from regions.events.messages import Event
-from regions.events.set_aside import A_MINUTE, NotYet
+from regions.events.set_aside import A_MINUTE, TEN_MINUTES, NotYet
 from regions.residency.decide import Subject
 from replication.handlers import LaneHome
 
@@ -63,9 +63,9 @@ class RecordHandlers:
             sent = SentRecord(change.name, change.person_id, subject.residency_class, version, _bounded(change, text))
             try:
                 other_version = self._border.keep(sent)
-            except ResidencyDenied:
-                # As if this end had decided so.
-                return
+            except ResidencyDenied as error:
+                # It may have an older statement yet. What this end denies is not sent at all.
+                raise NotYet(f"{self._destination} denies it: {error.detail}", TEN_MINUTES) from error
             if other_version is None and text_of(self._catalog, change.name) == text:
                 return
             least = max(version, other_version or 0) + 1

@@ -73,7 +73,11 @@ class Receiver:
             photo_objects.delete_all(self._stores.objects, offer.photo_id)
             return DELETED
         reference = offer.reference if answer.reference else None
-        if reference and self._is_followed(reference.owner_id) and self._limiter.may_refer(reference.owner_id):
+        if (
+            reference
+            and self._is_followed(reference.owner_id)
+            and self._limiter.may_refer(reference.owner_id, offer.photo_id)
+        ):
             event = photo_referenced(offer.photo_id, reference.owner_id, reference.created_at_ms, self._clock_ms())
             self._stores.events.publish([event])
         return answer

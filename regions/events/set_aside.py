@@ -4,8 +4,9 @@ Tried on and on in its place, such an event would stop those behind it. In the d
 although its cause may pass: an object that is missing at home for a while, a destination that refuses, a defect that
 the next version repairs. So the lane publishes it into a topic with a delay, within an event that says for which lane
 it is, how often it was tried and since when, and when it is due; in its own topic it then counts as done. A week after
-it was first set aside, it goes to the dead letters. (That is not the age of the event itself: a lane whose destination
-was away for days meets old events, and each of them may fail for another reason.)
+it was first set aside, it goes to the dead letters, but for a deletion, which is never given up. (That is not the age
+of the event itself: a lane whose destination was away for days meets old events, and each of them may fail for another
+reason.)
 
 A topic has one delay, so the first event of a partition is also the first that is due, and its reader waits for that
 one alone.
@@ -29,7 +30,13 @@ from regions.events.messages import (
     from_text,
     to_document,
 )
-from regions.events.topics import ENVELOPES, LANES_IN_A_MINUTE, LANES_IN_AN_HOUR, LANES_IN_TEN_MINUTES
+from regions.events.topics import (
+    ENVELOPES,
+    LANES_IN_A_MINUTE,
+    LANES_IN_AN_HOUR,
+    LANES_IN_TEN_MINUTES,
+    PHOTO_DELETED,
+)
 
 GIVE_UP_AFTER_MS = 7 * 24 * 3_600_000
 
@@ -86,6 +93,8 @@ class SetAside:
 def after_failure(event: Event, group: str, error: str, wanted: Delay | None, now_ms: int) -> Event:
     """What to publish of an event that the lane could not handle now: set aside, or in the end a dead letter.
 
+    A deletion is never given up.
+
     The event may have been set aside before. `wanted` is the delay that its handler asked for.
     """
     before = None
@@ -95,7 +104,7 @@ def after_failure(event: Event, group: str, error: str, wanted: Delay | None, no
         except UnreadableEvent:
             return dead_letter(event, group, error, now_ms)
     original, tries, since_ms = (before.event, before.tries, before.since_ms) if before else (event, 0, now_ms)
-    if now_ms - since_ms >= GIVE_UP_AFTER_MS:
+    if now_ms - since_ms >= GIVE_UP_AFTER_MS and original.topic != PHOTO_DELETED:
         return dead_letter(original, group, error, now_ms)
     delay = wanted or DELAYS[min(tries, len(DELAYS) - 1)]
     return to_event(SetAside(original, group, delay, tries + 1, since_ms, now_ms + delay.ms, error), now_ms)

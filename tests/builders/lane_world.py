@@ -172,7 +172,9 @@ class World:
         there_ports = SimpleNamespace(catalog=self.destination.ports(), objects=Stepped(self.objects), events=events)
         clock_ms = lambda: self.now_ms  # noqa: E731
         audit = AuditTrail(there_ports.catalog, clock_ms)
-        limiter: Any = SimpleNamespace(take_bytes=lambda region, size_bytes: None, may_refer=lambda author_id: True)
+        limiter: Any = SimpleNamespace(
+            take_bytes=lambda region, size_bytes: None, may_refer=lambda author_id, photo_id: True
+        )
         self._receiver = Receiver(DESTINATION, there_ports, self.rules[DESTINATION], audit, limiter, clock_ms)
         self._home_ports = SimpleNamespace(catalog=self.home.ports(), objects=None, events=events)
 

@@ -135,6 +135,13 @@ def test_an_answer_that_comes_before_the_whole_body_is_read(connections):
     assert ask(connections)[0] == 200
 
 
+def test_each_request_has_all_of_its_time(connections):
+    """Reading the answer before it has left the socket with what was left of that one's time."""
+    ask(connections)
+    connections._idle[0][1].sock.settimeout(0.001)
+    assert connections._connected().sock.gettimeout() == 5.0
+
+
 def test_an_error_of_the_body_ends_its_connection(connections):
     """The server must not wait for the rest, or take the next request for it."""
 

@@ -8,7 +8,7 @@ import pytest
 from regions import ids
 from regions.account_records import Credential
 from regions.border.kinds import COMMENT, CREDENTIALS, FOLLOW, KINDS, LIKE, USER, RecordName
-from regions.errors import BadGateway, Unavailable, Unprocessable
+from regions.errors import BadGateway, ResidencyDenied, Unavailable, Unprocessable
 from regions.events.messages import UnreadableEvent, record_changed
 from regions.events.set_aside import NotYet
 from regions.records import Comment
@@ -227,6 +227,19 @@ def test_a_region_that_names_a_version_of_the_future_gets_no_more(regions, ana, 
     border = HookedBorder(None, lambda: None, [regions.clock.now_ms() + 86_400_000])
     with pytest.raises(BadGateway):
         handle("eu-central", RecordName(USER, ana.user_id), ana.user_id, border=border)
+
+
+def test_a_region_that_denies_what_may_go_is_asked_again(regions, ana, handle, copies):
+    """It may not have heard of the statement yet that allows it."""
+
+    def deny():
+        raise ResidencyDenied("by an older statement", "")
+
+    name, behind = RecordName(USER, ana.user_id), HookedBorder(None, deny)
+    with pytest.raises(NotYet):
+        handle("eu-central", name, ana.user_id, border=behind)
+    handle("eu-central", name, ana.user_id)
+    assert copies("eu-central", USER)[ana.user_id, ""]["name"]
 
 
 def test_without_a_lease_nothing_of_a_bound_class_is_sent(regions, handle, copies):

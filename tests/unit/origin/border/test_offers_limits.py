@@ -32,6 +32,16 @@ def test_an_author_of_another_region_has_half_of_a_feed_in_a_day(api, ana, photo
     assert api.catalog.photos.get(brought[2].photo_id) == brought[2]
 
 
+def test_a_photo_that_is_brought_again_is_not_one_more(api, ana, photo, monkeypatch):  # noqa: F811
+    """A lane tries again for hours while something else of it fails. The photos behind it reach the feeds as well."""
+    limited(monkeypatch, "REFERENCES", 2)
+    api.catalog.follows.change(ana.id, photo.owner_id, True, follow_changed(ana.id, photo.owner_id, True, 1))
+    for one in (photo, photo, photo, another(photo, 1), another(photo, 2)):
+        assert send(api, one).status_code == 200
+    referenced = {event.key for event in api.published(PHOTO_REFERENCED)}
+    assert referenced == {photo.photo_id, another(photo, 1).photo_id}
+
+
 def test_a_region_that_would_fill_the_disks_is_to_wait(api, photo, monkeypatch):  # noqa: F811
     """Nothing is kept of the offer. A deletion waits for nothing."""
     limited(monkeypatch, "REGION_BYTES", 20)

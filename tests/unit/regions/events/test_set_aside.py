@@ -57,9 +57,9 @@ waiting = st.builds(
 )
 
 
-def failures(count: int, now_ms: int = NOW_MS) -> list[Event]:
+def failures(count: int, event: Event = EVENT, now_ms: int = NOW_MS) -> list[Event]:
     """What is published if the event fails each time as soon as it is due."""
-    published, event = [], EVENT
+    published = []
     for _ in range(count):
         event = after_failure(event, LANE, "error", None, now_ms)
         published.append(event)
@@ -93,6 +93,12 @@ def test_it_is_given_up_a_week_after_it_was_first_set_aside():
     assert len(published) == 3 + 7 * 24 - 1
     assert parse(published[-1]).due_ms >= NOW_MS + GIVE_UP_AFTER_MS
     assert letter == dead_letter(EVENT, LANE, "error", parse(published[-1]).due_ms)
+
+
+def test_a_deletion_is_never_given_up():
+    """It is tried each hour, for as long as its destination refuses."""
+    deleted = Event(PHOTO_DELETED, "p_1", "photo_deleted:p_1", 7, {"photo_id": "p_1"})
+    assert {parse(event).delay for event in failures(1000, deleted)[2:]} == {AN_HOUR}
 
 
 def test_an_old_event_is_set_aside_all_the_same():
