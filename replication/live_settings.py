@@ -21,7 +21,8 @@ def key_of(destination: str) -> str:
 class LiveSettings:
     """Reads them when it is made, and raises Unavailable if it can't: a lane that is paused must not run at first.
 
-    One thread runs `run_forever`; any may call `of`. While the settings are away, the last ones go on.
+    One thread runs `run_forever`; any may call `of`. While the settings are away, the last ones go on. What can't be
+    read leaves the last that could be, and pauses a lane of which none could.
     """
 
     def __init__(self, values: Values) -> None:
@@ -48,9 +49,10 @@ class LiveSettings:
         daemon.run_forever(lambda: self.watch_once(_WATCH_S), _PAUSE_S, stop, "settings of lanes")
 
     def _parsed(self, key: str, text: str) -> LaneSettings:
-        """Of what can't be read, the last that could be: the lane may be one that is to rest."""
+        """Of what can't be read, the last that could be; without one the lane is paused, as it may be one that is to
+        rest."""
         try:
             return parse_settings(text)
         except ValueError as error:
             log.error("ALARM: these settings of a lane can't be read", extra={"key": key, "error": str(error)})
-            return self.of(key.removeprefix(PREFIX))
+            return self._by_lane.get(key.removeprefix(PREFIX), LaneSettings(paused=True))

@@ -46,6 +46,17 @@ def test_a_change_counts_within_a_moment(settings, eventually):
         watching.join()
 
 
+def test_a_lane_whose_settings_could_never_be_read_is_paused(settings, caplog):
+    """It may be one that is to rest. With settings that can be read, it runs."""
+    settings.values.write(key_of("us-central"), '{"paused": 0}')
+    live = LiveSettings(settings.values)
+    assert live.of("us-central").paused
+    assert "ALARM" in caplog.text
+    settings.values.write(key_of("us-central"), settings_text(LaneSettings(width=4)))
+    live.watch_once()
+    assert live.of("us-central") == LaneSettings(width=4)
+
+
 def test_what_can_not_be_read_changes_nothing(settings, caplog):
     """It is alarmed: a lane that somebody has paused must not run because of a broken text."""
     settings.values.write(key_of("us-central"), settings_text(PAUSED))
