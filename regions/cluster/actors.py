@@ -49,8 +49,18 @@ class SharedActor:
                 while (response := await self._try(method, arguments)) is None:
                     await asyncio.sleep(_AGAIN_S)
         except TimeoutError as error:
+            self._drop_if_failed()
             raise Unavailable(f"{self._key} does not answer") from error
         return _result(response)
+
+    def _drop_if_failed(self) -> None:
+        """So that the next call makes it. `rules` do so within a call, but not if the scheduler could not read what
+        to make, as may be during an update. Not at each try of a call: the scheduler logs an error for each.
+        """
+        if self._future is not None and self._future.status == "error":
+            # As long as there is a future of a key, Dask gives that one again.
+            self._future.release()
+            self._future = None
 
     async def _try(self, method: str, arguments: tuple[Any, ...]) -> dict[str, Any] | None:
         """None if the actor is away."""

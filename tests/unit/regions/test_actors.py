@@ -41,6 +41,26 @@ class Counter:
         time.sleep(2)
 
 
+class CounterOfAnotherVersion:
+    """Makes a Counter. The first process that is to read it, which is the scheduler's, can't: then `file` is made."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __call__(self) -> Counter:
+        return Counter()
+
+    def __reduce__(self):
+        return read_at_the_second_time, (self._file,)
+
+
+def read_at_the_second_time(file: Path) -> type[Counter]:
+    if not file.exists():
+        file.touch()
+        raise ImportError("an older version has no such class")
+    return Counter
+
+
 def add_from_worker(name: str) -> int:
     return call_from_worker(name, "add", 1)
 
@@ -94,6 +114,14 @@ def test_a_task_hears_that_there_is_no_actor(cluster):
     """At once: its caller can try again later."""
     with pytest.raises(Unavailable):
         cluster.run(add_from_worker, "nobody", "adds", PLENTY_S)
+
+
+def test_an_actor_that_the_scheduler_could_not_read_is_made_by_the_next_call(cluster, tmp_path):
+    """While programs are updated, it may be older than those that call."""
+    actor = cluster.cluster.actor("newer", CounterOfAnotherVersion(tmp_path / "read"))
+    with pytest.raises(Unavailable):
+        cluster.call(actor.call("add", 1, within_s=1.0))
+    assert cluster.call(actor.call("add", 1)) == 1
 
 
 def test_an_actor_whose_worker_is_killed_is_made_again_within_seconds(cluster):
