@@ -26,7 +26,7 @@ from replication.budget import LaneSettings, parse_settings
 from replication.lane_status import LaneActivity
 
 _EVERY_S = 1.0
-_NOT_LOST = (PHOTO_DELETED, PHOTO_READY_AGAIN)
+_NOT_LOST = frozenset({PHOTO_DELETED, PHOTO_READY_AGAIN})
 """Topics whose events bring nothing that is only at home: what they are about is gone, or was copied before."""
 
 
@@ -46,16 +46,23 @@ class LaneView:
 
     def lag_s(self, at_ms: int) -> float | None:
         """How long the oldest event has waited, but for those that were set aside; None if nobody knows."""
-        if self.activity is None:
-            return None if any(count for topic, count in self.waiting.items() if topic not in ENVELOPES) else 0.0
-        return _age_s(self.activity.oldest_ms.values(), at_ms)
+        if self._is_unknown(self.waiting.keys() - ENVELOPES):
+            return None
+        return _age_s(self.activity.oldest_ms.values() if self.activity else (), at_ms)
 
     def loss_s(self, at_ms: int) -> float | None:
         """How long the oldest has waited that brings what is only at home; None if nobody knows."""
-        if self.activity is None:
-            return None if any(count for topic, count in self.waiting.items() if topic not in _NOT_LOST) else 0.0
-        times = [*self.activity.oldest_ms.items(), *self.activity.oldest_aside_ms.items()]
+        # How many were set aside, the log counts for all lanes together: replicators say which are this one's.
+        reported = ENVELOPES if self.activity else frozenset[str]()
+        if self._is_unknown(self.waiting.keys() - _NOT_LOST - reported):
+            return None
+        times = [*self.activity.oldest_ms.items(), *self.activity.oldest_aside_ms.items()] if self.activity else []
         return _age_s([oldest for topic, oldest in times if topic not in _NOT_LOST], at_ms)
+
+    def _is_unknown(self, topics: Collection[str]) -> bool:
+        """Whether an event of one of these waits, and no replicator that reports has read it."""
+        read = self.activity.oldest_ms if self.activity else {}
+        return any(self.waiting[topic] and topic not in read for topic in topics)
 
 
 def _age_s(times_ms: Collection[int], at_ms: int) -> float:
@@ -210,7 +217,7 @@ def remarks(seen: LanesView) -> list[str]:
     lost = [
         f"If {home} were lost now, the last {lost_s:,.1f} s of what may lie elsewhere too would be lost."
         if lost_s is not None
-        else f"Nobody knows what would be lost with {home} now: a lane of it has no replicator that reports."
+        else f"Nobody knows what would be lost with {home} now: no replicator reports some of what waits in its lanes."
         for home, lost_s in seen.could_be_lost_s().items()
     ]
     missed = [

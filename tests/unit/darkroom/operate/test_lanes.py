@@ -15,7 +15,7 @@ from regions.errors import Unavailable
 from regions.events import gap_records
 from regions.events.gap_records import GapRecord, with_gaps
 from regions.events.messages import Event
-from regions.events.topics import PHOTO_DELETED, PHOTO_READY, PHOTO_READY_AGAIN, lane_group
+from regions.events.topics import LANES_IN_A_MINUTE, PHOTO_DELETED, PHOTO_READY, PHOTO_READY_AGAIN, lane_group
 from regions.stores.events import Gap
 from regions.stores.settings import ACTS
 from replication import lane_status
@@ -76,7 +76,7 @@ def test_programs_get_each_lane_of_each_home(run, loaded, report):
     """What replicators say of it, what waits in the event log, and what would be lost with its home."""
     with closing(config.open_events(loaded, HOME)) as events:
         events.publish([Event(PHOTO_READY, "p_1", "1", now_ms(), {}), Event(PHOTO_DELETED, "p_2", "2", now_ms(), {})])
-    report("one", copying=2, oldest_ms={PHOTO_READY: now_ms() - 4_000})
+    report("one", copying=2, oldest_ms={PHOTO_READY: now_ms() - 4_000, PHOTO_DELETED: now_ms()})
     report("two", copying=1, errors=5)
     code, printed = run("show", "--json")
     found = json.loads(printed)
@@ -139,6 +139,18 @@ def test_without_a_replicator_nobody_knows_what_could_be_lost():
     assert "Nobody knows" in lanes.remarks(LanesView(AT_MS, [silent], {}))[0]
     empty = view(activity=None, waiting={PHOTO_READY: 0, PHOTO_DELETED: 5})
     assert LanesView(AT_MS, [empty], {}).could_be_lost_s() == {HOME: 0.0}
+
+
+def test_of_what_no_replicator_has_read_nobody_knows_how_long_it_has_waited():
+    """The one whose partition it is may have stopped a moment ago, while another reports."""
+    unread = view(activity=replace(BUSY, oldest_ms={}))
+    assert (unread.lag_s(AT_MS), unread.loss_s(AT_MS)) == (None, None)
+    assert lanes.cells(unread, AT_MS)[0] == "?"
+    # Nothing is lost with a deletion. Those set aside may be another lane's.
+    bringing_nothing = view(waiting={PHOTO_READY: 1, PHOTO_DELETED: 1, LANES_IN_A_MINUTE: 1})
+    assert (bringing_nothing.lag_s(AT_MS), bringing_nothing.loss_s(AT_MS)) == (None, 2.5)
+    aside = view(waiting={LANES_IN_A_MINUTE: 1}, activity=replace(BUSY, oldest_ms={}))
+    assert (aside.lag_s(AT_MS), aside.loss_s(AT_MS)) == (0.0, 0.0)
 
 
 def test_what_a_lane_has_missed_is_shown(run, values):
