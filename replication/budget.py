@@ -124,21 +124,26 @@ def asking(reports: Mapping[str, LaneReport], now_s: float) -> set[str]:
 def limits(
     settings: LaneSettings,
     slots: Mapping[str, int],
+    divided_by: LaneSettings,
     held: Collection[str],
     partitions: Mapping[str, int],
     asks: bool = True,
 ) -> LaneLimits:
     """Those of a process that holds these partitions, by the `slots` that it knows; a topic has so many `partitions`.
 
-    A partition that nobody gave it slots for has the even part. Who holds any has one slot at least: what was set aside
-    is in other topics. More than `MOST_AT_ONCE` take another process.
+    The slots were `divided_by` those settings. Where a topic has fewer now, they are less in the same measure; where it
+    has more, they stay until somebody divides those. A partition that nobody gave it slots for has the even part.
+    Who holds any has one slot at least: what was set aside is in other topics. More than `MOST_AT_ONCE` take another
+    process.
     """
-    everything, mine = settings.slots(), dict[str, int]()
+    everything, before, mine = settings.slots(), divided_by.slots(), dict[str, int]()
     for topic, all_slots in everything.items():
         here = [name for name in held if topic_of(name) == topic]
         unheard, count = sum(name not in slots for name in here), partitions.get(topic, 0)
         even = ceil(all_slots * min(unheard, count) / count) if count else 0
-        mine[topic] = max(sum(slots.get(name, 0) for name in here) + even, 1 if held else 0)
+        # Of the sum, not of each partition: 24 slots of 768 leave each of 96 partitions less than one.
+        heard = sum(slots.get(name, 0) for name in here) * min(all_slots, before[topic]) // before[topic]
+        mine[topic] = max(heard + even, 1 if held else 0)
     part = sum(mine.values()) / sum(everything.values())
     width, backfill_width = (min(mine[topic], MOST_AT_ONCE) for topic in (PHOTO_READY, PHOTO_READY_AGAIN))
     bytes_per_s = None

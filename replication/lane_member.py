@@ -1,6 +1,7 @@
 """Each second a replicator reports what it does in each lane, and hears its part of the lane's budget.
 
-While the actor is away, the last budget goes on, for the partitions that are still this process's own.
+While the actor is away, the last budget goes on, for the partitions that are still this process's own, and within the
+settings of now.
 """
 
 import asyncio
@@ -38,7 +39,7 @@ class LaneMember:
     ) -> None:
         self._name, self._actor, self._measure, self._held = name, actor, measure, held
         self._settings, self._allow, self._clock_s = settings, allow, clock_s
-        self._budget, self._heard_s = _NO_BUDGET, float("-inf")
+        self._budget, self._divided_by, self._heard_s = _NO_BUDGET, LaneSettings(), float("-inf")
         self._partitions: Mapping[str, int] = {}
         self.limits = NOTHING
 
@@ -62,21 +63,22 @@ class LaneMember:
 
     async def run_once(self) -> None:
         """Raises Unavailable if the event log or the actor is away or can't be read; the last budget stays."""
-        report = await self._measure()
+        report, settings = await self._measure(), self._settings()
         self._partitions = report.partitions
-        arguments = self._name, status_documents.to_text(report), settings_text(self._settings())
+        arguments = self._name, status_documents.to_text(report), settings_text(settings)
         answer = await self._actor.call("report", *arguments, within_s=_ANSWERS_WITHIN_S)
         budget = status_documents.from_text(LaneBudget, answer) if answer else None
         if budget is None:
             raise Unavailable("the lane's actor is of another version")
-        self._budget, self._heard_s = budget, self._clock_s()
+        self._budget, self._divided_by, self._heard_s = budget, settings, self._clock_s()
         self.adjust()
 
     def adjust(self) -> None:
         """What threads may do now, by the settings, the last budget, and the partitions that are ours."""
         # That another process asks for us is worth nothing if we do not hear the end of it.
         asks = self._budget.asks or not self.is_heard
-        self.limits = limits(self._settings(), self._budget.slots, self._held(), self._partitions, asks)
+        slots, by = self._budget.slots, self._divided_by
+        self.limits = limits(self._settings(), slots, by, self._held(), self._partitions, asks)
         self._allow(self.limits)
 
 

@@ -44,27 +44,33 @@ def test_the_slots_of_a_topic_add_up_to_its_width(chosen, partitions, data):
         assert sum(count for name, count in divided.items() if name.startswith(f"{topic}:")) == slots
 
 
-@given(settings, counts, st.data())
-def test_the_parts_of_all_processes_are_no_more_than_the_whole(chosen, partitions, data):
-    """But for one slot of each topic that every process has at least. Whether or not the actor has divided them."""
+@given(settings, settings, counts, st.data())
+def test_the_parts_of_all_processes_are_no_more_than_the_whole(chosen, before, partitions, data):
+    """But for one slot of each topic that every process has at least, and 1 MiB/s. Whether the actor has divided them,
+    did so by other settings and is away, or never did."""
     names = names_of(partitions)
     backlog = data.draw(st.fixed_dictionaries(dict.fromkeys(names, st.integers(0, 1_000))))
     process_of = {name: data.draw(st.integers(0, 4)) for name in names}
-    slots = data.draw(st.sampled_from([divide(chosen, partitions, backlog), {}]))
+    divided_by = data.draw(st.sampled_from([chosen, before]))
+    slots = data.draw(st.sampled_from([divide(divided_by, partitions, backlog), {}]))
     parts = [
-        limits(chosen, slots, [name for name in names if process_of[name] == process], partitions)
+        limits(chosen, slots, divided_by, [name for name in names if process_of[name] == process], partitions)
         for process in set(process_of.values())
     ]
     assert sum(part.width for part in parts) <= chosen.width + len(parts)
     assert sum(part.backfill_width for part in parts) <= chosen.backfill_width + len(parts)
     assert all(part.width and part.backfill_width for part in parts)
+    if chosen.bytes_per_s is not None:
+        part_of_one_slot = chosen.bytes_per_s / sum(chosen.slots().values())
+        most = chosen.bytes_per_s + len(parts) * max(LEAST_BYTES_PER_S, 2 * part_of_one_slot)
+        assert sum(part.bytes_per_s for part in parts) <= most * 1.000_001
 
 
 @given(settings, counts)
 def test_a_process_that_has_everything_may_do_everything(chosen, partitions):
     """Also before it has heard of any budget. But no more than a process has threads for."""
     for slots in (divide(chosen, partitions, {}), {}):
-        mine, whole = limits(chosen, slots, names_of(partitions), partitions), chosen.slots()
+        mine, whole = limits(chosen, slots, chosen, names_of(partitions), partitions), chosen.slots()
         assert mine.width == min(whole[PHOTO_READY], MOST_AT_ONCE)
         assert mine.backfill_width == min(whole[PHOTO_READY_AGAIN], MOST_AT_ONCE)
         assert mine.bytes_per_s == chosen.bytes_per_s
@@ -86,26 +92,45 @@ def test_what_nobody_reports_keeps_its_part():
 def test_a_process_without_a_budget_takes_the_even_part_of_its_partitions():
     """So parts add up also where no actor is there to divide."""
     wide = LaneSettings(width=12, backfill_width=4, bytes_per_s=16_000_000)
-    mine = limits(wide, {}, [FRESH[0], AGAIN[0]], PARTITIONS)
+    mine = limits(wide, {}, wide, [FRESH[0], AGAIN[0]], PARTITIONS)
     assert (mine.width, mine.backfill_width, mine.bytes_per_s) == (3, 1, 4_000_000)
+
+
+@pytest.mark.parametrize(
+    ("narrow", "width", "most_bytes_per_s"),
+    [(LaneSettings(width=24), 3, None), (LaneSettings(bytes_per_s=10 * LEAST_BYTES_PER_S), 1, 10 * LEAST_BYTES_PER_S)],
+)
+def test_slots_that_were_divided_by_wider_settings_are_less_in_the_same_measure(narrow, width, most_bytes_per_s):
+    """Eight replicators, whose actor is away since."""
+    partitions, wide = dict.fromkeys(PARTITIONS, 96), LaneSettings(width=768)
+    names, slots = names_of(partitions), divide(wide, partitions, {})
+    parts = [limits(narrow, slots, wide, names[number::8], partitions) for number in range(8)]
+    assert [part.width for part in parts] == [width] * 8
+    assert most_bytes_per_s is None or sum(part.bytes_per_s or 0 for part in parts) <= most_bytes_per_s
+
+
+def test_wider_settings_wait_for_the_actor():
+    """Nobody has divided by them what there is more."""
+    narrow = LaneSettings(width=8)
+    assert limits(LaneSettings(), divide(narrow, PARTITIONS, {}), narrow, FRESH[:1], PARTITIONS).width == 2
 
 
 def test_before_it_knows_how_many_partitions_there_are_it_does_one_at_a_time():
     """Its part may be small."""
-    assert limits(LaneSettings(), {}, FRESH, {}).width == 1
+    assert limits(LaneSettings(), {}, LaneSettings(), FRESH, {}).width == 1
 
 
 def test_a_process_that_lost_its_partitions_begins_nothing():
     """Whatever it was given for them. What it has begun ends at a pace that its connection survives."""
     capped = LaneSettings(bytes_per_s=10_000_000)
-    mine = limits(capped, dict.fromkeys(FRESH, 4), [], PARTITIONS)
+    mine = limits(capped, dict.fromkeys(FRESH, 4), capped, [], PARTITIONS)
     assert (mine.width, mine.backfill_width) == (0, 0)
     assert mine.bytes_per_s == LEAST_BYTES_PER_S
 
 
 def test_who_has_only_events_that_were_set_aside_does_one_at_a_time():
     """There may be more replicators than partitions."""
-    mine = limits(LaneSettings(), {}, [partition_name(LANES_IN_A_MINUTE, 0)], PARTITIONS)
+    mine = limits(LaneSettings(), {}, LaneSettings(), [partition_name(LANES_IN_A_MINUTE, 0)], PARTITIONS)
     assert (mine.width, mine.backfill_width) == (1, 1)
 
 

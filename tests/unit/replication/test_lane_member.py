@@ -133,6 +133,18 @@ def test_the_last_budget_goes_on_without_the_actor(actors, trouble):
     assert (one.member.limits.width, one.member.limits.paused) == (0, True)
 
 
+def test_narrower_settings_count_without_the_actor(actors):
+    """Its budget was divided by those of before."""
+    one, other = Replicator("a", actors, FRESH[:1]), Replicator("b", actors, FRESH[1:])
+    for each in (one, other, one):
+        each.run_once()
+    actors.away = True
+    for each in (one, other):
+        each.settings = LaneSettings(width=8, backfill_width=4)
+        each.member.adjust()
+    assert [each.member.limits.width for each in (one, other)] == [2, 6]
+
+
 def test_a_partition_that_comes_while_the_actor_is_away_brings_its_even_part(actors):
     """Its old owner gives it up at the same time."""
     one = Replicator("a", actors, FRESH[:1])
