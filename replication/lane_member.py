@@ -53,6 +53,8 @@ class LaneMember:
                 await self.run_once()
             except Unavailable as error:
                 log.warning("the lane has no new budget", extra={"error": error.detail})
+            except Exception:  # the actor raises what it likes, and without this loop nothing is divided any more
+                log.exception("the lane has no new budget")
             await asyncio.sleep(_EVERY_S)
 
     async def adjust_forever(self) -> None:

@@ -9,6 +9,7 @@ from regions.cluster.actor_here import ActorHere
 from regions.errors import Unavailable
 from regions.events.topics import PHOTO_READY
 from regions.status_documents import to_text
+from replication import lane_member
 from replication.budget import LEASE_S, LaneSettings, settings_text
 from replication.lane_actor import LaneActor
 from replication.lane_member import LaneMember
@@ -197,6 +198,36 @@ def test_the_actor_answers_nothing_to_what_it_can_not_read(actors):
     for unreadable in ("{}", endless):
         assert actor.report("a", unreadable, settings_text(WIDE)) is None
     assert actor.report("a", report, "[]") is None
+
+
+class FailsOnce:
+    """An actor whose method raises something at its first call."""
+
+    def __init__(self) -> None:
+        self.actor, self.is_first = LaneActor(), True
+
+    async def call(self, method, *arguments, within_s):
+        if self.is_first:
+            self.is_first = False
+            raise LookupError("the actor's own mistake")
+        return getattr(self.actor, method)(*arguments)
+
+
+def test_a_mistake_of_the_actor_ends_no_round_but_its_own(monkeypatch, caplog):
+    """Its replicators report again. An error that nobody expected is logged whole."""
+    monkeypatch.setattr(lane_member, "_EVERY_S", 0.0)
+    replicator = Replicator("a", AwayAtTimes(Steady()), FRESH)
+    replicator.member = LaneMember("a", FailsOnce(), replicator.measure, dict, lambda: WIDE, id)
+
+    async def until_heard() -> None:
+        rounds = asyncio.create_task(replicator.member.run_forever())
+        while not replicator.member.is_heard and not rounds.done():
+            await asyncio.sleep(0)
+        rounds.cancel()
+
+    asyncio.run(until_heard())
+    assert replicator.member.is_heard
+    assert "the actor's own mistake" in caplog.text
 
 
 class AnswersOthers:
