@@ -14,7 +14,7 @@ from origin.accounts.revocation import Fetch, RevocationReader, RevokedSessions
 from origin.accounts.sessions_resource import SessionsResource
 from origin.accounts.sign_ins import SignIns
 from origin.accounts.sign_up import SignUpResource
-from origin.border.batches import BatchThreads
+from origin.border import batches
 from origin.border.details_resource import DetailsResource
 from origin.border.ended_sessions import EndedSessionsResource, fetch_from, fetch_own
 from origin.border.follows_resource import FollowsResource
@@ -105,11 +105,13 @@ def create(context: Context) -> App:
 
 def _add_border(app: App, context: Context, audit: AuditTrail) -> None:
     receiver = Receiver(context.region.name, context.stores, context.rules, audit, context.limiter, context.clock_ms)
-    threads = BatchThreads()
-    offers = OffersResource(context, receiver, threads)
+    threads = batches.BatchThreads(batches.AT_ONCE)
+    deletion_threads = batches.BatchThreads(batches.DELETIONS_AT_ONCE)
+    offers = OffersResource(context, receiver, context.slots, threads)
+    deletions = OffersResource(context, receiver, context.deletion_slots, deletion_threads)
     app.add_route("/border/v1/offers", offers, suffix="offers")
     app.add_route("/border/v1/arrivals", offers, suffix="arrivals")
-    app.add_route("/border/v1/deletions", offers, suffix="deletions")
+    app.add_route("/border/v1/deletions", deletions, suffix="deletions")
     app.add_route("/border/v1/records", RecordsResource(context, audit, threads))
     app.add_route("/border/v1/followers/{author_id}", FollowsResource(context, audit))
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from origin import scopes
 from origin.accounts.passphrases import PassphraseHasher
 from origin.accounts.revocation import RevokedSessions
-from origin.border.slots import RegionSlots
+from origin.border.slots import AT_ONCE, DELETIONS_AT_ONCE, RegionSlots
 from origin.limiter import Limiter, secret_of
 from origin.node_gate import NodeGate
 from regions import ids, keys, node_tokens, topology
@@ -57,7 +57,11 @@ class Context:
     @cached_property
     def slots(self) -> RegionSlots:
         """Bounds what one region occupies."""
-        return RegionSlots()
+        return RegionSlots(AT_ONCE)
+
+    @cached_property
+    def deletion_slots(self) -> RegionSlots:
+        return RegionSlots(DELETIONS_AT_ONCE)
 
     @cached_property
     def accounts(self) -> AccountChanges:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from regions import ids
 from regions.border.bounds import is_of_the_future
 from regions.border.follows import Referenced
-from regions.border.offers import AnsweredObject, Offer
+from regions.border.offers import AnsweredObject, ObjectState, Offer
 from regions.config import Stores
-from regions.errors import NotFound, Problem, ResidencyDenied, Unavailable
+from regions.errors import NotFound, Problem, ResidencyDenied, Unavailable, Unprocessable
 from regions.events.messages import Event, is_again, photo_referenced
 from regions.events.set_aside import TEN_MINUTES, NotYet
 from regions.records import Photo
@@ -54,7 +54,7 @@ class LaneHandlers:
     def handle_ready(self, event: Event) -> None:
         """Brings what may be stored at the destination, and a reference if the owner has followers there.
 
-        Raises NotFound or Unprocessable for an object that the home does not have or that is corrupt, after it has
+        Raises NotFound or Unprocessable for an object that the home does not have or that arrives corrupt, after it has
         brought the others; Unprocessable, before it brings anything, if the raw has no recorded SHA-256 to verify by.
 
         A deletion may run at the same time, in another process and without a common lock. The destination looks for
@@ -130,6 +130,9 @@ class LaneHandlers:
             self._home.stores.catalog.replicas.put(replica)
         if errors:
             raise errors[0]
+        if any(one.state is ObjectState.MISSING for one in arrived.objects.values()):
+            # Each PUT was taken. Bytes that changed on the way, or others that were there first, have been erased.
+            raise Unprocessable(f"not all that was sent of {photo_id} has arrived whole at {self._destination.name}")
 
     def _decide(self, photo: Photo, again: bool) -> Decisions:
         """Whether the photo may be referred to is decided only if there is a follower who does not have it yet."""

@@ -14,6 +14,8 @@ from regions.errors import Unavailable
 
 AT_ONCE = 8
 """Of all batches of one region together: reads of the stores, which wait most of the time."""
+DELETIONS_AT_ONCE = 2
+"""Beside those: no deletion waits behind copies."""
 WITHIN_S = 4.0
 """What has not begun by then is to be sent again: otherwise slow stores could make a batch late as a whole, each time,
 and none of its items would ever be done."""
@@ -22,10 +24,10 @@ Answer = Callable[[fields.Document], Mapping[str, Any]]
 
 
 class BatchThreads:
-    """Of one origin process, for any number of requests at once. `clock_s` is monotonic."""
+    """Of one origin process, `at_once` for each region, for any number of requests. `clock_s` is monotonic."""
 
-    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
-        self._clock_s = clock_s
+    def __init__(self, at_once: int, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._at_once, self._clock_s = at_once, clock_s
         self._by_region: dict[str, ThreadPoolExecutor] = {}
 
     def answered(self, region: str, path: str, items: Sequence[fields.Document], answer: Answer) -> dict[str, Any]:
@@ -43,7 +45,7 @@ class BatchThreads:
     def _threads(self, region: str) -> ThreadPoolExecutor:
         """Only for regions of a statement, of which there are at most 64."""
         made = self._by_region.get(region)
-        return made or self._by_region.setdefault(region, ThreadPoolExecutor(AT_ONCE, f"border of {region}"))
+        return made or self._by_region.setdefault(region, ThreadPoolExecutor(self._at_once, f"border of {region}"))
 
 
 def _outcome(answered: "Future[Mapping[str, Any]]", path: str) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ import falcon
 from origin import fields
 from origin.border.batches import BatchThreads
 from origin.border.receiving import Receiver
+from origin.border.slots import RegionSlots
 from origin.context import Context
 from regions import ids
 from regions.border import bounds
@@ -24,10 +25,10 @@ AnswerTo = Callable[[str, fields.Document], Mapping[str, Any]]
 
 
 class OffersResource:
-    """Each route takes many items of one region, and answers each by itself."""
+    """Each route takes many items of one region, within these slots, and answers each by itself, on these threads."""
 
-    def __init__(self, context: Context, receiver: Receiver, threads: BatchThreads) -> None:
-        self._context, self._receiver, self._threads = context, receiver, threads
+    def __init__(self, context: Context, receiver: Receiver, slots: RegionSlots, threads: BatchThreads) -> None:
+        self._context, self._receiver, self._slots, self._threads = context, receiver, slots, threads
 
     def on_put_offers(self, request: falcon.Request, response: falcon.Response) -> None:
         """What of each offer is there already, where to PUT the rest, and which rule refuses it."""
@@ -43,7 +44,7 @@ class OffersResource:
     def _answer(self, request: falcon.Request, response: falcon.Response, kind: str, answer: AnswerTo) -> None:
         region = self._context.nodes.require(request, Kind.REGION)
         items = fields.objects(fields.body(request), kind, MAX_ITEMS)
-        with self._context.slots.of(region):
+        with self._slots.of(region):
             self._context.limiter.take(request, response, region=region, count=len(items))
             response.media = self._threads.answered(region, request.path, items, partial(answer, region))
 

@@ -109,10 +109,14 @@ KINDS: Mapping[str, RecordKind] = {
 def change_of(event: Event) -> RecordChange:
     """Of a `record_changed`. Raises UnreadableEvent, also for a kind that only a newer program knows."""
     match event.body:
-        case {"kind": str(kind), "part": str(part), "person_id": str(person_id), "residency_class": str(its_class)} if (
-            kind in KINDS
-        ):
-            return RecordChange(RecordName(kind, event.key, part), person_id, its_class)
+        case {
+            "kind": str(kind),
+            "about": str(about),
+            "part": str(part),
+            "person_id": str(person_id),
+            "residency_class": str(its_class),
+        } if kind in KINDS:
+            return RecordChange(RecordName(kind, about, part), person_id, its_class)
     raise UnreadableEvent("no change of a record of a kind that this program knows")
 
 

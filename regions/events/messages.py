@@ -1,8 +1,8 @@
 """Events: small JSON messages in the event log, each about one thing that has happened.
 
-Events with the same key stay in order, so the key is the id of the photo or user that the event is about. Delivery is
-at least once. `event_id` is made from what happened, never at random: if the same event is published twice, both copies
-have the same id, and a consumer can recognise the second.
+Events with the same key stay in order, one after another, so the key is the id of the photo or user that the event is
+about, or the name of the record. Delivery is at least once. `event_id` is made from what happened, never at random: if
+the same event is published twice, both copies have the same id, and a consumer can recognise the second.
 
 Programs of two versions run side by side, so an event may come from a newer one: fields that an event does not have are
 ignored, and kept if the event is published again. `version` grows only with a change that older readers can't read; an
@@ -165,9 +165,12 @@ def record_changed(kind: str, about: str, part: str, person_id: str, residency_c
     """A record of this kind and name was written or removed (`regions.border.kinds`). Its content is not in the event.
 
     It is the person's, who may be of another region. `residency_class` is theirs; "" if their record here has it.
+
+    The key has the part too: the likes of one photo would wait for each other, and everybody's records for them.
     """
-    body = {"kind": kind, "part": part, "person_id": person_id, "residency_class": residency_class}
-    return Event(RECORD_CHANGED, about, f"{RECORD_CHANGED}:{kind}:{about}:{part}:{at_ms}", at_ms, body)
+    body = {"kind": kind, "about": about, "part": part, "person_id": person_id, "residency_class": residency_class}
+    key = f"{about}/{part}" if part else about
+    return Event(RECORD_CHANGED, key, f"{RECORD_CHANGED}:{kind}:{about}:{part}:{at_ms}", at_ms, body)
 
 
 def dead_letter(event: Event | Unreadable, group: str, error: str, at_ms: int) -> Event:

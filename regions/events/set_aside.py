@@ -11,10 +11,10 @@ reason.)
 A topic has one delay, so the first event of a partition is also the first that is due, and its reader waits for that
 one alone.
 
-An event that was set aside is handled after later events about the same photo or follow, and perhaps twice: after a
-crash between its publication and the commit in its own topic. Neither does harm if the handler takes from the event
-only what it is about, and reads what is true of that now. A photo that was deleted meanwhile has a tombstone, which
-wins; whether somebody follows an author is in the catalog.
+An event that was set aside is handled after later events of its key, and perhaps twice: after a crash between its
+publication and the commit in its own topic. Neither does harm if the handler takes from the event only what it is
+about, and reads what is true of that now. A photo that was deleted meanwhile has a tombstone, which wins; whether
+somebody follows an author is in the catalog.
 
 Pure.
 """

@@ -26,7 +26,7 @@ PROCESSOR, FANOUT, ERASURE, LANE = "processor", "fanout", "erasure", "lane"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """`key` names the id that orders the events; `groups` read the topic. `lane` stands for one group per region."""
+    """`key` names what orders the events; `groups` read the topic. `lane` stands for one group per region."""
 
     name: str
     key: str
@@ -46,12 +46,12 @@ TABLE = (
     Topic(PHOTO_REFERENCED, "photo", (FANOUT,)),
     Topic(FOLLOW_CHANGED, "author", (FANOUT, LANE)),
     # A record of which another region has a copy (`regions.border.kinds`).
-    Topic(RECORD_CHANGED, "user or photo", (LANE,)),
+    Topic(RECORD_CHANGED, "record", (LANE,)),
     # Events that a lane could not handle, until they are due again (`set_aside`).
-    Topic(LANES_IN_A_MINUTE, "photo or user", (LANE,)),
-    Topic(LANES_IN_TEN_MINUTES, "photo or user", (LANE,)),
-    Topic(LANES_IN_AN_HOUR, "photo or user", (LANE,)),
-    Topic(DEAD_LETTERS, "photo or user", ()),
+    Topic(LANES_IN_A_MINUTE, "of its event", (LANE,)),
+    Topic(LANES_IN_TEN_MINUTES, "of its event", (LANE,)),
+    Topic(LANES_IN_AN_HOUR, "of its event", (LANE,)),
+    Topic(DEAD_LETTERS, "of its event", ()),
 )
 
 ENVELOPES = frozenset({LANES_IN_A_MINUTE, LANES_IN_TEN_MINUTES, LANES_IN_AN_HOUR, DEAD_LETTERS})

@@ -280,7 +280,7 @@ def test_follows_of_its_people_bring_it_only_what_the_rules_let_go(world, border
 
 
 def test_a_flood_of_its_offers_keeps_nobody_out(world):
-    """Sixteen at once and without a pause: it has six of an origin's threads, and is to wait for more."""
+    """Sixteen at once and without a pause: six of an origin's threads are for its offers, which wait for more."""
     with flooded(world) as answered:
         for _ in range(ROUNDS):
             slowest_s = max(timed_s(lambda: act(world)) for _ in range(3))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regions import ids
-from regions.border.kinds import USER, RecordName
+from regions.border.kinds import USER, RecordName, change_of
 from regions.border.records import SentRecord
 from regions.events.messages import Event, record_changed
 from regions.records import User
@@ -119,4 +119,4 @@ def test_a_copy_ends_as_its_record(ahead_ms, history):
 def test_the_name_of_a_record_is_in_its_event():
     """By which all of the above finds it."""
     event = TwoRegions().change(2)
-    assert (event.key, event.body["kind"]) == (RecordName(USER, ANA.user_id).about, USER)
+    assert change_of(event).name == RecordName(USER, ANA.user_id)

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from regions.border.kinds import RecordChange, change_of
+from regions.border.kinds import LIKE, RecordChange, RecordName, change_of
 from regions.errors import Unavailable
 from regions.events.topics import FOLLOW_CHANGED, RECORD_CHANGED
 from tests.builders.accounts import NEW_PASSPHRASE, PASSPHRASE, change, recover
@@ -87,7 +87,7 @@ def test_the_event_of_a_comment_has_the_class_of_its_author(api, ana, stranger, 
 
 
 def test_a_follow_and_its_end_have_an_event(api, ana, eva, since):
-    """In order among the changes of the follower, beside the event for the author's home."""
+    """In order for each author, beside the event for the author's home."""
     for method in ("PUT", "DELETE"):
         act = partial(api.request, method, f"/v1/users/{ana.id}/following/{eva.id}", user=ana)
         assert since(act) == [("follow", eva.id, "")]
@@ -126,4 +126,5 @@ def test_a_like_is_not_acknowledged_if_its_event_is_nowhere(api, ana, monkeypatc
         patched.setattr(api.catalog.outbox, "add", away)
         assert api.request("PUT", f"/v1/photos/{photo_id}/like", user=ana).status_code == 503
     assert api.request("PUT", f"/v1/photos/{photo_id}/like", user=ana).status_code == 204
-    assert [event.key for event in api.catalog.outbox.pending(9) if event.topic == RECORD_CHANGED] == [photo_id]
+    waiting = [change_of(event).name for event in api.catalog.outbox.pending(9) if event.topic == RECORD_CHANGED]
+    assert waiting == [RecordName(LIKE, photo_id, ana.id)]

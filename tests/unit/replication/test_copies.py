@@ -100,6 +100,20 @@ def test_a_corrupt_raw_is_rejected_and_the_variants_are_copied(regions):
     assert replica.missing == 1
 
 
+def test_an_object_that_did_not_arrive_whole_is_sent_again(regions):
+    """Other bytes were there already, so nothing replaced them."""
+    photo, event = regions.add_photo("eu-west")
+    there = regions.stores["eu-central"].objects
+    there.put(RAW, raw_key(photo.photo_id), [b"other"], hashlib.sha256(b"other").hexdigest(), "image/jpeg")
+    lane = regions.lane("eu-west", "eu-central")
+    with pytest.raises(Unprocessable, match="arrived whole"):
+        lane.handle_ready(event)
+    assert regions.replicas(photo) == [("eu-central", False, True)]
+    lane.handle_ready(event)
+    assert regions.files_of(photo)["eu-central"] == regions.everything
+    assert regions.replicas(photo) == [("eu-central", True, True)]
+
+
 def test_a_missing_raw_is_an_error_and_the_variants_are_copied(regions):
     """The error is NotFound."""
     photo, event = regions.add_photo("eu-west")

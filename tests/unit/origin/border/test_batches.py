@@ -16,7 +16,7 @@ def now_s():
 
 @pytest.fixture
 def batches(now_s):
-    return BatchThreads(lambda: now_s[0])
+    return BatchThreads(AT_ONCE, lambda: now_s[0])
 
 
 def test_answers_are_in_the_order_of_the_items(batches):

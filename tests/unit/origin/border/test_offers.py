@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from origin.border.receiving import PUT_LASTS_MS, PUT_MS
-from origin.border.slots import AT_ONCE
+from origin.border.slots import AT_ONCE, DELETIONS_AT_ONCE, RegionSlots
 from regions import ids
 from regions.border.batches import MAX_ITEMS
 from regions.border.offers import Offer, OfferedObject, Reference, offer_document
@@ -343,7 +343,6 @@ def test_without_a_lease_nothing_is_taken_that_is_bound_to_places(api, photo, un
     [
         ("PUT", "/border/v1/offers", {"offers": []}),
         ("PUT", "/border/v1/arrivals", {"offers": []}),
-        ("PUT", "/border/v1/deletions", {"deletions": []}),
         ("PUT", "/border/v1/followers/{ana}", {"residency_class": "world"}),
         ("POST", "/border/v1/details", {"ids": []}),
         ("POST", "/border/v1/ended-sessions", {"after_ms": 0}),
@@ -351,13 +350,20 @@ def test_without_a_lease_nothing_is_taken_that_is_bound_to_places(api, photo, un
 )
 def test_one_region_occupies_only_a_few_threads(api, ana, method, path, body):
     """It is to try again; others are answered."""
-    path = path.format(ana=ana.id)
+    require_few(api, api.context.slots, AT_ONCE, (method, path.format(ana=ana.id), body))
+
+
+def test_one_region_occupies_two_more_threads_with_deletions(api):
+    require_few(api, api.context.deletion_slots, DELETIONS_AT_ONCE, ("PUT", "/border/v1/deletions", {"deletions": []}))
+
+
+def require_few(api, slots: RegionSlots, at_once: int, asked: tuple) -> None:
     with ExitStack() as taken:
-        for _ in range(AT_ONCE):
-            taken.enter_context(api.context.slots.of("us-central"))
-        assert api.request(method, path, body, node="us-central").status_code == 503
-        with pytest.raises(Unavailable), api.context.slots.of("us-central"):
+        for _ in range(at_once):
+            taken.enter_context(slots.of("us-central"))
+        assert api.request(*asked, node="us-central").status_code == 503
+        with pytest.raises(Unavailable), slots.of("us-central"):
             pass
-        with api.context.slots.of("eu-central"):
+        with slots.of("eu-central"):
             pass
-    assert api.request(method, path, body, node="us-central").status_code == 200
+    assert api.request(*asked, node="us-central").status_code == 200

@@ -1,8 +1,12 @@
 """How much another region may bring in a while, so that one which is in an attacker's hands fills nothing here."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 
 from origin import limiter, limits
+from origin.border import batches, slots
 from regions.events.messages import follow_changed
 from regions.events.topics import PHOTO_REFERENCED
 from regions.records import Photo
@@ -64,3 +68,25 @@ def test_a_region_that_offers_without_end_is_to_wait(api, photo, monkeypatch):  
     assert send(api, another(photo, 3), "offers").json["limit"] == "offers-of-region"
     assert is_untouched(api, another(photo, 3))
     assert delete(api, photo).status_code == 200
+
+
+def test_a_deletion_waits_behind_no_copy(api, photo, monkeypatch):  # noqa: F811
+    """Although offers have all of the region's other slots and threads."""
+    begun, goes_on, get = threading.Semaphore(0), threading.Event(), api.catalog.photos.get
+
+    def hang(photo_id):
+        begun.release()
+        goes_on.wait(10)
+        return get(photo_id)
+
+    monkeypatch.setattr(api.catalog.photos, "get", hang)
+    offers = [document_of(another(photo, number)) for number in range(batches.AT_ONCE)]
+    with ThreadPoolExecutor(1) as lane, ExitStack() as others:
+        copies = lane.submit(ask, api, "offers", *offers)
+        for _ in range(slots.AT_ONCE - 1):
+            others.enter_context(api.context.slots.of("us-central"))
+        assert all(begun.acquire(timeout=10) for _ in offers)
+        assert send(api, photo, "offers").status_code == 503
+        assert delete(api, photo).status_code == 200
+        goes_on.set()
+        assert [one.status_code for one in copies.result(10)] == [200] * len(offers)

@@ -21,10 +21,11 @@ from regions.events.messages import (
     Event,
     Unreadable,
     dead_letter,
+    record_changed,
     to_text,
 )
 from regions.events.subscription import Subscription, consume
-from regions.events.topics import DEAD_LETTERS, PHOTO_READY
+from regions.events.topics import DEAD_LETTERS, PHOTO_READY, RECORD_CHANGED
 from regions.stores.partitioner import partition_of
 from regions.stores.sqlite import adapter as sqlite
 from regions.stores.sqlite.membership import TTL_MS
@@ -87,8 +88,10 @@ def subscribe(events, handle):
     """Opens subscriptions that retry without a pause. All are closed at the end."""
     opened = []
 
-    def subscription(handle=handle, concurrency=4, give_up=None, member="one", pause_s=lambda attempt: 0.0):
-        opened.append(threaded(events, PHOTO_READY, "group", member, handle, concurrency, give_up, pause_s))
+    def subscription(
+        handle=handle, concurrency=4, give_up=None, member="one", pause_s=lambda attempt: 0.0, topic=PHOTO_READY
+    ):
+        opened.append(threaded(events, topic, "group", member, handle, concurrency, give_up, pause_s))
         return opened[-1]
 
     yield subscription
@@ -138,6 +141,14 @@ def test_events_of_one_key_are_handled_one_after_the_other(events, subscribe, ha
     handle.gate.set()
     run_until(subscription, lambda: lag(events) == 0)
     assert handle.done.index(1) < handle.done.index(2)
+
+
+def test_likes_of_one_photo_do_not_wait_for_each_other(events, subscribe, handle):
+    """Those that wait count in the concurrency: everybody's records would wait for them."""
+    people = [f"u_{number}" for number in range(4)]
+    events.publish([record_changed("like", "p_a", person, person, "eu", 1) for person in people])
+    handle.gate.clear()
+    run_until(subscribe(topic=RECORD_CHANGED), lambda: len(handle.started) == 4)
 
 
 def test_a_failed_event_is_retried(events, subscribe, handle):
