@@ -14,8 +14,8 @@ what no person does, and then each of them bounds what it costs others.
   accounts a second in a process leave most of it to others.
 - What another region brings is bounded by what no honest one does in a day: it fills disks here, and one that is in an
   attacker's hands stops at nothing. It is to wait then, and nothing is lost.
-- Of one author it brings to at most half of what a feed holds at once, so that other authors stay in it. What is more
-  of theirs is among their photos, and in no feed of this region.
+- Of one author it brings to feeds no more than anybody uploads in a day. What is more of theirs is among their photos,
+  and in no feed of this region.
 - Uploads are bounded by what is *unfinished*: honest clients finish what they begin, and get back what they took. What
   is never finished comes back within a day, when it has expired. So somebody can promise at most 10 GiB at once.
 """
@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from regions.errors import TooManyRequests
-from regions.stores.feeds import CAP
 from regions.stores.limits import Limit, Standing, Unit
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
@@ -127,7 +126,7 @@ REGION_FOLLOWS = RouteLimit(
 REGION_RECORDS = RouteLimit(
     Limit("records-of-region", _RECORDS_A_DAY, _DAY_S), Who.REGION, "too many records were brought by your region"
 )
-REFERENCES = RouteLimit(Limit("references", CAP // 2, _DAY_S), Who.AUTHOR, "too many photos of one author")
+REFERENCES = RouteLimit(Limit("references", 4_000, _DAY_S), Who.AUTHOR, "too many photos of one author")
 # What a lane brings again, since something else of the photo failed, is not one more: it tries for hours.
 REFERENCES_AGAIN = RouteLimit(Limit("references-again", 1, 2 * _HOUR_S), Who.PHOTO, "the same photo again")
 

@@ -37,6 +37,8 @@ OTHERS = {
     "processing": ["processing", "eu-west"],
     "reprocess": ["reprocess", "eu-west"],
     "prepare": ["prepare"],
+    "lanes show": ["lanes", "show"],
+    "lanes set": ["lanes", "set", "us-central", "--pause", "--because", "a test"],
     "policy plan": ["policy", "plan", "policy.yaml"],
     "policy new-key": ["policy", "new-key", "officer-2.pem"],
     "policy sign": ["policy", "sign", "policy.yaml", "--key", "officer-2.pem"],

@@ -107,7 +107,7 @@ def test_a_new_follower_gets_at_most_a_hundred_references(regions):
 def test_a_new_follower_gets_no_references_to_photos_of_the_future(regions):
     """An author's home that sends such is not honest: they would stay at the head of the feed."""
     photo, _ = regions.add_record("eu-west")
-    regions.numbers = count(75 * 60_000)
+    regions.numbers = count(86_400_000)
     regions.add_record("eu-west", photo.owner_id)
     regions.lane("us-central", "eu-west").handle_followed(regions.follow("us-central", photo.owner_id))
     assert [event.key for event in regions.published("us-central", PHOTO_REFERENCED)] == [photo.photo_id]

@@ -22,7 +22,7 @@ def another(photo: Photo, number: int) -> Photo:  # noqa: F811
     return replace(photo, photo_id=f"{photo.photo_id[:-1]}{number}")
 
 
-def test_an_author_of_another_region_has_half_of_a_feed_in_a_day(api, ana, photo, monkeypatch):  # noqa: F811
+def test_an_author_of_another_region_has_only_so_many_photos_in_feeds_in_a_day(api, ana, photo, monkeypatch):  # noqa: F811
     """The photos behind that are kept and shown as all others, but in no feed; other authors' are."""
     limited(monkeypatch, "REFERENCES", 2)
     other = replace(photo, photo_id=f"{photo.photo_id[:-1]}9", owner_id=f"{photo.owner_id[:-1]}9")
