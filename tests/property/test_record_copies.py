@@ -116,6 +116,18 @@ def test_a_copy_ends_as_its_record(ahead_ms, history):
     assert world.is_the_same()
 
 
+def test_a_sender_that_is_overtaken_ends_with_the_last_state():
+    """At whichever step: its clock is ahead, so that what it read before the change has the higher version."""
+    for steps in range(12):
+        world = TwoRegions()
+        ahead = Process(handling(world.sender(50), world.change(1)))
+        for _ in range(steps):
+            ahead.go_on()
+        Process(handling(world.sender(-50), world.change(2))).finish(SimpleNamespace(now_ms=0))
+        ahead.finish(SimpleNamespace(now_ms=0))
+        assert world.is_the_same(), steps
+
+
 def test_the_name_of_a_record_is_in_its_event():
     """By which all of the above finds it."""
     event = TwoRegions().change(2)
