@@ -10,7 +10,7 @@ from contextlib import closing
 
 from regions.border.offers import OfferedObject
 from regions.errors import AWAY_STATUSES, BadGateway, Unavailable, Unprocessable
-from regions.kept_connections import ERRORS, KeptConnections
+from regions.kept_connections import ERRORS, KeptConnections, KeptHosts
 from regions.stores.objects import Objects, SignedPut
 
 _CONNECT_S, _IDLE_S, _WITHIN_S = 5.0, 20.0, 300.0
@@ -35,8 +35,8 @@ class Sender:
     ) -> None:
         """`spend` is called with the size of each piece before it is sent, and may wait."""
         self._address_of, self._spend, self._clock_s = address_of, spend, clock_s
-        # By scheme and host: both buckets are at one or two.
-        self._hosts: dict[str, KeptConnections] = {}
+        # One or two: those at which both buckets are.
+        self._hosts = KeptHosts(_connections)
 
     def send(self, objects: Objects, photo_id: str, wanted: OfferedObject, put: SignedPut) -> None:
         """Raises NotFound if the object is not here, Unprocessable if its bytes are not the recorded ones or end early.
@@ -59,22 +59,19 @@ class Sender:
             raise _refusal(status, key)
 
     def _put(self, url: str, headers: Mapping[str, str], body: Iterator[memoryview]) -> int:
-        path = url.index("/", url.index("//") + 2)
-        with closing(self._host(url[:path]).ask("PUT", url[path:], headers, body)) as answer:
+        with closing(self._hosts.ask("PUT", url, headers, body)) as answer:
             # So that the connection is kept.
             answer.read(_MAX_ANSWER_BYTES)
             return answer.status
-
-    def _host(self, url: str) -> KeptConnections:
-        made = self._hosts.get(url)
-        return made or self._hosts.setdefault(
-            url, KeptConnections(url, _CONNECTIONS, _CONNECT_S, _IDLE_S, whole_answers=True)
-        )
 
     def _paid(self, pieces: Iterator[memoryview]) -> Iterator[memoryview]:
         for piece in pieces:
             self._spend(len(piece))
             yield piece
+
+
+def _connections(url: str) -> KeptConnections:
+    return KeptConnections(url, _CONNECTIONS, _CONNECT_S, _IDLE_S, whole_answers=True)
 
 
 def _refusal(status: int, key: str) -> Unavailable | Unprocessable:

@@ -70,7 +70,7 @@ class CassandraFollows:
             to_following, to_followers = _FOLLOW if following else _UNFOLLOW
             bucket = bucket_of(follower_id, level)
             calls = [(to_following, follower_id, author_id), (to_followers, author_id, level, bucket, follower_id)]
-        self._outbox.write_with_events(events, calls)
+        self._outbox.write_with_events(calls, *events)
 
     def authors(self, follower_id: str, before: str | None, limit: int) -> list[str]:
         query = "SELECT author_id FROM following WHERE follower_id = ? AND author_id < ? LIMIT ?"

@@ -96,18 +96,22 @@ class CassandraOutbox:
         self._session.execute(_PUT_INTENT, *intent)
         return intent
 
-    def write_with_events(self, events: Sequence[Event], calls: Sequence[Call]) -> None:
-        """Makes these writes and puts the events into the outbox, in one logged batch: eventually all or none."""
-        if not events:
+    def write_with_events(self, calls: Sequence[Call], *events: Event | None) -> None:
+        """Makes these writes and puts the events, if there are any, into the outbox.
+
+        All in one logged batch: eventually all or none.
+        """
+        made = [event for event in events if event is not None]
+        if not made:
             self._session.execute_concurrent(calls)
             return
-        intents = [(self._new_intent(event.key, None, to_text(event), False), to_text(event)) for event in events]
+        intents = [(self._new_intent(event.key, None, to_text(event), False), to_text(event)) for event in made]
         self._session.execute_batch([*calls, *((_PUT_INTENT, *intent) for intent, _ in intents)])
         for intent, text in intents:
             self.remember(intent, text)
 
     def add(self, event: Event) -> None:
-        self.write_with_events([event], ())
+        self.write_with_events((), event)
 
     def change_with_event(self, event: Event | None, change: Callable[[], bool]) -> bool:
         """Makes a conditional change, with its event; returns what `change` returns. If False, there is no event."""

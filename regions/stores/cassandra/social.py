@@ -28,9 +28,7 @@ class CassandraUsers:
 
     def add(self, user: User, event: Event | None = None) -> None:
         insert = f"INSERT INTO users (user_id, {columns.USER}) VALUES (?, {columns.placeholders(columns.USER)})"
-        self._outbox.write_with_events(
-            [event] if event else [], [(insert, key(user.user_id), *columns.from_user(user))]
-        )
+        self._outbox.write_with_events([(insert, key(user.user_id), *columns.from_user(user))], event)
 
     def get(self, user_id: str) -> User | None:
         rows = self._session.execute(f"SELECT {columns.USER} FROM users WHERE user_id = ?", key(user_id))
@@ -62,9 +60,7 @@ class CassandraLikes:
 
     def remove(self, photo_id: str, user_id: str, event: Event | None = None) -> None:
         delete = "DELETE FROM likes WHERE photo_id = ? AND year = ? AND user_id = ?"
-        self._outbox.write_with_events(
-            [event] if event else [], [(delete, key(photo_id), partition_year(user_id), key(user_id))]
-        )
+        self._outbox.write_with_events([(delete, key(photo_id), partition_year(user_id), key(user_id))], event)
         by_user = "DELETE FROM likes_by_user WHERE user_id = ? AND year = ? AND photo_id = ?"
         self._session.execute(by_user, key(user_id), partition_year(photo_id), key(photo_id))
 
@@ -110,7 +106,7 @@ class CassandraComments:
 
     def remove(self, photo_id: str, comment_id: str, event: Event | None = None) -> None:
         delete = "DELETE FROM comments WHERE photo_id = ? AND year = ? AND comment_id = ?"
-        self._outbox.write_with_events([event] if event else [], [(delete, *_primary_key(photo_id, comment_id))])
+        self._outbox.write_with_events([(delete, *_primary_key(photo_id, comment_id))], event)
 
     def page(self, photo_id: str, before: str | None, limit: int) -> list[Comment]:
         query = (

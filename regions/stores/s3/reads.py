@@ -18,7 +18,7 @@ import botocore.session
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.httpsession import get_cert_path
 
-from regions.kept_connections import ERRORS, KeptAnswer, KeptConnections
+from regions.kept_connections import ERRORS, KeptAnswer, KeptConnections, KeptHosts
 from regions.retry import backoff_s
 from regions.stores.s3.session import (
     CONNECT_S,
@@ -56,7 +56,8 @@ class Reads:
     ) -> None:
         self._address, self._keys = address, (credentials.access_key, credentials.secret_key)
         self._pause = pause
-        self._hosts: dict[str, KeptConnections] = {}
+        # One or two: those at which both buckets are.
+        self._hosts = KeptHosts(_connections)
 
     def head_object(self, *, Bucket: str, Key: str, ChecksumMode: str) -> Mapping[str, Any]:
         with closing(self._answered("HEAD", Bucket, Key, {"x-amz-checksum-mode": ChecksumMode})) as answer:
@@ -89,13 +90,8 @@ class Reads:
     def _sent(self, method: str, url: str, headers: Mapping[str, str]) -> KeptAnswer:
         region, now = self._address.service.region, datetime.now(UTC)
         signed = signed_url(method, url, headers, self._keys, region, now, _VALID_S)
-        path = signed.index("/", signed.index("//") + 2)
         with _as_botocores():
-            return self._host(signed[:path]).ask(method, signed[path:], headers)
-
-    def _host(self, url: str) -> KeptConnections:
-        """One of the one or two at which both buckets are."""
-        return self._hosts.get(url) or self._hosts.setdefault(url, _connections(url))
+            return self._hosts.ask(method, signed, headers)
 
 
 class _Body:
