@@ -36,12 +36,9 @@ def test_lists_continue_from_one_year_to_the_year_before(open_at):
     assert catalog.likes.page(photo_id, None, 9) == []
 
 
-@pytest.mark.parametrize("is_done", [True, False])
-def test_a_change_that_was_cut_off_has_an_event_only_if_it_took_effect(open_at, monkeypatch, is_done):
-    """The driver does not know whether it did; a serial read of the photo shows it."""
-    catalog, execute_conditional = open_at(0), CassandraSession.execute_conditional
-    photo = Photo(ids.to_public(ids.PHOTO, 1), "u", "eu", "eu-west", Status.UPLOADING, "", 9, None, 1)
-    catalog.photos.put_replica_metadata(photo)
+def cut_off_conditional_writes(monkeypatch, is_done: bool) -> None:
+    """Their response never comes, whether or not they took effect."""
+    execute_conditional = CassandraSession.execute_conditional
 
     def cut_off(session, *calls):
         if is_done:
@@ -49,6 +46,15 @@ def test_a_change_that_was_cut_off_has_an_event_only_if_it_took_effect(open_at, 
         raise Unavailable("the connection was closed")
 
     monkeypatch.setattr(CassandraSession, "execute_conditional", cut_off)
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_change_that_was_cut_off_has_an_event_only_if_it_took_effect(open_at, monkeypatch, is_done):
+    """The driver does not know whether it did; a serial read of the photo shows it."""
+    catalog = open_at(0)
+    photo = Photo(ids.to_public(ids.PHOTO, 1), "u", "eu", "eu-west", Status.UPLOADING, "", 9, None, 1)
+    catalog.photos.put_replica_metadata(photo)
+    cut_off_conditional_writes(monkeypatch, is_done)
     ready, event = replace(photo, status=Status.READY), photos_uploaded(photo, 1)
     if is_done:
         assert catalog.photos.update(ready, {Status.UPLOADING}, event)
@@ -63,15 +69,9 @@ def test_a_change_that_was_cut_off_has_an_event_only_if_it_took_effect(open_at, 
 def test_a_change_of_an_account_that_was_cut_off_has_an_event_after_20_seconds(open_at, monkeypatch, is_done):
     """Whether it took effect or not, nobody knows. Not earlier: until then it may still take effect."""
     ana = User(ids.to_public(ids.USER, 1), "Ana", "PT", "eu", "eu-west", 7)
-    catalog, execute_conditional = open_at(0), CassandraSession.execute_conditional
+    catalog = open_at(0)
     catalog.users.add(ana)
-
-    def cut_off(session, *calls):
-        if is_done:
-            execute_conditional(session, *calls)
-        raise Unavailable("the connection was closed")
-
-    monkeypatch.setattr(CassandraSession, "execute_conditional", cut_off)
+    cut_off_conditional_writes(monkeypatch, is_done)
     event = record_changed("user", ana.user_id, "", ana.user_id, "", now_ms())
     with pytest.raises(Unavailable):
         catalog.users.rename(ana.user_id, "Anna", event)

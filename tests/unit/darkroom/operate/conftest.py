@@ -1,10 +1,30 @@
-"""Real HTTP servers on loopback, for the operators' commands to send requests to."""
+"""For the operators' commands: real HTTP servers on loopback to send requests to, and an end to what they watch."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from socketserver import BaseServer
 
 import pytest
+
+from darkroom.operate import watching
+
+
+@pytest.fixture
+def between_looks(monkeypatch) -> Callable[..., None]:
+    """`between_looks(*steps)`: one happens after each look of a watch, and Ctrl-C after the last."""
+
+    def plan(*steps: Callable[[], object]) -> None:
+        left = iter(steps)
+
+        def pause(seconds: float) -> None:
+            step = next(left, None)
+            if step is None:
+                raise KeyboardInterrupt
+            step()
+
+        monkeypatch.setattr(watching.time, "sleep", pause)
+
+    return plan
 
 
 @pytest.fixture

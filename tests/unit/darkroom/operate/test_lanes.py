@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from darkroom.cli import main
-from darkroom.operate import lanes, watching
+from darkroom.operate import lanes
 from darkroom.operate.lanes import LanesView, LaneView
 from regions import config
 from regions.clock import now_ms
@@ -178,17 +178,9 @@ def test_a_home_that_does_not_answer_hides_no_other(run, monkeypatch):
     assert f"{HOME} → {TO}" in printed
 
 
-def test_it_is_shown_again_each_second(run, report, monkeypatch):
+def test_it_is_shown_again_each_second(run, report, between_looks):
     """Until Ctrl-C; a program gets a document a line."""
-    pauses = iter([lambda: report("one", copying=7)])
-
-    def pause(seconds):
-        step = next(pauses, None)
-        if step is None:
-            raise KeyboardInterrupt
-        step()
-
-    monkeypatch.setattr(watching.time, "sleep", pause)
+    between_looks(lambda: report("one", copying=7))
     code, printed = run("show", "--live", "--json")
     assert (code, printed.count('"could_be_lost_s"'), '"copying": 7' in printed) == (130, 2, True)
     code, printed = run("show", "--live")

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from darkroom.cli import main
-from darkroom.operate import watching
 from darkroom.operate.processing import Seen, lines
 from regions import config
 from regions.clock import now_ms
@@ -104,17 +103,9 @@ def test_an_unknown_region_is_refused_with_those_that_exist(topology, capsys):
 
 
 @pytest.fixture
-def restart(values, monkeypatch):
+def restart(values, between_looks):
     """The processor goes and comes again between the looks of a watch, which Ctrl-C ends after the third."""
-    steps = iter((lambda: values.delete(key_of("processor-1")), lambda: reports(values)))
-
-    def pause(seconds):
-        step = next(steps, None)
-        if step is None:
-            raise KeyboardInterrupt
-        step()
-
-    monkeypatch.setattr(watching.time, "sleep", pause)
+    between_looks(lambda: values.delete(key_of("processor-1")), lambda: reports(values))
 
 
 def test_a_watch_goes_on_while_the_only_processor_restarts(topology, report, restart, capsys, monkeypatch):
@@ -135,12 +126,8 @@ def test_programs_get_a_document_a_line_from_a_watch(topology, report, restart, 
     assert "No processor of eu-west" in meanwhile["error"]
 
 
-def test_a_watch_may_begin_before_the_processor(topology, values, monkeypatch, capsys):
+def test_a_watch_may_begin_before_the_processor(topology, values, between_looks, capsys):
     """It waits for one."""
-
-    def pause(seconds):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(watching.time, "sleep", pause)
+    between_looks()
     assert run(topology, "--watch") == 130
     assert "No processor of" in capsys.readouterr().out
