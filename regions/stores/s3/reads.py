@@ -17,6 +17,7 @@ from typing import Any
 import botocore.session
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.httpsession import get_cert_path
+from botocore.parsers import ResponseParserError
 
 from regions.kept_connections import ERRORS, KeptAnswer, KeptConnections, KeptHosts
 from regions.retry import backoff_s
@@ -34,9 +35,9 @@ from regions.stores.s3.signing import signed_url
 _VALID_S = 300
 _OK, _AGAIN = (200, 206), (429, 500, 502, 503, 504)
 _HEADERS = {
-    "ETag": "ETag",
-    "ContentType": "Content-Type",
-    "CacheControl": "Cache-Control",
+    "ETag": "etag",
+    "ContentType": "content-type",
+    "CacheControl": "cache-control",
     "ChecksumSHA256": "x-amz-checksum-sha256",
 }
 _SHA256 = "x-amz-meta-sha256"
@@ -122,9 +123,11 @@ def _connections(url: str) -> KeptConnections:
 def _described(answer: KeptAnswer) -> dict[str, Any]:
     """What boto3 says of an object, as far as anybody here asks."""
     headers = answer.headers
+    if "content-length" not in headers:
+        raise ResponseParserError("S3 says of each object how long it is")
     described = {name: headers[header] for name, header in _HEADERS.items() if header in headers}
     metadata = {"sha256": headers[_SHA256]} if _SHA256 in headers else {}
-    return {**described, "ContentLength": int(headers["Content-Length"]), "Metadata": metadata}
+    return {**described, "ContentLength": int(headers["content-length"]), "Metadata": metadata}
 
 
 def _refusal(method: str, answer: KeptAnswer) -> ClientError:

@@ -28,6 +28,8 @@ class Server(JsonHandler):
 
     def do_GET(self) -> None:
         number = self.connections.index(self.client_address)
+        if self.path == "/slow":
+            time.sleep(0.1)
         if self.path == "/bye":
             self.close_connection = True
         self.send(
@@ -100,7 +102,7 @@ def test_a_connection_that_the_server_has_ended_is_not_used(connections, monkeyp
     """If it has been idle for as long as servers take to end one."""
     monkeypatch.setattr(kept_connections, "_LOOK_AFTER_S", 0.0)
     ask(connections, path="/bye")
-    eventually(lambda: kept_connections._has_ended(connections._idle[0][1]))
+    eventually(connections._idle[0][1].has_ended)
     assert ask(connections)[1].startswith(b"[1,")
 
 
@@ -138,8 +140,10 @@ def test_an_answer_that_comes_before_the_whole_body_is_read(connections):
 def test_each_request_has_all_of_its_time(connections):
     """Reading the answer before it has left the socket with what was left of that one's time."""
     ask(connections)
-    connections._idle[0][1].sock.settimeout(0.001)
-    assert connections._connected().sock.gettimeout() == 5.0
+    kept = connections._idle[0][1]
+    kept._socket.settimeout(0.001)
+    assert ask(connections, path="/slow")[0] == 200
+    assert connections._idle[0][1] is kept
 
 
 def test_an_error_of_the_body_ends_its_connection(connections):
@@ -164,6 +168,83 @@ def test_a_whole_answer_is_whole_in_time(url):
     """However the server divides it."""
     with pytest.raises(TimeoutError):
         ask(KeptConnections(url, 1, 5.0, 0.3, whole_answers=True), "DELETE", "/drip")
+
+
+class Raw(JsonHandler):
+    """Answers with the bytes that a test has chosen, and goes on, or ends."""
+
+    answers: ClassVar[list[bytes]] = []
+    ends: ClassVar[bool] = False
+
+    def do_GET(self) -> None:
+        self.wfile.write(self.answers.pop(0))
+        self.close_connection = self.ends
+
+
+@pytest.fixture
+def raw(monkeypatch):
+    """Asks for one answer after another, which are these bytes; a connection that was not kept shows in `idle`."""
+
+    def read(*answers: bytes, ends: bool = False) -> list[bytes]:
+        monkeypatch.setattr(Raw, "answers", [*answers])
+        monkeypatch.setattr(Raw, "ends", ends)
+        with answering(Raw) as url:
+            connections = KeptConnections(url, 2, 5.0, 5.0)
+            found = [ask(connections, most=50)[1] for _ in answers]
+            read.idle = len(connections._idle)
+            return found
+
+    return read
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+WHOLE = OK + b"Content-Length: 3\r\n\r\nend"
+
+
+def test_a_body_in_chunks_is_joined_and_its_connection_is_kept(raw):
+    """AWS sends its errors so."""
+    in_chunks = CHUNKED + b"3\r\none\r\n5;a=b\r\n, two\r\n0\r\n\r\n"
+    assert raw(in_chunks, WHOLE) == [b"one, two", b"end"]
+    assert raw.idle == 1
+
+
+def test_a_body_without_a_length_ends_with_its_connection(raw):
+    assert raw(OK + b"\r\none", ends=True) == [b"one"]
+    assert raw.idle == 0
+
+
+def test_what_is_said_before_an_answer_is_passed_over(raw):
+    assert raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + WHOLE) == [b"end"]
+
+
+def test_a_connection_with_more_than_was_asked_for_is_not_kept(raw):
+    """What is there would be taken for the answer to the next request."""
+    assert raw(WHOLE + WHOLE, WHOLE) == [b"end", b"end"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK + b"Content-Length: 4\r\n\r\none",
+        OK + b"Content-Length: 4\r\n",
+        CHUNKED + b"4\r\none",
+        CHUNKED + b"2\r\none\r\n0\r\n\r\n",
+        CHUNKED + b"one",
+        CHUNKED + b"0\r\nTrailer: x\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 5000,
+        OK + b"A: b\r\n" * 20_000,
+        b"",
+    ],
+    ids=[
+        "body ends early", "head ends early", "chunk ends early", "chunk too long", "chunk without a size", "trailer",
+        "endless interim answers", "endless head", "nothing",
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_none_is_an_error(raw, answer):
+    """And no part of it counts."""
+    with pytest.raises(ERRORS):
+        raw(answer, ends=True)
 
 
 def test_a_server_that_is_away_is_an_error():
