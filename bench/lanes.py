@@ -52,8 +52,8 @@ class Distance:
 
 
 OBJECT_SETS = (
-    ObjectSet("200 KB, four a photo", 200_000, 150, ("150.jpg", "320.jpg", "640.jpg", "")),
-    ObjectSet("5 MB, one a photo", 5_000_000, 100, ("",)),
+    ObjectSet("200 KB, four a photo", 200_000, 500, ("150.jpg", "320.jpg", "640.jpg", "")),
+    ObjectSet("5 MB, one a photo", 5_000_000, 200, ("",)),
 )
 DISTANCES = (Distance("loopback", None, 1.0), Distance("80 ms", distant(_ROUND_TRIP_S), 1.1))
 

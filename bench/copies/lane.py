@@ -49,7 +49,7 @@ from tests.builders.line_faults import Line
 REPLICATORS = 2
 _OWNER = ids.to_public(ids.USER, ids.compose(Snowflake(now_ms(), HOME_NUMBER, 1, 1)))
 _WITHIN_S = 120.0
-_LOOK_EVERY_S = 0.005
+_LOOK_EVERY_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
