@@ -14,6 +14,7 @@ class SlowStore:
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
+        self.ended = 0
         self.begun = threading.Semaphore(0)
         self.released = threading.Semaphore(0)
         self.error: Exception | None = None
@@ -23,6 +24,7 @@ class SlowStore:
         self.groups.append(list(numbers))
         self.begun.release()
         assert self.released.acquire(timeout=20)
+        self.ended += 1
         if self.error:
             raise self.error
         return [ValueError(str(number)) if number < 0 else 2 * number for number in numbers]
@@ -147,4 +149,5 @@ def test_what_is_under_way_ends_before_it_is_closed(store, order, threads):
     closed = threads.submit(order.close)
     store.released.release()
     closed.result(20)
-    assert under_way.result(0) == 2
+    assert store.ended == 1
+    assert under_way.result(20) == 2

@@ -214,7 +214,7 @@ def test_a_body_without_a_length_ends_with_its_connection(raw):
     assert raw.idle == 0
 
 
-def test_what_is_said_before_an_answer_is_passed_over(raw):
+def test_interim_answers_are_passed_over(raw):
     assert raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + WHOLE) == [b"end"]
 
 
