@@ -5,7 +5,9 @@ variants and as originals, on loopback and through a line of 80 ms.
 all copiers have it, and ours, which asks the destination's origin, has one in front of that, too. Ours copies photos,
 with the decisions, records and logs of both ends; the home's other lane considers them at the same time, and may send
 nothing. It has the settings of production. Each peer works with the number of threads or transfers with which it is
-fastest in a first run; then all take turns. `make bench-peers` installs rclone, `make servers-install` the servers.
+fastest in a first run; then all take turns. By default the servers end a connection after each answer, and goals are
+set for that; S3 keeps connections, so all is measured again with servers that do. `make bench-peers` installs rclone,
+`make servers-install` the servers.
 """
 
 import sys
@@ -44,11 +46,11 @@ class ObjectSet:
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """`goal` is how many times as fast as rclone we want to be, at least."""
+    """`goal` is how many times as fast as rclone we want to be, at least, to servers that end each connection."""
 
     name: str
     line: Line | None
-    goal: float
+    goal: float | None
 
 
 OBJECT_SETS = (
@@ -56,6 +58,7 @@ OBJECT_SETS = (
     ObjectSet("5 MB, one a photo", 5_000_000, 200, ("",)),
 )
 DISTANCES = (Distance("loopback", None, 1.0), Distance("80 ms", distant(_ROUND_TRIP_S), 1.1))
+KEEPING = tuple(Distance(f"{one.name}, connections kept", one.line, None) for one in DISTANCES)
 
 
 def run() -> list[harness.Measurement]:
@@ -63,16 +66,23 @@ def run() -> list[harness.Measurement]:
     if not fleet.is_installed(store_pair.ROOT, versitygw.NAME):
         raise harness.NotMeasured("versitygw is not installed. `make servers-install` installs it, once.")
     try:
-        with store_pair.running() as pair, tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
-            regions = LaneRegions(Path(folder), pair)
-            return [row for kind in OBJECT_SETS for row in _of_kind(pair, regions, kind)]
+        return [*_between(False, DISTANCES), *_between(True, KEEPING)]
     except ServerError as error:
         sys.exit(str(error))
 
 
-def _of_kind(pair: StorePair, regions: LaneRegions, kind: ObjectSet) -> list[harness.Measurement]:
-    pair.fill(kind.photos, kind.names, kind.size_bytes)
-    return [row for distance in DISTANCES for row in rows(kind, distance, measured(pair, regions, distance))]
+def _between(keeps_connections: bool, distances: Sequence[Distance]) -> list[harness.Measurement]:
+    found = list[harness.Measurement]()
+    with (
+        store_pair.running(keeps_connections) as pair,
+        tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder,
+    ):
+        regions = LaneRegions(Path(folder), pair)
+        for kind in OBJECT_SETS:
+            pair.fill(kind.photos, kind.names, kind.size_bytes)
+            for distance in distances:
+                found += rows(kind, distance, measured(pair, regions, distance))
+    return found
 
 
 def measured(pair: StorePair, regions: LaneRegions, distance: Distance) -> dict[str, dict[str, float]]:

@@ -13,8 +13,8 @@ MOST_BYTES = 64 << 10
 """Of a head; Python's http.client takes as much for a single line."""
 
 _TARGET = re.compile("[!-~]+")
-_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile("[\t -~\x80-\xff]*")
+_NAME, _VALUE = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile("[\t -~\x80-\xff]*")
+_FIELD = re.compile(f"({_NAME.pattern}):[\t ]*({_VALUE.pattern})")
 _STATUS = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t -~\x80-\xff]*)?")
 _LENGTH = re.compile("[0-9]{1,18}")
 _CHUNK_SIZE = re.compile("([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
@@ -38,7 +38,7 @@ class AnswerHead:
 
 def request_head(method: str, target: str, host: str, headers: Mapping[str, str]) -> bytes:
     """Raises ValueError for what would not stay in its place: a line break in it would begin another header."""
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Accept-Encoding: identity"]
     if not _TARGET.fullmatch(target):
         raise ValueError("a target is of visible ASCII")
     for name, value in headers.items():
@@ -85,10 +85,10 @@ def parse_chunk_size(line: bytes) -> int:
 def _parse_headers(lines: list[str]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
-        name, colon, value = line.partition(":")
-        if not (colon and _NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+        field = _FIELD.fullmatch(line)
+        if field is None:
             raise InvalidAnswer("a line of its head is no header")
-        name, value = name.lower(), value.strip("\t ")
+        name, value = field[1].lower(), field[2].rstrip("\t ")
         if headers.setdefault(name, value) != value:
             headers[name] += f", {value}"
     return headers

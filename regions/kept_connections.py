@@ -44,9 +44,13 @@ class KeptConnections:
         context: ssl.SSLContext | None = None,
         whole_answers: bool = False,
     ) -> None:
-        self._parts = urlsplit(url)
+        parts = urlsplit(url)
+        port = _DEFAULT_PORTS[parts.scheme]
+        self._address = (parts.hostname or "", parts.port or port)
+        # A signature is about the host without a port that everybody knows.
+        self._host = parts.netloc.removesuffix(f":{port}")
         self._connect_s, self._idle_s, self._whole_answers = connect_s, idle_s, whole_answers
-        self._context = context or (ssl.create_default_context() if self._parts.scheme == "https" else None)
+        self._context = context or (ssl.create_default_context() if parts.scheme == "https" else None)
         self._most = most
         # With the time since which each is idle. The last one was used last.
         self._idle: deque[tuple[float, _Connection]] = deque()
@@ -58,7 +62,7 @@ class KeptConnections:
 
         Raises one of `ERRORS`, what `body` raises, and ValueError for what can't be a request.
         """
-        head = request_head(method, target, self._parts.netloc, headers)
+        head = request_head(method, target, self._host, headers)
         connection = self._connected()
         try:
             is_whole = True
@@ -87,13 +91,12 @@ class KeptConnections:
                 if time.monotonic() - since_s < _LOOK_AFTER_S or not connection.has_ended():
                     return connection
                 connection.close()
-        host, port = self._parts.hostname or "", self._parts.port or _DEFAULT_PORTS[self._parts.scheme]
-        connected = socket.create_connection((host, port), self._connect_s)
+        connected = socket.create_connection(self._address, self._connect_s)
         try:
             # The last piece of a body must not wait until the one before it is acknowledged.
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._context is not None:
-                connected = self._context.wrap_socket(connected, server_hostname=host)
+                connected = self._context.wrap_socket(connected, server_hostname=self._address[0])
         except BaseException:
             connected.close()
             raise

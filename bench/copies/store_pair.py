@@ -159,10 +159,13 @@ class StorePair:
 
 
 @contextmanager
-def running() -> Iterator[StorePair]:
-    """On a temporary folder. Raises ServerError."""
+def running(keeps_connections: bool) -> Iterator[StorePair]:
+    """On a temporary folder. versitygw ends each connection after an answer, unless it is to keep them, as S3 does.
+
+    Raises ServerError.
+    """
     with tempfile.TemporaryDirectory(prefix="darkroom-bench-") as folder:
-        source, destination = (fleet.prepare(ROOT, Path(folder) / end, versitygw.NAME) for end in ("from", "to"))
+        source, destination = (_server(Path(folder) / end, keeps_connections) for end in ("from", "to"))
         try:
             for server in (source, destination):
                 server.start()
@@ -175,6 +178,12 @@ def running() -> Iterator[StorePair]:
         finally:
             source.stop()
             destination.stop()
+
+
+def _server(folder: Path, keeps_connections: bool) -> Server:
+    start = fleet.start_of(ROOT, folder, versitygw.NAME)
+    environment = {**start.environment, "VGW_KEEP_ALIVE": str(keeps_connections).lower()}
+    return Server(replace(start, environment=environment), folder / versitygw.NAME)
 
 
 def _end(server: Server) -> CopyEnd:

@@ -34,8 +34,7 @@ def start(root: Path, folder: Path, port: int) -> Start:
         users(folder)
 
     command = [str(root / "bin" / NAME), "--port", f"127.0.0.1:{port}", "--iam-dir", str(folder / _USERS)]
-    # By default it ends the connection after each answer, as S3 does not.
-    command += ["--access-log", str(folder / ACCESS_LOG), "--keep-alive", "posix", str(folder / "data")]
+    command += ["--access-log", str(folder / ACCESS_LOG), "posix", str(folder / "data")]
     environment = {"ROOT_ACCESS_KEY": "darkroom", "ROOT_SECRET_KEY": secret(folder)}
     address = f"http://127.0.0.1:{port}"
     return Start(NAME, address, command, lambda: _answers(address, folder), environment, prepare)

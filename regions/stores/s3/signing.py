@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -32,25 +32,31 @@ def signed_url(
     access_key, secret_key = keys
     time = at.strftime("%Y%m%dT%H%M%SZ")
     scope = f"{time[:8]}/{region}/s3/aws4_request"
-    parts = urlsplit(url)
+    scheme, _, rest = url.partition("://")
+    host, _, path = rest.partition("/")
     signed = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
-    signed["host"] = parts.netloc.removesuffix(_DEFAULT_PORTS[parts.scheme])
+    signed["host"] = host.removesuffix(_DEFAULT_PORTS[scheme])
     names = sorted(signed)
     # In the order of their names, as they are signed.
     query = "&".join(
         (
             f"X-Amz-Algorithm={_ALGORITHM}",
-            f"X-Amz-Credential={quote(f'{access_key}/{scope}', safe='')}",
+            f"X-Amz-Credential={_quoted(f'{access_key}/{scope}')}",
             f"X-Amz-Date={time}",
             f"X-Amz-Expires={valid_s}",
             f"X-Amz-SignedHeaders={'%3B'.join(names)}",
         )
     )
     fields = "".join(f"{name}:{signed[name]}\n" for name in names)
-    canonical = f"{method}\n{parts.path}\n{query}\n{fields}\n{';'.join(names)}\nUNSIGNED-PAYLOAD"
+    canonical = f"{method}\n/{path}\n{query}\n{fields}\n{';'.join(names)}\nUNSIGNED-PAYLOAD"
     to_sign = f"{_ALGORITHM}\n{time}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     signature = _hmac(_signing_key(secret_key, time[:8], region), to_sign).hex()
     return f"{url}?{query}&X-Amz-Signature={signature}"
+
+
+@lru_cache(maxsize=8)
+def _quoted(credential: str) -> str:
+    return quote(credential, safe="")
 
 
 @lru_cache(maxsize=8)
