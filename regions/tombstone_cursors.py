@@ -12,6 +12,8 @@ from regions.errors import BadRequest
 
 MAX_CHAINS = 1024
 MAX_POSITION = 1 << 62
+MAX_ITEMS = 1000
+"""Of one page of tombstones."""
 
 _CHAIN = re.compile("0|[1-9][0-9]{0,3}")
 

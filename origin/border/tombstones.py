@@ -11,8 +11,6 @@ from regions import tombstone_cursors
 from regions.residency import reports
 from regions.residency.statement import Kind
 
-_MAX_TOMBSTONES = 1000
-
 
 class TombstonesResource:
     """The tombstones after the requester's cursors, the cursors for its next request, and whether these are all.
@@ -26,7 +24,7 @@ class TombstonesResource:
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         self._context.nodes.require(request, Kind.EDGE)
         cursors = tombstone_cursors.parse(fields.body(request).get("after"))
-        page = self._catalog.tombstones.after(cursors, _MAX_TOMBSTONES)
+        page = self._catalog.tombstones.after(cursors, tombstone_cursors.MAX_ITEMS)
         # A chain's entries are in order, so that its last one counts.
         after = cursors | {entry.chain: entry.position for entry in page.entries}
         response.media = {

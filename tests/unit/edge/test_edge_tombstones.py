@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from edge import tombstones as edge_tombstones
 from edge.saved_cursors import SavedCursors
 from edge.tombstones import KnownTombstones
 from regions.errors import BadGateway, NotFound, Unavailable
@@ -232,3 +233,42 @@ def test_no_region_deletes_the_photos_of_another(source, tmp_path):
     tombstones.run_once(REGION)
     assert purged == ["ours"]
     assert "another's" not in tombstones
+
+
+def test_a_region_that_deletes_without_end_makes_nobody_forget_what_others_deleted(monkeypatch, source, tombstones):
+    """Each region's own oldest are forgotten."""
+    monkeypatch.setattr(edge_tombstones, "_MAX_TOMBSTONES", 100)
+    source.chains[0] = ["a"]
+    tombstones.run_once(REGION)
+    listed = [f"b{number}" for number in range(150)]
+    tombstones.apply("us-central", {"items": [{"photo_id": one} for one in listed], "after": {}})
+    assert "a" in tombstones
+    assert [one for one in listed if one in tombstones] == listed[50:]
+
+
+def test_a_list_without_end_is_left_after_a_while_and_is_not_complete(source, tombstones):
+    """So the age stays infinite, and other loops have their turn."""
+    source.chains[0] = [f"a{number}" for number in range(1000)]
+    assert tombstones.run_once(REGION) == 40
+    assert len(source.asked) == 20
+    assert tombstones.tombstones_age_s(REGION) == math.inf
+
+
+def test_the_next_round_goes_on_where_the_one_before_has_ended(source, start, tombstones):
+    """In this process and after a restart, until all are read."""
+    source.chains[0] = [f"a{number}" for number in range(90)]
+    tombstones.run_once(REGION)
+    tombstones.run_once(REGION)
+    restarted = start()
+    assert restarted.tombstones.run_once(REGION) == 10
+    assert [source.asked[asked] for asked in (20, 40)] == [{0: 40}, {0: 80}]
+    assert restarted.tombstones.tombstones_age_s(REGION) == 0
+
+
+def test_a_page_of_more_than_there_may_be_on_one_is_refused(edge, tombstones):
+    """So a round is bounded in what it purges, too."""
+    items = [{"photo_id": f"a{number}"} for number in range(1001)]
+    with pytest.raises(BadGateway):
+        tombstones.apply(REGION, {"items": items, "after": {}})
+    tombstones.apply(REGION, {"items": items[:1000], "after": {}})
+    assert len(edge.purged) == 1000

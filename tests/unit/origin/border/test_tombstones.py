@@ -50,7 +50,7 @@ def test_a_cursor_may_be_anywhere_in_a_chain(api, deleted):
 
 def test_a_long_order_comes_in_pages(api, deleted, monkeypatch):
     """The last one says that the edge has read everything."""
-    monkeypatch.setattr("origin.border.tombstones._MAX_TOMBSTONES", 2)
+    monkeypatch.setattr("regions.tombstone_cursors.MAX_ITEMS", 2)
     first = read(api, {"after": {}}).json
     second = read(api, {"after": first["after"]}).json
     assert [(len(page["items"]), page["complete"]) for page in (first, second)] == [(2, False), (1, True)]
