@@ -32,6 +32,7 @@ class RegionNews:
     ) -> None:
         self._topology, self._edge, self._node_client = topology, edge, node_client
         self._rules, self._clock_s = rules, clock_s
+        self._unusable: set[str] = set()
 
     def poll(self, region: str, cursors: Mapping[int, int]) -> Any:
         """As `fetch`, for the loop that asks this region again and again, also while it does not answer."""
@@ -70,8 +71,11 @@ class RegionNews:
         try:
             report = reports.from_document(document.get("statement"), region)
             self._rules.hear(report, asked_s, lambda hash: self._fetch_signed(region, hash))
+            self._unusable.discard(region)
         except (Problem, StatementError) as error:
-            log.error("ALARM: a region's statement can't be used", extra={"of": region, "error": str(error)})
+            if region not in self._unusable:
+                log.error("ALARM: a region's statement can't be used", extra={"of": region, "error": str(error)})
+            self._unusable.add(region)
         return document
 
     def is_edge(self, name: str) -> bool:

@@ -7,7 +7,7 @@ from darkroom.command_error import CommandError
 from regions import config
 from regions.config import Config
 from regions.errors import NotFound, StatementError, Unavailable
-from regions.residency.live import verified
+from regions.residency.chain import Links, followed, verified
 from regions.residency.settings_statement import from_history, store_in_history
 from regions.residency.signatures import read_kept, unpack
 from regions.residency.statement import Statement
@@ -73,7 +73,7 @@ def statement_in(loaded: Config, values: Values) -> Statement | None:
     setting = values.read(STATEMENT)
     if setting is None:
         return None
-    return verified(setting.value, (), loaded.signers(), lambda hash: from_history(values, hash))
+    return verified(setting.value, (), loaded.signers(), Links(lambda hash: from_history(values, hash)))
 
 
 def _authentic(signed: str, hash: str) -> str:
@@ -90,13 +90,8 @@ def _publish(loaded: Config, region: str, values: Values, signed: str) -> Statem
             before = statement_in(loaded, values)
         except (StatementError, NotFound):
             before = None
-    links: list[str] = []
-
-    def fetch(hash: str) -> str:
-        links.append(_anywhere(loaded, values, hash))
-        return links[-1]
-
-    statement = verified(signed, [before] if before else (), loaded.signers(), fetch)
+    links = Links(lambda hash: _anywhere(loaded, values, hash))
+    *between, statement = followed(signed, [before] if before else (), loaded.signers(), links)
     if before is not None and before.hash == statement.hash:
         return statement
     if before is not None and before.serial >= statement.serial:
@@ -104,7 +99,7 @@ def _publish(loaded: Config, region: str, values: Values, signed: str) -> Statem
             f"{region} has statement {before.serial} already, and this is {statement.serial}.",
             "Make it anew on top of that one: `darkroom policy sign`.",
         )
-    for one in [*map(read_kept, links), statement]:
+    for one in [*between, statement]:
         store_in_history(values, one)
     values.write(STATEMENT, signed, setting.version if setting else 0)
     # An answer can be lost after the value was written. What is there counts.

@@ -19,6 +19,7 @@ class FollowingLoop:
 
     def __init__(self, rules: FollowedRules, client: StatementClient, origins: Mapping[str, str]) -> None:
         self._rules, self._client, self._origins = rules, client, origins
+        self._failing: set[str] = set()
 
     def ask_once(self, region: str) -> None:
         """Raises Problem if the origin did not answer, StatementError if it sent a statement that is none."""
@@ -32,5 +33,8 @@ class FollowingLoop:
     def _ask(self, region: str) -> None:
         try:
             self.ask_once(region)
+            self._failing.discard(region)
         except (Problem, StatementError) as error:
-            log.warning("an origin does not answer for its statement", extra={"of": region, "error": str(error)})
+            if region not in self._failing:
+                log.warning("an origin does not answer for its statement", extra={"of": region, "error": str(error)})
+            self._failing.add(region)

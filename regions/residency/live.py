@@ -9,6 +9,7 @@ sleeps (`boot_s`).
 """
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,85 +18,23 @@ from dataclasses import replace
 
 from regions.clock import now_ms
 from regions.errors import Problem, StatementError
-from regions.residency import signatures
+from regions.residency.chain import Fetch, Links, followed, verified
+from regions.residency.chain_pauses import ChainPauses
 from regions.residency.exchange import Accepted, Exchange, Report
 from regions.residency.following import Following
 from regions.residency.rules import Rules
 from regions.residency.statement import Signers, Statement
-from regions.residency.statement_document import check_follows, hash_of
 from regions.residency.statement_folder import StatementFolder
 
 log = logging.getLogger(__name__)
 
-Fetch = Callable[[str], str]
-"""The signed text of the statement with a hash. Raises Problem."""
-
-_MOST_LINKS = 10_000
-_MOST_CHARS = 200_000_000
+# A report lists 50. Who is further behind waits for the longest lease there can be, or for a majority that has.
+_MOST_BETWEEN = 40
 
 
 def boot_s() -> float:
     """Seconds since this machine started, also those that it slept."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def verified(signed: str, known: Iterable[Statement], root: Signers, fetch: Fetch) -> Statement:
-    """The statement, if those who may sign it have.
-
-    A statement is signed by the team that the one before lists. So it must follow one that we know, by a chain of which
-    `fetch` gets each link: a team that was replaced signs nothing that counts. A node that knows none yet trusts `root`
-    instead, for this statement or for one from which the chain goes on. One that has forgotten where a chain parts from
-    its own trusts the team of the lowest that it knows, for a statement that is no higher than that. Raises
-    StatementError, and what `fetch` raises.
-    """
-    by_hash = {one.hash: one for one in known}
-    kept = by_hash.get(hash_of(signatures.unpack(signed)[0]))
-    if kept and kept.signed == signed:
-        return kept
-    lowest = min(by_hash.values(), key=lambda one: one.serial, default=None)
-    trusted, links = lowest.signers if lowest else root, [signed]
-    statement: Statement | None = None
-    size_chars, (serial, previous) = len(signed), signatures.previous_of(signed)
-    while previous not in by_hash:
-        if (not lowest or serial <= lowest.serial) and (statement := _signed_by(trusted, links[-1])):
-            links.pop()
-            break
-        if not previous:
-            raise StatementError("neither those who sign here nor any statement that is known stand behind it")
-        links.append(_link(fetch(previous), previous))
-        size_chars += len(links[-1])
-        if len(links) > _MOST_LINKS or size_chars > _MOST_CHARS:
-            raise StatementError("the chain of statements before it is too long")
-        after, (serial, previous) = serial, signatures.previous_of(links[-1])
-        if serial >= after:
-            raise StatementError("its serial is not lower than that of the one after it")
-    statement = statement or by_hash[previous]
-    while links:
-        statement = _following(links.pop(), statement)
-    return statement
-
-
-def _signed_by(team: Signers, signed: str) -> Statement | None:
-    try:
-        return signatures.verify(signed, team)
-    except StatementError:
-        return None
-
-
-def _link(signed: str, hash: str) -> str:
-    if hash_of(signatures.unpack(signed)[0]) != hash:
-        raise StatementError("the statement before it is another one")
-    return signed
-
-
-def _following(signed: str, before: Statement) -> Statement:
-    """Where the team changes, both teams have signed (as in The Update Framework, 5.3.4): the new one can sign what is
-    next, and a node that trusts only the new one accepts this one."""
-    statement = signatures.verify(signed, before.signers)
-    if statement.signers != before.signers:
-        signatures.verify(signed, statement.signers)
-    check_follows(statement, before)
-    return statement
 
 
 class LiveRules:
@@ -127,11 +66,14 @@ class LiveRules:
             self._exchange.advance(self.clock_s())
             return replace(self._exchange.rules(self.clock_s()), now_ms=self._wall_ms())
 
-    def take(self, signed: str, fetch: Fetch) -> Statement:
-        """A statement that arrived, verified and on disk. Raises StatementError, and what `fetch` raises."""
-        statement = verified(signed, self.current().statements, self._root, fetch)
+    def take(self, signed: str, links: Links) -> Statement:
+        """A statement that arrived, verified and on disk. Raises StatementError, and what `links` raises.
+
+        With those between the one in force and this one, if they are to be had.
+        """
+        statement = verified(signed, self.current().statements, self._root, links)
         self._accept(statement)
-        self._take_between(statement, fetch)
+        self._take_between(statement, links)
         return statement
 
     def read_folder(self) -> None:
@@ -166,9 +108,8 @@ class LiveRules:
         Also if it is known and some before it are not: any region may be the only one that has these in its history.
         """
         with self._lock:
-            known, rules = self._by_hash(report.hash), self._exchange.rules(self.clock_s())
-            missing = known is not None and rules.in_force is not None and self._exchange.missing_before(known)
-            return bool(missing) or self._exchange.needs(report)
+            known = self._by_hash(report.hash)
+            return bool(known and self._missing_before(known)) or self._exchange.needs(report)
 
     def hear(self, report: Report, asked_s: float) -> None:
         """What another region answered to a question of `asked_s`."""
@@ -214,21 +155,28 @@ class LiveRules:
         if accepted in (Accepted.NEW, Accepted.FORKED):
             _keep(self._folder, statement, accepted)
 
-    def _take_between(self, statement: Statement, fetch: Fetch) -> None:
-        """Those between the one in force and this one. Without them it would wait for the longest lease there can be.
-
-        Not if none is in force: then a majority says what is, and history may be long.
-        """
+    def _take_between(self, statement: Statement, links: Links) -> None:
+        """Without those it would wait for the longest lease there can be."""
         try:
-            for _ in range(_MOST_LINKS):
-                rules = self.current()
+            for _ in range(_MOST_BETWEEN):
                 with self._lock:
-                    missing = self._exchange.missing_before(statement)
-                if rules.in_force is None or not missing:
+                    missing = self._missing_before(statement)
+                if not missing:
                     return
-                self._accept(verified(fetch(missing), rules.statements, self._root, fetch))
+                for one in followed(links(missing), self.current().statements, self._root, links):
+                    self._accept(one)
         except (Problem, StatementError) as error:
             log.info("a statement in between is not to be had", extra={"error": str(error)})
+
+    def _missing_before(self, statement: Statement) -> str:
+        """The hash of the newest unknown one between the one in force and this one; "" if there is none.
+
+        Also if none is in force, or one of long ago: then a majority says what is, and history may be long.
+        """
+        in_force = self._exchange.rules(self.clock_s()).in_force
+        if in_force is None or statement.serial - in_force.serial > _MOST_BETWEEN:
+            return ""
+        return self._exchange.missing_before(statement)
 
     def _by_hash(self, hash: str) -> Statement | None:
         known = self._exchange.rules(self.clock_s()).statements
@@ -265,9 +213,10 @@ class FollowedRules:
         root: Signers,
         clock_s: Callable[[], float] = boot_s,
         wall_ms: Callable[[], int] = now_ms,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._folder, self._root, self.clock_s, self._wall_ms = folder, root, clock_s, wall_ms
-        self._lock = threading.Lock()
+        self._lock, self._pauses = threading.Lock(), ChainPauses(clock_s, jitter)
         self._following = Following(folder.statements(), folder.in_force())
 
     def of(self, home: str) -> Rules:
@@ -293,18 +242,16 @@ class FollowedRules:
     def hear(self, report: Report, asked_s: float, fetch: Fetch) -> None:
         """What a region answered to a question of `asked_s`. Fetches the statements that it names first.
 
-        Raises StatementError, and what `fetch` raises; then the answer does not count.
+        Raises StatementError, and what `fetch` raises; then the answer does not count. What it names is then asked for
+        more and more rarely.
         """
         with self._lock:
             needed = self._following.needs(report)
-        for hash in needed:
-            with self._lock:
-                known = self._following.statements
-            statement = verified(fetch(hash), known, self._root, fetch)
-            with self._lock:
-                accepted = self._following.accept(statement)
-            if accepted is not Accepted.KNOWN:
-                _keep(self._folder, statement, accepted)
+        if needed:
+            links = Links(fetch)
+            with self._pauses.following(report.region, links):
+                for hash in needed:
+                    self._take(hash, links)
         with self._lock:
             before = self._following.in_force
             self._following.hear(report, asked_s)
@@ -314,6 +261,15 @@ class FollowedRules:
             with _disk_errors_logged():
                 self._folder.note_in_force(after)
                 self._folder.drop_before(kept[0].serial)
+
+    def _take(self, hash: str, links: Links) -> None:
+        with self._lock:
+            known = self._following.statements
+        statement = verified(links(hash), known, self._root, links)
+        with self._lock:
+            accepted = self._following.accept(statement)
+        if accepted is not Accepted.KNOWN:
+            _keep(self._folder, statement, accepted)
 
     def signed(self, hash: str) -> str | None:
         with self._lock:

@@ -4,6 +4,7 @@ slow delays what is heard of no other.
 
 import json
 import logging
+import random
 import threading
 from collections.abc import Mapping
 
@@ -11,6 +12,8 @@ from regions import daemon
 from regions.errors import BadGateway, Problem, StatementError
 from regions.region_client import RegionClient, RegionRequest
 from regions.residency import reports
+from regions.residency.chain import Links
+from regions.residency.chain_pauses import ChainPauses
 from regions.residency.exchange import Report
 from regions.residency.live import LiveRules
 from regions.residency.signatures import MAX_CHARS
@@ -57,6 +60,7 @@ class Peers:
 
     def __init__(self, rules: LiveRules, client: StatementClient, known_urls: Mapping[str, str]) -> None:
         self._rules, self._client, self._known_urls = rules, client, known_urls
+        self._pauses = ChainPauses(rules.clock_s, random.random)
         self._threads: dict[str, threading.Thread] = {}
 
     def ask_once(self, name: str) -> None:
@@ -65,10 +69,19 @@ class Peers:
         asked_s = self._rules.clock_s()
         report = self._client.report(name, url)
         if self._rules.needs(report):
-            self._rules.take(
-                self._client.signed(name, url, report.hash), lambda hash: self._client.signed(name, url, hash)
-            )
+            try:
+                self._take(report, Links(lambda hash: self._client.signed(name, url, hash)))
+            except (Problem, StatementError):
+                # If it is known, and only some before it are not, another region may have these.
+                if self._rules.signed(report.hash) is None:
+                    raise
         self._rules.hear(report, asked_s)
+
+    def _take(self, report: Report, links: Links) -> None:
+        with self._pauses.following(report.region, links):
+            self._rules.take(links(report.hash), links)
+            if self._rules.needs(report):
+                raise StatementError("what leads to its statement is not to be had")
 
     def run_forever(self, stop: threading.Event) -> None:
         """A thread for each region that is listed; one that is listed no longer ends its own."""

@@ -11,6 +11,7 @@ from contextlib import suppress
 from regions import daemon
 from regions.errors import BadRequest, NotFound, StatementError, Unavailable
 from regions.residency import signatures
+from regions.residency.chain import Links
 from regions.residency.live import LiveRules
 from regions.residency.statement import Statement
 from regions.residency.statement_document import hash_of
@@ -91,7 +92,7 @@ class SettingsStatement:
         if setting is None:
             return None
         try:
-            return self._rules.take(setting.value, lambda hash: from_history(self._values, hash))
+            return self._rules.take(setting.value, Links(lambda hash: from_history(self._values, hash)))
         except (StatementError, NotFound, BadRequest) as error:
             log.error("ALARM: the settings hold no valid statement; it is ignored", extra={"error": str(error)})
             return None

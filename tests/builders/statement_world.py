@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 from regions.errors import Problem, StatementError, Unavailable
 from regions.residency import reports
+from regions.residency.chain import Links
 from regions.residency.exchange import Report
 from regions.residency.live import FollowedRules, LiveRules
 from regions.residency.rules import Rules
@@ -210,7 +211,7 @@ class World:
         if not with_disk:
             node.folder = FolderInMemory()
         if node in self.edge_nodes:
-            node.rules = FollowedRules(node.folder, self.root, node.clock_s)
+            node.rules = FollowedRules(node.folder, self.root, node.clock_s, jitter=self.random.random)
             return
         node.rules = LiveRules(node.region, node.folder, self.root, node.clock_s)
         node.watch = SettingsStatement(SimpleNamespace(values=self.values[node.region]), node.rules)
@@ -288,7 +289,7 @@ class World:
                     node.rules.hear(report, asked_s, fetch)
                     continue
                 if node.rules.needs(report):
-                    node.rules.take(fetch(report.hash), fetch)
+                    node.rules.take(fetch(report.hash), Links(fetch))
                 node.rules.hear(report, asked_s)
             except (Problem, StatementError):
                 continue

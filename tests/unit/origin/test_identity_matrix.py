@@ -14,6 +14,7 @@ from falcon.testing import TestClient
 from origin.app import create
 from regions import node_tokens
 from regions.node_tokens import Call
+from regions.residency.chain import Links
 from regions.residency.statement import Kind, Purpose
 from regions.stores.settings import STATEMENT
 from tests.builders.accounts import PASSPHRASE, sign_up_body
@@ -255,7 +256,9 @@ def two_at_once(api):
     """Two with one serial, which the team should never sign: the stricter counts."""
     first = api.compliance.latest
     write(api, api.compliance.states(POLICY_TEXT, api.places, previous=first).signed)
-    api.context.rules.take(api.compliance.states(DENYING, api.places, previous=first).signed, lambda hash: first.signed)
+    api.context.rules.take(
+        api.compliance.states(DENYING, api.places, previous=first).signed, Links(lambda hash: first.signed)
+    )
 
 
 def no_lease(api):

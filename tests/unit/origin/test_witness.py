@@ -7,6 +7,7 @@ from origin.witness import DiskStatement, create
 from regions import node_tokens
 from regions.clock import now_s
 from regions.node_tokens import Call
+from regions.residency.chain import Links
 from regions.residency.live import LiveRules
 from regions.residency.statement import Kind
 from regions.residency.statement_folder import StatementFolder
@@ -38,7 +39,7 @@ def get(rules, path, node="eu-west"):
 def test_a_witness_reports_what_its_disk_holds(rules, disk, compliance):
     """Not before it is there; and it gives the statement to who asks for it by its hash."""
     statement = compliance.states(places=PLACES)
-    rules.take(statement.signed, lambda hash: "")
+    rules.take(statement.signed, Links(lambda hash: ""))
     assert get(rules, "/border/v1/statement").json["hash"] == ""
     disk.run_once()
     report = get(rules, "/border/v1/statement").json
@@ -50,7 +51,7 @@ def test_a_witness_reports_what_its_disk_holds(rules, disk, compliance):
 def test_a_witness_counts_for_the_majority(rules, disk, compliance):
     """Two of four have confirmed: it and one region are not enough, with another one they are."""
     statement = compliance.states(places=PLACES)
-    rules.take(statement.signed, lambda hash: "")
+    rules.take(statement.signed, Links(lambda hash: ""))
     disk.run_once()
     assert rules.current().in_force is None
     hear_all(rules, statement)
@@ -61,14 +62,14 @@ def test_a_disk_that_takes_nothing_confirms_nothing(tmp_path, rules, compliance,
     """A restart could forget the statement then."""
     disk = DiskStatement(StatementFolder(tmp_path / "file" / "below"), rules)
     (tmp_path / "file").write_text("not a folder")
-    rules.take(compliance.states(places=PLACES).signed, lambda hash: "")
+    rules.take(compliance.states(places=PLACES).signed, Links(lambda hash: ""))
     disk.run_once()
     assert get(rules, "/border/v1/statement").json["hash"] == ""
 
 
 def test_only_places_of_the_statement_are_answered(rules, disk, compliance):
     """401 without a token; a witness serves nothing else."""
-    rules.take(compliance.states(places=PLACES).signed, lambda hash: "")
+    rules.take(compliance.states(places=PLACES).signed, Links(lambda hash: ""))
     disk.run_once()
     assert TestClient(create(rules)).simulate_get("/border/v1/statement").status_code == 401
     assert get(rules, "/border/v1/statement", "sydney").status_code == 200

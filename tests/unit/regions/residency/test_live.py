@@ -7,30 +7,24 @@ import shutil
 import sqlite3
 import threading
 from contextlib import ExitStack, closing
-from itertools import pairwise
 
 import pytest
 
-from regions.errors import NotFound, StatementError, Unavailable
-from regions.residency import live
+from regions.errors import NotFound, Unavailable
+from regions.residency.chain import Links
 from regions.residency.exchange import Report
-from regions.residency.live import FollowedRules, LiveRules, verified
+from regions.residency.live import FollowedRules, LiveRules
 from regions.residency.settings_statement import SettingsStatement, from_history
-from regions.residency.statement import Statement
-from regions.residency.statement_document import hash_of
 from regions.residency.statement_folder import StatementFolder
 from regions.stores.settings import STATEMENT, history_key
 from regions.stores.sqlite import adapter as sqlite
+from tests.builders.statement_chains import appointed_in_turn, fetch_from
 from tests.builders.statements import BootClock, Compliance, bring_into_force, hear_all
 from tests.builders.stores import created
 
 TEAM = Compliance()
 FIRST, SECOND, THIRD = TEAM.states(), TEAM.states(), TEAM.states()
 RIVAL = TEAM.states(previous=FIRST, because="another second one")
-
-
-def no_fetch(hash: str) -> str:
-    raise NotFound("nobody has it")
 
 
 @pytest.fixture
@@ -101,7 +95,7 @@ def test_a_statement_in_the_settings_is_reported_confirmed_and_kept(settings, st
 def test_a_region_confirms_nothing_that_its_settings_do_not_hold(settings, start):
     """What was heard elsewhere counts at once, and is written to the settings by the next round."""
     rules, watch = start()
-    rules.take(FIRST.signed, no_fetch)
+    rules.take(FIRST.signed, Links(fetch_from({})))
     assert (rules.highest, rules.report().hash, rules.report().pending) == (FIRST, "", (FIRST.hash,))
     watch.watch_once()
     assert (in_settings(settings), rules.report().hash) == (FIRST.signed, FIRST.hash)
@@ -165,7 +159,7 @@ def test_a_restart_forgets_nothing_whatever_the_settings_are(settings, start, cl
     rules, watch = start()
     write(settings, FIRST.signed)
     bring_into_force(rules, watch, FIRST, clock)
-    rules.take(THIRD.signed, fetch_from({SECOND.hash: SECOND.signed}))
+    rules.take(THIRD.signed, Links(fetch_from({SECOND.hash: SECOND.signed})))
     settings.values.delete(STATEMENT)
     again = LiveRules("eu-west", rules._folder, TEAM.signers, clock)
     assert (again.current().in_force, list(again.current().pending)) == (FIRST, [SECOND, THIRD])
@@ -274,136 +268,8 @@ def test_a_folder_that_was_removed_is_written_again(settings, start, clock, fold
     assert [one.hash for one in folder.statements()] == [FIRST.hash]
 
 
-def chain(length: int) -> list[Statement]:
-    """Each is signed by the team that the one before appointed."""
-    teams = [TEAM, *(Compliance(name=f"team-{number}") for number in range(length))]
-    found: list[Statement] = []
-    for team, following in pairwise(teams):
-        found.append(team.states(previous=found[-1] if found else None, following=following))
-        team.latest = None
-    return found
-
-
 TEAM.latest = None
-CHAIN = chain(4)
-BY_HASH = {one.hash: one.signed for one in CHAIN}
-
-
-def fetch_from(signed: dict[str, str]):
-    def fetch(hash: str) -> str:
-        if hash not in signed:
-            raise NotFound("nobody has it")
-        return signed[hash]
-
-    return fetch
-
-
-def test_signers_appoint_the_next_and_a_chain_proves_it():
-    """From the root, or from any statement that is known; also again, when it is known itself."""
-    for known in ([], CHAIN[:1], CHAIN[1:2], CHAIN):
-        assert verified(CHAIN[3].signed, known, TEAM.signers, fetch_from(BY_HASH)).hash == CHAIN[3].hash
-    assert verified(CHAIN[3].signed, CHAIN[3:], TEAM.signers, no_fetch) is CHAIN[3]
-
-
-def test_who_was_a_signer_once_signs_nothing_more():
-    """Neither the next nor one far ahead, with a chain of their own."""
-    forged = TEAM.states(previous=CHAIN[3])
-    TEAM.latest = None
-    for known in (CHAIN[3:], CHAIN):
-        with pytest.raises(StatementError):
-            verified(forged.signed, known, TEAM.signers, fetch_from(BY_HASH))
-    before = CHAIN[0]
-    own = dict(BY_HASH)
-    for _ in range(6):
-        before = TEAM.states(previous=before)
-        own[before.hash] = before.signed
-    TEAM.latest = None
-    with pytest.raises(StatementError):
-        verified(before.signed, CHAIN[1:2], TEAM.signers, fetch_from(own))
-
-
-@pytest.mark.parametrize("missing", [0, 1, 2])
-def test_a_chain_with_a_missing_link_proves_nothing(missing):
-    """The error is that of whom we asked; here nobody has it."""
-    links = {hash: signed for hash, signed in BY_HASH.items() if hash != CHAIN[missing].hash}
-    with pytest.raises(NotFound):
-        verified(CHAIN[3].signed, [], TEAM.signers, fetch_from(links))
-
-
-def test_a_link_that_is_another_statement_proves_nothing():
-    """Also if it is one that the root has signed."""
-    for other in (FIRST.signed, CHAIN[0].signed, "garbage", stripped):
-        with pytest.raises(StatementError):
-            verified(CHAIN[3].signed, [], TEAM.signers, lambda hash, other=other: other)
-
-
-def test_a_team_that_was_replaced_signs_nothing_that_counts_anywhere():
-    """Also where only the first statement is known, and far ahead, after one that nobody has."""
-    text = CHAIN[3].text.replace(CHAIN[3].previous, "0" * 64).replace('"serial": 4', '"serial": 7')
-    for known in (CHAIN[:1], CHAIN[1:2], CHAIN):
-        with pytest.raises((StatementError, NotFound)):
-            verified(TEAM.signed(text), known, TEAM.signers, fetch_from(BY_HASH))
-
-
-def test_who_trusts_the_new_team_alone_accepts_the_statement_that_appoints_it():
-    """And what it has signed since, but nothing that only the old team has signed."""
-    newest = Compliance(name="newest")
-    last, TEAM.latest = TEAM.states(previous=CHAIN[0], following=newest), None
-    assert verified(last.signed, [], newest.signers, no_fetch).hash == last.hash
-    after = newest.states(previous=last)
-    assert verified(after.signed, [], newest.signers, no_fetch).hash == after.hash
-    with pytest.raises(StatementError):
-        verified(FIRST.signed, [], newest.signers, no_fetch)
-
-
-def test_a_team_that_has_not_signed_is_not_appointed():
-    """So that nobody appoints keys that nobody has."""
-    signed = TEAM.signed(CHAIN[0].text)
-    assert verified(CHAIN[0].signed, [], TEAM.signers, no_fetch).hash == CHAIN[0].hash
-    second = CHAIN[1].signed
-    alone = json.dumps({**json.loads(second), "signatures": dict(list(json.loads(second)["signatures"].items())[:1])})
-    for known in (CHAIN[:1], []):
-        with pytest.raises((StatementError, NotFound)):
-            verified(alone, known, TEAM.signers, fetch_from({CHAIN[0].hash: signed}))
-
-
-def test_a_node_that_was_away_for_very_long_comes_back():
-    """However many statements, and teams, there were meanwhile."""
-    team = Compliance()
-    first = before = team.states()
-    links = {}
-    for number in range(150):
-        following = Compliance(name=f"team-{number}") if number % 50 == 49 else None
-        before = team.states(previous=before, following=following)
-        links[before.hash], team = before.signed, following or team
-    last = verified(before.signed, [first], Compliance().signers, fetch_from(links))
-    assert last.serial == 151
-
-
-def test_an_endless_chain_ends(monkeypatch):
-    """After so many links that no team has ever signed."""
-    monkeypatch.setattr(live, "_MOST_LINKS", 100)
-    asked: list[str] = []
-    stranger = Compliance()
-    links: dict[str, str] = {}
-    top = stranger.states()
-    for serial in range(2, 2 + 150):
-        text = FIRST.text.replace('"serial": 1', f'"serial": {serial}').replace(
-            '"previous": ""', f'"previous": "{top.hash}"'
-        )
-        signed = stranger.signed(text)
-        links[top.hash] = top.signed
-        top = type(top)(
-            **{**{name: getattr(top, name) for name in top.__slots__}, "signed": signed, "hash": hash_of(text)}
-        )
-
-    def fetch(hash: str) -> str:
-        asked.append(hash)
-        return links[hash]
-
-    with pytest.raises(StatementError):
-        verified(top.signed, [], TEAM.signers, fetch)
-    assert len(asked) <= 100
+CHAIN = appointed_in_turn(TEAM, 4)
 
 
 def test_a_statement_by_appointed_signers_stays_valid_in_the_settings(settings, start, clock, caplog):
@@ -463,3 +329,19 @@ def test_a_lost_region_keeps_no_removed_key_valid_at_an_edge(tmp_path, clock):
     rules.hear(Report("eu-west", 2, SECOND.hash, SECOND.hash, 0.0, 60.0, (THIRD.hash,)), clock.at_s, fetch)
     assert rules.of("us-central").in_force == FIRST
     assert (rules.everywhere().in_force, rules.everywhere().pending) == (SECOND, (THIRD,))
+
+
+def test_a_region_that_sends_another_one_in_between_is_asked_for_it_once(start, settings, clock):
+    """As when it is one that is known already, so that nothing changes by it."""
+    rules, watch = start()
+    write(settings, FIRST.signed)
+    bring_into_force(rules, watch, FIRST, clock)
+    asked: list[str] = []
+
+    def fetch(hash: str) -> str:
+        asked.append(hash)
+        return FIRST.signed if rules.signed(THIRD.hash) else SECOND.signed
+
+    rules.take(THIRD.signed, Links(fetch))
+    assert rules.current().pending == (THIRD,)
+    assert len(asked) == 3
