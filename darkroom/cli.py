@@ -190,7 +190,7 @@ COMMANDS = (
     ),
     Command(
         "where",
-        "for operators: show where every byte of a photo is stored, and the rule that allows it",
+        "for operators: show where every byte and record of a photo is stored, and the rule that allows it",
         "darkroom.operate.where:command",
         (_argument("photo", metavar="PHOTO"),),
         needs_service=True,

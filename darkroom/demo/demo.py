@@ -210,7 +210,7 @@ def _locate(loaded: Config, observed: Observation) -> None:
     ]
 
     def all_arrived() -> bool:
-        observed.stored_copies = {photo_id: where.locate(loaded, photo_id) for photo_id in photo_ids}
+        observed.stored_copies = {photo_id: where.locate(loaded, photo_id).all_copies() for photo_id in photo_ids}
         return checks.has_spread(observed)
 
     _wait_for(all_arrived, _SPREAD_S)
