@@ -75,9 +75,13 @@ class Client:
         `country` is an ISO 3166-1 code; it decides where the user's photos are stored, and at whose shield the
         passphrase is sent. The recovery codes are shown this once: each sets a new passphrase.
         """
-        home = self._http.json("GET", f"/v1/homes?{urlencode({'country': country})}")
+        home = self.home(country)
         body = {"name": name, "country": country, "handle": handle, "passphrase": passphrase, "label": label}
         return self._begin_session(home, "/v1/users", body)
+
+    def home(self, country: str) -> Json:
+        """{region, number, url}: where people from a country live, and its shield."""
+        return self._http.json("GET", f"/v1/homes?{urlencode({'country': country})}")
 
     def sign_in(self, handle: str, passphrase: str, label: str = "") -> Json:
         """`handle` is written with its region, such as `ana@eu-west`; ClientError with 400 without one."""
