@@ -339,6 +339,19 @@ COMMANDS = (
         needs_service=True,
     ),
     Command(
+        "policy decisions",
+        "what each region has decided about a photo or a person, when, and by which rule: the audit log",
+        "darkroom.operate.policy_decisions:command",
+        (
+            _argument("about", metavar="ID", help="of a photo or a user; or, in quotes, a class and a region"),
+            _argument("--region", metavar="REGION", help="only this region's log (default: that of each)"),
+            _argument("--limit", type=int, default=50, metavar="N", help="the newest so many of each (default: 50)"),
+            _argument("--json", action="store_true", help="for programs"),
+            _TOPOLOGY,
+        ),
+        needs_service=True,
+    ),
+    Command(
         "processing",
         "for operators: what waits for a region's processors, for how long, and how many workers that takes",
         "darkroom.operate.processing:command",

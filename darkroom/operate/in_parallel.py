@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
+from regions.errors import Problem
+
 Key = TypeVar("Key")
 Answer = TypeVar("Answer")
 
@@ -32,3 +34,21 @@ def answers(questions: Mapping[Key, Callable[[], Answer]], within_s: float) -> d
             key, answer = done.get(timeout=max(0.0, deadline_s - time.monotonic()))
             ended[key] = answer
     return ended
+
+
+def found_and_away(
+    questions: Mapping[Key, Callable[[], Answer]], within_s: float
+) -> tuple[dict[Key, Answer], dict[Key, str]]:
+    """Each answer; and of those that gave none why, in a few words. Raises what is not a Problem: it is our mistake."""
+    ended, found, away = answers(questions, within_s), dict[Key, Answer](), dict[Key, str]()
+    for key in questions:
+        answer = ended.get(key)
+        if isinstance(answer, Problem):
+            away[key] = answer.detail
+        elif isinstance(answer, Exception):
+            raise answer
+        elif answer is None:
+            away[key] = f"no answer within {within_s:g} s"
+        else:
+            found[key] = answer
+    return found, away

@@ -14,12 +14,12 @@ from typing import Any
 import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from darkroom.operate.in_parallel import answers
+from darkroom.operate.in_parallel import found_and_away
 from darkroom.operate.statement_files import statement_in
 from regions import config
 from regions.clock import now_s
 from regions.config import Config
-from regions.errors import NotFound, Problem, StatementError, Unavailable
+from regions.errors import NotFound, StatementError, Unavailable
 from regions.node_tokens import HEADER, Call, NodeSigner
 from regions.records import Photo, Tombstone
 from regions.request_target import request_target
@@ -66,16 +66,7 @@ class PhotoWalk:
 def walk(loaded: Config, home: Region, photo_id: str, within_s: float) -> PhotoWalk:
     """What has not answered `within_s` is away. Raises TopologyError if something can't even be asked."""
     questions = {**_of_regions(loaded, photo_id), **_of_edges(loaded, home, photo_id)}
-    ended = answers(questions, within_s)
-    found, away = dict[tuple[str, str], StoreAnswer](), dict[str, str]()
-    for place, port in questions:
-        answer = ended.get((place, port))
-        if isinstance(answer, StoreAnswer):
-            found[place, port] = answer
-            continue
-        if answer is not None and not isinstance(answer, Problem):
-            raise answer
-        away[f"{place} ({port})"] = answer.detail if answer else f"no answer within {within_s:g} s"
+    found, away = found_and_away(questions, within_s)
     catalogs = {place: answer for (place, port), answer in found.items() if port == "catalog"}
     statements = [answer.statement for answer in found.values() if answer.statement]
     return PhotoWalk(
@@ -83,7 +74,7 @@ def walk(loaded: Config, home: Region, photo_id: str, within_s: float) -> PhotoW
         {region: answer.photo for region, answer in catalogs.items()},
         {region: answer.tombstone for region, answer in catalogs.items() if answer.tombstone},
         max(statements, key=lambda statement: statement.serial, default=None),
-        away,
+        {f"{place} ({port})": reason for (place, port), reason in away.items()},
     )
 
 

@@ -3,7 +3,10 @@
 import threading
 import time
 
-from darkroom.operate.in_parallel import answers
+import pytest
+
+from darkroom.operate.in_parallel import answers, found_and_away
+from regions.errors import Unavailable
 
 
 def raising() -> int:
@@ -19,6 +22,20 @@ def test_who_does_not_answer_delays_nobody_else():
     assert found["quick"] == 1
     assert isinstance(found["broken"], ValueError)
     assert found.keys() == {"quick", "broken"}
+
+
+def test_what_gave_no_answer_is_away_for_a_reason():
+    """What is our own mistake is raised."""
+    end = threading.Event()
+
+    def refused() -> int:
+        raise Unavailable("nothing listens there")
+
+    found, away = found_and_away({"quick": lambda: 1, "refused": refused, "frozen": lambda: end.wait(30)}, 0.3)
+    end.set()
+    assert (found, away) == ({"quick": 1}, {"refused": "nothing listens there", "frozen": "no answer within 0.3 s"})
+    with pytest.raises(ValueError, match="broken"):
+        found_and_away({"broken": raising}, 5)
 
 
 def test_it_ends_when_all_have_answered():

@@ -187,10 +187,15 @@ def test_another_photos_bytes_are_not_listed(filled):
 
 
 def test_nothing_of_a_deleted_photo_is_allowed(filled):
-    """Not even in its home region."""
+    """Not even in its home region; nor what is back in another one, which was restored from a backup."""
     filled.delete_at("eu-west")
+    filled.put_record("eu-central", PHOTO)
     copies = filled.copies()
-    assert {(item.what, item.allowed) for item in copies} == {("raw", False), ("variant 320.jpg", False)}
+    assert {(item.place, item.what, item.allowed) for item in copies} == {
+        ("eu-west", "raw", False),
+        ("eu-west", "variant 320.jpg", False),
+        ("eu-central", "record", False),
+    }
     assert all(item.rule.startswith("it was deleted, says eu-west") for item in copies)
 
 
