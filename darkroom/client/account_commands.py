@@ -25,10 +25,10 @@ _HANDLE_ATTEMPTS = 5
 def signup(options: Namespace) -> int:
     """Given again after it got no answer, it goes on with the same account: see `unfinished`."""
     url, name = addresses.edge_url(options.data, options.edge), options.profile or options.name
-    if not options.replace:
-        profiles.require_unused(options.data, name)
     country = options.country.upper()
     unfinished = UnfinishedSignUp(options.data, [options.name, country, options.handle, options.profile, options.edge])
+    if not options.replace and not _is_signed_in(options, name, unfinished.handle):
+        profiles.require_unused(options.data, name)
     passphrase, is_generated = unfinished.passphrase, True
     if not passphrase:
         passphrase, is_generated = passphrase_entry.choose_passphrase(options.passphrase_file)
@@ -37,8 +37,8 @@ def signup(options: Namespace) -> int:
         options.name, country, options.handle, passphrase, unfinished.handle, may_be_mistyped=not is_generated
     )
     user = _signed_up(client, attempt, unfinished, passphrase if is_generated else "")
-    _show_signed_up(user, url, passphrase if is_generated else "")
     _keep(options, name, client)
+    _show_signed_up(user, url, passphrase if is_generated else "")
     # Only now: a command that ends before it has shown the codes is given again, and shows others.
     unfinished.finish()
     return 0
@@ -54,6 +54,12 @@ def _signed_up(client: Client, attempt: "SignUpAttempt", unfinished: UnfinishedS
         if not may_be_made or (isinstance(error, (Unreachable, HomeAway)) and error.is_down):
             raise
         raise CommandError(f"{error}.", "Give the same command again: it makes no second account.") from error
+
+
+def _is_signed_in(options: Namespace, name: str, handle: str) -> bool:
+    """Whether this profile is of the user whose sign-up is not finished."""
+    found = profiles.find(options.data, name)
+    return bool(handle) and found is not None and found.handle.partition("@")[0] == handle
 
 
 def _show_signed_up(user: Json, url: str, made_passphrase: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from darkroom.cli import main
-from darkroom.client import profiles
+from darkroom.client import account_commands, profiles
 from tests.builders.http import JsonHandler, answering
 
 TYPED = "four words to remember"
@@ -126,6 +126,22 @@ def test_it_is_given_again_until_somebody_has_seen_the_codes(home, signup, tmp_p
     home.fails, home.codes_fail = [LOST], [502]
     assert [signup()[0] for _ in range(3)] == [1, 1, 0]
     assert list(home.accounts) == ["ana"] and left_over(tmp_path) == []
+
+
+def test_whose_codes_could_not_be_shown_is_signed_in_and_sees_others(home, signup, tmp_path, monkeypatch):
+    """Nobody read what was printed: `darkroom signup … | head -1`."""
+
+    def broken(*arguments: object) -> None:
+        raise BrokenPipeError
+
+    with monkeypatch.context() as unread:
+        unread.setattr(account_commands, "_show_signed_up", broken)
+        assert signup()[0] == 1
+    assert profiles.profile(tmp_path, "ana").handle == "ana@eu-west"
+    code, printed = signup()
+    assert (code, list(home.accounts)) == (0, ["ana"])
+    assert CODES[7].replace("A", "B") in printed
+    assert signup()[0] == 1
 
 
 def test_a_handle_that_somebody_else_took_meanwhile_is_varied(home, signup):
