@@ -62,7 +62,9 @@ class HomeAway(ClientError):
 
     def __init__(self, region: str, cause: ClientError) -> None:
         title = f"Your home region {region} does not answer now"
-        super().__init__(cause.status, title, str(cause), cause.document)
+        # The person need not know by which URL.
+        detail = cause.detail if isinstance(cause, Unreachable) else str(cause)
+        super().__init__(cause.status, title, detail, cause.document)
         self.is_down = isinstance(cause, Unreachable) and cause.is_down
 
 
