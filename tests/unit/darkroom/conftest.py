@@ -144,5 +144,5 @@ class Handler(JsonHandler):
 @pytest.fixture
 def edge() -> Iterator[FakeEdge]:
     fake = FakeEdge()
-    with answering(type("BoundHandler", (Handler,), {"edge": fake})) as fake.url:
+    with answering(Handler, edge=fake) as fake.url:
         yield fake

@@ -86,7 +86,7 @@ class Handler(JsonHandler):
 @pytest.fixture
 def home() -> Iterator[Home]:
     made = Home()
-    with answering(type("BoundHandler", (Handler,), {"home": made})) as made.url:
+    with answering(Handler, home=made) as made.url:
         yield made
 
 

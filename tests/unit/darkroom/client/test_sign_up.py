@@ -62,9 +62,8 @@ class Handler(JsonHandler):
     def do(self) -> None:
         body = json.loads(self.body() or b"{}")
         status, document = self.home.respond(f"{self.command} {self.path.partition('?')[0]}", body)
-        if status == LOST:
-            self.close_connection = True
-        else:
+        self.close_connection = status == LOST
+        if status != LOST:
             self.send(status, {}, document)
 
     do_GET = do_POST = do
@@ -72,8 +71,7 @@ class Handler(JsonHandler):
 
 @pytest.fixture
 def home() -> Iterator[Home]:
-    made = Home()
-    with answering(type("BoundHandler", (Handler,), {"home": made})) as made.url:
+    with answering(Handler, home=(made := Home())) as made.url:
         yield made
 
 
