@@ -190,7 +190,7 @@ COMMANDS = (
     ),
     Command(
         "where",
-        "for operators: show where every byte of a photo is stored, and the rule that allows it",
+        "for operators: show where every byte and record of a photo is stored, and the rule that allows it",
         "darkroom.operate.where:command",
         (_argument("photo", metavar="PHOTO"),),
         needs_service=True,
@@ -334,6 +334,19 @@ COMMANDS = (
         (
             _argument("photo", metavar="PHOTO"),
             _argument("--at", metavar="PLACE", help="only this region or edge, with the lines of the policy"),
+            _TOPOLOGY,
+        ),
+        needs_service=True,
+    ),
+    Command(
+        "policy decisions",
+        "what each region has decided about a photo or a person, when, and by which rule: the audit log",
+        "darkroom.operate.policy_decisions:command",
+        (
+            _argument("about", metavar="ID", help="of a photo or a user; or, in quotes, a class and a region"),
+            _argument("--region", metavar="REGION", help="only this region's log (default: that of each)"),
+            _argument("--limit", type=int, default=50, metavar="N", help="the newest so many of each (default: 50)"),
+            _argument("--json", action="store_true", help="for programs"),
             _TOPOLOGY,
         ),
         needs_service=True,

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from darkroom.client.client import OtherFile, PhotoRejected, UploadInterrupted
-from darkroom.client.http import ClientError, Throttled, Unreachable
+from darkroom.client.http import ClientError, HomeAway, Throttled, Unreachable
 from darkroom.command_error import CommandError
 from darkroom.terminal import about
 from regions.errors import ClientMissing, PolicyError, Problem, StoreMissing, TopologyError, WrongStore
@@ -18,6 +18,8 @@ INTERRUPTED = 130
 _FORMATS = ", ".join(content_type.removeprefix("image/").upper() for content_type in CONTENT_TYPES)
 _EXPECTED = (CommandError, ClientError, Problem, PolicyError, TopologyError, TimeoutError, OSError)
 _OTHER_FILE = f"Choose another file of at most {MAX_RAW_BYTES // 2**20} MB in one of these formats: {_FORMATS}."
+_IS_IT_UP = "Is the system running? Start it with `darkroom up`, and keep it running."
+_NOTHING_LOST = "Nothing is lost. Give the same command again in a minute."
 _ADVICE = {
     400: "See the command's arguments with --help.",
     401: "Check the handle and the passphrase, or sign in again with `darkroom signin HANDLE`.",
@@ -70,12 +72,14 @@ def explain(error: BaseException) -> tuple[str, str]:
             return str(error), f"Give the same command again, or: darkroom upload --resume {error.upload_id} FILE"
         case OtherFile():
             return str(error), "Name the file that the upload was begun with, or upload this one without --resume."
-        case Unreachable():
-            return str(error), "Is the system running? Start it with `darkroom up`, and keep it running."
+        case Unreachable() | HomeAway():
+            return str(error), _IS_IT_UP if error.is_down else _NOTHING_LOST
         case PhotoRejected():
             return str(error), _OTHER_FILE
         case Throttled():
             return str(error), f"Nothing was done. Give the same command again in {about(error.retry_after_s)}."
+        case ClientError() if error.is_unanswered:
+            return str(error), _NOTHING_LOST
         case ClientError():
             return str(error), _ADVICE.get(error.status, _later(error.status))
         case StoreMissing() | WrongStore():

@@ -107,7 +107,8 @@ class UploadsResource:
         if first != made:
             self._objects.abort_upload(multipart_id)
             photo_id, multipart_id = first.split(" ", 1)
-            photo = replace(photo, photo_id=photo_id)
+            # If its record is not there yet, it is as old as its id: other regions take no photo that is much younger.
+            photo = replace(photo, photo_id=photo_id, created_at_ms=ids.parse(ids.PHOTO, photo_id).at_ms)
         expires_at_ms = photo.created_at_ms + _UPLOAD_TTL_MS
         upload = Upload(photo.photo_id, multipart_id, filename, photo.size_bytes, PART_SIZE_BYTES, expires_at_ms)
         self._catalog.photos.create(photo, upload)

@@ -13,12 +13,14 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
-from darkroom.client.http import ClientError, HttpClient, Json, Throttled, Unreachable
+from darkroom.client.http import ClientError, HomeAway, HttpClient, Json, Throttled, Unreachable
 from darkroom.client.keyring import UNAUTHENTICATED, Keyring, MemoryStore, SavedSession, SessionStore
 from darkroom.client.transfer import Progress, Source, Transfer, source_of
 from regions.waiting import attempts
 
-__all__ = ["Client", "ClientError", "OtherFile", "PhotoRejected", "Throttled", "Unreachable", "UploadInterrupted"]
+__all__ = [
+    "Client", "ClientError", "HomeAway", "OtherFile", "PhotoRejected", "Throttled", "Unreachable", "UploadInterrupted",
+]  # fmt: skip
 
 WITH_REGION = "Write your handle with its region, such as ana@eu-west"
 
@@ -73,9 +75,13 @@ class Client:
         `country` is an ISO 3166-1 code; it decides where the user's photos are stored, and at whose shield the
         passphrase is sent. The recovery codes are shown this once: each sets a new passphrase.
         """
-        home = self._http.json("GET", f"/v1/homes?{urlencode({'country': country})}")
+        home = self.home(country)
         body = {"name": name, "country": country, "handle": handle, "passphrase": passphrase, "label": label}
         return self._begin_session(home, "/v1/users", body)
+
+    def home(self, country: str) -> Json:
+        """{region, number, url}: where people from a country live, and its shield."""
+        return self._http.json("GET", f"/v1/homes?{urlencode({'country': country})}")
 
     def sign_in(self, handle: str, passphrase: str, label: str = "") -> Json:
         """`handle` is written with its region, such as `ana@eu-west`; ClientError with 400 without one."""
@@ -233,27 +239,29 @@ class Client:
 
     def _json(self, method: str, path: str, body: Json | None = None, *, repeatable: bool = False) -> Json:
         """As the user, if somebody is signed in."""
-        token = self._keyring.token(method, path) if self._keyring is not None else None
+        keyring = self._keyring
+        token = keyring.token(method, path) if keyring is not None else None
         try:
             return self._http.json(method, path, body, repeatable=repeatable, token=token)
         except ClientError as error:
-            if error.status != UNAUTHENTICATED or token is None or self._keyring is None:
+            is_edge = isinstance(error, Unreachable)
+            if keyring is not None and error.is_unanswered and not is_edge and keyring.is_at_home(path):
+                raise HomeAway(keyring.home_region, error) from error
+            if error.status != UNAUTHENTICATED or token is None or keyring is None:
                 raise
             # Nothing was done: the token had run out, perhaps because this machine slept.
-            self._keyring.refused(token)
-        token = self._keyring.token(method, path)
+            keyring.refused(token)
+        token = keyring.token(method, path)
         return self._http.json(method, path, body, repeatable=repeatable, token=token)
 
     def _begin_session(self, home: Json, path: str, body: Json) -> Json:
         """By the shield of the home alone. Every other edge, and that one if it is mistaken, says where to go: 421."""
-        url = str(home["url"])
         try:
-            answer = HttpClient(url).json("POST", path, body)
+            url, answer = _posted(str(home["url"]), path, body)
         except ClientError as error:
-            if error.status != _MISDIRECTED or not error.document.get("url"):
+            if not error.is_unanswered:
                 raise
-            url = str(error.document["url"])
-            answer = HttpClient(url).json("POST", path, body)
+            raise HomeAway(str(home["region"]), error) from error
         saved = SavedSession(answer["id"], answer["handle"], url, answer["session"], answer["refresh_token"])
         self._keyring = Keyring(MemoryStore(saved), self._http)
         self._keyring.keep(answer)
@@ -327,6 +335,17 @@ class Client:
                     raise
                 throttled(error.retry_after_s)
                 time.sleep(error.retry_after_s)
+
+
+def _posted(url: str, path: str, body: Json) -> tuple[str, Json]:
+    """The URL that has answered, this or the one that this one named, and what."""
+    try:
+        return url, HttpClient(url).json("POST", path, body)
+    except ClientError as error:
+        if error.status != _MISDIRECTED or not error.document.get("url"):
+            raise
+        url = str(error.document["url"])
+    return url, HttpClient(url).json("POST", path, body)
 
 
 def _require_same_file(source: Source, upload: Json) -> None:

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
-from darkroom.client.http import ClientError, HttpClient, Json
+from darkroom.client.http import ClientError, HomeAway, HttpClient, Json
 from regions import ids
 from regions.errors import NotFound
 
@@ -80,11 +80,7 @@ class Keyring:
 
     def token(self, method: str, path: str) -> str | None:
         """The access token for a request; None for what everybody may read in another region. Raises ClientError."""
-        number = self._home_number
-        for segment in path.partition("?")[0].split("/"):
-            if segment[:1] in _ID_LETTERS and segment[1:2] == "_":
-                number = _region_number(segment, number)
-                break
+        number = self._region_of(path)
         if number != self._home_number and method in _READS:
             return None
         return self.token_for(self._name(number))
@@ -108,15 +104,19 @@ class Keyring:
     def home(self, method: str, path: str, body: Json | None = None, token: str | None = None) -> Json:
         """A request about the account, to the home's shield. Raises ClientError."""
         if token is not None:
-            return self._home.json(method, path, body, token=token)
+            return self._at_home(method, path, body, token=token)
         token = self.token_for(self.home_region)
         try:
-            return self._home.json(method, path, body, token=token)
+            return self._at_home(method, path, body, token=token)
         except ClientError as error:
             if error.status != UNAUTHENTICATED:
                 raise
             self.refused(token)
-        return self._home.json(method, path, body, token=self.token_for(self.home_region))
+        return self._at_home(method, path, body, token=self.token_for(self.home_region))
+
+    def is_at_home(self, path: str) -> bool:
+        """Whether the home answers this request."""
+        return self._region_of(path) == self._home_number
 
     @property
     def home_region(self) -> str:
@@ -131,10 +131,25 @@ class Keyring:
                 self.store.write(saved)
             body = {"refresh_token": saved.refresh_token, "regions": sorted({region, *self._tokens})}
             headers = {"Idempotency-Key": saved.pending_key}
-            answer = self._home.json("POST", "/v1/sessions/refresh", body, repeatable=True, headers=headers)
+            answer = self._at_home("POST", "/v1/sessions/refresh", body, repeatable=True, headers=headers)
             self.store.write(replace(saved, refresh_token=answer["refresh_token"], pending_key=""))
         self.keep(answer)
         return str(answer["tokens"][region])
+
+    def _at_home(self, method: str, path: str, body: Json | None, **settings: Any) -> Json:
+        try:
+            return self._home.json(method, path, body, **settings)
+        except ClientError as error:
+            if not error.is_unanswered:
+                raise
+            raise HomeAway(self.home_region, error) from error
+
+    def _region_of(self, path: str) -> int:
+        """The number of the region that answers: by the first id in the path, else the home."""
+        for segment in path.partition("?")[0].split("/"):
+            if segment[:1] in _ID_LETTERS and segment[1:2] == "_":
+                return _region_number(segment, self._home_number)
+        return self._home_number
 
     def _name(self, number: int) -> str:
         if number == self._home_number:

@@ -107,11 +107,11 @@ def is_hit(cache_status: str) -> bool:
 def cell(copies: Sequence[StoredCopy]) -> str:
     """What one place stores of a photo: `raw 4v 1.2 MB`; `–` for nothing, and `✗` first if the policy forbids any.
 
-    An image that an edge has both in memory and on disk counts once.
+    An image that an edge has both in memory and on disk counts once. Records have no column of their own.
     """
-    sizes = {copy.what.partition(" (")[0]: copy.size_bytes for copy in copies}
+    sizes = {copy.what.partition(" (")[0]: copy.size_bytes for copy in copies if copy.size_bytes is not None}
     if not sizes:
-        return "–"
+        return "–" if all(copy.allowed for copy in copies) else "✗ record"
     variants = sum(what != "raw" for what in sizes)
     kinds = [*(["raw"] if "raw" in sizes else []), *([f"{variants}v"] if variants else [])]
     mark = "" if all(copy.allowed for copy in copies) else "✗ "

@@ -15,7 +15,8 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from darkroom import terminal
-from darkroom.client import account_commands, passphrase_entry, profiles
+from darkroom.client import passphrase_entry, profiles
+from darkroom.client.account_commands import SignUpAttempt
 from darkroom.client.client import Client, PhotoRejected
 from darkroom.client.commands import photos_in
 from darkroom.command_error import CommandError
@@ -110,7 +111,7 @@ def _sign_up(name: str, country: str, edge: str, data: Path, addresses: Addresse
     profile = profiles.find(data, name)
     if profile is None or not kept.exists():
         passphrase = passphrase_entry.generate_passphrase()
-        account_commands.sign_up(client, name, country, None, passphrase)
+        SignUpAttempt(name, country, None, passphrase).run(client)
         if client.session is None:
             raise CommandError(f"{name} could not sign up.", "Give the command again.")
         profile = profiles.keep(data, name, edge, client.session)
@@ -210,7 +211,7 @@ def _locate(loaded: Config, observed: Observation) -> None:
     ]
 
     def all_arrived() -> bool:
-        observed.stored_copies = {photo_id: where.locate(loaded, photo_id) for photo_id in photo_ids}
+        observed.stored_copies = {photo_id: where.locate(loaded, photo_id).all_copies() for photo_id in photo_ids}
         return checks.has_spread(observed)
 
     _wait_for(all_arrived, _SPREAD_S)

@@ -1,13 +1,11 @@
 """`darkroom doctor`: checks every store of every region, every origin and every edge, and explains how to fix problems.
 
-All probes run in parallel, each on its own thread, until a deadline. A probe that has not finished by then is reported
-as a failure. Nothing that is written lasts: a store that does not exist is reported, not created.
+All probes run in parallel, until a deadline. A probe that has not finished by then is reported as a failure. Nothing
+that is written lasts: a store that does not exist is reported, not created.
 """
 
 import logging
 import os
-import queue
-import threading
 import time
 from argparse import Namespace
 from collections import defaultdict
@@ -28,6 +26,7 @@ from urllib3.exceptions import HTTPError
 from darkroom import terminal
 from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate import diagnosis
+from darkroom.operate.in_parallel import answers
 from darkroom.operate.lanes import lane_settings
 from darkroom.operate.statement_files import statement_in
 from regions import config, processing_status
@@ -140,14 +139,14 @@ def lines(rows: Sequence[ReportRow]) -> list[tuple[Level, str, str]]:
 def check_system(loaded: Config, within_s: float) -> list[ReportRow]:
     """The results of every probe, in the topology's order, and whether the regions' statements are the same."""
     probes = probes_of(loaded)
-    finished = _run_in_parallel(probes, within_s)
-    late = ProbeResult([CheckResult("answer", Level.FAILURE, f"none within {within_s:g} s", _LATE)])
+    ended = answers({number: probe.run for number, probe in enumerate(probes)}, within_s)
+    results = [_result(probe, ended.get(number), within_s) for number, probe in enumerate(probes)]
     rows = [
-        ReportRow(probe.place, probe.subject, result)
-        for number, probe in enumerate(probes)
-        for result in finished.get(number, late).results
+        ReportRow(probe.place, probe.subject, check)
+        for probe, result in zip(probes, results, strict=True)
+        for check in result.results
     ]
-    hashes = {probes[number].place: one.statement for number, one in sorted(finished.items()) if one.statement}
+    hashes = {probe.place: one.statement for probe, one in zip(probes, results, strict=True) if one.statement}
     credentials = {region: _credentials(loaded, region) for region in loaded.topology.regions}
     return [
         *rows,
@@ -185,31 +184,12 @@ def probes_of(loaded: Config) -> list[StoreProbe]:
     return probes
 
 
-def _run_in_parallel(probes: list[StoreProbe], within_s: float) -> dict[int, ProbeResult]:
-    """The results of the probes that finished in time, by number.
-
-    The threads are daemon threads: one that is still waiting after the deadline does not keep the process alive.
-    """
-    done: queue.SimpleQueue[tuple[int, ProbeResult]] = queue.SimpleQueue()
-    for number, probe in enumerate(probes):
-        threading.Thread(target=_run, args=(number, probe, done), daemon=True).start()
-    deadline_s = time.monotonic() + within_s
-    finished: dict[int, ProbeResult] = {}
-    with suppress(queue.Empty):
-        while len(finished) < len(probes):
-            number, result = done.get(timeout=max(0.0, deadline_s - time.monotonic()))
-            finished[number] = result
-    return finished
-
-
-def _run(number: int, probe: StoreProbe, done: queue.SimpleQueue[tuple[int, ProbeResult]]) -> None:
-    try:
-        result = probe.run()
-    except Exception as error:
+def _result(probe: StoreProbe, answer: ProbeResult | Exception | None, within_s: float) -> ProbeResult:
+    if isinstance(answer, Exception):
         # Only a defect gets here. It must not keep the other stores from being checked.
-        log.error("the probe failed", exc_info=error, extra={"place": probe.place, "subject": probe.subject})
-        result = ProbeResult([CheckResult("probe", Level.FAILURE, f"broke off: {type(error).__name__}", _OURS)])
-    done.put((number, result))
+        log.error("the probe failed", exc_info=answer, extra={"place": probe.place, "subject": probe.subject})
+        return ProbeResult([CheckResult("probe", Level.FAILURE, f"broke off: {type(answer).__name__}", _OURS)])
+    return answer or ProbeResult([CheckResult("answer", Level.FAILURE, f"none within {within_s:g} s", _LATE)])
 
 
 def _probe_store(

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from darkroom.command_error import CommandError
 from darkroom.local import compliance
@@ -117,7 +117,7 @@ def command(options: Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps([asdict(change) for change in found], indent=1) + "\n")
         return 0
-    _show(found, console)
+    show(found, console)
     return 0
 
 
@@ -155,11 +155,12 @@ def _photos_of(loaded: Config, region: str) -> Iterator[Photo]:
                 yield photo
 
 
-def _show(found: list[Change], console: Console) -> None:
+def show(found: list[Change], console: Console) -> None:
     if not found:
         console.print("[green]✓[/] This policy changes nothing for any photo that there is.")
         return
-    shown = Table("class", "home", "at", "action", "", "photos", "bytes", "by rule", box=None)
+    whole = Column("by rule", no_wrap=True)
+    shown = Table("class", "home", "at", "action", "", "photos", "bytes", whole, box=None)
     for one in found:
         style = "bold red" if one.how in ("erased", "denied") else "green"
         size = decimal(one.size_bytes) if one.action in _RESTING else ""

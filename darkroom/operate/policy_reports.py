@@ -16,7 +16,8 @@ from darkroom.command_error import CommandError
 from darkroom.local import compliance
 from darkroom.local.addresses import TOPOLOGY
 from darkroom.operate import one_region, statement_files
-from regions import config, ids
+from darkroom.operate.photo_ids import home_of_photo
+from regions import config
 from regions.clock import now_ms, now_s
 from regions.config import Config
 from regions.errors import Problem
@@ -29,7 +30,6 @@ from regions.residency.peers import StatementClient
 from regions.residency.policy import Action
 from regions.residency.rules import Rules
 from regions.residency.statement import Purpose, Statement
-from regions.topology import home_of
 
 _HASH_CHARS = 12
 _MIN_HASH_CHARS = 8
@@ -100,7 +100,7 @@ def explain(options: Namespace) -> int:
         raise CommandError(
             f"The statement lists no place {terminal.plain(options.at)}.", f"It lists {', '.join(statement.places)}.", 2
         )
-    home = home_of(loaded.topology, ids.PHOTO, options.photo)
+    home = home_of_photo(loaded.topology, options.photo)
     with closing(config.open_catalog(loaded, home.name)) as catalog:
         photo = catalog.photos.get(options.photo)
     if photo is None:

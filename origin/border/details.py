@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regions import ids
+from regions.border import bounds
 from regions.border.photo_record import READERS
 from regions.errors import BadGateway
 from regions.records import PhotoSummary, Status
@@ -61,6 +62,7 @@ def incoming(text: bytes, requested: Collection[str], home_region: str) -> Detai
 
 def _photo(item: Mapping[str, Any], home_region: str) -> PhotoSummary:
     values = {name: READERS[name](item[name]) for name in _FIELDS if name in item}
+    bounds.created_at_ms(values["created_at_ms"], item["photo_id"])
     photo_region = ids.parse(ids.PHOTO, item["photo_id"]).region
     if ids.parse(ids.USER, values["owner_id"]).region != photo_region:
         raise ValueError("the photo of somebody of another region")

@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 _BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
 AHEAD_MS = 10 * 60_000
-"""How far another region's clock may be ahead, which puts the time into an id."""
+"""How far another region's clock may be ahead, which puts the time into an id; and a photo's record behind its id."""
 MAX_AT_MS = 253_402_300_799_999  # the end of the year 9999, the last one of RFC 3339
 
 
@@ -27,12 +27,17 @@ def text(value: Any, most: int) -> str:
     return value
 
 
-def shown_text(value: Any, most: int) -> str:
-    """Without control characters, which may make a text appear to say something else."""
+def shown_text(value: Any, most: int, allowed: str = "\n\t") -> str:
+    """Without control characters but those `allowed`: they may make a text appear to say something else."""
     checked = text(value, most)
-    if has_controls(checked, "\n\t"):
+    if has_controls(checked, allowed):
         raise ValueError("a text with control characters")
     return checked
+
+
+def shown_line(value: Any, most: int) -> str:
+    """Without any control character, line break or tab."""
+    return shown_text(value, most, allowed="")
 
 
 def base64(value: Any, most: int) -> str:
@@ -78,6 +83,13 @@ def id_of(kind: str, value: Any) -> str:
 def is_of_the_future(photo_id: str, now_ms: int) -> bool:
     """Feeds are in the order of ids: such a photo would stay at the head of all of them."""
     return ids.parse(ids.PHOTO, photo_id).at_ms > now_ms + AHEAD_MS
+
+
+def created_at_ms(value: Any, photo_id: str) -> int:
+    """When the photo with this id was made. Its home takes both times from one clock, the id's first."""
+    if (created_ms := at_ms(value)) > ids.parse(ids.PHOTO, photo_id).at_ms + AHEAD_MS:
+        raise ValueError("the photo was made long after its id")
+    return created_ms
 
 
 def optional(read: Callable[[Any], Value]) -> Callable[[Any], Value | None]:

@@ -36,16 +36,18 @@ def references_document(references: Sequence[Referenced]) -> dict[str, Any]:
 
 def parse_references(document: Mapping[str, Any], author_id: str) -> list[Referenced]:
     """Of that author's photos. Raises TypeError, ValueError, KeyError."""
-    references = [
-        Referenced(
-            bounds.id_of(ids.PHOTO, item["photo_id"]),
-            bounds.id_of(ids.USER, item["owner_id"]),
-            bounds.at_ms(item["created_at_ms"]),
-            bounds.text(item["residency_class"], MAX_CLASS_CHARS),
-        )
-        for item in bounds.objects(document["references"], BACKFILL)
-    ]
+    references = [_referenced(item) for item in bounds.objects(document["references"], BACKFILL)]
     home = ids.parse(ids.USER, author_id).region
     if any(one.owner_id != author_id or ids.parse(ids.PHOTO, one.photo_id).region != home for one in references):
         raise ValueError("a reference to a photo of somebody else")
     return references
+
+
+def _referenced(item: Mapping[str, Any]) -> Referenced:
+    photo_id = bounds.id_of(ids.PHOTO, item["photo_id"])
+    return Referenced(
+        photo_id,
+        bounds.id_of(ids.USER, item["owner_id"]),
+        bounds.created_at_ms(item["created_at_ms"], photo_id),
+        bounds.text(item["residency_class"], MAX_CLASS_CHARS),
+    )

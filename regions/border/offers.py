@@ -153,7 +153,7 @@ def parse_offer(document: Mapping[str, Any], home_region: str) -> Offer:
         Subject(residency_class, home_region),
         objects,
         None if metadata is None else photo_record.incoming(metadata, photo_id, home_region),
-        None if reference is None else _reference(reference),
+        None if reference is None else _reference(reference, photo_id),
     )
     if len(offer.owner_ids) > 1 or (offer.metadata and offer.metadata.residency_class != residency_class):
         raise ValueError("its parts differ in owner or class")
@@ -190,8 +190,9 @@ def _object(item: Mapping[str, Any]) -> OfferedObject:
     return OfferedObject(variant, bounds.sha256(item["sha256"]), size_bytes, bounds.text(item.get("raw_type", ""), 100))
 
 
-def _reference(document: Mapping[str, Any]) -> Reference:
-    return Reference(bounds.id_of(ids.USER, document["owner_id"]), bounds.at_ms(document["created_at_ms"]))
+def _reference(document: Mapping[str, Any], photo_id: str) -> Reference:
+    created_at_ms = bounds.created_at_ms(document["created_at_ms"], photo_id)
+    return Reference(bounds.id_of(ids.USER, document["owner_id"]), created_at_ms)
 
 
 def _answered(item: Mapping[str, Any]) -> AnsweredObject:

@@ -33,6 +33,7 @@ def outgoing(photo: Photo) -> dict[str, Any]:
 def incoming(document: Mapping[str, Any], photo_id: str, home_region: str) -> Photo:
     """Raises TypeError, ValueError, KeyError."""
     values = {name: read(document[name]) for name, read in READERS.items() if name in document}
+    bounds.created_at_ms(values["created_at_ms"], photo_id)
     return Photo(photo_id=photo_id, home_region=home_region, status=Status.READY, **values)
 
 
@@ -70,14 +71,14 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "width": bounds.optional(_SIDE),
     "height": bounds.optional(_SIDE),
     "recipe": partial(bounds.integer, least=1, most=MAX_RECIPE),
-    "visibility": partial(bounds.text, most=_MAX_VISIBILITY),
+    "visibility": partial(bounds.shown_line, most=_MAX_VISIBILITY),
     "placeholder": bounds.optional(partial(bounds.base64, most=MAX_PLACEHOLDER_CHARS)),
     "size_bytes": partial(bounds.integer, most=MAX_RAW_BYTES),
     "sha256": bounds.optional(bounds.sha256),
-    "content_type": bounds.optional(partial(bounds.text, most=_MAX_WORD)),
-    "taken_at": bounds.optional(partial(bounds.text, most=_MAX_TIME)),
-    "camera": bounds.optional(partial(bounds.text, most=_MAX_WORD)),
-    "perceptual_hash": bounds.optional(partial(bounds.text, most=_MAX_HASH)),
+    "content_type": bounds.optional(partial(bounds.shown_line, most=_MAX_WORD)),
+    "taken_at": bounds.optional(partial(bounds.shown_line, most=_MAX_TIME)),
+    "camera": bounds.optional(partial(bounds.shown_line, most=_MAX_WORD)),
+    "perceptual_hash": bounds.optional(partial(bounds.shown_line, most=_MAX_HASH)),
     "variants": _variants,
 }
 """Each field of `Photo` that crosses, and what takes its value only within its bounds."""

@@ -49,9 +49,9 @@ def running(server: BaseServer) -> Iterator[None]:
 
 
 @contextmanager
-def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    """The URL of a server whose requests are answered by this handler, until the block ends."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+def answering(handler: type[BaseHTTPRequestHandler], **attributes: Any) -> Iterator[str]:
+    """The URL of a server whose requests are answered by this handler with these attributes, until the block ends."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), type("BoundHandler", (handler,), attributes)) as server:
         server.daemon_threads = True
         with running(server):
             yield f"http://127.0.0.1:{server.server_address[1]}"

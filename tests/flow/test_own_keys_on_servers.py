@@ -39,7 +39,7 @@ def at_work(server_system, draw, eventually):
         copied = lambda photo=photo: "eu-central/raw" in server_system.objects_of(photo["id"])  # noqa: E731
         eventually(copied, READY_S)
         person.client.image(photo["variants"]["320"])
-        found = where.locate(config.load(server_system.data / TOPOLOGY, {}), photo["id"])
+        found = where.locate(config.load(server_system.data / TOPOLOGY, {}), photo["id"]).all_copies()
         assert {copy.place for copy in found} >= {person.home_region, "eu-central"}
         person.client.delete(photo["id"])
         eventually(lambda photo=photo: not server_system.objects_of(photo["id"]), READY_S)

@@ -46,18 +46,24 @@ bidi_controls = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 shown = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=bidi_controls)
 captions = st.text(shown, max_size=MAX_CAPTION_CHARS)
 placeholders = st.none() | st.binary(max_size=40).map(lambda data: base64.b64encode(data).decode())
-optional_texts = st.none() | texts.map(lambda text: text[:40])
+optional_lines = st.none() | st.text(shown, max_size=40)
+
+
+def made_with(photo_id):
+    """The times that a record of this photo may have."""
+    return st.integers(0, ids.parse("p", photo_id).at_ms + bounds.AHEAD_MS)
 
 
 @st.composite
 def offers(draw) -> Offer:
     photo_id, owner_id, residency_class = draw(photo_ids), draw(user_ids), draw(texts)
+    created_at_ms = draw(made_with(photo_id))
     of_photo = draw(st.lists(variants, max_size=6, unique_by=lambda one: one.name))
     photo = Photo(
         photo_id, owner_id, residency_class, HOME, Status.READY,
         draw(captions), draw(sizes),
-        draw(st.none() | sha256s), draw(times), draw(optional_texts), draw(st.none() | st.integers(0, 1 << 20)), None,
-        draw(optional_texts), draw(optional_texts), draw(optional_texts), tuple(of_photo),
+        draw(st.none() | sha256s), created_at_ms, draw(optional_lines), draw(st.none() | st.integers(0, 1 << 20)), None,
+        draw(optional_lines), draw(optional_lines), draw(optional_lines), tuple(of_photo),
         placeholder=draw(placeholders),
     )  # fmt: skip
     objects = [OfferedObject(one.name, one.sha256, one.size_bytes) for one in of_photo]
@@ -67,7 +73,7 @@ def offers(draw) -> Offer:
         Subject(residency_class, HOME),
         (*objects, *([raw] if draw(st.booleans()) else [])),
         draw(st.none() | st.just(photo)),
-        draw(st.none() | st.just(Reference(owner_id, draw(times)))),
+        draw(st.none() | st.just(Reference(owner_id, created_at_ms))),
     )
 
 
@@ -110,14 +116,14 @@ def test_a_batch_within_its_weight_is_within_what_an_origin_takes(sizes):
     assert json.loads(batches.batch_text("offers", items)) == {"offers": [json.loads(item) for item in items]}
 
 
-@given(numbers, st.lists(st.tuples(numbers, times, texts), max_size=9))
-def test_references_are_read_as_they_were_written(author, made):
-    author_id = ids.to_public("u", author)
-    region = ids.take_apart(author).region
-    references = [
-        Referenced(ids.to_public("p", ids.compose(ids.take_apart(number)._replace(region=region))), author_id, *rest)
-        for number, *rest in made
-    ]
+@given(numbers, st.lists(st.tuples(numbers, texts), max_size=9), st.data())
+def test_references_are_read_as_they_were_written(author, made, data):
+    author_id, region = ids.to_public("u", author), ids.take_apart(author).region
+    references = []
+    for number, residency_class in made:
+        photo_id = ids.to_public("p", ids.compose(ids.take_apart(number)._replace(region=region)))
+        created_at_ms = data.draw(made_with(photo_id))
+        references.append(Referenced(photo_id, author_id, created_at_ms, residency_class))
     assert parse_references(crossed(references_document(references)), author_id) == references
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ class FakeEdge:
     retry_after_s: int | None = None
     """What the responses of `fail` ask the client to wait."""
     failures: list[tuple[str, int, bool]] = field(default_factory=list)
+    thawed: threading.Event | None = None
+    """If there is one, nothing is answered until it is set."""
+    slow_s: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fail(self, request: str, *statuses: int, after: bool = False) -> None:
@@ -114,6 +118,11 @@ class Handler(JsonHandler):
         body = self.body()
         with self.edge.lock:
             self.edge.served[request] += 1
+        time.sleep(self.edge.slow_s)
+        if self.edge.thawed:
+            self.edge.thawed.wait(30)
+            self.close_connection = True
+            return
         status = self.edge.failure(request, after=False)
         if status is None:
             with self.edge.lock:
@@ -135,5 +144,5 @@ class Handler(JsonHandler):
 @pytest.fixture
 def edge() -> Iterator[FakeEdge]:
     fake = FakeEdge()
-    with answering(type("BoundHandler", (Handler,), {"edge": fake})) as fake.url:
+    with answering(Handler, edge=fake) as fake.url:
         yield fake

@@ -1,15 +1,17 @@
 """Every error that a command can meet is explained: what is wrong and what to do next."""
 
 import pytest
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ReadTimeoutError
 
 from darkroom.client.client import OtherFile, PhotoRejected, UploadInterrupted
-from darkroom.client.http import ClientError, Throttled, Unreachable
+from darkroom.client.http import ClientError, HomeAway, Throttled, Unreachable
 from darkroom.command_error import CommandError
 from darkroom.error_messages import explain, guarded, guarded_file
 from regions.errors import ClientMissing, NotFound, PolicyError, TopologyError
 
 NOT_FOUND = ClientError(404, "There is no such thing here", "there is no photo p_1", {})
+SILENT = Unreachable("http://127.0.0.1:1", ReadTimeoutError(None, "/", "Read timed out. (read timeout=30)"))
+REFUSED = Unreachable("http://127.0.0.1:1", MaxRetryError(None, "/", NewConnectionError(None, "refused")))
 PHOTO = {"status": "failed", "reason": {"code": "truncated", "detail": "the file ends too early"}}
 
 WORDS = [
@@ -22,7 +24,11 @@ WORDS = [
     (Throttled(240, "This is more than a fair share", "too many comments", {}), "too many comments", "about 4 minutes"),
     (UploadInterrupted("p_1", NOT_FOUND), "no photo p_1", "the same command again"),
     (OtherFile("a.jpg"), "a.jpg has another size or content", "without --resume"),
-    (Unreachable("http://127.0.0.1:1", HTTPError("refused")), "http://127.0.0.1:1 does not answer", "darkroom up"),
+    (REFUSED, "http://127.0.0.1:1 does not answer now: nothing listens there", "darkroom up"),
+    (SILENT, "http://127.0.0.1:1 does not answer now: it is silent", "Nothing is lost."),
+    (HomeAway("eu-west", SILENT), "Your home region eu-west does not answer now", "Nothing is lost."),
+    (HomeAway("eu-west", REFUSED), "nothing listens there", "darkroom up"),
+    (ClientError(502, "Another server gave no usable response", "", {}), "Another server", "Nothing is lost."),
     (PhotoRejected(PHOTO), "the file ends too early", "Choose another file"),
     (NotFound("there is no region"), "there is no region", "Check the id"),
     (TopologyError("the topology is not TOML"), "not TOML", "--data"),

@@ -48,6 +48,7 @@ OTHERS = {
     "policy status": ["policy", "status"],
     "policy history": ["policy", "history"],
     "policy explain": ["policy", "explain", "p_1"],
+    "policy decisions": ["policy", "decisions", "p_1"],
     "lanes retry": ["lanes", "retry", "--dry-run"],
     "acts": ["acts", "eu-west"],
     "doctor": ["doctor"],

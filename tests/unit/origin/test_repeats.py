@@ -5,7 +5,7 @@ import json
 import pytest
 
 from origin.accounts.passphrases import PassphraseHasher
-from regions import node_tokens
+from regions import ids, node_tokens
 from regions.errors import Unavailable
 from regions.node_tokens import Call
 from tests.builders.accounts import NEW_PASSPHRASE, PASSPHRASE, script_body
@@ -43,6 +43,18 @@ def test_an_upload_that_is_begun_twice_is_one_upload(api, ana, send):
     part = api.put(first["upload_id"], 1, b"a picture")
     assert api.complete(ana, second["upload_id"], [part]).status_code == 201
     assert send("/v1/uploads/init", BODY, ana).json["upload_id"] == first["upload_id"]
+
+
+def test_an_upload_whose_record_a_process_that_died_has_not_made_is_as_old_as_its_id(
+    api, ana, clock, send, monkeypatch
+):
+    """Other regions take no photo that is much younger than its id, and somebody may repeat this within a day."""
+    with monkeypatch.context() as dying:
+        dying.setattr(type(api.catalog.photos), "create", lambda self, photo, upload: 1 / 0)
+        assert send("/v1/uploads/init", BODY, ana).status_code == 500
+    clock.advance(11 * 60_000)
+    photo_id = send("/v1/uploads/init", BODY, ana).json["photo_id"]
+    assert api.catalog.photos.get(photo_id).created_at_ms == ids.parse(ids.PHOTO, photo_id).at_ms
 
 
 def test_a_photo_that_was_deleted_since_is_gone(api, ana, send):

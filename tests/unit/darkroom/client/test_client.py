@@ -1,6 +1,7 @@
 """The client against a real server that fails on demand."""
 
 import hashlib
+import threading
 import time
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import pytest
 from darkroom.client.client import (
     Client,
     ClientError,
+    HomeAway,
     OtherFile,
     PhotoRejected,
     Throttled,
     Unreachable,
     UploadInterrupted,
 )
+from darkroom.client.http import HttpClient
 
 UPLOAD_ID = "p_00000000001"
 DROP = 0
@@ -231,6 +234,35 @@ def test_an_unreachable_server_has_its_own_error():
     with pytest.raises(Unreachable) as raised:
         Client("http://127.0.0.1:9").sign_up("Ana", "PT", "ana", "a passphrase")
     assert raised.value.status == 0
+
+
+def test_a_silent_server_is_asked_once(edge):
+    """Whatever may be repeated: who was silent for that long may be so each time, and somebody waits."""
+    edge.thawed, begun_s = threading.Event(), time.monotonic()
+    with pytest.raises(Unreachable) as raised:
+        HttpClient(edge.url, answer_s=0.5).json("PUT", "/v1/photos/p_liked/like")
+    assert time.monotonic() - begun_s < 5
+    assert edge.served["PUT /v1/photos/p_liked/like"] == 1
+    assert (raised.value.detail, raised.value.is_down) == ("it is silent", False)
+    edge.thawed.set()
+
+
+def test_what_an_edge_says_after_long_is_believed(edge):
+    """A 502 that took as long as an edge waits is not asked for again."""
+    edge.slow_s = 0.3
+    edge.fail("PUT /v1/photos/p_liked/like", 502, 502)
+    with pytest.raises(ClientError) as raised:
+        HttpClient(edge.url, answer_s=0.6).json("PUT", "/v1/photos/p_liked/like")
+    assert raised.value.status == 502 and raised.value.is_unanswered
+    assert edge.served["PUT /v1/photos/p_liked/like"] == 1
+
+
+def test_who_signs_up_hears_that_the_home_does_not_answer(client, edge):
+    """By the name of the region, and not by what a library says."""
+    edge.fail("POST /v1/users", DROP)
+    with pytest.raises(HomeAway, match="Your home region eu-west does not answer now: ") as raised:
+        client.sign_up("Ana", "PT", "ana", "a passphrase")
+    assert raised.value.status == 0 and not raised.value.is_down
 
 
 def test_waiting_ends_when_the_photo_is_ready(client, edge):

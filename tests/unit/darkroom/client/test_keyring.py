@@ -14,7 +14,7 @@ import pytest
 
 from darkroom.client import profiles
 from darkroom.client.client import Client
-from darkroom.client.http import ClientError, HttpClient
+from darkroom.client.http import ClientError, HomeAway, HttpClient
 from darkroom.client.keyring import Keyring, MemoryStore, SavedSession
 from regions import ids
 from tests.builders.http import JsonHandler, answering
@@ -78,7 +78,7 @@ class Handler(JsonHandler):
         if failure == DROP:
             self.close_connection = True
             return
-        self.send(status, {}, document)
+        self.send(failure or status, {}, document)
 
     do_GET = do_PUT = do_POST = do_DELETE = do
 
@@ -86,7 +86,7 @@ class Handler(JsonHandler):
 @pytest.fixture
 def home() -> Iterator[Home]:
     made = Home()
-    with answering(type("BoundHandler", (Handler,), {"home": made})) as made.url:
+    with answering(Handler, home=made) as made.url:
         yield made
 
 
@@ -113,6 +113,23 @@ def test_each_request_has_a_token_for_its_region_and_no_other(home, saved):
     assert token_of(client, "GET", f"/v1/photos/{BOBS_PHOTO}") == "none"
     assert token_of(client, "PUT", f"/v1/users/{ANA}/following/{public('u', US)}") == "eu"
     assert refreshes(home) == 2
+
+
+@pytest.mark.parametrize("failure", [DROP, 502])
+def test_who_is_signed_in_hears_that_their_home_does_not_answer(home, saved, failure):
+    """Whether it is asked for a token or for what lies there; what lies elsewhere is not their home's."""
+    client, away = Client(home.url, MemoryStore(saved)), "Your home region eu-west does not answer now"
+    home.failures = [failure] * 5
+    with pytest.raises(HomeAway, match=away):
+        client.feed(ANA)
+    client.feed(ANA)
+    home.failures = [502] * 5
+    with pytest.raises(HomeAway, match=away):
+        client.feed(ANA)
+    home.failures = [502] * 5
+    with pytest.raises(ClientError) as raised:
+        client.photo(BOBS_PHOTO)
+    assert raised.value.status == 502 and not isinstance(raised.value, HomeAway)
 
 
 def test_a_visitor_sends_no_token(home):

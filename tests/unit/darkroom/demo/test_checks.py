@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from darkroom.demo.checks import COMPLETE, ImageObservation, Observation, cell, checks, flaw_of, has_spread, is_hit
-from darkroom.operate.where import StoredCopy
+from darkroom.operate.stored_copy import StoredCopy
 from processing.imaging.recipe import RECIPE
 from regions.image_limits import VARIANT_SIZES
 from regions.variant_names import variant_name
@@ -108,6 +108,9 @@ def test_a_cell_shows_what_one_place_stores_of_a_photo():
     assert cell(complete("eu-west")).startswith("raw 4v\n")
     assert cell([StoredCopy("sydney", "raw", 5, False, "")]) == "✗ raw\n5 bytes"
     assert cell([]) == "–"
+    record = StoredCopy("us-central", "record", None, False, "")
+    assert cell([record]) == "✗ record"
+    assert cell([dataclasses.replace(record, allowed=True)]) == "–"
 
 
 @pytest.mark.parametrize(

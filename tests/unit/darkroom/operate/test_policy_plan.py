@@ -4,11 +4,12 @@ import json
 from contextlib import closing
 
 import pytest
+from rich.console import Console
 
 from darkroom.cli import main
 from darkroom.local import data_folder
 from darkroom.local.compliance import shipped_policy
-from darkroom.operate.policy_plan import Holding, changes, moved
+from darkroom.operate.policy_plan import Change, Holding, changes, moved, show
 from regions import config, ids
 from regions.records import Photo, Status, Upload, Variant
 from regions.residency.decide import Subject
@@ -72,6 +73,22 @@ def data(tmp_path):
     for region in ("eu-west", "eu-central"):
         config.open_objects(loaded, region).put(RAW, raw_key(photo_id), [b"abc"], sha256, "image/jpeg")
     return tmp_path
+
+
+def test_the_rule_is_whole_where_a_terminal_is_narrow(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    change = Change(
+        "world-without-rules", "us-central", "eu-central", "rest_variants", "erased", 1234567, 1, "policy.yaml:52"
+    )
+    show([change], Console())
+    assert "policy.yaml:52" in capsys.readouterr().out
+
+
+def test_the_id_of_a_user_is_explained(data, capsys):
+    """`policy explain` is about photos."""
+    assert main(["policy", "explain", "u_00000000001", "--data", str(data)]) == 2
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "u_00000000001 is a user's id" in printed and "darkroom policy decisions" in printed
 
 
 def test_photos_are_counted_once_at_their_home(data, capsys):

@@ -43,7 +43,8 @@ def test_only_requested_photos_can_be_gone():
         {"caption": "a\u202eb"}, {"placeholder": "%%%"}, {"caption": ["a"]}, {"caption": "a" * 2201}, {"caption": None},
         {"residency_class": "e" * 81}, {"residency_class": []},
         {"created_at_ms": "now"}, {"created_at_ms": -1}, {"created_at_ms": 10**20}, {"created_at_ms": True},
-        {"width": 1.5}, {"height": -1}, {"height": 1 << 40},
+        {"created_at_ms": 253_402_300_799_999},
+        {"visibility": "public\0"}, {"width": 1.5}, {"height": -1}, {"height": 1 << 40},
         {"recipe": 0}, {"recipe": 10_000}, {"recipe": "2"}, {"recipe": True}, {"recipe": None},
     ],
 )  # fmt: skip

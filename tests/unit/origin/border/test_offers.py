@@ -10,6 +10,7 @@ from origin.border.receiving import PUT_LASTS_MS, PUT_MS
 from origin.border.slots import AT_ONCE, DELETIONS_AT_ONCE, RegionSlots
 from regions import ids
 from regions.border.batches import MAX_ITEMS
+from regions.border.bounds import AHEAD_MS, MAX_AT_MS
 from regions.border.offers import Offer, OfferedObject, Reference, offer_document
 from regions.errors import Unavailable
 from regions.events.messages import follow_changed
@@ -256,7 +257,9 @@ def test_what_is_out_of_bounds_is_refused_and_leaves_no_trace(api, photo, change
         ("caption", "x" * 2201), ("caption", "\ud800"), ("caption", "a\u202eb"), ("caption", "\0"), ("width", -1),
         ("placeholder", "!!!"), ("created_at_ms", 1 << 60), ("sha256", "x"), ("camera", "x" * 301), ("recipe", 0),
         ("variants", [{"size": 0}]), ("variants", "x"), ("size_bytes", 1 << 40), ("residency_class", "eu"),
-        ("owner_id", "u_00000000001"),
+        ("owner_id", "u_00000000001"), ("camera", "Leica\x1b[2J"), ("camera", "a\nb"), ("taken_at", "2026\0"),
+        ("content_type", "image/jpeg\r\nSet-Cookie: a=b"), ("visibility", "public\x1b"), ("perceptual_hash", "\u202e"),
+        ("created_at_ms", MAX_AT_MS),
     ],
 )  # fmt: skip
 def test_metadata_out_of_bounds_is_refused(api, photo, name, value):
@@ -264,6 +267,15 @@ def test_metadata_out_of_bounds_is_refused(api, photo, name, value):
     metadata = document_of(photo)["metadata"] | {name: value}
     assert send(api, photo, metadata=metadata).status_code in (400, 403)
     assert is_untouched(api, photo)
+
+
+@pytest.mark.parametrize(("later_ms", "status"), [(AHEAD_MS, 200), (AHEAD_MS + 1, 400)])
+def test_a_photo_is_as_old_as_its_id_says(api, photo, later_ms, status):
+    """In its metadata and in its reference, which stand in feeds."""
+    at_ms = ids.parse(ids.PHOTO, photo.photo_id).at_ms + later_ms
+    document = document_of(replace(photo, created_at_ms=at_ms))
+    assert send(api, photo, metadata=document["metadata"], reference=None).status_code == status
+    assert send(api, photo, metadata=None, reference=document["reference"]).status_code == status
 
 
 def test_what_is_the_owners_alone_is_not_taken(api, photo):
