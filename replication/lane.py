@@ -91,6 +91,7 @@ class Lane:
         return LaneWork(
             under_way=unfinished.under_way,
             set_aside=unfinished.set_aside,
+            deletions_aside=unfinished.deletions_aside,
             copying=self._allowance.copying_now,
             oldest_ms=unfinished.oldest_ms,
             oldest_aside_ms=unfinished.oldest_aside_ms,

@@ -20,13 +20,15 @@ class LaneWork:
     """What one replicator does in one lane.
 
     `under_way` events have been read and are not done, `copying` photos are being copied, and `set_aside` events wait
-    to be tried again. `oldest_ms` has the time of the oldest event that is under way, by topic, and `oldest_aside_ms`
-    that of those set aside. `sent_bytes` and `errors` are counted since the process started. The destination answered
+    to be tried again, and `deletions_aside` besides: as a rule until nothing of their photos can arrive. `oldest_ms`
+    has the time of the oldest event that is under way, by topic, and `oldest_aside_ms` that of those set aside.
+    `sent_bytes` and `errors` are counted since the process started. The destination answered
     `answered_s` seconds ago, and is `refused` while it does not answer this process.
     """
 
     under_way: int
     set_aside: int
+    deletions_aside: int
     copying: int
     oldest_ms: Mapping[str, int]
     oldest_aside_ms: Mapping[str, int]
@@ -59,6 +61,7 @@ class LaneActivity:
     replicators: int
     under_way: int
     set_aside: int
+    deletions_aside: int
     copying: int
     oldest_ms: Mapping[str, int]
     oldest_aside_ms: Mapping[str, int]
@@ -117,6 +120,7 @@ def total(statuses: Collection[LaneStatus]) -> LaneActivity:
         replicators=len(works),
         under_way=sum(work.under_way for work in works),
         set_aside=sum(work.set_aside for work in works),
+        deletions_aside=sum(work.deletions_aside for work in works),
         copying=sum(work.copying for work in works),
         oldest_ms=_least(work.oldest_ms for work in works),
         oldest_aside_ms=_least(work.oldest_aside_ms for work in works),

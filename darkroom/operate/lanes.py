@@ -19,15 +19,24 @@ from regions.config import Config
 from regions.errors import Unavailable
 from regions.events import gap_records
 from regions.events.gap_records import GapRecord
-from regions.events.topics import ENVELOPES, LANE, PHOTO_DELETED, PHOTO_READY_AGAIN, lane_group, topics_of
+from regions.events.topics import (
+    ENVELOPES,
+    FOLLOW_CHANGED,
+    LANE,
+    PHOTO_DELETED,
+    PHOTO_READY_AGAIN,
+    lane_group,
+    topics_of,
+)
 from regions.stores.settings import Values
 from replication import lane_status, live_settings
 from replication.budget import LaneSettings, parse_settings
 from replication.lane_status import LaneActivity
 
 _EVERY_S = 1.0
-_NOT_LOST = frozenset({PHOTO_DELETED, PHOTO_READY_AGAIN})
-"""Topics whose events bring nothing that is only at home: what they are about is gone, or was copied before."""
+_NOT_LOST = frozenset({PHOTO_DELETED, PHOTO_READY_AGAIN, FOLLOW_CHANGED})
+"""Topics whose events bring nothing that is only at home: what they are about is gone, or was copied before. A follow
+crosses as a record; its other event says who here is to hear of new photos, and is lost with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +201,8 @@ def cells(lane: LaneView, at_ms: int) -> list[str]:
     if activity is None:
         return [*first, "?", "?", "?", "?", "; ".join([*_set(lane.settings), "no replicator reports"])]
     copying = f"{activity.copying}/{activity.width}+{activity.backfill_width}"
-    figures = [f"{activity.set_aside:,}", copying, f"{activity.bytes_per_s / 1e6:,.1f}", f"{activity.errors:,}"]
+    aside = f"{activity.set_aside:,}+{activity.deletions_aside:,}"
+    figures = [aside, copying, f"{activity.bytes_per_s / 1e6:,.1f}", f"{activity.errors:,}"]
     return [*first, *figures, "; ".join([*_set(lane.settings), *_found(activity)]) or "runs"]
 
 
@@ -215,7 +225,7 @@ def _found(activity: LaneActivity) -> list[str]:
 def remarks(seen: LanesView) -> list[str]:
     """What stands below the table. Pure."""
     lost = [
-        f"If {home} were lost now, the last {lost_s:,.1f} s of what may lie elsewhere too would be lost."
+        f"If {home} were lost now, at most the last {lost_s:,.1f} s of what may lie elsewhere too would be lost."
         if lost_s is not None
         else f"Nobody knows what would be lost with {home} now: no replicator reports some of what waits in its lanes."
         for home, lost_s in seen.could_be_lost_s().items()

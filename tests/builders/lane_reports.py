@@ -24,6 +24,7 @@ def lane_work(**changes: Any) -> LaneWork:
     idle: dict[str, Any] = {
         "under_way": 0,
         "set_aside": 0,
+        "deletions_aside": 0,
         "copying": 0,
         "oldest_ms": {},
         "oldest_aside_ms": {},

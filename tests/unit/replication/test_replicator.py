@@ -192,9 +192,8 @@ def test_a_replicator_says_in_the_settings_what_its_lanes_do(regions, eventually
         return lane_status.total(seen) if seen else None
 
     with replicator(regions, "eu-west"):
-        eventually(lambda: (found := activity()) and found.under_way == 1)
-        found = activity()
-    assert (found.replicators, found.copying, found.alone) == (1, 0, 0)
+        found = eventually(lambda: (found := activity()) and (found.under_way, found.alone) == (1, 0) and found)
+    assert (found.replicators, found.copying) == (1, 0)
     assert found.oldest_ms == {PHOTO_READY: event.at_ms}
     assert values.tree(lane_status.PREFIX) == {}
 

@@ -15,7 +15,15 @@ from regions.errors import Unavailable
 from regions.events import gap_records
 from regions.events.gap_records import GapRecord, with_gaps
 from regions.events.messages import Event
-from regions.events.topics import LANES_IN_A_MINUTE, PHOTO_DELETED, PHOTO_READY, PHOTO_READY_AGAIN, lane_group
+from regions.events.topics import (
+    FOLLOW_CHANGED,
+    LANES_IN_A_MINUTE,
+    PHOTO_DELETED,
+    PHOTO_READY,
+    PHOTO_READY_AGAIN,
+    RECORD_CHANGED,
+    lane_group,
+)
 from regions.stores.events import Gap
 from regions.stores.settings import ACTS
 from replication import lane_status
@@ -31,7 +39,7 @@ data, loaded = prepared_machine.data, prepared_machine.loaded
 LIMITS = LaneLimits(paused=False, width=12, backfill_width=2, bytes_per_s=None, asks=True)
 AT_MS = 1_800_000_000_000
 BUSY = LaneActivity(
-    replicators=2, under_way=5, set_aside=3, copying=4, oldest_ms={PHOTO_READY: AT_MS - 2_500},
+    replicators=2, under_way=5, set_aside=3, deletions_aside=0, copying=4, oldest_ms={PHOTO_READY: AT_MS - 2_500},
     oldest_aside_ms={}, bytes_per_s=12.34e6, errors=1_000, answered_s=0.5, refusing=0, alone=0,
     width=16, backfill_width=2,
 )  # fmt: skip
@@ -96,14 +104,14 @@ def test_people_get_a_table(run, report):
     report("one", copying=2, bytes_per_s=3e6)
     code, printed = run("show", "--region", HOME)
     assert code == 0
-    assert f"{HOME} → {TO} 0.0 s 0 0 2/12+2 3.0 0 runs" in printed
+    assert f"{HOME} → {TO} 0.0 s 0 0+0 2/12+2 3.0 0 runs" in printed
     assert f"{HOME} → {OTHER} 0.0 s 0 ? ? ? ? no replicator reports" in printed
-    assert f"If {HOME} were lost now, the last 0.0 s" in printed
+    assert f"If {HOME} were lost now, at most the last 0.0 s" in printed
 
 
 def test_what_a_row_says():
     """Short enough for a terminal."""
-    assert lanes.cells(view(), AT_MS) == ["2.5 s", "1,234", "3", "4/16+2", "12.3", "1,000", "runs"]
+    assert lanes.cells(view(), AT_MS) == ["2.5 s", "1,234", "3+0", "4/16+2", "12.3", "1,000", "runs"]
 
 
 @pytest.mark.parametrize(
@@ -122,14 +130,22 @@ def test_a_row_says_what_keeps_the_lane(changes, state):
 
 
 def test_what_could_be_lost_is_as_old_as_the_oldest_event_of_all_lanes():
-    """Of a deletion, and of a photo that was copied before, nothing can be lost."""
-    old = {PHOTO_DELETED: AT_MS - 90_000, PHOTO_READY_AGAIN: AT_MS - 80_000, PHOTO_READY: AT_MS - 7_000}
+    """Of a deletion, and of a photo that was copied before, nothing can be lost. A follow crosses as a record."""
+    nothing_new = dict.fromkeys((PHOTO_DELETED, PHOTO_READY_AGAIN, FOLLOW_CHANGED), AT_MS - 90_000)
+    old = nothing_new | {PHOTO_READY: AT_MS - 7_000}
     other = view(destination=OTHER, activity=replace(BUSY, oldest_ms=old))
     assert LanesView(AT_MS, [view(), other], {}).could_be_lost_s() == {HOME: 7.0}
     assert other.lag_s(AT_MS) == 90.0
     aside = view(activity=replace(BUSY, oldest_aside_ms={PHOTO_DELETED: AT_MS - 600_000, PHOTO_READY: AT_MS - 60_000}))
     assert LanesView(AT_MS, [aside], {}).could_be_lost_s() == {HOME: 60.0}
     assert aside.lag_s(AT_MS) == 2.5
+    records = view(waiting={}, activity=replace(BUSY, oldest_ms={RECORD_CHANGED: AT_MS - 3_000}))
+    assert LanesView(AT_MS, [records], {}).could_be_lost_s() == {HOME: 3.0}
+
+
+def test_deletions_that_were_set_aside_are_counted_apart():
+    """They wait for ten minutes as a rule, although nothing has gone wrong."""
+    assert lanes.cells(view(activity=replace(BUSY, deletions_aside=12)), AT_MS)[2] == "3+12"
 
 
 def test_without_a_replicator_nobody_knows_what_could_be_lost():
