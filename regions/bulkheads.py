@@ -67,9 +67,14 @@ class Bulkhead:
     def refuses(self) -> bool:
         return self._breaker.state is not BreakerState.CLOSED
 
-    def silent_s(self) -> float:
+    def answered_s(self) -> float:
         """How long ago a call was answered, or the first was made; polls do not count."""
         return self._clock_s() - max(self._breaker.call_answered_s, self._made_s)
+
+    def silent_s(self) -> float | None:
+        """For how long it has not answered; None if it is not refused."""
+        since_s = self._breaker.silent_since_s
+        return None if since_s is None else self._clock_s() - since_s
 
     def enter(self) -> "AdmittedCall":
         """Raises Unavailable, at once or after `queue_s`. What it returns must be closed: use it in a `with`."""

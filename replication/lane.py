@@ -98,8 +98,7 @@ class Lane:
             sent_bytes=self._allowance.sent_bytes,
             bytes_per_s=self._bytes_per_s(),
             errors=self._errors,
-            answered_s=self._client.silent_s(self.destination),
-            refused=self._is_refused(),
+            silent_s=self._client.silent_s(self.destination),
         )
 
     async def _measure(self) -> LaneReport:
@@ -114,12 +113,9 @@ class Lane:
             generations=mine,
             backlog={name: self._backlog[name] for name in mine},
             under_way=self._log.unfinished().under_way,
-            answered_s=self._client.silent_s(self.destination),
-            refused=self._is_refused(),
+            answered_s=self._client.answered_s(self.destination),
+            refused=self._client.silent_s(self.destination) is not None,
         )
-
-    def _is_refused(self) -> bool:
-        return self.destination in self._client.refused()
 
     def _count_backlog(self) -> dict[str, int]:
         return {

@@ -22,8 +22,8 @@ class LaneWork:
     `under_way` events have been read and are not done, `copying` photos are being copied, and `set_aside` events wait
     to be tried again, and `deletions_aside` besides: as a rule until nothing of their photos can arrive. `oldest_ms`
     has the time of the oldest event that is under way, by topic, and `oldest_aside_ms` that of those set aside.
-    `sent_bytes` and `errors` are counted since the process started. The destination answered
-    `answered_s` seconds ago, and is `refused` while it does not answer this process.
+    `sent_bytes` and `errors` are counted since the process started. While the destination does not answer this process,
+    it has been silent for `silent_s`.
     """
 
     under_way: int
@@ -35,8 +35,7 @@ class LaneWork:
     sent_bytes: int
     bytes_per_s: float
     errors: int
-    answered_s: float
-    refused: bool
+    silent_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,9 @@ class LaneStatus:
 class LaneActivity:
     """Of one lane in all its replicators, at least one.
 
-    `oldest_ms` and `oldest_aside_ms` are the least. `refusing` of them get no answer from the destination, which
-    answered one of them `answered_s` seconds ago, and `alone` of them do not hear the lane's actor.
+    `oldest_ms` and `oldest_aside_ms` are the least. `refusing` of them get no answer from the destination, which has
+    been silent to one of them for `silent_s` and to the others for longer; `alone` of them do not hear the lane's
+    actor.
     """
 
     replicators: int
@@ -67,7 +67,7 @@ class LaneActivity:
     oldest_aside_ms: Mapping[str, int]
     bytes_per_s: float
     errors: int
-    answered_s: float
+    silent_s: float | None
     refusing: int
     alone: int
     width: int
@@ -116,6 +116,7 @@ def present(settings: Mapping[str, Setting], now_ms: int) -> dict[str, list[Lane
 
 def total(statuses: Collection[LaneStatus]) -> LaneActivity:
     works, limits = [one.work for one in statuses], [one.limits for one in statuses]
+    silent_s = [work.silent_s for work in works if work.silent_s is not None]
     return LaneActivity(
         replicators=len(works),
         under_way=sum(work.under_way for work in works),
@@ -126,8 +127,8 @@ def total(statuses: Collection[LaneStatus]) -> LaneActivity:
         oldest_aside_ms=_least(work.oldest_aside_ms for work in works),
         bytes_per_s=sum(work.bytes_per_s for work in works),
         errors=sum(work.errors for work in works),
-        answered_s=min(work.answered_s for work in works),
-        refusing=sum(work.refused for work in works),
+        silent_s=min(silent_s, default=None),
+        refusing=len(silent_s),
         alone=sum(not one.is_heard for one in statuses),
         width=sum(one.width for one in limits),
         backfill_width=sum(one.backfill_width for one in limits),

@@ -31,7 +31,10 @@ _HEALTHY = 200
 _PUBLISH = (
     "Publish the newest valid one: `darkroom policy apply FILE`. Origins that know one put it back by themselves."
 )
-_REFUSED = "See whether they run, and whether this server reaches them: what needs them is refused at once until then."
+_REFUSED = (
+    "See whether they run, and whether this server reaches them: what needs them is refused at once until then. An edge"
+    " that nobody asks for anything finds out with the next request, origins within seconds."
+)
 
 
 def readers(region: str, topology: Topology) -> list[Reader]:
@@ -181,7 +184,8 @@ def evaluate_health(identity: Mapping[str, str], status: int, body: bytes) -> Ch
         document = None
     if status == _HEALTHY and isinstance(document, dict) and identity.items() <= document.items():
         if refused := document.get("refused"):
-            return CheckResult("health", Level.WARNING, f"answers, but is not answered by {_names(refused)}", _REFUSED)
+            detail = f"answers, but was not answered when it last asked: by {_names(refused)}"
+            return CheckResult("health", Level.WARNING, detail, _REFUSED)
         return CheckResult("health", Level.OK, "answers")
     name = " ".join(identity.values())
     return CheckResult("health", Level.FAILURE, f"answers {status}, and not as {name}", advice)

@@ -214,12 +214,13 @@ def _set(settings: LaneSettings | None) -> list[str]:
 
 
 def _found(activity: LaneActivity) -> list[str]:
-    silent = f"no answer for {activity.answered_s:,.0f} s"
-    return [
-        *([silent] if activity.refusing == activity.replicators else []),
-        *([f"no answer to {activity.refusing}"] if 0 < activity.refusing < activity.replicators else []),
-        *([f"{activity.alone} of {activity.replicators} without the actor"] if activity.alone else []),
-    ]
+    alone = [f"{activity.alone} of {activity.replicators} without the actor"] if activity.alone else []
+    if activity.silent_s is None:
+        return alone
+    silent = f"no answer for {activity.silent_s:,.0f} s"
+    if activity.refusing < activity.replicators:
+        silent = f"no answer to {activity.refusing} of {activity.replicators} for {activity.silent_s:,.0f} s"
+    return [silent, *alone]
 
 
 def remarks(seen: LanesView) -> list[str]:

@@ -31,7 +31,6 @@ def lane_work(**changes: Any) -> LaneWork:
         "sent_bytes": 0,
         "bytes_per_s": 0.0,
         "errors": 0,
-        "answered_s": 0.0,
-        "refused": False,
+        "silent_s": None,
     }
     return LaneWork(**(idle | changes))

@@ -129,6 +129,30 @@ def test_a_poll_is_never_refused_and_never_closes_it(steps):
         assert caller.breaker.is_probe(caller.begin())
 
 
+def test_polls_that_failed_before_one_was_answered_open_nothing():
+    """Those of a lane without work, on a line that loses one now and then. Calls that failed count until a call is
+    answered: polls are answered from memory."""
+    caller = Caller()
+    for _ in range(LIMITS.failures):
+        for end in ("failed", "answered"):
+            caller.do("poll", 1.0, 0, 0.0)
+            caller.do(end, 0.0, 0, 0.0)
+    assert caller.breaker.state is BreakerState.CLOSED
+    for _ in range(LIMITS.failures):
+        caller.breaker.failed(caller.begin(), caller.time_s)
+        caller.breaker.answered(caller.breaker.begin_poll(caller.time_s), caller.time_s)
+    assert caller.breaker.state is BreakerState.OPEN
+
+
+@given(STEPS)
+def test_it_is_known_since_when_it_is_open_for_silence(steps):
+    """And not since when it is closed. Never in the future."""
+    caller = did(steps)
+    since_s = caller.breaker.silent_since_s
+    assert (since_s is None) == (caller.breaker.state is BreakerState.CLOSED)
+    assert since_s is None or since_s <= caller.time_s
+
+
 @given(st.integers(LIMITS.waiting, 20), moments(2, 100))
 def test_silence_opens_it_before_any_call_has_failed(waiting, silent_s):
     """A frozen server fails nobody until the calls' own deadlines."""

@@ -198,6 +198,24 @@ def test_a_replicator_says_in_the_settings_what_its_lanes_do(regions, eventually
     assert values.tree(lane_status.PREFIX) == {}
 
 
+def test_a_lane_without_work_says_whether_its_destination_answers(regions, eventually):
+    """Nothing is to be sent, before or after: it finds out that the destination is back by itself."""
+    values = regions.stores["eu-west"].settings.values
+
+    def silent_s() -> list[float | None]:
+        seen = lane_status.present(values.tree(lane_status.PREFIX), now_ms()).get("eu-central", [])
+        return [status.work.silent_s for status in seen]
+
+    with replicator(regions, "eu-west"):
+        eventually(lambda: silent_s() == [None])
+        regions.servers["eu-central"].set_away(True)
+        [away_s] = eventually(lambda: None not in silent_s() and silent_s())
+        regions.servers["eu-central"].set_away(False)
+        eventually(lambda: silent_s() == [None])
+    # Five polls, each second one; before that it answered.
+    assert 3 < away_s < 30
+
+
 def test_a_photo_that_was_processed_again_is_copied_from_a_topic_of_its_own(regions, eventually):
     """So that nothing fresh waits behind it."""
     photo, event = regions.add_photo("eu-west")

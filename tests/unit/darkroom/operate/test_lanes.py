@@ -40,7 +40,7 @@ LIMITS = LaneLimits(paused=False, width=12, backfill_width=2, bytes_per_s=None, 
 AT_MS = 1_800_000_000_000
 BUSY = LaneActivity(
     replicators=2, under_way=5, set_aside=3, deletions_aside=0, copying=4, oldest_ms={PHOTO_READY: AT_MS - 2_500},
-    oldest_aside_ms={}, bytes_per_s=12.34e6, errors=1_000, answered_s=0.5, refusing=0, alone=0,
+    oldest_aside_ms={}, bytes_per_s=12.34e6, errors=1_000, silent_s=None, refusing=0, alone=0,
     width=16, backfill_width=2,
 )  # fmt: skip
 
@@ -119,9 +119,9 @@ def test_what_a_row_says():
     [
         ({"settings": LaneSettings(paused=True, bytes_per_s=5_000_000)}, "paused; at most 5.0 MB/s"),
         ({"settings": None}, "its settings can't be read: set them anew"),
-        ({"activity": replace(BUSY, refusing=2, answered_s=35.4)}, "no answer for 35 s"),
-        ({"activity": replace(BUSY, refusing=1, alone=1)},
-         "no answer to 1; 1 of 2 without the actor"),
+        ({"activity": replace(BUSY, refusing=2, silent_s=35.4)}, "no answer for 35 s"),
+        ({"activity": replace(BUSY, refusing=1, silent_s=3.0, alone=1)},
+         "no answer to 1 of 2 for 3 s; 1 of 2 without the actor"),
         ({"activity": None}, "no replicator reports"),
     ],
 )  # fmt: skip
