@@ -35,6 +35,7 @@ from replication.handlers import LaneHandlers, LaneHome
 from replication.lane_log import LaneLog
 from replication.lane_member import LaneMember
 from replication.lane_status import LaneWork
+from replication.put_off import PutOff
 from replication.records import RecordHandlers
 from replication.transfer import Sender
 
@@ -63,7 +64,7 @@ class Lane:
         self._allowance, self._client, self._threads = allowance, client, threads
         self._log = LaneLog(self._events, self._group, time.monotonic)
         self._backlog, self._counted_s = dict[str, int](), float("-inf")
-        self._errors = 0
+        self._errors, self._put_off = 0, PutOff(now_ms)
         self._sent = deque([(time.monotonic(), 0)])
 
     def run(self, process_name: str, stop: threading.Event) -> None:
@@ -87,7 +88,7 @@ class Lane:
         return LaneMember(name, actor, self._measure, self._log.generations, settings, self._allowance.allow)
 
     def work(self) -> LaneWork:
-        unfinished = self._log.unfinished()
+        unfinished, put_off = self._log.unfinished(), self._put_off.now()
         return LaneWork(
             under_way=unfinished.under_way,
             set_aside=unfinished.set_aside,
@@ -99,6 +100,9 @@ class Lane:
             bytes_per_s=self._bytes_per_s(),
             errors=self._errors,
             silent_s=self._client.silent_s(self.destination),
+            put_off=put_off.count,
+            put_off_ms=put_off.since_ms,
+            put_off_because=put_off.because,
         )
 
     async def _measure(self) -> LaneReport:
@@ -138,17 +142,23 @@ class Lane:
             self._handlers.handle_ready(event)
 
     def _attempt(self, handle: HandleEvent) -> HandleEvent:
-        """Not while another process finds out whether the destination answers again. Counts errors."""
+        """Not while another process finds out whether the destination is back. Notes errors, and what is put off."""
 
         def attempt(event: Event) -> None:
-            self._allowance.require_asking()
             try:
+                self._allowance.require_asking()
                 handle(event)
-            except (Unavailable, NotYet):
+            except Unavailable as error:
+                self._put_off.note(event.event_id, error.detail)
+                raise
+            except NotYet:
+                self._put_off.forget(event.event_id)
                 raise
             except Exception:
+                self._put_off.forget(event.event_id)
                 self._errors += 1
                 raise
+            self._put_off.forget(event.event_id)
 
         return attempt
 

@@ -23,19 +23,23 @@ class LaneWork:
     to be tried again, and `deletions_aside` besides: as a rule until nothing of their photos can arrive. `oldest_ms`
     has the time of the oldest event that is under way, by topic, and `oldest_aside_ms` that of those set aside.
     `sent_bytes` and `errors` are counted since the process started. While the destination does not answer this process,
-    it has been silent for `silent_s`.
+    it has been silent for `silent_s`. `put_off` events are tried on and on in their place, because a store or the
+    destination puts them off: the first since `put_off_ms`, the last `put_off_because` of that.
     """
 
     under_way: int
     set_aside: int
     deletions_aside: int
     copying: int
+    sent_bytes: int
     oldest_ms: Mapping[str, int]
     oldest_aside_ms: Mapping[str, int]
-    sent_bytes: int
     bytes_per_s: float
     errors: int
     silent_s: float | None
+    put_off: int
+    put_off_ms: int | None
+    put_off_because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ class LaneStatus:
 class LaneActivity:
     """Of one lane in all its replicators, at least one.
 
-    `oldest_ms` and `oldest_aside_ms` are the least. `refusing` of them get no answer from the destination, which has
+    `oldest_ms` and `oldest_aside_ms` are the least; `put_off_because` is of the process in which that began first.
+    `refusing` of them get no answer from the destination, which has
     been silent to one of them for `silent_s` and to the others for longer; `alone` of them do not hear the lane's
     actor.
     """
@@ -67,6 +72,9 @@ class LaneActivity:
     oldest_aside_ms: Mapping[str, int]
     bytes_per_s: float
     errors: int
+    put_off: int
+    put_off_ms: int | None
+    put_off_because: str
     silent_s: float | None
     refusing: int
     alone: int
@@ -117,6 +125,9 @@ def present(settings: Mapping[str, Setting], now_ms: int) -> dict[str, list[Lane
 def total(statuses: Collection[LaneStatus]) -> LaneActivity:
     works, limits = [one.work for one in statuses], [one.limits for one in statuses]
     silent_s = [work.silent_s for work in works if work.silent_s is not None]
+    first_put_off = min(
+        ((work.put_off_ms, work.put_off_because) for work in works if work.put_off_ms is not None), default=(None, "")
+    )
     return LaneActivity(
         replicators=len(works),
         under_way=sum(work.under_way for work in works),
@@ -127,6 +138,9 @@ def total(statuses: Collection[LaneStatus]) -> LaneActivity:
         oldest_aside_ms=_least(work.oldest_aside_ms for work in works),
         bytes_per_s=sum(work.bytes_per_s for work in works),
         errors=sum(work.errors for work in works),
+        put_off=sum(work.put_off for work in works),
+        put_off_ms=first_put_off[0],
+        put_off_because=first_put_off[1],
         silent_s=min(silent_s, default=None),
         refusing=len(silent_s),
         alone=sum(not one.is_heard for one in statuses),

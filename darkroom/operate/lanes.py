@@ -28,6 +28,7 @@ from regions.events.topics import (
     lane_group,
     topics_of,
 )
+from regions.records import rfc3339
 from regions.stores.settings import Values
 from replication import lane_status, live_settings
 from replication.budget import LaneSettings, parse_settings
@@ -203,7 +204,7 @@ def cells(lane: LaneView, at_ms: int) -> list[str]:
     copying = f"{activity.copying}/{activity.width}+{activity.backfill_width}"
     aside = f"{activity.set_aside:,}+{activity.deletions_aside:,}"
     figures = [aside, copying, f"{activity.bytes_per_s / 1e6:,.1f}", f"{activity.errors:,}"]
-    return [*first, *figures, "; ".join([*_set(lane.settings), *_found(activity)]) or "runs"]
+    return [*first, *figures, "; ".join([*_set(lane.settings), *_found(activity, at_ms)]) or "runs"]
 
 
 def _set(settings: LaneSettings | None) -> list[str]:
@@ -213,14 +214,22 @@ def _set(settings: LaneSettings | None) -> list[str]:
     return [*(["paused"] if settings.paused else []), *limit]
 
 
-def _found(activity: LaneActivity) -> list[str]:
-    alone = [f"{activity.alone} of {activity.replicators} without the actor"] if activity.alone else []
-    if activity.silent_s is None:
-        return alone
-    silent = f"no answer for {activity.silent_s:,.0f} s"
-    if activity.refusing < activity.replicators:
-        silent = f"no answer to {activity.refusing} of {activity.replicators} for {activity.silent_s:,.0f} s"
-    return [silent, *alone]
+def _found(activity: LaneActivity, at_ms: int) -> list[str]:
+    found = []
+    if activity.silent_s is not None:
+        some = f" to {activity.refusing} of {activity.replicators}" if activity.refusing < activity.replicators else ""
+        found.append(f"no answer{some} for {activity.silent_s:,.0f} s")
+    if (since_ms := _put_off_ms(activity)) is not None:
+        events = "1 event" if activity.put_off == 1 else f"{activity.put_off:,} events"
+        found.append(f"{events} put off for {_age_s([since_ms], at_ms):,.0f} s")
+    if activity.alone:
+        found.append(f"{activity.alone} of {activity.replicators} without the actor")
+    return found
+
+
+def _put_off_ms(activity: LaneActivity) -> int | None:
+    """Since when events are put off, if that is news: what is not answered at all is put off for that reason."""
+    return None if activity.refusing == activity.replicators else activity.put_off_ms
 
 
 def remarks(seen: LanesView) -> list[str]:
@@ -231,10 +240,16 @@ def remarks(seen: LanesView) -> list[str]:
         else f"Nobody knows what would be lost with {home} now: no replicator reports some of what waits in its lanes."
         for home, lost_s in seen.could_be_lost_s().items()
     ]
+    put_off = [
+        f"From {lane.home} to {lane.destination}, events are put off since {rfc3339(since_ms)}:"
+        f" {lane.activity.put_off_because}"
+        for lane in seen.lanes
+        if lane.activity and (since_ms := _put_off_ms(lane.activity)) is not None
+    ]
     missed = [
         f"The lane from {lane.home} to {lane.destination} has missed up to {gap.most_events:,} events of {gap.topic}:"
         " the event log did not keep them until it read them."
         for lane in seen.lanes
         for gap in lane.gaps
     ]
-    return [*lost, *missed, *(f"{home} does not answer: {reason}" for home, reason in seen.away.items())]
+    return [*lost, *put_off, *missed, *(f"{home} does not answer: {reason}" for home, reason in seen.away.items())]

@@ -32,5 +32,8 @@ def lane_work(**changes: Any) -> LaneWork:
         "bytes_per_s": 0.0,
         "errors": 0,
         "silent_s": None,
+        "put_off": 0,
+        "put_off_ms": None,
+        "put_off_because": "",
     }
     return LaneWork(**(idle | changes))

@@ -64,9 +64,11 @@ def test_two_replicators_together():
     """Sums, the oldest event, and the shortest silence of those that get no answer."""
     work = lane_work(
         under_way=3, set_aside=2, deletions_aside=5, copying=1, oldest_ms={PHOTO_READY: 9, PHOTO_DELETED: 3}, errors=4,
-        bytes_per_s=2.0, silent_s=60.0,
+        bytes_per_s=2.0, silent_s=60.0, put_off=4, put_off_ms=8, put_off_because="busy",
     )  # fmt: skip
-    both = total([STATUS, LaneStatus(NOW_MS, work, LIMITS, False)])
+    later = replace(STATUS, work=replace(STATUS.work, put_off=1, put_off_ms=9, put_off_because="away"))
+    both = total([later, LaneStatus(NOW_MS, work, LIMITS, False)])
+    assert (both.put_off, both.put_off_ms, both.put_off_because) == (5, 8, "busy")
     assert (both.replicators, both.under_way, both.set_aside, both.copying, both.errors) == (2, 3, 2, 1, 4)
     assert both.deletions_aside == 5
     assert both.oldest_ms == {PHOTO_READY: 7, PHOTO_DELETED: 3}

@@ -40,8 +40,8 @@ LIMITS = LaneLimits(paused=False, width=12, backfill_width=2, bytes_per_s=None, 
 AT_MS = 1_800_000_000_000
 BUSY = LaneActivity(
     replicators=2, under_way=5, set_aside=3, deletions_aside=0, copying=4, oldest_ms={PHOTO_READY: AT_MS - 2_500},
-    oldest_aside_ms={}, bytes_per_s=12.34e6, errors=1_000, silent_s=None, refusing=0, alone=0,
-    width=16, backfill_width=2,
+    oldest_aside_ms={}, bytes_per_s=12.34e6, errors=1_000, put_off=0, put_off_ms=None, put_off_because="",
+    silent_s=None, refusing=0, alone=0, width=16, backfill_width=2,
 )  # fmt: skip
 
 
@@ -122,11 +122,25 @@ def test_what_a_row_says():
         ({"activity": replace(BUSY, refusing=2, silent_s=35.4)}, "no answer for 35 s"),
         ({"activity": replace(BUSY, refusing=1, silent_s=3.0, alone=1)},
          "no answer to 1 of 2 for 3 s; 1 of 2 without the actor"),
+        ({"activity": replace(BUSY, put_off=3, put_off_ms=AT_MS - 61_500, put_off_because="x")},
+         "3 events put off for 62 s"),
+        # What is not answered at all is put off for that reason.
+        ({"activity": replace(BUSY, put_off=3, put_off_ms=AT_MS - 61_500, refusing=2, silent_s=35.4)},
+         "no answer for 35 s"),
         ({"activity": None}, "no replicator reports"),
     ],
 )  # fmt: skip
 def test_a_row_says_what_keeps_the_lane(changes, state):
     assert lanes.cells(view(**changes), AT_MS)[-1] == state
+
+
+def test_below_the_table_stands_why_events_are_put_off(run, report):
+    """Another region says so: it neither styles the text nor controls the terminal."""
+    report(put_off=3, put_off_ms=1_800_000_000_000, put_off_because="eu-central answered 503: [red]its store is away")
+    code, printed = run("show", "--region", HOME)
+    assert (code, "3 events put off for" in printed) == (0, True)
+    assert f"From {HOME} to {TO}, events are put off since 2027-01-15T08:00:00" in printed
+    assert "eu-central answered 503: [red]its store is away" in printed
 
 
 def test_what_could_be_lost_is_as_old_as_the_oldest_event_of_all_lanes():
