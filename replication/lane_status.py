@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from regions import status_documents
+from regions.events.topics import PHOTO_READY_AGAIN
 from regions.stores.settings import Setting
 from replication.budget import LaneLimits
 
@@ -147,6 +148,13 @@ def total(statuses: Collection[LaneStatus]) -> LaneActivity:
         width=sum(one.width for one in limits),
         backfill_width=sum(one.backfill_width for one in limits),
     )
+
+
+def behind_s(statuses: Collection[LaneStatus], now_ms: int) -> float:
+    """How long the oldest event has waited that is not backfill, nor set aside; `statuses` are those of one lane."""
+    oldest_ms = total(statuses).oldest_ms
+    times = [at_ms for topic, at_ms in oldest_ms.items() if topic != PHOTO_READY_AGAIN]
+    return max(0, now_ms - min(times, default=now_ms)) / 1000
 
 
 def _least(times: Iterable[Mapping[str, int]]) -> dict[str, int]:
