@@ -107,10 +107,10 @@ def command(options: Namespace) -> int:
 
 
 def _with_options(row: ReportRow, data: Path, topology: Path) -> ReportRow:
-    return replace(row, result=replace(row.result, advice=typed(row.result.advice, data, topology)))
+    return replace(row, result=replace(row.result, advice=pasteable(row.result.advice, data, topology)))
 
 
-def typed(advice: str, data: Path, topology: Path) -> str:
+def pasteable(advice: str, data: Path, topology: Path) -> str:
     """The advice with each command of ours as it is to be typed for this system. Pure."""
 
     def with_options(found: re.Match[str]) -> str:

@@ -59,7 +59,7 @@ def command(options: Namespace) -> int:
     """Runs `darkroom lanes retry`."""
     loaded, homes = one_region.named_or_all(options)
     if options.to is not None:
-        one_region.require(loaded, options, options.to)
+        homes = one_region.with_lane_to(loaded, options, homes, options.to)
     operator = None if options.dry_run else operators.require(options, loaded, Role.OPERATOR)
     found, away = dict[tuple[str, str], Retried](), dict[str, Unavailable]()
     for home in homes:

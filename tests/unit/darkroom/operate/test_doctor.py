@@ -22,7 +22,7 @@ from darkroom.cli import main
 from darkroom.local import data_folder
 from darkroom.local.compliance import private_keys, signed_by, statement_of
 from darkroom.operate import doctor
-from darkroom.operate.doctor import ProbeResult, ReportRow, StoreProbe, check_system, lines, typed
+from darkroom.operate.doctor import ProbeResult, ReportRow, StoreProbe, check_system, lines, pasteable
 from regions import config, janitor_status
 from regions.clock import now_ms
 from regions.events import messages
@@ -194,7 +194,7 @@ def test_what_is_no_command_of_ours_stays_as_it_is(parts):
     """Paths with spaces are quoted."""
     options = " --data 'my data' --topology 'my data/t.toml'`"
     expected = [f"{part[:-1]}{options}" if part.startswith("`darkroom") else part for part in parts]
-    assert typed(", ".join(parts), Path("my data"), Path("my data/t.toml")) == ", ".join(expected)
+    assert pasteable(", ".join(parts), Path("my data"), Path("my data/t.toml")) == ", ".join(expected)
 
 
 def test_a_paused_lane_is_a_warning(world, capsys):

@@ -35,6 +35,7 @@ from tests.builders.lane_reports import lane_work
 from tests.builders.prepared_machine import MACHINE
 
 HOME, TO, OTHER = MACHINE.regions
+FROM = ("--region", HOME)
 data, loaded = prepared_machine.data, prepared_machine.loaded
 LIMITS = LaneLimits(paused=False, width=12, backfill_width=2, bytes_per_s=None, asks=True)
 AT_MS = 1_800_000_000_000
@@ -223,12 +224,12 @@ def acts(values) -> list[str]:
 
 def test_a_lane_is_paused_and_goes_on(run, values):
     """What is not named stays as it was; each act is logged with its reason."""
-    assert run("set", TO, "--width", "4", "--bytes-per-s", "5000000", "--because", "a narrow line")[0] == 0
-    code, printed = run("set", TO, "--pause", "--because", "the line is down")
+    assert run("set", TO, *FROM, "--width", "4", "--bytes-per-s", "5000000", "--because", "a narrow line")[0] == 0
+    code, printed = run("set", TO, *FROM, "--pause", "--because", "the line is down")
     assert code == 0
     assert f"{HOME} to {TO}: paused, 4 photos at once, 8 of those processed again, 5,000,000 bytes/s" in printed
     assert parse_settings(values.read(key_of(TO)).value) == LaneSettings(True, 5_000_000, 4)
-    run("set", TO, "--resume", "--bytes-per-s", "0", "--backfill-width", "9", "--because", "it is up")
+    run("set", TO, *FROM, "--resume", "--bytes-per-s", "0", "--backfill-width", "9", "--because", "it is up")
     assert parse_settings(values.read(key_of(TO)).value) == LaneSettings(False, None, 4, 9)
     assert len(acts(values)) == 3
     assert any("the line is down" in act for act in acts(values))
@@ -237,17 +238,20 @@ def test_a_lane_is_paused_and_goes_on(run, values):
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [
-        ((HOME, "--pause"), f"{HOME} has no lane to {HOME}"),
-        (("mars", "--pause"), "has no lane to mars"),
-        ((TO,), "Nothing is to be changed"),
-        ((TO, "--width", "100001"), "width must lie between 1 and 100000"),
-        ((TO, "--backfill-width", "0"), "backfill_width must lie between"),
-        ((TO, "--bytes-per-s", "1000"), "bytes_per_s must be at least"),
+        ((HOME, "--pause", *FROM), f"{HOME} has no lane to {HOME}"),
+        (("mars", "--pause", *FROM), "has no region mars"),
+        ((TO, "--pause"), f"Lanes lead to {TO} from {HOME} and {OTHER}. → Name one with --region."),
+        ((TO, *FROM), "Nothing is to be changed"),
+        ((TO, "--pause", "--resume", *FROM), "Give --pause or --resume"),
+        ((TO, "--width", "100001", *FROM), "width must lie between 1 and 100000"),
+        ((TO, "--backfill-width", "0", *FROM), "backfill_width must lie between"),
+        ((TO, "--bytes-per-s", "1000", *FROM), "bytes_per_s must be at least"),
+        ((TO, "--pause", *FROM, "--because", " "), "it says nothing"),
     ],
 )
 def test_what_can_not_be_is_refused_and_changes_nothing(run, values, arguments, wrong):
     """Nothing is logged as done."""
-    code, printed = run("set", *arguments, "--because", "a try")
+    code, printed = run("set", "--because", "a try", *arguments)
     assert (code, values.read(key_of(TO)), acts(values)) == (2, None, [])
     assert wrong in printed
 
@@ -256,14 +260,14 @@ def test_only_an_operator_sets_a_lane(run, data, values):
     """The key is that of somebody whom the statement lists."""
     for key in (data / "operators").glob("*.pem"):
         key.unlink()
-    assert run("set", TO, "--pause", "--because", "a try")[0] == 1
+    assert run("set", TO, *FROM, "--pause", "--because", "a try")[0] == 1
     assert values.read(key_of(TO)) is None
 
 
 def test_settings_that_can_not_be_read_are_set_anew(run, values):
     """It says which they are now."""
     values.write(key_of(TO), "nonsense")
-    code, printed = run("set", TO, "--pause", "--because", "repaired")
+    code, printed = run("set", TO, *FROM, "--pause", "--because", "repaired")
     assert code == 0
     assert "paused, 768 photos at once" in printed
     assert parse_settings(values.read(key_of(TO)).value) == LaneSettings(paused=True)

@@ -196,6 +196,13 @@ def test_an_unknown_region_is_named(data, capsys):
         assert "mars" in capsys.readouterr().err
 
 
+def test_a_lane_that_there_is_not_is_refused(data, acts, capsys):
+    """Before anything is logged."""
+    assert run(data, "--region", HOME, "--to", HOME) == 2
+    assert f"{HOME} has no lane to {HOME}" in capsys.readouterr().err
+    assert acts(HOME) == 0
+
+
 class Silent:
     """An event log with letters that do not come: somebody else reads them."""
 
