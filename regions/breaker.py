@@ -21,6 +21,10 @@ from enum import Enum
 
 from regions.retry import backoff_s
 
+_CALLS_COUNT_S = 10.0
+"""For so long after a call has failed, an answer to a poll does not mean that calls are answered: as long as one may
+take, so that of calls that go on failing there is always one that counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class BreakerLimits:
@@ -62,6 +66,8 @@ class Breaker:
         self._waiting: dict[Attempt, None] = {}
         self._answered_s = self.call_answered_s = -math.inf
         """To anything, and to a call that was no poll: when the last answer came."""
+        self._call_failed_s, self._poll_answered_s = -math.inf, -math.inf
+        """When the last call failed, and since when each poll that ended was answered."""
         self._failed = list[Attempt]()
         """Without an answer in between, while it is closed."""
         self._openings = 0
@@ -75,6 +81,11 @@ class Breaker:
         if not self._openings:
             return BreakerState.CLOSED
         return BreakerState.HALF_OPEN if self._probe else BreakerState.OPEN
+
+    @property
+    def seems_back(self) -> bool:
+        """Whether polls are answered, and nobody has called for a while: what is refused then, nobody knows."""
+        return self._probe is None and self._poll_answered_s - self._call_failed_s >= _CALLS_COUNT_S
 
     def begin(self, now_s: float) -> Attempt | None:
         """None if the call is refused."""
@@ -98,7 +109,7 @@ class Breaker:
         self._waiting.pop(attempt, None)
         self._answered_s = now_s
         if attempt.is_poll:
-            self._retry_s = min(self._retry_s, now_s)
+            self._retry_s, self._poll_answered_s = min(self._retry_s, now_s), now_s
             self._failed = [one for one in self._failed if not one.is_poll]
             return
         self.call_answered_s = now_s
@@ -108,6 +119,10 @@ class Breaker:
     def failed(self, attempt: Attempt, now_s: float) -> None:
         """No answer came, or none that can be used. Of calls that began before it opened, nothing new is learnt."""
         self._waiting.pop(attempt, None)
+        if attempt.is_poll:
+            self._poll_answered_s = -math.inf
+        else:
+            self._call_failed_s = now_s
         if self._openings:
             if attempt is self._probe:
                 self._open(now_s)

@@ -47,8 +47,11 @@ class Bulkheads:
         return made or self._by_name.setdefault(upstream, Bulkhead(upstream, self._limits, self._clock_s, self._jitter))
 
     def refused(self) -> list[str]:
-        """The upstreams that do not answer, and that are asked by probes and polls only."""
-        return sorted(name for name, bulkhead in list(self._by_name.items()) if bulkhead.refuses)
+        """The upstreams that do not answer, and that are asked by probes and polls only.
+
+        Not those that answer polls while nobody calls: they would be named until somebody needs them.
+        """
+        return sorted(name for name, one in list(self._by_name.items()) if one.refuses and not one.seems_back)
 
 
 class Bulkhead:
@@ -66,6 +69,10 @@ class Bulkhead:
     @property
     def refuses(self) -> bool:
         return self._breaker.state is not BreakerState.CLOSED
+
+    @property
+    def seems_back(self) -> bool:
+        return self._breaker.seems_back
 
     def answered_s(self) -> float:
         """How long ago a call was answered, or the first was made; polls do not count."""

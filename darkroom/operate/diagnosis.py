@@ -34,8 +34,8 @@ _PUBLISH = (
     "Publish the newest valid one: `darkroom policy apply FILE`. Origins that know one put it back by themselves."
 )
 _REFUSED = (
-    "See whether they run, and whether this server reaches them: what needs them is refused at once until then. An edge"
-    " that nobody asks for anything finds out with the next request, origins within seconds."
+    "See whether they run, and whether this server reaches them: what needs them is refused at once until then. One"
+    " that is back is named for ten seconds more at most."
 )
 
 

@@ -61,12 +61,14 @@ class LaneView:
         return _age_s(self.activity.oldest_ms.values() if self.activity else (), at_ms)
 
     def loss_s(self, at_ms: int) -> float | None:
-        """How long the oldest has waited that brings what is only at home; None if nobody knows."""
-        # How many were set aside, the log counts for all lanes together: replicators say which are this one's.
-        reported = ENVELOPES if self.activity else frozenset[str]()
-        if self._is_unknown(self.waiting.keys() - _NOT_LOST - reported):
+        """How long the oldest has waited that brings what is only at home; None if nobody knows.
+
+        Without a replicator nobody does, also where nothing waits in the log: how many were set aside, that counts for
+        all lanes together, and where none runs, it may be that nobody publishes what the outbox has either.
+        """
+        if self.activity is None or self._is_unknown(self.waiting.keys() - _NOT_LOST - ENVELOPES):
             return None
-        times = [*self.activity.oldest_ms.items(), *self.activity.oldest_aside_ms.items()] if self.activity else []
+        times = [*self.activity.oldest_ms.items(), *self.activity.oldest_aside_ms.items()]
         return _age_s([oldest for topic, oldest in times if topic not in _NOT_LOST], at_ms)
 
     def _is_unknown(self, topics: Collection[str]) -> bool:
@@ -98,7 +100,7 @@ class LanesView:
 
 
 def command(options: Namespace) -> int:
-    """Runs `darkroom lanes show`."""
+    """Runs `darkroom lanes show`. The exit code is 1 if a home does not answer, or nobody reports on a lane."""
     loaded, homes = one_region.named_or_all(options)
     if options.live and options.json:
         watch(lambda: read(loaded, homes), _print_json, _EVERY_S)
@@ -109,7 +111,7 @@ def command(options: Namespace) -> int:
         _print_json(view)
     else:
         Console().print(drawn(view))
-    return 1 if view.away else 0
+    return 1 if view.away or any(lane.activity is None for lane in view.lanes) else 0
 
 
 def read(loaded: Config, homes: Sequence[str]) -> LanesView:
@@ -232,12 +234,17 @@ def _put_off_ms(activity: LaneActivity) -> int | None:
     return None if activity.refusing == activity.replicators else activity.put_off_ms
 
 
+def _unreported(seen: LanesView, home: str) -> str:
+    silent = [lane.destination for lane in seen.lanes if lane.home == home and lane.activity is None]
+    return f"on the lanes to {' and '.join(silent)}" if silent else "some of what waits in its lanes"
+
+
 def remarks(seen: LanesView) -> list[str]:
     """What stands below the table. Pure."""
     lost = [
         f"If {home} were lost now, at most the last {lost_s:,.1f} s of what may lie elsewhere too would be lost."
         if lost_s is not None
-        else f"Nobody knows what would be lost with {home} now: no replicator reports some of what waits in its lanes."
+        else f"Nobody knows what would be lost with {home} now: no replicator reports {_unreported(seen, home)}."
         for home, lost_s in seen.could_be_lost_s().items()
     ]
     put_off = [

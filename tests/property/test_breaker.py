@@ -203,3 +203,24 @@ def test_it_waits_longer_after_each_probe_that_failed_up_to_its_limit(chance):
     assert pauses == sorted(pauses)
     assert LIMITS.first_open_s / 2 <= pauses[0] <= LIMITS.first_open_s + 0.02
     assert math.isclose(pauses[-1], LIMITS.max_open_s * (0.5 + chance / 2), abs_tol=0.02)
+
+
+def test_polls_that_are_answered_while_nobody_calls_say_that_it_seems_to_be_back():
+    """Not while calls fail, however many polls are answered from memory; nor once a poll fails again."""
+    caller = Caller()
+    for _ in range(LIMITS.failures):
+        caller.breaker.failed(caller.begin(), caller.time_s)
+    for _ in range(3):
+        caller.time_s += LIMITS.max_open_s
+        call = caller.begin()
+        for _ in range(10):
+            caller.time_s += 1
+            caller.breaker.answered(caller.breaker.begin_poll(caller.time_s), caller.time_s)
+            assert not caller.breaker.seems_back
+        caller.breaker.failed(call, caller.time_s)
+    caller.time_s += 10
+    assert not caller.breaker.seems_back
+    caller.breaker.answered(caller.breaker.begin_poll(caller.time_s), caller.time_s)
+    assert caller.breaker.seems_back
+    caller.breaker.failed(caller.breaker.begin_poll(caller.time_s), caller.time_s)
+    assert not caller.breaker.seems_back
