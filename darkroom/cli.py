@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from darkroom.command_error import CommandError
-from darkroom.command_line import DATA, day_ms
+from darkroom.command_line import DATA, day_ms, reason
 from darkroom.installation import require_service
 
 _EXAMPLES = """\
@@ -89,7 +89,7 @@ _PLACES = _argument(
 _REGION = _argument("region", metavar="REGION")
 _AT_REGION = _argument("--region", metavar="REGION", help="the region to ask or to tell (default: the first)")
 _DRAFT = (
-    _argument("--because", metavar="TEXT", help="why; it stays in the history"),
+    _argument("--because", type=reason, metavar="TEXT", help="why; it stays in the history"),
     _argument("--places", action="store_true", help="take places and keys from the topology and the secrets here"),
     _argument("--signers", type=Path, metavar="FILE", help="who signs from the next statement on (default: as before)"),
     _argument("--operators", type=Path, metavar="FILE", help="who may act by hand, with roles and keys (as before)"),
@@ -396,13 +396,15 @@ COMMANDS = (
         "darkroom.operate.set_lane:command",
         (
             _argument("destination", metavar="DESTINATION", help="the region that the lane leads to"),
-            _argument("--region", metavar="REGION", help="the region that it leads from (default: the first)"),
-            _argument("--pause", dest="paused", action="store_const", const=True, help="begin no copy more"),
-            _argument("--resume", dest="paused", action="store_const", const=False, help="go on after a pause"),
+            _argument("--region", metavar="REGION", help="the region that it leads from, if several have a lane there"),
+            _argument("--pause", action="store_true", help="begin no copy more"),
+            _argument("--resume", action="store_true", help="go on after a pause"),
             _argument("--bytes-per-s", type=int, metavar="N", help="at most so many in all (0: no limit)"),
             _argument("--width", type=int, metavar="N", help="so many photos at once, in all replicators together"),
             _argument("--backfill-width", type=int, metavar="N", help="so many of those that were processed again"),
-            _argument("--because", required=True, metavar="TEXT", help="why; it stays in the region's acts"),
+            _argument(
+                "--because", type=reason, required=True, metavar="TEXT", help="why; it stays in the region's acts"
+            ),
             _TOPOLOGY,
         ),
         needs_service=True,

@@ -21,3 +21,10 @@ def day_ms(text: str) -> int:
     except ValueError:
         raise ArgumentTypeError(f"{text!r} is no date; write 2026-05-01, or 2026-05-01T12:30 (UTC)") from None
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def reason(text: str) -> str:
+    """Why something is done, which stays on record. Raises ArgumentTypeError if it says nothing."""
+    if not text.strip():
+        raise ArgumentTypeError("it says nothing; write in a few words why")
+    return text.strip()

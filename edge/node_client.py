@@ -4,9 +4,12 @@ Unavailable means that the server was not reached. BadGateway means that its res
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
 import urllib3
@@ -28,6 +31,7 @@ _LIMITS = BulkheadLimits(_AT_ONCE, queued=192, queue_s=1.0, breaker=BreakerLimit
 _OBJECTS_S = _ORIGIN_S = 4.0
 _SHIELD_S = 6.0
 _API_S = 10.0
+_HEALTH_S, _ASK_EVERY_S = 2.0, 1.0
 _TIMEOUT = urllib3.Timeout(connect=1.0, read=_API_S)
 _MAX_REPLY_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
@@ -57,12 +61,13 @@ class NodeClient:
     """Sends requests as the edge of the signer. `receiver` is the name of the node that is asked.
 
     Each node, and each region's object store, has a bulkhead and a breaker of its own: a stalled one holds a bounded
-    number of requests, and then all others that need it are refused at once, with Unavailable.
+    number of requests, and then all others that need it are refused at once, with Unavailable. `clock_s` is monotonic.
     """
 
-    def __init__(self, signer: NodeSigner) -> None:
+    def __init__(self, signer: NodeSigner, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._signer = signer
-        self._bulkheads = Bulkheads(_LIMITS)
+        self._bulkheads = Bulkheads(_LIMITS, clock_s)
+        self._last_url: dict[str, str] = {}
         self._pools = urllib3.PoolManager(num_pools=_MAX_HOSTS, maxsize=_AT_ONCE, timeout=_TIMEOUT)
 
     def token(self, call: Call) -> str:
@@ -72,6 +77,16 @@ class NodeClient:
     def refused(self) -> list[str]:
         """The upstreams that do not answer at the moment."""
         return self._bulkheads.refused()
+
+    def ask_refused_forever(self) -> None:
+        """So that who is back is not named until somebody needs it: other loops poll shields alone."""
+        while True:
+            self.ask_refused()
+            gevent.sleep(_ASK_EVERY_S)
+
+    def ask_refused(self) -> None:
+        """Any answer of the server counts."""
+        gevent.joinall([gevent.spawn(self._ask_health, upstream) for upstream in self.refused()])
 
     def request(
         self,
@@ -106,6 +121,14 @@ class NodeClient:
         token is sent."""
         return self._begun(f"objects of {home}", url, {}, _OBJECTS_S)
 
+    def _ask_health(self, upstream: str) -> None:
+        parts = urlsplit(self._last_url[upstream])
+        url = f"{parts.scheme}://{parts.netloc}/health"
+        too_late = gevent.Timeout(_HEALTH_S, BadGateway(f"{parts.netloc} took too long"))
+        with suppress(Unavailable, BadGateway), self._bulkheads.of(upstream).poll(), too_late:
+            for _ in _read(self._open("GET", url, {}, None), url, _MAX_REPLY_BYTES):
+                pass
+
     def _whole(
         self,
         call: AdmittedCall,
@@ -116,6 +139,7 @@ class NodeClient:
         body: bytes | None,
         within_s: float,
     ) -> Reply:
+        self._last_url[receiver] = url
         with call, gevent.Timeout(within_s, BadGateway(f"{_host(url)} took too long")):
             signed = Call(receiver, method, request_target(url), body or b"", key=headers.get("idempotency-key", ""))
             sent = {**headers, node_tokens.HEADER: self.token(signed)}
@@ -124,6 +148,7 @@ class NodeClient:
         return Reply(response.status, list(response.headers.items()), data)
 
     def _begun(self, upstream: str, url: str, headers: Mapping[str, str], within_s: float) -> "Incoming":
+        self._last_url[upstream] = url
         call = self._bulkheads.of(upstream).enter()
         try:
             with gevent.Timeout(within_s, BadGateway(f"{_host(url)} took too long")):

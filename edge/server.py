@@ -98,7 +98,11 @@ def serve(config: Config, name: str, listener: socket.socket | None, web_folder:
     app = App(topology, edge, node_client, news, cache, tombstones, images, Page(web_folder))
     renewal = Renewal(name, topology, cache, grant_cache, permissions, images, time.monotonic)
     loops: list[Callable[[], None]] = [partial(tombstones.run_forever, region) for region in topology.regions]
-    return EdgeServer(app, [*loops, renewal.run_forever, renewal.watch_forever], _gevent_listener(edge, listener))
+    return EdgeServer(
+        app,
+        [*loops, renewal.run_forever, renewal.watch_forever, node_client.ask_refused_forever],
+        _gevent_listener(edge, listener),
+    )
 
 
 def _upstreams(

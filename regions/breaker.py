@@ -8,8 +8,8 @@ A frozen server fails no call until the calls' deadlines, and they may be long. 
 wait, and none was answered for `silent_s`. A server that is slow but answers somebody is not silent.
 
 Loops that ask a server every second anyway are *polls*: they are never refused, so that a server that is back is found
-without anybody's request. Their answers may come from memory while all else hangs, so they close nothing; but they
-make a probe due.
+without anybody's request. Their answers may come from memory while all else hangs, so they close nothing, and of what
+was not answered they make up for polls alone; but they make a probe due.
 
 Times are seconds of any clock that does not stand still. A step backwards makes a probe due early and does no harm.
 """
@@ -20,6 +20,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from regions.retry import backoff_s
+
+_CALLS_COUNT_S = 10.0
+"""For so long after a call has failed, an answer to a poll does not mean that calls are answered: as long as one may
+take, so that of calls that go on failing there is always one that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,13 @@ class Breaker:
         self._waiting: dict[Attempt, None] = {}
         self._answered_s = self.call_answered_s = -math.inf
         """To anything, and to a call that was no poll: when the last answer came."""
-        self._failures = 0
+        self._call_failed_s, self._poll_answered_s = -math.inf, -math.inf
+        """When the last call failed, and since when each poll that ended was answered."""
+        self._failed = list[Attempt]()
+        """Without an answer in between, while it is closed."""
         self._openings = 0
+        self.silent_since_s: float | None = None
+        """When the first call began of those that opened it, or the last answer to a call came; None while closed."""
         self._opened_s = self._retry_s = -math.inf
         self._probe: Attempt | None = None
 
@@ -72,6 +81,11 @@ class Breaker:
         if not self._openings:
             return BreakerState.CLOSED
         return BreakerState.HALF_OPEN if self._probe else BreakerState.OPEN
+
+    @property
+    def seems_back(self) -> bool:
+        """Whether polls are answered, and nobody has called for a while: what is refused then, nobody knows."""
+        return self._probe is None and self._poll_answered_s - self._call_failed_s >= _CALLS_COUNT_S
 
     def begin(self, now_s: float) -> Attempt | None:
         """None if the call is refused."""
@@ -95,22 +109,27 @@ class Breaker:
         self._waiting.pop(attempt, None)
         self._answered_s = now_s
         if attempt.is_poll:
-            self._retry_s = min(self._retry_s, now_s)
+            self._retry_s, self._poll_answered_s = min(self._retry_s, now_s), now_s
+            self._failed = [one for one in self._failed if not one.is_poll]
             return
         self.call_answered_s = now_s
-        self._failures = self._openings = 0
-        self._probe = None
+        self._openings, self._probe, self.silent_since_s = 0, None, None
+        self._failed.clear()
 
     def failed(self, attempt: Attempt, now_s: float) -> None:
         """No answer came, or none that can be used. Of calls that began before it opened, nothing new is learnt."""
         self._waiting.pop(attempt, None)
+        if attempt.is_poll:
+            self._poll_answered_s = -math.inf
+        else:
+            self._call_failed_s = now_s
         if self._openings:
             if attempt is self._probe:
                 self._open(now_s)
             return
-        self._failures += 1
+        self._failed.append(attempt)
         was_silent = now_s - max(self._answered_s, attempt.began_s) >= self._limits.silent_s
-        if self._failures >= self._limits.failures or was_silent:
+        if len(self._failed) >= self._limits.failures or was_silent:
             self._open(now_s)
 
     def abandoned(self, attempt: Attempt, now_s: float) -> None:
@@ -137,7 +156,11 @@ class Breaker:
         return not self._opened_s <= now_s < self._retry_s
 
     def _open(self, now_s: float) -> None:
-        self._failures, self._probe = 0, None
+        if not self._openings:
+            first_s = min(one.began_s for one in (*self._failed, *self._waiting))
+            self.silent_since_s = max(self.call_answered_s, first_s)
+        self._failed.clear()
+        self._probe = None
         self._openings += 1
         pause_s = backoff_s(self._openings, self._jitter, self._limits.first_open_s, self._limits.max_open_s)
         self._opened_s, self._retry_s = now_s, now_s + pause_s

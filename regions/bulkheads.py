@@ -47,8 +47,11 @@ class Bulkheads:
         return made or self._by_name.setdefault(upstream, Bulkhead(upstream, self._limits, self._clock_s, self._jitter))
 
     def refused(self) -> list[str]:
-        """The upstreams that do not answer, and that are asked by probes and polls only."""
-        return sorted(name for name, bulkhead in list(self._by_name.items()) if bulkhead.refuses)
+        """The upstreams that do not answer, and that are asked by probes and polls only.
+
+        Not those that answer polls while nobody calls: they would be named until somebody needs them.
+        """
+        return sorted(name for name, one in list(self._by_name.items()) if one.refuses and not one.seems_back)
 
 
 class Bulkhead:
@@ -67,9 +70,18 @@ class Bulkhead:
     def refuses(self) -> bool:
         return self._breaker.state is not BreakerState.CLOSED
 
-    def silent_s(self) -> float:
+    @property
+    def seems_back(self) -> bool:
+        return self._breaker.seems_back
+
+    def answered_s(self) -> float:
         """How long ago a call was answered, or the first was made; polls do not count."""
         return self._clock_s() - max(self._breaker.call_answered_s, self._made_s)
+
+    def silent_s(self) -> float | None:
+        """For how long it has not answered; None if it is not refused."""
+        since_s = self._breaker.silent_since_s
+        return None if since_s is None else self._clock_s() - since_s
 
     def enter(self) -> "AdmittedCall":
         """Raises Unavailable, at once or after `queue_s`. What it returns must be closed: use it in a `with`."""

@@ -137,7 +137,11 @@ class StoreMissing(Unavailable):
     """There is no store at the URL, as when a disk is not mounted. `darkroom prepare` alone creates stores."""
 
     slug = "store-missing"
-    advice = "Mount its disk, or correct its URL in the topology. If the store is new, run `darkroom prepare`."
+    advice = (
+        "Mount its disk, or correct its URL in the topology. Only if there has never been such a store, run"
+        " `darkroom prepare`. If the region is lost, create nothing in its place: name the others with --region;"
+        " docs/durability.md says what they have of it."
+    )
 
 
 class WrongStore(Unavailable):

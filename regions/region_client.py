@@ -3,11 +3,16 @@
 On threads. What serves a user's request goes through `start`, in a thread of this client, so that who waits can
 leave at its deadline. Loops that ask every second `poll`, on a thread of their own. Both threads are free again soon
 after the deadline, whatever the other region sends: see `whole_answers`.
+
+A poll that is answered by a region that is refused also sends the probe, in no request's place: where nobody has
+anything to ask, a region that is back would otherwise be called silent for good.
 """
 
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import urllib3
@@ -15,7 +20,8 @@ import urllib3
 from regions import node_tokens, whole_answers
 from regions.breaker import BreakerLimits
 from regions.bulkheads import AdmittedCall, BulkheadLimits, Bulkheads
-from regions.errors import BadGateway, Unavailable
+from regions.clock import now_ms
+from regions.errors import BadGateway, Problem, Unavailable
 from regions.node_tokens import Call, NodeSigner
 from regions.request_target import request_target
 
@@ -31,6 +37,7 @@ _AT_ONCE = 6
 _BREAKER = BreakerLimits(waiting=3, silent_s=1.0, first_open_s=30.0, max_open_s=30.0)
 LIMITS = BulkheadLimits(_AT_ONCE, queued=10, queue_s=0.25, breaker=_BREAKER)
 _THREADS = 64
+_LATELY_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +59,16 @@ class RegionReply:
 
 
 class RegionClient:
-    """Asks as the node of `signer`. `clock_s` is monotonic."""
+    """Asks as the node of `signer`. `clock_s` is monotonic, and `clock_ms` the Unix time."""
 
     def __init__(
-        self, signer: NodeSigner, limits: BulkheadLimits = LIMITS, clock_s: Callable[[], float] = time.monotonic
+        self,
+        signer: NodeSigner,
+        limits: BulkheadLimits = LIMITS,
+        clock_s: Callable[[], float] = time.monotonic,
+        clock_ms: Callable[[], int] = now_ms,
     ) -> None:
+        self._clock_ms = clock_ms
         self._signer, self._http = signer, whole_answers.pool_manager(_MAX_ORIGINS, _AT_ONCE)
         self._bulkheads = Bulkheads(limits, clock_s)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="to other regions")
@@ -69,15 +81,24 @@ class RegionClient:
         return self._threads.submit(lambda: self._sent(self._bulkheads.of(wanted.name).enter(), wanted, within_s))
 
     def poll(self, wanted: RegionRequest, within_s: float) -> RegionReply:
-        """For a loop. Raises as `start`, but is never refused."""
-        return self._sent(self._bulkheads.of(wanted.name).poll(), wanted, within_s)
+        """For a loop. Raises as `start`, but is never refused. With a probe it takes up to twice as long."""
+        bulkhead = self._bulkheads.of(wanted.name)
+        reply = self._sent(bulkhead.poll(), wanted, within_s)
+        if bulkhead.refuses:
+            with suppress(Problem):
+                self._sent(bulkhead.enter(), _probe(wanted, self._clock_ms()), within_s)
+        return reply
 
     def refused(self) -> list[str]:
         """The regions that do not answer at the moment."""
         return self._bulkheads.refused()
 
-    def silent_s(self, name: str) -> float:
+    def answered_s(self, name: str) -> float:
         """How long ago the region answered something that was not a poll."""
+        return self._bulkheads.of(name).answered_s()
+
+    def silent_s(self, name: str) -> float | None:
+        """For how long the region has not answered; None if it is not refused."""
         return self._bulkheads.of(name).silent_s()
 
     def close(self) -> None:
@@ -116,3 +137,9 @@ class RegionClient:
             if len(data) > wanted.max_bytes:
                 raise BadGateway(f"{wanted.name} sent more than {wanted.max_bytes} bytes")
         return bytes(data)
+
+
+def _probe(polled: RegionRequest, at_ms: int) -> RegionRequest:
+    """Asks who was polled for what its catalog has to read, and changes nothing. A refusal is an answer too."""
+    body = json.dumps({"after_ms": at_ms - _LATELY_MS}).encode()
+    return RegionRequest(polled.name, polled.origin, "POST", "/border/v1/ended-sessions", body)

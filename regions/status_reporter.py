@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from regions.errors import Unavailable
 from regions.status_documents import EVERY_S
@@ -34,19 +34,40 @@ class StatusReporter:
     async def run_forever(self) -> None:
         """Until it is cancelled. While the settings are unavailable, nobody sees the status, and the work goes on."""
         with ThreadPoolExecutor(1, thread_name_prefix="status") as thread:
+            loop = asyncio.get_running_loop()
+
+            async def attempt(change: Callable[[], object]) -> None:
+                await loop.run_in_executor(thread, self._attempt, change)
+
             try:
-                await self._attempt(thread, self._remove_gone)
+                await attempt(self._remove_gone)
                 while True:
-                    await self._attempt(thread, partial(self._values.write, self._key, self._status()))
+                    await attempt(self._write)
                     await asyncio.sleep(EVERY_S)
             finally:
-                await self._attempt(thread, partial(self._values.delete, self._key))
+                await attempt(self._delete)
 
-    async def _attempt(self, thread: ThreadPoolExecutor, change: Callable[[], object]) -> None:
+    def run(self, stop: threading.Event) -> None:
+        """The same on this thread, until `stop` is set."""
         try:
-            await asyncio.get_running_loop().run_in_executor(thread, change)
+            self._attempt(self._remove_gone)
+            self._attempt(self._write)
+            while not stop.wait(EVERY_S):
+                self._attempt(self._write)
+        finally:
+            self._attempt(self._delete)
+
+    def _attempt(self, change: Callable[[], object]) -> None:
+        try:
+            change()
         except Unavailable as error:
             log.warning("the status is not reported", extra={"key": self._key, "error": error.detail})
+
+    def _write(self) -> None:
+        self._values.write(self._key, self._status())
+
+    def _delete(self) -> None:
+        self._values.delete(self._key)
 
     def _remove_gone(self) -> None:
         """Statuses of processes that were killed. One that was only late writes its own again."""

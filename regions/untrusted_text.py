@@ -13,6 +13,11 @@ _NOT_TEXT = ("Cc", "Cs")
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
+def printable(text: str, most_chars: int) -> str:
+    """Its first characters, with a space for each that controls a terminal or the direction of what follows."""
+    return "".join(char if char.isprintable() else " " for char in text[:most_chars])
+
+
 def has_controls(text: str, allowed: str = "") -> bool:
     """Whether there is a control character in it, or another that is no text, that is not `allowed`."""
     return any((category(letter) in _NOT_TEXT or letter in _BIDI_CONTROLS) and letter not in allowed for letter in text)

@@ -57,22 +57,35 @@ class LaneHandlers:
         Raises NotFound or Unprocessable for an object that the home does not have or that arrives corrupt, after it has
         brought the others; Unprocessable, before it brings anything, if the raw has no recorded SHA-256 to verify by.
 
-        A deletion may run at the same time, in another process and without a common lock. The destination looks for
-        its own tombstone after all that arrived (`origin.border.receiving`). This looks for the one at home: before,
-        to save work, and after, because a deletion may have been handled while this one brought an object. If this
-        process dies in between, its event is not committed, and the next delivery finds the tombstone.
+        A deletion may run at the same time, in another process and without a common lock. It has an event of its own,
+        written with the tombstone, which is not done before nothing can arrive at the destination any more; and the
+        destination looks for its tombstone after all that arrived (`origin.border.receiving`). So this need not wait
+        for it. It looks for the one at home: before, to save work, and after, so that what it has brought meanwhile
+        does not lie there until the deletion asks again. If this process dies in between, its event is not committed,
+        and the next delivery finds the tombstone.
         """
         photo_id = event.key
-        if self._delete_if_tombstoned(photo_id):
+        if self._erased_if_deleted(photo_id):
             return
         try:
             self._replicate(photo_id, is_again(event))
-        finally:
-            self._delete_if_tombstoned(photo_id)
+        except Exception:
+            # Its objects at home may be gone by now, and that is no error.
+            if not self._erased_if_deleted(photo_id):
+                raise
+        else:
+            self._erased_if_deleted(photo_id)
 
     def handle_deleted(self, event: Event) -> None:
-        """Raises NotYet as long as something of the photo may still arrive there."""
-        self._delete_at_destination(event.key, event.at_ms)
+        """Raises NotYet as long as something of the photo may still arrive there.
+
+        Only the photo's id and the time of the deletion cross, not the owner's id. The home's record of the replica
+        goes last: as long as it is there, the deletion is not confirmed.
+        """
+        photo_id = event.key
+        if not self._border.delete(photo_id, event.at_ms):
+            raise NotYet(f"something of {photo_id} may still arrive at {self._destination.name}", TEN_MINUTES)
+        self._home.stores.catalog.replicas.remove(photo_id, self._destination.name)
 
     def handle_followed(self, event: Event) -> None:
         """If the author's home is the destination: tells it, and keeps references to the author's latest photos here.
@@ -162,18 +175,9 @@ class LaneHandlers:
         log.info("sent", extra={"photo_id": offer.photo_id, "moved_bytes": moved_bytes, "errors": len(errors)})
         return errors
 
-    def _delete_if_tombstoned(self, photo_id: str) -> bool:
-        """Whether the photo has a tombstone; if so, nothing of it is at the destination any more."""
+    def _erased_if_deleted(self, photo_id: str) -> bool:
+        """Whether the photo has a tombstone; if so, nothing that has arrived of it is at the destination now."""
         tombstone = self._home.stores.catalog.tombstones.get(photo_id)
         if tombstone is not None:
-            self._delete_at_destination(photo_id, tombstone.deleted_at_ms)
+            self._border.delete(photo_id, tombstone.deleted_at_ms)
         return tombstone is not None
-
-    def _delete_at_destination(self, photo_id: str, deleted_at_ms: int) -> None:
-        """Only the photo's id and the time of the deletion cross, not the owner's id.
-
-        The home's record of the replica goes last: as long as it is there, the deletion is not confirmed.
-        """
-        if not self._border.delete(photo_id, deleted_at_ms):
-            raise NotYet(f"something of {photo_id} may still arrive at {self._destination.name}", TEN_MINUTES)
-        self._home.stores.catalog.replicas.remove(photo_id, self._destination.name)

@@ -35,6 +35,7 @@ from replication.handlers import LaneHandlers, LaneHome
 from replication.lane_log import LaneLog
 from replication.lane_member import LaneMember
 from replication.lane_status import LaneWork
+from replication.put_off import PutOff
 from replication.records import RecordHandlers
 from replication.transfer import Sender
 
@@ -63,7 +64,7 @@ class Lane:
         self._allowance, self._client, self._threads = allowance, client, threads
         self._log = LaneLog(self._events, self._group, time.monotonic)
         self._backlog, self._counted_s = dict[str, int](), float("-inf")
-        self._errors = 0
+        self._errors, self._put_off = 0, PutOff(now_ms)
         self._sent = deque([(time.monotonic(), 0)])
 
     def run(self, process_name: str, stop: threading.Event) -> None:
@@ -87,18 +88,21 @@ class Lane:
         return LaneMember(name, actor, self._measure, self._log.generations, settings, self._allowance.allow)
 
     def work(self) -> LaneWork:
-        unfinished = self._log.unfinished()
+        unfinished, put_off = self._log.unfinished(), self._put_off.now()
         return LaneWork(
             under_way=unfinished.under_way,
             set_aside=unfinished.set_aside,
+            deletions_aside=unfinished.deletions_aside,
             copying=self._allowance.copying_now,
             oldest_ms=unfinished.oldest_ms,
             oldest_aside_ms=unfinished.oldest_aside_ms,
             sent_bytes=self._allowance.sent_bytes,
             bytes_per_s=self._bytes_per_s(),
             errors=self._errors,
-            answered_s=self._client.silent_s(self.destination),
-            refused=self._is_refused(),
+            silent_s=self._client.silent_s(self.destination),
+            put_off=put_off.count,
+            put_off_ms=put_off.since_ms,
+            put_off_because=put_off.because,
         )
 
     async def _measure(self) -> LaneReport:
@@ -113,12 +117,9 @@ class Lane:
             generations=mine,
             backlog={name: self._backlog[name] for name in mine},
             under_way=self._log.unfinished().under_way,
-            answered_s=self._client.silent_s(self.destination),
-            refused=self._is_refused(),
+            answered_s=self._client.answered_s(self.destination),
+            refused=self._client.silent_s(self.destination) is not None,
         )
-
-    def _is_refused(self) -> bool:
-        return self.destination in self._client.refused()
 
     def _count_backlog(self) -> dict[str, int]:
         return {
@@ -141,17 +142,23 @@ class Lane:
             self._handlers.handle_ready(event)
 
     def _attempt(self, handle: HandleEvent) -> HandleEvent:
-        """Not while another process finds out whether the destination answers again. Counts errors."""
+        """Not while another process finds out whether the destination is back. Notes errors, and what is put off."""
 
         def attempt(event: Event) -> None:
-            self._allowance.require_asking()
             try:
+                self._allowance.require_asking()
                 handle(event)
-            except (Unavailable, NotYet):
+            except Unavailable as error:
+                self._put_off.note(event.event_id, error.detail)
+                raise
+            except NotYet:
+                self._put_off.forget(event.event_id)
                 raise
             except Exception:
+                self._put_off.forget(event.event_id)
                 self._errors += 1
                 raise
+            self._put_off.forget(event.event_id)
 
         return attempt
 

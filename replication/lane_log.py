@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from regions.events.messages import Event, UnreadableEvent
 from regions.events.set_aside import parse
-from regions.events.topics import ENVELOPES
+from regions.events.topics import ENVELOPES, PHOTO_DELETED
 from regions.stores.events import Consumer, Delivery, Events
 from replication.budget import LEASE_S, partition_name
 
@@ -27,13 +27,16 @@ class _Unfinished(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """`set_aside` events wait to be tried again; those that are due in hours may not have been read.
+    """`set_aside` events wait to be tried again, and `deletions_aside` besides.
+
+    Those that are due in hours may not have been read.
 
     `oldest_ms`, and of those that were set aside `oldest_aside_ms`, have when the oldest was published, by topic.
     """
 
     under_way: int
     set_aside: int
+    deletions_aside: int
     oldest_ms: Mapping[str, int]
     oldest_aside_ms: Mapping[str, int]
 
@@ -78,7 +81,9 @@ class LaneLog:
             for held in self._held.values():
                 found = set_aside if held.topic in ENVELOPES else under_way
                 found += [one for read in held.partitions.values() for one in read if one.topic]
-        return Unfinished(len(under_way), len(set_aside), _oldest_ms(under_way), _oldest_ms(set_aside))
+        deletions = sum(one.topic == PHOTO_DELETED for one in set_aside)
+        others = len(set_aside) - deletions
+        return Unfinished(len(under_way), others, deletions, _oldest_ms(under_way), _oldest_ms(set_aside))
 
     def note_owned(self, consumer: int, topic: str, owned: set[int], generation: int) -> None:
         with self._lock:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from regions import status_documents
+from regions.events.topics import PHOTO_READY_AGAIN
 from regions.stores.settings import Setting
 from replication.budget import LaneLimits
 
@@ -20,21 +21,26 @@ class LaneWork:
     """What one replicator does in one lane.
 
     `under_way` events have been read and are not done, `copying` photos are being copied, and `set_aside` events wait
-    to be tried again. `oldest_ms` has the time of the oldest event that is under way, by topic, and `oldest_aside_ms`
-    that of those set aside. `sent_bytes` and `errors` are counted since the process started. The destination answered
-    `answered_s` seconds ago, and is `refused` while it does not answer this process.
+    to be tried again, and `deletions_aside` besides: as a rule until nothing of their photos can arrive. `oldest_ms`
+    has the time of the oldest event that is under way, by topic, and `oldest_aside_ms` that of those set aside.
+    `sent_bytes` and `errors` are counted since the process started. While the destination does not answer this process,
+    it has been silent for `silent_s`. `put_off` events are tried on and on in their place, because a store or the
+    destination puts them off: the first since `put_off_ms`, the last `put_off_because` of that.
     """
 
     under_way: int
     set_aside: int
+    deletions_aside: int
     copying: int
+    sent_bytes: int
     oldest_ms: Mapping[str, int]
     oldest_aside_ms: Mapping[str, int]
-    sent_bytes: int
     bytes_per_s: float
     errors: int
-    answered_s: float
-    refused: bool
+    silent_s: float | None
+    put_off: int
+    put_off_ms: int | None
+    put_off_because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +58,25 @@ class LaneStatus:
 class LaneActivity:
     """Of one lane in all its replicators, at least one.
 
-    `oldest_ms` and `oldest_aside_ms` are the least. `refusing` of them get no answer from the destination, which
-    answered one of them `answered_s` seconds ago, and `alone` of them do not hear the lane's actor.
+    `oldest_ms` and `oldest_aside_ms` are the least; `put_off_because` is of the process in which that began first.
+    `refusing` of them get no answer from the destination, which has
+    been silent to one of them for `silent_s` and to the others for longer; `alone` of them do not hear the lane's
+    actor.
     """
 
     replicators: int
     under_way: int
     set_aside: int
+    deletions_aside: int
     copying: int
     oldest_ms: Mapping[str, int]
     oldest_aside_ms: Mapping[str, int]
     bytes_per_s: float
     errors: int
-    answered_s: float
+    put_off: int
+    put_off_ms: int | None
+    put_off_because: str
+    silent_s: float | None
     refusing: int
     alone: int
     width: int
@@ -113,21 +125,36 @@ def present(settings: Mapping[str, Setting], now_ms: int) -> dict[str, list[Lane
 
 def total(statuses: Collection[LaneStatus]) -> LaneActivity:
     works, limits = [one.work for one in statuses], [one.limits for one in statuses]
+    silent_s = [work.silent_s for work in works if work.silent_s is not None]
+    first_put_off = min(
+        ((work.put_off_ms, work.put_off_because) for work in works if work.put_off_ms is not None), default=(None, "")
+    )
     return LaneActivity(
         replicators=len(works),
         under_way=sum(work.under_way for work in works),
         set_aside=sum(work.set_aside for work in works),
+        deletions_aside=sum(work.deletions_aside for work in works),
         copying=sum(work.copying for work in works),
         oldest_ms=_least(work.oldest_ms for work in works),
         oldest_aside_ms=_least(work.oldest_aside_ms for work in works),
         bytes_per_s=sum(work.bytes_per_s for work in works),
         errors=sum(work.errors for work in works),
-        answered_s=min(work.answered_s for work in works),
-        refusing=sum(work.refused for work in works),
+        put_off=sum(work.put_off for work in works),
+        put_off_ms=first_put_off[0],
+        put_off_because=first_put_off[1],
+        silent_s=min(silent_s, default=None),
+        refusing=len(silent_s),
         alone=sum(not one.is_heard for one in statuses),
         width=sum(one.width for one in limits),
         backfill_width=sum(one.backfill_width for one in limits),
     )
+
+
+def behind_s(statuses: Collection[LaneStatus], now_ms: int) -> float:
+    """How long the oldest event has waited that is not backfill, nor set aside; `statuses` are those of one lane."""
+    oldest_ms = total(statuses).oldest_ms
+    times = [at_ms for topic, at_ms in oldest_ms.items() if topic != PHOTO_READY_AGAIN]
+    return max(0, now_ms - min(times, default=now_ms)) / 1000
 
 
 def _least(times: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -25,13 +25,18 @@ DEAD: Reader = (DEAD_LETTERS, "nobody")
 
 # A sweep takes a few seconds, so an event that has waited for a minute is not being swept.
 _STRANDED_MS = 60_000
+# Lanes bring what is fresh within seconds, so that what would be lost with the region is not more than that.
+_FAR_BEHIND_S = 60.0
 _FEW_NUMBERS = MAX_PROCESSES // 4
 _HEALTHY = 200
 
 _PUBLISH = (
     "Publish the newest valid one: `darkroom policy apply FILE`. Origins that know one put it back by themselves."
 )
-_REFUSED = "See whether they run, and whether this server reaches them: what needs them is refused at once until then."
+_REFUSED = (
+    "See whether they run, and whether this server reaches them: what needs them is refused at once until then. One"
+    " that is back is named for ten seconds more at most."
+)
 
 
 def readers(region: str, topology: Topology) -> list[Reader]:
@@ -157,6 +162,34 @@ def evaluate_processing(region: str, processors: Mapping[str, ProcessingStatus])
     return CheckResult("processing", Level.WARNING, detail, advice)
 
 
+def evaluate_janitors(region: str, present: int) -> CheckResult:
+    """Evaluates whether anybody sweeps the outbox and fills feeds. `present` janitors have reported."""
+    if present:
+        return CheckResult("janitors", Level.OK, f"{present} report")
+    advice = (
+        f"Start `darkroom run janitor {region}`, or see why it is stuck: feeds stay as they are, and deleted accounts"
+        " and what is left in the outbox wait for it."
+    )
+    return CheckResult("janitors", Level.WARNING, "none has reported in the last ten seconds", advice)
+
+
+def evaluate_replicators(region: str, behind_s: Mapping[str, float | None]) -> CheckResult:
+    """Evaluates how far each lane of the region is behind, by destination; None if no replicator reports on it."""
+    if silent := [name for name, seconds in behind_s.items() if seconds is None]:
+        detail = f"none has reported in the last ten seconds on the lanes to {', '.join(silent)}"
+        advice = (
+            f"Start `darkroom run replicator {region}`, or see why it is stuck: until then nothing crosses, and what"
+            " was not copied would be lost with the region."
+        )
+        return CheckResult("replicators", Level.WARNING, detail, advice)
+    far = {name: seconds for name, seconds in behind_s.items() if seconds is not None and seconds >= _FAR_BEHIND_S}
+    if far:
+        detail = ", ".join(f"the lane to {name} is {seconds:,.0f} s behind" for name, seconds in far.items())
+        advice = f"`darkroom lanes show --region {region}` says what holds it up, and what would be lost now."
+        return CheckResult("replicators", Level.WARNING, detail, advice)
+    return CheckResult("replicators", Level.OK, f"no lane is {_FAR_BEHIND_S:.0f} s behind")
+
+
 def evaluate_lanes(region: str, settings: Mapping[str, LaneSettings | None]) -> CheckResult:
     """Evaluates what operators have set, by destination; None is what can't be read."""
     if unreadable := [name for name, found in settings.items() if found is None]:
@@ -181,7 +214,8 @@ def evaluate_health(identity: Mapping[str, str], status: int, body: bytes) -> Ch
         document = None
     if status == _HEALTHY and isinstance(document, dict) and identity.items() <= document.items():
         if refused := document.get("refused"):
-            return CheckResult("health", Level.WARNING, f"answers, but is not answered by {_names(refused)}", _REFUSED)
+            detail = f"answers, but was not answered when it last asked: by {_names(refused)}"
+            return CheckResult("health", Level.WARNING, detail, _REFUSED)
         return CheckResult("health", Level.OK, "answers")
     name = " ".join(identity.values())
     return CheckResult("health", Level.FAILURE, f"answers {status}, and not as {name}", advice)

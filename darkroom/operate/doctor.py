@@ -6,6 +6,8 @@ that is written lasts: a store that does not exist is reported, not created.
 
 import logging
 import os
+import re
+import shlex
 import time
 from argparse import Namespace
 from collections import defaultdict
@@ -29,7 +31,7 @@ from darkroom.operate import diagnosis
 from darkroom.operate.in_parallel import answers
 from darkroom.operate.lanes import lane_settings
 from darkroom.operate.statement_files import statement_in
-from regions import config, processing_status
+from regions import config, janitor_status, processing_status
 from regions.clock import now_ms
 from regions.config import Config
 from regions.errors import ClientMissing, NotFound, Problem, StatementError, StoreMissing, TopologyError, WrongStore
@@ -40,6 +42,7 @@ from regions.stores.catalog import Catalog
 from regions.stores.events import Events
 from regions.stores.health import CheckResult, HealthCheck, Level, http_clock, run_checks
 from regions.stores.settings import Settings
+from replication import lane_status
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,7 @@ _RECORD = (
     "Put back the store that `stores/PORT` records. If the one there is right, add `--replace REGION/PORT` to"
     " `darkroom prepare`, which then records it."
 )
+_COMMAND = re.compile(r"`(?P<command>darkroom (?P<name>\w+)[^`]*)`")
 _READ = "See the other results of this store."
 
 
@@ -87,15 +91,11 @@ class StoreProbe:
 
 
 def command(options: Namespace) -> int:
-    """Runs `darkroom doctor`."""
-    return main(options.topology or options.data / TOPOLOGY)
-
-
-def main(topology: Path) -> int:
-    """Prints a table for each region, then advice. The exit code is 1 if a check failed."""
+    """Runs `darkroom doctor`: prints a table for each region, then advice. The exit code is 1 if a check failed."""
+    topology = options.topology or options.data / TOPOLOGY
     loaded, console = config.load(topology, os.environ), Console()
     with console.status("Checking every store, origin and edge …"):
-        rows = [_with_topology(row, topology) for row in check_system(loaded, WITHIN_S)]
+        rows = [_with_options(row, options.data, topology) for row in check_system(loaded, WITHIN_S)]
     for place in dict.fromkeys(row.place for row in rows):
         show(console, place, [row for row in rows if row.place == place])
     levels = [row.result.level for row in rows]
@@ -105,10 +105,21 @@ def main(topology: Path) -> int:
     return diagnosis.exit_code(row.result for row in rows)
 
 
-def _with_topology(row: ReportRow, topology: Path) -> ReportRow:
-    """The advice names the command as it is to be typed for this system."""
-    command = f"`darkroom prepare --topology {topology}`"
-    return replace(row, result=replace(row.result, advice=row.result.advice.replace("`darkroom prepare`", command)))
+def _with_options(row: ReportRow, data: Path, topology: Path) -> ReportRow:
+    return replace(row, result=replace(row.result, advice=pasteable(row.result.advice, data, topology)))
+
+
+def pasteable(advice: str, data: Path, topology: Path) -> str:
+    """The advice with each command of ours as it is to be typed for this system. Pure."""
+
+    def with_options(found: re.Match[str]) -> str:
+        options = ["--topology", str(topology)]
+        if found["name"] != "run":
+            # There an operator's key is.
+            options = ["--data", str(data), *options]
+        return f"`{found['command']} {shlex.join(options)}`"
+
+    return _COMMAND.sub(with_options, advice)
 
 
 def show(console: Console, place: str, rows: Sequence[ReportRow]) -> None:
@@ -245,8 +256,21 @@ def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeRes
     def gaps() -> CheckResult:
         return diagnosis.evaluate_gaps(gap_records.recorded(settings.values.tree(gap_records.PREFIX)))
 
+    def janitors() -> CheckResult:
+        present = janitor_status.count_present(settings.values.tree(janitor_status.PREFIX), now_ms())
+        return diagnosis.evaluate_janitors(region, present)
+
     def lanes() -> CheckResult:
         return diagnosis.evaluate_lanes(region, lane_settings(settings.values))
+
+    def replicators() -> CheckResult:
+        at_ms = now_ms()
+        reporting = lane_status.present(settings.values.tree(lane_status.PREFIX), at_ms)
+        others = [name for name in loaded.topology.regions if name != region]
+        behind_s = {
+            name: lane_status.behind_s(reporting[name], at_ms) if name in reporting else None for name in others
+        }
+        return diagnosis.evaluate_replicators(region, behind_s)
 
     def statement() -> CheckResult:
         try:
@@ -267,8 +291,10 @@ def _check_settings(settings: Settings, loaded: Config, region: str) -> ProbeRes
         [
             HealthCheck("stores", stores, _READ),
             HealthCheck("processing", processing, _READ),
+            HealthCheck("janitors", janitors, _READ),
             HealthCheck("gaps", gaps, _READ),
             HealthCheck("lanes", lanes, _READ),
+            HealthCheck("replicators", replicators, _READ),
             HealthCheck("process numbers", lambda: diagnosis.evaluate_numbers(settings.numbers.taken(POOL)), _READ),
             HealthCheck("statement", statement, _READ),
         ]

@@ -19,15 +19,25 @@ from regions.config import Config
 from regions.errors import Unavailable
 from regions.events import gap_records
 from regions.events.gap_records import GapRecord
-from regions.events.topics import ENVELOPES, LANE, PHOTO_DELETED, PHOTO_READY_AGAIN, lane_group, topics_of
+from regions.events.topics import (
+    ENVELOPES,
+    FOLLOW_CHANGED,
+    LANE,
+    PHOTO_DELETED,
+    PHOTO_READY_AGAIN,
+    lane_group,
+    topics_of,
+)
+from regions.records import rfc3339
 from regions.stores.settings import Values
 from replication import lane_status, live_settings
 from replication.budget import LaneSettings, parse_settings
 from replication.lane_status import LaneActivity
 
 _EVERY_S = 1.0
-_NOT_LOST = frozenset({PHOTO_DELETED, PHOTO_READY_AGAIN})
-"""Topics whose events bring nothing that is only at home: what they are about is gone, or was copied before."""
+_NOT_LOST = frozenset({PHOTO_DELETED, PHOTO_READY_AGAIN, FOLLOW_CHANGED})
+"""Topics whose events bring nothing that is only at home: what they are about is gone, or was copied before. A follow
+crosses as a record; its other event says who here is to hear of new photos, and is lost with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +61,14 @@ class LaneView:
         return _age_s(self.activity.oldest_ms.values() if self.activity else (), at_ms)
 
     def loss_s(self, at_ms: int) -> float | None:
-        """How long the oldest has waited that brings what is only at home; None if nobody knows."""
-        # How many were set aside, the log counts for all lanes together: replicators say which are this one's.
-        reported = ENVELOPES if self.activity else frozenset[str]()
-        if self._is_unknown(self.waiting.keys() - _NOT_LOST - reported):
+        """How long the oldest has waited that brings what is only at home; None if nobody knows.
+
+        Without a replicator nobody does, also where nothing waits in the log: how many were set aside, that counts for
+        all lanes together, and where none runs, it may be that nobody publishes what the outbox has either.
+        """
+        if self.activity is None or self._is_unknown(self.waiting.keys() - _NOT_LOST - ENVELOPES):
             return None
-        times = [*self.activity.oldest_ms.items(), *self.activity.oldest_aside_ms.items()] if self.activity else []
+        times = [*self.activity.oldest_ms.items(), *self.activity.oldest_aside_ms.items()]
         return _age_s([oldest for topic, oldest in times if topic not in _NOT_LOST], at_ms)
 
     def _is_unknown(self, topics: Collection[str]) -> bool:
@@ -88,7 +100,7 @@ class LanesView:
 
 
 def command(options: Namespace) -> int:
-    """Runs `darkroom lanes show`."""
+    """Runs `darkroom lanes show`. The exit code is 1 if a home does not answer, or nobody reports on a lane."""
     loaded, homes = one_region.named_or_all(options)
     if options.live and options.json:
         watch(lambda: read(loaded, homes), _print_json, _EVERY_S)
@@ -99,7 +111,7 @@ def command(options: Namespace) -> int:
         _print_json(view)
     else:
         Console().print(drawn(view))
-    return 1 if view.away else 0
+    return 1 if view.away or any(lane.activity is None for lane in view.lanes) else 0
 
 
 def read(loaded: Config, homes: Sequence[str]) -> LanesView:
@@ -192,8 +204,9 @@ def cells(lane: LaneView, at_ms: int) -> list[str]:
     if activity is None:
         return [*first, "?", "?", "?", "?", "; ".join([*_set(lane.settings), "no replicator reports"])]
     copying = f"{activity.copying}/{activity.width}+{activity.backfill_width}"
-    figures = [f"{activity.set_aside:,}", copying, f"{activity.bytes_per_s / 1e6:,.1f}", f"{activity.errors:,}"]
-    return [*first, *figures, "; ".join([*_set(lane.settings), *_found(activity)]) or "runs"]
+    aside = f"{activity.set_aside:,}+{activity.deletions_aside:,}"
+    figures = [aside, copying, f"{activity.bytes_per_s / 1e6:,.1f}", f"{activity.errors:,}"]
+    return [*first, *figures, "; ".join([*_set(lane.settings), *_found(activity, at_ms)]) or "runs"]
 
 
 def _set(settings: LaneSettings | None) -> list[str]:
@@ -203,22 +216,42 @@ def _set(settings: LaneSettings | None) -> list[str]:
     return [*(["paused"] if settings.paused else []), *limit]
 
 
-def _found(activity: LaneActivity) -> list[str]:
-    silent = f"no answer for {activity.answered_s:,.0f} s"
-    return [
-        *([silent] if activity.refusing == activity.replicators else []),
-        *([f"no answer to {activity.refusing}"] if 0 < activity.refusing < activity.replicators else []),
-        *([f"{activity.alone} of {activity.replicators} without the actor"] if activity.alone else []),
-    ]
+def _found(activity: LaneActivity, at_ms: int) -> list[str]:
+    found = []
+    if activity.silent_s is not None:
+        some = f" to {activity.refusing} of {activity.replicators}" if activity.refusing < activity.replicators else ""
+        found.append(f"no answer{some} for {activity.silent_s:,.0f} s")
+    if (since_ms := _put_off_ms(activity)) is not None:
+        events = "1 event" if activity.put_off == 1 else f"{activity.put_off:,} events"
+        found.append(f"{events} put off for {_age_s([since_ms], at_ms):,.0f} s")
+    if activity.alone:
+        found.append(f"{activity.alone} of {activity.replicators} without the actor")
+    return found
+
+
+def _put_off_ms(activity: LaneActivity) -> int | None:
+    """Since when events are put off, if that is news: what is not answered at all is put off for that reason."""
+    return None if activity.refusing == activity.replicators else activity.put_off_ms
+
+
+def _unreported(seen: LanesView, home: str) -> str:
+    silent = [lane.destination for lane in seen.lanes if lane.home == home and lane.activity is None]
+    return f"on the lanes to {' and '.join(silent)}" if silent else "some of what waits in its lanes"
 
 
 def remarks(seen: LanesView) -> list[str]:
     """What stands below the table. Pure."""
     lost = [
-        f"If {home} were lost now, the last {lost_s:,.1f} s of what may lie elsewhere too would be lost."
+        f"If {home} were lost now, at most the last {lost_s:,.1f} s of what may lie elsewhere too would be lost."
         if lost_s is not None
-        else f"Nobody knows what would be lost with {home} now: no replicator reports some of what waits in its lanes."
+        else f"Nobody knows what would be lost with {home} now: no replicator reports {_unreported(seen, home)}."
         for home, lost_s in seen.could_be_lost_s().items()
+    ]
+    put_off = [
+        f"From {lane.home} to {lane.destination}, events are put off since {rfc3339(since_ms)}:"
+        f" {lane.activity.put_off_because}"
+        for lane in seen.lanes
+        if lane.activity and (since_ms := _put_off_ms(lane.activity)) is not None
     ]
     missed = [
         f"The lane from {lane.home} to {lane.destination} has missed up to {gap.most_events:,} events of {gap.topic}:"
@@ -226,4 +259,4 @@ def remarks(seen: LanesView) -> list[str]:
         for lane in seen.lanes
         for gap in lane.gaps
     ]
-    return [*lost, *missed, *(f"{home} does not answer: {reason}" for home, reason in seen.away.items())]
+    return [*lost, *put_off, *missed, *(f"{home} does not answer: {reason}" for home, reason in seen.away.items())]

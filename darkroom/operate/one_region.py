@@ -2,6 +2,7 @@
 
 import os
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from darkroom import terminal
@@ -39,6 +40,15 @@ def require(loaded: Config, options: Namespace, name: str) -> str:
             f"{_file(options)} has no region {terminal.plain(name)}.", f"It has {', '.join(regions)}.", 2
         )
     return name
+
+
+def with_lane_to(loaded: Config, options: Namespace, homes: Sequence[str], destination: str) -> list[str]:
+    """Those of the regions `homes` that have a lane to it, at least one; else raises CommandError."""
+    require(loaded, options, destination)
+    if homes == [destination]:
+        others = ", ".join(name for name in loaded.topology.regions if name != destination)
+        raise CommandError(f"{destination} has no lane to {destination}.", f"It has lanes to {others}.", 2)
+    return [home for home in homes if home != destination]
 
 
 def _file(options: Namespace) -> Path:

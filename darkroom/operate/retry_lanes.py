@@ -7,15 +7,17 @@ Kafka forgets after a week how far a group was. Then all are published once more
 
 import re
 from argparse import Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.table import Table
 
-from darkroom import terminal
+from darkroom import error_messages, terminal
 from darkroom.operate import one_region, operators
+from darkroom.operate.diagnosis import DEAD
+from darkroom.operate.operators import ActingOperator
 from regions import config
 from regions.clock import now_ms
 from regions.config import Config
@@ -57,30 +59,36 @@ def command(options: Namespace) -> int:
     """Runs `darkroom lanes retry`."""
     loaded, homes = one_region.named_or_all(options)
     if options.to is not None:
-        one_region.require(loaded, options, options.to)
-    if not options.dry_run:
-        _log_act(options, loaded, homes)
-    found = {
-        (home, to): lane
-        for home in homes
-        for to, lane in _retry_from(loaded, home, options.to, options.dry_run).items()
-    }
-    _show(found, options.dry_run, Console())
-    return 0
-
-
-def _log_act(options: Namespace, loaded: Config, homes: Iterable[str]) -> None:
-    operator = operators.require(options, loaded, Role.OPERATOR)
+        homes = one_region.with_lane_to(loaded, options, homes, options.to)
+    operator = None if options.dry_run else operators.require(options, loaded, Role.OPERATOR)
+    found, away = dict[tuple[str, str], Retried](), dict[str, Unavailable]()
     for home in homes:
-        with closing(config.open_settings(loaded, home)) as settings:
-            operator.begins(settings.values, home, "lanes retry", f"to: {options.to or 'all'}")
+        try:
+            for to, lane in _retry_from(loaded, home, options.to, operator):
+                found[home, to] = lane
+        except Unavailable as error:
+            away[home] = error
+    _show(found, options.dry_run, Console())
+    for home, why in away.items():
+        error_messages.report(why, f"Not all of {home} could be tried: ")
+    return 1 if away else 0
 
 
-def _retry_from(loaded: Config, home: str, to: str | None, dry_run: bool) -> dict[str, Retried]:
-    """By destination."""
+def _retry_from(
+    loaded: Config, home: str, to: str | None, operator: ActingOperator | None
+) -> Iterator[tuple[str, Retried]]:
+    """Of each lane of one region, with its destination; without an operator, a dry run. Raises Unavailable.
+
+    The act is logged once the dead letters can be read: it does not stand where nothing was done.
+    """
+    others = [name for name in loaded.topology.regions if name != home and to in (None, name)]
     with closing(config.open_events(loaded, home)) as events:
-        others = [name for name in loaded.topology.regions if name != home and to in (None, name)]
-        return {name: retry(events, lane_group(name), dry_run, now_ms) for name in others}
+        events.lag(*DEAD)
+        if operator is not None:
+            with closing(config.open_settings(loaded, home)) as settings:
+                operator.begins(settings.values, home, "lanes retry", f"to: {to or 'all'}")
+        for name in others:
+            yield name, retry(events, lane_group(name), operator is None, now_ms)
 
 
 def retry(events: Events, lane: str, dry_run: bool, clock_ms: Callable[[], int]) -> Retried:

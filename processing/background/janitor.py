@@ -8,13 +8,14 @@ from processing.background.erasure import Erasure
 from processing.background.exclusive import Exclusive
 from processing.background.expired_uploads import ExpiredUploads, ShardedSweep
 from processing.background.fanout import Fanout
-from regions import daemon
+from regions import daemon, janitor_status
 from regions.clock import now_ms
 from regions.config import Config, Stores, open_stores
 from regions.events.outbox import OutboxPublisher
 from regions.events.subscription import consume
 from regions.events.topics import FANOUT, topics_of
 from regions.photo_deletion import PhotoDeletion
+from regions.status_reporter import StatusReporter
 
 OUTBOX_EVERY_S = 1.0
 
@@ -37,7 +38,8 @@ def main(config: Config, region: str, process_name: str, stop: threading.Event) 
 
 
 def _loops(config: Config, region: str, process_name: str, stores: Stores, stop: threading.Event) -> list[daemon.Loop]:
-    """Each topic of the fan-out, the outbox, expired and stale uploads and deleted accounts have a loop of their own.
+    """Each topic of the fan-out, the outbox, expired and stale uploads, deleted accounts and the status have a loop of
+    their own.
 
     The outbox sweep takes no lock. A request writes its event into the outbox, publishes it and removes it; the sweep
     does the same with events that have waited longer than a request takes. If the request is only slow, or two janitors
@@ -52,6 +54,13 @@ def _loops(config: Config, region: str, process_name: str, stores: Stores, stop:
     erasures = Exclusive(stores.settings, erasure.LOCK, process_name, erase.run_once)
     uploads = ShardedSweep(stores, expired, process_name)
     stale = Exclusive(stores.settings, expired_uploads.STALE_LOCK, process_name, expired.abort_stale)
+    status = StatusReporter(
+        stores.settings.values,
+        janitor_status.PREFIX,
+        process_name,
+        lambda: janitor_status.to_text(now_ms()),
+        lambda text: janitor_status.is_present(text, now_ms()),
+    )
     fan_out = partial(consume, handle=fanout.handle, concurrency=_FANOUT_CONCURRENCY, stop=stop)
     return [
         *(partial(fan_out, stores.events, topic, FANOUT, process_name) for topic in topics_of(FANOUT)),
@@ -59,4 +68,5 @@ def _loops(config: Config, region: str, process_name: str, stores: Stores, stop:
         partial(daemon.run_forever, uploads.run_once, expired_uploads.EVERY_S, stop, "expired uploads"),
         partial(daemon.run_forever, stale.run_once, expired_uploads.STALE_EVERY_S, stop, "stale uploads", True),
         partial(daemon.run_forever, erasures.run_once, erasure.EVERY_S, stop, "erasure of accounts"),
+        partial(status.run, stop),
     ]

@@ -24,13 +24,16 @@ def lane_work(**changes: Any) -> LaneWork:
     idle: dict[str, Any] = {
         "under_way": 0,
         "set_aside": 0,
+        "deletions_aside": 0,
         "copying": 0,
         "oldest_ms": {},
         "oldest_aside_ms": {},
         "sent_bytes": 0,
         "bytes_per_s": 0.0,
         "errors": 0,
-        "answered_s": 0.0,
-        "refused": False,
+        "silent_s": None,
+        "put_off": 0,
+        "put_off_ms": None,
+        "put_off_because": "",
     }
     return LaneWork(**(idle | changes))

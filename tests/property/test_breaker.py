@@ -129,6 +129,30 @@ def test_a_poll_is_never_refused_and_never_closes_it(steps):
         assert caller.breaker.is_probe(caller.begin())
 
 
+def test_polls_that_failed_before_one_was_answered_open_nothing():
+    """Those of a lane without work, on a line that loses one now and then. Calls that failed count until a call is
+    answered: polls are answered from memory."""
+    caller = Caller()
+    for _ in range(LIMITS.failures):
+        for end in ("failed", "answered"):
+            caller.do("poll", 1.0, 0, 0.0)
+            caller.do(end, 0.0, 0, 0.0)
+    assert caller.breaker.state is BreakerState.CLOSED
+    for _ in range(LIMITS.failures):
+        caller.breaker.failed(caller.begin(), caller.time_s)
+        caller.breaker.answered(caller.breaker.begin_poll(caller.time_s), caller.time_s)
+    assert caller.breaker.state is BreakerState.OPEN
+
+
+@given(STEPS)
+def test_it_is_known_since_when_it_is_open_for_silence(steps):
+    """And not since when it is closed. Never in the future."""
+    caller = did(steps)
+    since_s = caller.breaker.silent_since_s
+    assert (since_s is None) == (caller.breaker.state is BreakerState.CLOSED)
+    assert since_s is None or since_s <= caller.time_s
+
+
 @given(st.integers(LIMITS.waiting, 20), moments(2, 100))
 def test_silence_opens_it_before_any_call_has_failed(waiting, silent_s):
     """A frozen server fails nobody until the calls' own deadlines."""
@@ -179,3 +203,24 @@ def test_it_waits_longer_after_each_probe_that_failed_up_to_its_limit(chance):
     assert pauses == sorted(pauses)
     assert LIMITS.first_open_s / 2 <= pauses[0] <= LIMITS.first_open_s + 0.02
     assert math.isclose(pauses[-1], LIMITS.max_open_s * (0.5 + chance / 2), abs_tol=0.02)
+
+
+def test_polls_that_are_answered_while_nobody_calls_say_that_it_seems_to_be_back():
+    """Not while calls fail, however many polls are answered from memory; nor once a poll fails again."""
+    caller = Caller()
+    for _ in range(LIMITS.failures):
+        caller.breaker.failed(caller.begin(), caller.time_s)
+    for _ in range(3):
+        caller.time_s += LIMITS.max_open_s
+        call = caller.begin()
+        for _ in range(10):
+            caller.time_s += 1
+            caller.breaker.answered(caller.breaker.begin_poll(caller.time_s), caller.time_s)
+            assert not caller.breaker.seems_back
+        caller.breaker.failed(call, caller.time_s)
+    caller.time_s += 10
+    assert not caller.breaker.seems_back
+    caller.breaker.answered(caller.breaker.begin_poll(caller.time_s), caller.time_s)
+    assert caller.breaker.seems_back
+    caller.breaker.failed(caller.breaker.begin_poll(caller.time_s), caller.time_s)
+    assert not caller.breaker.seems_back

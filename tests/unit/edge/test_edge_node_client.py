@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edge.http1 import parse_head
 from edge.node_client import NodeClient
 from regions import keys, node_tokens
-from regions.errors import BadRequest, Unauthenticated
+from regions.errors import BadGateway, BadRequest, Unauthenticated, Unavailable
 from regions.node_tokens import Call, NodeSigner
 from tests.builders.http import JsonHandler, answering
 from tests.builders.statements import node_key
@@ -64,3 +64,31 @@ def test_whatever_target_a_client_sends_is_signed_as_it_arrives(url, client, tar
     except BadRequest:
         return
     assert client.request("eu-west", "POST", url + head.target, {}, b"{}").status == 200
+
+
+class BusyHandler(JsonHandler):
+    """Breaks off every POST, and answers each GET."""
+
+    def do_GET(self) -> None:
+        self.send(404, {}, None)
+
+    def do_POST(self) -> None:
+        self.close_connection = True
+
+
+def test_who_is_back_is_found_although_nobody_needs_it():
+    """Asked for its health, it answers whatever it likes. Who is away stays named, and so does whose calls fail now."""
+    now_s = [100.0]
+    signer = NodeSigner("lisbon", {"k1": node_key("lisbon")}, lambda: LISTED, lambda: NOW_S)
+    client = NodeClient(signer, lambda: now_s[0])
+    with answering(BusyHandler) as back:
+        with answering(BusyHandler) as away:
+            for name, base in (("sydney", back), ("perth", away)):
+                for _ in range(5):
+                    with pytest.raises((BadGateway, Unavailable)):
+                        client.request(name, "POST", f"{base}/v1/likes?a=b", {}, b"{}")
+        client.ask_refused()
+        assert client.refused() == ["perth", "sydney"]
+        now_s[0] += 11
+        client.ask_refused()
+        assert client.refused() == ["perth"]

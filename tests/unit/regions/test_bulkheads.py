@@ -11,6 +11,7 @@ from regions.errors import BadGateway, NotFound, Unavailable
 
 WAIT_S = 20
 LIMITS = BulkheadLimits(at_once=2, queued=1, queue_s=WAIT_S, breaker=BreakerLimits(waiting=100, silent_s=5))
+FEW_WAIT = replace(LIMITS, breaker=BreakerLimits(waiting=2, silent_s=5))
 
 
 @pytest.fixture
@@ -122,14 +123,52 @@ def test_each_change_is_logged_once(us, caplog):
     ]
 
 
-def test_an_upstream_is_silent_since_the_last_answer_to_a_call():
+def test_the_last_answer_is_that_to_a_call():
     """A poll may be answered from memory, and a call that failed was not answered."""
     now = [10.0]
     us = Bulkheads(LIMITS, lambda: now[0], lambda: 0.5).of("us-central")
     now[0] = 13.0
-    assert us.silent_s() == 3.0
+    assert us.answered_s() == 3.0
     us.enter().close()
     now[0] = 14.0
     us.poll().close()
     fail(us, Unavailable("not reached"), times=1)
-    assert us.silent_s() == 1.0
+    assert us.answered_s() == 1.0
+
+
+def test_an_upstream_is_silent_since_the_first_call_of_those_that_it_did_not_answer():
+    """However long nothing had been asked before; and a poll that failed and was answered since was another silence."""
+    now = [0.0]
+    us = Bulkheads(LIMITS, lambda: now[0], lambda: 0.5).of("us-central")
+    us.enter().close()
+    now[0] = 1_000.0
+    us.poll().close(Unavailable("not reached"))
+    us.poll().close()
+    now[0] = 3_600.0
+    fail(us, Unavailable("not reached"), times=1)
+    now[0] = 3_604.0
+    assert us.silent_s() is None
+    fail(us, Unavailable("not reached"), times=LIMITS.breaker.failures - 1)
+    assert us.silent_s() == 4.0
+    now[0] = 3_700.0
+    us.poll().close()
+    assert us.silent_s() == 100.0
+    us.enter().close()
+    assert us.silent_s() is None
+
+
+def test_calls_that_wait_count_since_they_began():
+    """But not from before the last answer to another one."""
+    now = [0.0]
+    us = Bulkheads(FEW_WAIT, lambda: now[0], lambda: 0.5).of("us-central")
+    old = us.enter()
+    now[0] = 50.0
+    us.enter().close()
+    now[0] = 52.0
+    waiting = us.enter()
+    now[0] = 60.0
+    with pytest.raises(Unavailable):
+        us.enter()
+    assert us.silent_s() == 10.0
+    for call in (old, waiting):
+        call.close()

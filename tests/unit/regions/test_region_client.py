@@ -1,9 +1,12 @@
 """What a process asks other regions over HTTP: real sockets, of which some never answer."""
 
+import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -149,5 +152,26 @@ def test_a_poll_finds_that_a_region_answers_again(client, origin):
             client.poll(to("http://127.0.0.1:9"), 1)
     assert client.refused() == ["us-central"]
     client.poll(to(origin), WAIT_S)
-    assert client.start(to(origin), WAIT_S).result(WAIT_S).status == 200
     assert client.refused() == []
+    assert client.start(to(origin), WAIT_S).result(WAIT_S).status == 200
+
+
+def test_a_region_that_answers_polls_alone_goes_on_to_be_refused(client):
+    """Their answers may come from memory. What finds out is one call at a time, as the first one would be."""
+    probes, let_go = [], threading.Event()
+
+    class HangingHandler(SenderHandler):
+        def do_POST(self) -> None:
+            probes.append((self.path, self.body()))
+            let_go.wait(WAIT_S)
+
+    with answering(HangingHandler) as url:
+        for _ in range(LIMITS.breaker.failures):
+            with pytest.raises(Unavailable):
+                client.poll(to("http://127.0.0.1:9"), 1)
+        assert client.poll(replace(to(url), method="GET", path="/border/v1/statement"), 0.3).status == 200
+        let_go.set()
+    assert client.refused() == ["us-central"]
+    [(path, body)] = probes
+    assert (path, list(json.loads(body))) == ("/border/v1/ended-sessions", ["after_ms"])
+    assert client.silent_s("us-central") < WAIT_S

@@ -1,6 +1,9 @@
 """A processor's status is in the settings while it runs, and no longer."""
 
 import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
@@ -66,6 +69,22 @@ def test_a_processor_removes_what_killed_ones_have_left(settings, age_ms, stays)
     settings.values.write(key_of("other"), to_text(replace(STATUS, at_ms=NOW_MS - age_ms)))
     report_while(settings.values, lambda: settings.values.read(key_of("one")) is not None)
     assert (settings.values.read(key_of("other")) is not None) is stays
+
+
+def test_a_process_without_an_event_loop_reports_on_a_thread(settings):
+    """Until it ends, too. Without settings, it goes on."""
+    stop, away = threading.Event(), Away()
+    with ThreadPoolExecutor(2) as threads:
+        running = [
+            threads.submit(StatusReporter(values, PREFIX, "one", lambda: to_text(STATUS), lambda text: True).run, stop)
+            for values in (settings.values, away)
+        ]
+        assert any(settings.values.read(key_of("one")) is not None or time.sleep(0.01) for _ in range(500))
+        stop.set()
+        for one in running:
+            one.result(10)
+    assert not settings.values.tree(PREFIX)
+    assert away.calls >= 3
 
 
 def test_a_processor_goes_on_without_settings():

@@ -28,7 +28,10 @@ def raw_of(regions, photo) -> bytes:
 
 @pytest.mark.parametrize("moment", ["before_put", "after_put"])
 def test_a_deletion_in_the_middle_of_a_copy_wins(regions, moment):
-    """The lane deletes at the destination just before or just after another process puts the first object there."""
+    """The lane deletes at the destination just before or just after another process puts the first object there.
+
+    What that one has brought is gone when it ends. It does not wait: the deletion's own event asks again.
+    """
     photo, event = regions.add_photo("eu-west")
     deletions = []
 
@@ -40,8 +43,7 @@ def test_a_deletion_in_the_middle_of_a_copy_wins(regions, moment):
 
     regions.hook("eu-central", **{moment: delete_once})
     lane = regions.lane("eu-west", "eu-central")
-    with pytest.raises(NotYet):
-        lane.handle_ready(event)
+    lane.handle_ready(event)
     assert "eu-central" not in regions.files_of(photo)
     regions.confirm_deletion(lane, deletions[0])
     assert "eu-central" not in regions.files_of(photo)
@@ -59,9 +61,38 @@ def test_a_copy_that_fails_because_of_a_deletion_leaves_nothing(regions):
             regions.stores["eu-west"].objects.delete(RAW, raw_key(photo.photo_id))
 
     regions.hook("eu-central", after_put=delete_at_home)
-    with pytest.raises(NotYet):
-        regions.lane("eu-west", "eu-central").handle_ready(event)
+    regions.lane("eu-west", "eu-central").handle_ready(event)
     assert "eu-central" not in regions.files_of(photo)
+
+
+def test_a_photo_that_is_deleted_is_not_set_aside_while_something_of_it_may_arrive(regions):
+    """Nothing of it would be lost with its home. Only its deletion waits, of which there is always an event."""
+    photo, event = regions.add_photo("eu-west")
+    lane = regions.lane("eu-west", "eu-central")
+    lane.handle_ready(event)
+    deletion = regions.delete(photo)
+    lane.handle_ready(event)
+    assert "eu-central" not in regions.files_of(photo)
+    with pytest.raises(NotYet):
+        lane.handle_deleted(deletion)
+    assert regions.replicas(photo) == [("eu-central", True, True)]
+    regions.confirm_deletion(lane, deletion)
+    assert regions.replicas(photo) == []
+
+
+def test_a_copy_that_goes_on_after_its_deletion_was_confirmed_brings_nothing(regions):
+    """Its process was suspended with URLs that have run out; the deletion asks no more. Home keeps no record either."""
+    photo, event = regions.add_photo("eu-west")
+
+    def delete_and_confirm():
+        if regions.stores["eu-west"].catalog.tombstones.get(photo.photo_id) is None:
+            regions.confirm_deletion(regions.lane("eu-west", "eu-central"), regions.delete(photo))
+
+    regions.hook("eu-central", before_put=delete_and_confirm)
+    regions.lane("eu-west", "eu-central").handle_ready(event)
+    assert "eu-central" not in regions.files_of(photo)
+    assert regions.stores["eu-central"].catalog.photos.get(photo.photo_id) is None
+    assert regions.replicas(photo) == []
 
 
 def test_the_next_delivery_erases_what_a_killed_process_copied_of_a_deleted_photo(regions):

@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from regions.events.messages import Event, dead_letter
-from regions.events.set_aside import after_failure
+from regions.events.set_aside import A_MINUTE, after_failure
 from regions.events.topics import LANES_IN_A_MINUTE, PHOTO_DELETED, PHOTO_READY, lane_group
 from replication.budget import LEASE_S, partition_name
 from replication.lane_log import LaneLog, Unfinished
@@ -80,27 +80,28 @@ def test_the_oldest_event_is_that_which_is_not_committed(log):
     ):
         _, second, third = ready.poll(9, 0.0)
         deleted.poll(9, 0.0)
-        assert log.unfinished() == Unfinished(4, 0, {PHOTO_READY: 5, PHOTO_DELETED: 2}, {})
+        assert log.unfinished() == Unfinished(4, 0, 0, {PHOTO_READY: 5, PHOTO_DELETED: 2}, {})
         ready.commit(second.partition, second.offset)
-        assert log.unfinished() == Unfinished(2, 0, {PHOTO_READY: 7, PHOTO_DELETED: 2}, {})
+        assert log.unfinished() == Unfinished(2, 0, 0, {PHOTO_READY: 7, PHOTO_DELETED: 2}, {})
         ready.commit(third.partition, third.offset)
-        assert log.unfinished() == Unfinished(1, 0, {PHOTO_DELETED: 2}, {})
-    assert log.unfinished() == Unfinished(0, 0, {}, {})
+        assert log.unfinished() == Unfinished(1, 0, 0, {PHOTO_DELETED: 2}, {})
+    assert log.unfinished() == Unfinished(0, 0, 0, {}, {})
 
 
 def test_an_event_that_was_set_aside_is_as_old_as_at_first(log):
-    """Those of other lanes, and what is no event of any, are not ours to wait for."""
+    """A deletion is counted apart. Those of other lanes, and what is no event of any, are not ours to wait for."""
     log.publish(
         [
             after_failure(event(5), LANE, "error", None, 1_000),
+            after_failure(event(3, PHOTO_DELETED), LANE, "not yet", A_MINUTE, 1_000),
             after_failure(event(4, key="p_2"), OTHER, "error", None, 1_000),
             dead_letter(event(1), LANE, "error", 1_000),
             Event(LANES_IN_A_MINUTE, "p_3", "nonsense", 1, {}),
         ]
     )
     with closing(log.consumer(LANES_IN_A_MINUTE, LANE, "one")) as consumer:
-        assert len(consumer.poll(9, 0.0)) == 3
-        assert log.unfinished() == Unfinished(0, 1, {}, {PHOTO_READY: 5})
+        assert len(consumer.poll(9, 0.0)) == 4
+        assert log.unfinished() == Unfinished(0, 1, 1, {}, {PHOTO_READY: 5, PHOTO_DELETED: 3})
 
 
 def test_events_that_come_again_are_counted_once(log, clock):

@@ -43,7 +43,7 @@ def test_any_other_text_says_nothing(text):
         {"work": {}},
         {"limits": None},
         {"work": asdict(lane_work()) | {"errors": -1}},
-        {"work": asdict(lane_work()) | {"refused": 1}},
+        {"work": asdict(lane_work()) | {"silent_s": "1"}},
         {"limits": asdict(LIMITS) | {"bytes_per_s": "1"}},
     ],
 )
@@ -61,13 +61,16 @@ def test_only_replicators_that_are_there_count():
 
 
 def test_two_replicators_together():
-    """Sums, the oldest event, and the latest answer."""
+    """Sums, the oldest event, and the shortest silence of those that get no answer."""
     work = lane_work(
-        under_way=3, set_aside=2, copying=1, oldest_ms={PHOTO_READY: 9, PHOTO_DELETED: 3}, errors=4, bytes_per_s=2.0,
-        answered_s=60.0, refused=True,
+        under_way=3, set_aside=2, deletions_aside=5, copying=1, oldest_ms={PHOTO_READY: 9, PHOTO_DELETED: 3}, errors=4,
+        bytes_per_s=2.0, silent_s=60.0, put_off=4, put_off_ms=8, put_off_because="busy",
     )  # fmt: skip
-    both = total([replace(STATUS, work=replace(STATUS.work, answered_s=2.0)), LaneStatus(NOW_MS, work, LIMITS, False)])
+    later = replace(STATUS, work=replace(STATUS.work, put_off=1, put_off_ms=9, put_off_because="away"))
+    both = total([later, LaneStatus(NOW_MS, work, LIMITS, False)])
+    assert (both.put_off, both.put_off_ms, both.put_off_because) == (5, 8, "busy")
     assert (both.replicators, both.under_way, both.set_aside, both.copying, both.errors) == (2, 3, 2, 1, 4)
+    assert both.deletions_aside == 5
     assert both.oldest_ms == {PHOTO_READY: 7, PHOTO_DELETED: 3}
-    assert (both.bytes_per_s, both.answered_s, both.refusing, both.alone) == (3.5, 2.0, 1, 1)
+    assert (both.bytes_per_s, both.silent_s, both.refusing, both.alone) == (3.5, 60.0, 1, 1)
     assert (both.width, both.backfill_width) == (24, 4)

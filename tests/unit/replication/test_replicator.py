@@ -192,11 +192,49 @@ def test_a_replicator_says_in_the_settings_what_its_lanes_do(regions, eventually
         return lane_status.total(seen) if seen else None
 
     with replicator(regions, "eu-west"):
-        eventually(lambda: (found := activity()) and found.under_way == 1)
-        found = activity()
-    assert (found.replicators, found.copying, found.alone) == (1, 0, 0)
+        found = eventually(lambda: (found := activity()) and (found.under_way, found.alone) == (1, 0) and found)
+    assert (found.replicators, found.copying) == (1, 0)
     assert found.oldest_ms == {PHOTO_READY: event.at_ms}
     assert values.tree(lane_status.PREFIX) == {}
+
+
+def test_a_lane_without_work_says_whether_its_destination_answers(regions, eventually):
+    """Nothing is to be sent, before or after: it finds out that the destination is back by itself."""
+    values = regions.stores["eu-west"].settings.values
+
+    def silent_s() -> list[float | None]:
+        seen = lane_status.present(values.tree(lane_status.PREFIX), now_ms()).get("eu-central", [])
+        return [status.work.silent_s for status in seen]
+
+    with replicator(regions, "eu-west"):
+        eventually(lambda: silent_s() == [None])
+        regions.servers["eu-central"].set_away(True)
+        [away_s] = eventually(lambda: None not in silent_s() and silent_s())
+        regions.servers["eu-central"].set_away(False)
+        eventually(lambda: silent_s() == [None])
+    # Five polls, each second one; before that it answered.
+    assert 3 < away_s < 30
+
+
+def test_a_lane_says_that_its_destination_answers_and_puts_everything_off(regions, eventually):
+    """Its disk is away: each item gets a 503. When it is back, nothing is put off any more, and nothing was lost."""
+    photo, _ = regions.add_photo("eu-west")
+    values, objects = regions.stores["eu-west"].settings.values, regions.data / "regions" / "eu-central" / "objects"
+
+    def work():
+        [status] = lane_status.present(values.tree(lane_status.PREFIX), now_ms()).get("eu-central") or [None]
+        return status and status.work
+
+    before_ms = now_ms()
+    objects.rename(objects.with_name("away"))
+    with replicator(regions, "eu-west"):
+        found = eventually(lambda: (seen := work()) and seen.put_off and seen)
+        objects.with_name("away").rename(objects)
+        eventually(lambda: regions.replicas(photo))
+        eventually(lambda: not work().put_off)
+    assert (found.put_off, found.errors, found.silent_s) == (1, 0, None)
+    assert before_ms <= found.put_off_ms <= now_ms()
+    assert found.put_off_because.startswith("eu-central answered 503: ")
 
 
 def test_a_photo_that_was_processed_again_is_copied_from_a_topic_of_its_own(regions, eventually):

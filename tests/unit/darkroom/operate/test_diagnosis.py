@@ -177,7 +177,10 @@ def test_a_server_whose_upstreams_do_not_answer_is_a_warning(refused, named):
     """It names them; whatever stands there is shown and not trusted."""
     body = json.dumps({"region": "us-central", "refused": refused}).encode()
     found = diagnosis.evaluate_health({"region": "us-central"}, 200, body)
-    assert (found.level, found.detail) == (Level.WARNING, f"answers, but is not answered by {named}")
+    assert (found.level, found.detail) == (
+        Level.WARNING,
+        f"answers, but was not answered when it last asked: by {named}",
+    )
 
 
 @given(st.lists(st.sampled_from(Level)))

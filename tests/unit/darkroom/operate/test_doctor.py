@@ -1,6 +1,8 @@
 """The doctor on real embedded regions and real HTTP: it reports a healthy system as such, and finds each problem."""
 
 import json
+import re
+import shlex
 import sqlite3
 import threading
 import time
@@ -13,20 +15,27 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from darkroom.cli import main
 from darkroom.local import data_folder
 from darkroom.local.compliance import private_keys, signed_by, statement_of
 from darkroom.operate import doctor
-from darkroom.operate.doctor import ProbeResult, ReportRow, StoreProbe, check_system, lines
-from regions import config
+from darkroom.operate.doctor import ProbeResult, ReportRow, StoreProbe, check_system, lines, pasteable
+from regions import config, janitor_status
 from regions.clock import now_ms
 from regions.events import messages
+from regions.events.topics import PHOTO_READY, PHOTO_READY_AGAIN
 from regions.processing_status import key_of
 from regions.residency.statement_document import draft
 from regions.status_documents import GONE_AFTER_MS, to_text
 from regions.stores.health import CheckResult, Level
 from regions.stores.settings import STATEMENT
+from replication import lane_status
+from replication.budget import LaneLimits
+from replication.lane_status import LaneStatus
+from tests.builders.lane_reports import lane_work
 from tests.builders.statuses import status
 
 MACHINE = data_folder.read_machine()
@@ -104,12 +113,29 @@ def world(tmp_path, serve) -> World:
     for region in MACHINE.regions:
         with closing(config.open_settings(world.config, region)) as settings:
             settings.values.write(key_of("processor"), reported())
+            settings.values.write(JANITOR, janitor_status.to_text(fresh_ms()))
+            settings.values.write(REPLICATOR, lanes_text(region))
     return world
 
 
+JANITOR, REPLICATOR = f"{janitor_status.PREFIX}one", f"{lane_status.PREFIX}one"
+LIMITS = LaneLimits(paused=False, width=12, backfill_width=2, bytes_per_s=None, asks=True)
+
+
+def lanes_text(region: str, **changes: Any) -> str:
+    """A replicator's status of its lanes, in which nothing waits."""
+    one = LaneStatus(fresh_ms(), lane_work(**changes), LIMITS, is_heard=True)
+    return lane_status.to_text({name: one for name in MACHINE.regions if name != region})
+
+
+def fresh_ms() -> int:
+    """Of a status that stays current for the longest test."""
+    return now_ms() + GONE_AFTER_MS - 1_000
+
+
 def reported() -> str:
-    """A processor's status that stays current for the longest test."""
-    return to_text(status(at_ms=now_ms() + GONE_AFTER_MS - 1_000))
+    """A processor's status."""
+    return to_text(status(at_ms=fresh_ms()))
 
 
 def test_a_healthy_system_exits_with_0(world, capsys):
@@ -126,6 +152,49 @@ def test_a_region_without_a_processor_is_a_warning(world, capsys):
     with closing(config.open_settings(world.config, "eu-west")) as settings:
         settings.values.delete(key_of("processor"))
     assert world.only_problem() == ("eu-west", "settings", "processing", Level.WARNING)
+
+
+@pytest.mark.parametrize(("key", "what"), [(JANITOR, "janitors"), (REPLICATOR, "replicators")])
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_a_region_whose_only_janitor_or_replicator_is_gone_is_a_warning(world, key, what, is_frozen):
+    """A frozen one has reported too long ago. Nothing waits yet, so nothing else shows it."""
+    with closing(config.open_settings(world.config, "eu-west")) as settings:
+        text = settings.values.read(key).value
+        settings.values.delete(key)
+        if is_frozen:
+            settings.values.write(key, re.sub(r'"at_ms":\d+', f'"at_ms":{now_ms() - GONE_AFTER_MS}', text))
+    assert world.only_problem() == ("eu-west", "settings", what, Level.WARNING)
+
+
+def test_a_lane_that_is_far_behind_is_a_warning(world):
+    """What is at home alone grows. Photos that were processed again may wait."""
+    with closing(config.open_settings(world.config, "eu-west")) as settings:
+        settings.values.write(REPLICATOR, lanes_text("eu-west", oldest_ms={PHOTO_READY_AGAIN: now_ms() - 3_600_000}))
+        assert world.problems() == []
+        settings.values.write(REPLICATOR, lanes_text("eu-west", oldest_ms={PHOTO_READY: now_ms() - 90_000}))
+    assert world.only_problem() == ("eu-west", "settings", "replicators", Level.WARNING)
+
+
+def test_its_advice_can_be_pasted(world, monkeypatch, capsys):
+    """A command leads to the same system as the doctor was asked about, wherever that lies."""
+    with closing(config.open_settings(world.config, "eu-west")) as settings:
+        settings.values.write("lanes/us-central", '{"paused": true}')
+        settings.values.delete(key_of("processor"))
+    monkeypatch.setenv("COLUMNS", "1000")
+    assert main(["doctor", "--data", str(world.data)]) == 0
+    [resume] = re.findall("`(darkroom lanes set .*?)`", shown := capsys.readouterr().out)
+    assert main(shlex.split(resume)[1:]) == 0
+    assert "us-central: runs" in capsys.readouterr().out
+    [start] = re.findall("`(darkroom run processor .*?)`", shown)
+    assert shlex.split(start)[2:] == ["processor", "eu-west", "--topology", str(world.config.path)]
+
+
+@given(st.lists(st.sampled_from(["`darkroom prepare`", "a `FILE`", "`darkroom lanes set x --resume`", "text"])))
+def test_what_is_no_command_of_ours_stays_as_it_is(parts):
+    """Paths with spaces are quoted."""
+    options = " --data 'my data' --topology 'my data/t.toml'`"
+    expected = [f"{part[:-1]}{options}" if part.startswith("`darkroom") else part for part in parts]
+    assert pasteable(", ".join(parts), Path("my data"), Path("my data/t.toml")) == ", ".join(expected)
 
 
 def test_a_paused_lane_is_a_warning(world, capsys):

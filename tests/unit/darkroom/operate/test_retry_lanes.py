@@ -82,6 +82,78 @@ def test_the_events_of_all_lanes_are_tried_again(data, give_up, again, acts, cap
     assert [acts(name) for name in MACHINE.regions] == [1, 1, 1]
 
 
+@pytest.fixture
+def lose(data):
+    """Takes a region's folder away, with all of its stores, or one store of it."""
+
+    def away(*path: str) -> None:
+        folder = data.joinpath("regions", *path)
+        folder.rename(folder.with_name(f"{folder.name}.away"))
+
+    return away
+
+
+def test_a_region_that_is_lost_hides_no_other(data, give_up, again, acts, lose, capsys):
+    """It is named, with what to do, and the exit code says that something is missing."""
+    for home in (HOME, OTHER):
+        give_up(home, TO, "OSError(5)")
+    lose(TO)
+    assert run(data) == 1
+    printed = " ".join("".join(capsys.readouterr()).split())
+    assert "2 events will be tried again" in printed
+    assert f"Not all of {TO} could be tried: " in printed
+    assert "Only if there has never been such a store" in printed
+    assert "If the region is lost, create nothing in its place" in printed
+    assert [again(home) for home in (HOME, OTHER)] == [[lane_group(TO)]] * 2
+    assert [acts(home) for home in (HOME, OTHER)] == [1, 1]
+
+
+def test_a_dry_run_goes_on_past_a_region_that_is_lost(data, give_up, lose, capsys):
+    give_up(OTHER, HOME, "OSError(5)")
+    lose(HOME)
+    assert run(data, "--dry-run") == 1
+    printed = "".join(capsys.readouterr())
+    assert "1 event would be tried again" in printed
+    assert f"Not all of {HOME} could be tried" in printed
+
+
+def test_no_act_is_logged_in_a_region_whose_events_can_not_be_read(data, give_up, again, acts, lose, capsys):
+    """It would say that something was done."""
+    give_up(OTHER, TO, "OSError(5)")
+    lose(HOME, "events.db")
+    assert run(data) == 1
+    assert [acts(name) for name in MACHINE.regions] == [0, 1, 1]
+    assert again(OTHER) == [lane_group(TO)]
+
+
+def test_who_is_no_operator_changes_nothing_in_any_region(data, give_up, again, acts, lose):
+    """Also if the first region is lost."""
+    give_up(OTHER, TO, "OSError(5)")
+    lose(HOME)
+    for key in (data / "operators").glob("*.pem"):
+        key.unlink()
+    assert run(data) == 1
+    assert (again(OTHER), acts(OTHER)) == ([], 0)
+
+
+def test_what_was_retried_before_a_log_went_away_is_shown(data, give_up, again, acts, monkeypatch, capsys):
+    """Of one lane, in a region of two."""
+    give_up(HOME, TO, "OSError(5)")
+    give_up(HOME, OTHER, "OSError(5)")
+
+    def breaks_at_other(events, lane, dry_run, clock_ms):
+        if lane == lane_group(OTHER):
+            raise Unavailable("the log went away")
+        return retry(events, lane, dry_run, clock_ms)
+
+    monkeypatch.setattr(retry_lanes, "retry", breaks_at_other)
+    assert run(data, "--region", HOME) == 1
+    printed = " ".join("".join(capsys.readouterr()).split())
+    assert "1 event will be tried again" in printed
+    assert f"Not all of {HOME} could be tried: Not available for the moment: the log went away" in printed
+    assert (again(HOME), acts(HOME)) == ([lane_group(TO)], 1)
+
+
 def test_one_lane_may_be_chosen(data, give_up, again):
     """Of the others, everything stays for another call."""
     for home, to in ((HOME, TO), (HOME, OTHER), (TO, OTHER)):
@@ -122,6 +194,13 @@ def test_an_unknown_region_is_named(data, capsys):
     for arguments in (("--to", "mars"), ("--region", "mars")):
         assert run(data, *arguments) == 2
         assert "mars" in capsys.readouterr().err
+
+
+def test_a_lane_that_there_is_not_is_refused(data, acts, capsys):
+    """Before anything is logged."""
+    assert run(data, "--region", HOME, "--to", HOME) == 2
+    assert f"{HOME} has no lane to {HOME}" in capsys.readouterr().err
+    assert acts(HOME) == 0
 
 
 class Silent:
