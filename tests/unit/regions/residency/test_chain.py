@@ -1,4 +1,4 @@
-"""A chain of statements proves the last one, whoever sends it, and costs no more than its limits say."""
+"""A chain of statements proves the last one, from any sender, and costs no more than its limits say."""
 
 import json
 

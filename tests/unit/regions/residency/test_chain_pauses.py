@@ -27,7 +27,7 @@ CHAINS = {
 
 
 class Regions:
-    """What each region answers, to whoever asks: a report, and the texts behind it."""
+    """What each region answers: a report, and the texts behind it."""
 
     def __init__(self) -> None:
         self.reports: dict[str, Report] = {}
