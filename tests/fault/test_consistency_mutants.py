@@ -47,7 +47,7 @@ READS_OF_LIKES = {
 MISTAKES = {
     "an edge keeps what was deleted": Mistake(
         "edge/tombstones.py",
-        "            if self._is_of(region, photo_id):\n                self._delete(photo_id)\n",
+        "            if self._is_of(region, photo_id):\n                self._delete(region, photo_id)\n",
         "            pass\n",
         ("edge",),
         {(Guarantee.RESURRECTED, Verb.IMAGE)},

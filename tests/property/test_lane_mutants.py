@@ -56,8 +56,8 @@ MUTANTS = {
         WINS,
     ),
     "the home removes its record of the replica before the deletion is confirmed": (
-        handlers, "if not self._border.delete(photo_id, deleted_at_ms):",
-        "if self._border.delete(photo_id, deleted_at_ms) is None:",
+        handlers, "if not self._border.delete(photo_id, event.at_ms):",
+        "if self._border.delete(photo_id, event.at_ms) is None:",
         WINS,
     ),
     "the receiver takes what the home allows": (
